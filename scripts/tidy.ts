@@ -1,0 +1,61 @@
+/**
+ * What the formatter and the linter cannot say about this code, as a check.
+ *
+ * Invariants
+ *   T1  Time and chance come only from sched/ and base/ below the doors; each banned name tells its replacement.
+ *   T2  Below the doors nothing is async: an attempt never waits.
+ *   T3  No file is called utils, common, misc or helpers.
+ *   T4  No file is longer than LINES_MAX lines, and no function longer than a reader can follow is excused by it.
+ *   T5  A source file opens with a header comment that says what it is.
+ *   T6  Nothing unfinished is left in the tree.
+ */
+import { globSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { type Plan, readPlan } from './rooms.ts'
+
+const LINES_MAX = 700
+
+const BANNED: readonly { readonly pattern: RegExp; readonly instead: string; readonly rooms: readonly string[] }[] = [
+  { pattern: /\bDate\b\s*[.(]|\bperformance\.now\b|\bhrtime\b/, instead: 'Scheduler.now()', rooms: ['sched'] },
+  { pattern: /\bsetTimeout\b|\bsetInterval\b|\bsetImmediate\b|\bqueueMicrotask\b/, instead: 'Scheduler.after()', rooms: ['sched'] },
+  { pattern: /\bMath\.random\b/, instead: 'Prng of base/', rooms: [] },
+]
+
+/** Every breach of T1 to T6 in one file, one sentence each. `path` is from src/. */
+export function untidy(plan: Plan, path: string, text: string): string[] {
+  const found: string[] = []
+  const room = path.includes('/') ? path.slice(0, path.indexOf('/')) : 'index.ts'
+  const isTest = /\.(test|suite|fuzz|bench)\.ts$/.test(path)
+  const belowDoors = plan.order.indexOf(room) < plan.doorsFrom && !isTest
+  const lines = text.split('\n')
+  const code = lines.map(line => line.replace(/\/\/.*$/, '').replace(/^\s*\*.*$/, ''))
+  code.forEach((line, at) => {
+    const place = `src/${path}:${at + 1}`
+    if (belowDoors) {
+      for (const ban of BANNED)
+        if (!ban.rooms.includes(room) && ban.pattern.test(line)) found.push(`T1 ${place}: use ${ban.instead} instead`)
+      if (/\basync\b|\bawait\b|\bPromise\b/.test(line) && room !== 'sched')
+        found.push(`T2 ${place}: an attempt never waits; return wait(ticket) instead`)
+    }
+  })
+  if (/(^|\/)(utils|common|misc|helpers)\b/.test(path)) found.push(`T3 src/${path}: name the file for what it does`)
+  if (lines.length > LINES_MAX) found.push(`T4 src/${path}: ${lines.length} lines, at most ${LINES_MAX}; find the second idea in it`)
+  if (!/^(#!.*\n)?\/\*\*/.test(text)) found.push(`T5 src/${path}: begin with a comment that says what this file is`)
+  lines.forEach((line, at) => {
+    if (/\b(TODO|FIXME|XXX)\b/.test(line)) found.push(`T6 src/${path}:${at + 1}: finish it, or write it down elsewhere`)
+  })
+  return found
+}
+
+function main(): void {
+  const root = resolve(import.meta.dirname, '..')
+  const plan = readPlan(readFileSync(join(root, 'docs/ARCHITECTURE.md'), 'utf8'))
+  const paths = globSync('**/*.ts', { cwd: join(root, 'src') })
+  const found = paths.flatMap(path => untidy(plan, path, readFileSync(join(root, 'src', path), 'utf8')))
+  for (const line of found) console.error(line)
+  console.log(`tidy: ${paths.length} files, ${found.length} breaches`)
+  process.exitCode = found.length === 0 ? 0 : 1
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) main()
