@@ -11,11 +11,12 @@
  *   R4  Every folder of src/ is in the block, and every room of the block is a folder.
  *   R5  No circle of files inside a room.
  */
-import { globSync, readFileSync, readdirSync } from 'node:fs'
+import { globSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-const IMPORT = /^\s*(?:import|export)\b[^'"]*?from\s*['"]([^'"]+)['"]|^\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/gm
+const IMPORT =
+  /^\s*(?:import|export)\b[^'"]*?from\s*['"]([^'"]+)['"]|^\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/gm
 
 export interface Plan {
   readonly order: readonly string[]
@@ -46,14 +47,18 @@ export function breaches(plan: Plan, files: ReadonlyMap<string, string>): string
     const room = roomOf(path)
     const place = plan.order.indexOf(room)
     if (place === -1) {
-      found.push(`R4 src/${path}: the room ${room} is not in docs/ARCHITECTURE.md; add it to the block of rooms`)
+      found.push(
+        `R4 src/${path}: the room ${room} is not in docs/ARCHITECTURE.md; add it to the block of rooms`,
+      )
       continue
     }
     const isTest = /\.(test|suite|fuzz|bench)\.ts$/.test(path)
     for (const target of importsOf(text)) {
       if (!target.startsWith('.')) {
         if (place < plan.doorsFrom && !isTest)
-          found.push(`R3 src/${path}: imports ${target}; below the doors nothing of Node or npm may be imported`)
+          found.push(
+            `R3 src/${path}: imports ${target}; below the doors nothing of Node or npm may be imported`,
+          )
         continue
       }
       const to = relative('/src', resolve('/src', dirname(path), target))
@@ -94,7 +99,10 @@ function main(): void {
   const root = resolve(import.meta.dirname, '..')
   const plan = readPlan(readFileSync(join(root, 'docs/ARCHITECTURE.md'), 'utf8'))
   const files = new Map(
-    globSync('**/*.ts', { cwd: join(root, 'src') }).map(path => [path, readFileSync(join(root, 'src', path), 'utf8')]),
+    globSync('**/*.ts', { cwd: join(root, 'src') }).map(path => [
+      path,
+      readFileSync(join(root, 'src', path), 'utf8'),
+    ]),
   )
   const found = breaches(plan, files)
   const folders = readdirSync(join(root, 'src'), { withFileTypes: true }).filter(entry => entry.isDirectory())
