@@ -2,6 +2,7 @@
 export { AssertionError, assert, unreachable } from './assert.ts'
 export * as errno from './errno.ts'
 export { type Errno, errnoName } from './errno.ts'
+export { GroupTree, ROOT } from './group-tree.ts'
 export { END, IndexLists } from './index-lists.ts'
 export { OrderedList } from './ordered-list.ts'
 export { Prng } from './prng.ts'

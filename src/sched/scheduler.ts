@@ -130,11 +130,10 @@ export class Scheduler {
     if (task.state === 'ended') return
     task.killed = true
     if (task.state === 'ready') return
-    const { ticket, on } = task.wait!
+    const { ticket } = task.wait!
     const place = ticket.waiters.indexOf(task)
     assert(place !== -1, `K2: ${task.name} is among the waiters of ${ticket.what}`)
     ticket.waiters.splice(place, 1)
-    on?.cancel(task)
     this.watcher?.resumes(task, task.wait!, this.now() - task.waitingSince)
     this.finish(task, errno.EINTR)
   }
@@ -246,6 +245,7 @@ export class Scheduler {
 
   private finish(task: Task, error: Errno): void {
     if (task.killed) {
+      task.wait?.on?.cancel(task)
       task.verb.abandon(task)
       this.owner.releaseLocks(task)
     }
