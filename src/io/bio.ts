@@ -34,7 +34,7 @@ export interface Bio extends BioPlan {
   state: 'throttled' | 'queued' | 'issued' | 'ended'
   /** Groups that wait for it beside its own: it may go as soon as any of them might. */
   sponsors: readonly GroupId[]
-  /** By whose limits it was issued: `group`, or a sponsor's. */
+  /** In whose turn it was issued: `group`'s, or a sponsor's. */
   issuer: GroupId
   submittedAt: Ns
   /** When io.max let it go. io.latency counts from here, as from the kernel's bio->bi_issue. */

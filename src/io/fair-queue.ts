@@ -53,11 +53,11 @@ export class FairQueue {
 
   /** One round: offers the first bio of each group in turn until nobody's is taken. */
   serve(offer: Offer): void {
-    const shut = new Set<GroupId>()
+    let shut: Set<GroupId> | undefined
     for (let turn = 0; turn < this.turns.length; ) {
       const group = this.turns[turn]!
       const bio = this.first(group)
-      if (bio !== undefined && this.isShut(group, shut)) {
+      if (bio !== undefined && shut !== undefined && this.isShut(group, shut)) {
         turn++
         continue
       }
@@ -65,6 +65,7 @@ export class FairQueue {
       if (answer === FULL) return
       if (answer === TAKEN) this.passTurn(turn, group)
       else {
+        shut ??= new Set()
         shut.add(answer)
         turn++
       }
@@ -72,7 +73,6 @@ export class FairQueue {
   }
 
   private isShut(group: GroupId, shut: ReadonlySet<GroupId>): boolean {
-    if (shut.size === 0) return false
     for (let level = group; level !== 0; level = this.tree.parent(level)) if (shut.has(level)) return true
     return false
   }

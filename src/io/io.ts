@@ -1,8 +1,12 @@
 /**
  * The I/O scheduler: takes bios from the rooms above, decides when each is issued, and reports its end.
  *
- *     submit -> [queued: turn by turn between groups] -> nr_requests -> device.start
+ *     submit -> [throttled: io.max] -> [queued: io.latency, nr_requests] -> device.start
  *     device.onEnd -> onEnd hook -> the bio's ticket completes -> the next are issued
+ *
+ * In both waiting places groups take turns (fair-queue.ts). A bio that a second group waits for stands in that group's
+ * fifo too, and goes as soon as the limits of either let it; its bytes stay on its own group's account. The kernel does
+ * so for metadata and swap (bio_issue_as_root_blkg), whoever waits; here it is done for who does.
  *
  * Invariants
  *   IO1  Each bio ends once: the hook runs, then its ticket completes with its errno.
@@ -10,41 +14,25 @@
  *   IO3  Bios of one group on one disk are issued in the order they were submitted, reads among reads and writes among
  *        writes, except those that another group waits for.
  *   IO4  submit never calls the hook and never waits.
+ *   IO5  A bio waits only while a limit of every group that it may go by refuses it, or its disk has all it takes.
  */
-import { assert, type Errno, errno, type GroupId, type GroupTree, type Pfn } from '../base/index.ts'
+import { assert, type Errno, errno, type GroupId, type GroupTree, type Ns, type Pfn } from '../base/index.ts'
 import type { Device, Request } from '../device/index.ts'
-import type { Scheduler } from '../sched/index.ts'
+import { Alarm, type Chore, type Scheduler } from '../sched/index.ts'
 import type { Bio, BioPlan } from './bio.ts'
-import { FairQueue, FULL, TAKEN } from './fair-queue.ts'
+import { Disk, type DiskOptions } from './disk.ts'
+import { FULL, TAKEN } from './fair-queue.ts'
+import type { LatencyReport } from './latency.ts'
+import type { IoStat } from './stat.ts'
+import type { IoMax } from './throttle.ts'
 
 /** Where the bytes of frames are. */
 export interface FrameBytes {
   bytes(frame: Pfn): Uint8Array
 }
 
-/** BLKDEV_DEFAULT_RQ is 128; NVMe and virtio set 256 and more (queue/nr_requests). */
-const NR_REQUESTS = 256
-
-export interface DiskOptions {
-  /** How many requests it is given at once. */
-  readonly nrRequests: number
-  /** Whether its latency is judged by the mean, as a rotating disk's, or by how many requests miss the target. */
-  readonly rotational: boolean
-}
-
-class Disk {
-  readonly name: string
-  readonly queue: FairQueue
-  nrRequests = NR_REQUESTS
-  issued = 0
-
-  constructor(name: string, tree: GroupTree) {
-    this.name = name
-    this.queue = new FairQueue(tree, 'queued')
-  }
-}
-
-export class Io {
+export class Io implements Chore {
+  readonly name = 'kblockd'
   /** News of an end, before its ticket completes. Set once, by the room that owns the pages. */
   onEnd: (bio: Bio) => void = () => {}
   private readonly scheduler: Scheduler
@@ -53,17 +41,26 @@ export class Io {
   private readonly disks = new Map<string, Disk>()
   private readonly attached = new Set<Device>()
   private readonly issued = new Map<Request, Bio>()
+  private readonly alarm: Alarm
   private ids = 0
 
   constructor(scheduler: Scheduler, memory: FrameBytes, tree: GroupTree) {
     this.scheduler = scheduler
     this.memory = memory
     this.tree = tree
+    this.alarm = new Alarm(scheduler, this)
   }
 
-  /** What is known of a disk; before its first bio. */
-  configure(disk: string, { nrRequests }: DiskOptions): void {
-    this.disk(disk).nrRequests = nrRequests
+  /** The disks that were configured, limited or used. */
+  get diskNames(): readonly string[] {
+    return [...this.disks.keys()]
+  }
+
+  /** What is known of a disk, before its first bio. */
+  configure(name: string, { nrRequests, rotational }: DiskOptions): void {
+    const disk = this.disk(name)
+    disk.nrRequests = nrRequests
+    disk.rotational = rotational
   }
 
   submit(plan: BioPlan): Bio {
@@ -81,36 +78,117 @@ export class Io {
       what: plan.what,
       id: ++this.ids,
       ticket: this.scheduler.ticket(plan.what),
-      state: 'queued',
+      state: 'throttled',
       sponsors: [],
       issuer: plan.group,
       submittedAt: now,
-      queuedAt: now,
+      queuedAt: 0,
       issuedAt: 0,
       errno: errno.OK,
     }
     const disk = this.disk(plan.device.disk)
     this.attach(plan.device)
-    disk.queue.push(bio, bio.group)
+    if (disk.throttle.limits(bio)) {
+      disk.throttle.push(bio, bio.group, now)
+      this.unthrottle(disk)
+    } else this.enqueue(disk, bio)
     this.dispatch(disk)
     return bio
   }
 
-  /** `group` waits for the bio: if it still queues, it may go as soon as that group's own could. */
+  /** `group` waits for the bio: if it hasn't been issued, it may go as soon as a bio of that group could. */
   promote(bio: Bio, group: GroupId): void {
-    if (bio.state !== 'queued' || this.tree.isWithin(group, bio.group) || bio.sponsors.includes(group)) return
-    bio.sponsors = [...bio.sponsors, group]
+    if (bio.state !== 'throttled' && bio.state !== 'queued') return
+    if (this.tree.isWithin(group, bio.group) || bio.sponsors.includes(group)) return
     const disk = this.disk(bio.device.disk)
-    disk.queue.push(bio, group)
+    if (bio.state === 'throttled') {
+      disk.throttle.push(bio, group, this.scheduler.now())
+      bio.sponsors = [...bio.sponsors, group]
+      this.unthrottle(disk)
+    } else {
+      disk.queue.push(bio, group)
+      bio.sponsors = [...bio.sponsors, group]
+    }
     this.dispatch(disk)
   }
 
+  setMax(disk: string, group: GroupId, max: IoMax): void {
+    const found = this.disk(disk)
+    found.throttle.setLimit(group, max, this.scheduler.now())
+    this.unthrottle(found)
+    this.dispatch(found)
+  }
+
+  max(disk: string, group: GroupId): IoMax {
+    return this.disk(disk).throttle.limit(group)
+  }
+
+  /** The latency that `group` is to have; 0: none is promised. */
+  setLatency(disk: string, group: GroupId, target: Ns): void {
+    const found = this.disk(disk)
+    found.latency.setTarget(group, target, this.scheduler.now())
+    this.dispatch(found)
+  }
+
+  latency(disk: string, group: GroupId): LatencyReport {
+    return this.disk(disk).latency.report(group, this.scheduler.now())
+  }
+
+  /** What has gone through `disk` for `group` and those below it; undefined: nothing. */
+  stat(disk: string, group: GroupId): Readonly<IoStat> | undefined {
+    return this.disk(disk).stats.of(group)
+  }
+
+  /** What a task of `group` is to sleep on its way out, when it holds no lock. */
+  delayOf(group: GroupId): Ns {
+    let most: Ns = 0
+    for (const disk of this.disks.values())
+      most = Math.max(most, disk.latency.delayOf(group, this.scheduler.now()))
+    return most
+  }
+
+  /** Whether `group` is held back as far as depth goes: readahead and other I/O that can be left out should be. */
+  congested(group: GroupId): boolean {
+    for (const disk of this.disks.values()) if (disk.latency.congested(group)) return true
+    return false
+  }
+
+  /** Time has come for something that waits: the alarm calls it. */
+  run(now: Ns): Ns {
+    let next: Ns = Infinity
+    for (const disk of this.disks.values()) {
+      this.unthrottle(disk)
+      disk.latency.tick(now)
+      this.dispatch(disk)
+      next = Math.min(next, disk.throttle.next, disk.latency.next)
+    }
+    return next
+  }
+
+  private unthrottle(disk: Disk): void {
+    disk.throttle.serve(this.scheduler.now(), bio => this.enqueue(disk, bio))
+    this.alarm.by(disk.throttle.next)
+  }
+
+  private enqueue(disk: Disk, bio: Bio): void {
+    bio.state = 'queued'
+    bio.queuedAt = this.scheduler.now()
+    disk.stats.count(bio)
+    disk.queue.push(bio, bio.group)
+    for (const sponsor of bio.sponsors) disk.queue.push(bio, sponsor)
+  }
+
   private dispatch(disk: Disk): void {
+    if (disk.queue.empty) return
+    const now = this.scheduler.now()
     disk.queue.serve((bio, group) => {
       if (disk.issued >= disk.nrRequests) return FULL
+      const refusal = disk.latency.refusal(group, now)
+      if (refusal !== 0 && (bio.operation === 'read' || bio.operation === 'write')) return refusal
       this.issue(disk, bio, group)
       return TAKEN
     })
+    this.alarm.by(disk.latency.next)
   }
 
   private issue(disk: Disk, bio: Bio, issuer: GroupId): void {
@@ -118,6 +196,7 @@ export class Io {
     bio.issuer = issuer
     bio.issuedAt = this.scheduler.now()
     disk.issued++
+    disk.latency.started(bio, bio.issuedAt)
     const { operation, position, length } = bio
     const request: Request = { operation, position, length, buffers: this.buffers(bio) }
     this.issued.set(request, bio)
@@ -130,6 +209,7 @@ export class Io {
     this.issued.delete(request)
     const disk = this.disk(bio.device.disk)
     disk.issued--
+    disk.latency.ended(bio, this.scheduler.now())
     bio.state = 'ended'
     bio.errno = error
     this.onEnd(bio)
