@@ -1,7 +1,8 @@
 /**
  * A bio: one piece of I/O on its way, from submission to its ticket.
  *
- *     queued --issue--> issued --device ends--> ended        (Io.submit, Io.dispatch, Io.ended)
+ *     throttled --io.max lets it--> queued --issue--> issued --device ends--> ended
+ *               (Io.submit, Io.run)        (Io.dispatch)     (Io.ended)
  *
  * Plain data: frames are numbers, and `purpose` tells the room above what to do with the end.
  */
@@ -30,10 +31,14 @@ export interface BioPlan {
 export interface Bio extends BioPlan {
   readonly id: number
   readonly ticket: Ticket
-  state: 'queued' | 'issued' | 'ended'
-  /** Whose limits decide when it is issued: `group`, or a more protected group that waits for it. */
+  state: 'throttled' | 'queued' | 'issued' | 'ended'
+  /** Groups that wait for it beside its own: it may go as soon as any of them might. */
+  sponsors: readonly GroupId[]
+  /** In whose turn it was issued: `group`'s, or a sponsor's. */
   issuer: GroupId
   submittedAt: Ns
+  /** When io.max let it go. io.latency counts from here, as from the kernel's bio->bi_issue. */
+  queuedAt: Ns
   issuedAt: Ns
   errno: Errno
 }

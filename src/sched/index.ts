@@ -4,6 +4,7 @@
  * A thing that takes time is a ticket. Whoever needs it returns `wait(ticket, why)` from an attempt and is called again
  * when the ticket is complete. There is no other way to wait.
  */
+export { Alarm, type Chore } from './alarm.ts'
 export {
   type Again,
   again,
