@@ -189,11 +189,16 @@ export class PageCache {
 
   /** Takes a page from its file (Q4). A frame that is pinned or in flight lives on, detached, until that is over. */
   remove(file: CachedFile, frame: Pfn): void {
+    this.detach(file, frame)
+    this.memory.release(frame)
+  }
+
+  /** Takes a page from its file and leaves the frame to the caller. */
+  detach(file: CachedFile, frame: Pfn): void {
     assert(this.frames.mapped[frame] === 0, 'Q4: a page leaves its file unmapped')
     if (this.frames.has(frame, DIRTY)) this.clean(file, frame)
     this.hash.remove(frame)
     this.frames.siblings.remove(file.clean, frame)
-    this.memory.release(frame)
   }
 
   /** Reclaim's way out of the cache: the page is remembered, so that its early return is noticed. */

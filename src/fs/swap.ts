@@ -47,12 +47,15 @@ export class Swap {
     this.users[slot]!++
   }
 
-  /** One entry less names it. Says whether it was the last; the caller then drops the slot's page. */
-  drop(slot: number): 'still used' | 'free' {
+  /** One entry less names it. A slot that nobody names is given back by `release`, once its page is nowhere on its way. */
+  drop(slot: number): 'still used' | 'unused' {
     assert(this.users[slot]! > 0, `SW1: slot ${slot} is dropped as often as used`)
     this.users[slot]!--
-    if (this.users[slot]! > 0) return 'still used'
+    return this.users[slot]! > 0 ? 'still used' : 'unused'
+  }
+
+  release(slot: number): void {
+    assert(this.users[slot] === 0, `SW1: slot ${slot} is free when nobody names it`)
     this.free.push(slot)
-    return 'free'
   }
 }

@@ -72,6 +72,8 @@ export interface VmFault {
   flags: number
   /** Attempts that ended in a wait. */
   retries: number
+  /** Reads that it began; more than one means that a page was gone before the fault came back. */
+  reads: number
   /** VM_FAULT_MAJOR and its like, gathered over the attempts. */
   result: number
   lockReleased: boolean
@@ -98,6 +100,7 @@ export function newVmFault(vpn: Vpn, access: 'load' | 'store', group: GroupId, n
     group,
     flags: FAULT_FLAG_DEFAULT | (access === 'store' ? FAULT_FLAG_WRITE : 0),
     retries: 0,
+    reads: 0,
     result: 0,
     lockReleased: false,
     retry: false,
