@@ -10,6 +10,8 @@
  *   I2  size[list] members can be walked from head[list], the last of them tail[list].
  *   I3  The caller remembers on which list a member is; removing it from another one is an error that isn't looked for.
  */
+import { assert } from './assert.ts'
+
 export const END = -1
 
 export class IndexLists {
@@ -18,6 +20,7 @@ export class IndexLists {
   private readonly heads: number[] = []
   private readonly tails: number[] = []
   private readonly sizes: number[] = []
+  private readonly retired: number[] = []
 
   constructor(members: number) {
     this.next = new Int32Array(members).fill(END)
@@ -26,9 +29,17 @@ export class IndexLists {
 
   /** Makes an empty list and returns its number. */
   create(): number {
+    const retired = this.retired.pop()
+    if (retired !== undefined) return retired
     this.heads.push(END)
     this.tails.push(END)
     return this.sizes.push(0) - 1
+  }
+
+  /** Gives an empty list's number back, to be used again. */
+  destroy(list: number): void {
+    assert(this.sizes[list] === 0, 'I2: a list that is given back is empty')
+    this.retired.push(list)
   }
 
   head(list: number): number {
@@ -50,6 +61,16 @@ export class IndexLists {
     if (head === END) this.tails[list] = member
     else this.prev[head] = member
     this.heads[list] = member
+    this.sizes[list]!++
+  }
+
+  pushTail(list: number, member: number): void {
+    const tail = this.tails[list]!
+    this.prev[member] = tail
+    this.next[member] = END
+    if (tail === END) this.heads[list] = member
+    else this.next[tail] = member
+    this.tails[list] = member
     this.sizes[list]!++
   }
 

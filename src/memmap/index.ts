@@ -1,0 +1,27 @@
+/** The treaty between files and spaces: what each may ask of the other, and the words of a fault. */
+export { type Advice, type Mappable, type Mappers, newReadState, type ReadState } from './mappable.ts'
+export {
+  type CarriedError,
+  FAULT_FLAG_ALLOW_RETRY,
+  FAULT_FLAG_DEFAULT,
+  FAULT_FLAG_KILLABLE,
+  FAULT_FLAG_MKWRITE,
+  FAULT_FLAG_RETRY_NOWAIT,
+  FAULT_FLAG_TRIED,
+  FAULT_FLAG_VMA_LOCK,
+  FAULT_FLAG_WRITE,
+  type PageRequest,
+  VM_FAULT_COMPLETED,
+  VM_FAULT_DONE_COW,
+  VM_FAULT_ERROR,
+  VM_FAULT_LOCKED,
+  VM_FAULT_MAJOR,
+  VM_FAULT_NOPAGE,
+  VM_FAULT_OOM,
+  VM_FAULT_RETRY,
+  VM_FAULT_SIGBUS,
+  VM_FAULT_SIGSEGV,
+  type VmFault,
+  vmFaultError,
+  vmFaultResult,
+} from './vm-fault.ts'
