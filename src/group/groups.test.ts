@@ -4,46 +4,21 @@ import { describe, it } from 'node:test'
 import { GroupTree, MS, ROOT } from '../base/index.ts'
 import { MemoryDevice } from '../device/index.ts'
 import { Io } from '../io/index.ts'
+import { Ledger } from '../memory/index.ts'
 import { Scheduler, TimedDriver } from '../sched/index.ts'
 import { Groups } from './groups.ts'
-import type { MemoryLedger } from './memory-keys.ts'
 import { Pressure } from './pressure.ts'
 import { SettingError } from './setting-error.ts'
 import { parseBytes } from './size.ts'
 
 const PAGE = 4096
 
-function ledgerOf(tree: GroupTree): MemoryLedger {
-  const limits = new Map<number, ReturnType<MemoryLedger['limits']>>()
-  const of = (group: number) => limits.get(group) ?? { max: Infinity, high: Infinity, low: 0, min: 0 }
-  return {
-    limits: of,
-    setLimits: (group, changed) => limits.set(group, { ...of(group), ...changed }),
-    usage: group => (group <= tree.last ? 3 : 0),
-    events: group => ({ low: 0, high: group, max: 1, oom: 0 }),
-    stat: () => ({
-      anon: 1,
-      file: 2,
-      dirty: 0,
-      writeback: 0,
-      pgfault: 5,
-      pgmajfault: 0,
-      refault: 0,
-      activate: 0,
-      scan: 0,
-      steal: 0,
-      swapIn: 0,
-      swapOut: 0,
-    }),
-  }
-}
-
 function world() {
   const driver = new TimedDriver()
   const scheduler = new Scheduler(driver)
   const tree = new GroupTree()
   const io = new Io(scheduler, { bytes: () => new Uint8Array(PAGE) }, tree)
-  const ledger = ledgerOf(tree)
+  const ledger = new Ledger(tree)
   const groups = new Groups({
     tree,
     io,
