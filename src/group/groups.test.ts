@@ -122,11 +122,20 @@ describe('groups', () => {
     assert.equal(groups.read(batch, 'memory.high'), '8192\n')
     assert.equal(groups.read(batch, 'memory.min'), '0\n')
     assert.equal(groups.read(inner, 'memory.max'), 'max\n')
+    for (const group of [batch, inner, inner]) ledger.charge(group)
+    ledger.stat(inner).file = 2
+    ledger.stat(batch).dirty = 1
+    ledger.stat(batch).pgfault = 5
+    ledger.stat(inner).pgfault = 6
+    ledger.events(batch).max = 1
+    ledger.events(inner).max = 2
+    ledger.events(inner).high = 3
     assert.equal(groups.read(batch, 'memory.current'), `${3 * PAGE}\n`)
-    assert.equal(groups.read(batch, 'memory.events'), `low 0\nhigh ${batch + inner}\nmax 2\noom 0\n`)
+    assert.equal(groups.read(inner, 'memory.current'), `${2 * PAGE}\n`)
+    assert.equal(groups.read(batch, 'memory.events'), 'low 0\nhigh 3\nmax 3\noom 0\n')
     assert.match(
       groups.read(batch, 'memory.stat'),
-      /^anon 8192\nfile 16384\nfile_dirty 0\n(.*\n)*pgfault 10\n/,
+      /^anon 0\nfile 8192\nfile_dirty 4096\n(.*\n)*pgfault 11\n/,
     )
   })
 
