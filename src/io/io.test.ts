@@ -1,7 +1,7 @@
 /** The I/O scheduler's own promises, without limits: order, turns, nr_requests, ends. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { errno } from '../base/index.ts'
+import { errno, MS } from '../base/index.ts'
 import { ioWorld } from './world.suite.ts'
 
 describe('the I/O scheduler', () => {
@@ -87,5 +87,28 @@ describe('the I/O scheduler', () => {
       w.settle()
     }
     assert.ok(bios.every(bio => bio.state === 'ended'))
+  })
+
+  it('takes a bio past the depth of its own group for a group that has slots, and charges its own (Q2)', () => {
+    const w = ioWorld({ held: true })
+    const [victim, worker] = [w.group(), w.group()]
+    w.io.configure('1:0', { nrRequests: 4, rotational: false })
+    w.io.setLatency('1:0', victim, 10 * MS)
+    w.io.submit(w.plan({ group: worker }))
+    for (let round = 0; round < 4; round++) {
+      w.io.submit(w.plan({ group: victim }))
+      w.until(w.driver.now() + 600 * MS)
+      w.device.release(w.device.held.at(-1)!)
+      w.settle()
+      w.io.submit(w.plan({ group: worker }))
+    }
+    const { depth, inflight } = w.io.latency('1:0', worker)
+    assert.deepEqual([depth, inflight], [1, 2], 'scaled down while two were in flight')
+    const waiting = w.io.submit(w.plan({ group: worker }))
+    assert.equal(waiting.state, 'queued')
+    w.io.promote(waiting, victim)
+    assert.equal(waiting.state, 'issued')
+    assert.equal(waiting.issuer, victim)
+    assert.equal(w.io.latency('1:0', worker).inflight, 3)
   })
 })

@@ -24,12 +24,15 @@ import { Disk, type DiskOptions } from './disk.ts'
 import { FULL, TAKEN } from './fair-queue.ts'
 import type { LatencyReport } from './latency.ts'
 import type { IoStat } from './stat.ts'
-import type { IoMax } from './throttle.ts'
+import { type IoMax, NO_LIMIT } from './throttle.ts'
 
 /** Where the bytes of frames are. */
 export interface FrameBytes {
   bytes(frame: Pfn): Uint8Array
 }
+
+/** In place of a disk's name: all disks, those to come too. */
+export const EVERY_DISK = '*'
 
 export class Io implements Chore {
   readonly name = 'kblockd'
@@ -39,6 +42,8 @@ export class Io implements Chore {
   private readonly memory: FrameBytes
   private readonly tree: GroupTree
   private readonly disks = new Map<string, Disk>()
+  private readonly everyMax = new Map<GroupId, IoMax>()
+  private readonly everyTarget = new Map<GroupId, Ns>()
   private readonly attached = new Set<Device>()
   private readonly issued = new Map<Request, Bio>()
   private readonly alarm: Alarm
@@ -112,24 +117,38 @@ export class Io implements Chore {
     this.dispatch(disk)
   }
 
-  setMax(disk: string, group: GroupId, max: IoMax): void {
-    const found = this.disk(disk)
-    found.throttle.setLimit(group, max, this.scheduler.now())
-    this.unthrottle(found)
-    this.dispatch(found)
+  /** Changes the limits that are named, on one disk or on EVERY_DISK, those to come too. */
+  setMax(disk: string, group: GroupId, max: Partial<IoMax>): void {
+    if (disk === EVERY_DISK) this.everyMax.set(group, { ...this.max(EVERY_DISK, group), ...max })
+    for (const one of this.disksOf(disk)) {
+      one.throttle.setLimit(group, { ...one.throttle.limit(group), ...max }, this.scheduler.now())
+      this.unthrottle(one)
+      this.dispatch(one)
+    }
   }
 
+  /** For EVERY_DISK: what a disk to come begins with. */
   max(disk: string, group: GroupId): IoMax {
-    return this.disk(disk).throttle.limit(group)
+    if (disk === EVERY_DISK) return this.everyMax.get(group) ?? NO_LIMIT
+    return this.disks.get(disk)?.throttle.limit(group) ?? this.max(EVERY_DISK, group)
   }
 
-  /** The latency that `group` is to have; 0: none is promised. */
+  /** The latency that `group` is to have on one disk or on EVERY_DISK, those to come too; 0: none is promised. */
   setLatency(disk: string, group: GroupId, target: Ns): void {
-    const found = this.disk(disk)
-    found.latency.setTarget(group, target, this.scheduler.now())
-    this.dispatch(found)
+    if (disk === EVERY_DISK) this.everyTarget.set(group, target)
+    for (const one of this.disksOf(disk)) {
+      one.latency.setTarget(group, target, this.scheduler.now())
+      this.dispatch(one)
+    }
   }
 
+  /** For EVERY_DISK: what a disk to come begins with. */
+  latencyTarget(disk: string, group: GroupId): Ns {
+    if (disk === EVERY_DISK) return this.everyTarget.get(group) ?? 0
+    return this.disks.get(disk)?.latency.target(group) ?? this.latencyTarget(EVERY_DISK, group)
+  }
+
+  /** How io.latency stands for a group: the numbers that the kernel shows in io.stat when debugging. */
   latency(disk: string, group: GroupId): LatencyReport {
     return this.disk(disk).latency.report(group, this.scheduler.now())
   }
@@ -243,8 +262,15 @@ export class Io implements Chore {
     if (disk === undefined) {
       disk = new Disk(name, this.tree)
       this.disks.set(name, disk)
+      for (const [group, max] of this.everyMax) disk.throttle.setLimit(group, max, this.scheduler.now())
+      for (const [group, target] of this.everyTarget)
+        disk.latency.setTarget(group, target, this.scheduler.now())
     }
     return disk
+  }
+
+  private disksOf(name: string): Iterable<Disk> {
+    return name === EVERY_DISK ? this.disks.values() : [this.disk(name)]
   }
 
   private attach(device: Device): void {
