@@ -48,7 +48,7 @@ export class MapVerb implements Verb<MapArgs> {
       ...plan,
       start,
       end: start + pages,
-      pageOffset: anonymousOffset,
+      pageOffset,
     })
     vma.locked = args.locked
     addVma(this.mm, vma)
