@@ -4,46 +4,21 @@ import { describe, it } from 'node:test'
 import { GroupTree, MS, ROOT } from '../base/index.ts'
 import { MemoryDevice } from '../device/index.ts'
 import { Io } from '../io/index.ts'
+import { Ledger } from '../memory/index.ts'
 import { Scheduler, TimedDriver } from '../sched/index.ts'
 import { Groups } from './groups.ts'
-import type { MemoryLedger } from './memory-keys.ts'
 import { Pressure } from './pressure.ts'
 import { SettingError } from './setting-error.ts'
 import { parseBytes } from './size.ts'
 
 const PAGE = 4096
 
-function ledgerOf(tree: GroupTree): MemoryLedger {
-  const limits = new Map<number, ReturnType<MemoryLedger['limits']>>()
-  const of = (group: number) => limits.get(group) ?? { max: Infinity, high: Infinity, low: 0, min: 0 }
-  return {
-    limits: of,
-    setLimits: (group, changed) => limits.set(group, { ...of(group), ...changed }),
-    usage: group => (group <= tree.last ? 3 : 0),
-    events: group => ({ low: 0, high: group, max: 1, oom: 0 }),
-    stat: () => ({
-      anon: 1,
-      file: 2,
-      dirty: 0,
-      writeback: 0,
-      pgfault: 5,
-      pgmajfault: 0,
-      refault: 0,
-      activate: 0,
-      scan: 0,
-      steal: 0,
-      swapIn: 0,
-      swapOut: 0,
-    }),
-  }
-}
-
 function world() {
   const driver = new TimedDriver()
   const scheduler = new Scheduler(driver)
   const tree = new GroupTree()
   const io = new Io(scheduler, { bytes: () => new Uint8Array(PAGE) }, tree)
-  const ledger = ledgerOf(tree)
+  const ledger = new Ledger(tree)
   const groups = new Groups({
     tree,
     io,
@@ -147,11 +122,20 @@ describe('groups', () => {
     assert.equal(groups.read(batch, 'memory.high'), '8192\n')
     assert.equal(groups.read(batch, 'memory.min'), '0\n')
     assert.equal(groups.read(inner, 'memory.max'), 'max\n')
+    for (const group of [batch, inner, inner]) ledger.charge(group)
+    ledger.stat(inner).file = 2
+    ledger.stat(batch).dirty = 1
+    ledger.stat(batch).pgfault = 5
+    ledger.stat(inner).pgfault = 6
+    ledger.events(batch).max = 1
+    ledger.events(inner).max = 2
+    ledger.events(inner).high = 3
     assert.equal(groups.read(batch, 'memory.current'), `${3 * PAGE}\n`)
-    assert.equal(groups.read(batch, 'memory.events'), `low 0\nhigh ${batch + inner}\nmax 2\noom 0\n`)
+    assert.equal(groups.read(inner, 'memory.current'), `${2 * PAGE}\n`)
+    assert.equal(groups.read(batch, 'memory.events'), 'low 0\nhigh 3\nmax 3\noom 0\n')
     assert.match(
       groups.read(batch, 'memory.stat'),
-      /^anon 8192\nfile 16384\nfile_dirty 0\n(.*\n)*pgfault 10\n/,
+      /^anon 0\nfile 8192\nfile_dirty 4096\n(.*\n)*pgfault 11\n/,
     )
   })
 

@@ -14,9 +14,10 @@
  */
 import { type Bytes, type GroupId, type GroupTree, type Ns, ROOT } from '../base/index.ts'
 import type { Io } from '../io/index.ts'
+import type { Ledger } from '../memory/index.ts'
 import { type IoLatencySetting, type IoMaxSetting, ioKeys } from './io-keys.ts'
 import type { Change, Key, Keys } from './key.ts'
-import { type MemoryLedger, memoryKeys } from './memory-keys.ts'
+import { memoryKeys } from './memory-keys.ts'
 import type { Pressure } from './pressure.ts'
 import { didYouMean, SettingError, shown } from './setting-error.ts'
 import type { Size } from './size.ts'
@@ -36,7 +37,7 @@ export interface Settings {
 export interface GroupParts {
   readonly tree: GroupTree
   readonly io: Io
-  readonly ledger: MemoryLedger
+  readonly ledger: Ledger
   readonly pressure: Pressure
   readonly clock: { now(): Ns }
   readonly pageSize: Bytes

@@ -5,26 +5,10 @@
  * own with those of all below it. A limit is rounded down to pages, as page_counter_memparse does.
  */
 import type { Bytes, GroupId, GroupTree } from '../base/index.ts'
+import type { Ledger, MemoryLimits } from '../memory/index.ts'
 import type { Key, Keys } from './key.ts'
 import type { Pressure } from './pressure.ts'
 import { parseBytesOrMax, showOrMax } from './size.ts'
-
-export interface MemoryLimitPages {
-  readonly max: number
-  readonly high: number
-  readonly low: number
-  readonly min: number
-}
-
-/** The part of memory's ledger that has names here. */
-export interface MemoryLedger {
-  setLimits(group: GroupId, limits: Partial<MemoryLimitPages>): void
-  limits(group: GroupId): MemoryLimitPages
-  /** In pages, with all below. */
-  usage(group: GroupId): number
-  events(group: GroupId): Readonly<Record<(typeof EVENTS)[number], number>>
-  stat(group: GroupId): Readonly<Record<(typeof STATS)[number][1], number>>
-}
 
 const EVENTS = ['low', 'high', 'max', 'oom'] as const
 /** The kernel's name, the ledger's, and what the ledger counts. */
@@ -45,7 +29,7 @@ const STATS = [
 
 export interface MemoryParts {
   readonly tree: GroupTree
-  readonly ledger: MemoryLedger
+  readonly ledger: Ledger
   readonly pressure: Pressure
   readonly pageSize: Bytes
   readonly now: () => number
@@ -54,7 +38,7 @@ export interface MemoryParts {
 }
 
 export function memoryKeys({ tree, ledger, pressure, pageSize, now, limited }: MemoryParts): Keys {
-  const limit = (name: keyof MemoryLimitPages): Key => ({
+  const limit = (name: keyof MemoryLimits): Key => ({
     read: group => `${showOrMax(ledger.limits(group)[name] * pageSize)}\n`,
     prepare: value => {
       const pages = Math.floor(parseBytesOrMax(value, `memory.${name}`) / pageSize)
