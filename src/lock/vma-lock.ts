@@ -23,7 +23,10 @@ export class VmaLock implements Lock {
   private readonly readers: Task[] = []
   private drained: Ticket | undefined
 
-  constructor(name: string) {
+  private readonly scheduler: Scheduler
+
+  constructor(scheduler: Scheduler, name: string) {
+    this.scheduler = scheduler
     this.name = name
   }
 
@@ -42,36 +45,48 @@ export class VmaLock implements Lock {
   }
 
   /** Lets a reader out, and the writer on once the last has left. */
-  leave(task: Task, scheduler: Scheduler): void {
+  release(task: Task): void {
     noteReleased(task, this)
     this.readers.splice(this.readers.indexOf(task), 1)
     if (this.readers.length > 0 || this.drained === undefined) return
-    scheduler.complete(this.drained)
+    this.scheduler.complete(this.drained)
     this.drained = undefined
   }
 
   /** The ticket for the moment when no reader is inside, or undefined if none is now. */
-  untilDrained(scheduler: Scheduler): Ticket | undefined {
+  untilDrained(): Ticket | undefined {
     if (this.readers.length === 0) return undefined
-    this.drained ??= scheduler.ticket(`${this.name} without readers`)
+    this.drained ??= this.scheduler.ticket(`${this.name} without readers`)
     return this.drained
   }
 }
 
-/** The locks of one space: its mmap lock and the sequence of its VMA locks. */
+/** The mmap lock of a space, with the sequence of its VMA locks: releasing it for writing ends them. */
+class MmapLock extends RwLock {
+  sequence = 1
+
+  override release(task: Task): void {
+    if (this.isWriter(task)) this.sequence++
+    super.release(task)
+  }
+
+  override downgrade(task: Task): void {
+    this.sequence++
+    super.downgrade(task)
+  }
+}
+
+/** The locks of one space. */
 export class SpaceLock {
-  readonly mmap: RwLock
-  private readonly scheduler: Scheduler
-  private sequence = 1
+  readonly mmap: MmapLock
 
   constructor(scheduler: Scheduler, name: string) {
-    this.scheduler = scheduler
-    this.mmap = new RwLock(scheduler, `mmap_lock of ${name}`, RANK.mmap)
+    this.mmap = new MmapLock(scheduler, `mmap_lock of ${name}`, RANK.mmap)
   }
 
   /** Read-locks a VMA if that needs no waiting; says whether it did. */
   tryReadVma(vma: VmaLock, task: Task): boolean {
-    if (vma.writeSequence === this.sequence) return false
+    if (vma.writeSequence === this.mmap.sequence) return false
     vma.enter(task)
     return true
   }
@@ -79,24 +94,7 @@ export class SpaceLock {
   /** Write-locks a VMA: undefined when it is locked and empty of readers, else the ticket for that. */
   writeVma(vma: VmaLock, task: Task): Ticket | undefined {
     assert(this.mmap.isWriter(task), `V1: ${task.name} writes the mmap lock before it write-locks a VMA`)
-    vma.writeSequence = this.sequence
-    return vma.untilDrained(this.scheduler)
-  }
-
-  /** Ends the write lock on the space and on all its VMAs. */
-  releaseWrite(task: Task): void {
-    this.endVmaWrites(task)
-    this.mmap.release(task)
-  }
-
-  /** Ends the write locks on the VMAs, and keeps the space for reading. */
-  downgrade(task: Task): void {
-    this.endVmaWrites(task)
-    this.mmap.downgrade(task)
-  }
-
-  private endVmaWrites(task: Task): void {
-    assert(this.mmap.isWriter(task), `V1: ${task.name} ends the VMA write locks it holds`)
-    this.sequence++
+    vma.writeSequence = this.mmap.sequence
+    return vma.untilDrained()
   }
 }

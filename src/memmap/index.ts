@@ -1,7 +1,8 @@
 /** The treaty between files and spaces: what each may ask of the other, and the words of a fault. */
 export { type Advice, type Mappable, type Mappers, newReadState, type ReadState } from './mappable.ts'
 export {
-  type CarriedError,
+  type Asked,
+  carriedError,
   FAULT_FLAG_ALLOW_RETRY,
   FAULT_FLAG_DEFAULT,
   FAULT_FLAG_KILLABLE,
@@ -10,6 +11,7 @@ export {
   FAULT_FLAG_TRIED,
   FAULT_FLAG_VMA_LOCK,
   FAULT_FLAG_WRITE,
+  newVmFault,
   type PageRequest,
   VM_FAULT_COMPLETED,
   VM_FAULT_DONE_COW,

@@ -13,13 +13,15 @@
 import {
   type Errno,
   errno,
+  type FileId,
   type GroupId,
   type Ns,
   type PageIndex,
   type Pfn,
   type Vpn,
 } from '../base/index.ts'
-import type { Mappable, ReadState } from './mappable.ts'
+import type { Ticket } from '../sched/index.ts'
+import type { ReadState } from './mappable.ts'
 
 export const FAULT_FLAG_WRITE = 1 << 0
 /** An existing read-only entry is to become writable. */
@@ -48,10 +50,14 @@ export const VM_FAULT_DONE_COW = 0x1000
 export const VM_FAULT_COMPLETED = 0x4000
 export const VM_FAULT_ERROR = VM_FAULT_OOM | VM_FAULT_SIGBUS | VM_FAULT_SIGSEGV
 
-/** An error that was found while no lock was held: it counts only while the page number still means this page. */
-export interface CarriedError {
-  readonly errno: Errno
-  readonly file: Mappable
+/**
+ * What a fault asked a file for, on its own account. If the ticket ended in an error, the error was found while no lock
+ * was held; it is reported by the next attempt, provided that the page number still means this page of this file, and
+ * the I/O isn't done twice to find it again.
+ */
+export interface Asked {
+  readonly ticket: Ticket
+  readonly file: FileId
   readonly index: PageIndex
 }
 
@@ -66,11 +72,13 @@ export interface VmFault {
   flags: number
   /** Attempts that ended in a wait. */
   retries: number
+  /** Reads that it began; more than one means that a page was gone before the fault came back. */
+  reads: number
   /** VM_FAULT_MAJOR and its like, gathered over the attempts. */
   result: number
   lockReleased: boolean
   retry: boolean
-  carried: CarriedError | undefined
+  asked: Asked | undefined
   /** The frame that the last attempt found or mapped. */
   frame: Pfn
   /** When it began, for latency. */
@@ -83,6 +91,29 @@ export interface PageRequest {
   readonly fault: VmFault
   /** How the mapping is read, for readahead. */
   readonly read: ReadState
+}
+
+export function newVmFault(vpn: Vpn, access: 'load' | 'store', group: GroupId, now: Ns): VmFault {
+  return {
+    vpn,
+    access,
+    group,
+    flags: FAULT_FLAG_DEFAULT | (access === 'store' ? FAULT_FLAG_WRITE : 0),
+    retries: 0,
+    reads: 0,
+    result: 0,
+    lockReleased: false,
+    retry: false,
+    asked: undefined,
+    frame: 0,
+    began: now,
+  }
+}
+
+/** The error of what this fault asked for, if it was this page of this file; else 0. */
+export function carriedError(fault: VmFault, file: FileId, index: PageIndex): Errno {
+  const { asked } = fault
+  return asked !== undefined && asked.file === file && asked.index === index ? asked.ticket.errno : errno.OK
 }
 
 /** The kernel's result for a fault that has ended or stopped (VM_FAULT_* bits). */

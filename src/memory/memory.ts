@@ -86,6 +86,15 @@ export class Memory {
     return frame
   }
 
+  /** Changes what a frame is used for, and so the LRU lists it belongs to. Its charge stays. */
+  recast(frame: Pfn, kind: typeof ANON | typeof CACHE): void {
+    this.leaveLru(frame)
+    this.stat(frame, -1)
+    this.frames.kind[frame] = kind
+    this.stat(frame, 1)
+    if (kind === ANON) this.enterLru(frame)
+  }
+
   /** Takes back a frame that nobody pins or maps and that no bio carries; any other is detached and freed later. */
   release(frame: Pfn): void {
     const { frames } = this

@@ -9,7 +9,7 @@
  * clock), or an explorer that calls `step` for the task of its choice. The scheduler itself has no clock.
  *
  * Owns       tasks, tickets, timers, the queue of ready tasks
- * Leaves to  `owner`: what a lock or a stash is (hooks that the rooms above hang here)
+ * Leaves to  `keeper`: what a stash is (a hook of the memory)
  *
  * Invariants
  *   S1 to S3 (task.ts) and K1 to K3 (ticket.ts)
@@ -18,7 +18,7 @@
  */
 import { assert, type Errno, errno, type GroupId, type Ns, type Pfn } from '../base/index.ts'
 import { type Outcome, type Wait, wait } from './outcome.ts'
-import type { Task, Verb } from './task.ts'
+import { releaseAll, type Task, type Verb } from './task.ts'
 import type { Ticket } from './ticket.ts'
 import { Timers } from './timers.ts'
 
@@ -29,13 +29,10 @@ export interface Driver {
   wake(): void
 }
 
-/** What rooms above know about what a task has. Set once, by the machine. */
-export interface Owner {
-  /** Takes one pin on a frame. */
+/** Who keeps frames: a stash is a pin there. Set once, by the machine. */
+export interface Keeper {
   pin(frame: Pfn): void
   unpin(frame: Pfn): void
-  /** Gives back every lock a task holds. */
-  releaseLocks(task: Task): void
 }
 
 /** News for reports and counters; none of it changes what happens. */
@@ -51,12 +48,12 @@ export interface Spawn {
   readonly group: GroupId
 }
 
-const NO_OWNER: Owner = { pin() {}, unpin() {}, releaseLocks() {} }
+const NO_KEEPER: Keeper = { pin() {}, unpin() {} }
 
 export class Scheduler {
   readonly timers = new Timers()
   readonly tasks = new Map<number, Task>()
-  owner: Owner = NO_OWNER
+  keeper: Keeper = NO_KEEPER
   watcher: Watcher | undefined
   /** The task whose attempt is running now, if one is. */
   current: Task | undefined
@@ -205,7 +202,7 @@ export class Scheduler {
       this.current = undefined
     }
     this.settle(task, outcome)
-    if (consumed !== 0) this.owner.unpin(consumed)
+    if (consumed !== 0) this.keeper.unpin(consumed)
   }
 
   private settle(task: Task, outcome: Outcome): void {
@@ -231,7 +228,7 @@ export class Scheduler {
     task.wait = outcome
     if (outcome.stash !== 0) {
       task.stash = outcome.stash
-      this.owner.pin(outcome.stash)
+      this.keeper.pin(outcome.stash)
     }
     if (outcome.ticket.complete) {
       this.readyTasks.push(task)
@@ -247,10 +244,10 @@ export class Scheduler {
     if (task.killed) {
       task.wait?.on?.cancel(task)
       task.verb.abandon(task)
-      this.owner.releaseLocks(task)
+      releaseAll(task)
     }
     assert(task.held.length === 0, `S2: ${task.name} ends holding no lock`)
-    if (task.stash !== 0) this.owner.unpin(task.stash)
+    if (task.stash !== 0) this.keeper.unpin(task.stash)
     task.stash = 0
     task.state = 'ended'
     task.wait = undefined

@@ -19,6 +19,7 @@ import type { Ticket, Waitable } from './ticket.ts'
 export interface Lock extends Waitable {
   /** Its place in the order of classes; a task takes locks of rising rank only. */
   readonly rank: number
+  release(task: Task): void
 }
 
 export interface Held {
@@ -31,7 +32,7 @@ export interface Verb<Args> {
   readonly name: string
   /** Runs to completion without waiting, and says what happened. */
   attempt(task: Task<Args>): Outcome
-  /** Gives back what a task holds when it ends before its time. Locks are released by the scheduler's owner hook. */
+  /** Gives back what a task has when it ends before its time; its locks are released for it. */
   abandon(task: Task<Args>): void
 }
 
@@ -53,6 +54,11 @@ export interface Task<Args = unknown> {
   killed: boolean
   /** Completes when the task has ended. */
   readonly end: Ticket
+}
+
+/** Gives back every lock a task holds, the last taken first. */
+export function releaseAll(task: Task): void {
+  for (let held = task.held.at(-1); held !== undefined; held = task.held.at(-1)) held.lock.release(task)
 }
 
 export function holds(task: Task, lock: Lock): boolean {
