@@ -177,7 +177,10 @@ export function extentOf(timeline: Timeline): { start: number; end: number } {
 export function checkReport(report: Report): void {
   const ids = new Set<string>()
   for (const section of report.sections) {
-    assert(section.id !== '' && !ids.has(section.id), `M4 section id "${section.id}": expected a new, non-empty one`)
+    assert(
+      section.id !== '' && !ids.has(section.id),
+      `M4 section id "${section.id}": expected a new, non-empty one`,
+    )
     ids.add(section.id)
     if (section.kind === 'timeline') checkTimeline(section)
   }
@@ -190,11 +193,17 @@ export function checkTimeline(timeline: Timeline): void {
   const row = (value: number) => rows[value] !== undefined
   const where = `timeline "${timeline.id}"`
   for (const span of spans) {
-    assert(time(span.start) && time(span.end) && span.start <= span.end, `M2 ${where}: a span's time is wrong`)
+    assert(
+      time(span.start) && time(span.end) && span.start <= span.end,
+      `M2 ${where}: a span's time is wrong`,
+    )
     assert(row(span.row), `M3 ${where}: a span names a row that doesn't exist`)
   }
   for (const stall of stalls) {
-    assert(time(stall.start) && time(stall.end) && stall.start <= stall.end, `M2 ${where}: a stall's time is wrong`)
+    assert(
+      time(stall.start) && time(stall.end) && stall.start <= stall.end,
+      `M2 ${where}: a stall's time is wrong`,
+    )
     assert(row(stall.row), `M3 ${where}: a stall names a row that doesn't exist`)
   }
   for (const arrow of arrows) {
