@@ -33,7 +33,9 @@ function decode(bytes: Uint8Array): Fields {
       value = bytes.subarray(at, at + length)
       at += length
     }
-    fields.set(tag >> 3, [...(fields.get(tag >> 3) ?? []), value])
+    const known = fields.get(tag >> 3)
+    if (known === undefined) fields.set(tag >> 3, [value])
+    else known.push(value)
   }
   assert.equal(at, bytes.length)
   return fields
