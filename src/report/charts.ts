@@ -33,7 +33,9 @@ export function renderBars(section: Bars): Html {
     value =>
       html`<i style="left:${(scale.place(value) * 100).toFixed(2)}%"><small>${show(value, section.unit)}</small></i>`,
   )
-  const axis = isLog ? html`<div class="bar-axis" aria-hidden="true"><span></span><span>${ticks}</span></div>` : ''
+  const axis = isLog
+    ? html`<div class="bar-axis" aria-hidden="true"><span></span><span>${ticks}</span></div>`
+    : ''
   return html`<div class="bars" role="list" aria-label="${section.title}">${rows}${axis}</div>`
 }
 

@@ -24,7 +24,7 @@ export function html(parts: TemplateStringsArray, ...values: readonly Value[]): 
 
 /** A sentence of the model. */
 export function prose(sentence: string): Html {
-  return new Html(escape(sentence).replace(/`([^`]+)`/g, '<code>$1</code>'))
+  return new Html(escaped(sentence).replace(/`([^`]+)`/g, '<code>$1</code>'))
 }
 
 /** Styles, scripts and drawings written in this room. */
@@ -44,10 +44,10 @@ export function json(data: unknown): Html {
 function textOf(value: Value): string {
   if (value instanceof Html) return value.text
   if (typeof value === 'object') return value.map(textOf).join('')
-  return escape(String(value))
+  return escaped(String(value))
 }
 
-function escape(text: string): string {
+function escaped(text: string): string {
   return text
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')

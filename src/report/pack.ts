@@ -52,6 +52,7 @@ export function packTimeline(timeline: Timeline): Packed {
       unit,
       times: points.map(({ time }) => at(time)),
       values: points.map(({ value }) => value),
+      most: points.reduce((most, { value }) => Math.max(most, value), 0),
     })),
     stalls: (timeline.stalls ?? []).map(stall => ({
       row: placeOf.get(stall.row)!,

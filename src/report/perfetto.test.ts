@@ -112,13 +112,14 @@ function readTrace(chunks: Iterable<Uint8Array>): { tracks: Map<number, Track>; 
       for (const event of inside(packet, 11)) {
         assert.ok(tracks.has(number(event, 11)!), 'an event names a track that exists')
         const note = inside(event, 4)[0]
+        if (note !== undefined) assert.equal(name(3, number(note, 1)), 'lock')
         events.push({
           time: number(packet, 8)!,
           type: number(event, 9)!,
           track: number(event, 11)!,
           name: name(2, number(event, 10)),
           category: name(1, number(event, 3)),
-          lock: note && (assert.equal(name(3, number(note, 1)), 'lock'), text(note, 6)),
+          lock: note && text(note, 6),
           value: number(event, 44),
           flows: (event.get(47) ?? []) as number[],
           ending: (event.get(48) ?? []) as number[],

@@ -18,7 +18,7 @@
  *
  * Units    nanoseconds. Chunks are whole packets; a chunk is about CHUNK_BYTES long.
  */
-import { checkTimeline, type Counter, type Span, type Timeline } from './model.ts'
+import { type Counter, checkTimeline, type Span, type Timeline } from './model.ts'
 import { Wire } from './protobuf.ts'
 
 const CHUNK_BYTES = 256 * 1024

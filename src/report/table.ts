@@ -76,7 +76,9 @@ const legendOfMarks = html`<p class="legend"><span class="best"><span>best</span
 function headOf(columns: readonly Column[]): Html {
   const leaf = (column: Column) => {
     const unit =
-      column.unit === undefined || MEASURED_IN_WORDS.has(column.unit) ? '' : html` <small>${column.unit}</small>`
+      column.unit === undefined || MEASURED_IN_WORDS.has(column.unit)
+        ? ''
+        : html` <small>${column.unit}</small>`
     return html`<th scope="col" class="${column.align}">${column.name}${unit}</th>`
   }
   const leaves = html`<tr>${columns.map(leaf)}</tr>`

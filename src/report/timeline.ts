@@ -24,7 +24,8 @@ export function renderTimeline(timeline: Timeline): Html {
   const locks = [...new Set(timeline.spans.flatMap(({ lock }) => (lock === undefined ? [] : [lock])))].sort()
   const options = locks.map(lock => html`<option value="${lock}">${lock}</option>`)
   const stalls = (timeline.stalls ?? []).map(
-    ({ sentence }, at) => html`<li><button type="button" class="stall" data-stall="${at}">${prose(sentence)}</button></li>`,
+    ({ sentence }, at) =>
+      html`<li><button type="button" class="stall" data-stall="${at}">${prose(sentence)}</button></li>`,
   )
   return html`<div class="timeline" data-timeline="${timeline.id}">
 <div class="tools" hidden>

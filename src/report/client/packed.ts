@@ -59,4 +59,5 @@ export interface PackedCounter {
   readonly unit: string
   readonly times: readonly number[]
   readonly values: readonly number[]
+  readonly most: number
 }
