@@ -109,9 +109,9 @@ const series = (name: string, max: number): LatencySeries => ({
   points: [
     { quantile: 0.5, ns: 80 * US + max * 9 * US },
     { quantile: 0.9, ns: 150 * US + max * 20 * US },
-    { quantile: 0.99, ns: 240 * US + max * 0.04 * MS },
-    { quantile: 0.999, ns: 270 * US + max * 0.9 * MS },
-    { quantile: 1, ns: max * MS },
+    { quantile: 0.99, ns: 200 * US + max * 0.04 * MS },
+    { quantile: 0.999, ns: 210 * US + max * 0.9 * MS },
+    { quantile: 1, ns: 220 * US + max * MS },
   ],
 })
 

@@ -86,7 +86,8 @@ td.none, .none { color: var(--soft) }
 .best > span:first-child { color: var(--best); font-weight: 650; border-bottom: 2px solid var(--best) }
 .worst > span:first-child { color: var(--worst); font-weight: 650; border-bottom: 2px dashed var(--worst) }
 .legend { display: flex; gap: .55rem; align-items: center; margin: .7rem 0 0; font-size: .84rem; color: var(--soft) }
-.ramp { width: 9rem; height: .7rem; border-radius: 3px; background: linear-gradient(90deg in oklab, color-mix(in oklab, var(--heat) 4%, var(--card)), var(--heat)) }
+.legend span { white-space: nowrap } .legend span:last-child { white-space: normal }
+.ramp { flex: none; width: 9rem; height: .7rem; border-radius: 3px; background: linear-gradient(90deg in oklab, color-mix(in oklab, var(--heat) 4%, var(--card)), var(--heat)) }
 .heat { border-collapse: separate; border-spacing: 3px; min-width: 100% }
 .heat th, .heat tbody tr + tr > *, .heat thead tr:last-child > * { border: 0 }
 .heat tbody th { font-weight: 500; white-space: normal; min-width: 9.5rem; padding-block: .2rem }
@@ -123,7 +124,7 @@ summary { cursor: pointer; color: var(--soft); font-size: .9rem; width: fit-cont
 .end i { color: var(--series); font-style: normal; font-size: .7rem }
 .end small { color: var(--soft); font-weight: 400; font-size: .8rem }
 .plot-foot { position: relative; height: 1.8rem; border-top: 1px solid var(--soft) }
-.plot-foot small { position: absolute; top: .4rem; translate: -50%; color: var(--soft); font-size: .82rem }
+.plot-foot small { position: absolute; white-space: nowrap; top: .4rem; translate: -50%; color: var(--soft); font-size: .82rem }
 
 .chains { margin: 1rem 0 0; padding: 0 0 0 1.4rem; max-width: 52rem }
 .chains li { margin: .35rem 0; padding-left: .3rem }
@@ -154,19 +155,21 @@ canvas:focus-visible { outline-offset: -2px; border-radius: 10px }
 .tip small { display: block; opacity: .75; font-size: .95em }
 .hint { font-size: .84rem; color: var(--soft); margin: .5rem 0 0; max-width: none }
 .told:not(:empty) { margin: .9rem 0 0; padding: .8rem 1.1rem; border-left: 3px solid var(--waiting); background: var(--faint); border-radius: 0 8px 8px 0; max-width: 56rem }
-.told p { margin: 0; max-width: none; font-weight: 550 } .told ol { margin: .4rem 0 0; padding-left: 1.2rem; color: var(--soft); font-size: .94rem }
+.told ol { margin: 0; padding-left: 1.2rem; color: var(--soft); font-size: .94rem }
 .told b { color: var(--ink); font-weight: 600 }
 
 @media (max-width: 700px) {
   header, main, footer { padding-left: 1.1rem; padding-right: 1.1rem }
   header { padding-top: 1.6rem }
   section { margin-top: 2.6rem }
+  nav ul { flex-wrap: nowrap; overflow-x: auto } nav li { flex: none }
+  nav { margin-top: 1.2rem; mask-image: linear-gradient(90deg, #000 88%, #0000) }
   th, td { padding: .42rem .6rem }
   .bar { grid-template-columns: 1fr; gap: 0; margin-bottom: .2rem }
   .bar-name { font-size: .88rem } .bar-track { height: 1.4rem }
   .bar-axis { grid-template-columns: 1fr } .bar-axis > span:first-child { display: none }
   .bar-axis i:nth-child(even) small { display: none }
-  .plot { padding-left: 3rem; padding-right: 5.6rem }
+  .plot { padding-left: 3.7rem; padding-right: 6.3rem }
   .end small { display: none }
   .end { font-size: .8rem; left: calc(100% + .5rem) }
   .plot-foot small { font-size: .74rem }

@@ -8,6 +8,9 @@ import { show } from './client/quantity.ts'
 import { type Html, html, prose } from './html.ts'
 import type { Cell, Chains, Column, Heatmap, Table, Text } from './model.ts'
 
+/** Marks stand where the worst and the best differ by at least a third. */
+const MARK_FROM = 1 / 3
+
 const MEASURED_IN_WORDS = new Set(['ns', 'B', 'B/s', '%', 'x'])
 
 export function renderText(text: Text): Html {
@@ -102,12 +105,12 @@ function cellText(cell: Cell, column: Column): Html {
   return typeof cell === 'number' ? html`${show(cell, column.unit ?? '')}` : html`${cell}`
 }
 
-/** Which numbers of the column are its best and its worst; nothing where all are the same. */
+/** Which numbers of the column are its best and its worst; nothing where the difference is too small to matter. */
 function marksOf(column: Column, rows: readonly (readonly Cell[])[], at: number) {
   if (column.better === undefined) return undefined
   const numbers = rows.map(cells => cells[at]).filter(cell => typeof cell === 'number')
   const [low, high] = [Math.min(...numbers), Math.max(...numbers)]
-  if (numbers.length < 2 || low === high) return undefined
+  if (numbers.length < 2 || high - low <= high * MARK_FROM) return undefined
   const [best, worst] = column.better === 'low' ? [low, high] : [high, low]
   return (value: number) => (value === best ? 'best' : value === worst ? 'worst' : undefined)
 }

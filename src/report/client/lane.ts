@@ -9,7 +9,14 @@ import type { Pen } from './browser.ts'
 import type { Scene } from './scene.ts'
 import { firstAbove, kindNames, type Lane } from './track.ts'
 
-export function paintLane(pen: Pen, scene: Scene, lane: Lane, top: number, height: number): void {
+/** Where a lane stands on the canvas, and the place of the span that is never pale, or -1. */
+export interface LanePlace {
+  readonly top: number
+  readonly height: number
+  readonly chosen: number
+}
+
+export function paintLane(pen: Pen, scene: Scene, lane: Lane, { top, height, chosen }: LanePlace): void {
   const { track, layout, view, inks, width } = scene
   const kinds = kindNames()
   const kindOf = track.kinds
@@ -74,7 +81,7 @@ export function paintLane(pen: Pen, scene: Scene, lane: Lane, top: number, heigh
     flushColumn()
     flushBox()
     const to = Math.min(width, from + size)
-    const alpha = isPale[style]! ? 0.15 : full
+    const alpha = at === chosen ? 1 : isPale[style]! ? 0.15 : full
     box(from, to - (size > 3 ? 0.75 : 0), kindOf[style]!, alpha)
     if (size < 6) continue
     const pattern = inks.patterns[kinds[kindOf[style]!]!]

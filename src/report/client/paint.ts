@@ -87,7 +87,8 @@ export function paintRow(pen: Pen, scene: Scene, band: RowBand): void {
   pen.clip()
   row.lanes.forEach((lane, place) => {
     const { top: laneTop, height } = band.lanes[place]!
-    paintLane(pen, scene, lane, laneTop - scrolled, height)
+    const chosen = scene.chain.find(link => link.row === band.row && link.lane === place)?.at ?? -1
+    paintLane(pen, scene, lane, { top: laneTop - scrolled, height, chosen })
   })
   for (const link of scene.chain) {
     if (link.row !== band.row) continue
@@ -135,44 +136,50 @@ export function paintArrows(pen: Pen, scene: Scene): void {
   const { track, layout, view, inks, width, scrolled } = scene
   const scale = (width - layout.left) / (view.end - view.start)
   const x = (time: number) => layout.left + (time - view.start) * scale
-  const draw = (time: number, from: number, to: number) => {
-    const [start, end] = [layout.middles[from]!, layout.middles[to]!]
-    if (start < 0 || end < 0) return
+  const draw = (time: number, from: number, to: number, weight: number) => {
+    if (layout.middles[from]! < 0 || layout.middles[to]! < 0) return
     const at = x(time)
-    const down = end > start ? 1 : -1
-    const [top, tip] = [start - scrolled, end - scrolled - down * 10]
+    const [start, end] = [layout.middles[from]! - scrolled, layout.middles[to]! - scrolled]
+    const size = 16 + Math.min(44, Math.abs(end - start) * 0.2)
+    // To the left, where it covers no label, if there is room.
+    const side = at - size > layout.left ? -1 : 1
+    // The light edge keeps the line readable where it crosses a pattern.
+    for (const [ink, width] of [
+      [inks.colours.card!, weight + 3],
+      [inks.colours.ink!, weight],
+    ] as const) {
+      pen.strokeStyle = ink
+      pen.lineWidth = width
+      pen.beginPath()
+      pen.moveTo(at, start)
+      pen.bezierCurveTo(at + side * size, start, at + side * size, end, at + side * 9, end)
+      pen.stroke()
+    }
     pen.beginPath()
-    pen.moveTo(at, top)
-    pen.bezierCurveTo(at + 22, top, at + 22, tip - down * 14, at + 5, tip - down * 4)
-    pen.stroke()
-    pen.beginPath()
-    pen.moveTo(at + 1, tip)
-    pen.lineTo(at + 11, tip - down * 5)
-    pen.lineTo(at + 2, tip - down * 9)
+    pen.moveTo(at + side, end)
+    pen.lineTo(at + side * 11, end - 5.5)
+    pen.lineTo(at + side * 11, end + 5.5)
     pen.closePath()
     pen.fill()
     pen.beginPath()
-    pen.arc(at, top, 3, 0, 7)
+    pen.arc(at, start, 3.5, 0, 7)
     pen.fill()
   }
   pen.save()
   pen.beginPath()
   pen.rect(layout.left - 6, layout.top, width, scene.height)
   pen.clip()
-  pen.strokeStyle = inks.colours.ink!
   pen.fillStyle = inks.colours.ink!
-  pen.lineWidth = 1.25
-  pen.globalAlpha = scene.chain.length > 0 ? 0.15 : 0.75
+  pen.globalAlpha = scene.chain.length > 0 ? 0.15 : 0.9
   const times = track.arrowTimes
   let free = Number.NEGATIVE_INFINITY
   for (let at = firstAbove(times, view.start - 1); at < times.length && times[at]! <= view.end; at++) {
     const { time, from, to } = track.arrows[at]!
     if (x(time) < free) continue
     free = track.arrows.length > 200 ? x(time) + 3 : free
-    draw(time, from, to)
+    draw(time, from, to, 1.25)
   }
   pen.globalAlpha = 1
-  pen.lineWidth = 2.25
-  for (const { arrow, row } of scene.chain) if (arrow !== undefined) draw(arrow.time, row, arrow.to)
+  for (const { arrow, row } of scene.chain) if (arrow !== undefined) draw(arrow.time, row, arrow.to, 2.25)
   pen.restore()
 }

@@ -6,7 +6,7 @@ export function show(value: number, unit: string): string {
   const digits = (number: number) => {
     const size = Math.abs(number)
     const places = size >= 100 || Number.isInteger(number) ? 0 : size >= 10 ? 1 : size >= 0.1 ? 2 : 3
-    return number.toLocaleString('en-US', { maximumFractionDigits: places })
+    return number.toLocaleString('en-US', { minimumFractionDigits: places, maximumFractionDigits: places })
   }
   const sized = (steps: readonly (readonly [number, string])[]) => {
     // 999.6 of the smaller unit would be written 1,000: such a number takes the next unit.

@@ -128,11 +128,6 @@ export function startTimeline(browser: Browser, root: Box, packed: Packed, view:
         item.append(name, ` ${what}`)
         list.append(item)
       }
-      if (stall !== undefined) {
-        const sentence = browser.document.createElement('p')
-        sentence.textContent = stall.sentence
-        told.append(sentence)
-      }
       told.append(list)
     }
     root.dataset.chain = chain.map(({ row }) => track.rows[row]!.name).join(' < ')
