@@ -1,15 +1,12 @@
 /** The page as text: its structure, its words without a script, and names that try to break out of it. */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { followChain, tellChain } from './client/chain.ts'
 import { show } from './client/quantity.ts'
 import { firstAbove, nextWait, spanWithin, unpackTrack } from './client/track.ts'
 import { tickStep, tickText } from './client/view.ts'
+import { compiledPage } from './compiled.suite.ts'
 import type { Report, Section, Span, Timeline } from './model.ts'
 import { packTimeline } from './pack.ts'
 import { renderPage } from './page.ts'
@@ -322,43 +319,11 @@ test('what if two tasks wait for each other?', () => {
 })
 
 test('compiled JavaScript makes the same page', { timeout: 120_000 }, () => {
-  const root = resolve(import.meta.dirname, '../..')
-  const out = mkdtempSync(join(tmpdir(), 'faultline-report-'))
-  try {
-    const config = join(root, `tsconfig.${process.pid}.json`)
-    writeFileSync(
-      config,
-      JSON.stringify({
-        extends: './tsconfig.build.json',
-        compilerOptions: { outDir: out, declaration: false },
-        include: ['src/report'],
-      }),
-    )
-    try {
-      execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', config], { stdio: 'pipe' })
-    } finally {
-      rmSync(config)
-    }
-    writeFileSync(join(out, 'package.json'), '{"type":"module"}')
-    writeFileSync(join(out, 'report.json'), JSON.stringify(sampleReport()))
-    const code = `
-      import { readFileSync } from 'node:fs'
-      import { renderPage } from './report/index.js'
-      process.stdout.write(renderPage(JSON.parse(readFileSync('report.json', 'utf8'))))`
-    const compiled = execFileSync(process.execPath, ['--input-type=module', '-e', code], {
-      cwd: out,
-      encoding: 'utf8',
-      maxBuffer: 2 ** 26,
-    })
-    const strip = (page: string) => page.replace(/<script>[\s\S]*?<\/script>|sha256-[^&]*/g, '')
-    assert.ok(
-      strip(compiled) === strip(renderPage(sampleReport())),
-      'but for the script the pages are the same',
-    )
-    const script = /<script>([\s\S]*?)<\/script>/.exec(compiled)![1]!
-    assert.match(script, /function startPage\(browser\)/)
-    new Function(script)
-  } finally {
-    rmSync(out, { recursive: true })
-  }
+  const compiled = compiledPage(sampleReport())
+  const strip = (page: string) => page.replace(/<script>[\s\S]*?<\/script>|sha256-[^&]*/g, '')
+  assert.ok(
+    strip(compiled) === strip(renderPage(sampleReport())),
+    'but for the script the pages are the same',
+  )
+  assert.match(/<script>([\s\S]*?)<\/script>/.exec(compiled)![1]!, /function startPage\(browser\)/)
 })
