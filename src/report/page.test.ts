@@ -1,5 +1,7 @@
 /** The page as text: its structure, its words without a script, and names that try to break out of it. */
 import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { followChain, tellChain } from './client/chain.ts'
@@ -11,6 +13,7 @@ import type { Report, Section, Span, Timeline } from './model.ts'
 import { packTimeline } from './pack.ts'
 import { renderPage } from './page.ts'
 import { inversion, sampleReport } from './sample.suite.ts'
+import { scriptText } from './script.ts'
 import { heatScale } from './table.ts'
 
 const reportOf = (...sections: Section[]): Report => ({
@@ -51,6 +54,17 @@ test('every word is there without a script', () => {
   assert.match(words, /health-monitor waited 4020 ms for mmap_lock, held for write by batch-forker/)
   assert.match(words, /npx faultline demo --seconds 9/)
   assert.match(words, /waiting for a lock<\/th>/)
+})
+
+test('every function of client/ is in the script', () => {
+  const folder = join(import.meta.dirname, 'client')
+  const script = scriptText()
+  for (const file of readdirSync(folder)) {
+    const text = readFileSync(join(folder, file), 'utf8')
+    assert.doesNotMatch(text, /^(const|let|class|enum) |^export (const|let|class|enum) /m, `C1 ${file}`)
+    for (const [, name] of text.matchAll(/^(?:export )?function (\w+)/gm))
+      assert.ok(script.includes(`function ${name}(`), `J1 ${name} of ${file}`)
+  }
 })
 
 test('the page names no address and loads nothing', () => {

@@ -5,7 +5,7 @@
  * stripped TypeScript or from compiled JavaScript: either way the engine gives back the text that it runs.
  *
  * Invariants
- *   J1  Every function that another one names is in the list (the linter of names is the test that opens the page).
+ *   J1  Every function of client/ is in the list, so that whatever one of them names is there too.
  *   J2  The text can't close its own element: it holds no `</script` and no `<!--`.
  */
 import { assert } from '../base/index.ts'

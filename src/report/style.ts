@@ -62,7 +62,7 @@ section { margin: 3.4rem 0 0 }
 h2 { margin: 0 0 .2rem; font-size: 1.22rem; line-height: 1.35; font-weight: 640; letter-spacing: -.008em }
 .lead { margin: 0 0 1rem; max-width: 44rem; color: var(--soft) }
 section p { max-width: 44rem }
-code, kbd { font: .88em/1.4 var(--mono); background: var(--faint); border-radius: 4px; padding: .08em .34em; overflow-wrap: anywhere }
+code { font: .88em/1.4 var(--mono); background: var(--faint); border-radius: 4px; padding: .08em .34em; overflow-wrap: anywhere }
 .point code { font-size: .86em; font-weight: 500 }
 footer { margin-top: 4.5rem; padding-top: 1.2rem; padding-bottom: 3rem; color: var(--soft); font-size: .9rem }
 footer > div { border-top: 1px solid var(--line); padding-top: 1.2rem }
@@ -82,7 +82,7 @@ tbody tr + tr > * { border-top: 1px solid var(--line) }
 tbody th { font-weight: 600; background: var(--paper) }
 tr > :first-child { padding-left: 0; position: sticky; left: 0; background: var(--paper); z-index: 1 }
 .right { text-align: right }
-td.none, .none { color: var(--soft) }
+.none { color: var(--soft) }
 .best > span:first-child { color: var(--best); font-weight: 650; border-bottom: 2px solid var(--best) }
 .worst > span:first-child { color: var(--worst); font-weight: 650; border-bottom: 2px dashed var(--worst) }
 .legend { display: flex; gap: .55rem; align-items: center; margin: .7rem 0 0; font-size: .84rem; color: var(--soft) }
@@ -100,7 +100,7 @@ details { margin-top: .8rem }
 summary { cursor: pointer; color: var(--soft); font-size: .9rem; width: fit-content }
 
 .bars { display: grid; gap: .1rem; margin-top: 1.2rem; max-width: 56rem }
-.bar, .bar-axis { display: grid; grid-template-columns: minmax(6.5rem, auto) 1fr; grid-template-columns: 9rem 1fr; gap: 1rem; align-items: center; font-size: .94rem }
+.bar, .bar-axis { display: grid; grid-template-columns: 9rem 1fr; gap: 1rem; align-items: center; font-size: .94rem }
 .bar-name { font-weight: 600; line-height: 1.25 }
 .bar-track, .bar-axis > span:last-child { position: relative; height: 1.95rem; margin-right: 5rem }
 .bar-track::before { content: ''; position: absolute; inset: 50% 0 auto; border-top: 1px solid var(--line) }
