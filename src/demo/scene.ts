@@ -74,10 +74,13 @@ function actorOf(task: Task): string {
       return 'monitor'
     case 'sync':
       return 'syncer'
-    case 'fault':
-      return task.name
-    default:
+    case 'mmap':
+    case 'munmap':
+    case 'fork':
+    case 'exit':
       return 'mapper'
+    default:
+      return task.name
   }
 }
 

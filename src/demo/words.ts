@@ -13,7 +13,7 @@ export function sentenceOf({ disciplines, rate }: DemoResult): string {
   return (
     `While a batch job limited to ${limit} stored to a mapped file, the slowest ps of a protected monitor took ` +
     `${ms(worst.monitor.maxMs)} under \`${worst.name}\` and ${ms(best.monitor.maxMs)} under \`${best.name}\`, ` +
-    `${times} times less; the batch job wrote ${percent(best, worst)} as fast.`
+    `${times} times less; the batch job wrote at ${percent(best, worst)} of the speed.`
   )
 }
 
