@@ -1,0 +1,36 @@
+/** Errors of devices as the cache hands them on: to those who asked, once, and without a loop. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { errno } from '../base/index.ts'
+import { World } from '../machine/world.suite.ts'
+
+describe('a read of several pages that fails', () => {
+  it('tells no error to a fault whose own page is good: the page is read alone', () => {
+    const world = new World()
+    const data = world.file('data', { pages: 8 })
+    const a = world.space('a')
+    const at = world.map(a, data, { advice: 'normal' })
+    const load = world.fault(a, at + 4, 'load')
+    assert.deepEqual(world.held(data), ['read 0-7'])
+    world.fail(data, errno.EIO)
+    assert.equal(world.says(load), 'waits: read')
+    assert.deepEqual(world.held(data), ['read 4'])
+    world.complete(data)
+    assert.equal(world.says(load), 'done')
+    assert.equal(world.value(a, at + 4), 5)
+    world.finish()
+  })
+
+  it('tells the fault of the bad page, after that page alone has failed', () => {
+    const world = new World()
+    const data = world.file('data', { pages: 8 })
+    const a = world.space('a')
+    const at = world.map(a, data, { advice: 'normal' })
+    const load = world.fault(a, at + 4, 'load')
+    world.fail(data, errno.EIO)
+    world.fail(data, errno.EIO)
+    assert.equal(world.says(load), 'EIO')
+    assert.deepEqual(world.held(data), [])
+    world.finish()
+  })
+})
