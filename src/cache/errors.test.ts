@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { errno } from '../base/index.ts'
-import { World } from '../machine/world.suite.ts'
+import { PAGE, World } from '../machine/world.suite.ts'
 
 describe('a read of several pages that fails', () => {
   it('tells no error to a fault whose own page is good: the page is read alone', () => {
@@ -31,6 +31,39 @@ describe('a read of several pages that fails', () => {
     world.fail(data, errno.EIO)
     assert.equal(world.says(load), 'EIO')
     assert.deepEqual(world.held(data), [])
+    world.finish()
+  })
+})
+
+describe('a read call on a device that fails', () => {
+  it('ends with EIO instead of reading the same pages for ever', () => {
+    const world = new World()
+    const data = world.file('data', { pages: 6 })
+    const read = world.read(data, 0, 3 * PAGE)
+    for (
+      let tries = 0;
+      world.says(read) === 'waits: page lock' || world.says(read) === 'waits: read';
+      tries++
+    ) {
+      assert.ok(tries < 3)
+      world.fail(data, errno.EIO)
+    }
+    assert.equal(world.says(read), 'EIO')
+    world.finish()
+  })
+
+  it('has read what lies before the bad page', () => {
+    const world = new World()
+    const data = world.file('data', { pages: 6 })
+    const read = world.read(data, 0, 3 * PAGE)
+    world.fail(data, errno.EIO)
+    world.complete(data)
+    for (let tries = 0; world.held(data).length > 0; tries++) {
+      assert.ok(tries < 3)
+      world.fail(data, errno.EIO)
+    }
+    assert.equal(world.says(read), 'EIO')
+    assert.equal(read.args.copied, PAGE)
     world.finish()
   })
 })
