@@ -67,3 +67,23 @@ describe('a read call on a device that fails', () => {
     world.finish()
   })
 })
+
+describe('a write that fails', () => {
+  it('leaves the page dirty while a truncation that keeps part of it waits', () => {
+    const world = new World()
+    const data = world.file('data', { pages: 4, holding: false })
+    const a = world.space('a')
+    const at = world.map(a, data)
+    world.fault(a, at, 'store')
+    world.store(a, at, 99)
+    data.device.holding = true
+    const sync = world.sync(data)
+    const truncate = world.truncate(data, 100)
+    assert.deepEqual(world.held(data), ['write 0'])
+    world.fail(data, errno.EIO)
+    world.finish()
+    assert.equal(world.says(sync), 'EIO')
+    assert.equal(world.says(truncate), 'done')
+    assert.equal(world.durable(data, 0), 99)
+  })
+})

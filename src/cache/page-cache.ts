@@ -212,12 +212,7 @@ export class PageCache {
   setDirty(file: CachedFile, frame: Pfn): void {
     if (this.frames.has(frame, DIRTY)) return
     assert(!file.invalidates(this.frames.index[frame]!), 'C2: no page is made dirty while it is taken away')
-    this.frames.raise(frame, DIRTY)
-    this.frames.siblings.remove(file.clean, frame)
-    this.frames.siblings.pushTail(file.dirty, frame)
-    if (!this.frames.has(frame, WRITEBACK)) this.countDirty(frame, 1)
-    if (file.dirtiedAt === Infinity) file.dirtiedAt = this.scheduler.now()
-    this.onDirty(file)
+    this.toDirty(file, frame)
   }
 
   /** mark_page_accessed: a second touch makes an inactive page active. */
@@ -371,9 +366,19 @@ export class PageCache {
       this.memory.freeIfUnused(frame)
       return
     }
-    // What could not be written stays dirty: a store is never silently lost. The error is told at the next sync.
-    if (bio.errno !== errno.OK && !file.invalidates(this.frames.index[frame]!)) this.setDirty(file, frame)
+    // What could not be written stays dirty: a store is never silently lost, not even in a range that is being taken
+    // away, since a truncation may fail, or keep part of the page. The error is told at the next sync.
+    if (bio.errno !== errno.OK && !this.frames.has(frame, DIRTY)) this.toDirty(file, frame)
     else if (this.frames.siblings.size(file.dirty) === 0) file.dirtiedAt = Infinity
+  }
+
+  private toDirty(file: CachedFile, frame: Pfn): void {
+    this.frames.raise(frame, DIRTY)
+    this.frames.siblings.remove(file.clean, frame)
+    this.frames.siblings.pushTail(file.dirty, frame)
+    if (!this.frames.has(frame, WRITEBACK)) this.countDirty(frame, 1)
+    if (file.dirtiedAt === Infinity) file.dirtiedAt = this.scheduler.now()
+    this.onDirty(file)
   }
 
   /** The page is dropped, or is dirty no more. */
