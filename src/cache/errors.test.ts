@@ -1,7 +1,7 @@
 /** Errors of devices as the cache hands them on: to those who asked, once, and without a loop. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { errno } from '../base/index.ts'
+import { errno, SECOND } from '../base/index.ts'
 import { PAGE, World } from '../machine/world.suite.ts'
 
 describe('a read of several pages that fails', () => {
@@ -85,5 +85,48 @@ describe('a write that fails', () => {
     assert.equal(world.says(sync), 'EIO')
     assert.equal(world.says(truncate), 'done')
     assert.equal(world.durable(data, 0), 99)
+  })
+
+  it('is tried again after a while, not at once, however much is dirty', () => {
+    const world = new World({ frames: 20 })
+    const data = world.file('data', { pages: 8, holding: false })
+    const a = world.space('a')
+    const at = world.map(a, data)
+    data.device.holding = true
+    for (let page = 0; page < 6; page++) {
+      world.fault(a, at + page, 'store')
+      world.complete(data, 'read')
+    }
+    let failed = 0
+    for (; world.held(data).length > 0; failed++) {
+      assert.ok(failed < 10)
+      world.fail(data, errno.EIO)
+    }
+    assert.ok(failed > 0)
+    world.later(4 * SECOND)
+    assert.deepEqual(world.held(data), [])
+    world.later(2 * SECOND)
+    assert.notDeepEqual(world.held(data), [])
+    world.finish()
+    assert.equal(world.says(world.sync(data)), 'EIO')
+  })
+
+  it('gives ENOMEM to whoever needs the memory, instead of writing for ever', () => {
+    const world = new World({ frames: 4 })
+    const data = world.file('data', { pages: 8 })
+    const a = world.space('a')
+    const at = world.map(a, data)
+    for (let page = 0; page < 4; page++) {
+      world.fault(a, at + page, 'store')
+      world.complete(data, 'read')
+      while (world.held(data).length > 0) world.fail(data, errno.EIO)
+    }
+    const load = world.fault(a, at + 4, 'load')
+    for (let failed = 0; world.held(data).length > 0; failed++) {
+      assert.ok(failed < 10)
+      world.fail(data, errno.EIO)
+    }
+    assert.equal(world.says(load), 'ENOMEM')
+    world.finish()
   })
 })

@@ -30,8 +30,10 @@ import {
   errno,
   type FileId,
   type GroupId,
+  type Ns,
   type PageIndex,
   type Pfn,
+  SECOND,
 } from '../base/index.ts'
 import type { Bio, Io } from '../io/index.ts'
 import type { Mappers } from '../memmap/index.ts'
@@ -58,6 +60,9 @@ import { Workingset } from './workingset.ts'
 
 /** The most pages one bio carries, in bytes: 1 MiB. */
 const BIO_BYTES_MAX = 1024 * 1024
+
+/** How long a file whose write failed is left alone by the flusher and by reclaim: dirty_writeback_interval. */
+const RETRY_AFTER: Ns = 5 * SECOND
 
 const NO_MAPPERS: Mappers = { unmapPage() {}, writeProtect() {}, unmapRange() {} }
 
@@ -234,6 +239,11 @@ export class PageCache {
     )
   }
 
+  /** Whether it can go out without anybody's asking: so soon after a failed write it would only fail again. */
+  mayWrite(file: CachedFile, frame: Pfn): boolean {
+    return file.retryAt <= this.scheduler.now() && this.canWrite(file, frame)
+  }
+
   /** Starts writing pages whose canWrite is true. `indexes` rise; runs of them share a bio. */
   writeOut(file: CachedFile, indexes: readonly PageIndex[]): void {
     let run: Pfn[] = []
@@ -274,8 +284,11 @@ export class PageCache {
       else this.endWrite(attached ? file : undefined, frame, bio)
     })
     if (bio.purpose === 'writeback') {
-      if (bio.errno !== errno.OK) file?.failedWriteback(bio.errno)
-      else this.onWritten(bio.group, bio.frames.length)
+      if (bio.errno !== errno.OK) file?.failedWriteback(bio.errno, this.scheduler.now() + RETRY_AFTER)
+      else {
+        if (file !== undefined) file.retryAt = 0
+        this.onWritten(bio.group, bio.frames.length)
+      }
     } else if (file !== undefined) {
       file.readAlone = bio.errno !== errno.OK
       // Which of several pages is bad isn't known: each is read alone by whoever wants it, and tells its own error.
