@@ -3,7 +3,8 @@
  *
  *     claim the range -> wait for its pages in flight -> the backing changes -> the cache follows, in one attempt
  *
- * The range is claimed by `invalidation`: from then on no page of it is brought, dirtied or written. The backing goes
+ * The range is claimed by `invalidation`: from then on no page of it is brought, dirtied or written, nor space set aside
+ * for one (a reservation writes the page, and would bring back what the backing has just dropped). The backing goes
  * first; if it fails, nothing has changed. When it has succeeded, size, entries and pages change together, so no fault
  * sees one without the others (Linux orders i_size, unmapping and removal with two passes over the entries instead).
  *
@@ -53,6 +54,8 @@ export class Truncate implements Verb<TruncateArgs> {
       const flying = this.inFlight(file)
       if (flying !== undefined) return wait(this.cache.hurry(flying, task.group), 'page lock', flying)
       const { backing } = file
+      const reservation = backing.reservationIn(file, file.invalidation!.start, file.invalidation!.end)
+      if (reservation !== undefined) return wait(reservation, 'reserve')
       const bio =
         'size' in change
           ? backing.resize(file, change.size, task.group)
