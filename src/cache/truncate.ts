@@ -14,7 +14,7 @@
  *   X1  After success no page and no entry past the new size, or inside the punched range, shows what was there before.
  *       Private copies go with truncation and stay with a punch (`unmapRange`).
  *   X2  After failure size, pages and entries are as they were.
- *   X3  The claim's ticket completes however the task ends.
+ *   X3  The claim's ticket completes however the task ends, and not before the backing is done.
  */
 import { type Bytes, type Errno, errno, type PageIndex } from '../base/index.ts'
 import { LOCKED, WRITEBACK } from '../memory/index.ts'
@@ -63,14 +63,15 @@ export class Truncate implements Verb<TruncateArgs> {
       args.backing = bio.ticket
       return wait(bio.ticket, 'device')
     }
+    if (!args.backing.complete) return wait(args.backing, 'device')
     return this.finish(args, args.backing.errno)
   }
 
-  /** Killed. If the backing has been asked it may have changed, so the pages of the range are dropped all the same. */
-  abandon({ args }: Task<TruncateArgs>): void {
+  /** Killed. What the backing has been asked can't be called back: a task of its own sees it through. */
+  abandon({ args, name, group }: Task<TruncateArgs>): void {
     if (args.claim === undefined) return
-    if (args.backing !== undefined && !args.backing.complete) this.apply(args)
-    this.release(args)
+    if (args.backing === undefined) this.release(args)
+    else this.cache.scheduler.spawn(this, args, { name, group })
   }
 
   private claim(args: TruncateArgs): void {
