@@ -152,7 +152,6 @@ function advance(pressure: GroupPressure, now: Ns): void {
   if (periods > PERIODS_MAX) {
     const skipped = (periods - PERIODS_MAX) * PERIOD
     spend(pressure, pressure.averagedAt + skipped)
-    for (const state of statesOf(pressure)) state.seen = state.total
     pressure.averagedAt += skipped
     periods = PERIODS_MAX
   }

@@ -111,4 +111,28 @@ describe('the I/O scheduler', () => {
     assert.equal(waiting.issuer, victim)
     assert.equal(w.io.latency('1:0', worker).inflight, 3)
   })
+
+  it('lends turns as well to a bio that io.max held when the other group began to wait', () => {
+    const w = ioWorld({ held: true })
+    const [slow, free, busy] = [w.group(), w.group(), w.group()]
+    w.io.configure('1:0', { nrRequests: 1, rotational: false })
+    w.io.setMax('1:0', slow, { rbps: 100 })
+    w.io.submit(w.plan({ group: busy }))
+    const ahead = Array.from({ length: 4 }, () =>
+      w.io.submit(w.plan({ group: slow, operation: 'flush', frames: [] })),
+    )
+    const waiting = w.io.submit(w.plan({ group: slow }))
+    assert.equal(waiting.state, 'throttled')
+    w.io.promote(waiting, free)
+    assert.equal(waiting.state, 'queued')
+    for (let turn = 0; turn < 2; turn++) {
+      w.device.release(w.device.held[0]!)
+      w.settle()
+    }
+    assert.equal(waiting.state, 'issued')
+    assert.deepEqual(
+      ahead.map(bio => bio.state),
+      ['ended', 'queued', 'queued', 'queued'],
+    )
+  })
 })

@@ -173,6 +173,20 @@ describe('io.latency, by hand', () => {
     assert.deepEqual([strict, lax, rare, w.worker].map(w.look), [Infinity, 128, Infinity, 128])
   })
 
+  it('compares the samples of last windows, not of all there were', () => {
+    const w = small()
+    const lax = w.tree.create(ROOT)
+    w.latency.setTarget(w.victim, 10 * MS, 0)
+    w.latency.setTarget(lax, 50 * MS, 0)
+    w.window(w.victim, 20 * MS, 90)
+    for (let round = 0; round < 5; round++) {
+      w.window(lax, MS, 6, 200 * MS)
+      w.window(w.victim, 20 * MS, 90)
+    }
+    w.look(lax)
+    assert.equal(w.latency.report(lax, w.now()).depth, 128, '6 of 96 are more than 5 %')
+  })
+
   it('follows the strictest target that is missed', () => {
     const w = small()
     const strict = w.tree.create(ROOT)

@@ -262,4 +262,30 @@ describe('io.max', () => {
     finish(w, [next])
     assert.ok(next.queuedAt > 4.8 * SECOND && next.queuedAt < 5.3 * SECOND, `${next.queuedAt}`)
   })
+
+  it('wakes for the first that may go, not for the last (T3)', () => {
+    const w = ioWorld()
+    const [slow, quick] = [w.group(), w.group()]
+    w.io.setMax(DISK, slow, { ...NO_LIMIT, rbps: 1000 })
+    w.io.setMax(DISK, quick, { ...NO_LIMIT, rbps: 100_000 })
+    const bios = [
+      submit(w, slow, 'read', 5000),
+      submit(w, quick, 'read', 20_000),
+      submit(w, slow, 'read', 100),
+    ]
+    finish(w, bios)
+    assert.ok(bios[1]!.queuedAt <= 200 * MS, `${bios[1]!.queuedAt}`)
+    assert.ok(bios[0]!.queuedAt >= 4.8 * SECOND)
+  })
+
+  it('saves nothing up while a group is idle: what it didn’t use is lost', () => {
+    const w = ioWorld()
+    const group = w.group()
+    w.io.setMax(DISK, group, { ...NO_LIMIT, rbps: 100_000 })
+    finish(w, [submit(w, group, 'read', 4096)])
+    w.until(60 * SECOND)
+    const large = submit(w, group, 'read', 1_000_000)
+    finish(w, [large])
+    assert.equal(large.queuedAt, 70 * SECOND)
+  })
 })

@@ -129,7 +129,7 @@ function consider(mm: Mm, frame: Pfn, pass: Pass): boolean {
   }
   const file = cache.fileOf(frame)
   if (frames.has(frame, DIRTY)) {
-    if (cache.canWrite(file, frame)) {
+    if (cache.mayWrite(file, frame)) {
       const indexes = pass.dirty.get(file) ?? []
       indexes.push(frames.index[frame]!)
       pass.dirty.set(file, indexes)
