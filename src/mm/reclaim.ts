@@ -34,6 +34,7 @@ interface Pass {
   freed: number
   /** A page that is on its way to or from a device, for the ticket. */
   flying: Pfn
+  /** A page that went round its list is met again, and written once. */
   readonly dirty: Map<CachedFile, Set<PageIndex>>
 }
 
@@ -134,7 +135,7 @@ function consider(mm: Mm, frame: Pfn, pass: Pass): boolean {
   }
   const file = cache.fileOf(frame)
   if (frames.has(frame, DIRTY)) {
-    if (cache.canWrite(file, frame)) {
+    if (cache.mayWrite(file, frame)) {
       const indexes = pass.dirty.get(file) ?? new Set()
       indexes.add(frames.index[frame]!)
       pass.dirty.set(file, indexes)
