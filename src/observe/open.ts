@@ -7,12 +7,12 @@
  * The form is read from the first bytes, never from the name.
  */
 import {
+  closeSync,
   createReadStream,
   createWriteStream,
   mkdtempSync,
   openSync,
   readSync,
-  closeSync,
   rmSync,
   statSync,
 } from 'node:fs'
@@ -21,6 +21,7 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
+import type { ReadOptions, ReadResult } from './reading.ts'
 import { type Sink, TraceError } from './record.ts'
 import { TextReader } from './text.ts'
 import { isTraceDat, readTraceDat } from './trace-dat.ts'
@@ -28,20 +29,6 @@ import { isTraceDat, readTraceDat } from './trace-dat.ts'
 const CHUNK_BYTES = 1 << 20
 const SNIFF_BYTES = 64
 const BINARY_SNIFF = 4096
-
-export interface ReadOptions {
-  readonly signal?: AbortSignal
-  /** Told now and then how many bytes of the file were read. */
-  readonly onProgress?: (bytes: number, total: number) => void
-}
-
-export interface ReadResult {
-  readonly format: string
-  /** Events of any kind in the file. */
-  readonly events: number
-  /** Lines or pages that could not be read. */
-  readonly unread: number
-}
 
 export async function readTrace(path: string, sink: Sink, options: ReadOptions = {}): Promise<ReadResult> {
   const { size, first } = sniff(path)

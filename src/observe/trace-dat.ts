@@ -11,11 +11,10 @@
  * Owns     the container. The pages inside are ring.ts's, the meaning of events format.ts's.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { zstdDecompressSync } from 'node:zlib'
-import { inflateSync } from 'node:zlib'
+import { inflateSync, zstdDecompressSync } from 'node:zlib'
 import { type Decoder, decoders, readFormat } from './format.ts'
 import { Kallsyms } from './kallsyms.ts'
-import type { ReadOptions, ReadResult } from './open.ts'
+import type { ReadOptions, ReadResult } from './reading.ts'
 import { type Sink, TraceError } from './record.ts'
 import { readPages } from './ring.ts'
 
