@@ -15,6 +15,7 @@
 import { spawnSync } from 'node:child_process'
 import {
   closeSync,
+  constants,
   existsSync,
   mkdirSync,
   openSync,
@@ -91,7 +92,13 @@ export class Instance {
     return readdirSync(perCpu)
       .map(name => Number(name.slice('cpu'.length)))
       .sort((a, b) => a - b)
-      .map(cpu => ({ cpu, file: openSync(join(perCpu, `cpu${cpu}`, 'trace_pipe_raw'), constants.O_RDONLY | constants.O_NONBLOCK) }))
+      .map(cpu => ({
+        cpu,
+        file: openSync(
+          join(perCpu, `cpu${cpu}`, 'trace_pipe_raw'),
+          constants.O_RDONLY | constants.O_NONBLOCK,
+        ),
+      }))
   }
 
   lostEvents(cpu: number): number {
