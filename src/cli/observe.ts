@@ -120,6 +120,7 @@ async function run(action: (signal: AbortSignal) => Promise<void>): Promise<void
   const controller = new AbortController()
   const stop = () => controller.abort(new TraceError('stopped'))
   process.once('SIGINT', stop).once('SIGTERM', stop)
+  process.stdout.on('error', leaveWhenUnread)
   try {
     await action(controller.signal)
   } catch (error) {
@@ -129,6 +130,12 @@ async function run(action: (signal: AbortSignal) => Promise<void>): Promise<void
   } finally {
     process.off('SIGINT', stop).off('SIGTERM', stop)
   }
+}
+
+/** A reader such as `head` has seen enough. */
+function leaveWhenUnread(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
+  process.exit()
 }
 
 function progressLine(): {

@@ -191,7 +191,7 @@ export class Analysis {
   #waited(wait: Wait): void {
     const comm = this.#tasks.get(wait.tid)?.comm ?? ''
     this.#totals.waited(wait, comm)
-    this.#span({ kind: 'waiting', ...wait, comm, frames: [] })
+    if (this.#options.onSpan !== undefined) this.#span({ kind: 'waiting', ...wait, comm, frames: [] })
     const waitMs = (wait.end - wait.start) / 1e6
     if (waitMs < this.#options.thresholdMs) this.#blame(BELOW, waitMs)
     else {
@@ -234,21 +234,20 @@ export class Analysis {
   #held(hold: Hold): void {
     const comm = this.#tasks.get(hold.tid)?.comm ?? ''
     this.#totals.held(hold, comm)
-    this.#span({ kind: 'holding', ...hold, comm, frames: [] })
+    if (this.#options.onSpan !== undefined) this.#span({ kind: 'holding', ...hold, comm, frames: [] })
     this.#past.held(hold)
   }
 
   #slept(sleep: Sleep): void {
     if (sleep.state === 'D') sleep.devices = this.#devices.completedBefore(sleep.end)
     const comm = this.#tasks.get(sleep.tid)?.comm ?? ''
-    this.#span({ kind: 'sleeping', ...sleep, comm, mm: sleep.waitsFor, write: false })
+    if (this.#options.onSpan !== undefined) this.#span({ kind: 'sleeping', ...sleep, comm, mm: sleep.waitsFor, write: false })
     this.#past.slept(sleep)
   }
 
   #span(span: Omit<Span, 'startNs' | 'endNs'> & { readonly start: number; readonly end: number }): void {
-    if (this.#options.onSpan === undefined) return
     const { kind, tid, comm, mm, write, frames, start, end } = span
-    this.#options.onSpan({ kind, tid, comm, mm, write, frames, startNs: start, endNs: end })
+    this.#options.onSpan?.({ kind, tid, comm, mm, write, frames, startNs: start, endNs: end })
   }
 
   #died(tid: number): void {

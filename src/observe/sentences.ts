@@ -30,9 +30,10 @@ export function accountText(account: Account, thresholdMs: number): string {
   account.inversions.forEach((inversion, at) => {
     lines.push(...numbered(at + 1, inversionText(inversion)), '')
   })
-  if (account.openWaits.length > 0) {
+  const open = account.openWaits.filter(wait => wait.waitMs >= thresholdMs)
+  if (open.length > 0) {
     lines.push('Still waiting at the end of the trace:', '')
-    account.openWaits.forEach((inversion, at) => {
+    open.forEach((inversion, at) => {
       lines.push(...numbered(at + 1, inversionText(inversion)), '')
     })
   }
