@@ -16,9 +16,21 @@ import { type Plan, readPlan } from './rooms.ts'
 
 const LINES_MAX = 700
 
-const BANNED: readonly { readonly pattern: RegExp; readonly instead: string; readonly rooms: readonly string[] }[] = [
-  { pattern: /\bDate\b\s*[.(]|\bperformance\.now\b|\bhrtime\b/, instead: 'Scheduler.now()', rooms: ['sched'] },
-  { pattern: /\bsetTimeout\b|\bsetInterval\b|\bsetImmediate\b|\bqueueMicrotask\b/, instead: 'Scheduler.after()', rooms: ['sched'] },
+const BANNED: readonly {
+  readonly pattern: RegExp
+  readonly instead: string
+  readonly rooms: readonly string[]
+}[] = [
+  {
+    pattern: /\bDate\b\s*[.(]|\bperformance\.now\b|\bhrtime\b/,
+    instead: 'Scheduler.now()',
+    rooms: ['sched'],
+  },
+  {
+    pattern: /\bsetTimeout\b|\bsetInterval\b|\bsetImmediate\b|\bqueueMicrotask\b/,
+    instead: 'Scheduler.after()',
+    rooms: ['sched'],
+  },
   { pattern: /\bMath\.random\b/, instead: 'Prng of base/', rooms: [] },
 ]
 
@@ -34,16 +46,21 @@ export function untidy(plan: Plan, path: string, text: string): string[] {
     const place = `src/${path}:${at + 1}`
     if (belowDoors) {
       for (const ban of BANNED)
-        if (!ban.rooms.includes(room) && ban.pattern.test(line)) found.push(`T1 ${place}: use ${ban.instead} instead`)
+        if (!ban.rooms.includes(room) && ban.pattern.test(line))
+          found.push(`T1 ${place}: use ${ban.instead} instead`)
       if (/\basync\b|\bawait\b|\bPromise\b/.test(line) && room !== 'sched')
         found.push(`T2 ${place}: an attempt never waits; return wait(ticket) instead`)
     }
   })
-  if (/(^|\/)(utils|common|misc|helpers)\b/.test(path)) found.push(`T3 src/${path}: name the file for what it does`)
-  if (lines.length > LINES_MAX) found.push(`T4 src/${path}: ${lines.length} lines, at most ${LINES_MAX}; find the second idea in it`)
-  if (!/^(#!.*\n)?\/\*\*/.test(text)) found.push(`T5 src/${path}: begin with a comment that says what this file is`)
+  if (/(^|\/)(utils|common|misc|helpers)\b/.test(path))
+    found.push(`T3 src/${path}: name the file for what it does`)
+  if (lines.length > LINES_MAX)
+    found.push(`T4 src/${path}: ${lines.length} lines, at most ${LINES_MAX}; find the second idea in it`)
+  if (!/^(#!.*\n)?\/\*\*/.test(text))
+    found.push(`T5 src/${path}: begin with a comment that says what this file is`)
   lines.forEach((line, at) => {
-    if (/\b(TODO|FIXME|XXX)\b/.test(line)) found.push(`T6 src/${path}:${at + 1}: finish it, or write it down elsewhere`)
+    if (/\b(TODO|FIXME|XXX)\b/.test(line))
+      found.push(`T6 src/${path}:${at + 1}: finish it, or write it down elsewhere`)
   })
   return found
 }

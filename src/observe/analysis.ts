@@ -241,7 +241,8 @@ export class Analysis {
   #slept(sleep: Sleep): void {
     if (sleep.state === 'D') sleep.devices = this.#devices.completedBefore(sleep.end)
     const comm = this.#tasks.get(sleep.tid)?.comm ?? ''
-    if (this.#options.onSpan !== undefined) this.#span({ kind: 'sleeping', ...sleep, comm, mm: sleep.waitsFor, write: false })
+    if (this.#options.onSpan !== undefined)
+      this.#span({ kind: 'sleeping', ...sleep, comm, mm: sleep.waitsFor, write: false })
     this.#past.slept(sleep)
   }
 

@@ -6,10 +6,21 @@
  */
 import { Prng } from '../base/index.ts'
 import { type Hold, Locks, type Wait } from './locks.ts'
-import { type TraceRecord, Kind } from './record.ts'
+import { Kind, type TraceRecord } from './record.ts'
 import { TextReader } from './text.ts'
 
-const NAMES = ['a b', 'x-1 [000] 2', 'k:w/0:1', '-', ']: [', 'mm=1 write=', '12 34-5', '<...>', 'prev_pid=3', '==> ']
+const NAMES = [
+  'a b',
+  'x-1 [000] 2',
+  'k:w/0:1',
+  '-',
+  ']: [',
+  'mm=1 write=',
+  '12 34-5',
+  '<...>',
+  'prev_pid=3',
+  '==> ',
+]
 const STEPS_MAX = 60
 const TASKS_MAX = 4
 const MMS = ['00000000aaaaaaaa', '00000000bbbbbbbb', '00000000cccccccc']
@@ -24,9 +35,13 @@ export function compareOne(seed: number): Compared {
   const prng = new Prng(seed)
   const { text, expected } = generate(prng)
   const told: string[] = []
-  const locks = new Locks({ waited: wait => told.push(waitText(wait)), held: hold => told.push(holdText(hold)) })
+  const locks = new Locks({
+    waited: wait => told.push(waitText(wait)),
+    held: hold => told.push(holdText(hold)),
+  })
   const reader = new TextReader((record: TraceRecord) => {
-    if (record.kind === Kind.start || record.kind === Kind.acquired || record.kind === Kind.released) locks.event(record)
+    if (record.kind === Kind.start || record.kind === Kind.acquired || record.kind === Kind.released)
+      locks.event(record)
   })
   for (let at = 0; at < text.length; ) {
     const length = 1 + prng.below(400)
@@ -56,7 +71,9 @@ function generate(prng: Prng): { text: string; expected: string[] } {
   let at = 0
   const step = (who: number, event: string, mm: string, rest: string) => {
     const time = `${Math.floor(at / 1e9)}.${String(Math.round((at % 1e9) / 1000)).padStart(6, '0')}`
-    lines.push(`${names[who]!.padStart(16)}-${tids[who]}   [001] d..2. ${time}: mmap_lock_${event}: mm=${mm} memcg_id=1 ${rest}`)
+    lines.push(
+      `${names[who]!.padStart(16)}-${tids[who]}   [001] d..2. ${time}: mmap_lock_${event}: mm=${mm} memcg_id=1 ${rest}`,
+    )
   }
   const end = prng.below(STEPS_MAX)
   for (let n = 0; n < end; n++) {
@@ -93,6 +110,9 @@ function generate(prng: Prng): { text: string; expected: string[] } {
       expected.push(holdText({ ...hold, end: at }))
     }
   }
-  expected.push(...waits.map(each => `open ${waitText(each)}`), ...holds.map(each => `open ${holdText(each)}`))
+  expected.push(
+    ...waits.map(each => `open ${waitText(each)}`),
+    ...holds.map(each => `open ${holdText(each)}`),
+  )
   return { text: lines.map(line => `${line}\n`).join(''), expected }
 }

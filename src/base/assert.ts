@@ -1,0 +1,21 @@
+/**
+ * Assertions: for faults of ours, never for the world's. They stay on in production where they cost O(1).
+ *
+ * A failed assertion names the invariant that broke (the numbers in the file headers), so that a report from the
+ * field leads to the sentence that was believed.
+ */
+export class AssertionError extends Error {
+  override readonly name = 'AssertionError'
+}
+
+/** Throws unless `truth`. `what` names the invariant and says what was expected. */
+export function assert(truth: boolean, what: string): asserts truth {
+  if (!truth) throw new AssertionError(`faultline broke its own rule: ${what}; please report it`)
+}
+
+/** For the branch that no value can reach. */
+export function unreachable(value: never): never {
+  throw new AssertionError(
+    `faultline met a value it doesn't know: ${JSON.stringify(value)}; please report it`,
+  )
+}

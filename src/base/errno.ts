@@ -1,0 +1,56 @@
+/**
+ * What the world does wrong, as values: errno numbers inside, turned into an error once, at the library's door.
+ *
+ * Numbers are Linux's (include/uapi/asm-generic/errno-base.h and errno.h), so a host error passes through unchanged.
+ */
+export const OK = 0
+
+export const EPERM = 1
+export const ENOENT = 2
+export const EINTR = 4
+export const EIO = 5
+export const ENXIO = 6
+export const EBADF = 9
+export const EAGAIN = 11
+export const ENOMEM = 12
+export const EACCES = 13
+export const EFAULT = 14
+export const EBUSY = 16
+export const EEXIST = 17
+export const ENOTDIR = 20
+export const EISDIR = 21
+export const EINVAL = 22
+export const EFBIG = 27
+export const ENOSPC = 28
+export const EROFS = 30
+export const ESTALE = 116
+export const EDQUOT = 122
+
+export type Errno = number
+
+const NAMES: ReadonlyMap<Errno, string> = new Map([
+  [EPERM, 'EPERM'],
+  [ENOENT, 'ENOENT'],
+  [EINTR, 'EINTR'],
+  [EIO, 'EIO'],
+  [ENXIO, 'ENXIO'],
+  [EBADF, 'EBADF'],
+  [EAGAIN, 'EAGAIN'],
+  [ENOMEM, 'ENOMEM'],
+  [EACCES, 'EACCES'],
+  [EFAULT, 'EFAULT'],
+  [EBUSY, 'EBUSY'],
+  [EEXIST, 'EEXIST'],
+  [ENOTDIR, 'ENOTDIR'],
+  [EISDIR, 'EISDIR'],
+  [EINVAL, 'EINVAL'],
+  [EFBIG, 'EFBIG'],
+  [ENOSPC, 'ENOSPC'],
+  [EROFS, 'EROFS'],
+  [ESTALE, 'ESTALE'],
+  [EDQUOT, 'EDQUOT'],
+])
+
+export function errnoName(errno: Errno): string {
+  return NAMES.get(errno) ?? `errno ${errno}`
+}

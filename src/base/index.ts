@@ -1,0 +1,24 @@
+/** The ground floor: units, errors of the world and of ours, chance, lists. It imports nothing. */
+export { AssertionError, assert, unreachable } from './assert.ts'
+export * as errno from './errno.ts'
+export { type Errno, errnoName } from './errno.ts'
+export { GroupTree, ROOT } from './group-tree.ts'
+export { END, IndexLists } from './index-lists.ts'
+export { OrderedList } from './ordered-list.ts'
+export { Prng } from './prng.ts'
+export {
+  type Bytes,
+  type FileId,
+  type GroupId,
+  MS,
+  type Ns,
+  type PageIndex,
+  type PageRange,
+  type Pfn,
+  pagesOf,
+  SECOND,
+  type SpaceId,
+  type TaskId,
+  US,
+  type Vpn,
+} from './units.ts'

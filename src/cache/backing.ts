@@ -1,0 +1,34 @@
+/**
+ * What a cached file stands on: where its pages come from and go to. Filesystems implement it; the cache calls it.
+ *
+ * Each call starts I/O and returns its bio; ends come to the cache by the bio's purpose. Nothing here waits.
+ *
+ * Invariants
+ *   K1  `write` of a page for which `reserve` has said done can't fail with ENOSPC.
+ *   K2  What `reserve` prepared is found again by (file, index), whoever prepared it.
+ */
+import type { Bytes, GroupId, PageIndex, Pfn } from '../base/index.ts'
+import type { Bio } from '../io/index.ts'
+import type { PageRequest } from '../memmap/index.ts'
+import type { Outcome } from '../sched/index.ts'
+import type { CachedFile } from './cached-file.ts'
+
+export interface Backing {
+  /** Pages may not change while they are written: they are checksummed or mirrored below. */
+  readonly stablePages: boolean
+  readonly readOnly: boolean
+  /** Brings pages [index, index + frames.length). */
+  read(file: CachedFile, index: PageIndex, frames: readonly Pfn[], group: GroupId): Bio
+  /** Takes them, up to the file's size. */
+  write(file: CachedFile, index: PageIndex, frames: readonly Pfn[], group: GroupId): Bio
+  /** An attempt: sees that page `index`, now in `frame`, has its space. Called before each clean-to-dirty transition. */
+  reserve(file: CachedFile, request: PageRequest, frame: Pfn): Outcome
+  /** Whether `reserve` of that page would say done at once. */
+  isReserved(file: CachedFile, index: PageIndex): boolean
+  /** Makes what was written durable. */
+  flush(file: CachedFile, group: GroupId): Bio
+  resize(file: CachedFile, size: Bytes, group: GroupId): Bio
+  /** News of a bio with purpose 'operation' that it started, before the bio's ticket completes. */
+  endOperation(bio: Bio): void
+  zero(file: CachedFile, position: Bytes, length: Bytes, group: GroupId): Bio
+}

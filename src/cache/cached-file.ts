@@ -1,0 +1,86 @@
+/**
+ * A file with pages in the cache (struct address_space): its size, its clean and dirty pages, what is being taken away
+ * from it, and the errors of its writeback. Plain data with the face of a Mappable.
+ *
+ * Invariants
+ *   C1  A CACHE frame of the file is on `clean` or on `dirty`, by its DIRTY flag.
+ *   C2  While `invalidation` is set no page of its range is brought, and none is made dirty.
+ *   C3  Each writeback error raises `errorCount`, and each open file tells it once, at its next sync (errseq_t).
+ */
+import type { Bytes, Errno, FileId, Ns, PageIndex, Pfn } from '../base/index.ts'
+import type { Mappable, PageRequest } from '../memmap/index.ts'
+import type { Outcome, Ticket } from '../sched/index.ts'
+import type { Backing } from './backing.ts'
+import { filemapFault, filemapMkwrite } from './filemap.ts'
+import type { PageCache } from './page-cache.ts'
+
+/** Pages [start, end) are being taken away; the ticket completes when they are gone or stay. */
+export interface Invalidation {
+  readonly start: PageIndex
+  readonly end: PageIndex
+  readonly ticket: Ticket
+}
+
+export class CachedFile implements Mappable {
+  readonly id: FileId
+  readonly name: string
+  readonly backing: Backing
+  readonly clean: number
+  readonly dirty: number
+  size: Bytes
+  invalidation: Invalidation | undefined
+  /** When its oldest dirty page became dirty; Infinity: none is. */
+  dirtiedAt: Ns = Infinity
+  /** Pages being written. */
+  underWriteback = 0
+  errorCount = 0
+  lastError: Errno = 0
+  /** A read of several pages failed: read them one by one until one has succeeded, to find the bad one. */
+  readAlone = false
+  private readonly cache: PageCache
+
+  constructor(cache: PageCache, id: FileId, name: string, size: Bytes, backing: Backing) {
+    this.cache = cache
+    this.id = id
+    this.name = name
+    this.size = size
+    this.backing = backing
+    this.clean = cache.frames.siblings.create()
+    this.dirty = cache.frames.siblings.create()
+  }
+
+  get readOnly(): boolean {
+    return this.backing.readOnly
+  }
+
+  get pages(): number {
+    return Math.ceil(this.size / this.cache.frames.pageSize)
+  }
+
+  fault(request: PageRequest): Outcome {
+    return filemapFault(this.cache, this, request)
+  }
+
+  pageMkwrite(request: PageRequest): Outcome {
+    return filemapMkwrite(this.cache, this, request)
+  }
+
+  setDirty(frame: Pfn): void {
+    this.cache.setDirty(this, frame)
+  }
+
+  residentPage(index: PageIndex): Pfn {
+    return index < this.pages ? this.cache.mappable(this.id, index) : 0
+  }
+
+  invalidates(index: PageIndex): boolean {
+    return (
+      this.invalidation !== undefined && index >= this.invalidation.start && index < this.invalidation.end
+    )
+  }
+
+  failedWriteback(error: Errno): void {
+    this.errorCount++
+    this.lastError = error
+  }
+}

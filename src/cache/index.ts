@@ -1,0 +1,15 @@
+/**
+ * The page cache: the pages of files, and everything that happens to them between the device and the page tables.
+ *
+ * page-cache.ts has the states of a page and the table of who meets whom. The verbs (sync, truncate, read, write) and
+ * the two attempts of a fault (filemap.ts) are made of its functions.
+ */
+export type { Backing } from './backing.ts'
+export { CachedFile } from './cached-file.ts'
+export { Forget, type ForgetArgs } from './forget.ts'
+export { PageCache } from './page-cache.ts'
+export { type CopyArgs, copyArgs, ReadCall, WriteCall } from './read-write.ts'
+export { faultWindow, readWindow } from './readahead.ts'
+export { type ErrorCursor, Sync, type SyncArgs, syncArgs } from './sync.ts'
+export { Truncate, type TruncateArgs, truncateArgs } from './truncate.ts'
+export { WRITEBACK_DEFAULTS, Writeback, type WritebackSettings } from './writeback.ts'

@@ -1,0 +1,392 @@
+/**
+ * The pages of files: which frame holds which page, how they come in, become dirty, go out, and leave.
+ *
+ *     absent --bring--> LOCKED --endRead--> up to date --setDirty--> DIRTY --writeOut--> WRITEBACK (and clean)
+ *                          \--error--> absent    ^                      ^                   |        |
+ *                                                |                      '----error----------'        |
+ *                                                '--------------------------endWrite-----------------'
+ *
+ * | who meets whom      | settled by                                                                              |
+ * |---------------------|-----------------------------------------------------------------------------------------|
+ * | fault, fault        | the first makes the page LOCKED; the second waits for its ticket                          |
+ * | fault, truncate     | `invalidation`: no page of the range is brought; a page on its way is detached and dropped |
+ * | fault, writeback    | writeback write-protects all entries before it clears DIRTY; stable pages make stores wait |
+ * | fault, reclaim      | a pin; reclaim passes over pinned, locked, dirty and written pages                         |
+ * | truncate, writeback | truncate waits for pages being written; writeback passes over the range being invalidated  |
+ * | truncate, truncate  | one invalidation a file at a time; the second waits for its ticket                         |
+ *
+ * Owns       the hash, the tickets of pages in flight, the lists of clean and dirty pages
+ * Leaves to  the backing where bytes come from; to `mappers` the entries that map a page; to memory/ the LRU lists
+ *
+ * Invariants   H1 (page-hash.ts), C1 to C3 (cached-file.ts), and
+ *   Q1  A LOCKED or WRITEBACK frame has its ticket in `flights`, and no other frame has.
+ *   Q2  Pages are one of: LOCKED; or up to date, with DIRTY and WRITEBACK in any combination.
+ *   Q3  Past EOF the last page is zero whenever it is read in, written out, or the file grows.
+ *   Q4  A page is taken from its file only after no entry maps it.
+ */
+import {
+  assert,
+  type Bytes,
+  errno,
+  type FileId,
+  type GroupId,
+  type PageIndex,
+  type Pfn,
+} from '../base/index.ts'
+import type { Bio, Io } from '../io/index.ts'
+import type { Mappers } from '../memmap/index.ts'
+import {
+  ACTIVE,
+  CACHE,
+  DIRTY,
+  type Frames,
+  LOCKED,
+  type Memory,
+  READAHEAD,
+  REFERENCED,
+  UNEVICTABLE,
+  UPTODATE,
+  WORKINGSET,
+  WRITEBACK,
+} from '../memory/index.ts'
+import { type Fail, type Scheduler, type Ticket, type Wait, wait } from '../sched/index.ts'
+import type { Backing } from './backing.ts'
+import { CachedFile } from './cached-file.ts'
+import { PageHash } from './page-hash.ts'
+import type { Window } from './readahead.ts'
+import { Workingset } from './workingset.ts'
+
+/** The most pages one bio carries, in bytes: 1 MiB. */
+const BIO_BYTES_MAX = 1024 * 1024
+
+const NO_MAPPERS: Mappers = { unmapPage() {}, writeProtect() {}, unmapRange() {} }
+
+export class PageCache {
+  readonly frames: Frames
+  readonly memory: Memory
+  readonly scheduler: Scheduler
+  readonly files = new Map<FileId, CachedFile>()
+  /** The spaces. Set once, by the machine. */
+  mappers: Mappers = NO_MAPPERS
+  /** Tells writeback that a file has become dirty. Set once, by the machine. */
+  onDirty: (file: CachedFile) => void = () => {}
+  /** Tells that the device has taken pages. Set once, by the machine. */
+  onWritten: (group: GroupId, pages: number) => void = () => {}
+  /** Pages dirty or under writeback, over all files. */
+  dirtyPages = 0
+  private readonly io: Io
+  private readonly hash: PageHash
+  private readonly workingset: Workingset
+  private readonly flights = new Map<Pfn, Bio>()
+  private ids = 0
+
+  constructor(scheduler: Scheduler, memory: Memory, io: Io) {
+    this.scheduler = scheduler
+    this.memory = memory
+    this.frames = memory.frames
+    this.io = io
+    this.hash = new PageHash(memory.frames)
+    this.workingset = new Workingset(memory.frames.count)
+  }
+
+  get pagesPerBio(): number {
+    return Math.max(1, BIO_BYTES_MAX / this.frames.pageSize)
+  }
+
+  add(name: string, size: number, backing: Backing): CachedFile {
+    const file = new CachedFile(this, ++this.ids, name, size, backing)
+    this.files.set(file.id, file)
+    return file
+  }
+
+  /** A number for something that has pages but no backing here: shared memory, an anonymous family. */
+  newId(): FileId {
+    return ++this.ids
+  }
+
+  /** Forgets a file that has no page left. */
+  forget(file: CachedFile): void {
+    this.frames.siblings.destroy(file.clean)
+    this.frames.siblings.destroy(file.dirty)
+    this.files.delete(file.id)
+  }
+
+  /** 0: not cached. */
+  find(file: FileId, index: PageIndex): Pfn {
+    return this.hash.find(file, index)
+  }
+
+  /** The frame if it can be mapped now without starting or waiting for anything; else 0. */
+  mappable(file: FileId, index: PageIndex): Pfn {
+    const frame = this.hash.find(file, index)
+    return frame !== 0 && (this.frames.flags[frame]! & (UPTODATE | LOCKED | READAHEAD)) === UPTODATE
+      ? frame
+      : 0
+  }
+
+  congested(group: GroupId): boolean {
+    return this.io.congested(group)
+  }
+
+  /** The ticket of a frame in flight. Its bio goes by the waiter's limits too from now on. */
+  hurry(frame: Pfn, group: GroupId): Ticket {
+    const bio = this.flights.get(frame)
+    assert(bio !== undefined, `Q1: frame ${frame} is in flight`)
+    this.io.promote(bio, group)
+    return bio.ticket
+  }
+
+  /**
+   * Starts reading page `wanted` and, as far as memory lies free, the window around it. Returns the wait for the wanted
+   * page, or the shortage of memory.
+   */
+  bring(file: CachedFile, wanted: PageIndex, window: Window, group: GroupId): Wait | Fail {
+    const frame = this.memory.allocate(group, CACHE)
+    if (typeof frame !== 'number') return frame
+    this.insert(file, wanted, frame)
+    this.frames.raise(frame, LOCKED)
+    this.readAhead(file, window, group, wanted)
+    return wait(this.flights.get(frame)!.ticket, 'read', frame)
+  }
+
+  /** Reads what is absent of a window, and `wanted`, whose frame is already in place. Never reclaims. */
+  readAhead(file: CachedFile, window: Window, group: GroupId, wanted = -1): void {
+    const end = Math.min(window.start + window.size, file.pages)
+    let run: Pfn[] = []
+    const submit = (next: PageIndex) => {
+      if (run.length > 0) this.fly(file.backing.read(file, next - run.length, run, group))
+      run = []
+    }
+    const first = Math.max(0, wanted === -1 ? window.start : Math.min(window.start, wanted))
+    const last = Math.max(end, wanted + 1)
+    for (let index = first; index < last; index++) {
+      let frame: Pfn = 0
+      if (index === wanted) frame = this.hash.find(file.id, index)
+      else if (
+        index >= window.start &&
+        index < end &&
+        this.hash.find(file.id, index) === 0 &&
+        !file.invalidates(index)
+      )
+        frame = this.bringAlong(file, index, group)
+      if (frame === 0 || run.length === this.pagesPerBio) submit(index)
+      if (frame === 0) continue
+      if (index === window.mark) this.frames.raise(frame, READAHEAD)
+      run.push(frame)
+    }
+    submit(last)
+  }
+
+  /** Puts a frame into the cache as page `index` of the file. */
+  insert(file: CachedFile, index: PageIndex, frame: Pfn): void {
+    assert(this.hash.find(file.id, index) === 0, `H1: page ${index} of ${file.name} is cached once`)
+    this.frames.owner[frame] = file.id
+    this.frames.index[frame] = index
+    this.hash.add(frame)
+    this.frames.siblings.pushHead(file.clean, frame)
+    this.enter(file, index, frame)
+  }
+
+  /** Takes a page from its file (Q4). A frame that is pinned or in flight lives on, detached, until that is over. */
+  remove(file: CachedFile, frame: Pfn): void {
+    this.detach(file, frame)
+    this.memory.release(frame)
+  }
+
+  /** Takes a page from its file and leaves the frame to the caller. */
+  detach(file: CachedFile, frame: Pfn): void {
+    assert(this.frames.mapped[frame] === 0, 'Q4: a page leaves its file unmapped')
+    if (this.frames.has(frame, DIRTY)) this.clean(file, frame)
+    this.hash.remove(frame)
+    this.frames.siblings.remove(file.clean, frame)
+  }
+
+  /** Reclaim's way out of the cache: the page is remembered, so that its early return is noticed. */
+  evict(frame: Pfn): void {
+    const file = this.fileOf(frame)
+    const index = this.frames.index[frame]!
+    this.remove(file, frame)
+    this.workingset.evicted(file.id, index)
+  }
+
+  setDirty(file: CachedFile, frame: Pfn): void {
+    if (this.frames.has(frame, DIRTY)) return
+    assert(!file.invalidates(this.frames.index[frame]!), 'C2: no page is made dirty while it is taken away')
+    this.frames.raise(frame, DIRTY)
+    this.frames.siblings.remove(file.clean, frame)
+    this.frames.siblings.pushTail(file.dirty, frame)
+    if (!this.frames.has(frame, WRITEBACK)) this.countDirty(frame, 1)
+    if (file.dirtiedAt === Infinity) file.dirtiedAt = this.scheduler.now()
+    this.onDirty(file)
+  }
+
+  /** mark_page_accessed: a second touch makes an inactive page active. */
+  markAccessed(frame: Pfn): void {
+    if (!this.frames.has(frame, REFERENCED)) this.frames.raise(frame, REFERENCED)
+    else if (!this.frames.has(frame, ACTIVE | UNEVICTABLE)) {
+      this.frames.clear(frame, REFERENCED)
+      this.memory.activate(frame)
+      this.workingset.activated()
+    }
+  }
+
+  /** Whether a dirty page can go out now: it isn't already going, nor being taken away. */
+  canWrite(file: CachedFile, frame: Pfn): boolean {
+    return (
+      this.frames.has(frame, DIRTY) &&
+      !this.frames.has(frame, WRITEBACK) &&
+      !file.invalidates(this.frames.index[frame]!)
+    )
+  }
+
+  /** Starts writing pages whose canWrite is true. `indexes` rise; runs of them share a bio. */
+  writeOut(file: CachedFile, indexes: readonly PageIndex[]): void {
+    let run: Pfn[] = []
+    const submit = (next: PageIndex) => {
+      if (run.length > 0)
+        this.fly(file.backing.write(file, next - run.length, run, this.frames.group[run[0]!]!))
+      run = []
+    }
+    let previous = -1
+    for (const index of indexes) {
+      const frame = this.hash.find(file.id, index)
+      const follows =
+        index === previous + 1 &&
+        run.length < this.pagesPerBio &&
+        (run.length === 0 || this.frames.group[run[0]!] === this.frames.group[frame])
+      if (!follows) submit(previous + 1)
+      this.beginWrite(file, index, frame)
+      run.push(frame)
+      previous = index
+    }
+    submit(previous + 1)
+  }
+
+  /** The end of a bio of ours. */
+  endBio(bio: Bio): void {
+    const file = this.files.get(bio.file)
+    if (bio.purpose === 'operation') {
+      file?.backing.endOperation(bio)
+      return
+    }
+    bio.frames.forEach((frame, at) => {
+      this.flights.delete(frame)
+      const attached =
+        this.frames.kind[frame] === CACHE &&
+        this.frames.owner[frame] === bio.file &&
+        this.frames.index[frame] === bio.index + at
+      if (bio.purpose === 'fill') this.endRead(attached ? file : undefined, frame, bio)
+      else this.endWrite(attached ? file : undefined, frame, bio)
+    })
+    if (bio.purpose === 'writeback') {
+      if (bio.errno !== errno.OK) file?.failedWriteback(bio.errno)
+      else this.onWritten(bio.group, bio.frames.length)
+    } else if (file !== undefined) {
+      file.readAlone = bio.errno !== errno.OK
+      // Which of several pages is bad isn't known: each is read alone by whoever wants it, and tells its own error.
+      if (bio.frames.length > 1) bio.errno = errno.OK
+    }
+  }
+
+  fileOf(frame: Pfn): CachedFile {
+    return this.files.get(this.frames.owner[frame]!)!
+  }
+
+  /** Zeroes what the last page holds past EOF (Q3). */
+  zeroTail(file: CachedFile, index: PageIndex, frame: Pfn): void {
+    const { pageSize } = this.frames
+    const inside = file.size - index * pageSize
+    if (inside < pageSize) this.frames.bytes(frame).fill(0, Math.max(0, inside))
+  }
+
+  /** The file becomes longer; what was stored past its old end never shows (Q3). */
+  extend(file: CachedFile, size: Bytes): void {
+    const last = Math.floor(file.size / this.frames.pageSize)
+    const frame = this.hash.find(file.id, last)
+    if (frame !== 0 && this.frames.has(frame, UPTODATE)) this.zeroTail(file, last, frame)
+    file.size = Math.max(file.size, size)
+  }
+
+  private bringAlong(file: CachedFile, index: PageIndex, group: GroupId): Pfn {
+    const frame = this.memory.tryAllocate(group, CACHE)
+    if (frame === 0) return 0
+    this.insert(file, index, frame)
+    this.frames.raise(frame, LOCKED)
+    return frame
+  }
+
+  private fly(bio: Bio): void {
+    for (const frame of bio.frames) this.flights.set(frame, bio)
+  }
+
+  /** Onto an LRU list: the active one, if the page was evicted from the working set. */
+  private enter(file: CachedFile, index: PageIndex, frame: Pfn): void {
+    const distance = this.workingset.refaultDistance(file.id, index)
+    const group = this.frames.group[frame]!
+    if (distance !== Infinity) this.memory.ledger.stat(group).refault++
+    if (distance <= this.inUse(group)) {
+      this.frames.raise(frame, ACTIVE | WORKINGSET)
+      this.workingset.activated()
+    }
+    this.memory.enterLru(frame)
+  }
+
+  private inUse(group: GroupId): number {
+    const { lru } = this.frames
+    return (
+      lru.size(this.memory.lruList(group, 'active file')) +
+      lru.size(this.memory.lruList(group, 'active anon')) +
+      lru.size(this.memory.lruList(group, 'inactive anon'))
+    )
+  }
+
+  private endRead(file: CachedFile | undefined, frame: Pfn, bio: Bio): void {
+    this.frames.clear(frame, LOCKED)
+    if (file === undefined) this.memory.freeIfUnused(frame)
+    else if (bio.errno !== errno.OK) this.remove(file, frame)
+    else {
+      this.zeroTail(file, this.frames.index[frame]!, frame)
+      this.frames.raise(frame, UPTODATE)
+    }
+  }
+
+  private beginWrite(file: CachedFile, index: PageIndex, frame: Pfn): void {
+    this.mappers.writeProtect(file.id, index, frame)
+    this.zeroTail(file, index, frame)
+    this.frames.clear(frame, DIRTY)
+    this.frames.raise(frame, WRITEBACK)
+    this.frames.siblings.remove(file.dirty, frame)
+    this.frames.siblings.pushHead(file.clean, frame)
+    file.underWriteback++
+    this.memory.ledger.stat(this.frames.group[frame]!).writeback++
+  }
+
+  private endWrite(file: CachedFile | undefined, frame: Pfn, bio: Bio): void {
+    this.frames.clear(frame, WRITEBACK)
+    this.memory.ledger.stat(this.frames.group[frame]!).writeback--
+    const owner = this.files.get(bio.file)
+    if (owner !== undefined) owner.underWriteback--
+    if (!this.frames.has(frame, DIRTY)) this.countDirty(frame, -1)
+    if (file === undefined) {
+      this.memory.freeIfUnused(frame)
+      return
+    }
+    // What could not be written stays dirty: a store is never silently lost. The error is told at the next sync.
+    if (bio.errno !== errno.OK && !file.invalidates(this.frames.index[frame]!)) this.setDirty(file, frame)
+    else if (this.frames.siblings.size(file.dirty) === 0) file.dirtiedAt = Infinity
+  }
+
+  /** The page is dropped, or is dirty no more. */
+  private clean(file: CachedFile, frame: Pfn): void {
+    this.frames.clear(frame, DIRTY)
+    this.frames.siblings.remove(file.dirty, frame)
+    this.frames.siblings.pushHead(file.clean, frame)
+    if (!this.frames.has(frame, WRITEBACK)) this.countDirty(frame, -1)
+    if (this.frames.siblings.size(file.dirty) === 0) file.dirtiedAt = Infinity
+  }
+
+  private countDirty(frame: Pfn, change: 1 | -1): void {
+    this.dirtyPages += change
+    this.memory.ledger.stat(this.frames.group[frame]!).dirty += change
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * read(2) and write(2) through the cache: copies between a caller's bytes and the pages of a file.
+ *
+ * Each page is an attempt of the same filemap functions that faults use, so calls and mappings see one another's bytes
+ * at once. A call goes on page by page, and what it has copied when it is interrupted stays copied, as in Linux.
+ *
+ * Invariants
+ *   RW1 A read ends at EOF; a write makes the file as long as what it has copied.
+ *   RW2 A page that is written as a whole and has its space, or lies past EOF, isn't read first. Its bytes change in the
+ *       attempt that puts it in place, so nobody sees it half made.
+ *   RW3 Space for a page is reserved before it is changed: a write that has succeeded can't meet ENOSPC later.
+ */
+import { type Bytes, errno, type PageIndex } from '../base/index.ts'
+import { newVmFault, type PageRequest, type ReadState } from '../memmap/index.ts'
+import { CACHE, UPTODATE } from '../memory/index.ts'
+import { done, fail, type Outcome, type Task, type Verb, wait } from '../sched/index.ts'
+import type { CachedFile } from './cached-file.ts'
+import { filemapFault, filemapMkwrite } from './filemap.ts'
+import type { PageCache } from './page-cache.ts'
+import { readWindow } from './readahead.ts'
+import type { Writeback } from './writeback.ts'
+
+export interface CopyArgs {
+  readonly file: CachedFile
+  readonly position: Bytes
+  readonly buffer: Uint8Array
+  readonly read: ReadState
+  /** Bytes copied so far. */
+  copied: number
+  /** The request for the page at hand. */
+  request: PageRequest | undefined
+}
+
+export function copyArgs(file: CachedFile, position: Bytes, buffer: Uint8Array, read: ReadState): CopyArgs {
+  return { file, position, buffer, read, copied: 0, request: undefined }
+}
+
+abstract class Copy {
+  protected readonly cache: PageCache
+
+  constructor(cache: PageCache) {
+    this.cache = cache
+  }
+
+  abandon(): void {
+    // A copy holds nothing.
+  }
+
+  protected request(task: Task<CopyArgs>, access: 'load' | 'store'): PageRequest {
+    const { args } = task
+    const index = Math.floor((args.position + args.copied) / this.cache.frames.pageSize)
+    if (args.request?.index !== index)
+      args.request = {
+        index,
+        fault: newVmFault(0, access, task.group, this.cache.scheduler.now()),
+        read: args.read,
+      }
+    return args.request
+  }
+
+  /** Where the copy stands in its page, and how many bytes of the page it wants. */
+  protected part(args: CopyArgs, end: Bytes): { readonly inPage: Bytes; readonly length: Bytes } {
+    const { pageSize } = this.cache.frames
+    const at = args.position + args.copied
+    const inPage = at % pageSize
+    return { inPage, length: Math.min(pageSize - inPage, end - at) }
+  }
+}
+
+export class ReadCall extends Copy implements Verb<CopyArgs> {
+  readonly name = 'read'
+
+  attempt(task: Task<CopyArgs>): Outcome {
+    const { args } = task
+    const { file } = args
+    for (;;) {
+      const end = Math.min(args.position + args.buffer.length, file.size)
+      if (args.position + args.copied >= end) return done
+      const request = this.request(task, 'load')
+      this.readAhead(task, request.index, end)
+      const outcome = filemapFault(this.cache, file, request)
+      if (outcome.kind !== 'done') return outcome
+      const { inPage, length } = this.part(args, end)
+      const bytes = this.cache.frames.bytes(request.fault.frame)
+      args.buffer.set(bytes.subarray(inPage, inPage + length), args.copied)
+      args.copied += length
+      args.read.next = request.index + 1
+    }
+  }
+
+  /** What this call will want of the file, brought with its first missing page. */
+  private readAhead({ args, group }: Task<CopyArgs>, index: PageIndex, end: Bytes): void {
+    if (this.cache.find(args.file.id, index) !== 0 || args.file.invalidates(index)) return
+    const wanted = Math.ceil(end / this.cache.frames.pageSize) - index
+    if (wanted > 1)
+      this.cache.readAhead(
+        args.file,
+        readWindow(this.cache, args.file, index, wanted, args.read, group),
+        group,
+      )
+  }
+}
+
+export class WriteCall extends Copy implements Verb<CopyArgs> {
+  readonly name = 'write'
+  private readonly writeback: Writeback
+
+  constructor(cache: PageCache, writeback: Writeback) {
+    super(cache)
+    this.writeback = writeback
+  }
+
+  attempt(task: Task<CopyArgs>): Outcome {
+    const { args } = task
+    const { file } = args
+    if (file.readOnly) return fail(errno.EACCES)
+    const end = args.position + args.buffer.length
+    while (args.position + args.copied < end) {
+      const request = this.request(task, 'store')
+      const { inPage, length } = this.part(args, end)
+      const outcome = this.pageFor(args, request, inPage, length)
+      if (outcome.kind !== 'done') return outcome
+      const pause = this.copyIn(args, request, inPage, length, task)
+      if (pause !== undefined) return pause
+    }
+    return done
+  }
+
+  /** An attempt: the page is there, may be written, and has its space. */
+  private pageFor(args: CopyArgs, request: PageRequest, inPage: Bytes, length: Bytes): Outcome {
+    const { file } = args
+    const { index, fault } = request
+    const { pageSize } = this.cache.frames
+    const covers = inPage === 0 && (length === pageSize || index * pageSize + length >= file.size)
+    const isNew = index >= file.pages || (covers && file.backing.isReserved(file, index))
+    const outcome =
+      isNew && this.cache.find(file.id, index) === 0 && !file.invalidates(index)
+        ? this.newPage(file, request)
+        : this.oldPage(file, request)
+    return outcome.kind === 'done' && fault.frame !== 0 ? filemapMkwrite(this.cache, file, request) : outcome
+  }
+
+  /** A page of the file, or one past EOF that an earlier attempt has put in place. */
+  private oldPage(file: CachedFile, request: PageRequest): Outcome {
+    if (request.index < file.pages) return filemapFault(this.cache, file, request)
+    if (file.invalidates(request.index)) return wait(file.invalidation!.ticket, 'invalidate')
+    request.fault.frame = this.cache.find(file.id, request.index)
+    return done
+  }
+
+  private newPage(file: CachedFile, { index, fault }: PageRequest): Outcome {
+    const frame = this.cache.memory.allocate(fault.group, CACHE)
+    if (typeof frame !== 'number') return frame
+    this.cache.frames.bytes(frame).fill(0)
+    this.cache.insert(file, index, frame)
+    this.cache.frames.raise(frame, UPTODATE)
+    fault.frame = frame
+    return done
+  }
+
+  private copyIn(
+    args: CopyArgs,
+    { fault }: PageRequest,
+    inPage: Bytes,
+    length: Bytes,
+    task: Task,
+  ): Outcome | undefined {
+    const { file } = args
+    const { frame } = fault
+    const from = args.buffer.subarray(args.copied, args.copied + length)
+    this.cache.setDirty(file, frame)
+    this.cache.extend(file, args.position + args.copied + length)
+    this.cache.frames.bytes(frame).set(from, inPage)
+    args.copied += length
+    return this.writeback.balance(task.group)
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * What to read beside the page that is wanted (Linux 6.12 mm/filemap.c: do_sync_mmap_readahead; mm/readahead.c).
+ *
+ *   advice       a fault on an absent page reads
+ *   random       that page alone
+ *   sequential   a window from it on, doubling to RA_PAGES; the mark in the window starts the next one while this one
+ *                is still being used
+ *   normal       a window around it, unless faults have long been missing at random
+ *
+ * A group that is being slowed down for another's latency reads what it needs and no more.
+ *
+ * Units   pages; a window is [start, start + size), its last `asyncSize` pages are marked for the next one.
+ */
+import type { Bytes, GroupId, PageIndex, Pfn } from '../base/index.ts'
+import type { PageRequest, ReadState } from '../memmap/index.ts'
+import { READAHEAD } from '../memory/index.ts'
+import type { CachedFile } from './cached-file.ts'
+import type { PageCache } from './page-cache.ts'
+
+/** VM_READAHEAD_PAGES: 128 KiB. */
+const READAHEAD_BYTES: Bytes = 128 * 1024
+/** MMAP_LOTSAMISS, and the cap of the counter (mm/filemap.c). */
+const MMAP_LOTSAMISS = 100
+const MMAP_MISS_MAX = 10 * MMAP_LOTSAMISS
+
+export interface Window {
+  readonly start: PageIndex
+  readonly size: number
+  /** The page that starts the next window when it is touched; -1: none. */
+  readonly mark: PageIndex
+}
+
+/** The window for a fault on an absent page. */
+export function faultWindow(cache: PageCache, file: CachedFile, { index, read, fault }: PageRequest): Window {
+  const max = Math.max(1, READAHEAD_BYTES / cache.frames.pageSize)
+  if (read.advice === 'random' || max === 1 || file.readAlone || cache.congested(fault.group))
+    return alone(index)
+  if (read.advice === 'sequential') return sequential(read, index, max)
+  read.mmapMiss = Math.min(read.mmapMiss + 1, MMAP_MISS_MAX)
+  if (read.mmapMiss > MMAP_LOTSAMISS) return alone(index)
+  return remember(read, Math.max(0, index - max / 2), max, max / 4)
+}
+
+/** The window for a read call of [index, index + wanted): grows while the calls go on where the last one ended. */
+export function readWindow(
+  cache: PageCache,
+  file: CachedFile,
+  index: PageIndex,
+  wanted: number,
+  read: ReadState,
+  group: GroupId,
+): Window {
+  const max = Math.max(1, READAHEAD_BYTES / cache.frames.pageSize)
+  if (read.advice === 'random' || file.readAlone || cache.congested(group))
+    return { start: index, size: wanted, mark: -1 }
+  if (index === 0 || index === read.next || index === read.start + read.size)
+    return sequential(read, index, max)
+  return { start: index, size: Math.min(wanted, max), mark: -1 }
+}
+
+/** A marked page was touched: reads the next window, if there is memory for it without reclaim. */
+export function asyncReadahead(
+  cache: PageCache,
+  file: CachedFile,
+  index: PageIndex,
+  frame: Pfn,
+  read: ReadState,
+  group: GroupId,
+): void {
+  cache.frames.clear(frame, READAHEAD)
+  if (read.advice === 'random' || cache.congested(group)) return
+  const max = Math.max(1, READAHEAD_BYTES / cache.frames.pageSize)
+  const follows = index === read.start + read.size - read.asyncSize
+  const start = follows ? read.start + read.size : index + 1
+  const size = Math.min(max, 2 * Math.max(1, read.size))
+  cache.readAhead(file, remember(read, start, size, size), group)
+}
+
+export function noteHit(read: ReadState): void {
+  if (read.mmapMiss > 0) read.mmapMiss--
+}
+
+function alone(index: PageIndex): Window {
+  return { start: index, size: 1, mark: -1 }
+}
+
+/** get_init_ra_size and get_next_ra_size, for requests of one page. */
+function sequential(read: ReadState, index: PageIndex, max: number): Window {
+  const goesOn = index === read.start + read.size && read.size > 0
+  const size = goesOn ? Math.min(max, read.size * 2) : Math.min(max, 4)
+  return remember(read, index, size, goesOn ? size : Math.max(0, size - 1))
+}
+
+function remember(read: ReadState, start: PageIndex, size: number, asyncSize: number): Window {
+  read.start = start
+  read.size = size
+  read.asyncSize = asyncSize
+  return { start, size, mark: asyncSize > 0 ? start + size - asyncSize : -1 }
+}

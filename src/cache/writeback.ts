@@ -1,0 +1,195 @@
+/**
+ * When dirty pages go out, and who is slowed down when too many wait (Linux 6.12 mm/page-writeback.c, fs/fs-writeback.c).
+ *
+ *     by age     a file whose oldest dirty page is EXPIRE old is written, looked for every INTERVAL
+ *     by ratio   above the background threshold files are written at once
+ *     on sync    sync.ts
+ *
+ *     dirty:  0 ------ background ------ freerun ------ setpoint ------ limit
+ *                                        nobody waits | writers pause, longer the nearer the limit
+ *
+ * A domain is what a ratio is taken of: the machine, or the nearest group that has a memory.max; both are asked and the
+ * stricter answer counts. A pause is a wait of the task that dirtied, after its entry is set and its locks are dropped.
+ *
+ * Invariants
+ *   Y1  No page stays dirty longer than EXPIRE + INTERVAL while its device takes writes.
+ *   Y2  A pause is at most MAX_PAUSE, and is slept with no lock held under every discipline that says so.
+ *
+ * Compare   Linux estimates a rate for each task; here a domain has one rate for all its writers.
+ */
+import { type GroupId, type GroupTree, MS, type Ns, type PageIndex, ROOT, SECOND } from '../base/index.ts'
+import { Alarm, type Chore, type Wait, wait } from '../sched/index.ts'
+import type { CachedFile } from './cached-file.ts'
+import type { PageCache } from './page-cache.ts'
+
+/** dirty_background_ratio, dirty_ratio, dirty_writeback_interval, dirty_expire_interval: Linux's defaults. */
+export interface WritebackSettings {
+  readonly backgroundRatio: number
+  readonly ratio: number
+  readonly interval: Ns
+  readonly expire: Ns
+}
+
+export const WRITEBACK_DEFAULTS: WritebackSettings = {
+  backgroundRatio: 0.1,
+  ratio: 0.2,
+  interval: 5 * SECOND,
+  expire: 30 * SECOND,
+}
+
+/** HZ / 5. */
+const MAX_PAUSE: Ns = 200 * MS
+/** BANDWIDTH_INTERVAL. */
+const BANDWIDTH_INTERVAL: Ns = 200 * MS
+/** Bytes dirtied between two looks at the balance: 32 pages of 4 KiB. */
+const RATELIMIT_BYTES = 32 * 4096
+/** Pages of one file that one pass of the flusher has in flight at most. */
+const FLIGHT_PAGES_MAX = 1024
+
+interface Domain {
+  readonly group: GroupId
+  /** Pages written a second, estimated every BANDWIDTH_INTERVAL; 0: not known yet. */
+  bandwidth: number
+  written: number
+  since: Ns
+  /** Pages dirtied since somebody last looked at the balance. */
+  dirtied: number
+}
+
+export class Writeback implements Chore {
+  readonly name = 'flusher'
+  private readonly cache: PageCache
+  private readonly tree: GroupTree
+  private readonly settings: WritebackSettings
+  private readonly alarm: Alarm
+  private readonly domains = new Map<GroupId, Domain>()
+
+  constructor(cache: PageCache, tree: GroupTree, settings: WritebackSettings) {
+    this.cache = cache
+    this.tree = tree
+    this.settings = settings
+    this.alarm = new Alarm(cache.scheduler, this)
+    cache.onDirty = file => this.dirtied(file)
+    cache.onWritten = (group, pages) => this.written(group, pages)
+  }
+
+  /** The pause that a writer of `group` owes now, or undefined. Call it for each page made dirty. */
+  balance(group: GroupId): Wait | undefined {
+    let longest: Ns = 0
+    for (const domain of this.domainsOf(group)) {
+      domain.dirtied++
+      if (domain.dirtied * this.cache.frames.pageSize < RATELIMIT_BYTES) continue
+      longest = Math.max(longest, this.pause(domain))
+      domain.dirtied = 0
+    }
+    if (longest === 0) return undefined
+    this.alarm.by(this.cache.scheduler.now())
+    return wait(this.cache.scheduler.after(longest, 'a pause of the writer: too much is dirty'), 'throttle')
+  }
+
+  /** One pass of the flusher. */
+  run(now: Ns): Ns {
+    let left = false
+    for (const file of this.cache.files.values()) {
+      if (file.dirtiedAt === Infinity) continue
+      left = true
+      const expired = file.dirtiedAt + this.settings.expire <= now
+      if (expired || this.aboveBackground(file)) this.writeSome(file, now)
+    }
+    return left ? now + this.settings.interval : Infinity
+  }
+
+  /** Writes the file's dirty pages, in order of index, as far as FLIGHT_PAGES_MAX allows. */
+  private writeSome(file: CachedFile, now: Ns): void {
+    const room = FLIGHT_PAGES_MAX - file.underWriteback
+    if (room <= 0) return
+    const { frames } = this.cache
+    const indexes: PageIndex[] = []
+    for (const frame of frames.siblings.walk(file.dirty)) {
+      if (indexes.length === room) break
+      if (this.cache.canWrite(file, frame)) indexes.push(frames.index[frame]!)
+    }
+    file.dirtiedAt = now
+    this.cache.writeOut(
+      file,
+      indexes.sort((a, b) => a - b),
+    )
+  }
+
+  private dirtied(file: CachedFile): void {
+    const now = this.cache.scheduler.now()
+    this.alarm.by(this.aboveBackground(file) ? now : now + this.settings.interval)
+  }
+
+  private written(group: GroupId, pages: number): void {
+    const now = this.cache.scheduler.now()
+    for (const domain of this.domainsOf(group)) {
+      domain.written += pages
+      const elapsed = now - domain.since
+      if (elapsed < BANDWIDTH_INTERVAL) continue
+      const rate = (domain.written * SECOND) / elapsed
+      domain.bandwidth = domain.bandwidth === 0 ? rate : (7 * domain.bandwidth + rate) / 8
+      domain.written = 0
+      domain.since = now
+    }
+    if (this.cache.dirtyPages > 0) this.alarm.by(now)
+  }
+
+  private aboveBackground(file: CachedFile): boolean {
+    const { siblings, group } = this.cache.frames
+    const oldest = siblings.head(file.dirty)
+    const domains = this.domainsOf(oldest === -1 ? ROOT : group[oldest]!)
+    return domains.some(
+      domain => this.dirtyOf(domain) > this.dirtyable(domain) * this.settings.backgroundRatio,
+    )
+  }
+
+  /** How long a writer of this domain pauses for what it dirtied (balance_dirty_pages, wb_position_ratio). */
+  private pause(domain: Domain): Ns {
+    const dirtyable = this.dirtyable(domain)
+    const limit = dirtyable * this.settings.ratio
+    const background = dirtyable * this.settings.backgroundRatio
+    const freerun = (limit + background) / 2
+    const dirty = this.dirtyOf(domain)
+    if (dirty <= freerun) return 0
+    if (dirty >= limit || domain.bandwidth === 0) return MAX_PAUSE
+    const setpoint = (freerun + limit) / 2
+    const ratio = Math.min(2, Math.max(0, 1 + ((setpoint - dirty) / (limit - setpoint)) ** 3))
+    const rate = domain.bandwidth * ratio
+    return rate === 0 ? MAX_PAUSE : Math.min(MAX_PAUSE, Math.round((domain.dirtied / rate) * SECOND))
+  }
+
+  private dirtyable(domain: Domain): number {
+    const { memory } = this.cache
+    const { max } = memory.ledger.limits(domain.group)
+    const stat = memory.ledger.stat(domain.group)
+    return Math.max(1, Math.min(max, memory.total) - stat.anon)
+  }
+
+  private dirtyOf(domain: Domain): number {
+    if (domain.group === ROOT) return this.cache.dirtyPages
+    let sum = 0
+    for (let group = domain.group; group <= this.tree.last; group++)
+      if (this.tree.isWithin(group, domain.group)) sum += this.cache.memory.ledger.stat(group).dirty
+    return sum
+  }
+
+  private domainsOf(group: GroupId): Domain[] {
+    const found = [this.domain(ROOT)]
+    for (let id = group; id > ROOT; id = this.tree.parent(id))
+      if (this.cache.memory.ledger.limits(id).max !== Infinity) {
+        found.push(this.domain(id))
+        break
+      }
+    return found
+  }
+
+  private domain(group: GroupId): Domain {
+    let domain = this.domains.get(group)
+    if (domain === undefined) {
+      domain = { group, bandwidth: 0, written: 0, since: this.cache.scheduler.now(), dirtied: 0 }
+      this.domains.set(group, domain)
+    }
+    return domain
+  }
+}

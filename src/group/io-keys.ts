@@ -1,0 +1,97 @@
+/**
+ * io.latency, io.max, io.stat and io.pressure, as cgroup2 words them (Documentation/admin-guide/cgroup-v2.rst).
+ *
+ * A setting that names no disk is for every disk, those to come too; it shows under `*`.
+ */
+import { type GroupId, US } from '../base/index.ts'
+import { EVERY_DISK, type Io, type IoMax } from '../io/index.ts'
+import { fieldsOf, type Keys } from './key.ts'
+import type { Pressure } from './pressure.ts'
+import { SettingError, shown } from './setting-error.ts'
+import { parseBytesOrMax, parseCountOrMax, type Size, showOrMax } from './size.ts'
+
+export interface IoMaxSetting {
+  readonly disk?: string
+  readonly rbps?: Size
+  readonly wbps?: Size
+  readonly riops?: number | string
+  readonly wiops?: number | string
+}
+
+export interface IoLatencySetting {
+  readonly disk?: string
+  /** Microseconds; 0 or 'max' is none. */
+  readonly target: number | string
+}
+
+const RATES = ['rbps', 'wbps', 'riops', 'wiops'] as const
+
+export function ioKeys(io: Io, pressure: Pressure, now: () => number): Keys {
+  const disks = () => [EVERY_DISK, ...io.diskNames]
+  return {
+    'io.max': {
+      read: group => lines(disks(), disk => shownMax(io.max(disk, group))),
+      prepare: value => {
+        const fields = fieldsOf('io.max', value, ['disk', ...RATES])
+        const disk = diskOf('io.max', fields)
+        const max: { -readonly [Rate in keyof IoMax]?: number } = {}
+        for (const rate of RATES) if (fields.has(rate)) max[rate] = rateOf(rate, fields.get(rate))
+        return group => io.setMax(disk, group, max)
+      },
+    },
+    'io.latency': {
+      read: group =>
+        lines(disks(), disk => {
+          const target = io.latencyTarget(disk, group)
+          return target === 0 ? '' : `target=${target / US}`
+        }),
+      prepare: value => {
+        const fields = fieldsOf('io.latency', value, ['disk', 'target'])
+        if (!fields.has('target'))
+          throw new SettingError(
+            'EINVAL',
+            `io.latency: expected target in microseconds, got ${shown(value)} without it`,
+          )
+        const disk = diskOf('io.latency', fields)
+        const target = parseCountOrMax(fields.get('target'), 'io.latency target')
+        return group => io.setLatency(disk, group, target === Infinity ? 0 : target * US)
+      },
+    },
+    'io.stat': { read: group => lines(io.diskNames, disk => shownStat(io, disk, group)) },
+    'io.pressure': { read: group => pressure.read(group, 'io', now()) },
+  }
+}
+
+function rateOf(rate: keyof IoMax, value: unknown): number {
+  const what = `io.max ${rate}`
+  const parsed = rate.endsWith('bps') ? parseBytesOrMax(value, what) : parseCountOrMax(value, what)
+  if (parsed === 0) throw new SettingError('EINVAL', `${what}: expected at least 1 a second, or 'max', got 0`)
+  return parsed
+}
+
+function diskOf(what: string, fields: ReadonlyMap<string, unknown>): string {
+  const disk = fields.get('disk') ?? EVERY_DISK
+  if (typeof disk !== 'string' || !(disk === EVERY_DISK || /^\d+:\d+$/.test(disk)))
+    throw new SettingError('EINVAL', `${what}: expected a disk as major:minor, got ${shown(disk)}`)
+  return disk
+}
+
+function lines(disks: readonly string[], show: (disk: string) => string): string {
+  return disks
+    .map(disk => ({ disk, text: show(disk) }))
+    .filter(({ text }) => text !== '')
+    .map(({ disk, text }) => `${disk} ${text}\n`)
+    .join('')
+}
+
+function shownMax(max: IoMax): string {
+  if (RATES.every(rate => max[rate] === Infinity)) return ''
+  return RATES.map(rate => `${rate}=${showOrMax(max[rate])}`).join(' ')
+}
+
+function shownStat(io: Io, disk: string, group: GroupId): string {
+  const stat = io.stat(disk, group)
+  if (stat === undefined) return ''
+  const { rbytes, wbytes, rios, wios, dbytes, dios } = stat
+  return `rbytes=${rbytes} wbytes=${wbytes} rios=${rios} wios=${wios} dbytes=${dbytes} dios=${dios}`
+}

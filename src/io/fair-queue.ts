@@ -1,0 +1,96 @@
+/**
+ * Bios that wait at one stage: first come first served within a group, turn by turn between groups.
+ *
+ *     turns: [ b a c ]     b: b1 b2     a: a1 a2 a3     c: c1        served: b1 a1 c1 b2 a2 a3
+ *
+ * A group whose bio is refused keeps its turn, and the level of the hierarchy that refused is shut, for the rest of the
+ * round, to everyone behind it. So what a level gives next goes to who has waited for it longest.
+ *
+ * Invariants
+ *   Q1  A group has one turn while a bio of its fifo waits, and none otherwise.
+ *   Q2  A bio may stand in several fifos; being taken from one, it leaves the stage, and the others pass over it.
+ *   Q3  Between two bios of one group that are taken, every other group that nobody refuses has one taken.
+ */
+import type { GroupId, GroupTree } from '../base/index.ts'
+import type { Bio } from './bio.ts'
+
+/** An answer beside the number of the group that refused. */
+export const TAKEN = 0
+export const FULL = -1
+
+/** Takes the bio out of the stage on behalf of `group` and returns TAKEN, or says which level refused, or FULL: no one's may go. */
+export type Offer = (bio: Bio, group: GroupId) => GroupId | typeof TAKEN | typeof FULL
+
+interface Fifo {
+  bios: Bio[]
+  from: number
+}
+
+export class FairQueue {
+  private readonly tree: GroupTree
+  private readonly stage: Bio['state']
+  private readonly fifos = new Map<GroupId, Fifo>()
+  private readonly turns: GroupId[] = []
+
+  constructor(tree: GroupTree, stage: Bio['state']) {
+    this.tree = tree
+    this.stage = stage
+  }
+
+  get empty(): boolean {
+    return this.turns.length === 0
+  }
+
+  push(bio: Bio, group: GroupId): void {
+    const fifo = this.fifos.get(group)
+    if (fifo !== undefined) {
+      fifo.bios.push(bio)
+      return
+    }
+    this.fifos.set(group, { bios: [bio], from: 0 })
+    this.turns.push(group)
+  }
+
+  /** One round: offers the first bio of each group in turn until nobody's is taken. */
+  serve(offer: Offer): void {
+    let shut: Set<GroupId> | undefined
+    for (let turn = 0; turn < this.turns.length; ) {
+      const group = this.turns[turn]!
+      const bio = this.first(group)
+      if (bio !== undefined && shut !== undefined && this.isShut(group, shut)) {
+        turn++
+        continue
+      }
+      const answer = bio === undefined ? TAKEN : offer(bio, group)
+      if (answer === FULL) return
+      if (answer === TAKEN) this.passTurn(turn, group)
+      else {
+        shut ??= new Set()
+        shut.add(answer)
+        turn++
+      }
+    }
+  }
+
+  private isShut(group: GroupId, shut: ReadonlySet<GroupId>): boolean {
+    for (let level = group; level !== 0; level = this.tree.parent(level)) if (shut.has(level)) return true
+    return false
+  }
+
+  private passTurn(turn: number, group: GroupId): void {
+    this.turns.splice(turn, 1)
+    if (this.first(group) !== undefined) this.turns.push(group)
+    else this.fifos.delete(group)
+  }
+
+  /** The first bio of the group that is still at this stage. */
+  private first(group: GroupId): Bio | undefined {
+    const fifo = this.fifos.get(group)!
+    while (fifo.from < fifo.bios.length && fifo.bios[fifo.from]!.state !== this.stage) fifo.from++
+    if (fifo.from >= 1024 && 2 * fifo.from >= fifo.bios.length) {
+      fifo.bios = fifo.bios.slice(fifo.from)
+      fifo.from = 0
+    }
+    return fifo.bios[fifo.from]
+  }
+}

@@ -1,0 +1,281 @@
+/**
+ * The I/O scheduler: takes bios from the rooms above, decides when each is issued, and reports its end.
+ *
+ *     submit -> [throttled: io.max] -> [queued: io.latency, nr_requests] -> device.start
+ *     device.onEnd -> onEnd hook -> the bio's ticket completes -> the next are issued
+ *
+ * In both waiting places groups take turns (fair-queue.ts). A bio that a second group waits for stands in that group's
+ * fifo too, and goes as soon as the limits of either let it; its bytes stay on its own group's account. The kernel does
+ * so for metadata and swap (bio_issue_as_root_blkg), whoever waits; here it is done for who does.
+ *
+ * Invariants
+ *   IO1  Each bio ends once: the hook runs, then its ticket completes with its errno.
+ *   IO2  No more than nrRequests of a disk's bios are issued at once.
+ *   IO3  Bios of one group on one disk are issued in the order they were submitted, reads among reads and writes among
+ *        writes, except those that another group waits for.
+ *   IO4  submit never calls the hook and never waits.
+ *   IO5  A bio waits only while a limit of every group that it may go by refuses it, or its disk has all it takes.
+ */
+import { assert, type Errno, errno, type GroupId, type GroupTree, type Ns, type Pfn } from '../base/index.ts'
+import type { Device, Request } from '../device/index.ts'
+import { Alarm, type Chore, type Scheduler } from '../sched/index.ts'
+import type { Bio, BioPlan } from './bio.ts'
+import { Disk, type DiskOptions } from './disk.ts'
+import { FULL, TAKEN } from './fair-queue.ts'
+import type { LatencyReport } from './latency.ts'
+import type { IoStat } from './stat.ts'
+import { type IoMax, NO_LIMIT } from './throttle.ts'
+
+/** Where the bytes of frames are. */
+export interface FrameBytes {
+  bytes(frame: Pfn): Uint8Array
+}
+
+/** In place of a disk's name: all disks, those to come too. */
+export const EVERY_DISK = '*'
+
+export class Io implements Chore {
+  readonly name = 'kblockd'
+  /** News of an end, before its ticket completes. Set once, by the room that owns the pages. */
+  onEnd: (bio: Bio) => void = () => {}
+  private readonly scheduler: Scheduler
+  private readonly memory: FrameBytes
+  private readonly tree: GroupTree
+  private readonly disks = new Map<string, Disk>()
+  private readonly everyMax = new Map<GroupId, IoMax>()
+  private readonly everyTarget = new Map<GroupId, Ns>()
+  private readonly attached = new Set<Device>()
+  private readonly issued = new Map<Request, Bio>()
+  private readonly alarm: Alarm
+  private ids = 0
+
+  constructor(scheduler: Scheduler, memory: FrameBytes, tree: GroupTree) {
+    this.scheduler = scheduler
+    this.memory = memory
+    this.tree = tree
+    this.alarm = new Alarm(scheduler, this)
+  }
+
+  /** The disks that were configured, limited or used. */
+  get diskNames(): readonly string[] {
+    return [...this.disks.keys()]
+  }
+
+  /** What is known of a disk, before its first bio. */
+  configure(name: string, { nrRequests, rotational }: DiskOptions): void {
+    const disk = this.disk(name)
+    disk.nrRequests = nrRequests
+    disk.rotational = rotational
+  }
+
+  submit(plan: BioPlan): Bio {
+    const now = this.scheduler.now()
+    const bio: Bio = {
+      device: plan.device,
+      operation: plan.operation,
+      position: plan.position,
+      length: plan.length,
+      frames: plan.frames,
+      group: plan.group,
+      purpose: plan.purpose,
+      file: plan.file,
+      index: plan.index,
+      what: plan.what,
+      id: ++this.ids,
+      ticket: this.scheduler.ticket(plan.what),
+      state: 'throttled',
+      sponsors: [],
+      issuer: plan.group,
+      submittedAt: now,
+      queuedAt: 0,
+      issuedAt: 0,
+      errno: errno.OK,
+    }
+    const disk = this.disk(plan.device.disk)
+    this.attach(plan.device)
+    if (disk.throttle.limits(bio)) {
+      disk.throttle.push(bio, bio.group, now)
+      this.unthrottle(disk)
+    } else this.enqueue(disk, bio)
+    this.dispatch(disk)
+    return bio
+  }
+
+  /** `group` waits for the bio: if it hasn't been issued, it may go as soon as a bio of that group could. */
+  promote(bio: Bio, group: GroupId): void {
+    if (bio.state !== 'throttled' && bio.state !== 'queued') return
+    if (this.tree.isWithin(group, bio.group) || bio.sponsors.includes(group)) return
+    const disk = this.disk(bio.device.disk)
+    if (bio.state === 'throttled') {
+      disk.throttle.push(bio, group, this.scheduler.now())
+      bio.sponsors = [...bio.sponsors, group]
+      this.unthrottle(disk)
+    } else {
+      disk.queue.push(bio, group)
+      bio.sponsors = [...bio.sponsors, group]
+    }
+    this.dispatch(disk)
+  }
+
+  /** Changes the limits that are named, on one disk or on EVERY_DISK, those to come too. */
+  setMax(disk: string, group: GroupId, max: Partial<IoMax>): void {
+    if (disk === EVERY_DISK) this.everyMax.set(group, { ...this.max(EVERY_DISK, group), ...max })
+    for (const one of this.disksOf(disk)) {
+      one.throttle.setLimit(group, { ...one.throttle.limit(group), ...max }, this.scheduler.now())
+      this.unthrottle(one)
+      this.dispatch(one)
+    }
+  }
+
+  /** For EVERY_DISK: what a disk to come begins with. */
+  max(disk: string, group: GroupId): IoMax {
+    if (disk === EVERY_DISK) return this.everyMax.get(group) ?? NO_LIMIT
+    return this.disks.get(disk)?.throttle.limit(group) ?? this.max(EVERY_DISK, group)
+  }
+
+  /** The latency that `group` is to have on one disk or on EVERY_DISK, those to come too; 0: none is promised. */
+  setLatency(disk: string, group: GroupId, target: Ns): void {
+    if (disk === EVERY_DISK) this.everyTarget.set(group, target)
+    for (const one of this.disksOf(disk)) {
+      one.latency.setTarget(group, target, this.scheduler.now())
+      this.dispatch(one)
+    }
+  }
+
+  /** For EVERY_DISK: what a disk to come begins with. */
+  latencyTarget(disk: string, group: GroupId): Ns {
+    if (disk === EVERY_DISK) return this.everyTarget.get(group) ?? 0
+    return this.disks.get(disk)?.latency.target(group) ?? this.latencyTarget(EVERY_DISK, group)
+  }
+
+  /** How io.latency stands for a group: the numbers that the kernel shows in io.stat when debugging. */
+  latency(disk: string, group: GroupId): LatencyReport {
+    return this.disk(disk).latency.report(group, this.scheduler.now())
+  }
+
+  /** What has gone through `disk` for `group` and those below it; undefined: nothing. */
+  stat(disk: string, group: GroupId): Readonly<IoStat> | undefined {
+    return this.disk(disk).stats.of(group)
+  }
+
+  /** What a task of `group` is to sleep on its way out, when it holds no lock. */
+  delayOf(group: GroupId): Ns {
+    let most: Ns = 0
+    for (const disk of this.disks.values())
+      most = Math.max(most, disk.latency.delayOf(group, this.scheduler.now()))
+    return most
+  }
+
+  /** Whether `group` is held back as far as depth goes: readahead and other I/O that can be left out should be. */
+  congested(group: GroupId): boolean {
+    for (const disk of this.disks.values()) if (disk.latency.congested(group)) return true
+    return false
+  }
+
+  /** Time has come for something that waits: the alarm calls it. */
+  run(now: Ns): Ns {
+    let next: Ns = Infinity
+    for (const disk of this.disks.values()) {
+      this.unthrottle(disk)
+      disk.latency.tick(now)
+      this.dispatch(disk)
+      next = Math.min(next, disk.throttle.next, disk.latency.next)
+    }
+    return next
+  }
+
+  private unthrottle(disk: Disk): void {
+    disk.throttle.serve(this.scheduler.now(), bio => this.enqueue(disk, bio))
+    this.alarm.by(disk.throttle.next)
+  }
+
+  private enqueue(disk: Disk, bio: Bio): void {
+    bio.state = 'queued'
+    bio.queuedAt = this.scheduler.now()
+    disk.stats.count(bio)
+    disk.queue.push(bio, bio.group)
+    for (const sponsor of bio.sponsors) disk.queue.push(bio, sponsor)
+  }
+
+  private dispatch(disk: Disk): void {
+    if (disk.queue.empty) return
+    const now = this.scheduler.now()
+    disk.queue.serve((bio, group) => {
+      if (disk.issued >= disk.nrRequests) return FULL
+      const refusal = disk.latency.refusal(group, now)
+      if (refusal !== 0 && (bio.operation === 'read' || bio.operation === 'write')) return refusal
+      this.issue(disk, bio, group)
+      return TAKEN
+    })
+    this.alarm.by(disk.latency.next)
+  }
+
+  private issue(disk: Disk, bio: Bio, issuer: GroupId): void {
+    bio.state = 'issued'
+    bio.issuer = issuer
+    bio.issuedAt = this.scheduler.now()
+    disk.issued++
+    disk.latency.started(bio, bio.issuedAt)
+    const { operation, position, length } = bio
+    const request: Request = { operation, position, length, buffers: this.buffers(bio) }
+    this.issued.set(request, bio)
+    bio.device.start(request)
+  }
+
+  private ended(request: Request, error: Errno): void {
+    const bio = this.issued.get(request)
+    assert(bio !== undefined, 'D1: a device ends each request once')
+    this.issued.delete(request)
+    const disk = this.disk(bio.device.disk)
+    disk.issued--
+    disk.latency.ended(bio, this.scheduler.now())
+    bio.state = 'ended'
+    bio.errno = error
+    this.onEnd(bio)
+    this.scheduler.complete(bio.ticket, error)
+    this.dispatch(disk)
+  }
+
+  /** Frames that follow one another in memory go as one buffer. */
+  private buffers({ frames, length }: Bio): Uint8Array[] {
+    const buffers: Uint8Array[] = []
+    let left = length
+    for (const frame of frames) {
+      const whole = this.memory.bytes(frame)
+      const bytes = whole.length > left ? whole.subarray(0, left) : whole
+      left -= bytes.length
+      const last = buffers.at(-1)
+      if (
+        last !== undefined &&
+        last.buffer === bytes.buffer &&
+        last.byteOffset + last.length === bytes.byteOffset
+      )
+        buffers[buffers.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.length + bytes.length)
+      else buffers.push(bytes)
+    }
+    assert(left === 0 || frames.length === 0, `a bio of ${length} bytes has frames for all of them`)
+    return buffers
+  }
+
+  private disk(name: string): Disk {
+    let disk = this.disks.get(name)
+    if (disk === undefined) {
+      disk = new Disk(name, this.tree)
+      this.disks.set(name, disk)
+      for (const [group, max] of this.everyMax) disk.throttle.setLimit(group, max, this.scheduler.now())
+      for (const [group, target] of this.everyTarget)
+        disk.latency.setTarget(group, target, this.scheduler.now())
+    }
+    return disk
+  }
+
+  private disksOf(name: string): Iterable<Disk> {
+    return name === EVERY_DISK ? this.disks.values() : [this.disk(name)]
+  }
+
+  private attach(device: Device): void {
+    if (this.attached.has(device)) return
+    this.attached.add(device)
+    device.onEnd = (request, error) => this.ended(request, error)
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * The order of locks. A task takes locks of rising rank only, and each lock once; both are checked at every take.
+ *
+ *     mmap     1   one a space; fair reader/writer lock (Linux: mm->mmap_lock)
+ *     vma      2   one a VMA; readers try and never queue (Linux: vma->vm_refcnt)
+ *
+ * Pages, invalidations and reservations are not locks here: they are states with tickets, which nobody holds while
+ * waiting for something else.
+ *
+ * Invariants
+ *   L1  Ranks in a task's list of held locks rise.
+ *   L2  A task holds a lock at most once. A reader that takes a lock again while a writer queues would wait for the
+ *       writer, which waits for the reader: that is an assertion here, and a deadlock elsewhere.
+ */
+import { assert } from '../base/index.ts'
+import { holds, type Lock, type Task } from '../sched/index.ts'
+
+export const RANK = { mmap: 1, vma: 2 } as const
+
+/** L1 and L2, before a task takes `lock` or queues for it. */
+export function assertMayTake(task: Task, lock: Lock): void {
+  assert(!holds(task, lock), `L2: ${task.name} already holds ${lock.name}`)
+  const last = task.held.at(-1)
+  assert(
+    last === undefined || last.lock.rank <= lock.rank,
+    `L1: ${task.name} takes ${lock.name} while it holds ${last?.lock.name}`,
+  )
+}
+
+export function noteTaken(task: Task, lock: Lock, mode: 'read' | 'write'): void {
+  task.held.push({ lock, mode })
+}
+
+export function noteReleased(task: Task, lock: Lock): void {
+  const place = task.held.findIndex(held => held.lock === lock)
+  assert(place !== -1, `L2: ${task.name} releases ${lock.name}, which it holds`)
+  task.held.splice(place, 1)
+}

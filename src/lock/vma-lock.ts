@@ -1,0 +1,100 @@
+/**
+ * VMA locks and the sequence that ends them together (Linux 6.4 and later: include/linux/mm.h, mm/mmap_lock.c).
+ *
+ * A fault read-locks one VMA, by trying: it never queues here. A writer of the space (who holds the mmap lock for
+ * writing) write-locks the VMAs it changes: it stamps them with the space's sequence number, so that no reader enters,
+ * and waits until the readers inside have left. All the write locks of a space end at one stroke, when the number rises.
+ *
+ * Invariants
+ *   V1  A VMA is write-locked iff its `writeSequence` equals the space's.
+ *   V2  No reader enters a write-locked VMA; a writer changes it only when `readers` is empty.
+ *   V3  Whoever holds a VMA lock never queues for the mmap lock (a writer may hold that and wait for the VMA).
+ */
+import { assert } from '../base/index.ts'
+import type { Lock, Scheduler, Task, Ticket } from '../sched/index.ts'
+import { assertMayTake, noteReleased, noteTaken, RANK } from './classes.ts'
+import { RwLock } from './rw-lock.ts'
+
+export class VmaLock implements Lock {
+  readonly name: string
+  readonly rank = RANK.vma
+  /** The sequence number under which it was last write-locked. */
+  writeSequence = 0
+  private readonly readers: Task[] = []
+  private drained: Ticket | undefined
+
+  private readonly scheduler: Scheduler
+
+  constructor(scheduler: Scheduler, name: string) {
+    this.scheduler = scheduler
+    this.name = name
+  }
+
+  holders(): readonly Task[] {
+    return this.readers
+  }
+
+  cancel(): void {
+    // Waiters share one ticket, and the scheduler has taken this one off it.
+  }
+
+  enter(task: Task): void {
+    assertMayTake(task, this)
+    this.readers.push(task)
+    noteTaken(task, this, 'read')
+  }
+
+  /** Lets a reader out, and the writer on once the last has left. */
+  release(task: Task): void {
+    noteReleased(task, this)
+    this.readers.splice(this.readers.indexOf(task), 1)
+    if (this.readers.length > 0 || this.drained === undefined) return
+    this.scheduler.complete(this.drained)
+    this.drained = undefined
+  }
+
+  /** The ticket for the moment when no reader is inside, or undefined if none is now. */
+  untilDrained(): Ticket | undefined {
+    if (this.readers.length === 0) return undefined
+    this.drained ??= this.scheduler.ticket(`${this.name} without readers`)
+    return this.drained
+  }
+}
+
+/** The mmap lock of a space, with the sequence of its VMA locks: releasing it for writing ends them. */
+class MmapLock extends RwLock {
+  sequence = 1
+
+  override release(task: Task): void {
+    if (this.isWriter(task)) this.sequence++
+    super.release(task)
+  }
+
+  override downgrade(task: Task): void {
+    this.sequence++
+    super.downgrade(task)
+  }
+}
+
+/** The locks of one space. */
+export class SpaceLock {
+  readonly mmap: MmapLock
+
+  constructor(scheduler: Scheduler, name: string) {
+    this.mmap = new MmapLock(scheduler, `mmap_lock of ${name}`, RANK.mmap)
+  }
+
+  /** Read-locks a VMA if that needs no waiting; says whether it did. */
+  tryReadVma(vma: VmaLock, task: Task): boolean {
+    if (vma.writeSequence === this.mmap.sequence) return false
+    vma.enter(task)
+    return true
+  }
+
+  /** Write-locks a VMA: undefined when it is locked and empty of readers, else the ticket for that. */
+  writeVma(vma: VmaLock, task: Task): Ticket | undefined {
+    assert(this.mmap.isWriter(task), `V1: ${task.name} writes the mmap lock before it write-locks a VMA`)
+    vma.writeSequence = this.mmap.sequence
+    return vma.untilDrained()
+  }
+}

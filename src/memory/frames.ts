@@ -1,0 +1,96 @@
+/**
+ * The frame table: what is known about each physical page, one column a fact. There are no frame objects; a frame is
+ * its number (pfn), and 0 is the zero page, which is never handed out, written or freed.
+ *
+ *   column     type         meaning
+ *   kind       Uint8Array   FREE, ANON, CACHE, or DETACHED: taken from its file while somebody still used it
+ *   flags      Uint16Array  the bits below
+ *   pins       Uint16Array  stashes and sections that keep it from reclaim
+ *   mapped     Int32Array   page-table entries that map it
+ *   owner      Int32Array   CACHE: the file; ANON: the anonymous family
+ *   index      Uint32Array  page index within the owner
+ *   group      Uint16Array  who is charged, 0: nobody
+ *   lru        2 x Int32    its place on a group's LRU list, or on the list of free frames
+ *   siblings   2 x Int32    its place on its file's list of clean or of dirty pages
+ *
+ * 35 bytes a frame; the cache adds 12 (its hash and its memory of evicted pages). docs/ARCHITECTURE.md has the sum.
+ *
+ * Life     FREE --allocate--> ANON | CACHE --detach--> DETACHED --last user leaves--> FREE
+ *
+ * Invariants
+ *   F1  A FREE frame has no flag, no pin, no mapping and no charge.
+ *   F2  WRITEBACK and LOCKED frames belong to a bio; they are never freed, only detached.
+ *   F3  A pinned frame is never freed, so a stash is never reclaimed.
+ */
+import { type Bytes, IndexLists, type Pfn } from '../base/index.ts'
+
+export const FREE = 0
+export const ANON = 1
+export const CACHE = 2
+export const DETACHED = 3
+
+/** Its content is what the file says. */
+export const UPTODATE = 1 << 0
+/** A bio is bringing it (PG_locked in Linux, for this purpose only). */
+export const LOCKED = 1 << 1
+export const DIRTY = 1 << 2
+export const WRITEBACK = 1 << 3
+export const REFERENCED = 1 << 4
+export const ACTIVE = 1 << 5
+/** Touching it starts the next readahead. */
+export const READAHEAD = 1 << 6
+/** Some VMA locks it in memory: it is on no list that reclaim looks at. */
+export const UNEVICTABLE = 1 << 7
+/** It was active when it was last evicted, or came back soon (PG_workingset). */
+export const WORKINGSET = 1 << 8
+/** It is on an LRU list. */
+export const ON_LRU = 1 << 9
+
+export class Frames {
+  readonly count: number
+  readonly pageSize: Bytes
+  readonly kind: Uint8Array
+  readonly flags: Uint16Array
+  readonly pins: Uint16Array
+  readonly mapped: Int32Array
+  readonly owner: Int32Array
+  readonly index: Uint32Array
+  readonly group: Uint16Array
+  readonly lru: IndexLists
+  readonly siblings: IndexLists
+  readonly data: Uint8Array
+  readonly words: DataView
+
+  /** `buffer` holds the content of all frames, frame 0 first; `count` of them. */
+  constructor(buffer: ArrayBuffer, count: number, pageSize: Bytes) {
+    this.count = count
+    this.pageSize = pageSize
+    this.kind = new Uint8Array(count)
+    this.flags = new Uint16Array(count)
+    this.pins = new Uint16Array(count)
+    this.mapped = new Int32Array(count)
+    this.owner = new Int32Array(count)
+    this.index = new Uint32Array(count)
+    this.group = new Uint16Array(count)
+    this.lru = new IndexLists(count)
+    this.siblings = new IndexLists(count)
+    this.data = new Uint8Array(buffer)
+    this.words = new DataView(buffer)
+  }
+
+  bytes(frame: Pfn): Uint8Array {
+    return this.data.subarray(frame * this.pageSize, (frame + 1) * this.pageSize)
+  }
+
+  has(frame: Pfn, flag: number): boolean {
+    return (this.flags[frame]! & flag) !== 0
+  }
+
+  raise(frame: Pfn, flag: number): void {
+    this.flags[frame]! |= flag
+  }
+
+  clear(frame: Pfn, flag: number): void {
+    this.flags[frame]! &= ~flag
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * Who is charged for memory: cgroup2's counters and limits, as numbers by group. No policy: what to do about a limit is
+ * for reclaim and for the fault path.
+ *
+ * Invariants
+ *   B1  usage[g] = the frames charged to g or to a group below it.
+ *   B2  usage[g] <= max[g] after each charge. A limit that is lowered is reached by reclaim, not at once.
+ *
+ * Units   pages. Infinity means "max".
+ * Compare Linux mm/memcontrol.c, mm/page_counter.c (6.12). Linux charges in batches of 64; here each page is charged,
+ *         since there are no per-CPU stocks to save.
+ */
+import { assert, type GroupId, type GroupTree } from '../base/index.ts'
+
+export interface MemoryLimits {
+  /** Hard limit: the charge that would pass it fails, after reclaim. */
+  max: number
+  /** Above it the group is slowed down and reclaimed. */
+  high: number
+  /** Not reclaimed while anything unprotected is left. */
+  low: number
+  /** Never reclaimed. */
+  min: number
+}
+
+/** memory.events of cgroup-v2.rst. */
+export interface MemoryEvents {
+  low: number
+  high: number
+  max: number
+  oom: number
+}
+
+/** memory.stat, in pages and in counts of events. */
+export interface MemoryStat {
+  anon: number
+  file: number
+  dirty: number
+  writeback: number
+  pgfault: number
+  pgmajfault: number
+  refault: number
+  activate: number
+  scan: number
+  steal: number
+  swapIn: number
+  swapOut: number
+}
+
+export class Ledger {
+  private readonly tree: GroupTree
+  private readonly accounts: {
+    limits: MemoryLimits
+    events: MemoryEvents
+    stat: MemoryStat
+    usage: number
+  }[] = []
+
+  constructor(tree: GroupTree) {
+    this.tree = tree
+  }
+
+  setLimits(group: GroupId, limits: Partial<MemoryLimits>): void {
+    Object.assign(this.account(group).limits, limits)
+  }
+
+  limits(group: GroupId): Readonly<MemoryLimits> {
+    return this.account(group).limits
+  }
+
+  usage(group: GroupId): number {
+    return this.account(group).usage
+  }
+
+  events(group: GroupId): MemoryEvents {
+    return this.account(group).events
+  }
+
+  /** This group's own statistics; a reader sums them over the tree. */
+  stat(group: GroupId): MemoryStat {
+    return this.account(group).stat
+  }
+
+  /** The nearest group, from `group` up, that one more page would take over its max; 0: none. */
+  wouldExceed(group: GroupId): GroupId {
+    for (let id = group; id !== 0; id = this.tree.parent(id)) {
+      const { usage, limits } = this.account(id)
+      if (usage + 1 > limits.max) return id
+    }
+    return 0
+  }
+
+  /** The nearest group, from `group` up, that is above its high; 0: none. */
+  aboveHigh(group: GroupId): GroupId {
+    for (let id = group; id !== 0; id = this.tree.parent(id)) {
+      const { usage, limits } = this.account(id)
+      if (usage > limits.high) return id
+    }
+    return 0
+  }
+
+  charge(group: GroupId): void {
+    for (let id = group; id !== 0; id = this.tree.parent(id)) this.account(id).usage++
+  }
+
+  uncharge(group: GroupId): void {
+    for (let id = group; id !== 0; id = this.tree.parent(id)) {
+      const account = this.account(id)
+      assert(account.usage > 0, `B1: group ${id} gives back only what it was charged`)
+      account.usage--
+    }
+  }
+
+  /**
+   * What of a group's memory reclaim on behalf of `root` must leave alone: effective min and low, in pages
+   * (mem_cgroup_calculate_protection, Linux 6.12 mm/memcontrol.c; with memory_recursiveprot).
+   */
+  protection(group: GroupId, root: GroupId): { readonly min: number; readonly low: number } {
+    if (group === root || group === 0) return { min: 0, low: 0 }
+    const { limits, usage } = this.account(group)
+    const parent = this.tree.parent(group)
+    if (parent === root || parent === 0)
+      return { min: Math.min(usage, limits.min), low: Math.min(usage, limits.low) }
+    const above = this.protection(parent, root)
+    return {
+      min: this.share(group, parent, limits.min, above.min, 'min'),
+      low: this.share(group, parent, limits.low, above.low, 'low'),
+    }
+  }
+
+  private share(group: GroupId, parent: GroupId, own: number, above: number, kind: 'min' | 'low'): number {
+    const usage = this.usage(group)
+    const wanted = Math.min(usage, own)
+    let siblings = 0
+    for (const child of this.tree.children(parent))
+      siblings += Math.min(this.usage(child), this.account(child).limits[kind])
+    if (siblings > above) return (wanted * above) / siblings
+    const unclaimedUsage = this.usage(parent) - siblings
+    if (unclaimedUsage <= 0 || usage <= wanted) return wanted
+    return wanted + ((above - siblings) * (usage - wanted)) / unclaimedUsage
+  }
+
+  private account(group: GroupId) {
+    while (this.accounts.length <= group)
+      this.accounts.push({
+        limits: { max: Infinity, high: Infinity, low: 0, min: 0 },
+        events: { low: 0, high: 0, max: 0, oom: 0 },
+        stat: {
+          anon: 0,
+          file: 0,
+          dirty: 0,
+          writeback: 0,
+          pgfault: 0,
+          pgmajfault: 0,
+          refault: 0,
+          activate: 0,
+          scan: 0,
+          steal: 0,
+          swapIn: 0,
+          swapOut: 0,
+        },
+        usage: 0,
+      })
+    return this.accounts[group]!
+  }
+}

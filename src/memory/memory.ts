@@ -1,0 +1,185 @@
+/**
+ * Physical memory: hands frames out, charges them, keeps them on LRU lists, and takes them back.
+ *
+ * When none can be had, it asks `pressure` (reclaim, in mm/, hung here by the machine). Reclaim of clean pages needs no
+ * waiting and happens inside the attempt that wants the frame; otherwise the answer is a ticket or ENOMEM, and the
+ * attempt hands it on.
+ *
+ * Owns       frames, free list, LRU lists of each group
+ * Leaves to  cache/ and mm/: what a frame holds and who maps it
+ *
+ * Invariants   F1 to F3 (frames.ts), B1 and B2 (ledger.ts)
+ *   A1  Each frame is free, or charged and owned; the two counts add up to all but the zero page.
+ *   A2  A frame is on the LRU list of the group that is charged for it, and of its own kind.
+ */
+import { assert, END, errno, type GroupId, type Pfn } from '../base/index.ts'
+import { type Done, type Fail, fail, type Wait } from '../sched/index.ts'
+import {
+  ACTIVE,
+  ANON,
+  type CACHE,
+  DETACHED,
+  FREE,
+  type Frames,
+  LOCKED,
+  ON_LRU,
+  UNEVICTABLE,
+  WRITEBACK,
+} from './frames.ts'
+import type { Ledger } from './ledger.ts'
+
+/** How a shortage ended: something was freed, a ticket says when to try again, or there is nothing to free. */
+export type Relief = Done | Wait | Fail
+
+/** How often one allocation reclaims before it gives up (MAX_RECLAIM_RETRIES, Linux mm/internal.h). */
+const RECLAIM_RETRIES_MAX = 16
+
+export type LruKind = 'inactive anon' | 'active anon' | 'inactive file' | 'active file'
+const LRU_KINDS: readonly LruKind[] = ['inactive anon', 'active anon', 'inactive file', 'active file']
+
+export class Memory {
+  readonly frames: Frames
+  readonly ledger: Ledger
+  /** `over`: the group whose limit is reached, or 0 when the machine itself has no free frame. */
+  pressure: (over: GroupId, wanted: GroupId) => Relief = () => fail(errno.ENOMEM)
+  private readonly freeList: number
+  private readonly lruLists: number[] = []
+
+  constructor(frames: Frames, ledger: Ledger) {
+    this.frames = frames
+    this.ledger = ledger
+    this.freeList = frames.lru.create()
+    for (let frame = frames.count - 1; frame >= 1; frame--) frames.lru.pushHead(this.freeList, frame)
+  }
+
+  get free(): number {
+    return this.frames.lru.size(this.freeList)
+  }
+
+  get total(): number {
+    return this.frames.count - 1
+  }
+
+  /** A frame charged to `group`, or why there is none now. Its content is whatever was there. */
+  allocate(group: GroupId, kind: typeof ANON | typeof CACHE): Pfn | Wait | Fail {
+    for (let tries = 0; ; tries++) {
+      const frame = this.tryAllocate(group, kind)
+      if (frame !== 0) return frame
+      const over = this.ledger.wouldExceed(group)
+      if (over !== 0) this.ledger.events(over).max++
+      const relief = tries < RECLAIM_RETRIES_MAX ? this.pressure(over, group) : fail(errno.ENOMEM)
+      if (relief.kind === 'fail' && over !== 0) this.ledger.events(over).oom++
+      if (relief.kind !== 'done') return relief
+    }
+  }
+
+  /** A frame if one is free and the limits allow it, without reclaim; else 0. */
+  tryAllocate(group: GroupId, kind: typeof ANON | typeof CACHE): Pfn {
+    const { lru } = this.frames
+    const frame = lru.head(this.freeList)
+    if (frame === END || this.ledger.wouldExceed(group) !== 0) return 0
+    lru.remove(this.freeList, frame)
+    this.ledger.charge(group)
+    this.frames.kind[frame] = kind
+    this.frames.group[frame] = group
+    this.stat(frame, 1)
+    return frame
+  }
+
+  /** Changes what a frame is used for, and so the LRU lists it belongs to. Its charge stays. */
+  recast(frame: Pfn, kind: typeof ANON | typeof CACHE): void {
+    this.leaveLru(frame)
+    this.stat(frame, -1)
+    this.frames.kind[frame] = kind
+    this.stat(frame, 1)
+    if (kind === ANON) this.enterLru(frame)
+  }
+
+  /** Takes back a frame that nobody pins or maps and that no bio carries; any other is detached and freed later. */
+  release(frame: Pfn): void {
+    const { frames } = this
+    assert(frames.kind[frame] !== FREE, `F1: frame ${frame} is freed once`)
+    this.leaveLru(frame)
+    if (frames.kind[frame] !== DETACHED) this.stat(frame, -1)
+    frames.kind[frame] = DETACHED
+    this.freeIfUnused(frame)
+  }
+
+  pin(frame: Pfn): void {
+    assert(frame !== 0, 'F3: the zero page needs no pin')
+    this.frames.pins[frame]!++
+  }
+
+  unpin(frame: Pfn): void {
+    assert(this.frames.pins[frame]! > 0, `F3: frame ${frame} is unpinned as often as pinned`)
+    this.frames.pins[frame]!--
+    this.freeIfUnused(frame)
+  }
+
+  /** Frees a detached frame once its last user has left. Called by whoever lets go of one. */
+  freeIfUnused(frame: Pfn): void {
+    const { frames } = this
+    if (frames.kind[frame] !== DETACHED) return
+    if (frames.pins[frame] !== 0 || frames.mapped[frame] !== 0 || frames.has(frame, LOCKED | WRITEBACK))
+      return
+    this.ledger.uncharge(frames.group[frame]!)
+    frames.kind[frame] = FREE
+    frames.flags[frame] = 0
+    frames.owner[frame] = 0
+    frames.index[frame] = 0
+    frames.group[frame] = 0
+    frames.lru.pushHead(this.freeList, frame)
+  }
+
+  lruList(group: GroupId, kind: LruKind): number {
+    while (this.lruLists.length <= group * LRU_KINDS.length + 3) this.lruLists.push(this.frames.lru.create())
+    return this.lruLists[group * LRU_KINDS.length + LRU_KINDS.indexOf(kind)]!
+  }
+
+  /** Puts a frame at the head of the list that its kind and its flags name. */
+  enterLru(frame: Pfn): void {
+    const { frames } = this
+    if (frames.has(frame, ON_LRU | UNEVICTABLE)) return
+    frames.raise(frame, ON_LRU)
+    frames.lru.pushHead(this.listOf(frame), frame)
+  }
+
+  leaveLru(frame: Pfn): void {
+    const { frames } = this
+    if (!frames.has(frame, ON_LRU)) return
+    frames.lru.remove(this.listOf(frame), frame)
+    frames.clear(frame, ON_LRU)
+  }
+
+  activate(frame: Pfn): void {
+    if (this.frames.has(frame, ACTIVE)) return
+    this.leaveLru(frame)
+    this.frames.raise(frame, ACTIVE)
+    this.enterLru(frame)
+    this.ledger.stat(this.frames.group[frame]!).activate++
+  }
+
+  deactivate(frame: Pfn): void {
+    this.leaveLru(frame)
+    this.frames.clear(frame, ACTIVE)
+    this.enterLru(frame)
+  }
+
+  /** Back to the head of its list, for another round. */
+  rotate(frame: Pfn): void {
+    this.leaveLru(frame)
+    this.enterLru(frame)
+  }
+
+  private listOf(frame: Pfn): number {
+    const { frames } = this
+    const side = frames.kind[frame] === ANON ? 'anon' : 'file'
+    return this.lruList(frames.group[frame]!, `${frames.has(frame, ACTIVE) ? 'active' : 'inactive'} ${side}`)
+  }
+
+  private stat(frame: Pfn, change: number): void {
+    const stat = this.ledger.stat(this.frames.group[frame]!)
+    if (this.frames.kind[frame] === ANON) stat.anon += change
+    else stat.file += change
+  }
+}

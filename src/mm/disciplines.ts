@@ -1,0 +1,85 @@
+/**
+ * The designs under comparison, one row each. Nothing else differs between them: the fault path is written once and
+ * asks this table which lock to take, and which locks a wait keeps. An eighth design is an eighth row.
+ *
+ * | column   | answers                                                                             |
+ * |----------|-------------------------------------------------------------------------------------|
+ * | takes    | which lock the first attempt reads                                                  |
+ * | retakes  | which lock an attempt reads after the locks were dropped                            |
+ * | read     | a wait for this fault's own read, or for a page that somebody else is bringing      |
+ * | prepare  | a wait before a store: writeback of a stable page, space, a copy (page_mkwrite)     |
+ * | shortage | a wait for memory                                                                   |
+ * | throttle | the pause of a writer when too much is dirty, after its entry is set                |
+ *
+ * keep: wait with the lock held. drop once: release it if this is the first attempt, hold it on later ones
+ * (FAULT_FLAG_TRIED). drop: release it, always.
+ *
+ * Sources   linux-5.1 is commit 6b4c9f446981, hold what was before it; v3-mkwrite the third version of the series of
+ *           2018; linux-6.4 the per-VMA locks; vma-retry and vma-hold the two proposals of 2026. Dirty throttling moved
+ *           out of the lock in 5.5 (89b15332af7c), so linux-5.1 keeps it and linux-6.4 drops it.
+ */
+import type { Why } from '../sched/index.ts'
+
+export type Rule = 'keep' | 'drop once' | 'drop'
+
+export interface Discipline {
+  readonly name: string
+  readonly takes: 'mmap' | 'vma'
+  readonly retakes: 'mmap' | 'vma'
+  readonly read: Rule
+  readonly pageLock: Rule
+  readonly prepare: Rule
+  readonly shortage: Rule
+  readonly throttle: Rule
+}
+
+type Row = readonly [string, 'mmap' | 'vma', 'mmap' | 'vma', Rule, Rule, Rule, Rule, Rule]
+
+//                  takes   retakes read         page lock    prepare      shortage  throttle
+const ROWS: readonly Row[] = [
+  ['hold', /*    */ 'mmap', 'mmap', 'keep', /**/ 'drop once', 'keep', /**/ 'keep', 'keep'],
+  ['linux-5.1', /**/ 'mmap', 'mmap', 'drop once', 'drop once', 'keep', /**/ 'keep', 'keep'],
+  ['v3-mkwrite', /**/ 'mmap', 'mmap', 'drop once', 'drop once', 'drop once', 'keep', 'keep'],
+  ['linux-6.4', /**/ 'vma', 'mmap', 'drop once', 'drop once', 'keep', /**/ 'keep', 'drop once'],
+  ['vma-retry', /**/ 'vma', 'vma', 'drop once', 'drop once', 'keep', /**/ 'keep', 'drop once'],
+  ['vma-hold', /**/ 'vma', 'vma', 'keep', /**/ 'keep', /**/ 'keep', /**/ 'keep', 'drop once'],
+  ['restart', /**/ 'vma', 'vma', 'drop', /**/ 'drop', /**/ 'drop', /**/ 'drop', 'drop'],
+]
+
+export const DISCIPLINES: readonly Discipline[] = ROWS.map(
+  ([name, takes, retakes, read, pageLock, prepare, shortage, throttle]) => ({
+    name,
+    takes,
+    retakes,
+    read,
+    pageLock,
+    prepare,
+    shortage,
+    throttle,
+  }),
+)
+
+export const RESTART = DISCIPLINES.at(-1)!
+
+export function disciplineNamed(name: string): Discipline | undefined {
+  return DISCIPLINES.find(discipline => discipline.name === name)
+}
+
+/** The rule for a wait of this kind. */
+export function ruleFor(discipline: Discipline, why: Why): Rule {
+  switch (why) {
+    case 'read':
+      return discipline.read
+    case 'page lock':
+    case 'invalidate':
+      return discipline.pageLock
+    case 'writeback':
+    case 'reserve':
+    case 'copy':
+      return discipline.prepare
+    case 'memory':
+      return discipline.shortage
+    default:
+      return discipline.throttle
+  }
+}

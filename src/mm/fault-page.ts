@@ -1,0 +1,160 @@
+/**
+ * One attempt at a page fault: makes one page of a space accessible, or says why it can't be (Linux 6.12 mm/memory.c,
+ * handle_pte_fault and what it calls). It begins from the page number alone, takes no lock and never waits; fault.ts
+ * holds the lock around it and decides what a wait means.
+ *
+ *     no VMA, or it forbids the access                 fail EFAULT, EACCES
+ *     present                                          young again; a store to a read-only entry asks first
+ *     a swap slot                                      swapping.ts
+ *     absent, anonymous                                the zero page to read, a page of its own to store
+ *     absent, of a file                                the file's page; its neighbours too, if they lie ready
+ *       store, shared                                  and pageMkwrite, before the entry may be writable
+ *       store, private                                 and a copy
+ *
+ * Invariants
+ *   F1  An attempt sets the entry it reports, or changes nothing that anyone can see.
+ *   F2  An entry is set only for a frame that the file has just said is up to date, inside EOF and its own.
+ *   F3  A shared entry is made writable only in the attempt that marks its page dirty, after pageMkwrite said done.
+ *   F4  A private page is stored to only where no one else maps it.
+ */
+import { errno, type PageIndex, type Pfn } from '../base/index.ts'
+import { type PageRequest, VM_FAULT_DONE_COW, type VmFault } from '../memmap/index.ts'
+import { ANON, REFERENCED, UPTODATE } from '../memory/index.ts'
+import { entryOf, frameOf, PRESENT, SWAP, WRITABLE, young } from '../mmu/index.ts'
+import { done, fail, type Outcome } from '../sched/index.ts'
+import type { Mm } from './mm.ts'
+import type { Space } from './space.ts'
+import { allows, indexOf, PROT_WRITE, type Vma, ZERO_PAGE } from './vma.ts'
+
+/** fault_around_bytes: 64 KiB, aligned. */
+const FAULT_AROUND_BYTES = 64 * 1024
+
+export function faultPage(mm: Mm, space: Space, fault: VmFault): Outcome {
+  const vma = space.find(fault.vpn)
+  if (vma === undefined) return fail(errno.EFAULT)
+  if (!allows(vma, fault.access)) return fail(errno.EACCES)
+
+  const entry = space.table.get(fault.vpn)
+  if ((entry & PRESENT) !== 0) {
+    if (fault.access === 'store' && (entry & WRITABLE) === 0)
+      return writeProtected(mm, vma, fault, frameOf(entry))
+    return makeYoung(mm, space, fault, entry)
+  }
+  if ((entry & SWAP) !== 0) return mm.swapping!.fault(vma, fault, frameOf(entry))
+  if (vma.open === undefined) return anonymous(mm, vma, fault)
+
+  const request = requestFor(vma, fault)
+  const { file } = vma.open
+  if (fault.access === 'load' && faultAround(mm, vma, fault)) return done
+  const brought = file.fault(request)
+  if (brought.kind !== 'done') return brought
+  if (fault.access === 'load') return map(mm, vma, fault, fault.frame, 'read only')
+  if (vma.share === 'private') return copy(mm, vma, fault, fault.frame)
+  return mkwrite(mm, vma, fault, request)
+}
+
+/** A store to a page that is mapped read-only (do_wp_page). */
+function writeProtected(mm: Mm, vma: Vma, fault: VmFault, frame: Pfn): Outcome {
+  fault.frame = frame
+  if (vma.share === 'shared') return mkwrite(mm, vma, fault, requestFor(vma, fault))
+  const { frames } = mm.memory
+  const ours = frame !== ZERO_PAGE && frames.kind[frame] === ANON && isAnonymous(vma, frames.owner[frame]!)
+  if (ours && frames.mapped[frame] === 1) return map(mm, vma, fault, frame, 'writable')
+  return copy(mm, vma, fault, frame)
+}
+
+/** do_shared_fault, wp_page_shared: ask the file, then dirty and writable in one attempt (F3). */
+function mkwrite(mm: Mm, vma: Vma, fault: VmFault, request: PageRequest): Outcome {
+  const { file } = vma.open!
+  const ready = file.pageMkwrite(request)
+  if (ready.kind !== 'done') return ready
+  vma.space.stat.mkwrites++
+  file.setDirty(fault.frame)
+  return map(mm, vma, fault, fault.frame, 'writable')
+}
+
+/** do_anonymous_page */
+function anonymous(mm: Mm, vma: Vma, fault: VmFault): Outcome {
+  if (fault.access === 'load') return map(mm, vma, fault, ZERO_PAGE, 'read only')
+  const frame = newAnonymous(mm, vma, fault)
+  if (typeof frame !== 'number') return frame
+  mm.memory.frames.bytes(frame).fill(0)
+  return map(mm, vma, fault, frame, 'writable')
+}
+
+/** wp_page_copy, do_cow_fault: a private page of its own, with what `source` holds. */
+function copy(mm: Mm, vma: Vma, fault: VmFault, source: Pfn): Outcome {
+  if (source !== ZERO_PAGE) mm.memory.pin(source)
+  const frame = newAnonymous(mm, vma, fault)
+  if (typeof frame === 'number') mm.memory.frames.bytes(frame).set(mm.memory.frames.bytes(source))
+  if (source !== ZERO_PAGE) mm.memory.unpin(source)
+  if (typeof frame !== 'number') return frame
+  fault.result |= VM_FAULT_DONE_COW
+  return map(mm, vma, fault, frame, 'writable')
+}
+
+/** A frame charged to the faulting group, owned by the space's family at this page number. Its content is undefined. */
+export function newAnonymous(mm: Mm, vma: Vma, fault: VmFault): Pfn | Outcome {
+  const { memory } = mm
+  const frame = memory.allocate(fault.group, ANON)
+  if (typeof frame !== 'number') return frame
+  memory.frames.owner[frame] = vma.space.family.id
+  memory.frames.index[frame] = fault.vpn
+  memory.frames.raise(frame, UPTODATE)
+  memory.enterLru(frame)
+  return frame
+}
+
+/** Sets the entry. A private page becomes writable only if the VMA lets it, whatever the access was. */
+export function map(
+  mm: Mm,
+  vma: Vma,
+  fault: VmFault,
+  frame: Pfn,
+  writable: 'writable' | 'read only',
+): Outcome {
+  const may = writable === 'writable' && (vma.prot & PROT_WRITE) !== 0 ? 'writable' : 'read only'
+  mm.rmap.setEntry(vma.space, fault.vpn, entryOf(frame, may))
+  fault.frame = frame
+  return done
+}
+
+/** The entry was old, or another task was faster. */
+function makeYoung(mm: Mm, space: Space, fault: VmFault, entry: number): Outcome {
+  fault.frame = frameOf(entry)
+  if (fault.frame !== ZERO_PAGE) mm.memory.frames.raise(fault.frame, REFERENCED)
+  space.table.set(fault.vpn, young(entry))
+  return done
+}
+
+/** Maps the pages of the aligned window that lie ready (filemap_map_pages). Says whether the wanted one is among them. */
+function faultAround(mm: Mm, vma: Vma, fault: VmFault): boolean {
+  if (vma.advice === 'random') return ready(mm, vma, fault, fault.vpn)
+  const window = Math.max(1, FAULT_AROUND_BYTES / mm.memory.frames.pageSize)
+  const from = fault.vpn - (indexOf(vma, fault.vpn) % window)
+  const end = Math.min(vma.end, from + window)
+  let found = false
+  for (let vpn = Math.max(vma.start, from); vpn < end; vpn++)
+    if (ready(mm, vma, fault, vpn) && vpn === fault.vpn) found = true
+  return found
+}
+
+function ready(mm: Mm, vma: Vma, fault: VmFault, vpn: number): boolean {
+  if (vma.space.table.get(vpn) !== 0) return false
+  const frame = vma.open!.file.residentPage(indexOf(vma, vpn))
+  if (frame === 0) return false
+  mm.rmap.setEntry(vma.space, vpn, entryOf(frame, 'read only'))
+  if (vpn === fault.vpn) fault.frame = frame
+  return true
+}
+
+function requestFor(vma: Vma, fault: VmFault): PageRequest {
+  const index: PageIndex = indexOf(vma, fault.vpn)
+  const { read } = vma.open!
+  read.advice = vma.advice
+  return { index, fault, read }
+}
+
+function isAnonymous(vma: Vma, owner: number): boolean {
+  return owner === vma.space.family.id
+}

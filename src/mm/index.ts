@@ -1,0 +1,27 @@
+/**
+ * Memory management: spaces and their VMAs, who maps what, the disciplines, the fault path, and reclaim.
+ *
+ * fault.ts is the loop of attempts with its locks; fault-page.ts is one attempt; disciplines.ts is the table of designs.
+ */
+export { DISCIPLINES, type Discipline, disciplineNamed, RESTART, type Rule, ruleFor } from './disciplines.ts'
+export { Fault, type FaultArgs, faultArgs } from './fault.ts'
+export { Mm, type MmParts } from './mm.ts'
+export { shrink } from './reclaim.ts'
+export { Rmap } from './rmap.ts'
+export { type Family, Space, type SpacePlan, type SpaceStat } from './space.ts'
+export { Swapping } from './swapping.ts'
+export {
+  allows,
+  continues,
+  indexOf,
+  newVma,
+  type OpenFile,
+  PROT_NONE,
+  PROT_READ,
+  PROT_WRITE,
+  type Prot,
+  type Vma,
+  type VmaPlan,
+  ZERO_PAGE,
+} from './vma.ts'
+export { wayOut } from './way-out.ts'

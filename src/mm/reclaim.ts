@@ -1,0 +1,166 @@
+/**
+ * Reclaim: takes frames back from those who used them longest ago (Linux 6.12 mm/vmscan.c). It runs inside the attempt
+ * that wants a frame, since taking a clean page needs no waiting; what needs writing first becomes a ticket.
+ *
+ *     active list -- tail, not referenced --> inactive list -- tail --> referenced twice: active again
+ *                                                                  \--> pinned, in flight: back to the head
+ *                                                                   \-> dirty: written, taken next time
+ *                                                                    \> clean: unmapped, evicted, free
+ *
+ * Groups under a limit that is hit give of their own; when the machine is full all give, each in proportion to what it
+ * has above its protection. memory.min is never touched, memory.low only when nothing else is left.
+ *
+ * Invariants
+ *   RC1 A pinned frame is passed over: a stash is never reclaimed.
+ *   RC2 Nobody below its effective min gives anything; below its effective low only on the second pass.
+ *   RC3 shrink says done only if it freed a frame; wait only if a ticket will; fail only if neither can be.
+ */
+import { errno, type GroupId, type PageIndex, type Pfn, ROOT } from '../base/index.ts'
+import type { CachedFile } from '../cache/index.ts'
+import { ANON, DIRTY, LOCKED, REFERENCED, type Relief, UNEVICTABLE, WRITEBACK } from '../memory/index.ts'
+import { done, fail, wait } from '../sched/index.ts'
+import type { Mm } from './mm.ts'
+
+/** SWAP_CLUSTER_MAX: how many pages one reclaim wants. */
+const CLUSTER = 32
+/** DEF_PRIORITY: a pass looks at 1/2^priority of each list; the last passes look at all of it, twice. */
+const PRIORITY_START = 12
+
+/** What one call of shrink looks for, and what it has found. */
+interface Pass {
+  readonly root: GroupId
+  spare: 'min and low' | 'min'
+  priority: number
+  freed: number
+  /** A page that is on its way to or from a device, for the ticket. */
+  flying: Pfn
+  readonly dirty: Map<CachedFile, Set<PageIndex>>
+}
+
+/** Frees some frames for a group that is at its limit (`over`), or for the machine (`over` 0). */
+export function shrink(mm: Mm, over: GroupId): Relief {
+  const root = over === 0 ? ROOT : over
+  const pass: Pass = { root, spare: 'min', priority: 0, freed: 0, flying: 0, dirty: new Map() }
+  for (pass.spare of ['min and low', 'min'] as const)
+    for (let round = PRIORITY_START; round >= -1 && pass.freed === 0; round--) {
+      pass.priority = Math.max(0, round)
+      for (let group = root; group <= mm.groups.last && pass.freed < CLUSTER; group++)
+        if (mm.groups.isWithin(group, root)) shrinkGroup(mm, group, pass)
+    }
+  for (const [file, indexes] of pass.dirty)
+    mm.cache.writeOut(
+      file,
+      [...indexes].sort((a, b) => a - b),
+    )
+  if (pass.freed > 0) return done
+  return pass.flying === 0 ? fail(errno.ENOMEM) : wait(mm.cache.hurry(pass.flying, root), 'memory')
+}
+
+/** Brings a group down towards its memory.high, as far as that needs no waiting. */
+export function reclaimAboveHigh(mm: Mm, group: GroupId): void {
+  for (let tries = 0; tries < 16 && mm.memory.ledger.aboveHigh(group) === group; tries++)
+    if (shrink(mm, group).kind !== 'done') return
+}
+
+function shrinkGroup(mm: Mm, group: GroupId, pass: Pass): void {
+  const { root, spare } = pass
+  const { ledger } = mm.memory
+  const usage = ledger.usage(group)
+  const { min, low } = ledger.protection(group, root)
+  const protectedPages = spare === 'min' ? min : Math.max(min, low)
+  if (group !== root && usage <= protectedPages && protectedPages > 0) return
+  if (spare === 'min' && low > 0 && usage <= low) ledger.events(group).low++
+  const share = group === root ? 1 : Math.max(0, 1 - protectedPages / (usage + 1))
+  const wanted = Math.max(1, Math.round(CLUSTER * share))
+  shrinkList(mm, group, 'file', wanted, pass)
+  if (mm.swapping !== undefined && pass.freed < wanted) shrinkList(mm, group, 'anon', wanted, pass)
+}
+
+/** Takes pages off the tail of the group's inactive list, after refilling it from the active one. */
+function shrinkList(mm: Mm, group: GroupId, side: 'file' | 'anon', wanted: number, pass: Pass): void {
+  const { memory } = mm
+  const { lru } = memory.frames
+  const inactive = memory.lruList(group, `inactive ${side}`)
+  const active = memory.lruList(group, `active ${side}`)
+  const goal = pass.freed + wanted
+  let looks = Math.max(wanted, (lru.size(inactive) + lru.size(active)) >> pass.priority)
+  while (pass.freed < goal && looks-- > 0) {
+    if (
+      lru.size(inactive) <= lru.size(active) * inactiveShare(lru.size(inactive) + lru.size(active)) &&
+      lru.size(active) > 0
+    )
+      demote(mm, lru.tail(active))
+    const frame = lru.tail(inactive)
+    if (frame === -1) break
+    memory.ledger.stat(group).scan++
+    if (consider(mm, frame, pass)) memory.ledger.stat(group).steal++
+  }
+}
+
+/** inactive_is_low: the active list may be sqrt(10 * GiB) times as long; below 1 GiB the two are to be equal. */
+function inactiveShare(pages: number): number {
+  return pages < 262144 ? 1 : 1 / Math.sqrt((10 * pages) / 262144)
+}
+
+/** shrink_active_list: an active page that wasn't used lately becomes inactive. */
+function demote(mm: Mm, frame: Pfn): void {
+  mm.rmap.testAndClearYoung(frame)
+  mm.memory.deactivate(frame)
+}
+
+/** shrink_folio_list, for one page. Says whether its frame is free now. */
+function consider(mm: Mm, frame: Pfn, pass: Pass): boolean {
+  const { memory, rmap, cache } = mm
+  const { frames } = memory
+  if (frames.has(frame, LOCKED | WRITEBACK)) {
+    pass.flying = frame
+    memory.rotate(frame)
+    return false
+  }
+  if (frames.pins[frame] !== 0) {
+    memory.rotate(frame)
+    return false
+  }
+  if (rmap.isLocked(frame)) {
+    memory.leaveLru(frame)
+    frames.raise(frame, UNEVICTABLE)
+    return false
+  }
+  if (isInUse(mm, frame)) return false
+  if (frames.kind[frame] === ANON) {
+    if (mm.swapping!.swapOut(frame) === 'on its way') pass.flying = frame
+    else memory.rotate(frame)
+    return false
+  }
+  const file = cache.fileOf(frame)
+  if (frames.has(frame, DIRTY)) {
+    if (cache.canWrite(file, frame)) {
+      const indexes = pass.dirty.get(file) ?? new Set()
+      indexes.add(frames.index[frame]!)
+      pass.dirty.set(file, indexes)
+      pass.flying = frame
+    }
+    memory.rotate(frame)
+    return false
+  }
+  rmap.unmapPage(file.id, frames.index[frame]!, frame)
+  cache.evict(frame)
+  pass.freed++
+  return true
+}
+
+/** folio_check_references: used through an entry and used before keeps it; used once gives it another round. */
+function isInUse(mm: Mm, frame: Pfn): boolean {
+  const { memory, rmap } = mm
+  const { frames } = memory
+  const referenced = rmap.testAndClearYoung(frame)
+  const before = frames.has(frame, REFERENCED)
+  frames.clear(frame, REFERENCED)
+  if (referenced === 0) return false
+  if (before || referenced > 1) memory.activate(frame)
+  else {
+    frames.raise(frame, REFERENCED)
+    memory.rotate(frame)
+  }
+  return true
+}

@@ -1,0 +1,171 @@
+/**
+ * Who maps a page (rmap), and what a file may ask of those who do. Files know mappers only through this.
+ *
+ *   a page of a file      the VMAs on the file's list that cover its index, in every space
+ *   an anonymous page     the entries at its page number, in every space of its family
+ *
+ * An entry counts only if it names the very frame: lists and families say where to look, no more.
+ *
+ * Invariants
+ *   RM1 After unmapPage no entry of any space maps the frame; after writeProtect none is writable.
+ *   RM2 frames.mapped and the spaces' counters follow every entry that is set or taken (`setEntry`).
+ */
+import { assert, type FileId, OrderedList, type PageIndex, type Pfn, type Vpn } from '../base/index.ts'
+import type { Mappers } from '../memmap/index.ts'
+import { ANON, type Frames, type Memory } from '../memory/index.ts'
+import { type Entry, frameOf, LOAD, old, PRESENT, readOnly, SWAP, WRITABLE } from '../mmu/index.ts'
+import type { Family, Space } from './space.ts'
+import { indexOf, type Vma, ZERO_PAGE } from './vma.ts'
+
+/** One entry that maps a frame. */
+export interface Mapping {
+  readonly space: Space
+  readonly vpn: Vpn
+}
+
+export class Rmap implements Mappers {
+  private readonly frames: Frames
+  private readonly memory: Memory
+  private readonly families = new Map<number, Family>()
+  private readonly fileVmas = new Map<FileId, OrderedList<Vma>>()
+  /** What to do when the last entry that names a swap slot goes. Set once, by swapping. */
+  onSwapEntryGone: (slot: number) => void = () => {}
+
+  constructor(memory: Memory) {
+    this.memory = memory
+    this.frames = memory.frames
+  }
+
+  addFamily(family: Family): void {
+    this.families.set(family.id, family)
+  }
+
+  dropFamily(family: Family): void {
+    this.families.delete(family.id)
+  }
+
+  addVma(vma: Vma): void {
+    if (vma.open === undefined) return
+    let list = this.fileVmas.get(vma.open.file.id)
+    if (list === undefined) {
+      list = new OrderedList(
+        each => each.pageOffset,
+        each => each.pageOffset + each.end - each.start,
+      )
+      this.fileVmas.set(vma.open.file.id, list)
+    }
+    list.insert(vma)
+  }
+
+  removeVma(vma: Vma): void {
+    if (vma.open === undefined) return
+    const list = this.fileVmas.get(vma.open.file.id)
+    assert(list?.remove(vma) === true, `A3: the VMA at page ${vma.start} is on its file's list`)
+    if (list.size === 0) this.fileVmas.delete(vma.open.file.id)
+  }
+
+  /** Sets one entry of a space, and keeps the counters. */
+  setEntry(space: Space, vpn: Vpn, entry: Entry): void {
+    const before = space.table.get(vpn)
+    space.table.set(vpn, entry)
+    if ((entry & PRESENT) !== 0 && frameOf(entry) !== ZERO_PAGE) {
+      this.frames.mapped[frameOf(entry)]!++
+      space.resident++
+    } else if ((entry & SWAP) !== 0) space.swapped++
+    if ((before & PRESENT) !== 0 && frameOf(before) !== ZERO_PAGE) {
+      space.resident--
+      this.unmapped(frameOf(before))
+    } else if ((before & SWAP) !== 0) {
+      space.swapped--
+      if ((entry & SWAP) === 0) this.onSwapEntryGone(frameOf(before))
+    }
+  }
+
+  /** The entries that map a frame. They may be changed while they are walked. */
+  *mappingsOf(frame: Pfn): Generator<Mapping> {
+    if (this.frames.mapped[frame] === 0) return
+    const owner = this.frames.owner[frame]!
+    const index = this.frames.index[frame]!
+    const family = this.frames.kind[frame] === ANON ? this.families.get(owner) : undefined
+    if (family !== undefined) {
+      for (const space of family.spaces) if (this.maps(space, index, frame)) yield { space, vpn: index }
+      return
+    }
+    for (const vma of this.vmasOf(owner, index, index + 1)) {
+      const vpn = vma.start + index - vma.pageOffset
+      if (this.maps(vma.space, vpn, frame)) yield { space: vma.space, vpn }
+    }
+  }
+
+  unmapPage(_file: FileId, _index: PageIndex, frame: Pfn): void {
+    for (const { space, vpn } of this.mappingsOf(frame)) this.setEntry(space, vpn, 0)
+  }
+
+  writeProtect(_file: FileId, _index: PageIndex, frame: Pfn): void {
+    for (const { space, vpn } of this.mappingsOf(frame)) {
+      const entry = space.table.get(vpn)
+      if ((entry & WRITABLE) !== 0) space.table.set(vpn, readOnly(entry))
+    }
+  }
+
+  unmapRange(
+    file: FileId,
+    start: PageIndex,
+    end: PageIndex,
+    which: 'shared pages' | 'with private copies',
+  ): void {
+    for (const vma of this.vmasOf(file, start, end)) {
+      const from = Math.max(vma.start, vma.start + start - vma.pageOffset)
+      const to = Math.min(vma.end, vma.start + end - vma.pageOffset)
+      for (const vpn of vma.space.table.used(from, to))
+        if (which === 'with private copies' || this.isPageOf(file, vma, vpn)) this.setEntry(vma.space, vpn, 0)
+    }
+  }
+
+  /** Whether some entry of the frame was used since it was last asked; makes all of them old (folio_referenced). */
+  testAndClearYoung(frame: Pfn): number {
+    let referenced = 0
+    for (const { space, vpn } of this.mappingsOf(frame)) {
+      const entry = space.table.get(vpn)
+      if ((entry & LOAD) === 0) continue
+      referenced++
+      space.table.set(vpn, old(entry))
+    }
+    return referenced
+  }
+
+  /** Whether a VMA that maps the frame locks it in memory. */
+  isLocked(frame: Pfn): boolean {
+    for (const { space, vpn } of this.mappingsOf(frame)) if (space.find(vpn)?.locked === true) return true
+    return false
+  }
+
+  private vmasOf(file: FileId, start: PageIndex, end: PageIndex): Vma[] {
+    const list = this.fileVmas.get(file)
+    return list === undefined ? [] : [...list.overlapping(start, end)]
+  }
+
+  private maps(space: Space, vpn: Vpn, frame: Pfn): boolean {
+    const entry = space.table.get(vpn)
+    return (entry & PRESENT) !== 0 && frameOf(entry) === frame
+  }
+
+  private isPageOf(file: FileId, vma: Vma, vpn: Vpn): boolean {
+    const entry = vma.space.table.get(vpn)
+    const frame = frameOf(entry)
+    return (
+      (entry & PRESENT) !== 0 &&
+      this.frames.owner[frame] === file &&
+      this.frames.index[frame] === indexOf(vma, vpn)
+    )
+  }
+
+  /** One entry less maps the frame. An anonymous page that nothing maps is nobody's. */
+  private unmapped(frame: Pfn): void {
+    this.frames.mapped[frame]!--
+    if (this.frames.mapped[frame] !== 0) return
+    if (this.frames.kind[frame] === ANON && this.families.has(this.frames.owner[frame]!))
+      this.memory.release(frame)
+    else this.memory.freeIfUnused(frame)
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * Anonymous pages to the swap area and back (Linux 6.12 mm/swapfile.c, mm/swap_state.c, do_swap_page), by way of the
+ * swap file's page cache.
+ *
+ * Invariants   SW1, SW2 (fs/swap.ts)
+ *   SW3 A slot whose page is still on its way isn't used again until that is over.
+ *   SW4 What comes back becomes the faulter's own page; if others still name the slot, it is a copy.
+ */
+import type { Pfn } from '../base/index.ts'
+import type { PageCache } from '../cache/index.ts'
+import type { Swap } from '../fs/index.ts'
+import { newReadState, type VmFault } from '../memmap/index.ts'
+import { ANON, CACHE, LOCKED, WRITEBACK } from '../memory/index.ts'
+import { swapEntry } from '../mmu/index.ts'
+import { type Outcome, wait } from '../sched/index.ts'
+import { map, newAnonymous } from './fault-page.ts'
+import type { Mm } from './mm.ts'
+import type { Rmap } from './rmap.ts'
+import type { Vma } from './vma.ts'
+
+export class Swapping {
+  readonly swap: Swap
+  private readonly cache: PageCache
+  private readonly rmap: Rmap
+  private mm: Mm | undefined
+  private readonly read = newReadState('random')
+  /** Slots that nobody names, whose page is still on its way (SW3). */
+  private readonly leaving = new Set<number>()
+
+  constructor(swap: Swap, cache: PageCache, rmap: Rmap) {
+    this.swap = swap
+    this.cache = cache
+    this.rmap = rmap
+    rmap.onSwapEntryGone = slot => this.drop(slot)
+  }
+
+  attach(mm: Mm): void {
+    this.mm = mm
+  }
+
+  /** An attempt at a fault on an entry that names `slot`. */
+  fault(vma: Vma, fault: VmFault, slot: number): Outcome {
+    const mm = this.mm!
+    const { file } = this.swap
+    const brought = file.fault({ index: slot, fault, read: this.read })
+    if (brought.kind !== 'done') return brought
+    const source = fault.frame
+    mm.memory.ledger.stat(fault.group).swapIn++
+    if (this.swap.isShared(slot)) {
+      mm.memory.pin(source)
+      const own = newAnonymous(mm, vma, fault)
+      if (typeof own === 'number') mm.memory.frames.bytes(own).set(mm.memory.frames.bytes(source))
+      mm.memory.unpin(source)
+      return typeof own === 'number' ? map(mm, vma, fault, own, 'writable') : own
+    }
+    if (mm.memory.frames.has(source, WRITEBACK))
+      return wait(this.cache.hurry(source, fault.group), 'writeback', source)
+    this.take(vma, fault, source)
+    return map(mm, vma, fault, source, 'writable')
+  }
+
+  /** Begins to write an anonymous page out. Says whether there was a slot for it. */
+  swapOut(frame: Pfn): 'on its way' | 'no slot' {
+    this.sweep()
+    const { memory } = this.cache
+    const { frames } = memory
+    const slot = this.swap.allocate(frames.mapped[frame]!)
+    if (slot === 0) return 'no slot'
+    const { file } = this.swap
+    memory.ledger.stat(frames.group[frame]!).swapOut++
+    memory.pin(frame)
+    const mappings = [...this.rmap.mappingsOf(frame)]
+    memory.recast(frame, CACHE)
+    this.cache.insert(file, slot, frame)
+    for (const { space, vpn } of mappings) this.rmap.setEntry(space, vpn, swapEntry(slot))
+    this.cache.setDirty(file, frame)
+    this.cache.writeOut(file, [slot])
+    memory.unpin(frame)
+    return 'on its way'
+  }
+
+  /** One more entry names the slot (fork). */
+  share(slot: number): void {
+    this.swap.share(slot)
+  }
+
+  private take(vma: Vma, fault: VmFault, frame: Pfn): void {
+    const { memory } = this.cache
+    this.cache.detach(this.swap.file, frame)
+    memory.recast(frame, ANON)
+    memory.frames.owner[frame] = vma.space.family.id
+    memory.frames.index[frame] = fault.vpn
+  }
+
+  /** An entry that named the slot is gone. */
+  private drop(slot: number): void {
+    if (this.swap.drop(slot) === 'still used') return
+    this.leaving.add(slot)
+    this.sweep()
+  }
+
+  private sweep(): void {
+    const { file } = this.swap
+    for (const slot of this.leaving) {
+      const frame = this.cache.find(file.id, slot)
+      if (frame !== 0 && this.cache.frames.has(frame, LOCKED | WRITEBACK)) continue
+      if (frame !== 0) this.cache.remove(file, frame)
+      this.leaving.delete(slot)
+      this.swap.release(slot)
+    }
+  }
+}

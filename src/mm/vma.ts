@@ -1,0 +1,86 @@
+/**
+ * A VMA: a run of pages of one space that are mapped alike (struct vm_area_struct). Plain data.
+ *
+ * Invariants
+ *   A1  start < end; the VMAs of a space don't overlap and are kept in order of start.
+ *   A2  start, end and pageOffset change only with the mmap lock held for writing and the VMA write-locked.
+ *   A3  A VMA of a file is on the file's list of mappers while it is in its space (rmap.ts).
+ */
+import type { PageIndex, Pfn, Vpn } from '../base/index.ts'
+import type { ErrorCursor } from '../cache/index.ts'
+import { VmaLock } from '../lock/index.ts'
+import type { Mappable, ReadState } from '../memmap/index.ts'
+import type { Scheduler } from '../sched/index.ts'
+import type { Space } from './space.ts'
+
+export const PROT_NONE = 0
+export const PROT_READ = 1
+export const PROT_WRITE = 2
+export type Prot = number
+
+/** A file as one opener has it: what was mapped keeps it open, whatever becomes of the VMA. */
+export interface OpenFile extends ErrorCursor {
+  readonly file: Mappable
+  readonly read: ReadState
+  /** This opening may not store, whatever others may. */
+  readonly readOnly: boolean
+  /** VMAs that map it through this opening. */
+  mappings: number
+}
+
+export interface VmaPlan {
+  readonly start: Vpn
+  readonly end: Vpn
+  readonly prot: Prot
+  readonly share: 'shared' | 'private'
+  /** undefined: anonymous memory. */
+  readonly open: OpenFile | undefined
+  /** The page of the file at `start`. */
+  readonly pageOffset: PageIndex
+  /** Its own advice, which madvise sets; the opening's read state carries the rest. */
+  readonly advice: 'normal' | 'random' | 'sequential'
+}
+
+export interface Vma {
+  readonly space: Space
+  start: Vpn
+  end: Vpn
+  prot: Prot
+  readonly share: 'shared' | 'private'
+  readonly open: OpenFile | undefined
+  pageOffset: PageIndex
+  advice: 'normal' | 'random' | 'sequential'
+  /** Its pages are locked in memory (VM_LOCKED). */
+  locked: boolean
+  readonly lock: VmaLock
+}
+
+export function newVma(scheduler: Scheduler, space: Space, plan: VmaPlan): Vma {
+  const { start, end, prot, share, open, pageOffset, advice } = plan
+  const lock = new VmaLock(scheduler, `VMA at page ${start} of ${space.name}`)
+  return { space, start, end, prot, share, open, pageOffset, advice, locked: false, lock }
+}
+
+export function allows(vma: Vma, access: 'load' | 'store'): boolean {
+  return (vma.prot & (access === 'store' ? PROT_WRITE : PROT_READ)) !== 0
+}
+
+export function indexOf(vma: Vma, vpn: Vpn): PageIndex {
+  return vma.pageOffset + vpn - vma.start
+}
+
+/** Whether `next` goes on where `vma` ends, mapped alike, so that the two can be one. */
+export function continues(vma: Vma, next: Vma): boolean {
+  return (
+    vma.end === next.start &&
+    vma.prot === next.prot &&
+    vma.share === next.share &&
+    vma.open === next.open &&
+    vma.advice === next.advice &&
+    vma.locked === next.locked &&
+    (vma.open === undefined || vma.pageOffset + (vma.end - vma.start) === next.pageOffset)
+  )
+}
+
+/** The frame that an entry of this VMA would share with others: 0 is the zero page. */
+export const ZERO_PAGE: Pfn = 0

@@ -1,0 +1,18 @@
+/** The MMU: page tables, and the software MMU that reads and stores through them. */
+export {
+  type Entry,
+  entryOf,
+  frameOf,
+  LOAD,
+  old,
+  PageTable,
+  PRESENT,
+  readOnly,
+  STORE,
+  SWAP,
+  swapEntry,
+  VPN_END,
+  WRITABLE,
+  young,
+} from './page-table.ts'
+export { MISS, type Miss, View } from './view.ts'

@@ -1,0 +1,158 @@
+/**
+ * The files of /proc/<pid> that look into a space, and ps, which reads one of them for every space.
+ *
+ *     cmdline   the space's own memory in Linux, so the mmap lock is read while it is copied (access_remote_vm)
+ *     maps      a line for each VMA          \  the mmap lock is read for a batch of VMAs and given back between
+ *     smaps     maps, and what is resident   /  batches (m_start, m_stop)
+ *     ps        cmdline of every space, and counters that need no lock
+ *
+ * These are the readers that hang in the inversion: they wait only for the mmap lock, and fairly.
+ *
+ * Invariants
+ *   PR1 A reader holds one lock at a time and waits for nothing while it holds it.
+ *   PR2 A VMA that existed before and after a read is in it; one that changes meanwhile is shown as it was or as it is.
+ */
+import type { Bytes, SpaceId, Vpn } from '../base/index.ts'
+import { ANON, DIRTY } from '../memory/index.ts'
+import type { Mm, Space, Vma } from '../mm/index.ts'
+import { PROT_READ, PROT_WRITE, ZERO_PAGE } from '../mm/index.ts'
+import { frameOf, LOAD, PRESENT, SWAP } from '../mmu/index.ts'
+import { again, done, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
+import { lockForReading } from '../space/index.ts'
+import { type Status, status } from './status.ts'
+
+/** VMAs shown for one hold of the lock: about a page of text. */
+const BATCH = 32
+
+export type ProcFile = 'cmdline' | 'maps' | 'smaps'
+
+export interface ProcArgs {
+  readonly space: Space
+  readonly file: ProcFile
+  /** Where the next batch begins. */
+  next: Vpn
+  text: string
+}
+
+export function procArgs(space: Space, file: ProcFile): ProcArgs {
+  return { space, file, next: 0, text: '' }
+}
+
+export interface PsRow extends Status {
+  readonly commandLine: string
+}
+
+export interface PsArgs {
+  readonly rows: PsRow[]
+  /** Spaces yet to be read. */
+  readonly left: SpaceId[]
+}
+
+export class ProcReader implements Verb<ProcArgs> {
+  readonly name = 'proc'
+  private readonly mm: Mm
+
+  constructor(mm: Mm) {
+    this.mm = mm
+  }
+
+  attempt(task: Task<ProcArgs>): Outcome {
+    const { args } = task
+    const queued = lockForReading(task, args.space)
+    if (queued !== undefined) return queued
+    const over = args.file === 'cmdline' ? this.readCommandLine(args) : this.readBatch(args)
+    releaseAll(task)
+    return over ? done : again
+  }
+
+  abandon(): void {
+    // A reader changes nothing.
+  }
+
+  private readCommandLine(args: ProcArgs): boolean {
+    args.text = args.space.commandLine
+    return true
+  }
+
+  private readBatch(args: ProcArgs): boolean {
+    let shown = 0
+    for (const vma of args.space.vmas.from(args.next)) {
+      if (shown++ === BATCH) return false
+      args.text += this.line(vma)
+      if (args.file === 'smaps') args.text += this.residence(vma)
+      args.next = vma.end
+    }
+    return true
+  }
+
+  private line(vma: Vma): string {
+    const { pageSize } = this.mm.memory.frames
+    const hex = (bytes: Bytes) => bytes.toString(16).padStart(8, '0')
+    const prot = `${vma.prot & PROT_READ ? 'r' : '-'}${vma.prot & PROT_WRITE ? 'w' : '-'}-${vma.share === 'shared' ? 's' : 'p'}`
+    const offset = vma.open === undefined ? 0 : vma.pageOffset * pageSize
+    const name = vma.open === undefined ? '' : ` ${vma.open.file.name}`
+    return `${hex(vma.start * pageSize)}-${hex(vma.end * pageSize)} ${prot} ${hex(offset)} ${vma.open?.file.id ?? 0}${name}\n`
+  }
+
+  /** smaps' counts, in kB. */
+  private residence(vma: Vma): string {
+    const { frames } = this.mm.memory
+    const { table } = vma.space
+    const pages = { rss: 0, pss: 0, dirty: 0, referenced: 0, anonymous: 0, swap: 0 }
+    for (const vpn of table.used(vma.start, vma.end)) {
+      const entry = table.get(vpn)
+      if ((entry & SWAP) !== 0) pages.swap++
+      const frame = frameOf(entry)
+      if ((entry & PRESENT) === 0 || frame === ZERO_PAGE) continue
+      pages.rss++
+      pages.pss += 1 / frames.mapped[frame]!
+      if (frames.kind[frame] === ANON) pages.anonymous++
+      if (frames.kind[frame] === ANON || frames.has(frame, DIRTY)) pages.dirty++
+      if ((entry & LOAD) !== 0) pages.referenced++
+    }
+    const row = (name: string, count: number) =>
+      `${`${name}:`.padEnd(16)}${String(Math.floor((count * frames.pageSize) / 1024)).padStart(8)} kB\n`
+    return [
+      row('Size', vma.end - vma.start),
+      row('Rss', pages.rss),
+      row('Pss', pages.pss),
+      row('Dirty', pages.dirty),
+      row('Referenced', pages.referenced),
+      row('Anonymous', pages.anonymous),
+      row('Swap', pages.swap),
+      row('Locked', vma.locked ? pages.rss : 0),
+    ].join('')
+  }
+}
+
+export class Ps implements Verb<PsArgs> {
+  readonly name = 'ps'
+  private readonly mm: Mm
+
+  constructor(mm: Mm) {
+    this.mm = mm
+  }
+
+  begin(): PsArgs {
+    return { rows: [], left: [...this.mm.spaces.keys()] }
+  }
+
+  attempt(task: Task<PsArgs>): Outcome {
+    const { args } = task
+    for (let pid = args.left[0]; pid !== undefined; pid = args.left[0]) {
+      const space = this.mm.spaces.get(pid)
+      if (space !== undefined) {
+        const queued = lockForReading(task, space)
+        if (queued !== undefined) return queued
+        args.rows.push({ ...status(this.mm, space), commandLine: space.commandLine })
+        releaseAll(task)
+      }
+      args.left.shift()
+    }
+    return done
+  }
+
+  abandon(): void {
+    // A reader changes nothing.
+  }
+}

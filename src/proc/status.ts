@@ -1,0 +1,55 @@
+/**
+ * /proc/<pid>/status and stat: what can be said of a space from its counters alone, without any lock.
+ */
+import type { Bytes, SpaceId } from '../base/index.ts'
+import type { Mm, Space } from '../mm/index.ts'
+
+export interface Status {
+  readonly pid: SpaceId
+  readonly name: string
+  /** R if a task of the space is ready or running, D if one waits, S if none is there, Z while it exits. */
+  readonly state: 'R' | 'D' | 'S' | 'Z'
+  readonly vmSize: Bytes
+  readonly vmRss: Bytes
+  readonly vmSwap: Bytes
+  readonly minorFaults: number
+  readonly majorFaults: number
+  readonly retries: number
+  readonly ioUnderLock: number
+}
+
+export function status(mm: Mm, space: Space): Status {
+  const { pageSize } = mm.memory.frames
+  let pages = 0
+  for (const vma of space.vmas) pages += vma.end - vma.start
+  return {
+    pid: space.id,
+    name: space.name,
+    state: stateOf(mm, space),
+    vmSize: pages * pageSize,
+    vmRss: space.resident * pageSize,
+    vmSwap: space.swapped * pageSize,
+    minorFaults: space.stat.faults - space.stat.major,
+    majorFaults: space.stat.major,
+    retries: space.stat.retries,
+    ioUnderLock: space.stat.ioUnderLock,
+  }
+}
+
+/** As /proc/<pid>/status prints it. */
+export function statusText(mm: Mm, space: Space): string {
+  const { name, state, pid, vmSize, vmRss, vmSwap } = status(mm, space)
+  const kib = (bytes: Bytes) => `${String(bytes / 1024).padStart(8)} kB`
+  return `Name:\t${name}\nState:\t${state}\nPid:\t${pid}\nVmSize:\t${kib(vmSize)}\nVmRSS:\t${kib(vmRss)}\nVmSwap:\t${kib(vmSwap)}\n`
+}
+
+function stateOf(mm: Mm, space: Space): Status['state'] {
+  if (space.state === 'exiting') return 'Z'
+  let state: Status['state'] = 'S'
+  for (const task of mm.scheduler.tasks.values()) {
+    if ((task.args as { space?: Space } | undefined)?.space !== space) continue
+    if (task.state === 'ready') return 'R'
+    state = 'D'
+  }
+  return state
+}

@@ -1,0 +1,11 @@
+/** The verbs on an address space, one file each. All of them are attempts under the locks of the space. */
+export { Advise, type AdviseArgs } from './advise.ts'
+export { Exit, type ExitArgs } from './exit.ts'
+export { Fork, type ForkArgs } from './fork.ts'
+export { type LockArgs, LockPages } from './lock.ts'
+export { type MapArgs, MapVerb } from './map.ts'
+export { Populate, type PopulateArgs, populateArgs } from './populate.ts'
+export { Protect, type ProtectArgs } from './protect.ts'
+export { Msync, type MsyncArgs, msyncArgs } from './sync.ts'
+export { Unmap, type UnmapArgs } from './unmap.ts'
+export { lockForReading } from './vmas.ts'

@@ -1,0 +1,69 @@
+/**
+ * mmap: adds a VMA to a space, at a free place or at a given one, where it replaces what was there.
+ *
+ * Locks    mmap write; the VMAs of a fixed range and the neighbours it may merge with. No wait but for them.
+ */
+import { errno, type Vpn } from '../base/index.ts'
+import { type Mm, newVma, PROT_WRITE, type Space, type VmaPlan } from '../mm/index.ts'
+import { VPN_END } from '../mmu/index.ts'
+import { done, fail, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
+import { addVma, lockRange, mergeAround, unmapPages, withNeighbours } from './vmas.ts'
+
+export interface MapArgs {
+  readonly space: Space
+  readonly pages: number
+  /** Where; undefined: wherever there is room. */
+  readonly fixed: Vpn | undefined
+  readonly plan: Omit<VmaPlan, 'start' | 'end'>
+  readonly locked: boolean
+  /** Where it was mapped. */
+  start: Vpn
+}
+
+/** sysctl vm.max_map_count is 65530; this space is meant for more. */
+const VMAS_MAX = 2 ** 20
+
+export class MapVerb implements Verb<MapArgs> {
+  readonly name = 'mmap'
+  private readonly mm: Mm
+
+  constructor(mm: Mm) {
+    this.mm = mm
+  }
+
+  attempt(task: Task<MapArgs>): Outcome {
+    const { args } = task
+    const { space, pages, fixed, plan } = args
+    if (plan.share === 'shared' && plan.open?.readOnly === true && (plan.prot & PROT_WRITE) !== 0)
+      return fail(errno.EACCES)
+    const queued = lockRange(task, space, 0, 0)
+    if (queued !== undefined) return queued
+    const start = fixed ?? space.findFree(pages, VPN_END)
+    if (start === -1 || space.vmas.size >= VMAS_MAX || space.state === 'exiting') return this.refuse(task)
+    const waiting = lockRange(task, space, ...withNeighbours(start, start + pages))
+    if (waiting !== undefined) return waiting
+    if (fixed !== undefined) unmapPages(this.mm, space, start, start + pages)
+    const pageOffset: number = plan.open === undefined ? start : plan.pageOffset
+    const vma = newVma(this.mm.scheduler, space, {
+      ...plan,
+      start,
+      end: start + pages,
+      pageOffset,
+    })
+    vma.locked = args.locked
+    addVma(this.mm, vma)
+    mergeAround(this.mm, space, start, start + pages)
+    args.start = start
+    releaseAll(task)
+    return done
+  }
+
+  abandon(): void {
+    // Nothing is changed before the last wait.
+  }
+
+  private refuse(task: Task): Outcome {
+    releaseAll(task)
+    return fail(errno.ENOMEM)
+  }
+}

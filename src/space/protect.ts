@@ -1,0 +1,66 @@
+/**
+ * mprotect: changes what a range allows. Entries lose at once what is taken; what is given comes by the next fault.
+ *
+ * Locks    mmap write; the VMAs of the range and the neighbours they may merge with.
+ */
+import { errno, type Vpn } from '../base/index.ts'
+import { type Mm, PROT_READ, PROT_WRITE, type Prot, type Space, type Vma } from '../mm/index.ts'
+import { old, PRESENT, readOnly } from '../mmu/index.ts'
+import { done, fail, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
+import { isolate, lockRange, mergeAround, withNeighbours } from './vmas.ts'
+
+export interface ProtectArgs {
+  readonly space: Space
+  readonly start: Vpn
+  readonly end: Vpn
+  readonly prot: Prot
+}
+
+export class Protect implements Verb<ProtectArgs> {
+  readonly name = 'mprotect'
+  private readonly mm: Mm
+
+  constructor(mm: Mm) {
+    this.mm = mm
+  }
+
+  attempt(task: Task<ProtectArgs>): Outcome {
+    const { space, start, end, prot } = task.args
+    const queued = lockRange(task, space, ...withNeighbours(start, end))
+    if (queued !== undefined) return queued
+    const error = this.refusal(space, start, end, prot)
+    if (error === errno.OK) {
+      for (const vma of isolate(this.mm, space, start, end)) this.change(vma, prot)
+      mergeAround(this.mm, space, start, end)
+    }
+    releaseAll(task)
+    return error === errno.OK ? done : fail(error)
+  }
+
+  abandon(): void {
+    // Nothing is changed before the last wait.
+  }
+
+  /** ENOMEM for a hole, EACCES for stores to what may not be stored to; checked before anything changes. */
+  private refusal(space: Space, start: Vpn, end: Vpn, prot: Prot): number {
+    let covered = start
+    for (const vma of space.overlapping(start, end)) {
+      if (vma.start > covered) return errno.ENOMEM
+      if ((prot & PROT_WRITE) !== 0 && vma.share === 'shared' && vma.open?.readOnly === true)
+        return errno.EACCES
+      covered = vma.end
+    }
+    return covered < end ? errno.ENOMEM : errno.OK
+  }
+
+  private change(vma: Vma, prot: Prot): void {
+    vma.prot = prot
+    const { table } = vma.space
+    for (const vpn of table.used(vma.start, vma.end)) {
+      const entry = table.get(vpn)
+      if ((entry & PRESENT) === 0) continue
+      const kept = (prot & PROT_WRITE) !== 0 ? entry : readOnly(entry)
+      table.set(vpn, (prot & PROT_READ) !== 0 ? kept : old(kept))
+    }
+  }
+}

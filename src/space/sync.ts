@@ -1,0 +1,70 @@
+/**
+ * msync: makes what was stored through the shared file mappings of a range durable, one VMA after the other.
+ *
+ * The space is locked only to look the next VMA up; each file is synced by a task of its own, without any lock, and the
+ * VMAs are looked up again after it (Linux mm/msync.c drops the mmap lock around vfs_fsync_range in the same way).
+ *
+ * Errors   ENOMEM for a hole, told at the end; otherwise the first error of a file.
+ */
+import { type Errno, errno, type Vpn } from '../base/index.ts'
+import { type Sync, syncArgs } from '../cache/index.ts'
+import { indexOf, type Mm, type Space, type Vma } from '../mm/index.ts'
+import { done, fail, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
+import { lockForReading } from './vmas.ts'
+
+export interface MsyncArgs {
+  readonly space: Space
+  readonly end: Vpn
+  /** Up to here everything is synced. */
+  vpn: Vpn
+  error: Errno
+  child: Task | undefined
+}
+
+export function msyncArgs(space: Space, start: Vpn, end: Vpn): MsyncArgs {
+  return { space, end, vpn: start, error: errno.OK, child: undefined }
+}
+
+export class Msync implements Verb<MsyncArgs> {
+  readonly name = 'msync'
+  private readonly mm: Mm
+  private readonly sync: Sync
+
+  constructor(mm: Mm, sync: Sync) {
+    this.mm = mm
+    this.sync = sync
+  }
+
+  attempt(task: Task<MsyncArgs>): Outcome {
+    const { args } = task
+    for (;;) {
+      if (args.child !== undefined) {
+        if (!args.child.end.complete) return this.mm.scheduler.join(args.child)
+        if (args.error === errno.OK) args.error = args.child.end.errno
+        args.child = undefined
+      }
+      const queued = lockForReading(task, args.space)
+      if (queued !== undefined) return queued
+      const vma = args.space.overlapping(args.vpn, args.end)[0]
+      if ((vma?.start ?? args.end) > args.vpn && args.error === errno.OK) args.error = errno.ENOMEM
+      if (vma !== undefined) this.begin(task, vma)
+      releaseAll(task)
+      if (vma === undefined) return args.error === errno.OK ? done : fail(args.error)
+    }
+  }
+
+  abandon({ args }: Task<MsyncArgs>): void {
+    if (args.child !== undefined) this.mm.scheduler.kill(args.child)
+  }
+
+  private begin(task: Task<MsyncArgs>, vma: Vma): void {
+    const { args } = task
+    const from = Math.max(args.vpn, vma.start)
+    const to = Math.min(args.end, vma.end)
+    args.vpn = to
+    const file = vma.open === undefined ? undefined : this.mm.cache.files.get(vma.open.file.id)
+    if (file === undefined || vma.share === 'private') return
+    const range = syncArgs(file, indexOf(vma, from), indexOf(vma, from) + to - from, vma.open!)
+    args.child = this.mm.scheduler.spawn(this.sync, range, { name: task.name, group: task.group }) as Task
+  }
+}
