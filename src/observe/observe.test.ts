@@ -110,7 +110,7 @@ test('memcg_path in place of memcg_id, four flags, and a tgid column change noth
 
 test('a wait still open when the trace ends is told with its chain', async () => {
   const whole = await analyze([fixture('frozen-munmap')], { thresholdMs: 50 })
-  const until = whole.inversions[0]!.endSec! - 0.1
+  const until = whole.inversions[0]!.endSec! - 0.0002
   const lines = textOf('frozen-munmap').split('\n')
   const cut = lines.slice(
     0,
