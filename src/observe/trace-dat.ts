@@ -72,8 +72,8 @@ export function readTraceDat(path: string, sink: Sink, options: ReadOptions): Re
         },
       }
     })
-    const told = readPages(sources, byId, container.commOf, sink)
-    return { format: 'trace.dat', ...told }
+    const { events, unread } = readPages(sources, byId, container.commOf, sink)
+    return { format: 'trace.dat', events, unread }
   } finally {
     closeSync(file)
   }
@@ -98,11 +98,11 @@ function readContainer(bytes: FileBytes): Container {
 function readVersion6(bytes: FileBytes, pageBytes: number): Container {
   for (let header = 0; header < 2; header++) {
     bytes.text()
-    bytes.at += bytes.u64()
+    bytes.skip(bytes.u64())
   }
   const formats = [...ftraceFormats(bytes), ...systemFormats(bytes)]
   const kallsyms = bytes.string(bytes.u32())
-  bytes.at += bytes.u32()
+  bytes.skip(bytes.u32())
   const commOf = readCmdlines(bytes.string(bytes.u64()))
   const cpuCount = bytes.u32()
   const cpus: CpuData[] = []
@@ -290,6 +290,10 @@ class Bytes {
     if (this.at + length > this.#bytes.length) throw truncated(this.path, this.at + length)
     this.at += length
     return this.#bytes.subarray(this.at - length, this.at)
+  }
+
+  skip(length: number): void {
+    this.at += length
   }
 
   text(): string {
