@@ -39,6 +39,7 @@ const LOCK_EVENTS = ['start_locking', 'acquire_returned', 'released'].map(
   name => `mmap_lock:mmap_lock_${name}`,
 )
 const BLOCK_EVENTS = ['block:block_rq_issue', 'block:block_rq_complete', 'block:block_rq_requeue']
+const LOCK_ENDS: ReadonlySet<Kind> = new Set([Kind.acquired, Kind.released])
 const ASLEEP = 'prev_state == 2'
 
 export async function observeLive(options: LiveOptions): Promise<Account> {
@@ -83,7 +84,7 @@ async function observe(
   })
   const take: Sink = record => {
     // A process writes only its own mm's lock, but for a child's while forking, which waits for nobody.
-    if (wanted?.has(record.tid) && record.kind === Kind.acquired && record.write) ownMms.add(record.mm)
+    if (wanted?.has(record.tid) && LOCK_ENDS.has(record.kind) && record.write) ownMms.add(record.mm)
     analysis.take(record)
   }
   const buffers = instance.openBuffers()

@@ -9,17 +9,16 @@
 import {
   closeSync,
   createReadStream,
-  createWriteStream,
   mkdtempSync,
   openSync,
   readSync,
   rmSync,
   statSync,
+  writeSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import type { ReadOptions, ReadResult } from './reading.ts'
 import { type Sink, TraceError } from './record.ts'
@@ -55,20 +54,27 @@ async function readText(
   options: ReadOptions,
 ): Promise<ReadResult> {
   const reader = new TextReader(sink)
+  let spool: Spool | null = null
   let isFirst = true
   try {
     for await (const chunk of source as AsyncIterable<Buffer>) {
       options.signal?.throwIfAborted()
-      if (isFirst && isTraceDat(chunk)) return await readUnpackedDat(chunk, source, sink, options)
-      if (isFirst && chunk.subarray(0, BINARY_SNIFF).includes(0))
-        throw new TraceError(
-          `it is binary, and no trace.dat; expected the text of a kernel trace, or a trace.dat, gzipped or not`,
-        )
-      isFirst = false
-      reader.push(chunk)
+      if (isFirst) {
+        if (isTraceDat(chunk)) spool = new Spool()
+        else if (chunk.subarray(0, BINARY_SNIFF).includes(0))
+          throw new TraceError(
+            'it is binary, and no trace.dat; expected the text of a kernel trace, or a trace.dat, gzipped or not',
+          )
+        isFirst = false
+      }
+      if (spool === null) reader.push(chunk)
+      else spool.write(chunk)
     }
+    if (spool !== null) return readTraceDat(spool.path, sink, options)
   } catch (error) {
     throw named(path, error, reader.events)
+  } finally {
+    spool?.remove()
   }
   reader.end()
   if (reader.events === 0)
@@ -78,22 +84,24 @@ async function readText(
   return { format: 'text', events: reader.events, unread: reader.unread }
 }
 
-/** A gzipped trace.dat: its sections are reached by offset, so it is unpacked beside, read, and removed. */
-async function readUnpackedDat(
-  first: Buffer,
-  rest: Readable,
-  sink: Sink,
-  options: ReadOptions,
-): Promise<ReadResult> {
-  const folder = mkdtempSync(join(tmpdir(), 'faultline-'))
-  try {
-    const path = join(folder, 'trace.dat')
-    const unpacked = createWriteStream(path)
-    unpacked.write(first)
-    await pipeline(rest, unpacked)
-    return await readTraceDat(path, sink, options)
-  } finally {
-    rmSync(folder, { recursive: true })
+/** A gzipped trace.dat, unpacked into a file of its own: its sections are reached by offset. */
+class Spool {
+  readonly path: string
+  readonly #folder = mkdtempSync(join(tmpdir(), 'faultline-'))
+  readonly #file: number
+
+  constructor() {
+    this.path = join(this.#folder, 'trace.dat')
+    this.#file = openSync(this.path, 'w')
+  }
+
+  write(bytes: Buffer): void {
+    writeSync(this.#file, bytes)
+  }
+
+  remove(): void {
+    closeSync(this.#file)
+    rmSync(this.#folder, { recursive: true })
   }
 }
 
