@@ -41,6 +41,8 @@ export interface Hold {
   downgraded: number
 }
 
+const SWEEP_MIN = 1024
+
 interface LockState {
   readonly waits: Map<number, Wait>
   readonly holds: Map<number, Hold>
@@ -58,6 +60,7 @@ export class Locks {
   readonly #mms = new Map<string, LockState>()
   readonly #heldBy = new Map<number, number>()
   readonly #sinks: LockSinks
+  #sweepAt = SWEEP_MIN
 
   constructor(sinks: LockSinks) {
     this.#sinks = sinks
@@ -70,22 +73,22 @@ export class Locks {
         this.unpaired++
         return
       }
+      if (this.#mms.size >= this.#sweepAt) this.#sweep()
       state = { waits: new Map(), holds: new Map() }
       this.#mms.set(record.mm, state)
     }
     if (record.kind === Kind.start) this.#start(state, record)
     else if (record.kind === Kind.acquired) this.#acquired(state, record)
     else this.#released(state, record)
-    if (state.waits.size === 0 && state.holds.size === 0) this.#mms.delete(record.mm)
   }
 
   /** A task that has died holds nothing. */
   died(tid: number): void {
-    for (const [mm, state] of this.#mms) {
+    for (const state of this.#mms.values()) {
       if (state.waits.delete(tid)) this.healed++
       if (this.#forget(state, tid)) this.healed++
-      if (state.waits.size === 0 && state.holds.size === 0) this.#mms.delete(mm)
     }
+    this.#heldBy.delete(tid)
   }
 
   /** How many locks a task holds. */
@@ -156,9 +159,15 @@ export class Locks {
 
   #forget(state: LockState, tid: number): boolean {
     if (!state.holds.delete(tid)) return false
-    const left = this.heldBy(tid) - 1
-    if (left > 0) this.#heldBy.set(tid, left)
-    else this.#heldBy.delete(tid)
+    this.#heldBy.set(tid, this.heldBy(tid) - 1)
     return true
+  }
+
+  /** Drops what is free; done seldom, for a lock just released is most likely taken again. */
+  #sweep(): void {
+    for (const [mm, state] of this.#mms)
+      if (state.waits.size === 0 && state.holds.size === 0) this.#mms.delete(mm)
+    for (const [tid, held] of this.#heldBy) if (held === 0) this.#heldBy.delete(tid)
+    this.#sweepAt = Math.max(SWEEP_MIN, this.#mms.size * 2)
   }
 }

@@ -9,13 +9,15 @@ import { Kind, type TraceRecord } from './record.ts'
 import { isDigit, skipSpaces } from './text-line.ts'
 
 const SPACE = 32
+const T = 116
 
 const key = (text: string): Buffer => Buffer.from(text)
 const MM = key('mm=')
 const MEMCG = key(' memcg_')
+const MEMCG_ID = key(' memcg_id=')
+const WRITE = key(' write=')
 const WRITE_TRUE = key(' write=true')
 const WRITE_FALSE = key(' write=false')
-const SUCCESS_FALSE = key(' success=false')
 const SUCCESS = key(' success=')
 const PREV_COMM = key('prev_comm=')
 const PREV_PRIO = key(' prev_prio=')
@@ -73,14 +75,13 @@ function readLock(record: TraceRecord, line: Buffer, args: number, end: number, 
   let mm = args + MM.length
   if (line[mm] === 48 && line[mm + 1] === 120) mm += 2
   const mmEnd = wordEnd(line, mm, end)
-  const isTrue = findLast(line, mmEnd, end, WRITE_TRUE)
-  const isFalse = findLast(line, mmEnd, end, WRITE_FALSE)
-  const write = Math.max(isTrue, isFalse)
+  const write = writeAt(line, mmEnd, end)
   if (write === -1) return false
-  if (record.kind === Kind.acquired && find(line, write, end, SUCCESS) === -1) return false
+  const success = write + (line[write + WRITE.length] === T ? WRITE_TRUE.length : WRITE_FALSE.length)
+  if (record.kind === Kind.acquired && !startsWith(line, success, end, SUCCESS)) return false
   record.mm = names.get(line, mm, mmEnd)
-  record.write = isTrue > isFalse
-  record.success = find(line, write, end, SUCCESS_FALSE) === -1
+  record.write = line[write + WRITE.length] === T
+  record.success = record.kind !== Kind.acquired || line[success + SUCCESS.length] === T
   record.group = ''
   if (startsWith(line, mmEnd, end, MEMCG)) {
     let group = mmEnd + MEMCG.length
@@ -88,6 +89,21 @@ function readLock(record: TraceRecord, line: Buffer, args: number, end: number, 
     record.group = names.get(line, group + 1, write)
   }
   return true
+}
+
+/** Where ` write=` is: right behind a memcg_id, or the last one of the line, as a cgroup's path may hold anything. */
+function writeAt(line: Buffer, start: number, end: number): number {
+  let at = start
+  if (startsWith(line, at, end, MEMCG_ID)) {
+    at += MEMCG_ID.length
+    while (isDigit(line[at]!)) at++
+  }
+  if (
+    startsWith(line, at, end, WRITE) &&
+    (startsWith(line, at, end, WRITE_TRUE) || startsWith(line, at, end, WRITE_FALSE))
+  )
+    return at
+  return Math.max(findLast(line, start, end, WRITE_TRUE), findLast(line, start, end, WRITE_FALSE))
 }
 
 function readSwitch(record: TraceRecord, line: Buffer, args: number, end: number, names: Interner): boolean {
