@@ -10,7 +10,7 @@
  *         field:pid_t prev_pid;   offset:24;  size:4;  signed:1;
  *     print fmt: "...", ... { 0x00000002, "D" } ...
  */
-import { Interner } from './interner.ts'
+import { Interner, nameInterner } from './interner.ts'
 import type { Kallsyms } from './kallsyms.ts'
 import { KIND_OF_EVENT, Kind, type TraceRecord } from './record.ts'
 
@@ -61,7 +61,7 @@ export function readFormat(text: string): Format {
 
 /** Event id -> decoder, for the events this room reads. */
 export function decoders(formats: readonly Format[], kallsyms: Kallsyms): Map<number, Decoder> {
-  const names = new Interner()
+  const names = nameInterner()
   const byId = new Map<number, Decoder>()
   for (const format of formats) {
     const decoder = decoderOf(format, names, kallsyms)

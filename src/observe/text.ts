@@ -9,7 +9,7 @@
  *   T1  Memory is one line and the tables of names, whatever the size of the trace.
  *   T2  Every line is an event, a frame, a comment, a blank, or counted in `unread`.
  */
-import { Interner } from './interner.ts'
+import { Interner, nameInterner } from './interner.ts'
 import { emptyRecord, KIND_OF_EVENT, Kind, type Sink, TraceError } from './record.ts'
 import { find, readArguments } from './text-events.ts'
 import { emptyHead, isDigit, readHead, skipSpaces } from './text-line.ts'
@@ -17,6 +17,7 @@ import { emptyHead, isDigit, readHead, skipSpaces } from './text-line.ts'
 const NEWLINE = 10
 const TAB = 9
 const SPACE = 32
+const DASH = 45
 const HASH = 35
 const LINE_BYTES_MAX = 64 * 1024
 const FRAMES_MAX = 128
@@ -31,12 +32,12 @@ export class TextReader {
   events = 0
   /** Lines that make no sense; a truncated last line is one. */
   unread = 0
-  readonly seen = new Set<string>()
 
   readonly #sink: Sink
   readonly #record = emptyRecord()
   readonly #head = emptyHead()
-  readonly #names = new Interner()
+  readonly #names = nameInterner()
+  readonly #events = new Interner(eventOf)
   #carry: Buffer = Buffer.alloc(0)
   #frames: string[] | null = null
   #stackTid = 0
@@ -82,30 +83,22 @@ export class TextReader {
       return
     }
     this.events++
-    const name = this.#names.get(bytes, head.nameStart, head.nameEnd)
     const record = this.#record
     record.time = head.time
     record.cpu = head.cpu
     record.tid = head.tid
     this.#stackTid = head.tid
-    if (name === '<stack trace>' || name === 'kernel_stack') {
-      this.#frames = []
-      return
-    }
-    let kind = KIND_OF_EVENT.get(name)
-    if (kind === undefined) {
-      if (!name.startsWith('sys_')) return
-      kind = bytes[head.args] === 45 ? Kind.syscallExit : Kind.syscallEnter
-    }
-    this.seen.add(name)
-    record.kind = kind
+    const event = this.#events.get(bytes, head.nameStart, head.nameEnd)
+    if (event.isStack) this.#frames = []
+    if (event.kind === null || event.isStack) return
+    // A syscall's own event is `sys_name(...` when it begins and `sys_name -> ...` when it ends.
+    record.kind = event.syscall !== null && bytes[head.args] === DASH ? Kind.syscallExit : event.kind
     record.comm = this.#names.get(bytes, head.commStart, head.commEnd)
     if (!readArguments(record, bytes, head.args, end, this.#names)) {
       this.unread++
       return
     }
-    if (name.startsWith('sys_') && name !== 'sys_enter' && name !== 'sys_exit')
-      record.name = name.replace(/^sys_(enter_|exit_)?/, '')
+    if (event.syscall !== null) record.name = event.syscall
     this.#sink(record)
   }
 
@@ -135,7 +128,6 @@ export class TextReader {
     record.tid = this.#stackTid
     record.frames = this.#frames
     this.#frames = null
-    this.seen.add('kernel_stack')
     this.#sink(record)
   }
 
@@ -164,6 +156,20 @@ export class TextReader {
         `this is no kernel trace: none of the first ${UNREAD_BEFORE_GIVING_UP} lines is an event; expected the output of tracefs, perf script or trace-cmd report, or a trace.dat`,
       )
   }
+}
+
+interface NamedEvent {
+  readonly kind: Kind | null
+  readonly isStack: boolean
+  readonly syscall: string | null
+}
+
+function eventOf(bytes: Buffer): NamedEvent {
+  const name = bytes.toString('latin1')
+  const known = KIND_OF_EVENT.get(name) ?? null
+  const isStack = name === '<stack trace>' || known === Kind.stack
+  if (known !== null || !name.startsWith('sys_')) return { kind: known, isStack, syscall: null }
+  return { kind: Kind.syscallEnter, isStack, syscall: name.replace(/^sys_(enter_|exit_)?/, '') }
 }
 
 const isHex = (byte: number): boolean => isDigit(byte) || (byte >= 97 && byte <= 102)
