@@ -8,13 +8,14 @@
 import { Command, CommanderError } from 'commander'
 import { FaultlineError } from '../map/index.ts'
 import { demoCommand } from './demo.ts'
+import { observeCommand } from './observe.ts'
 
 export function program(): Command {
   const main = new Command('faultline')
     .description('Memory-mapped files bigger than memory, whose faults hold no lock while they wait for I/O.')
     .showSuggestionAfterError()
     .exitOverride()
-  for (const command of [demoCommand()]) main.addCommand(command)
+  for (const command of [demoCommand(), observeCommand()]) main.addCommand(command)
   for (const command of main.commands) command.exitOverride().showSuggestionAfterError()
   return main
 }
