@@ -101,9 +101,11 @@ export class Fault implements Verb<FaultArgs> {
       const vma = space.find(fault.vpn)
       if (vma !== undefined && space.locks.tryReadVma(vma.lock, task)) {
         fault.flags |= FAULT_FLAG_VMA_LOCK
+        space.stat.vmaLocks++
         return undefined
       }
     }
+    space.stat.mapLocks++
     const ticket = space.locks.mmap.read(task)
     return ticket === undefined ? undefined : queue(ticket, 'lock', space.locks.mmap)
   }
