@@ -3,7 +3,8 @@
  *
  *     claim the range -> wait for its pages in flight -> the backing changes -> the cache follows, in one attempt
  *
- * The range is claimed by `invalidation`: from then on no page of it is brought, dirtied or written. The backing goes
+ * The range is claimed by `invalidation`: from then on no page of it is brought, dirtied or written, nor space set aside
+ * for one (a reservation writes the page, and would bring back what the backing has just dropped). The backing goes
  * first; if it fails, nothing has changed. When it has succeeded, size, entries and pages change together, so no fault
  * sees one without the others (Linux orders i_size, unmapping and removal with two passes over the entries instead).
  *
@@ -13,7 +14,7 @@
  *   X1  After success no page and no entry past the new size, or inside the punched range, shows what was there before.
  *       Private copies go with truncation and stay with a punch (`unmapRange`).
  *   X2  After failure size, pages and entries are as they were.
- *   X3  The claim's ticket completes however the task ends.
+ *   X3  The claim's ticket completes however the task ends, and not before the backing is done.
  */
 import { type Bytes, type Errno, errno, type PageIndex } from '../base/index.ts'
 import { LOCKED, WRITEBACK } from '../memory/index.ts'
@@ -53,6 +54,8 @@ export class Truncate implements Verb<TruncateArgs> {
       const flying = this.inFlight(file)
       if (flying !== undefined) return wait(this.cache.hurry(flying, task.group), 'page lock', flying)
       const { backing } = file
+      const reservation = backing.reservationIn(file, file.invalidation!.start, file.invalidation!.end)
+      if (reservation !== undefined) return wait(reservation, 'reserve')
       const bio =
         'size' in change
           ? backing.resize(file, change.size, task.group)
@@ -60,14 +63,15 @@ export class Truncate implements Verb<TruncateArgs> {
       args.backing = bio.ticket
       return wait(bio.ticket, 'device')
     }
+    if (!args.backing.complete) return wait(args.backing, 'device')
     return this.finish(args, args.backing.errno)
   }
 
-  /** Killed. If the backing has been asked it may have changed, so the pages of the range are dropped all the same. */
-  abandon({ args }: Task<TruncateArgs>): void {
+  /** Killed. What the backing has been asked can't be called back: a task of its own sees it through. */
+  abandon({ args, name, group }: Task<TruncateArgs>): void {
     if (args.claim === undefined) return
-    if (args.backing !== undefined && !args.backing.complete) this.apply(args)
-    this.release(args)
+    if (args.backing === undefined) this.release(args)
+    else this.cache.scheduler.spawn(this, args, { name, group })
   }
 
   private claim(args: TruncateArgs): void {
