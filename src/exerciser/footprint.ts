@@ -21,6 +21,8 @@ const WINDOWS = 3
 
 export function compatible(model: Model, operation: Operation, others: readonly Operation[]): boolean {
   const mine = footprint(model, operation)
+  // A store across two mappings of one page, a shared and a private one: whether the copy sees the store isn't promised.
+  if (mine.some((use, at) => mine.some((own, place) => place > at && clash(own, use)))) return false
   return !others.some(other => footprint(model, other).some(use => mine.some(own => clash(own, use))))
 }
 
