@@ -7,6 +7,7 @@
 import { Prng } from '../base/index.ts'
 import type { Backend } from './backend.ts'
 import { type Counts, Exerciser, type Inspect, memoryBackend } from './exerciser.ts'
+import { independent } from './footprint.ts'
 import { Generator } from './generator.ts'
 import { countOf, type Plan, type Round, type Run } from './operations.ts'
 
@@ -73,7 +74,7 @@ export async function replay(run: Run, options: Partial<Options> = {}): Promise<
   const { make, inspect } = { ...OPTIONS, ...options }
   const exerciser = new Exerciser(run.plan, make, inspect)
   try {
-    for (const round of run.rounds) await exerciser.play(round)
+    for (const round of run.rounds) await exerciser.play(independent(exerciser.model, round))
     await exerciser.check()
     await exerciser.end()
     return undefined
