@@ -53,6 +53,9 @@ export function protOf(name: ProtName, operation: string): Prot {
   return PROTS[choice(name, ['none', 'r', 'w', 'rw'], 'prot', operation)]
 }
 
+/** What an attempt at a section returns when a page was missing. */
+const MISSED = Symbol('missed')
+
 export class Mapping {
   readonly space: Space
   readonly length: Bytes
@@ -63,6 +66,8 @@ export class Mapping {
   private readonly end: Vpn
   private readonly view: View
   private running = false
+  /** What the last section that missed lacked. */
+  private misses: readonly Miss[] = []
   private unmapped = false
 
   constructor(context: Context, space: Space, name: string, start: Vpn, length: Bytes) {
@@ -89,18 +94,8 @@ export class Mapping {
    */
   run<T>(section: (view: View) => T, options?: RunOptions): T | Promise<T> {
     this.check('run')
-    const view = this.running ? this.newView() : this.view
-    const nested = this.running
-    this.running = true
-    try {
-      view.begin()
-      return this.finish(view, section(view))
-    } catch (thrown) {
-      this.undo(view, thrown)
-    } finally {
-      this.running = nested
-    }
-    return this.runCold(section, [...view.misses], options?.signal)
+    const value = this.attempt(section)
+    return value === MISSED ? this.runCold(section, options?.signal) : value
   }
 
   /** Brings pages that sections will need, all at once, and waits until they are there. */
@@ -187,32 +182,35 @@ export class Mapping {
     return new Mapping(this.context, child, this.name, this.start, this.length)
   }
 
-  private async runCold<T>(
-    section: (view: View) => T,
-    first: readonly Miss[],
-    signal: AbortSignal | undefined,
-  ): Promise<T> {
+  private async runCold<T>(section: (view: View) => T, signal: AbortSignal | undefined): Promise<T> {
     const kept: Pfn[] = []
     try {
-      for (let misses = first; ; ) {
-        await this.bring(misses, kept, signal)
+      for (;;) {
+        await this.bring(this.misses, kept, signal)
         this.check('run')
-        const view = this.running ? this.newView() : this.view
-        const nested = this.running
-        this.running = true
-        try {
-          view.begin()
-          return this.finish(view, section(view))
-        } catch (thrown) {
-          this.undo(view, thrown)
-        } finally {
-          this.running = nested
-        }
-        misses = [...view.misses]
+        const value = this.attempt(section)
+        if (value !== MISSED) return value
       }
     } finally {
       for (const frame of kept) this.context.engine.memory.unpin(frame)
       this.context.driver.pump()
+    }
+  }
+
+  /** Runs the section once. If it missed, its stores are undone and `misses` says what it lacked. */
+  private attempt<T>(section: (view: View) => T): T | typeof MISSED {
+    const nested = this.running
+    const view = nested ? this.newView() : this.view
+    this.running = true
+    try {
+      view.begin()
+      return this.finish(view, section(view))
+    } catch (thrown) {
+      this.undo(view, thrown)
+      this.misses = [...view.misses]
+      return MISSED
+    } finally {
+      this.running = nested
     }
   }
 
