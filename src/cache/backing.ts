@@ -21,10 +21,13 @@ export interface Backing {
   read(file: CachedFile, index: PageIndex, frames: readonly Pfn[], group: GroupId): Bio
   /** Takes them, up to the file's size. */
   write(file: CachedFile, index: PageIndex, frames: readonly Pfn[], group: GroupId): Bio
-  /** An attempt: sees that page `index`, now in `frame`, has its space. Called before each clean-to-dirty transition. */
+  /**
+   * An attempt: sees that page `index`, now in `frame`, has its space. Called before each clean-to-dirty transition, and
+   * before the file grows into the page (`request.end`).
+   */
   reserve(file: CachedFile, request: PageRequest, frame: Pfn): Outcome
   /** Whether `reserve` of that page would say done at once. */
-  isReserved(file: CachedFile, index: PageIndex): boolean
+  isReserved(file: CachedFile, index: PageIndex, end?: Bytes): boolean
   /** Makes what was written durable. */
   flush(file: CachedFile, group: GroupId): Bio
   resize(file: CachedFile, size: Bytes, group: GroupId): Bio

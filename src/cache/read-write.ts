@@ -49,12 +49,12 @@ abstract class Copy {
   protected request(task: Task<CopyArgs>, access: 'load' | 'store'): PageRequest {
     const { args } = task
     const index = Math.floor((args.position + args.copied) / this.cache.frames.pageSize)
-    if (args.request?.index !== index)
-      args.request = {
-        index,
-        fault: newVmFault(0, access, task.group, this.cache.scheduler.now()),
-        read: args.read,
-      }
+    if (args.request?.index !== index) {
+      const fault = newVmFault(0, access, task.group, this.cache.scheduler.now())
+      const end = args.position + args.buffer.length
+      const grows = access === 'store' && end > args.file.size
+      args.request = { index, fault, read: args.read, ...(grows ? { end } : {}) }
+    }
     return args.request
   }
 
@@ -132,7 +132,7 @@ export class WriteCall extends Copy implements Verb<CopyArgs> {
     const { index, fault } = request
     const { pageSize } = this.cache.frames
     const covers = inPage === 0 && (length === pageSize || index * pageSize + length >= file.size)
-    const isNew = index >= file.pages || (covers && file.backing.isReserved(file, index))
+    const isNew = index >= file.pages || (covers && file.backing.isReserved(file, index, request.end))
     const outcome =
       isNew && this.cache.find(file.id, index) === 0 && !file.invalidates(index)
         ? this.newPage(file, request)

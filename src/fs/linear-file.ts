@@ -18,6 +18,9 @@ import { carriedError, type PageRequest } from '../memmap/index.ts'
 import type { Memory } from '../memory/index.ts'
 import { done, fail, type Outcome, wait } from '../sched/index.ts'
 
+/** Space is given in blocks of no fewer bytes than this: a byte written in one is space for all of it. */
+const BLOCK: Bytes = 4096
+
 export interface LinearOptions {
   readonly stablePages: boolean
   /** Pages [0, spaceFor) have their space already. */
@@ -30,7 +33,8 @@ export class LinearFile implements Backing {
   private readonly io: Io
   private readonly memory: Memory
   private readonly spaceFor: PageIndex
-  private readonly reserved = new Set<PageIndex>()
+  /** Up to which byte of the file a page has its space; in whole blocks. */
+  private readonly reserved = new Map<PageIndex, Bytes>()
   private readonly reserving = new Map<PageIndex, Bio>()
 
   constructor(device: Device, io: Io, memory: Memory, { stablePages, spaceFor }: LinearOptions) {
@@ -53,17 +57,25 @@ export class LinearFile implements Backing {
     return this.submitPages('write', 'writeback', file, index, frames, group)
   }
 
-  isReserved(_file: CachedFile, index: PageIndex): boolean {
-    return index < this.spaceFor || this.reserved.has(index)
+  isReserved(file: CachedFile, index: PageIndex, end: Bytes = 0): boolean {
+    return index < this.spaceFor || (this.reserved.get(index) ?? 0) >= this.endOf(file, index, end)
   }
 
-  reserve(file: CachedFile, { index, fault }: PageRequest, frame: Pfn): Outcome {
-    if (this.isReserved(file, index)) return done
+  reserve(file: CachedFile, { index, fault, end }: PageRequest, frame: Pfn): Outcome {
+    if (this.isReserved(file, index, end)) return done
     const carried = carriedError(fault, file.id, index)
     if (carried !== errno.OK) return fail(carried)
     let bio = this.reserving.get(index)
     if (bio === undefined) {
-      bio = this.submitPages('write', 'operation', file, index, [frame], fault.group)
+      bio = this.submitPages(
+        'write',
+        'operation',
+        file,
+        index,
+        [frame],
+        fault.group,
+        this.endOf(file, index, end),
+      )
       this.memory.pin(frame)
       this.reserving.set(index, bio)
       fault.asked = { ticket: bio.ticket, file: file.id, index }
@@ -71,11 +83,17 @@ export class LinearFile implements Backing {
     return wait(bio.ticket, 'reserve', frame)
   }
 
+  /** Up to where page `index` must have its space: a write that makes the file longer comes here before it does. */
+  private endOf(file: CachedFile, index: PageIndex, end: Bytes = 0): Bytes {
+    return Math.min((index + 1) * this.memory.frames.pageSize, Math.max(file.size, end))
+  }
+
   /** The end of an operation of ours. */
   endOperation(bio: Bio): void {
     if (bio.operation !== 'write') return
     this.reserving.delete(bio.index)
-    if (bio.errno === errno.OK) this.reserved.add(bio.index)
+    if (bio.errno === errno.OK)
+      this.reserved.set(bio.index, Math.ceil((bio.position + bio.length) / BLOCK) * BLOCK)
     this.memory.unpin(bio.frames[0]!)
   }
 
@@ -85,7 +103,7 @@ export class LinearFile implements Backing {
 
   resize(file: CachedFile, size: Bytes, group: GroupId): Bio {
     const kept = Math.ceil(size / this.memory.frames.pageSize)
-    for (const index of this.reserved) if (index >= kept) this.reserved.delete(index)
+    for (const index of this.reserved.keys()) if (index >= kept) this.reserved.delete(index)
     return this.submit('resize', file, 0, size, group)
   }
 
@@ -100,13 +118,12 @@ export class LinearFile implements Backing {
     index: PageIndex,
     frames: readonly Pfn[],
     group: GroupId,
+    end: Bytes = file.size,
   ): Bio {
     const { pageSize } = this.memory.frames
     const position = index * pageSize
     const whole = frames.length * pageSize
-    // A page past EOF is written as a whole: a growing write reserves it before it makes the file longer.
-    const length =
-      operation === 'write' && position < file.size ? Math.min(whole, file.size - position) : whole
+    const length = operation === 'write' ? Math.min(whole, end - position) : whole
     const pages = frames.length === 1 ? `page ${index}` : `pages ${index} to ${index + frames.length - 1}`
     return this.io.submit({
       device: this.device,
