@@ -237,6 +237,11 @@ export class World {
     return this.spawn(this.engine.verbs.sync, syncArgs(file, 0, Infinity, cursor))
   }
 
+  /** The end of a file that nobody has open or maps. */
+  forget({ file }: WorldFile) {
+    return this.spawn(this.engine.verbs.forget, { file })
+  }
+
   read({ file, open }: WorldFile, position: Bytes, length: Bytes, group = ROOT) {
     return this.spawn(
       this.engine.verbs.read,
@@ -277,7 +282,7 @@ export class World {
   // ---- what is to be seen
 
   /** How a task fares: "done", "EIO", "ready", "waits: read". */
-  says(task: Task<never> | Task): string {
+  says(task: Task): string {
     if (task.state === 'ended') return task.errno === 0 ? 'done' : errnoName(task.errno)
     return task.state === 'waiting' ? `waits: ${task.wait!.why}` : 'ready'
   }
@@ -326,8 +331,8 @@ export class World {
     return task
   }
 
-  kill(task: Task<never> | Task): void {
-    this.scheduler.kill(task as Task)
+  kill(task: Task): void {
+    this.scheduler.kill(task)
     this.settle()
   }
 
