@@ -54,6 +54,7 @@ abstract class Copy {
         index,
         fault: newVmFault(0, access, task.group, this.cache.scheduler.now()),
         read: args.read,
+        fileEnd: access === 'load' ? 0 : args.position + args.buffer.length,
       }
     return args.request
   }

@@ -60,11 +60,11 @@ export class LinearFile implements Backing {
   }
 
   read(file: CachedFile, index: PageIndex, frames: readonly Pfn[], group: GroupId): Bio {
-    return this.submitPages('read', 'fill', file, index, frames, group)
+    return this.submitPages('read', 'fill', file, index, frames, group, Infinity)
   }
 
   write(file: CachedFile, index: PageIndex, frames: readonly Pfn[], group: GroupId): Bio {
-    return this.submitPages('write', 'writeback', file, index, frames, group)
+    return this.submitPages('write', 'writeback', file, index, frames, group, file.size)
   }
 
   isReserved(_file: CachedFile, index: PageIndex): boolean {
@@ -72,13 +72,14 @@ export class LinearFile implements Backing {
     return index < this.spaceFor && this.holes.overlapping(index, index + 1).next().done === true
   }
 
-  reserve(file: CachedFile, { index, fault }: PageRequest, frame: Pfn): Outcome {
+  reserve(file: CachedFile, { index, fault, fileEnd }: PageRequest, frame: Pfn): Outcome {
     if (this.isReserved(file, index)) return done
     const carried = carriedError(fault, file.id, index)
     if (carried !== errno.OK) return fail(carried)
     let bio = this.reserving.get(index)
     if (bio === undefined) {
-      bio = this.submitPages('write', 'operation', file, index, [frame], fault.group)
+      const end = Math.max(file.size, fileEnd)
+      bio = this.submitPages('write', 'operation', file, index, [frame], fault.group, end)
       this.memory.pin(frame)
       this.reserving.set(index, bio)
       fault.asked = { ticket: bio.ticket, file: file.id, index }
@@ -129,6 +130,7 @@ export class LinearFile implements Backing {
     this.holes.insert(hole)
   }
 
+  /** Pages from `index` on, as far as `end`: the device is never made longer than the file is, or is about to be. */
   private submitPages(
     operation: 'read' | 'write',
     purpose: Bio['purpose'],
@@ -136,13 +138,12 @@ export class LinearFile implements Backing {
     index: PageIndex,
     frames: readonly Pfn[],
     group: GroupId,
+    end: Bytes,
   ): Bio {
     const { pageSize } = this.memory.frames
     const position = index * pageSize
     const whole = frames.length * pageSize
-    // A page past EOF is written as a whole: a growing write reserves it before it makes the file longer.
-    const length =
-      operation === 'write' && position < file.size ? Math.min(whole, file.size - position) : whole
+    const length = Math.min(whole, end - position)
     const pages = frames.length === 1 ? `page ${index}` : `pages ${index} to ${index + frames.length - 1}`
     return this.io.submit({
       device: this.device,
