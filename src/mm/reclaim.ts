@@ -42,6 +42,7 @@ interface Pass {
 /** Frees some frames for a group that is at its limit (`over`), or for the machine (`over` 0). */
 export function shrink(mm: Mm, over: GroupId): Relief {
   const root = over === 0 ? ROOT : over
+  mm.swapping?.sweep()
   const pass: Pass = { freed: 0, flying: 0, cut: false, dirty: new Map() }
   for (const spare of ['min and low', 'min'] as const)
     if (pass.freed === 0) shrinkGroups(mm, root, spare, pass)
