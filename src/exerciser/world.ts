@@ -206,7 +206,13 @@ export class World {
   }
 
   private open(): OpenFile {
-    return { file: this.file, read: newReadState('normal'), mappings: 0, seen: this.file.errorCount }
+    return {
+      file: this.file,
+      read: newReadState('normal'),
+      readOnly: false,
+      mappings: 0,
+      seen: this.file.errorCount,
+    }
   }
 
   private spawn<Args>(verb: Verb<Args>, args: Args): Task {

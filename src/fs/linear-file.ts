@@ -35,7 +35,6 @@ export interface LinearOptions {
 
 export class LinearFile implements Backing {
   readonly stablePages: boolean
-  readonly readOnly: boolean
   private readonly device: Device
   private readonly io: Io
   private readonly memory: Memory
@@ -50,11 +49,14 @@ export class LinearFile implements Backing {
 
   constructor(device: Device, io: Io, memory: Memory, { stablePages, spaceFor }: LinearOptions) {
     this.device = device
-    this.readOnly = device.readOnly
     this.io = io
     this.memory = memory
     this.stablePages = stablePages
     this.spaceFor = spaceFor
+  }
+
+  get readOnly(): boolean {
+    return this.device.readOnly
   }
 
   read(file: CachedFile, index: PageIndex, frames: readonly Pfn[], group: GroupId): Bio {

@@ -149,7 +149,7 @@ export class World {
 
   /** One more opening of a file: its own read state, its own place in the errors. */
   open(file: CachedFile): OpenFile {
-    return { file, read: newReadState('normal'), mappings: 0, seen: file.errorCount }
+    return { file, readOnly: file.readOnly, read: newReadState('normal'), mappings: 0, seen: file.errorCount }
   }
 
   group(limits: Partial<MemoryLimits> = {}, parent: GroupId = ROOT): GroupId {

@@ -13,8 +13,7 @@
  * Invariants
  *   RC1 A pinned frame is passed over: a stash is never reclaimed.
  *   RC2 Nobody below its effective min gives anything; below its effective low only on the second pass.
- *   RC3 shrink says done only if it freed a frame; wait only if a ticket will; fail only if neither can be, however long
- *       the lists and however young their pages.
+ *   RC3 shrink says done only if it freed a frame; wait only if a ticket will; fail only if neither can be.
  */
 import { errno, type GroupId, type PageIndex, type Pfn, ROOT } from '../base/index.ts'
 import type { CachedFile } from '../cache/index.ts'
@@ -24,17 +23,17 @@ import type { Mm } from './mm.ts'
 
 /** SWAP_CLUSTER_MAX: how many pages one reclaim wants. */
 const CLUSTER = 32
-/** Pages looked at for each one wanted, in the first pass over a list, and how much deeper each further pass goes. */
-const SCAN_FACTOR = 16
-const DEEPER = 8
+/** DEF_PRIORITY: a pass looks at 1/2^priority of each list; the last passes look at all of it, twice. */
+const PRIORITY_START = 12
 
-/** What one call of shrink has found. */
+/** What one call of shrink looks for, and what it has found. */
 interface Pass {
+  readonly root: GroupId
+  spare: 'min and low' | 'min'
+  priority: number
   freed: number
   /** A page that is on its way to or from a device, for the ticket. */
   flying: Pfn
-  /** Pages were left that it hasn't looked at. */
-  cut: boolean
   /** A page that went round its list is met again, and written once. */
   readonly dirty: Map<CachedFile, Set<PageIndex>>
 }
@@ -43,9 +42,15 @@ interface Pass {
 export function shrink(mm: Mm, over: GroupId): Relief {
   const root = over === 0 ? ROOT : over
   mm.swapping?.sweep()
-  const pass: Pass = { freed: 0, flying: 0, cut: false, dirty: new Map() }
-  for (const spare of ['min and low', 'min'] as const)
-    if (pass.freed === 0) shrinkGroups(mm, root, spare, pass)
+  const pass: Pass = { root, spare: 'min', priority: 0, freed: 0, flying: 0, dirty: new Map() }
+  for (pass.spare of ['min and low', 'min'] as const)
+    for (let round = PRIORITY_START; round >= -1 && pass.freed === 0; round--) {
+      pass.priority = Math.max(0, round)
+      for (let turn = 0; turn < mm.groups.last && pass.freed < CLUSTER; turn++) {
+        const group = nextGroup(mm)
+        if (mm.groups.isWithin(group, root)) shrinkGroup(mm, group, pass)
+      }
+    }
   for (const [file, indexes] of pass.dirty)
     mm.cache.writeOut(
       file,
@@ -55,59 +60,40 @@ export function shrink(mm: Mm, over: GroupId): Relief {
   return pass.flying === 0 ? fail(errno.ENOMEM) : wait(mm.cache.hurry(pass.flying, root), 'memory')
 }
 
-/** Goes deeper into the lists each time, until something is free or on its way, or all was seen (scan_control.priority). */
-function shrinkGroups(mm: Mm, root: GroupId, spare: 'min and low' | 'min', pass: Pass): void {
-  for (let factor = SCAN_FACTOR; ; factor *= DEEPER) {
-    pass.cut = false
-    for (let group = root; group <= mm.groups.last && pass.freed < CLUSTER; group++)
-      if (mm.groups.isWithin(group, root)) shrinkGroup(mm, group, root, spare, factor, pass)
-    if (pass.freed > 0 || pass.flying !== 0 || !pass.cut) return
-  }
-}
-
 /** Brings a group down towards its memory.high, as far as that needs no waiting. */
 export function reclaimAboveHigh(mm: Mm, group: GroupId): void {
   for (let tries = 0; tries < 16 && mm.memory.ledger.aboveHigh(group) === group; tries++)
     if (shrink(mm, group).kind !== 'done') return
 }
 
-function shrinkGroup(
-  mm: Mm,
-  group: GroupId,
-  root: GroupId,
-  spare: 'min and low' | 'min',
-  factor: number,
-  pass: Pass,
-): void {
+/** Groups take turns from one reclaim to the next, so that none pays for all. */
+function nextGroup(mm: Mm): GroupId {
+  mm.reclaimFrom = (mm.reclaimFrom % mm.groups.last) + 1
+  return mm.reclaimFrom
+}
+
+function shrinkGroup(mm: Mm, group: GroupId, pass: Pass): void {
+  const { root, spare } = pass
   const { ledger } = mm.memory
   const usage = ledger.usage(group)
   const { min, low } = ledger.protection(group, root)
   const protectedPages = spare === 'min' ? min : Math.max(min, low)
   if (group !== root && usage <= protectedPages && protectedPages > 0) return
-  if (spare === 'min' && factor === SCAN_FACTOR && low > 0 && usage <= low) ledger.events(group).low++
+  if (spare === 'min' && low > 0 && usage <= low) ledger.events(group).low++
   const share = group === root ? 1 : Math.max(0, 1 - protectedPages / (usage + 1))
   const wanted = Math.max(1, Math.round(CLUSTER * share))
-  shrinkList(mm, group, 'file', wanted, factor, pass)
-  if (mm.swapping !== undefined && pass.freed < wanted) shrinkList(mm, group, 'anon', wanted, factor, pass)
+  shrinkList(mm, group, 'file', wanted, pass)
+  if (mm.swapping !== undefined && pass.freed < wanted) shrinkList(mm, group, 'anon', wanted, pass)
 }
 
 /** Takes pages off the tail of the group's inactive list, after refilling it from the active one. */
-function shrinkList(
-  mm: Mm,
-  group: GroupId,
-  side: 'file' | 'anon',
-  wanted: number,
-  factor: number,
-  pass: Pass,
-): void {
+function shrinkList(mm: Mm, group: GroupId, side: 'file' | 'anon', wanted: number, pass: Pass): void {
   const { memory } = mm
   const { lru } = memory.frames
   const inactive = memory.lruList(group, `inactive ${side}`)
   const active = memory.lruList(group, `active ${side}`)
   const goal = pass.freed + wanted
-  const all = lru.size(inactive) + 2 * lru.size(active)
-  let looks = Math.min(wanted * factor, all)
-  if (looks < all) pass.cut = true
+  let looks = Math.max(wanted, (lru.size(inactive) + lru.size(active)) >> pass.priority)
   while (pass.freed < goal && looks-- > 0) {
     if (
       lru.size(inactive) <= lru.size(active) * inactiveShare(lru.size(inactive) + lru.size(active)) &&
@@ -115,7 +101,7 @@ function shrinkList(
     )
       demote(mm, lru.tail(active))
     const frame = lru.tail(inactive)
-    if (frame === -1) continue
+    if (frame === -1) break
     memory.ledger.stat(group).scan++
     if (consider(mm, frame, pass)) memory.ledger.stat(group).steal++
   }

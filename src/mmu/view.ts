@@ -123,7 +123,7 @@ export class View {
   /** Fills `target` from `offset`. All of its pages are asked for before the first is copied. */
   read(offset: Bytes, target: Uint8Array): void {
     this.want(offset, target.length)
-    if (this.misses.length > 0) this.stop()
+    this.settle()
     for (let done = 0; done < target.length; ) {
       const at = this.find(offset + done, 1, LOAD)
       const part = Math.min(target.length - done, this.pageSize - (at & this.mask))
@@ -177,7 +177,7 @@ export class View {
   /** Copies `source` to `offset`. All of its pages are asked for before the first byte is stored. */
   write(offset: Bytes, source: Uint8Array): void {
     this.ask(offset, source.length, STORE)
-    if (this.misses.length > 0) this.stop()
+    this.settle()
     for (let done = 0; done < source.length; ) {
       const at = this.find(offset + done, 1, STORE)
       const part = Math.min(source.length - done, this.pageSize - (at & this.mask))
@@ -195,7 +195,17 @@ export class View {
     this.ask(offset, length, LOAD)
   }
 
+  /** Stops here if a page that was asked for by `want` is missing. */
+  settle(): void {
+    if (this.misses.length > 0) this.stop()
+  }
+
   // ---- for the door
+
+  /** Whether MISS has been thrown since `begin`. */
+  get missed(): boolean {
+    return this.stopped
+  }
 
   begin(): void {
     this.misses.length = 0
