@@ -13,7 +13,6 @@
  *
  *     pageMkwrite    being taken away       wait 'invalidate'
  *                    under writeback        wait 'writeback'             if its pages must be stable
- *                    dirty already          done                    unless the file grows into it
  *                    no space yet           whatever the backing says    ENOSPC comes now or never
  *                    else                   done
  *
@@ -57,6 +56,6 @@ export function filemapMkwrite(cache: PageCache, file: CachedFile, request: Page
   if (file.invalidates(index)) return wait(file.invalidation!.ticket, 'invalidate', frame)
   if (file.backing.stablePages && cache.frames.has(frame, WRITEBACK))
     return wait(cache.hurry(frame, fault.group), 'writeback', frame)
-  if (cache.frames.has(frame, DIRTY) && request.end === undefined) return done
+  if (cache.frames.has(frame, DIRTY)) return done
   return file.backing.reserve(file, request, frame)
 }

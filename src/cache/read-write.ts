@@ -49,12 +49,13 @@ abstract class Copy {
   protected request(task: Task<CopyArgs>, access: 'load' | 'store'): PageRequest {
     const { args } = task
     const index = Math.floor((args.position + args.copied) / this.cache.frames.pageSize)
-    if (args.request?.index !== index) {
-      const fault = newVmFault(0, access, task.group, this.cache.scheduler.now())
-      const end = args.position + args.buffer.length
-      const grows = access === 'store' && end > args.file.size
-      args.request = { index, fault, read: args.read, ...(grows ? { end } : {}) }
-    }
+    if (args.request?.index !== index)
+      args.request = {
+        index,
+        fault: newVmFault(0, access, task.group, this.cache.scheduler.now()),
+        read: args.read,
+        fileEnd: access === 'load' ? 0 : args.position + args.buffer.length,
+      }
     return args.request
   }
 
@@ -90,14 +91,10 @@ export class ReadCall extends Copy implements Verb<CopyArgs> {
 
   /** What this call will want of the file, brought with its first missing page. */
   private readAhead({ args, group }: Task<CopyArgs>, index: PageIndex, end: Bytes): void {
-    if (this.cache.find(args.file.id, index) !== 0 || args.file.invalidates(index)) return
+    const { file } = args
+    if (this.cache.find(file.id, index) !== 0 || file.invalidates(index) || file.readAlone) return
     const wanted = Math.ceil(end / this.cache.frames.pageSize) - index
-    if (wanted > 1)
-      this.cache.readAhead(
-        args.file,
-        readWindow(this.cache, args.file, index, wanted, args.read, group),
-        group,
-      )
+    if (wanted > 1) this.cache.readAhead(file, readWindow(this.cache, index, wanted, args.read, group), group)
   }
 }
 
@@ -132,7 +129,7 @@ export class WriteCall extends Copy implements Verb<CopyArgs> {
     const { index, fault } = request
     const { pageSize } = this.cache.frames
     const covers = inPage === 0 && (length === pageSize || index * pageSize + length >= file.size)
-    const isNew = index >= file.pages || (covers && file.backing.isReserved(file, index, request.end))
+    const isNew = index >= file.pages || (covers && file.backing.isReserved(file, index))
     const outcome =
       isNew && this.cache.find(file.id, index) === 0 && !file.invalidates(index)
         ? this.newPage(file, request)

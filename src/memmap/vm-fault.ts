@@ -92,8 +92,8 @@ export interface PageRequest {
   readonly fault: VmFault
   /** How the mapping is read, for readahead. */
   readonly read: ReadState
-  /** How long the file will be when this store is done, if that is longer than it is. */
-  readonly end?: Bytes
+  /** Where the file ends when this request has been granted: a write call makes it longer. 0: where it ends now. */
+  readonly fileEnd: Bytes
 }
 
 export function newVmFault(vpn: Vpn, access: 'load' | 'store', group: GroupId, now: Ns): VmFault {
