@@ -249,7 +249,9 @@ test('what is locked stays in memory while everything else goes', async t => {
   assert.match(await space.proc('smaps'), /Locked: +16 kB/)
   await map.unlock()
   for (let page = 12; page < 64; page++) await map.run(view => view.u8(page * PAGE))
-  assert.ok(map.run(view => view.u8(8 * PAGE)) instanceof Promise)
+  const again = map.run(view => view.u8(8 * PAGE))
+  assert.ok(again instanceof Promise)
+  assert.equal(await again, 9)
 })
 
 test('a mapping that was unmapped, or whose space has ended, says so', async t => {
