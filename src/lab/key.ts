@@ -15,10 +15,10 @@
  *       Compared with a search that prunes nothing, in explorer.test.ts.
  */
 import { assert, type Pfn } from '../base/index.ts'
-import { CachedFile } from '../cache/index.ts'
+import type { CachedFile } from '../cache/index.ts'
 import type { Bio } from '../io/index.ts'
 import { ACTIVE, CACHE, DIRTY, LOCKED, READAHEAD, REFERENCED, UPTODATE, WRITEBACK } from '../memory/index.ts'
-import { Space } from '../mm/index.ts'
+import type { Space } from '../mm/index.ts'
 import { frameOf, LOAD, PRESENT, STORE, WRITABLE } from '../mmu/index.ts'
 import type { Task, Ticket } from '../sched/index.ts'
 import type { LabDevice } from './lab-device.ts'
@@ -45,6 +45,7 @@ const SILENT = new Set([
 export class Keys {
   private readonly ints = new Int32Array(INTS_MAX)
   private at = 0
+  /** Hashes of words; the same in every machine. */
   private readonly words = new Map<string, number>()
   /** Names of frames in the order in which they were met. */
   private readonly names = new Map<Pfn, number>()
@@ -129,7 +130,9 @@ export class Keys {
 
   private putBio(bio: Bio): void {
     const device = bio.device as LabDevice
-    this.putWord(`${device.name} ${bio.purpose} ${bio.operation}`)
+    this.putWord(device.name)
+    this.putWord(bio.purpose)
+    this.putWord(bio.operation)
     this.put(bio.index)
     this.put(bio.length)
     for (const frame of bio.frames) this.putFrame(frame)
@@ -170,11 +173,16 @@ export class Keys {
     }
     this.putValue(task.args)
     this.putFrame(task.stash)
-    for (const { lock, mode } of task.held) this.putWord(`${lock.name} ${mode}`)
+    for (const { lock, mode } of task.held) {
+      this.putWord(lock.name)
+      this.putWord(mode)
+    }
     for (const space of this.machine.engine.mm.spaces.values()) {
       const waiters = space.locks.mmap.waiters()
       const place = waiters.findIndex(waiter => waiter.task === task)
-      if (place !== -1) this.putWord(`${space.name} ${place} ${waiters[place]!.mode}`)
+      if (place === -1) continue
+      this.put(space.id * 64 + place)
+      this.putWord(waiters[place]!.mode)
     }
     if (wait === undefined) return
     this.putWord(wait.why)
@@ -192,7 +200,8 @@ export class Keys {
   private putWord(word: string): void {
     let number = this.words.get(word)
     if (number === undefined) {
-      number = this.words.size + 1000
+      number = 0x811c9dc5 | 0
+      for (let at = 0; at < word.length; at++) number = Math.imul(number ^ word.charCodeAt(at), 0x01000193)
       this.words.set(word, number)
     }
     this.put(number)
@@ -203,7 +212,6 @@ export class Keys {
     if (typeof value === 'number') this.put(Number.isFinite(value) ? value : -5)
     else if (typeof value === 'string') this.putWord(value)
     else if (typeof value !== 'object' || value === null) this.put(value === undefined ? -6 : Number(value))
-    else if (value instanceof Space || value instanceof CachedFile) this.put(value.id)
     else if (value instanceof Map) {
       this.put(value.size)
       for (const [key, each] of value) {
@@ -212,7 +220,15 @@ export class Keys {
       }
     } else if ('waiters' in value) this.putTicket(value as Ticket)
     else if ('verb' in value) this.putTicket((value as Task).end)
+    else if (Object.getPrototypeOf(value) !== Object.prototype)
+      this.putPart(value as { id?: number; name: string })
     else this.putFields(value as Record<string, unknown>)
+  }
+
+  /** A part of the machine that arguments only point to: a space, a file, an alarm's chore. */
+  private putPart({ id, name }: { readonly id?: number; readonly name: string }): void {
+    if (id === undefined) this.putWord(name)
+    else this.put(id)
   }
 
   private putFields(fields: Record<string, unknown>): void {

@@ -88,6 +88,8 @@ export class Machine {
   readonly failures: number[]
   /** How often one fault may read its page: once, and again for each time that the page is taken away from it. */
   readonly readsMax: number
+  /** Memory that never changes. */
+  readonly constants: ArrayBuffer[] = []
   private readonly spaces = new Map<string, Space>()
   private readonly firstId: number
 
@@ -105,8 +107,8 @@ export class Machine {
       writeback: scenario.throttles
         ? { backgroundRatio: 0, ratio: 0, interval: Infinity, expire: Infinity }
         : { backgroundRatio: 2, ratio: 2, interval: Infinity, expire: Infinity },
-      watcher: this.monitor,
     })
+    this.engine.scheduler.watcher = this.monitor
     this.access = new Access(this.engine.mm, this.engine.verbs.fault, this.truth)
     this.monitor.attach()
     this.addFiles()
@@ -120,6 +122,14 @@ export class Machine {
     }
     this.firstId = this.tasks[0]?.id ?? 1
     this.readsMax = 1 + scenario.tasks.filter(text => /^(truncate|punch)/.test(text)).length
+  }
+
+  /** A page with a word on it that nobody will change. */
+  constant(word: number): Uint8Array {
+    const page = new Uint8Array(this.pageSize)
+    page[0] = word
+    this.constants.push(page.buffer)
+    return page
   }
 
   file(name: string): CachedFile {

@@ -142,8 +142,7 @@ function advise(machine: Machine, phrase: Phrase, advice: 'willneed' | 'dontneed
 }
 
 function call(machine: Machine, phrase: Phrase, word: number) {
-  const buffer = new Uint8Array(machine.pageSize)
-  buffer[0] = word
+  const buffer = machine.constant(word)
   return copyArgs(
     machine.file(phrase.target),
     phrase.number * machine.pageSize,

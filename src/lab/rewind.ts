@@ -40,7 +40,7 @@ export class Rewinder {
   private readonly fixed: ReadonlySet<object>
   /** A property of ours on each object: a map from objects to cells would keep every dead object. */
   private readonly mark = Symbol('cell')
-  private readonly records = new Map<string, Kind>()
+  private readonly kinds = new Map<string, Kind>()
   private walk = 0
 
   constructor(roots: readonly object[], fixed: readonly object[]) {
@@ -79,9 +79,13 @@ export class Rewinder {
   private cellsOf(values: readonly unknown[]): Cell[] {
     const found: Cell[] = []
     for (const value of values)
-      if (typeof value === 'object' && value !== null && !this.fixed.has(value))
-        found.push(this.cellOf(value))
+      if (typeof value === 'object' && value !== null && !this.isFixed(value)) found.push(this.cellOf(value))
     return found
+  }
+
+  /** A view of a fixed buffer is as fixed as that. */
+  private isFixed(object: object): boolean {
+    return this.fixed.has(ArrayBuffer.isView(object) && object instanceof Uint8Array ? object.buffer : object)
   }
 
   private cellOf(object: object): Cell {
@@ -97,14 +101,14 @@ export class Rewinder {
     if (Array.isArray(object)) return ARRAY
     if (object instanceof Map) return MAP
     if (object instanceof Set) return SET
-    if (ArrayBuffer.isView(object)) return NUMBERS
-    assert(!(object instanceof Promise), 'RE1: what is put back is plain data')
-    const keys = Object.keys(object)
-    const shape = keys.join()
-    let kind = this.records.get(shape)
+    assert(!(object instanceof Promise || object instanceof DataView), 'RE1: what is put back is plain data')
+    const isNumbers = ArrayBuffer.isView(object)
+    const keys = isNumbers ? [] : Object.keys(object)
+    const shape = `${object.constructor.name} ${keys.join()}`
+    let kind = this.kinds.get(shape)
     if (kind === undefined) {
-      kind = recordKind(keys)
-      this.records.set(shape, kind)
+      kind = isNumbers ? numbersKind() : recordKind(keys)
+      this.kinds.set(shape, kind)
     }
     return kind
   }
@@ -113,19 +117,29 @@ export class Rewinder {
 /** The fields of an object that wasn't looked at yet: they equal none. */
 const NEVER: Fields = [Symbol('never looked at')]
 
-type Record = { [key: string]: unknown }
-
-/** Objects with these keys. One kind for each shape, so that the engine sees one shape at each access. */
+/**
+ * Objects with these keys. hot: the accesses are written out as code for each shape, so that each place in the code sees
+ * one shape only; a loop over keys took 20 times as long, and this is what the explorer does most.
+ */
 function recordKind(keys: readonly string[]): Kind {
+  const fields = keys.map(key => `object[${JSON.stringify(key)}]`)
+  const equal = fields.map((field, at) => `${field} === fields[${at}]`).join(' && ')
+  const written = fields.map((field, at) => `${field} = fields[${at}]`).join('; ')
   return {
-    same(object, fields) {
-      for (let at = 0; at < keys.length; at++) if ((object as Record)[keys[at]!] !== fields[at]) return false
-      return true
-    },
-    read: object => keys.map(key => (object as Record)[key]),
-    write(object, fields) {
-      for (let at = 0; at < keys.length; at++) (object as Record)[keys[at]!] = fields[at]
-    },
+    same: new Function('object', 'fields', `return ${equal || 'true'}`) as Kind['same'],
+    read: new Function('object', `return [${fields.join(', ')}]`) as Kind['read'],
+    write: new Function('object', 'fields', written) as Kind['write'],
+  }
+}
+
+/** Typed arrays of one type. hot: for the same reason. */
+function numbersKind(): Kind {
+  const same =
+    'for (let at = 0; at < object.length; at++) if (object[at] !== fields[at]) return false; return true'
+  return {
+    same: new Function('object', 'fields', same) as Kind['same'],
+    read: object => (object as Numbers).slice(),
+    write: (object, fields) => (object as Numbers).set(fields as Numbers),
   }
 }
 
@@ -178,14 +192,4 @@ const SET: Kind = {
     set.clear()
     for (const value of fields) set.add(value)
   },
-}
-
-const NUMBERS: Kind = {
-  same(object, fields) {
-    const numbers = object as Numbers
-    for (let at = 0; at < numbers.length; at++) if (numbers[at] !== fields[at]) return false
-    return true
-  },
-  read: object => (object as Numbers).slice(),
-  write: (object, fields) => (object as Numbers).set(fields as Numbers),
 }

@@ -24,7 +24,8 @@ export class Walker {
     const { frames } = engine.memory
     const fixed = [
       ...[scenario, row, this, engine.pressure, engine.groups, engine.verbs, engine.tree, engine.discipline],
-      ...[engine.scheduler.watcher!, frames.data, frames.words, frames.data.buffer],
+      ...[engine.scheduler.watcher!, frames.words, frames.data.buffer],
+      ...[machine.constants, ...machine.constants],
     ]
     this.rewinder = new Rewinder([machine], fixed)
   }
