@@ -31,7 +31,8 @@ interface Pass {
   freed: number
   /** A page that is on its way to or from a device, for the ticket. */
   flying: Pfn
-  readonly dirty: Map<CachedFile, PageIndex[]>
+  /** What must be written first; a page may be looked at more than once. */
+  readonly dirty: Map<CachedFile, Set<PageIndex>>
 }
 
 /** Frees some frames for a group that is at its limit (`over`), or for the machine (`over` 0). */
@@ -46,7 +47,7 @@ export function shrink(mm: Mm, over: GroupId): Relief {
   for (const [file, indexes] of pass.dirty)
     mm.cache.writeOut(
       file,
-      indexes.sort((a, b) => a - b),
+      [...indexes].sort((a, b) => a - b),
     )
   if (pass.freed > 0) return done
   return pass.flying === 0 ? fail(errno.ENOMEM) : wait(mm.cache.hurry(pass.flying, root), 'memory')
@@ -130,8 +131,8 @@ function consider(mm: Mm, frame: Pfn, pass: Pass): boolean {
   const file = cache.fileOf(frame)
   if (frames.has(frame, DIRTY)) {
     if (cache.canWrite(file, frame)) {
-      const indexes = pass.dirty.get(file) ?? []
-      indexes.push(frames.index[frame]!)
+      const indexes = pass.dirty.get(file) ?? new Set()
+      indexes.add(frames.index[frame]!)
       pass.dirty.set(file, indexes)
       pass.flying = frame
     }
