@@ -173,6 +173,7 @@ const PLANS: readonly Plan[] = [
     frames: 6,
     files: { data: { pages: 2 } },
     mappings: { data: { file: 'data', pages: 2 }, heap: HEAP },
+    before: ['store data 1'],
     tasks: ['store data 0', 'munmap heap', 'proc cmdline'],
   },
   {

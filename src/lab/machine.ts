@@ -88,6 +88,8 @@ export class Machine {
   readonly failures: number[]
   /** How often one fault may read its page: once, and again for each time that the page is taken away from it. */
   readonly readsMax: number
+  /** What a canary remembers. */
+  readonly notes = new Map<object, object>()
   /** Memory that never changes. */
   readonly constants: ArrayBuffer[] = []
   private readonly spaces = new Map<string, Space>()
@@ -105,7 +107,7 @@ export class Machine {
       pageSize: this.pageSize,
       discipline: canary?.discipline?.(discipline) ?? discipline,
       writeback: scenario.throttles
-        ? { backgroundRatio: 0, ratio: 0, interval: Infinity, expire: Infinity }
+        ? { backgroundRatio: 0.2, ratio: 0.3, interval: Infinity, expire: Infinity }
         : { backgroundRatio: 2, ratio: 2, interval: Infinity, expire: Infinity },
     })
     this.engine.scheduler.watcher = this.monitor
