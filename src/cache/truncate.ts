@@ -13,7 +13,8 @@
  *   X1  After success no page and no entry past the new size, or inside the punched range, shows what was there before.
  *       Private copies go with truncation and stay with a punch (`unmapRange`).
  *   X2  After failure size, pages and entries are as they were.
- *   X3  The claim's ticket completes however the task ends.
+ *   X3  The claim's ticket completes however the task ends, but not while the backing is at work: what is stored after the
+ *       claim must not meet an old truncation on the device.
  */
 import { type Bytes, type Errno, errno, type PageIndex } from '../base/index.ts'
 import { LOCKED, WRITEBACK } from '../memory/index.ts'
@@ -58,16 +59,15 @@ export class Truncate implements Verb<TruncateArgs> {
           ? backing.resize(file, change.size, task.group)
           : backing.zero(file, change.position, change.length, task.group)
       args.backing = bio.ticket
-      return wait(bio.ticket, 'device')
     }
+    if (!args.backing.complete) return wait(args.backing, 'device')
     return this.finish(args, args.backing.errno)
   }
 
-  /** Killed. If the backing has been asked it may have changed, so the pages of the range are dropped all the same. */
-  abandon({ args }: Task<TruncateArgs>): void {
-    if (args.claim === undefined) return
-    if (args.backing !== undefined && !args.backing.complete) this.apply(args)
-    this.release(args)
+  /** Killed. Once the backing has been asked, the cache must follow what it answers: the rest goes on by itself. */
+  abandon({ args, name, group }: Task<TruncateArgs>): void {
+    if (args.backing !== undefined) this.cache.scheduler.spawn(this, args, { name, group })
+    else if (args.claim !== undefined) this.release(args)
   }
 
   private claim(args: TruncateArgs): void {
