@@ -13,10 +13,9 @@ import { LinearFile } from '../fs/index.ts'
 import { RANK, type VmaLock } from '../lock/index.ts'
 import type { PageRequest } from '../memmap/index.ts'
 import type { Space } from '../mm/index.ts'
-import { type Held, holds, type Outcome, type Task, type Ticket, type Watcher } from '../sched/index.ts'
+import { type Held, holds, type Outcome, type Task, type Watcher } from '../sched/index.ts'
 import type { LabDevice } from './lab-device.ts'
 import { type Choice, type Machine, TIME } from './machine.ts'
-import { UNKNOWN } from './truth.ts'
 
 /** The place of a lock before a step. */
 interface Before {
@@ -95,8 +94,8 @@ export class Monitor implements Watcher {
 
   ended(task: Task): void {
     const { verbs } = this.machine.engine
+    if (task.errno !== 0) return
     if (task.verb === verbs.truncate) this.truncated(task)
-    else if (task.errno !== 0) return
     else if (task.verb === verbs.fork) {
       const args = task.args as { readonly space: Space; readonly child: Space }
       this.machine.truth.forked(args.space, args.child)
@@ -115,17 +114,15 @@ export class Monitor implements Watcher {
   }
 
   private truncated(task: Task): void {
-    const { file, change, backing } = task.args as {
+    const { file, change } = task.args as {
       readonly file: CachedFile
       readonly change: { readonly size: number } | { readonly position: number; readonly length: number }
-      readonly backing: Ticket | undefined
     }
     const { truth, pageSize } = this.machine
-    if (backing === undefined || (backing.complete && backing.errno !== 0)) return
     const words = truth.files.get(file.id)!
     const from = 'size' in change ? change.size / pageSize : change.position / pageSize
     const to = 'size' in change ? words.length : from + change.length / pageSize
-    for (let page = from; page < to; page++) words[page] = task.killed && !backing.complete ? UNKNOWN : 0
+    for (let page = from; page < to; page++) words[page] = 0
     if (!('size' in change)) return
     for (const space of this.machine.engine.mm.spaces.values())
       for (const vma of space.vmas)

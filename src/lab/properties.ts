@@ -15,7 +15,6 @@ import { indexOf, PROT_READ, PROT_WRITE, ruleFor, type Space, type Vma } from '.
 import { frameOf, LOAD, PRESENT, STORE, WRITABLE } from '../mmu/index.ts'
 import type { Task } from '../sched/index.ts'
 import type { Machine } from './machine.ts'
-import { UNKNOWN } from './truth.ts'
 
 export interface Property {
   readonly name: string
@@ -163,7 +162,7 @@ function checkData(machine: Machine): string | undefined {
     const device = machine.devices.get(file.name)!
     for (let page = 0; page < file.pages; page++) {
       const word = machine.truth.word(file.id, page)
-      if (word === UNKNOWN || file.invalidates(page)) continue
+      if (file.invalidates(page)) continue
       const frame = cache.find(file.id, page)
       const cached = frame !== 0 && frames.has(frame, UPTODATE)
       const seen = cached ? frames.bytes(frame)[0]! : device.word(page)

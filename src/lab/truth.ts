@@ -3,14 +3,12 @@
  * the machine with it.
  *
  * Invariants
- *   TR1 `files[file][page]` is what a reader of the file must see; -1: not known, since an operation on the page was
- *       killed or failed halfway.
+ *   TR1 `files[file][page]` is what a reader of the file must see.
  *   TR2 `copies` has a word for each private page that was stored to, by space and page number.
  */
 import type { FileId, SpaceId, Vpn } from '../base/index.ts'
 import { indexOf, type Space } from '../mm/index.ts'
 
-export const UNKNOWN = -1
 /** More pages than a small machine's spaces have. */
 const VPN_MAX = 4096
 
