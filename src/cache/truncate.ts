@@ -1,7 +1,8 @@
 /**
  * Changes what a file holds from outside its pages: its size, or a range that becomes zero.
  *
- *     claim the range -> wait for its pages in flight -> the backing changes -> the cache follows, in one attempt
+ *     claim the range -> wait for its pages and reservations in flight -> the backing changes -> the cache follows,
+ *     in one attempt
  *
  * The range is claimed by `invalidation`: from then on no page of it is brought, dirtied or written. The backing goes
  * first; if it fails, nothing has changed. When it has succeeded, size, entries and pages change together, so no fault
@@ -53,6 +54,9 @@ export class Truncate implements Verb<TruncateArgs> {
     if (args.backing === undefined) {
       const flying = this.inFlight(file)
       if (flying !== undefined) return wait(this.cache.hurry(flying, task.group), 'page lock', flying)
+      const { start, end } = file.invalidation!
+      const reservation = file.backing.reservationIn(file, start, end)
+      if (reservation !== undefined) return wait(reservation, 'reserve')
       const { backing } = file
       const bio =
         'size' in change

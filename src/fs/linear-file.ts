@@ -16,7 +16,7 @@ import type { Device, Operation } from '../device/index.ts'
 import type { Bio, Io } from '../io/index.ts'
 import { carriedError, type PageRequest } from '../memmap/index.ts'
 import type { Memory } from '../memory/index.ts'
-import { done, fail, type Outcome, wait } from '../sched/index.ts'
+import { done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
 
 export interface LinearOptions {
   readonly stablePages: boolean
@@ -67,6 +67,11 @@ export class LinearFile implements Backing {
       fault.asked = { ticket: bio.ticket, file: file.id, index }
     }
     return wait(bio.ticket, 'reserve', frame)
+  }
+
+  reservationIn(_file: CachedFile, start: PageIndex, end: PageIndex): Ticket | undefined {
+    for (const [index, bio] of this.reserving) if (index >= start && index < end) return bio.ticket
+    return undefined
   }
 
   /** The end of an operation of ours. */
