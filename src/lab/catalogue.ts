@@ -99,6 +99,16 @@ const PLANS: readonly Plan[] = [
     tasks: ['store data 0', 'store data 1', 'store data 1', 'sync data'],
   },
   {
+    name: 'reserve-truncate',
+    about:
+      'a file shrinks while a page of it is given its block, and grows again: the page is empty, and so is its place',
+    from: 'generic/371, generic/246; a reservation that outlives its page',
+    files: { data: { pages: 2, free: 2 } },
+    mappings: { data: { file: 'data', pages: 2 } },
+    tasks: ['store data 1', 'store data 1', 'truncate data 1', 'truncate data 2'],
+    kills: [0],
+  },
+  {
     name: 'mkwrite-fork-proc',
     about: 'a store waits for writeback, the process forks, and a monitor reads /proc: the stall of 4.0 s',
     from: 'measured on Linux 6.18 with btrfs and blkio: fork holds mmap_lock and waits for the VMA of the store',

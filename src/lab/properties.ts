@@ -275,11 +275,12 @@ function checkReservations(machine: Machine): string | undefined {
     const device = machine.devices.get(file.name)!
     if (device.refusedPages > 0) return `writeback of ${file.name} met ENOSPC`
     for (let page = 0; page < file.pages; page++) {
+      if (file.invalidates(page)) continue
       const reserved = file.backing.isReserved(file, page)
       const frame = machine.engine.cache.find(file.id, page)
       if (frame !== 0 && frames.has(frame, DIRTY) && !reserved)
         return `page ${page} of ${file.name} is dirty and has no space`
-      if (machine.scenario.files[file.name]!.free === undefined || file.invalidates(page)) continue
+      if (machine.scenario.files[file.name]!.free === undefined) continue
       if (reserved && !device.hasBlock(page))
         return `page ${page} of ${file.name} is reserved and has no block`
     }
