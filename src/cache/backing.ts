@@ -25,7 +25,7 @@ export interface Backing {
   reserve(file: CachedFile, request: PageRequest, frame: Pfn): Outcome
   /** Whether `reserve` of that page would say done at once. */
   isReserved(file: CachedFile, index: PageIndex): boolean
-  /** The end of a reservation in [start, end) that is under way; undefined: none is. */
+  /** The ticket of a reservation in [start, end) that is on its way, if there is one. */
   reservationIn(file: CachedFile, start: PageIndex, end: PageIndex): Ticket | undefined
   /** Makes what was written durable. */
   flush(file: CachedFile, group: GroupId): Bio

@@ -6,6 +6,7 @@
  */
 export type { Backing } from './backing.ts'
 export { CachedFile } from './cached-file.ts'
+export { Forget, type ForgetArgs } from './forget.ts'
 export { PageCache } from './page-cache.ts'
 export { type CopyArgs, copyArgs, ReadCall, WriteCall } from './read-write.ts'
 export { faultWindow, readWindow } from './readahead.ts'

@@ -30,8 +30,10 @@ import {
   errno,
   type FileId,
   type GroupId,
+  type Ns,
   type PageIndex,
   type Pfn,
+  SECOND,
 } from '../base/index.ts'
 import type { Bio, Io } from '../io/index.ts'
 import type { Mappers } from '../memmap/index.ts'
@@ -58,6 +60,9 @@ import { Workingset } from './workingset.ts'
 
 /** The most pages one bio carries, in bytes: 1 MiB. */
 const BIO_BYTES_MAX = 1024 * 1024
+
+/** How long a file whose write failed is left alone by the flusher and by reclaim: dirty_writeback_interval. */
+const RETRY_AFTER: Ns = 5 * SECOND
 
 const NO_MAPPERS: Mappers = { unmapPage() {}, writeProtect() {}, unmapRange() {} }
 
@@ -212,12 +217,7 @@ export class PageCache {
   setDirty(file: CachedFile, frame: Pfn): void {
     if (this.frames.has(frame, DIRTY)) return
     assert(!file.invalidates(this.frames.index[frame]!), 'C2: no page is made dirty while it is taken away')
-    this.frames.raise(frame, DIRTY)
-    this.frames.siblings.remove(file.clean, frame)
-    this.frames.siblings.pushTail(file.dirty, frame)
-    if (!this.frames.has(frame, WRITEBACK)) this.countDirty(frame, 1)
-    if (file.dirtiedAt === Infinity) file.dirtiedAt = this.scheduler.now()
-    this.onDirty(file)
+    this.toDirty(file, frame)
   }
 
   /** mark_page_accessed: a second touch makes an inactive page active. */
@@ -237,6 +237,11 @@ export class PageCache {
       !this.frames.has(frame, WRITEBACK) &&
       !file.invalidates(this.frames.index[frame]!)
     )
+  }
+
+  /** Whether it can go out without anybody's asking: so soon after a failed write it would only fail again. */
+  mayWrite(file: CachedFile, frame: Pfn): boolean {
+    return file.retryAt <= this.scheduler.now() && this.canWrite(file, frame)
   }
 
   /** Starts writing pages whose canWrite is true. `indexes` rise; runs of them share a bio. */
@@ -279,8 +284,11 @@ export class PageCache {
       else this.endWrite(attached ? file : undefined, frame, bio)
     })
     if (bio.purpose === 'writeback') {
-      if (bio.errno !== errno.OK) file?.failedWriteback(bio.errno)
-      else this.onWritten(bio.group, bio.frames.length)
+      if (bio.errno !== errno.OK) file?.failedWriteback(bio.errno, this.scheduler.now() + RETRY_AFTER)
+      else {
+        if (file !== undefined) file.retryAt = 0
+        this.onWritten(bio.group, bio.frames.length)
+      }
     } else if (file !== undefined) {
       file.readAlone = bio.errno !== errno.OK
       // Which of several pages is bad isn't known: each is read alone by whoever wants it, and tells its own error.
@@ -371,9 +379,19 @@ export class PageCache {
       this.memory.freeIfUnused(frame)
       return
     }
-    // What could not be written stays dirty: a store is never silently lost. The error is told at the next sync.
-    if (bio.errno !== errno.OK && !file.invalidates(this.frames.index[frame]!)) this.setDirty(file, frame)
+    // What could not be written stays dirty: a store is never silently lost, not even in a range that is being taken
+    // away, since a truncation may fail, or keep part of the page. The error is told at the next sync.
+    if (bio.errno !== errno.OK && !this.frames.has(frame, DIRTY)) this.toDirty(file, frame)
     else if (this.frames.siblings.size(file.dirty) === 0) file.dirtiedAt = Infinity
+  }
+
+  private toDirty(file: CachedFile, frame: Pfn): void {
+    this.frames.raise(frame, DIRTY)
+    this.frames.siblings.remove(file.clean, frame)
+    this.frames.siblings.pushTail(file.dirty, frame)
+    if (!this.frames.has(frame, WRITEBACK)) this.countDirty(frame, 1)
+    if (file.dirtiedAt === Infinity) file.dirtiedAt = this.scheduler.now()
+    this.onDirty(file)
   }
 
   /** The page is dropped, or is dirty no more. */

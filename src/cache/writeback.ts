@@ -12,7 +12,8 @@
  * stricter answer counts. A pause is a wait of the task that dirtied, after its entry is set and its locks are dropped.
  *
  * Invariants
- *   Y1  No page stays dirty longer than EXPIRE + INTERVAL while its device takes writes.
+ *   Y1  No page stays dirty longer than EXPIRE + INTERVAL while its device takes writes. One that refuses them is asked
+ *       again after a while, not at once.
  *   Y2  A pause is at most MAX_PAUSE, and is slept with no lock held under every discipline that says so.
  *
  * Compare   Linux estimates a rate for each task; here a domain has one rate for all its writers.
@@ -94,7 +95,7 @@ export class Writeback implements Chore {
       if (file.dirtiedAt === Infinity) continue
       left = true
       const expired = file.dirtiedAt + this.settings.expire <= now
-      if (expired || this.aboveBackground(file)) this.writeSome(file, now)
+      if (file.retryAt <= now && (expired || this.aboveBackground(file))) this.writeSome(file, now)
     }
     return left ? now + this.settings.interval : Infinity
   }

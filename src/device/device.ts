@@ -31,6 +31,7 @@ export interface Device {
   readonly name: string
   /** The queue it shares with other devices of the same disk, in the kernel's form "major:minor". */
   readonly disk: string
+  /** A device that was read-only may become writable; never the other way round. */
   readonly readOnly: boolean
   /** Where ends are reported. Set once, by the I/O scheduler, before the first start. */
   onEnd: (request: Request, error: Errno) => void

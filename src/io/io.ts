@@ -233,7 +233,7 @@ export class Io implements Chore {
     bio.state = 'ended'
     bio.errno = error
     this.onEnd(bio)
-    this.scheduler.complete(bio.ticket, error)
+    this.scheduler.complete(bio.ticket, bio.errno)
     this.dispatch(disk)
   }
 

@@ -1,15 +1,7 @@
 /**
  * The small machine of a scenario: the engine itself, with devices and a clock that move only when they are told to.
  *
- * Whatever may happen next is a choice, a small number:
- *
- *     a b c …      one attempt of the ready task of that letter (those of the scenario first, helpers after them)
- *     1 2 3 …      the I/O in that place, first issued first, ends well
- *     !1 !2 …      it fails with EIO, if the scenario has such failures left
- *     -a -b …      that task is killed, if the scenario says it may be
- *     ~            time passes until the next timer
- *
- * Between two choices nothing happens, so the machine is plain data there: it can be hashed (key.ts), compared with what
+ * Whatever may happen next is a choice (choice.ts). Between two choices nothing happens, so the machine is plain data there: it can be hashed (key.ts), compared with what
  * must be true (properties.ts), and put back (rewind.ts).
  *
  * Invariants
@@ -32,18 +24,13 @@ import { type Discipline, newVma, type OpenFile, PROT_READ, PROT_WRITE, type Spa
 import type { Driver, Task } from '../sched/index.ts'
 import { Access } from './access.ts'
 import type { Canary } from './canaries.ts'
+import { type Choice, IO_FAILS, IO_WELL, KILL, letter, TIME } from './choice.ts'
 import { LabDevice } from './lab-device.ts'
 import { Monitor, WatchedFile } from './monitor.ts'
 import { begin } from './phrases.ts'
 import { type Phrase, parsePhrase, type Scenario } from './scenario.ts'
 import { Truth } from './truth.ts'
 
-export type Choice = number
-
-const IO_WELL = 32
-const IO_FAILS = 64
-const KILL = 96
-export const TIME: Choice = 127
 /** Phrases before the scenario's own are given up after so many steps. */
 const BEFORE_STEPS_MAX = 500
 /** Where mappings begin, and how far apart: VMAs that don't touch are never merged. */
@@ -238,7 +225,9 @@ export class Machine {
       const space = this.spaceNamed(spec.space)
       const file = this.files.get(spec.file)
       const open: OpenFile | undefined =
-        file === undefined ? undefined : { file, read: newReadState(spec.advice), mappings: 1, seen: 0 }
+        file === undefined
+          ? undefined
+          : { file, read: newReadState(spec.advice), mappings: 1, seen: 0, readOnly: false }
       const prot = spec.prot === 'write' ? PROT_READ | PROT_WRITE : PROT_READ
       const end = start + spec.pages
       const pageOffset = open === undefined ? start : spec.offset
@@ -285,38 +274,4 @@ export class Machine {
     const child = (task.args as { child?: Space }).child
     if (child !== undefined) this.spaces.set(child.name, child)
   }
-}
-
-function letter(number: number): string {
-  return String.fromCharCode(97 + number)
-}
-
-/** A schedule in the words of the header: one character or two for each choice. */
-export function scheduleText(choices: readonly Choice[]): string {
-  return choices.map(choiceText).join('')
-}
-
-export function choiceText(choice: Choice): string {
-  if (choice === TIME) return '~'
-  if (choice >= KILL) return `-${letter(choice - KILL)}`
-  if (choice >= IO_FAILS) return `!${choice - IO_FAILS + 1}`
-  return choice >= IO_WELL ? `${choice - IO_WELL + 1}` : letter(choice)
-}
-
-/** The choices of a schedule string, or one sentence about the place where it makes no sense. */
-export function parseSchedule(text: string): Choice[] | string {
-  const found: Choice[] = []
-  for (let at = 0; at < text.length; ) {
-    const match = /^(?:([a-z])|([1-9])|!([1-9])|-([a-z])|(~))/.exec(text.slice(at))
-    if (match === null)
-      return `expected a letter, a digit, !digit, -letter or ~ at place ${at + 1} of the schedule, got \`${text[at]}\``
-    const [whole, task, well, fails, kill] = match
-    if (task !== undefined) found.push(task.charCodeAt(0) - 97)
-    else if (well !== undefined) found.push(IO_WELL + Number(well) - 1)
-    else if (fails !== undefined) found.push(IO_FAILS + Number(fails) - 1)
-    else if (kill !== undefined) found.push(KILL + kill.charCodeAt(0) - 97)
-    else found.push(TIME)
-    at += whole.length
-  }
-  return found
 }

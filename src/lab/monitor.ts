@@ -14,8 +14,9 @@ import { RANK, type VmaLock } from '../lock/index.ts'
 import type { PageRequest } from '../memmap/index.ts'
 import type { Space } from '../mm/index.ts'
 import { type Held, holds, type Outcome, type Task, type Watcher } from '../sched/index.ts'
+import { type Choice, TIME } from './choice.ts'
 import type { LabDevice } from './lab-device.ts'
-import { type Choice, type Machine, TIME } from './machine.ts'
+import type { Machine } from './machine.ts'
 
 /** The place of a lock before a step. */
 interface Before {

@@ -1,8 +1,10 @@
 /**
  * A machine that can be walked through its states: step forward, look, and go back.
  */
+
+import type { Choice } from './choice.ts'
 import { hashOf, Keys } from './key.ts'
-import type { Choice, Machine } from './machine.ts'
+import type { Machine } from './machine.ts'
 import type { Breach } from './monitor.ts'
 import { atTheEnd, SAFETY } from './properties.ts'
 import { Rewinder, type Snapshot } from './rewind.ts'

@@ -18,7 +18,7 @@ for (const discipline of DISCIPLINES)
     device.poke(0, new Uint8Array(8192).fill(7))
     const backing = new LinearFile(device, engine.io, engine.memory, { stablePages: true, spaceFor: 256 })
     const file = engine.cache.add('data', 1 << 20, backing)
-    const open: OpenFile = { file, read: newReadState('normal'), mappings: 0, seen: 0 }
+    const open: OpenFile = { file, read: newReadState('normal'), readOnly: false, mappings: 0, seen: 0 }
     const space = mm.createSpace({ name: 'a', group: ROOT, commandLine: 'a' })
     const who = { name: 'a', group: ROOT }
     const mapped = scheduler.spawn(

@@ -16,6 +16,7 @@
  */
 import { assert, type Bytes, GroupTree } from '../base/index.ts'
 import {
+  Forget,
   PageCache,
   ReadCall,
   Sync,
@@ -39,6 +40,8 @@ export interface EngineOptions {
   readonly driver: Driver
   /** The memory itself: `frames` pages and the zero page before them. */
   readonly buffer: ArrayBuffer
+  /** How many frames of it are used, with the zero page; all that fit if left out. */
+  readonly frames?: number
   /** A power of two from 4096. */
   readonly pageSize: Bytes
   readonly discipline?: Discipline
@@ -70,7 +73,8 @@ export class Engine {
     )
     this.discipline = discipline
     this.scheduler = new Scheduler(driver)
-    const frames = new Frames(buffer, Math.floor(buffer.byteLength / pageSize), pageSize)
+    const count = options.frames ?? Math.floor(buffer.byteLength / pageSize)
+    const frames = new Frames(buffer, count, pageSize)
     const ledger = new Ledger(this.tree)
     this.memory = new Memory(frames, ledger)
     this.io = new Io(this.scheduler, frames, this.tree)
@@ -133,6 +137,7 @@ export class Verbs {
   readonly truncate: Truncate
   readonly read: ReadCall
   readonly write: WriteCall
+  readonly forget: Forget
   readonly proc: ProcReader
   readonly ps: Ps
 
@@ -151,6 +156,7 @@ export class Verbs {
     this.truncate = new Truncate(cache)
     this.read = new ReadCall(cache)
     this.write = new WriteCall(cache, writeback)
+    this.forget = new Forget(cache)
     this.proc = new ProcReader(mm)
     this.ps = new Ps(mm)
   }

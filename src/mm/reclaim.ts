@@ -23,27 +23,33 @@ import type { Mm } from './mm.ts'
 
 /** SWAP_CLUSTER_MAX: how many pages one reclaim wants. */
 const CLUSTER = 32
-/** Pages looked at for each one wanted, at most, in one pass over a list. */
-const SCAN_FACTOR_MAX = 16
+/** DEF_PRIORITY: a pass looks at 1/2^priority of each list; the last passes look at all of it, twice. */
+const PRIORITY_START = 12
 
-/** What one call of shrink has found. */
+/** What one call of shrink looks for, and what it has found. */
 interface Pass {
+  readonly root: GroupId
+  spare: 'min and low' | 'min'
+  priority: number
   freed: number
   /** A page that is on its way to or from a device, for the ticket. */
   flying: Pfn
-  /** What must be written first; a page may be looked at more than once. */
+  /** A page that went round its list is met again, and written once. */
   readonly dirty: Map<CachedFile, Set<PageIndex>>
 }
 
 /** Frees some frames for a group that is at its limit (`over`), or for the machine (`over` 0). */
 export function shrink(mm: Mm, over: GroupId): Relief {
   const root = over === 0 ? ROOT : over
-  const pass: Pass = { freed: 0, flying: 0, dirty: new Map() }
-  for (const spare of ['min and low', 'min'] as const) {
-    for (let group = root; group <= mm.groups.last && pass.freed < CLUSTER; group++)
-      if (mm.groups.isWithin(group, root)) shrinkGroup(mm, group, root, spare, pass)
-    if (pass.freed > 0) break
-  }
+  const pass: Pass = { root, spare: 'min', priority: 0, freed: 0, flying: 0, dirty: new Map() }
+  for (pass.spare of ['min and low', 'min'] as const)
+    for (let round = PRIORITY_START; round >= -1 && pass.freed === 0; round--) {
+      pass.priority = Math.max(0, round)
+      for (let turn = 0; turn < mm.groups.last && pass.freed < CLUSTER; turn++) {
+        const group = nextGroup(mm)
+        if (mm.groups.isWithin(group, root)) shrinkGroup(mm, group, pass)
+      }
+    }
   for (const [file, indexes] of pass.dirty)
     mm.cache.writeOut(
       file,
@@ -59,7 +65,14 @@ export function reclaimAboveHigh(mm: Mm, group: GroupId): void {
     if (shrink(mm, group).kind !== 'done') return
 }
 
-function shrinkGroup(mm: Mm, group: GroupId, root: GroupId, spare: 'min and low' | 'min', pass: Pass): void {
+/** Groups take turns from one reclaim to the next, so that none pays for all. */
+function nextGroup(mm: Mm): GroupId {
+  mm.reclaimFrom = (mm.reclaimFrom % mm.groups.last) + 1
+  return mm.reclaimFrom
+}
+
+function shrinkGroup(mm: Mm, group: GroupId, pass: Pass): void {
+  const { root, spare } = pass
   const { ledger } = mm.memory
   const usage = ledger.usage(group)
   const { min, low } = ledger.protection(group, root)
@@ -79,7 +92,7 @@ function shrinkList(mm: Mm, group: GroupId, side: 'file' | 'anon', wanted: numbe
   const inactive = memory.lruList(group, `inactive ${side}`)
   const active = memory.lruList(group, `active ${side}`)
   const goal = pass.freed + wanted
-  let looks = Math.min(wanted * SCAN_FACTOR_MAX, lru.size(inactive) + 2 * lru.size(active))
+  let looks = Math.max(wanted, (lru.size(inactive) + lru.size(active)) >> pass.priority)
   while (pass.freed < goal && looks-- > 0) {
     if (
       lru.size(inactive) <= lru.size(active) * inactiveShare(lru.size(inactive) + lru.size(active)) &&
@@ -87,7 +100,7 @@ function shrinkList(mm: Mm, group: GroupId, side: 'file' | 'anon', wanted: numbe
     )
       demote(mm, lru.tail(active))
     const frame = lru.tail(inactive)
-    if (frame === -1) continue
+    if (frame === -1) break
     memory.ledger.stat(group).scan++
     if (consider(mm, frame, pass)) memory.ledger.stat(group).steal++
   }
@@ -130,7 +143,7 @@ function consider(mm: Mm, frame: Pfn, pass: Pass): boolean {
   }
   const file = cache.fileOf(frame)
   if (frames.has(frame, DIRTY)) {
-    if (cache.canWrite(file, frame)) {
+    if (cache.mayWrite(file, frame)) {
       const indexes = pass.dirty.get(file) ?? new Set()
       indexes.add(frames.index[frame]!)
       pass.dirty.set(file, indexes)

@@ -42,7 +42,7 @@ export class Swapping {
   fault(vma: Vma, fault: VmFault, slot: number): Outcome {
     const mm = this.mm!
     const { file } = this.swap
-    const brought = file.fault({ index: slot, fault, read: this.read })
+    const brought = file.fault({ index: slot, fault, read: this.read, fileEnd: 0 })
     if (brought.kind !== 'done') return brought
     const source = fault.frame
     mm.memory.ledger.stat(fault.group).swapIn++

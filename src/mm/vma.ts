@@ -22,6 +22,8 @@ export type Prot = number
 export interface OpenFile extends ErrorCursor {
   readonly file: Mappable
   readonly read: ReadState
+  /** This opening may not store, whatever others may. */
+  readonly readOnly: boolean
   /** VMAs that map it through this opening. */
   mappings: number
 }

@@ -3,8 +3,10 @@
  * the earliest of them. This file and the doors are all that knows of the event loop.
  *
  * Invariants
- *   D1  Whenever a task is ready, `pump` is running or is about to: a turn of the event loop away at most.
- *   D2  One call of `pump` keeps the event loop for SLICE at most, and one attempt more.
+ *   D1  Whenever a task is ready, `pump` is running or is about to: at the end of the present callback, or, when its
+ *       slice is used up, after other callbacks have had a turn.
+ *   D2  Nothing runs inside a section of a program.
+ *   D3  One call of `pump` keeps the event loop for SLICE at most, and one attempt more.
  */
 import { MS, type Ns } from '../base/index.ts'
 import type { Driver, Scheduler } from './scheduler.ts'
@@ -16,14 +18,16 @@ export class RealDriver implements Driver {
   private scheduler: Scheduler | undefined
   private timer: ReturnType<typeof setTimeout> | undefined
   private timerAt: Ns = Infinity
+  /** While a section of a program runs nothing else may: what it has stored could still be taken back. */
+  inSection = false
   private pumping = false
-  private turnAsked = false
+  private asked: 'nothing' | 'soon' | 'a turn later' = 'nothing'
   private readonly channel = new MessageChannel()
 
   constructor() {
     this.channel.port1.addEventListener('message', () => {
-      this.turnAsked = false
       this.hold('unref')
+      this.asked = 'nothing'
       this.pump()
     })
     this.channel.port1.start()
@@ -39,23 +43,30 @@ export class RealDriver implements Driver {
   }
 
   wake(): void {
-    if (this.pumping || this.turnAsked) return
-    this.turnAsked = true
-    this.hold('ref')
-    this.channel.port2.postMessage(0)
+    if (this.pumping || this.asked !== 'nothing') return
+    this.asked = 'soon'
+    queueMicrotask(() => {
+      if (this.asked !== 'soon') return
+      this.asked = 'nothing'
+      this.pump()
+    })
   }
 
   /** Runs what is ready now. Doors and I/O callbacks call it; inside an attempt it does nothing. */
   pump(): void {
     const scheduler = this.scheduler!
     if (this.pumping || scheduler.current !== undefined) return
+    if (this.inSection) {
+      this.wake()
+      return
+    }
     this.pumping = true
     try {
       scheduler.run(this.now() + SLICE)
     } finally {
       this.pumping = false
     }
-    if (scheduler.hasWork()) this.wake()
+    if (scheduler.hasWork()) this.takeTurn()
     else this.arm(scheduler.timers.next)
   }
 
@@ -63,6 +74,14 @@ export class RealDriver implements Driver {
     clearTimeout(this.timer)
     this.timer = undefined
     this.channel.port1.close()
+  }
+
+  /** Goes on after other callbacks have run. */
+  private takeTurn(): void {
+    if (this.asked === 'a turn later') return
+    this.asked = 'a turn later'
+    this.hold('ref')
+    this.channel.port2.postMessage(0)
   }
 
   private arm(at: Ns): void {

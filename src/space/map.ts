@@ -34,7 +34,7 @@ export class MapVerb implements Verb<MapArgs> {
   attempt(task: Task<MapArgs>): Outcome {
     const { args } = task
     const { space, pages, fixed, plan } = args
-    if (plan.share === 'shared' && plan.open?.file.readOnly === true && (plan.prot & PROT_WRITE) !== 0)
+    if (plan.share === 'shared' && plan.open?.readOnly === true && (plan.prot & PROT_WRITE) !== 0)
       return fail(errno.EACCES)
     const queued = lockRange(task, space, 0, 0)
     if (queued !== undefined) return queued

@@ -46,7 +46,7 @@ export class Protect implements Verb<ProtectArgs> {
     let covered = start
     for (const vma of space.overlapping(start, end)) {
       if (vma.start > covered) return errno.ENOMEM
-      if ((prot & PROT_WRITE) !== 0 && vma.share === 'shared' && vma.open?.file.readOnly === true)
+      if ((prot & PROT_WRITE) !== 0 && vma.share === 'shared' && vma.open?.readOnly === true)
         return errno.EACCES
       covered = vma.end
     }

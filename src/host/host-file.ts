@@ -1,0 +1,238 @@
+/**
+ * A file of this computer as a device: requests go to libuv's threads, their ends come back through the event loop.
+ *
+ * With `direct`, requests that are aligned bypass the host's page cache (O_DIRECT), so that I/O is I/O; the others, and
+ * all of them where the host refuses, go through it. The two see each other's bytes.
+ *
+ * Invariants   D1 to D3 (device/device.ts)
+ *   HF1 `length` is how long the file is, as far as this device has seen to it. A read that finds less was overtaken by
+ *       somebody who truncated the file behind our back, and ends with ESTALE instead of zeros that aren't the file's.
+ */
+import fs from 'node:fs'
+import { type Bytes, type Errno, errno } from '../base/index.ts'
+import type { Device, Request } from '../device/index.ts'
+
+/** What O_DIRECT asks of positions, lengths and memory everywhere we have met it. */
+const ALIGNMENT: Bytes = 4096
+const ZEROS = new Uint8Array(1024 * 1024)
+
+export interface HostFileOptions {
+  readonly mode: 'r' | 'r+'
+  /** Bypass the host's page cache where it can be done. */
+  readonly direct: boolean
+  /** Runs what an end has made ready. */
+  readonly pump: () => void
+}
+
+export class HostFile implements Device {
+  readonly name: string
+  readonly disk: string
+  readOnly: boolean
+  /** Whether the host has given the file less space than it is long. */
+  readonly sparse: boolean
+  /** Which file it is, however it was named. */
+  readonly inode: string
+  length: Bytes
+  onEnd: (request: Request, error: Errno) => void = () => {}
+  private fd: number
+  private directFd: number | undefined
+  /** Descriptors that requests on their way may still use. */
+  private readonly retired: number[] = []
+  private readonly pump: () => void
+
+  private constructor(
+    path: string,
+    fd: number,
+    directFd: number | undefined,
+    stat: fs.Stats,
+    options: HostFileOptions,
+  ) {
+    this.name = path
+    this.fd = fd
+    this.directFd = directFd
+    this.disk = diskOf(stat.dev)
+    this.readOnly = options.mode === 'r'
+    this.inode = `${stat.dev}:${stat.ino}`
+    this.length = stat.size
+    this.sparse = stat.blocks * 512 < stat.size
+    this.pump = options.pump
+  }
+
+  /** Opens a regular file. Errors are the host's: ENOENT, EACCES, EROFS; EISDIR for a directory, EINVAL for the rest. */
+  static open(path: string, options: HostFileOptions): HostFile {
+    const { O_NONBLOCK = 0 } = fs.constants
+    // Without O_NONBLOCK the open of a FIFO would wait for its other end.
+    const fd = fs.openSync(path, accessOf(options.mode) | O_NONBLOCK)
+    const stat = fs.fstatSync(fd)
+    if (!stat.isFile()) {
+      fs.closeSync(fd)
+      const code = stat.isDirectory() ? 'EISDIR' : 'EINVAL'
+      throw Object.assign(
+        new Error(`${path} is ${stat.isDirectory() ? 'a directory' : 'not a regular file'}`),
+        { code },
+      )
+    }
+    return new HostFile(path, fd, options.direct ? openDirect(path, options.mode) : undefined, stat, options)
+  }
+
+  /** Becomes writable if `other`, a second opening of the same file, is; requests on their way go on. Ends `other`. */
+  adopt(other: HostFile): void {
+    if (!this.readOnly || other.readOnly) {
+      other.close()
+      return
+    }
+    this.retired.push(this.fd)
+    this.fd = other.fd
+    for (const fd of [this.directFd, other.directFd]) if (fd !== undefined) this.retired.push(fd)
+    // The file itself, whatever its name means by now.
+    if (this.directFd !== undefined) this.directFd = openDirect(`/proc/self/fd/${this.fd}`, 'r+')
+    this.readOnly = false
+  }
+
+  /** Whether requests bypass the host's cache. */
+  get direct(): boolean {
+    return this.directFd !== undefined
+  }
+
+  start(request: Request): void {
+    switch (request.operation) {
+      case 'read':
+        this.read(request)
+        break
+      case 'write':
+        this.write(request, request.position, request.buffers)
+        break
+      case 'flush':
+        fs.fsync(this.fd, error => this.end(request, error))
+        break
+      case 'resize':
+        fs.ftruncate(this.fd, request.length, error => {
+          if (error === null) this.length = request.length
+          this.end(request, error)
+        })
+        break
+      case 'zero':
+        this.zero(request, request.position)
+        break
+    }
+  }
+
+  /** Cuts off what a write that failed halfway has left past the end of the file. */
+  trim(size: Bytes): void {
+    if (!this.readOnly && this.length > size) fs.ftruncateSync(this.fd, size)
+  }
+
+  /** Nothing may be on its way. */
+  close(): void {
+    for (const fd of [this.fd, this.directFd, ...this.retired]) if (fd !== undefined) fs.closeSync(fd)
+  }
+
+  private read(request: Request): void {
+    const fd = this.fdFor(request.position, request.buffers)
+    const finish = (error: NodeJS.ErrnoException | null, got: number) => {
+      if (error?.code === 'EINVAL' && fd === this.directFd) {
+        this.giveUpDirect()
+        this.read(request)
+        return
+      }
+      const expected = Math.max(0, Math.min(request.length, this.length - request.position))
+      if (error === null && got < expected) this.finish(request, errno.ESTALE)
+      else {
+        if (error === null) zeroFrom(request.buffers, got)
+        this.end(request, error)
+      }
+    }
+    const [only] = request.buffers
+    if (request.buffers.length === 1) fs.read(fd, only!, 0, only!.length, request.position, finish)
+    else fs.readv(fd, request.buffers, request.position, finish)
+  }
+
+  private write(request: Request, position: Bytes, buffers: readonly Uint8Array[]): void {
+    const fd = this.fdFor(position, buffers)
+    fs.writev(fd, buffers, position, (error, taken) => {
+      if (error?.code === 'EINVAL' && fd === this.directFd) {
+        this.giveUpDirect()
+        this.write(request, position, buffers)
+        return
+      }
+      if (error === null) this.length = Math.max(this.length, position + taken)
+      const rest = error === null ? after(buffers, taken) : []
+      if (rest.length > 0) this.write(request, position + taken, rest)
+      else this.end(request, error)
+    })
+  }
+
+  /** Node knows no fallocate: the range is overwritten. What lies past the end of the file is zero already. */
+  private zero(request: Request, position: Bytes): void {
+    const end = Math.min(request.position + request.length, this.length)
+    if (position >= end) {
+      fs.fsync(this.fd, error => this.end(request, error))
+      return
+    }
+    fs.write(this.fd, ZEROS, 0, Math.min(ZEROS.length, end - position), position, (error, taken) => {
+      if (error !== null) this.end(request, error)
+      else this.zero(request, position + taken)
+    })
+  }
+
+  private end(request: Request, error: NodeJS.ErrnoException | null): void {
+    this.finish(request, error === null ? errno.OK : -(error.errno ?? -errno.EIO))
+  }
+
+  private finish(request: Request, error: Errno): void {
+    this.onEnd(request, error)
+    this.pump()
+  }
+
+  private fdFor(position: Bytes, buffers: readonly Uint8Array[]): number {
+    if (this.directFd === undefined || position % ALIGNMENT !== 0) return this.fd
+    for (const { byteOffset, length } of buffers)
+      if (byteOffset % ALIGNMENT !== 0 || length % ALIGNMENT !== 0) return this.fd
+    return this.directFd
+  }
+
+  /** The host took O_DIRECT at open and refuses it now: memory or file aren't aligned as it wants. */
+  private giveUpDirect(): void {
+    if (this.directFd !== undefined) this.retired.push(this.directFd)
+    this.directFd = undefined
+  }
+}
+
+function accessOf(mode: 'r' | 'r+'): number {
+  return mode === 'r' ? fs.constants.O_RDONLY : fs.constants.O_RDWR
+}
+
+function openDirect(path: string, mode: 'r' | 'r+'): number | undefined {
+  const { O_DIRECT } = fs.constants
+  if (O_DIRECT === undefined) return undefined
+  try {
+    return fs.openSync(path, O_DIRECT | accessOf(mode))
+  } catch {
+    return undefined
+  }
+}
+
+/** "major:minor" of a dev_t (gnu_dev_major, gnu_dev_minor). */
+function diskOf(dev: number): string {
+  const major = (dev >>> 8) & 0xfff
+  const minor = (dev & 0xff) | ((dev >>> 12) & 0xfff00)
+  return `${major}:${minor}`
+}
+
+function zeroFrom(buffers: readonly Uint8Array[], from: number): void {
+  let at = 0
+  for (const buffer of buffers) {
+    if (at + buffer.length > from) buffer.fill(0, Math.max(0, from - at))
+    at += buffer.length
+  }
+}
+
+/** What is left of the buffers after the first `taken` bytes. */
+function after(buffers: readonly Uint8Array[], taken: number): Uint8Array[] {
+  const rest: Uint8Array[] = []
+  for (const buffer of buffers) {
+    if (taken < buffer.length) rest.push(buffer.subarray(taken))
+    taken = Math.max(0, taken - buffer.length)
+  }
+  return rest
+}
