@@ -30,7 +30,14 @@ try {
 function statusOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   if (error instanceof Error && error.name === 'AbortError') return 130
-  if (!(error instanceof FaultlineError)) throw error
-  console.error(`faultline: ${error.message}`)
-  return 1
+  if (error instanceof FaultlineError || isOfHost(error)) {
+    console.error(`faultline: ${error.message}`)
+    return 1
+  }
+  throw error
+}
+
+/** What the host refused: a file that isn't there, a directory that may not be written. */
+function isOfHost(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'code' in error && 'syscall' in error
 }

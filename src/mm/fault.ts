@@ -53,7 +53,7 @@ export interface FaultArgs {
   readonly fault: VmFault
   /** What to do with the page once it is there: a section keeps it by a pin, which it gives back itself. */
   readonly then: 'keep the page' | 'go on'
-  stage: 'faulting' | 'leaving'
+  stage: 'faulting' | 'leaving' | 'paying'
   /** The frame pinned for the section; 0: none. */
   kept: Pfn
 }
@@ -76,7 +76,8 @@ export class Fault implements Verb<FaultArgs> {
 
   /** One attempt on behalf of `task`; other verbs that touch pages make theirs of it. */
   step(task: Task, args: FaultArgs): Outcome {
-    if (args.stage === 'leaving') return this.leave(task)
+    if (args.stage === 'leaving') return this.leave(task, args)
+    if (args.stage === 'paying') return done
     const queued = this.takeLock(task, args)
     if (queued !== undefined) return queued
     const outcome = faultPage(this.mm, args.space, args.fault)
@@ -164,13 +165,13 @@ export class Fault implements Verb<FaultArgs> {
       return pause
     }
     releaseAll(task)
-    if (pause === undefined) return this.leave(task)
+    if (pause === undefined) return this.leave(task, args)
     fault.lockReleased = true
     return pause
   }
 
-  private leave(task: Task): Outcome {
-    releaseAll(task)
+  private leave(task: Task, args: FaultArgs): Outcome {
+    args.stage = 'paying'
     return wayOut(this.mm, task) ?? done
   }
 

@@ -94,7 +94,7 @@ export class Space {
 
   /** VMAs that overlap [start, end), in order. The list may be changed while the caller holds the array. */
   overlapping(start: Vpn, end: Vpn): Vma[] {
-    const first = this.find(start)
+    const first = start < end ? this.find(start) : undefined
     const found: Vma[] = first === undefined ? [] : [first]
     for (const vma of this.vmas.from(start + (first === undefined ? 0 : 1))) {
       if (vma.start >= end) break
