@@ -56,9 +56,10 @@ export class Recorder implements Watcher {
   }
 
   waits(task: Task, wait: Wait): void {
+    const row = this.rowOf(this.actorOf(task))
+    if (row === -1) return
     const blockers = wait.on === undefined ? [] : wait.on.holders().map(holder => this.actorOf(holder))
-    const isFirst = this.actorOf(task) === this.rows[0]!.name
-    const chain = wait.on === undefined || !isFirst ? '' : chainSentence(waitChain(task, this.actorOf))
+    const chain = wait.on === undefined || row !== 0 ? '' : chainSentence(waitChain(task, this.actorOf))
     const holds = task.held.map(({ lock }) => lock.name)
     this.open.set(task, { since: this.now(), holds, blockers, chain })
   }
@@ -67,7 +68,7 @@ export class Recorder implements Watcher {
     const open = this.open.get(task)
     this.open.delete(task)
     const row = this.rowOf(this.actorOf(task))
-    if (open === undefined || row === -1 || waited < SHORTEST || open.since < this.from) return
+    if (open === undefined || waited < SHORTEST || open.since < this.from) return
     if (this.spans.length >= SPANS_MAX) {
       this.dropped++
       return
