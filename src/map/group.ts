@@ -3,6 +3,7 @@ import { type GroupId, ROOT } from '../base/index.ts'
 import { SettingError, type Settings } from '../group/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
+import { invalid } from './options.ts'
 
 export class Group {
   readonly id: GroupId
@@ -15,6 +16,16 @@ export class Group {
 
   static root(context: Context): Group {
     return new Group(context, ROOT)
+  }
+
+  /** Its number, for objects of the same machine. */
+  idIn(context: Context, operation: string): GroupId {
+    if (this.context !== context)
+      throw invalid(
+        operation,
+        `group: ${this.path} belongs to another machine; expected one of machine.group`,
+      )
+    return this.id
   }
 
   get path(): string {
@@ -39,6 +50,13 @@ export class Group {
   read(key: string): string {
     return told(() => this.context.engine.groups.read(this.id, key))
   }
+}
+
+/** The number of the group that a caller gave, or of the root. */
+export function groupId(given: unknown, context: Context, operation: string): GroupId {
+  if (given === undefined) return ROOT
+  if (!(given instanceof Group)) throw invalid(operation, 'group: expected a group of machine.group')
+  return given.idIn(context, operation)
 }
 
 function told<T>(ask: () => T): T {
