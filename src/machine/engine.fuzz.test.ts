@@ -163,9 +163,9 @@ class Story {
 
 for (const discipline of DISCIPLINES)
   test(`nothing leaks and nothing hangs, whatever comes, under ${discipline.name}`, () => {
-    const runs = Number(process.env['FUZZ_RUNS'] ?? 8)
-    const from = Number(process.env['FUZZ_SEED'] ?? 1)
-    for (let seed = from; seed < from + runs; seed++)
+    const { FUZZ_RUNS = '8', FUZZ_SEED = '1' } = process.env
+    const from = Number(FUZZ_SEED)
+    for (let seed = from; seed < from + Number(FUZZ_RUNS); seed++)
       try {
         new Story(seed, discipline).tell(150)
       } catch (error) {
