@@ -11,7 +11,7 @@
  *   EX1 Whatever the order in which the operations of a round take effect, the model after it is the same (footprint.ts).
  *   EX2 What isn't known after a failure is unmapped: a private page that may or may not have been copied.
  */
-import { type Errno, errno, errnoName } from '../base/index.ts'
+import { type Errno, errno, errnoName, ROOT } from '../base/index.ts'
 import type { CopyArgs } from '../cache/index.ts'
 import type { Task } from '../sched/index.ts'
 import type { ForkArgs, MapArgs, PopulateArgs } from '../space/index.ts'
@@ -33,7 +33,14 @@ export interface Counts {
   /** Operations that failed as the model or a broken device says they must or may. */
   refused: number
   excused: number
-  checks: number
+  /** Operations of checks, which the others don't count. */
+  checked: number
+  /** What the engine says of itself: that it had to work. */
+  faults: number
+  majorFaults: number
+  refaults: number
+  evicted: number
+  swappedOut: number
 }
 
 export function memoryBackend(plan: Plan, content: Uint8Array): Backend {
@@ -43,7 +50,17 @@ export function memoryBackend(plan: Plan, content: Uint8Array): Backend {
 export class Exerciser {
   readonly model: Model
   readonly world: World
-  readonly counts: Counts = { operations: 0, refused: 0, excused: 0, checks: 0 }
+  readonly counts: Counts = {
+    operations: 0,
+    refused: 0,
+    excused: 0,
+    checked: 0,
+    faults: 0,
+    majorFaults: 0,
+    refaults: 0,
+    evicted: 0,
+    swappedOut: 0,
+  }
   private readonly plan: Plan
   private readonly backend: Backend
   private readonly inspect: Inspect
@@ -95,11 +112,17 @@ export class Exerciser {
   /** Holds everything that can be seen against the model: each page of each space, the file, and the engine's counts. */
   async check(): Promise<void> {
     const { model } = this
-    this.counts.checks++
+    const { operations } = this.counts
     for (const [space, window] of model.spaces.entries())
       for (const page of window?.keys() ?? [])
         await this.play([{ kind: 'load', space, at: page * model.pageSize, length: model.pageSize }])
     await this.play([{ kind: 'read', open: 0, at: 0, length: model.capacity }])
+    this.counts.checked += this.counts.operations - operations
+    this.counts.operations = operations
+  }
+
+  /** Lets the engine be recounted. */
+  look(): void {
     const wrong = this.inspect(this.world)
     if (wrong !== undefined) throw new Mismatch(wrong)
   }
@@ -110,9 +133,18 @@ export class Exerciser {
     for (let open = 0; open < 2; open++) await this.play([{ kind: 'sync', open: 0 }])
     await this.play([{ kind: 'evict' }])
     await this.check()
+    this.look()
   }
 
   close(): void | Promise<void> {
+    const { pgfault, pgmajfault, refault, steal, swapOut } = this.backend.engine.memory.ledger.stat(ROOT)
+    Object.assign(this.counts, {
+      faults: pgfault,
+      majorFaults: pgmajfault,
+      refaults: refault,
+      evicted: steal,
+      swappedOut: swapOut,
+    })
     return this.backend.close()
   }
 

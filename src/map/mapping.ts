@@ -8,7 +8,8 @@
  *
  * Invariants
  *   MP1 A section takes effect once, or not at all, with all that ran inside it.
- *   MP2 Pages that a section waited for stay pinned until it is over: it is run again at most once for each page.
+ *   MP2 Pages that a section waited for stay pinned until it is over: it is run again at most twice
+ *       for each page: once to load from it, once to store to it.
  *   MP3 When every page is there nothing is allocated and nothing is awaited: run returns the section's own value.
  */
 import type { Bytes, Pfn, Vpn } from '../base/index.ts'
