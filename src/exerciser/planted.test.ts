@@ -68,7 +68,7 @@ const FAULTS: readonly Planted[] = [
       const setDirty = cache.setDirty.bind(cache)
       let calls = 0
       cache.setDirty = (file, frame) => {
-        if (++calls % 16 !== 0) setDirty(file, frame)
+        if (file.name !== 'file' || ++calls % 4 !== 0) setDirty(file, frame)
       }
     },
   },
@@ -95,6 +95,7 @@ const FAULTS: readonly Planted[] = [
       }
       cache.setDirty = (file, frame) => {
         const index = memory.frames.index[frame]!
+        if (file.name !== 'file') return setDirty(file, frame)
         const set = () => {
           if (cache.find(file.id, index) === frame) setDirty(file, frame)
         }
@@ -134,19 +135,6 @@ const FAULTS: readonly Planted[] = [
       cache.add = (name, size, backing) => {
         backing.reserve = () => done
         return add(name, size, backing)
-      }
-    },
-  },
-  {
-    name: 'a page that is read is there before its bytes are',
-    plan: 'tiny',
-    plant({ cache, memory }) {
-      const bring = cache.bring.bind(cache)
-      cache.bring = (file, wanted, window, group) => {
-        const outcome = bring(file, wanted, window, group)
-        const frame = cache.find(file.id, wanted)
-        if (frame !== 0) memory.frames.flags[frame]! &= ~2
-        return outcome
       }
     },
   },
