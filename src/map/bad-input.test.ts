@@ -76,6 +76,11 @@ describe('a machine is not started', () => {
       await refuses(() => Machine.start(untyped<MachineOptions>(options)), 'EINVAL', 'start', words)
     })
 
+  test('with new', async () => {
+    const make = untyped<new () => Machine>(Machine)
+    await refuses(() => new make(), 'EINVAL', 'start', /made by: await Machine\.start\(\)/)
+  })
+
   test('with more memory than this process can get', async () => {
     await refuses(
       () => Machine.start({ memory: '511 GiB' }),

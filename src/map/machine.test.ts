@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
-import { promisify } from 'node:util'
+import { inspect, promisify } from 'node:util'
 import { Machine, type MachineOptions } from '../index.ts'
 import { byteOf, HostCalls, numbered, PAGE, refuses, scratch, sparse } from './world.suite.ts'
 
@@ -61,6 +61,18 @@ describe('what /proc shows', () => {
     await load
     assert.equal((await machine.ps())[0]?.state, 'S')
   })
+})
+
+test('console.log shows an object in a line', async t => {
+  const machine = await start(t)
+  const file = await machine.open(numbered(t, 2))
+  const space = machine.space({ name: 'a' })
+  const map = await space.map(file)
+  const shown = [machine, file, space, map, machine.root].map(object => inspect(object))
+  assert.match(
+    shown.join('\n'),
+    /^Machine of 256 pages of 4096 bytes, 1 open files\nFile .*, 8192 bytes, open\nSpace 1 a, 1 mappings\nMapping of .*, in a\nGroup \/$/,
+  )
 })
 
 describe('a group', () => {
