@@ -17,7 +17,7 @@ export {
   type Link,
   type LockTotals,
   type Missing,
-  type Span,
+  type Stretches,
   type WorstWait,
 } from './analysis.ts'
 export { type AnalyzedFile, type AnalyzedFiles, analyze } from './analyze.ts'
