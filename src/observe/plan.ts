@@ -247,7 +247,10 @@ class Planner {
   }
 
   /** Whether an inversion's chain names the sleeper as the writer, or the reader, of a VMA lock. */
-  #linked(sleep: Sleep, side: (link: { readonly writer: number; readonly reader: number }) => number): boolean {
+  #linked(
+    sleep: Sleep,
+    side: (link: { readonly writer: number; readonly reader: number }) => number,
+  ): boolean {
     return this.#scene.inversions.some(
       inversion =>
         inversion.startSec * 1e9 < sleep.end &&

@@ -12,14 +12,7 @@ import { assert, type Ns, type PageIndex, ROOT, type Vpn } from '../base/index.t
 import { Engine } from '../machine/index.ts'
 import { newReadState, newVmFault } from '../memmap/index.ts'
 import { ANON, UPTODATE } from '../memory/index.ts'
-import {
-  type Discipline,
-  type FaultArgs,
-  faultArgs,
-  PROT_READ,
-  PROT_WRITE,
-  type Space,
-} from '../mm/index.ts'
+import { type Discipline, type FaultArgs, faultArgs, PROT_READ, PROT_WRITE, type Space } from '../mm/index.ts'
 import {
   done,
   holds,
