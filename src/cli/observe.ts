@@ -218,7 +218,8 @@ function progressLine(): {
     show: (bytes, total) => {
       if (performance.now() - shown < PROGRESS_EVERY_MS) return
       shown = performance.now()
-      process.stderr.write(`\rreading ${((100 * bytes) / total).toFixed(0)} %\x1b[K`)
+      const part = total > 0 ? `${((100 * bytes) / total).toFixed(0)} %` : `${(bytes / 1e6).toFixed(0)} MB`
+      process.stderr.write(`\rreading ${part}\x1b[K`)
     },
     clear: () => process.stderr.write('\r\x1b[K'),
   }
