@@ -23,6 +23,7 @@ export {
 } from './analysis.ts'
 export { type AnalyzedFile, type AnalyzedFiles, analyze } from './analyze.ts'
 export { type LiveOptions, observeLive } from './live.ts'
+export { type Memory, measureMemory, measureSpeed, type Speed } from './measure.ts'
 export { readTrace } from './open.ts'
 export { type PageParts, reportOf, timelinesOf } from './page.ts'
 export type { ReadOptions, ReadResult } from './reading.ts'
