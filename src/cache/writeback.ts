@@ -157,7 +157,8 @@ export class Writeback implements Chore {
     if (dirty <= freerun) return 0
     if (dirty >= limit || domain.bandwidth === 0) return MAX_PAUSE
     const setpoint = (freerun + limit) / 2
-    const ratio = Math.min(2, Math.max(0, 1 + ((setpoint - dirty) / (limit - setpoint)) ** 3))
+    const distance = (setpoint - dirty) / (limit - setpoint)
+    const ratio = Math.min(2, Math.max(0, 1 + distance * distance * distance))
     const rate = domain.bandwidth * ratio
     return rate === 0 ? MAX_PAUSE : Math.min(MAX_PAUSE, Math.round((domain.dirtied / rate) * SECOND))
   }

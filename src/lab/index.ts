@@ -1,0 +1,2 @@
+/** The lab: the same engine under other drivers. */
+export * from './timed/index.ts'
