@@ -8,6 +8,7 @@
 import { Command, CommanderError } from 'commander'
 import { FaultlineError } from '../map/index.ts'
 import { demoCommand } from './demo.ts'
+import { labCommand } from './lab.ts'
 import { observeCommand } from './observe.ts'
 
 export function program(): Command {
@@ -15,7 +16,7 @@ export function program(): Command {
     .description('Memory-mapped files bigger than memory, whose faults hold no lock while they wait for I/O.')
     .showSuggestionAfterError()
     .exitOverride()
-  for (const command of [demoCommand(), observeCommand()]) main.addCommand(command)
+  for (const command of [demoCommand(), labCommand(), observeCommand()]) main.addCommand(command)
   for (const command of main.commands) command.exitOverride().showSuggestionAfterError()
   return main
 }

@@ -217,9 +217,13 @@ const PLANTED: readonly (Omit<Canary, 'under'> & Partial<Canary>)[] = [
     name: 'dirty-lost',
     says: 'a page that couldn’t be written becomes clean all the same',
     plant: ({ engine }) =>
-      replace(engine.cache, 'setDirty', setDirty => (file, frame) => {
-        if (engine.scheduler.current !== undefined) setDirty(file, frame)
-      }),
+      replace(
+        engine.cache as unknown as { toDirty(file: CachedFile, frame: number): void },
+        'toDirty',
+        toDirty => (file, frame) => {
+          if (engine.scheduler.current !== undefined) toDirty(file, frame)
+        },
+      ),
   },
   {
     name: 'torn',

@@ -35,13 +35,18 @@ interface Kind {
   write(object: object, fields: Fields): void
 }
 
+/** A property of ours on each object: a map from objects to cells would keep every dead object. */
+const MARK = Symbol('cell')
+
+/** Shared by all rewinders, so that their code is warm from the second machine on. */
+const KINDS = new Map<string, Kind>()
+
+/** Walks are numbered over all rewinders: an object that two machines share isn't taken as seen. */
+let walks = 0
+
 export class Rewinder {
   private readonly roots: readonly object[]
   private readonly fixed: ReadonlySet<object>
-  /** A property of ours on each object: a map from objects to cells would keep every dead object. */
-  private readonly mark = Symbol('cell')
-  private readonly kinds = new Map<string, Kind>()
-  private walk = 0
 
   constructor(roots: readonly object[], fixed: readonly object[]) {
     this.roots = roots
@@ -49,7 +54,7 @@ export class Rewinder {
   }
 
   save(): Snapshot {
-    const walk = ++this.walk
+    const walk = ++walks
     const snapshot: (Cell | Fields)[] = []
     const stack = this.cellsOf(this.roots)
     for (let cell = stack.pop(); cell !== undefined; cell = stack.pop()) {
@@ -89,11 +94,11 @@ export class Rewinder {
   }
 
   private cellOf(object: object): Cell {
-    const marked = object as { [mark: symbol]: Cell | undefined }
-    const known = marked[this.mark]
+    const marked = object as { [MARK]: Cell | undefined }
+    const known = marked[MARK]
     if (known !== undefined) return known
     const cell: Cell = { object, kind: this.kindOf(object), fields: NEVER, children: [], walk: 0 }
-    marked[this.mark] = cell
+    marked[MARK] = cell
     return cell
   }
 
@@ -105,10 +110,10 @@ export class Rewinder {
     const isNumbers = ArrayBuffer.isView(object)
     const keys = isNumbers ? [] : Object.keys(object)
     const shape = `${object.constructor.name} ${keys.join()}`
-    let kind = this.kinds.get(shape)
+    let kind = KINDS.get(shape)
     if (kind === undefined) {
       kind = isNumbers ? numbersKind() : recordKind(keys)
-      this.kinds.set(shape, kind)
+      KINDS.set(shape, kind)
     }
     return kind
   }
