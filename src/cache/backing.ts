@@ -10,7 +10,7 @@
 import type { Bytes, GroupId, PageIndex, Pfn } from '../base/index.ts'
 import type { Bio } from '../io/index.ts'
 import type { PageRequest } from '../memmap/index.ts'
-import type { Outcome } from '../sched/index.ts'
+import type { Outcome, Ticket } from '../sched/index.ts'
 import type { CachedFile } from './cached-file.ts'
 
 export interface Backing {
@@ -25,6 +25,8 @@ export interface Backing {
   reserve(file: CachedFile, request: PageRequest, frame: Pfn): Outcome
   /** Whether `reserve` of that page would say done at once. */
   isReserved(file: CachedFile, index: PageIndex): boolean
+  /** The ticket of a reservation in [start, end) that is on its way, if there is one. */
+  reservationIn(file: CachedFile, start: PageIndex, end: PageIndex): Ticket | undefined
   /** Makes what was written durable. */
   flush(file: CachedFile, group: GroupId): Bio
   resize(file: CachedFile, size: Bytes, group: GroupId): Bio

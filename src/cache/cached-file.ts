@@ -34,6 +34,8 @@ export class CachedFile implements Mappable {
   /** Pages being written. */
   underWriteback = 0
   errorCount = 0
+  /** Its last write failed: before this moment only a sync tries another. */
+  retryAt: Ns = 0
   lastError: Errno = 0
   /** A read of several pages failed: read them one by one until one has succeeded, to find the bad one. */
   readAlone = false
@@ -79,7 +81,8 @@ export class CachedFile implements Mappable {
     )
   }
 
-  failedWriteback(error: Errno): void {
+  failedWriteback(error: Errno, retryAt: Ns): void {
+    this.retryAt = retryAt
     this.errorCount++
     this.lastError = error
   }

@@ -30,8 +30,10 @@ import {
   errno,
   type FileId,
   type GroupId,
+  type Ns,
   type PageIndex,
   type Pfn,
+  SECOND,
 } from '../base/index.ts'
 import type { Bio, Io } from '../io/index.ts'
 import type { Mappers } from '../memmap/index.ts'
@@ -56,8 +58,11 @@ import { PageHash } from './page-hash.ts'
 import type { Window } from './readahead.ts'
 import { Workingset } from './workingset.ts'
 
-/** The most pages one bio carries, in bytes: 1 MiB. */
-const BIO_BYTES_MAX = 1024 * 1024
+/** The most that one bio carries, unless the machine is told otherwise: 1 MiB. */
+const BIO_BYTES_MAX: Bytes = 1024 * 1024
+
+/** How long a file whose write failed is left alone by the flusher and by reclaim: dirty_writeback_interval. */
+const RETRY_AFTER: Ns = 5 * SECOND
 
 const NO_MAPPERS: Mappers = { unmapPage() {}, writeProtect() {}, unmapRange() {} }
 
@@ -74,23 +79,21 @@ export class PageCache {
   onWritten: (group: GroupId, pages: number) => void = () => {}
   /** Pages dirty or under writeback, over all files. */
   dirtyPages = 0
+  readonly pagesPerBio: number
   private readonly io: Io
   private readonly hash: PageHash
   private readonly workingset: Workingset
   private readonly flights = new Map<Pfn, Bio>()
   private ids = 0
 
-  constructor(scheduler: Scheduler, memory: Memory, io: Io) {
+  constructor(scheduler: Scheduler, memory: Memory, io: Io, bioBytesMax: Bytes = BIO_BYTES_MAX) {
     this.scheduler = scheduler
     this.memory = memory
     this.frames = memory.frames
     this.io = io
     this.hash = new PageHash(memory.frames)
     this.workingset = new Workingset(memory.frames.count)
-  }
-
-  get pagesPerBio(): number {
-    return Math.max(1, BIO_BYTES_MAX / this.frames.pageSize)
+    this.pagesPerBio = Math.max(1, bioBytesMax / this.frames.pageSize)
   }
 
   add(name: string, size: number, backing: Backing): CachedFile {
@@ -212,12 +215,7 @@ export class PageCache {
   setDirty(file: CachedFile, frame: Pfn): void {
     if (this.frames.has(frame, DIRTY)) return
     assert(!file.invalidates(this.frames.index[frame]!), 'C2: no page is made dirty while it is taken away')
-    this.frames.raise(frame, DIRTY)
-    this.frames.siblings.remove(file.clean, frame)
-    this.frames.siblings.pushTail(file.dirty, frame)
-    if (!this.frames.has(frame, WRITEBACK)) this.countDirty(frame, 1)
-    if (file.dirtiedAt === Infinity) file.dirtiedAt = this.scheduler.now()
-    this.onDirty(file)
+    this.toDirty(file, frame)
   }
 
   /** mark_page_accessed: a second touch makes an inactive page active. */
@@ -237,6 +235,11 @@ export class PageCache {
       !this.frames.has(frame, WRITEBACK) &&
       !file.invalidates(this.frames.index[frame]!)
     )
+  }
+
+  /** Whether it can go out without anybody's asking: so soon after a failed write it would only fail again. */
+  mayWrite(file: CachedFile, frame: Pfn): boolean {
+    return file.retryAt <= this.scheduler.now() && this.canWrite(file, frame)
   }
 
   /** Starts writing pages whose canWrite is true. `indexes` rise; runs of them share a bio. */
@@ -267,6 +270,8 @@ export class PageCache {
     const file = this.files.get(bio.file)
     if (bio.purpose === 'operation') {
       file?.backing.endOperation(bio)
+      // A flush is everybody's: the device may have lost what any opening wrote.
+      if (bio.operation === 'flush' && bio.errno !== errno.OK) file?.failedWriteback(bio.errno, file.retryAt)
       return
     }
     bio.frames.forEach((frame, at) => {
@@ -279,8 +284,11 @@ export class PageCache {
       else this.endWrite(attached ? file : undefined, frame, bio)
     })
     if (bio.purpose === 'writeback') {
-      if (bio.errno !== errno.OK) file?.failedWriteback(bio.errno)
-      else this.onWritten(bio.group, bio.frames.length)
+      if (bio.errno !== errno.OK) file?.failedWriteback(bio.errno, this.scheduler.now() + RETRY_AFTER)
+      else {
+        if (file !== undefined) file.retryAt = 0
+        this.onWritten(bio.group, bio.frames.length)
+      }
     } else if (file !== undefined) {
       file.readAlone = bio.errno !== errno.OK
       // Which of several pages is bad isn't known: each is read alone by whoever wants it, and tells its own error.
@@ -371,9 +379,19 @@ export class PageCache {
       this.memory.freeIfUnused(frame)
       return
     }
-    // What could not be written stays dirty: a store is never silently lost. The error is told at the next sync.
-    if (bio.errno !== errno.OK && !file.invalidates(this.frames.index[frame]!)) this.setDirty(file, frame)
+    // What could not be written stays dirty: a store is never silently lost, not even in a range that is being taken
+    // away, since a truncation may fail, or keep part of the page. The error is told at the next sync.
+    if (bio.errno !== errno.OK && !this.frames.has(frame, DIRTY)) this.toDirty(file, frame)
     else if (this.frames.siblings.size(file.dirty) === 0) file.dirtiedAt = Infinity
+  }
+
+  private toDirty(file: CachedFile, frame: Pfn): void {
+    this.frames.raise(frame, DIRTY)
+    this.frames.siblings.remove(file.clean, frame)
+    this.frames.siblings.pushTail(file.dirty, frame)
+    if (!this.frames.has(frame, WRITEBACK)) this.countDirty(frame, 1)
+    if (file.dirtiedAt === Infinity) file.dirtiedAt = this.scheduler.now()
+    this.onDirty(file)
   }
 
   /** The page is dropped, or is dirty no more. */

@@ -54,6 +54,7 @@ abstract class Copy {
         index,
         fault: newVmFault(0, access, task.group, this.cache.scheduler.now()),
         read: args.read,
+        fileEnd: access === 'load' ? 0 : args.position + args.buffer.length,
       }
     return args.request
   }
@@ -90,14 +91,10 @@ export class ReadCall extends Copy implements Verb<CopyArgs> {
 
   /** What this call will want of the file, brought with its first missing page. */
   private readAhead({ args, group }: Task<CopyArgs>, index: PageIndex, end: Bytes): void {
-    if (this.cache.find(args.file.id, index) !== 0 || args.file.invalidates(index)) return
+    const { file } = args
+    if (this.cache.find(file.id, index) !== 0 || file.invalidates(index) || file.readAlone) return
     const wanted = Math.ceil(end / this.cache.frames.pageSize) - index
-    if (wanted > 1)
-      this.cache.readAhead(
-        args.file,
-        readWindow(this.cache, args.file, index, wanted, args.read, group),
-        group,
-      )
+    if (wanted > 1) this.cache.readAhead(file, readWindow(this.cache, index, wanted, args.read, group), group)
   }
 }
 

@@ -44,15 +44,13 @@ export function faultWindow(cache: PageCache, file: CachedFile, { index, read, f
 /** The window for a read call of [index, index + wanted): grows while the calls go on where the last one ended. */
 export function readWindow(
   cache: PageCache,
-  file: CachedFile,
   index: PageIndex,
   wanted: number,
   read: ReadState,
   group: GroupId,
 ): Window {
   const max = Math.max(1, READAHEAD_BYTES / cache.frames.pageSize)
-  if (read.advice === 'random' || file.readAlone || cache.congested(group))
-    return { start: index, size: wanted, mark: -1 }
+  if (read.advice === 'random' || cache.congested(group)) return { start: index, size: wanted, mark: -1 }
   if (index === 0 || index === read.next || index === read.start + read.size)
     return sequential(read, index, max)
   return { start: index, size: Math.min(wanted, max), mark: -1 }

@@ -9,14 +9,23 @@
  * Invariants   K1, K2 (cache/backing.ts)
  *   LF1 A page is reserved by one bio at a time; everyone who wants it waits for that one.
  *   LF2 A reserving bio pins its frame, so that what is written is the page.
+ *   LF3 What a truncation or a punch gave back has no space any more, a page that it cut included.
  */
-import { type Bytes, errno, type GroupId, type PageIndex, type Pfn } from '../base/index.ts'
+import {
+  type Bytes,
+  errno,
+  type GroupId,
+  OrderedList,
+  type PageIndex,
+  type PageRange,
+  type Pfn,
+} from '../base/index.ts'
 import type { Backing, CachedFile } from '../cache/index.ts'
 import type { Device, Operation } from '../device/index.ts'
 import type { Bio, Io } from '../io/index.ts'
 import { carriedError, type PageRequest } from '../memmap/index.ts'
 import type { Memory } from '../memory/index.ts'
-import { done, fail, type Outcome, wait } from '../sched/index.ts'
+import { done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
 
 export interface LinearOptions {
   readonly stablePages: boolean
@@ -29,7 +38,12 @@ export class LinearFile implements Backing {
   private readonly device: Device
   private readonly io: Io
   private readonly memory: Memory
-  private readonly spaceFor: PageIndex
+  /** Pages [0, spaceFor) have their space, except in `holes` that were punched since. */
+  private spaceFor: PageIndex
+  private readonly holes = new OrderedList<PageRange>(
+    hole => hole.start,
+    hole => hole.end,
+  )
   private readonly reserved = new Set<PageIndex>()
   private readonly reserving = new Map<PageIndex, Bio>()
 
@@ -46,29 +60,36 @@ export class LinearFile implements Backing {
   }
 
   read(file: CachedFile, index: PageIndex, frames: readonly Pfn[], group: GroupId): Bio {
-    return this.submitPages('read', 'fill', file, index, frames, group)
+    return this.submitPages('read', 'fill', file, index, frames, group, Infinity)
   }
 
   write(file: CachedFile, index: PageIndex, frames: readonly Pfn[], group: GroupId): Bio {
-    return this.submitPages('write', 'writeback', file, index, frames, group)
+    return this.submitPages('write', 'writeback', file, index, frames, group, file.size)
   }
 
   isReserved(_file: CachedFile, index: PageIndex): boolean {
-    return index < this.spaceFor || this.reserved.has(index)
+    if (this.reserved.has(index)) return true
+    return index < this.spaceFor && this.holes.overlapping(index, index + 1).next().done === true
   }
 
-  reserve(file: CachedFile, { index, fault }: PageRequest, frame: Pfn): Outcome {
+  reserve(file: CachedFile, { index, fault, fileEnd }: PageRequest, frame: Pfn): Outcome {
     if (this.isReserved(file, index)) return done
     const carried = carriedError(fault, file.id, index)
     if (carried !== errno.OK) return fail(carried)
     let bio = this.reserving.get(index)
     if (bio === undefined) {
-      bio = this.submitPages('write', 'operation', file, index, [frame], fault.group)
+      const end = Math.max(file.size, fileEnd)
+      bio = this.submitPages('write', 'operation', file, index, [frame], fault.group, end)
       this.memory.pin(frame)
       this.reserving.set(index, bio)
       fault.asked = { ticket: bio.ticket, file: file.id, index }
     }
     return wait(bio.ticket, 'reserve', frame)
+  }
+
+  reservationIn(_file: CachedFile, start: PageIndex, end: PageIndex): Ticket | undefined {
+    for (const bio of this.reserving.values()) if (bio.index >= start && bio.index < end) return bio.ticket
+    return undefined
   }
 
   /** The end of an operation of ours. */
@@ -84,15 +105,32 @@ export class LinearFile implements Backing {
   }
 
   resize(file: CachedFile, size: Bytes, group: GroupId): Bio {
-    const kept = Math.ceil(size / this.memory.frames.pageSize)
+    const kept = Math.floor(size / this.memory.frames.pageSize)
+    this.spaceFor = Math.min(this.spaceFor, kept)
     for (const index of this.reserved) if (index >= kept) this.reserved.delete(index)
     return this.submit('resize', file, 0, size, group)
   }
 
   zero(file: CachedFile, position: Bytes, length: Bytes, group: GroupId): Bio {
+    const { pageSize } = this.memory.frames
+    this.dig(Math.floor(position / pageSize), Math.ceil((position + length) / pageSize))
     return this.submit('zero', file, position, length, group)
   }
 
+  /** The device may take the space of [start, end) back. Holes that touch become one. */
+  private dig(start: PageIndex, end: PageIndex): void {
+    for (const index of this.reserved) if (index >= start && index < end) this.reserved.delete(index)
+    if (start >= this.spaceFor) return
+    const hole = { start, end }
+    for (const other of [...this.holes.overlapping(start - 1, end + 1)]) {
+      this.holes.remove(other)
+      hole.start = Math.min(hole.start, other.start)
+      hole.end = Math.max(hole.end, other.end)
+    }
+    this.holes.insert(hole)
+  }
+
+  /** Pages from `index` on, as far as `end`: the device is never made longer than the file is, or is about to be. */
   private submitPages(
     operation: 'read' | 'write',
     purpose: Bio['purpose'],
@@ -100,13 +138,12 @@ export class LinearFile implements Backing {
     index: PageIndex,
     frames: readonly Pfn[],
     group: GroupId,
+    end: Bytes,
   ): Bio {
     const { pageSize } = this.memory.frames
     const position = index * pageSize
     const whole = frames.length * pageSize
-    // A page past EOF is written as a whole: a growing write reserves it before it makes the file longer.
-    const length =
-      operation === 'write' && position < file.size ? Math.min(whole, file.size - position) : whole
+    const length = Math.min(whole, end - position)
     const pages = frames.length === 1 ? `page ${index}` : `pages ${index} to ${index + frames.length - 1}`
     return this.io.submit({
       device: this.device,

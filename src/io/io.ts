@@ -45,7 +45,8 @@ export class Io implements Chore {
   private readonly everyMax = new Map<GroupId, IoMax>()
   private readonly everyTarget = new Map<GroupId, Ns>()
   private readonly attached = new Set<Device>()
-  private readonly issued = new Map<Request, Bio>()
+  /** What devices are doing, first issued first. */
+  readonly issued = new Map<Request, Bio>()
   private readonly alarm: Alarm
   private ids = 0
 
@@ -232,7 +233,7 @@ export class Io implements Chore {
     bio.state = 'ended'
     bio.errno = error
     this.onEnd(bio)
-    this.scheduler.complete(bio.ticket, error)
+    this.scheduler.complete(bio.ticket, bio.errno)
     this.dispatch(disk)
   }
 

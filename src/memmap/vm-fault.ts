@@ -11,6 +11,7 @@
  *     lock held        VM_FAULT_RETRY with RETRY_NOWAIT    all other results
  */
 import {
+  type Bytes,
   type Errno,
   errno,
   type FileId,
@@ -91,6 +92,8 @@ export interface PageRequest {
   readonly fault: VmFault
   /** How the mapping is read, for readahead. */
   readonly read: ReadState
+  /** Where the file ends when this request has been granted: a write call makes it longer. 0: where it ends now. */
+  readonly fileEnd: Bytes
 }
 
 export function newVmFault(vpn: Vpn, access: 'load' | 'store', group: GroupId, now: Ns): VmFault {

@@ -1,0 +1,410 @@
+/**
+ * Plays runs: starts the operations of a round together, waits until all have ended, and holds what each has come to
+ * against the model. What the model forbids is a Mismatch.
+ *
+ * An operation may fail with an error that the plan excuses: EIO while the device is broken, ENOSPC where there are too
+ * few blocks and the operation may need one, ENOMEM where memory can't be had back. Then it has changed nothing, or as
+ * much as it says; all that was stored before must still be there. A sync is excused from EIO once for each opening
+ * after a break, and from ENOSPC never: space is found at the store or not at all.
+ *
+ * Invariants
+ *   EX1 Whatever the order in which the operations of a round take effect, the model after it is the same (footprint.ts).
+ *   EX2 What isn't known after a failure is unmapped: a private page that may or may not have been copied.
+ */
+import { type Errno, errno, errnoName, type Ns, ROOT, SECOND } from '../base/index.ts'
+import type { CopyArgs } from '../cache/index.ts'
+import type { Task } from '../sched/index.ts'
+import type { ForkArgs, MapArgs, PopulateArgs } from '../space/index.ts'
+import { type Backend, MemoryBackend } from './backend.ts'
+import { Model } from './model.ts'
+import { contentOf, type Of, type Operation, type Pages, type Plan, type Round } from './operations.ts'
+import { type Started, WINDOW, World } from './world.ts'
+
+/** Longer than a file is left alone after a failed write (RETRY_AFTER of the page cache). */
+const LEFT_ALONE: Ns = 6 * SECOND
+
+/** The engine did what the model forbids. */
+export class Mismatch extends Error {
+  override readonly name = 'Mismatch'
+}
+
+/** Looks at the whole engine, and says what is wrong with it. */
+export type Inspect = (world: World) => string | undefined
+
+export interface Counts {
+  operations: number
+  /** Operations that failed as the model or a broken device says they must or may. */
+  refused: number
+  excused: number
+  /** Operations of checks, which the others don't count. */
+  checked: number
+  /** What the engine says of itself: that it had to work. */
+  faults: number
+  majorFaults: number
+  refaults: number
+  evicted: number
+  swappedOut: number
+}
+
+export function memoryBackend(plan: Plan, content: Uint8Array): Backend {
+  return new MemoryBackend(plan, content)
+}
+
+export class Exerciser {
+  readonly model: Model
+  readonly world: World
+  readonly counts: Counts = {
+    operations: 0,
+    refused: 0,
+    excused: 0,
+    checked: 0,
+    faults: 0,
+    majorFaults: 0,
+    refaults: 0,
+    evicted: 0,
+    swappedOut: 0,
+  }
+  private readonly plan: Plan
+  private readonly backend: Backend
+  private readonly inspect: Inspect
+  private broken = false
+  /** The device was broken at some time of the round at hand. */
+  private breaking = false
+  /** Openings whose next sync may tell an error. */
+  private readonly untold = new Set<number>()
+  private everBroken = false
+  private readonly unsettled: Pages[] = []
+
+  constructor(
+    plan: Plan,
+    make: (plan: Plan, content: Uint8Array) => Backend = memoryBackend,
+    inspect: Inspect = () => undefined,
+  ) {
+    const content = contentOf(plan.seed, plan.size)
+    this.plan = plan
+    this.backend = make(plan, content)
+    this.world = new World(plan, this.backend)
+    this.model = new Model(plan.pageSize, plan.filePages, plan.windowPages, content)
+    this.inspect = inspect
+  }
+
+  /** Plays one round. Throws a Mismatch, or whatever the engine threw. */
+  async play(round: Round): Promise<void> {
+    const flying: Started[] = []
+    this.breaking = this.broken
+    for (const operation of round) {
+      const started = this.start(operation)
+      if (started === undefined) continue
+      flying.push(started)
+      if (started.pause > 0) {
+        const passed = this.backend.pause(started.pause)
+        if (passed !== undefined) await passed
+      }
+    }
+    await this.settle(flying.map(started => started.task))
+    for (const started of flying) this.finish(started, flying.length === 1)
+    this.counts.operations += flying.length
+    for (const { space, page, pages } of this.unsettled.splice(0)) {
+      if (this.world.spaces[space] === undefined) continue
+      await this.settle([this.world.unmap(space, WINDOW + page, WINDOW + page + pages)])
+      if (this.model.spaces[space]?.[page] !== undefined || pages > 1)
+        this.model.unmap({ space, page, pages })
+    }
+  }
+
+  /** Holds everything that can be seen against the model: each page of each space, the file, and the engine's counts. */
+  async check(): Promise<void> {
+    const { model } = this
+    const { operations } = this.counts
+    for (const [space, window] of model.spaces.entries())
+      for (const page of window?.keys() ?? [])
+        await this.play([{ kind: 'load', space, at: page * model.pageSize, length: model.pageSize }])
+    await this.play([{ kind: 'read', open: 0, at: 0, length: model.capacity }])
+    this.counts.checked += this.counts.operations - operations
+    this.counts.operations = operations
+  }
+
+  /** Lets the engine be recounted. */
+  look(): void {
+    const wrong = this.inspect(this.world)
+    if (wrong !== undefined) throw new Mismatch(wrong)
+  }
+
+  /** The end of a run: the device is whole again, and everything that was stored must come to it. */
+  async end(): Promise<void> {
+    await this.play([{ kind: 'heal' }])
+    if (this.everBroken) {
+      // A file is left alone for a while after a write of it has failed; until then its dirty pages can't be reclaimed.
+      const passed = this.backend.pause(LEFT_ALONE)
+      if (passed !== undefined) await passed
+      this.everBroken = false
+    }
+    for (let open = 0; open < 2; open++) await this.play([{ kind: 'sync', open: 0 }])
+    await this.play([{ kind: 'evict' }])
+    await this.check()
+    this.look()
+  }
+
+  close(): void | Promise<void> {
+    const { pgfault, pgmajfault, refault, steal, swapOut } = this.backend.engine.memory.ledger.stat(ROOT)
+    Object.assign(this.counts, {
+      faults: pgfault,
+      majorFaults: pgmajfault,
+      refaults: refault,
+      evicted: steal,
+      swappedOut: swapOut,
+    })
+    return this.backend.close()
+  }
+
+  private async settle(tasks: readonly (Task | undefined)[]): Promise<void> {
+    const over = () => tasks.every(task => task === undefined || task.state === 'ended')
+    if (over()) return
+    const settled = this.backend.until(over)
+    if (typeof settled === 'boolean' ? settled : await settled) return
+    const stuck = tasks.filter(task => task !== undefined && task.state !== 'ended')
+    throw new Mismatch(
+      `stuck: ${stuck.map(task => `${task!.name} waits for ${task!.wait?.ticket.what} (${task!.wait?.why})`).join('; ')}`,
+    )
+  }
+
+  private start(operation: Operation): Started | undefined {
+    if (operation.kind === 'break') {
+      this.broken = true
+      this.breaking = true
+      this.everBroken = true
+    }
+    if (operation.kind === 'heal') this.broken = false
+    return this.world.start(operation)
+  }
+
+  private finish(started: Started, alone: boolean): void {
+    const { operation } = started
+    const { model } = this
+    switch (operation.kind) {
+      case 'load':
+        this.finishLoad(started, operation)
+        break
+      case 'store':
+        this.finishStore(started, operation)
+        break
+      case 'read':
+        this.finishRead(started, operation)
+        break
+      case 'write':
+        this.finishWrite(started, operation)
+        break
+      case 'truncate':
+        if (this.judge(started, errno.OK)) model.truncate(operation.size)
+        break
+      case 'punch':
+        if (this.judge(started, errno.OK)) model.punch(operation.at, operation.length)
+        break
+      case 'sync':
+        this.finishSync(started, operation, alone)
+        break
+      case 'msync':
+        this.judge(started, this.hasHole(operation) ? errno.ENOMEM : errno.OK)
+        break
+      case 'map':
+        this.finishMap(started, operation)
+        break
+      case 'unmap':
+        if (this.judge(started, errno.OK)) model.unmap(operation)
+        break
+      case 'protect':
+        if (this.judge(started, this.hasHole(operation) ? errno.ENOMEM : errno.OK))
+          for (const page of model.pagesOf(operation)) page!.allowed = operation.allowed
+        break
+      case 'advise':
+        this.finishAdvise(started, operation)
+        break
+      case 'populate':
+        this.finishPopulate(started, operation)
+        break
+      case 'lock': {
+        const mapped = model.pagesOf(operation).filter(page => page !== undefined)
+        if (this.judge(started, mapped.length === 0 ? errno.ENOMEM : errno.OK))
+          for (const page of mapped) page.locked = operation.to === 'locked'
+        break
+      }
+      case 'fork':
+        if (!this.judge(started, errno.OK)) break
+        this.world.place(operation.child, (started.task!.args as ForkArgs).child)
+        model.fork(operation.space, operation.child)
+        break
+      case 'exit':
+        if (!this.judge(started, errno.OK)) break
+        this.world.place(operation.space, undefined)
+        model.exit(operation.space)
+        break
+      case 'reopen':
+        if (!this.breaking) this.untold.delete(operation.open)
+        break
+      case 'break':
+        for (let open = 0; open < 3; open++) this.untold.add(open)
+        break
+      case 'heal':
+      case 'evict':
+      case 'idle':
+        break
+    }
+  }
+
+  private finishLoad(started: Started, operation: Of<'load'>): void {
+    const { space, at, length } = operation
+    if (!this.judge(started, this.model.access(space, at, length, 'load'))) return
+    const differs = this.model.loadDiffers(space, at, started.bytes)
+    if (differs === -1) return
+    const page = Math.floor((at + differs) / this.model.pageSize)
+    const mapped = this.model.spaces[space]![page]!
+    const what = mapped.share === 'anonymous' ? 'anonymous memory' : `${mapped.share} page ${mapped.index}`
+    const inPage = (at + differs) % this.model.pageSize
+    throw new Mismatch(
+      `load of space ${space} page ${page} (${what}) byte ${inPage}: ${started.bytes[differs]} isn't what was stored; the file has ${this.model.size} bytes`,
+    )
+  }
+
+  private finishStore(started: Started, operation: Of<'store'>): void {
+    const { space, at, length } = operation
+    if (this.judge(started, this.model.access(space, at, length, 'store')))
+      this.model.store(space, at, started.bytes)
+    else
+      this.doubt(space, Math.floor(at / this.model.pageSize), Math.ceil((at + length) / this.model.pageSize))
+  }
+
+  private finishRead(started: Started, operation: Of<'read'>): void {
+    if (!this.judge(started, errno.OK)) return
+    const { copied } = started.task!.args as CopyArgs
+    const expected = this.model.readable(operation.at, operation.length)
+    if (copied !== expected) throw new Mismatch(`read at ${operation.at} gave ${copied} bytes of ${expected}`)
+    const differs = this.model.file.differs(started.bytes.subarray(0, copied), operation.at)
+    if (differs !== -1)
+      throw new Mismatch(
+        `read of byte ${operation.at + differs} gave ${started.bytes[differs]} in place of ${this.model.file.one[operation.at + differs]}`,
+      )
+  }
+
+  private finishWrite(started: Started, operation: Of<'write'>): void {
+    const { copied } = started.task!.args as CopyArgs
+    const whole = this.judge(started, errno.OK)
+    if (whole && copied !== operation.length)
+      throw new Mismatch(`write at ${operation.at} took ${copied} bytes of ${operation.length}`)
+    this.model.write(operation.at, started.bytes.subarray(0, copied))
+  }
+
+  private finishSync(started: Started, operation: Of<'sync'>, alone: boolean): void {
+    const synced = this.judge(started, errno.OK)
+    if (!this.breaking) this.untold.delete(operation.open)
+    if (synced && alone && !this.breaking) this.compareDurable()
+  }
+
+  /** After a sync the device has what the file has (N1). */
+  private compareDurable(): void {
+    const { file, size } = this.model
+    const durable = this.backend.durable()
+    if (durable.length !== size)
+      throw new Mismatch(`after a sync the device has ${durable.length} bytes, and the file ${size}`)
+    const bytes = new Uint8Array(size)
+    durable.read(bytes)
+    const differs = file.differs(bytes, 0)
+    if (differs !== -1)
+      throw new Mismatch(
+        `after a sync byte ${differs} on the device is ${bytes[differs]} in place of ${file.one[differs]}`,
+      )
+  }
+
+  private finishMap(started: Started, operation: Of<'map'>): void {
+    if (!this.judge(started, errno.OK)) return
+    const { space, pages } = operation
+    const { start } = started.task!.args as MapArgs
+    const page = start - WINDOW
+    const where = { space, page, pages }
+    if (operation.place === 'anywhere') {
+      const taken = this.model.spaces[space]!.slice(Math.max(0, page), page + pages)
+      if (taken.some(mapped => mapped !== undefined))
+        throw new Mismatch(
+          `a mapping of ${pages} pages was put over others, at page ${page} of space ${space}`,
+        )
+      if (page + pages > this.plan.windowPages) {
+        this.unsettled.push(where)
+        return
+      }
+    }
+    this.model.map(where, operation)
+  }
+
+  private finishAdvise(started: Started, operation: Of<'advise'>): void {
+    if (operation.advice !== 'dontneed') {
+      this.judge(started, errno.OK)
+      return
+    }
+    const locked = this.model.pagesOf(operation).some(page => page?.locked === true)
+    if (this.judge(started, locked ? errno.EINVAL : errno.OK)) this.model.forgetCopies(operation)
+  }
+
+  private finishPopulate(started: Started, operation: Of<'populate'>): void {
+    const { space, page, access } = operation
+    const { model } = this
+    const pages = model.pagesOf(operation)
+    const failing = pages.map(each => model.accessPage(each, access)).find(error => error !== errno.OK)
+    const whole = this.judge(started, failing ?? errno.OK)
+    if (access === 'load') return
+    const done = (started.task!.args as PopulateArgs).vpn - WINDOW - page
+    for (const each of pages.slice(0, done)) if (each!.share !== 'shared') model.copyOf(each!)
+    if (!whole) this.doubt(space, page + done, page + operation.pages)
+  }
+
+  private hasHole(range: Pages): boolean {
+    return this.model.pagesOf(range).some(page => page === undefined)
+  }
+
+  /** Whether the operation succeeded, as it should. A failure that the model or the plan knows is false; else a Mismatch. */
+  private judge(started: Started, expected: Errno): boolean {
+    const actual = this.world.errnoOf(started)
+    if (actual === expected) {
+      if (actual !== errno.OK) this.counts.refused++
+      return actual === errno.OK
+    }
+    if (actual !== errno.OK && this.excuses(started.operation, actual)) {
+      this.counts.excused++
+      return false
+    }
+    const name = (error: Errno) => (error === errno.OK ? 'success' : errnoName(error))
+    throw new Mismatch(`${started.operation.kind}: ${name(actual)}, expected ${name(expected)}`)
+  }
+
+  private excuses(operation: Operation, error: Errno): boolean {
+    switch (operation.kind) {
+      case 'sync':
+        return error === errno.EIO && (this.breaking || this.untold.has(operation.open))
+      case 'msync':
+        return error === errno.EIO && this.plan.errors
+      case 'load':
+      case 'read':
+      case 'truncate':
+      case 'punch':
+        return this.excusesAny(error)
+      case 'store':
+      case 'write':
+      case 'populate':
+        return (error === errno.ENOSPC && this.plan.blocks !== null) || this.excusesAny(error)
+      default:
+        return false
+    }
+  }
+
+  private excusesAny(error: Errno): boolean {
+    if (error === errno.EIO) return this.breaking
+    return error === errno.ENOMEM && (!this.plan.swap || this.everBroken)
+  }
+
+  /** Private pages of [start, end) may have been copied by what failed, or not (EX2). */
+  private doubt(space: number, start: number, end: number): void {
+    for (let page = start; page < end; page++) {
+      const mapped = this.model.spaces[space]?.[page]
+      if (mapped?.share === 'private' && mapped.copy === undefined)
+        this.unsettled.push({ space, page, pages: 1 })
+    }
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * A section of a program as a task: runs against a view, drives the faults of what it misses, and runs again until it
+ * has taken effect. It is what a door does for its callers, without promises.
+ *
+ *     run -> committed                                        done
+ *      ^ \-> MISS: a fault task for each miss -> all ended --> one failed: fail with the first's error
+ *      '---------------------------------------------------'
+ *
+ * Invariants
+ *   SE1 Pages that were brought stay pinned until the section has ended, so a section runs once for each miss at most,
+ *       save that writeback may make a page read-only again before it is stored to.
+ */
+import { type Errno, errno, type Pfn } from '../base/index.ts'
+import type { Engine } from '../machine/index.ts'
+import { newVmFault } from '../memmap/index.ts'
+import { type FaultArgs, faultArgs, type Space } from '../mm/index.ts'
+import { MISS, type View } from '../mmu/index.ts'
+import { done, fail, type Outcome, type Scheduler, type Task, type Verb } from '../sched/index.ts'
+
+export interface SectionArgs {
+  readonly space: Space
+  readonly view: View
+  readonly run: (view: View) => void
+  readonly kept: Pfn[]
+  faults: Task<FaultArgs>[]
+}
+
+export function sectionArgs(space: Space, view: View, run: (view: View) => void): SectionArgs {
+  return { space, view, run, kept: [], faults: [] }
+}
+
+export class Section implements Verb<SectionArgs> {
+  readonly name = 'section'
+  private readonly engine: Engine
+  private readonly scheduler: Scheduler
+
+  constructor(engine: Engine) {
+    this.engine = engine
+    this.scheduler = engine.scheduler
+  }
+
+  attempt(task: Task<SectionArgs>): Outcome {
+    const { args } = task
+    for (const fault of args.faults) if (!fault.end.complete) return this.scheduler.join(fault as Task)
+    const error = this.collect(args)
+    if (error !== errno.OK || this.runs(task)) {
+      this.release(args)
+      return error === errno.OK ? done : fail(error)
+    }
+    return this.scheduler.join(args.faults[0] as Task)
+  }
+
+  abandon({ args }: Task<SectionArgs>): void {
+    for (const fault of args.faults) this.scheduler.kill(fault as Task)
+    this.collect(args)
+    this.release(args)
+  }
+
+  private runs({ args, name, group }: Task<SectionArgs>): boolean {
+    const { view, space } = args
+    view.begin()
+    try {
+      args.run(view)
+      if (view.end() === 'committed') return true
+    } catch (signal) {
+      view.rollback()
+      if (signal !== MISS) throw signal
+    }
+    const now = this.scheduler.now()
+    args.faults = view.misses.map(({ vpn, access }) =>
+      this.scheduler.spawn(
+        this.engine.verbs.fault,
+        faultArgs(space, newVmFault(vpn, access, group, now), 'keep the page'),
+        { name, group },
+      ),
+    )
+    return false
+  }
+
+  /** The first error of the faults, all of which have ended; their pins are the section's now. */
+  private collect(args: SectionArgs): Errno {
+    let error: Errno = errno.OK
+    for (const { errno: failed, args: fault } of args.faults) {
+      if (error === errno.OK) error = failed
+      if (fault.kept !== 0) args.kept.push(fault.kept)
+      fault.kept = 0
+    }
+    args.faults = []
+    return error
+  }
+
+  private release(args: SectionArgs): void {
+    for (const frame of args.kept) this.engine.memory.unpin(frame)
+    args.kept.length = 0
+  }
+}

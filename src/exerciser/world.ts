@@ -1,0 +1,232 @@
+/**
+ * The engine as an exerciser uses it: a file, its openings, and spaces whose windows all begin at the same page. Each
+ * operation becomes a task of the engine's own verbs.
+ */
+import { errno, type Ns, ROOT } from '../base/index.ts'
+import { type CachedFile, copyArgs, syncArgs, truncateArgs } from '../cache/index.ts'
+import { LinearFile } from '../fs/index.ts'
+import { newReadState } from '../memmap/index.ts'
+import {
+  type OpenFile,
+  PROT_NONE,
+  PROT_READ,
+  PROT_WRITE,
+  type Prot,
+  type Space,
+  shrink,
+} from '../mm/index.ts'
+import { View } from '../mmu/index.ts'
+import type { Task, Verb } from '../sched/index.ts'
+import { type MapArgs, msyncArgs, populateArgs } from '../space/index.ts'
+import type { Backend } from './backend.ts'
+import {
+  type Allowed,
+  contentOf,
+  type Of,
+  OPENINGS,
+  type Operation,
+  type Plan,
+  SPACES,
+} from './operations.ts'
+import { Section, sectionArgs } from './section.ts'
+
+/** Where the window of each space begins: where a space begins to give room away. */
+export const WINDOW = 16
+
+/** An operation that is in flight, or that needed no task. */
+export interface Started<O extends Operation = Operation> {
+  readonly operation: O
+  readonly task: Task | undefined
+  /** What it loads, stores, reads or writes. */
+  readonly bytes: Uint8Array
+  readonly pause: Ns
+}
+
+const NOTHING = new Uint8Array(0)
+const PROT: Record<Allowed, Prot> = { nothing: PROT_NONE, loads: PROT_READ, stores: PROT_READ | PROT_WRITE }
+
+export class World {
+  readonly backend: Backend
+  readonly file: CachedFile
+  readonly spaces: (Space | undefined)[] = []
+  private readonly plan: Plan
+  private readonly views = new Map<Space, View>()
+  private readonly openings: OpenFile[] = []
+  private readonly section: Section
+
+  constructor(plan: Plan, backend: Backend) {
+    this.plan = plan
+    this.backend = backend
+    const { cache, io, memory, mm } = backend.engine
+    const spaceFor = Math.floor(plan.size / plan.pageSize)
+    const backing = new LinearFile(backend.device, io, memory, { stablePages: true, spaceFor })
+    this.file = cache.add('file', plan.size, backing)
+    this.section = new Section(backend.engine)
+    for (let open = 0; open < OPENINGS; open++) this.openings.push(this.open())
+    for (let space = 0; space < SPACES; space++)
+      this.spaces.push(space < 2 ? mm.createSpace(spacePlan(space)) : undefined)
+  }
+
+  /** Begins an operation; undefined: it means nothing as things stand. */
+  start(operation: Operation): Started | undefined {
+    const { engine } = this.backend
+    const { verbs } = engine
+    const started = (task: Task | undefined, bytes: Uint8Array = NOTHING): Started => ({
+      operation,
+      task,
+      bytes,
+      pause: operation.pause ?? 0,
+    })
+    const space = 'space' in operation ? this.spaces[operation.space] : undefined
+    if ('space' in operation && space === undefined) return undefined
+    switch (operation.kind) {
+      case 'load': {
+        const bytes = new Uint8Array(operation.length)
+        return started(
+          this.run(space!, view => view.read(operation.at, bytes)),
+          bytes,
+        )
+      }
+      case 'store': {
+        const bytes = contentOf(operation.seed, operation.length)
+        return started(
+          this.run(space!, view => view.write(operation.at, bytes)),
+          bytes,
+        )
+      }
+      case 'read': {
+        const bytes = new Uint8Array(operation.length)
+        const { read } = this.openings[operation.open]!
+        return started(this.spawn(verbs.read, copyArgs(this.file, operation.at, bytes, read)), bytes)
+      }
+      case 'write': {
+        const bytes = contentOf(operation.seed, operation.length)
+        const { read } = this.openings[operation.open]!
+        return started(this.spawn(verbs.write, copyArgs(this.file, operation.at, bytes, read)), bytes)
+      }
+      case 'truncate':
+        return started(this.spawn(verbs.truncate, truncateArgs(this.file, { size: operation.size })))
+      case 'punch': {
+        const { at: position, length } = operation
+        return started(this.spawn(verbs.truncate, truncateArgs(this.file, { position, length })))
+      }
+      case 'sync':
+        return started(
+          this.spawn(verbs.sync, syncArgs(this.file, 0, Infinity, this.openings[operation.open]!)),
+        )
+      case 'msync': {
+        const { start, end } = rangeOf(operation)
+        return started(this.spawn(verbs.msync, msyncArgs(space!, start, end)))
+      }
+      case 'map':
+        return started(this.map(space!, operation))
+      case 'unmap':
+        return started(this.spawn(verbs.unmap, { space: space!, ...rangeOf(operation) }))
+      case 'protect':
+        return started(
+          this.spawn(verbs.protect, { space: space!, ...rangeOf(operation), prot: PROT[operation.allowed] }),
+        )
+      case 'advise': {
+        const { advice } = operation
+        return started(this.spawn(verbs.advise, { space: space!, ...rangeOf(operation), advice }))
+      }
+      case 'populate': {
+        const { start, end } = rangeOf(operation)
+        return started(this.spawn(verbs.populate, populateArgs(space!, start, end, operation.access)))
+      }
+      case 'lock':
+        return started(this.spawn(verbs.lock, { space: space!, ...rangeOf(operation), to: operation.to }))
+      case 'fork': {
+        if (this.spaces[operation.child] !== undefined) return undefined
+        const plan = spacePlan(operation.child)
+        return started(this.spawn(verbs.fork, { space: space!, plan, child: undefined }))
+      }
+      case 'exit':
+        return operation.space < 2 ? undefined : started(this.spawn(verbs.exit, { space: space! }))
+      case 'reopen':
+        this.openings[operation.open] = this.open()
+        return started(undefined)
+      case 'evict':
+        shrink(engine.mm, 0)
+        return started(undefined)
+      case 'idle':
+        return { ...started(undefined), pause: operation.ns }
+      case 'break':
+        this.backend.breaks(operation.nth, operation.times, operation.errno)
+        return started(undefined)
+      case 'heal':
+        this.backend.heals()
+        return started(undefined)
+    }
+  }
+
+  /** A child was born or a space has ended. */
+  place(space: number, now: Space | undefined): void {
+    const before = this.spaces[space]
+    if (before !== undefined) this.views.delete(before)
+    this.spaces[space] = now
+  }
+
+  unmap(space: number, start: number, end: number): Task {
+    return this.spawn(this.backend.engine.verbs.unmap, { space: this.spaces[space]!, start, end })
+  }
+
+  errnoOf({ task }: Started): number {
+    return task === undefined ? errno.OK : task.errno
+  }
+
+  private run(space: Space, run: (view: View) => void): Task {
+    let view = this.views.get(space)
+    if (view === undefined) {
+      const { windowPages, pageSize } = this.plan
+      view = new View(space.table, this.backend.engine.memory.frames, WINDOW, windowPages * pageSize)
+      this.views.set(space, view)
+    }
+    return this.spawn(this.section, sectionArgs(space, view, run))
+  }
+
+  private map(space: Space, operation: Of<'map'>): Task {
+    const { share, allowed, from, pages, place } = operation
+    const anonymous = share === 'anonymous'
+    const args: MapArgs = {
+      space,
+      pages,
+      fixed: place === 'here' ? rangeOf(operation).start : undefined,
+      locked: false,
+      start: 0,
+      plan: {
+        prot: PROT[allowed],
+        share: share === 'shared' ? 'shared' : 'private',
+        open: anonymous ? undefined : this.openings[operation.open]!,
+        pageOffset: from,
+        advice: 'normal',
+      },
+    }
+    return this.spawn(this.backend.engine.verbs.map, args)
+  }
+
+  private open(): OpenFile {
+    return {
+      file: this.file,
+      read: newReadState('normal'),
+      readOnly: false,
+      mappings: 0,
+      seen: this.file.errorCount,
+    }
+  }
+
+  private spawn<Args>(verb: Verb<Args>, args: Args): Task {
+    return this.backend.engine.scheduler.spawn(verb, args, { name: verb.name, group: ROOT }) as Task
+  }
+}
+
+function rangeOf({ page, pages }: { readonly page: number; readonly pages: number }): {
+  readonly start: number
+  readonly end: number
+} {
+  return { start: WINDOW + page, end: WINDOW + page + pages }
+}
+
+function spacePlan(space: number): { name: string; group: number; commandLine: string } {
+  return { name: `space ${space}`, group: ROOT, commandLine: `space ${space}` }
+}

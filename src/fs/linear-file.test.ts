@@ -1,0 +1,76 @@
+/** Files that lie on a device as they are: which pages have their space. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { PAGE, World } from '../machine/world.suite.ts'
+
+function sparse(spaceFor: number) {
+  const world = new World()
+  const data = world.file('data', { pages: 8, spaceFor, holding: false })
+  const space = () =>
+    [0, 1, 2, 3, 4, 5, 6, 7].map(page => (data.backing.isReserved(data.file, page) ? 1 : 0)).join('')
+  return { world, data, space }
+}
+
+describe('the space of a page', () => {
+  it('is set aside once, before the page is first stored to', () => {
+    const { world, data, space } = sparse(2)
+    const a = world.space('a')
+    const at = world.map(a, data)
+    world.fault(a, at + 1, 'store')
+    assert.equal(space(), '11000000')
+    world.fault(a, at + 5, 'store')
+    assert.equal(space(), '11000100')
+    world.finish()
+  })
+
+  it('goes with a truncation, however it came (K1)', () => {
+    const { world, data, space } = sparse(4)
+    const a = world.space('a')
+    world.fault(a, world.map(a, data) + 6, 'store')
+    assert.equal(space(), '11110010')
+    world.truncate(data, 2 * PAGE)
+    world.truncate(data, 8 * PAGE)
+    assert.equal(space(), '11000000')
+    world.finish()
+  })
+
+  it('of a page that a truncation cuts is asked for again', () => {
+    const { world, data, space } = sparse(4)
+    world.truncate(data, 2 * PAGE + 1)
+    assert.equal(space(), '11000000')
+    world.finish()
+  })
+
+  it('goes with a punch (K1)', () => {
+    const { world, data, space } = sparse(8)
+    world.punch(data, 2 * PAGE, 2 * PAGE)
+    assert.equal(space(), '11001111')
+    const a = world.space('a')
+    const at = world.map(a, data)
+    const store = world.fault(a, at + 3, 'store')
+    assert.equal(world.says(store), 'done')
+    assert.equal(space(), '11011111')
+    world.punch(data, 3 * PAGE, PAGE)
+    assert.equal(space(), '11001111')
+    world.finish()
+  })
+
+  it('is what a set of pages says, under any punches', () => {
+    const ranges = fc.array(fc.tuple(fc.integer({ min: 0, max: 7 }), fc.integer({ min: 1, max: 8 })), {
+      maxLength: 6,
+    })
+    fc.assert(
+      fc.property(ranges, punches => {
+        const { world, data, space } = sparse(6)
+        const model = new Set([0, 1, 2, 3, 4, 5])
+        for (const [start, length] of punches) {
+          world.punch(data, start * PAGE, length * PAGE)
+          for (let page = start; page < start + length; page++) model.delete(page)
+        }
+        assert.equal(space(), [0, 1, 2, 3, 4, 5, 6, 7].map(page => (model.has(page) ? 1 : 0)).join(''))
+      }),
+      { numRuns: 50 },
+    )
+  })
+})

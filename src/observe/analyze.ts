@@ -1,0 +1,24 @@
+/** From trace files to one account: reads each, in the order given, into one analysis. */
+import { type Account, Analysis, type AnalysisOptions } from './analysis.ts'
+import { readTrace } from './open.ts'
+import type { ReadOptions, ReadResult } from './reading.ts'
+
+export interface AnalyzedFile extends ReadResult {
+  readonly path: string
+}
+
+export interface AnalyzedFiles extends Account {
+  readonly files: readonly AnalyzedFile[]
+}
+
+/** Several files are parts of one trace, earliest first, as a rotated log is. */
+export async function analyze(
+  paths: readonly string[],
+  options: AnalysisOptions,
+  reading: ReadOptions = {},
+): Promise<AnalyzedFiles> {
+  const analysis = new Analysis(options)
+  const files: AnalyzedFile[] = []
+  for (const path of paths) files.push({ path, ...(await readTrace(path, analysis.take, reading)) })
+  return { ...analysis.finish(), files }
+}

@@ -1,0 +1,153 @@
+/**
+ * Observes the running kernel: reads raw per-CPU buffers of an own tracing instance into an analysis.
+ *
+ *     poll: now -> read every CPU until it has no more -> merge up to `now` -> analysis -> sleep
+ *
+ * What an idle CPU hasn't said can't be known, so records are passed on only up to the time at which the poll began: by then every
+ * buffer had been asked. Timestamps are CLOCK_MONOTONIC nanoseconds, as `process.hrtime` counts, so the two compare.
+ *
+ * To leave a busy machine alone the kernel filters: of sched_switch only departures into state D, with a stack; faults and
+ * file events stay off, for stacks say more at a fraction of the cost.
+ *
+ * Invariants
+ *   L1  The instance is removed on return, on an error and on abort.
+ *   L2  Memory is what one poll reads, and the analysis.
+ */
+import { readdirSync, readFileSync, readSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Account, Analysis, type AnalysisOptions } from './analysis.ts'
+import { decoders, readFormat } from './format.ts'
+import { Kallsyms } from './kallsyms.ts'
+import { Kind, type Sink, TraceError } from './record.ts'
+import { Merge } from './ring.ts'
+import { closeAll, Instance } from './tracefs.ts'
+
+export interface LiveOptions extends Omit<AnalysisOptions, 'concerns'> {
+  /** Only waits by these processes, or for their memory; all when null. */
+  readonly pids: readonly number[] | null
+  /** Stop after so long; null observes until aborted. */
+  readonly seconds: number | null
+  readonly signal: AbortSignal
+  /** Called once tracing is on. */
+  readonly onStarted?: () => void
+}
+
+const POLL_MS = 100
+const BUFFER_KB = 4096
+const PAGE_BYTES = 4096
+const LOCK_EVENTS = ['start_locking', 'acquire_returned', 'released'].map(
+  name => `mmap_lock:mmap_lock_${name}`,
+)
+const BLOCK_EVENTS = ['block:block_rq_issue', 'block:block_rq_complete', 'block:block_rq_requeue']
+const LOCK_ENDS: ReadonlySet<Kind> = new Set([Kind.acquired, Kind.released])
+const ASLEEP = 'prev_state == 2'
+
+export async function observeLive(options: LiveOptions): Promise<Account> {
+  const instance = Instance.create()
+  try {
+    const enabled = configure(instance)
+    return await observe(instance, enabled, options)
+  } finally {
+    instance.remove()
+  }
+}
+
+function configure(instance: Instance): string[] {
+  instance.write('trace_clock', 'mono')
+  instance.write('buffer_size_kb', String(BUFFER_KB))
+  const missing = LOCK_EVENTS.filter(event => !instance.enable(event))
+  if (missing.length > 0)
+    throw new TraceError(
+      `this kernel has no ${missing[0]}; expected Linux 5.11 or later with mmap_lock tracepoints`,
+    )
+  const enabled = [...LOCK_EVENTS, ...BLOCK_EVENTS.filter(event => instance.enable(event))]
+  if (instance.enable('sched:sched_switch', { filter: ASLEEP, trigger: `stacktrace if ${ASLEEP}` }))
+    enabled.push('sched:sched_switch', 'ftrace:kernel_stack')
+  if (instance.enable('sched:sched_waking')) enabled.push('sched:sched_waking')
+  return enabled
+}
+
+async function observe(
+  instance: Instance,
+  enabled: readonly string[],
+  options: LiveOptions,
+): Promise<Account> {
+  const byId = decoders(
+    enabled.map(event => readFormat(instance.format(event))),
+    new Kallsyms(readFileSync('/proc/kallsyms', 'latin1')),
+  )
+  const wanted = options.pids === null ? null : new Set(options.pids.flatMap(threadsOf))
+  const ownMms = new Set<string>()
+  const analysis = new Analysis({
+    ...options,
+    ...(wanted === null ? {} : { concerns: (waiter, mm) => wanted.has(waiter.tid) || ownMms.has(mm) }),
+  })
+  const take: Sink = record => {
+    // A process writes only its own mm's lock, but for a child's while forking, which waits for nobody.
+    if (wanted?.has(record.tid) && LOCK_ENDS.has(record.kind) && record.write) ownMms.add(record.mm)
+    analysis.take(record)
+  }
+  const buffers = instance.openBuffers()
+  try {
+    const merge = new Merge(
+      buffers.map(({ cpu, file }) => ({ cpu, next: () => readPage(file) })),
+      byId,
+      commsNow(),
+      take,
+    )
+    instance.write('tracing_on', '1')
+    options.onStarted?.()
+    const end = options.seconds === null ? Number.POSITIVE_INFINITY : now() + options.seconds * 1e9
+    while (!options.signal.aborted && now() < end) {
+      merge.until(now())
+      const leftMs = Math.min(POLL_MS, Math.max(0, (end - now()) / 1e6))
+      await sleep(leftMs, undefined, { signal: options.signal }).catch(ignoreAbort)
+    }
+    instance.write('tracing_on', '0')
+    merge.until(Number.POSITIVE_INFINITY)
+  } finally {
+    closeAll(buffers)
+  }
+  return analysis.finish()
+}
+
+function readPage(file: number): Buffer | null {
+  const page = Buffer.allocUnsafe(PAGE_BYTES)
+  try {
+    const length = readSync(file, page, 0, page.length, null)
+    return length === 0 ? null : page.subarray(0, length)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return null
+    throw error
+  }
+}
+
+/** The threads of a process, at the beginning; a process that isn't there is said so. */
+function threadsOf(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map(Number)
+  } catch {
+    throw new TraceError(`there is no process ${pid}; expected the id of a running process`)
+  }
+}
+
+/** Names of the tasks alive now; those born later name themselves by being woken or switched out. */
+function commsNow(): Map<number, string> {
+  const comms = new Map<number, string>()
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    try {
+      for (const tid of readdirSync(`/proc/${name}/task`))
+        comms.set(Number(tid), readFileSync(`/proc/${name}/task/${tid}/comm`, 'utf8').trimEnd())
+    } catch {
+      // It has ended since the folder was listed; its name isn't needed.
+    }
+  }
+  return comms
+}
+
+const now = (): number => Number(process.hrtime.bigint())
+
+function ignoreAbort(error: unknown): void {
+  if ((error as Error).name !== 'AbortError') throw error
+}

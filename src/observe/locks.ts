@@ -1,0 +1,173 @@
+/**
+ * Who holds and who waits for each mm's lock: pairs mmap_lock events into waits and holds.
+ *
+ *   event of (tid, mm)                                           what it does                          state after
+ *   start                                                        opens a wait                          waiting
+ *   acquired, success=false                                      closes the wait; nothing is held      as before the start
+ *   acquired, success=true                                       closes the wait, opens a hold         holding
+ *   acquired write=false, no wait open, holding write            downgrade: the hold is read from now  holding (read)
+ *   released                                                     closes the hold                       free
+ *   the task dies                                                forgets its waits and holds           free
+ *
+ * The key is (tid, mm): a reader of /proc takes the lock of another's mm, and fork holds two.
+ *
+ * Invariants
+ *   P1  An mm has one writer, or readers only. An acquisition that breaks this proves that a release was lost: the
+ *       earlier hold is forgotten (`healed`), not guessed.
+ *   P2  A task waits once for an mm; a second start proves that the end of the first was lost.
+ *   P3  Every wait, and every hold, is told once, at its end; those open at the end are in
+ *       `openWaits` and `openHolds`.
+ */
+import { Kind, type TraceRecord } from './record.ts'
+
+export interface Wait {
+  readonly tid: number
+  readonly mm: string
+  readonly write: boolean
+  readonly start: number
+  end: number
+  /** False for a trylock that failed and a wait that a signal ended. */
+  success: boolean
+}
+
+export interface Hold {
+  readonly tid: number
+  readonly mm: string
+  /** False from a downgrade on. */
+  write: boolean
+  readonly start: number
+  end: number
+  /** When a write hold became a read hold; -1 if it never did. */
+  downgraded: number
+}
+
+const SWEEP_MIN = 1024
+
+interface LockState {
+  readonly waits: Map<number, Wait>
+  readonly holds: Map<number, Hold>
+}
+
+export interface LockSinks {
+  waited(wait: Wait): void
+  held(hold: Hold): void
+}
+
+export class Locks {
+  /** Holds and waits forgotten because a later event contradicts them, and releases of nothing. */
+  healed = 0
+  unpaired = 0
+  readonly #mms = new Map<string, LockState>()
+  readonly #heldBy = new Map<number, number>()
+  readonly #sinks: LockSinks
+  #sweepAt = SWEEP_MIN
+
+  constructor(sinks: LockSinks) {
+    this.#sinks = sinks
+  }
+
+  event(record: TraceRecord): void {
+    let state = this.#mms.get(record.mm)
+    if (state === undefined) {
+      if (record.kind === Kind.released) {
+        this.unpaired++
+        return
+      }
+      if (this.#mms.size >= this.#sweepAt) this.#sweep()
+      state = { waits: new Map(), holds: new Map() }
+      this.#mms.set(record.mm, state)
+    }
+    if (record.kind === Kind.start) this.#start(state, record)
+    else if (record.kind === Kind.acquired) this.#acquired(state, record)
+    else this.#released(state, record)
+  }
+
+  /** A task that has died holds nothing. */
+  died(tid: number): void {
+    for (const state of this.#mms.values()) {
+      if (state.waits.delete(tid)) this.healed++
+      if (this.#forget(state, tid)) this.healed++
+    }
+    this.#heldBy.delete(tid)
+  }
+
+  /** How many locks a task holds. */
+  heldBy(tid: number): number {
+    return this.#heldBy.get(tid) ?? 0
+  }
+
+  openWaits(): Wait[] {
+    return [...this.#mms.values()].flatMap(state => [...state.waits.values()])
+  }
+
+  openHolds(): Hold[] {
+    return [...this.#mms.values()].flatMap(state => [...state.holds.values()])
+  }
+
+  waitsOn(mm: string): Iterable<Wait> {
+    return this.#mms.get(mm)?.waits.values() ?? []
+  }
+
+  holdsOn(mm: string): Iterable<Hold> {
+    return this.#mms.get(mm)?.holds.values() ?? []
+  }
+
+  #start(state: LockState, record: TraceRecord): void {
+    if (state.waits.has(record.tid)) this.healed++
+    const { tid, mm, write, time } = record
+    state.waits.set(tid, { tid, mm, write, start: time, end: -1, success: false })
+  }
+
+  #acquired(state: LockState, record: TraceRecord): void {
+    const { tid, mm, write, time } = record
+    const wait = state.waits.get(tid)
+    const own = state.holds.get(tid)
+    if (wait === undefined && record.success && !write && own?.write === true) {
+      own.write = false
+      own.downgraded = time
+      return
+    }
+    state.waits.delete(tid)
+    if (wait !== undefined) {
+      wait.end = time
+      wait.success = record.success
+    }
+    if (!record.success) {
+      if (wait !== undefined) this.#sinks.waited(wait)
+      return
+    }
+    for (const [holder, hold] of state.holds)
+      if (holder === tid || write || hold.write) {
+        this.#forget(state, holder)
+        this.healed++
+      }
+    this.#heldBy.set(tid, this.heldBy(tid) + 1)
+    state.holds.set(tid, { tid, mm, write, start: time, end: -1, downgraded: -1 })
+    if (wait !== undefined) this.#sinks.waited(wait)
+  }
+
+  #released(state: LockState, record: TraceRecord): void {
+    const hold = state.holds.get(record.tid)
+    if (hold === undefined) {
+      this.unpaired++
+      return
+    }
+    this.#forget(state, record.tid)
+    hold.end = record.time
+    this.#sinks.held(hold)
+  }
+
+  #forget(state: LockState, tid: number): boolean {
+    if (!state.holds.delete(tid)) return false
+    this.#heldBy.set(tid, this.heldBy(tid) - 1)
+    return true
+  }
+
+  /** Drops what is free; done seldom, for a lock just released is most likely taken again. */
+  #sweep(): void {
+    for (const [mm, state] of this.#mms)
+      if (state.waits.size === 0 && state.holds.size === 0) this.#mms.delete(mm)
+    for (const [tid, held] of this.#heldBy) if (held === 0) this.#heldBy.delete(tid)
+    this.#sweepAt = Math.max(SWEEP_MIN, this.#mms.size * 2)
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * Opens a trace file of any form and passes its records to a sink, in constant memory.
+ *
+ *     bytes --gunzip if gzip--> trace.dat?  -> a file to seek in (unpacked into a temporary one if it came gzipped)
+ *                               text?       -> pieces of CHUNK_BYTES
+ *
+ * The form is read from the first bytes, never from the name.
+ */
+import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import type { ReadOptions, ReadResult } from './reading.ts'
+import { type Sink, TraceError } from './record.ts'
+import { TextReader } from './text.ts'
+import { isTraceDat, readTraceDat } from './trace-dat.ts'
+
+const CHUNK_BYTES = 1 << 20
+const BINARY_SNIFF = 4096
+
+export async function readTrace(path: string, sink: Sink, options: ReadOptions = {}): Promise<ReadResult> {
+  const size = sizeOf(path)
+  const pieces = piecesOf(path, size, options)
+  const { value: first, done: isEmpty } = await pieces.next()
+  if (isEmpty) throw new TraceError(`${path} is empty; expected a kernel trace`)
+  if (isTraceDat(first) && size > 0) {
+    await pieces.return(undefined)
+    return readTraceDat(path, sink, options)
+  }
+  const all = behind(first, pieces)
+  if (first[0] !== 0x1f || first[1] !== 0x8b) return readText(path, all, sink, options)
+  const packed = Readable.from(copies(all))
+  const unpacked = createGunzip({ chunkSize: CHUNK_BYTES })
+  packed.on('error', error => unpacked.destroy(error))
+  packed.pipe(unpacked)
+  return readText(path, unpacked, sink, options)
+}
+
+/** The file in pieces; each is gone when the next is asked for. */
+async function* piecesOf(path: string, size: number, options: ReadOptions): AsyncGenerator<Buffer> {
+  const file = await open(path).catch(error => {
+    throw named(path, error, 0)
+  })
+  try {
+    const piece = Buffer.allocUnsafe(CHUNK_BYTES)
+    for (let read = 0; ; ) {
+      const { bytesRead } = await file.read(piece, 0, piece.length)
+      if (bytesRead === 0) return
+      read += bytesRead
+      options.onProgress?.(read, size)
+      yield piece.subarray(0, bytesRead)
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+async function* behind(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  yield first
+  yield* rest
+}
+
+async function* copies(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const piece of pieces) yield Buffer.from(piece)
+}
+
+async function readText(
+  path: string,
+  source: AsyncIterable<Buffer>,
+  sink: Sink,
+  options: ReadOptions,
+): Promise<ReadResult> {
+  const reader = new TextReader(sink)
+  let spool: Spool | null = null
+  let isFirst = true
+  try {
+    for await (const chunk of source) {
+      options.signal?.throwIfAborted()
+      if (isFirst) {
+        if (isTraceDat(chunk)) spool = new Spool()
+        else if (chunk.subarray(0, BINARY_SNIFF).includes(0))
+          throw new TraceError(
+            'it is binary, and no trace.dat; expected the text of a kernel trace, or a trace.dat, gzipped or not',
+          )
+        isFirst = false
+      }
+      if (spool === null) reader.push(chunk)
+      else spool.write(chunk)
+    }
+    if (spool !== null) return readTraceDat(spool.path, sink, options)
+  } catch (error) {
+    throw named(path, error, reader.events)
+  } finally {
+    spool?.remove()
+  }
+  reader.end()
+  if (reader.events === 0)
+    throw new TraceError(
+      `${path} has no events: none of its lines is one; expected the output of tracefs, perf script or trace-cmd report`,
+    )
+  return { format: 'text', events: reader.events, unread: reader.unread }
+}
+
+/** A gzipped trace.dat, unpacked into a file of its own: its sections are reached by offset. */
+class Spool {
+  readonly path: string
+  readonly #folder = mkdtempSync(join(tmpdir(), 'faultline-'))
+  readonly #file: number
+
+  constructor() {
+    this.path = join(this.#folder, 'trace.dat')
+    this.#file = openSync(this.path, 'w')
+  }
+
+  write(bytes: Buffer): void {
+    writeSync(this.#file, bytes)
+  }
+
+  remove(): void {
+    closeSync(this.#file)
+    rmSync(this.#folder, { recursive: true })
+  }
+}
+
+/** 0 for a pipe. */
+function sizeOf(path: string): number {
+  try {
+    const stat = statSync(path)
+    if (stat.isDirectory()) throw new TraceError(`${path} is a folder; expected a trace file`)
+    return stat.size
+  } catch (error) {
+    throw named(path, error, 0)
+  }
+}
+
+/** Names the file in an error, and says in a sentence what the system only has a code for. */
+function named(path: string, error: unknown, events: number): unknown {
+  if (!(error instanceof Error)) return error
+  if (error instanceof TraceError)
+    return error.message.startsWith(path) ? error : new TraceError(`${path}: ${error.message}`)
+  const code = (error as NodeJS.ErrnoException).code ?? ''
+  if (code === 'ENOENT') return new TraceError(`${path} does not exist; expected a trace file`)
+  if (code === 'EACCES')
+    return new TraceError(`${path} may not be read by this user; make it readable or run as its owner`)
+  if (code.startsWith('Z_') || code === 'ERR_TRAILING_JUNK_AFTER_STREAM_END')
+    return new TraceError(
+      `${path}: the gzip data ends or breaks after ${events} events; expected a whole file, make it anew`,
+    )
+  return error
+}

@@ -1,0 +1,184 @@
+/**
+ * An account as text that reads well at 80 columns: each chain as sentences, then the totals as small tables.
+ *
+ * Every sentence says only what the account says; how sure a link is stands behind it in brackets, with the reason when it
+ * isn't certain.
+ */
+import type { Account, Inversion } from './analysis.ts'
+import type { AnalyzedFiles } from './analyze.ts'
+import type { Link } from './chain.ts'
+
+const COLUMNS = 80
+const ROWS = 5
+/** A device idle for this part of a wait for it: the request was held back before it. */
+const HELD_BACK = 0.9
+
+export function accountText(account: Account, thresholdMs: number): string {
+  const { trace } = account
+  const lines: string[] = []
+  lines.push(
+    `${count(trace.records, 'record')} over ${seconds(trace.endSec - trace.startSec)}${account.lostEvents > 0 ? `, ${count(account.lostEvents, 'event')} lost` : ''}`,
+    '',
+  )
+  const found = account.inversions.length + trace.inversionsNotKept
+  lines.push(
+    found === 0
+      ? `No wait of ${thresholdMs} ms or more for an mmap_lock is explained by another task.`
+      : `${count(found, 'priority inversion')} of ${thresholdMs} ms or more:`,
+    '',
+  )
+  account.inversions.forEach((inversion, at) => {
+    lines.push(...numbered(at + 1, inversionText(inversion)), '')
+  })
+  const open = account.openWaits.filter(wait => wait.waitMs >= thresholdMs)
+  if (open.length > 0) {
+    lines.push('Still waiting at the end of the trace:', '')
+    open.forEach((inversion, at) => {
+      lines.push(...numbered(at + 1, inversionText(inversion)), '')
+    })
+  }
+  lines.push(...totalsText(account))
+  return `${lines.join('\n').trimEnd()}\n`
+}
+
+export const filesText = (files: AnalyzedFiles['files']): string =>
+  files
+    .map(({ path, format, events, unread }) => {
+      const damage =
+        unread === 0 ? '' : `; ${count(unread, 'line or page', 'lines or pages')} could not be read`
+      return wrap(`${path}: ${format}, ${count(events, 'event')}${damage}`, '', '  ').join('\n')
+    })
+    .join('\n')
+
+/** One inversion as a paragraph and the steps of its chain. */
+export function inversionText(inversion: Inversion): string[] {
+  const { waiter, chain, cause, startSec, endSec, waitMs } = inversion
+  const [first, ...behind] = chain
+  const until = endSec === null ? 'and still waits' : `to ${endSec.toFixed(6)} s`
+  const lines = wrap(
+    `${who(waiter)} waited ${millis(waitMs)} for ${first!.waitsFor}${inAt(first!)}, ${startSec.toFixed(6)} ${until}`,
+    '',
+    '',
+  )
+  for (const link of behind) lines.push(...wrap(linkText(link), '<- ', '   '))
+  const where = cause.device === null ? '' : ` on ${cause.device}`
+  const by = cause.function === null ? '' : ` (${cause.function})`
+  lines.push(...wrap(`cause: ${cause.kind}${where}${by} [${cause.certainty}: ${cause.why}]`, '', '   '))
+  const last = chain.at(-1)!
+  if (cause.deviceIdleMs !== null && last.ms > 0 && cause.deviceIdleMs >= last.ms * HELD_BACK)
+    lines.push(
+      ...wrap(
+        `${cause.device} had nothing in flight for ${millis(cause.deviceIdleMs)} of that: the request was held back before it reached the device, as a throttle does`,
+        '   ',
+        '   ',
+      ),
+    )
+  if (behind.length > 0 && (waiter.group !== null || last.group !== null))
+    lines.push(
+      ...wrap(`suffered: ${who(waiter)}${cgroup(waiter)}; caused: ${who(last)}${cgroup(last)}`, '', '   '),
+    )
+  return lines
+}
+
+/** A chain as one sentence, without its times. */
+export function chainSentence({ waiter, chain, cause, waitMs }: Inversion): string {
+  const [first, ...behind] = chain
+  const links = behind.map((link, at) => {
+    const sure = link.certainty === 'certain' ? 'held' : `${link.certainty} to be held`
+    const held = link.holds?.startsWith('its place') ? 'behind' : `${sure} by`
+    const end = at === behind.length - 1
+    const then =
+      link.waitsFor === null
+        ? 'which ran'
+        : `which waited for ${link.waitsFor === 'VMA lock' ? 'a VMA lock' : link.waitsFor}${end ? inAt(link) : ''}`
+    return `, ${held} ${who(link)}, ${then}`
+  })
+  const unsaid = behind.length === 0 ? `; why is ${cause.kind}` : ''
+  return `${who(waiter)} waited ${longMillis(waitMs)} for ${first!.waitsFor}${links.join('')}${unsaid}`
+}
+
+const longMillis = (ms: number): string => (ms >= 1000 ? `${(ms / 1000).toFixed(2)} s` : millis(ms))
+
+function linkText(link: Link): string {
+  const then = link.waitsFor === null ? 'and ran' : `and waited for ${link.waitsFor}`
+  const sure = link.certainty === 'certain' ? '[certain]' : `[${link.certainty}: ${link.why}]`
+  return `${who(link)} held ${link.holds} for ${millis(link.ms)} of it ${then}${inAt(link)} ${sure}`
+}
+
+function totalsText(account: Account): string[] {
+  const lines: string[] = []
+  const waited = account.waitByCause.filter(row => row.waitMs > 0)
+  if (waited.length > 0) {
+    lines.push('Wait by cause')
+    for (const row of waited) lines.push(columns(millis(row.waitMs), count(row.waits, 'wait'), row.kind))
+  }
+  const worst = account.worstWaits.slice(0, ROWS)
+  if (worst.length > 0) {
+    lines.push('', 'Longest waits')
+    for (const wait of worst)
+      lines.push(columns(millis(wait.waitMs), wait.write ? 'write' : 'read', `${who(wait)} on mm ${wait.mm}`))
+  }
+  const holders = account.holders.slice(0, ROWS)
+  if (holders.length > 0) {
+    lines.push('', 'Longest holders, all their holds together')
+    for (const holder of holders)
+      lines.push(columns(millis(holder.heldMs), count(holder.holds, 'hold'), who(holder)))
+  }
+  if (account.missing.length > 0) {
+    lines.push('', 'Not in this trace')
+    for (const { events, cost } of account.missing) lines.push(...wrap(`${events}: ${cost}`, '  ', '    '))
+  }
+  const { healed, unpaired } = account.trace
+  if (healed + unpaired > 0)
+    lines.push(
+      '',
+      ...wrap(
+        `${count(healed, 'hold or wait', 'holds or waits')} had no end in the trace and ${count(unpaired, 'release')} no beginning, as at the edges of a trace or where events were lost.`,
+        '',
+        '',
+      ),
+    )
+  return lines
+}
+
+const columns = (first: string, second: string, rest: string): string =>
+  `${first.padStart(13)}  ${second.padEnd(12)}  ${rest}`.slice(0, COLUMNS)
+
+function numbered(number: number, lines: readonly string[]): string[] {
+  const mark = `${number}. `
+  return lines.map((line, at) => (at === 0 ? mark : ' '.repeat(mark.length)) + line)
+}
+
+export function wrap(text: string, first: string, rest: string): string[] {
+  const lines: string[] = []
+  let line = first
+  let isStart = true
+  for (const word of text.split(' ')) {
+    // Three columns are left for the number before a chain.
+    if (!isStart && line.length + 1 + word.length > COLUMNS - 4) {
+      lines.push(line)
+      line = rest
+      isStart = true
+    }
+    line += isStart ? word : ` ${word}`
+    isStart = false
+  }
+  return [...lines, line]
+}
+
+export const who = (task: { readonly comm: string; readonly tid: number }): string =>
+  `${task.comm || 'task'} (${task.tid})`
+
+const cgroup = (task: { readonly group: string | null }): string =>
+  task.group === null ? '' : `, memory cgroup ${task.group}`
+
+const inAt = (link: Link): string => (link.at === null ? '' : ` in ${link.at}`)
+
+export const percent = (value: number): string =>
+  Math.abs(value) < 0.01 ? '< 0.01 %' : `${value.toFixed(2)} %`
+
+export const millis = (ms: number): string => `${ms.toFixed(ms < 10 ? 3 : 1)} ms`
+
+const seconds = (value: number): string => `${value.toFixed(3)} s`
+
+const count = (value: number, one: string, many = `${one}s`): string => `${value} ${value === 1 ? one : many}`

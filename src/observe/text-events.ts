@@ -1,0 +1,226 @@
+/**
+ * The arguments of the events this room reads, as the kernel's own print formats and trace-cmd's plugins write them.
+ *
+ * Each reader fills a record from the bytes [args, end) of a line and says whether they were whole. Values that may hold
+ * anything (task names, cgroup paths) are found by what must follow them, never by splitting at spaces.
+ */
+import type { Interner } from './interner.ts'
+import { Kind, type TraceRecord } from './record.ts'
+import { isDigit, skipSpaces } from './text-line.ts'
+
+const SPACE = 32
+const T = 116
+const EQUALS = 61
+
+const key = (text: string): Buffer => Buffer.from(text)
+const MM = key('mm=')
+const MEMCG = key(' memcg_')
+const WRITE = key(' write=')
+const TRUE_LENGTH = 'true'.length
+const FALSE_LENGTH = 'false'.length
+const SUCCESS = key(' success=')
+const PREV_COMM = key('prev_comm=')
+const PREV_PRIO = key(' prev_prio=')
+const PREV_STATE = key(' prev_state=')
+const NEXT_COMM = key(' ==> next_comm=')
+const NEXT_PID = key(' next_pid=')
+const NEXT_PRIO = key(' next_prio=')
+const COMM = key('comm=')
+const PID = key(' pid=')
+const PRIO = key(' prio=')
+const ARROW = key(' ==> ')
+const PRIO_OPEN = key(' [')
+const PLUS = key(' + ')
+const ADDRESS = key('address=')
+const ERROR_CODE = key('error_code=')
+
+export function readArguments(
+  record: TraceRecord,
+  line: Buffer,
+  args: number,
+  end: number,
+  names: Interner,
+): boolean {
+  switch (record.kind) {
+    case Kind.start:
+    case Kind.acquired:
+    case Kind.released:
+      return readLock(record, line, args, end, names)
+    case Kind.switchOut:
+      return startsWith(line, args, end, PREV_COMM)
+        ? readSwitch(record, line, args, end, names)
+        : readSwitchPlugin(record, line, args, end, names)
+    case Kind.waking:
+      return startsWith(line, args, end, COMM)
+        ? readWaking(record, line, args, end, names)
+        : readWakingPlugin(record, line, args, end, names)
+    case Kind.fault:
+      return readFault(record, line, args, end)
+    case Kind.bioQueued:
+    case Kind.issued:
+    case Kind.completed:
+    case Kind.requeued:
+      return readBlock(record, line, args, end, names)
+    case Kind.syscallEnter:
+    case Kind.syscallExit:
+      record.name = names.get(line, args, wordEnd(line, args, end))
+      return true
+    default:
+      return true
+  }
+}
+
+function readLock(record: TraceRecord, line: Buffer, args: number, end: number, names: Interner): boolean {
+  if (!startsWith(line, args, end, MM)) return false
+  let mm = args + MM.length
+  if (line[mm] === 48 && line[mm + 1] === 120) mm += 2
+  const mmEnd = wordEnd(line, mm, end)
+  let group = mmEnd
+  if (startsWith(line, mmEnd, end, MEMCG)) {
+    group += MEMCG.length
+    while (group < end && line[group] !== EQUALS) group++
+    group++
+  }
+  let write = group
+  while (write < end && isDigit(line[write]!)) write++
+  // A cgroup's path may hold anything: the last ` write=` of the line is the event's.
+  if (!startsWith(line, write, end, WRITE)) write = findLast(line, group, end, WRITE)
+  if (write === -1) return false
+  const value = write + WRITE.length
+  const isWrite = line[value] === T
+  const success = value + (isWrite ? TRUE_LENGTH : FALSE_LENGTH)
+  if (success > end) return false
+  if (record.kind === Kind.acquired && !startsWith(line, success, end, SUCCESS)) return false
+  record.mm = names.get(line, mm, mmEnd)
+  record.group = group === mmEnd ? '' : names.get(line, group, write)
+  record.write = isWrite
+  record.success = record.kind !== Kind.acquired || line[success + SUCCESS.length] === T
+  return true
+}
+
+function readSwitch(record: TraceRecord, line: Buffer, args: number, end: number, names: Interner): boolean {
+  const prevPrio = find(line, args, end, PREV_PRIO)
+  const state = find(line, prevPrio, end, PREV_STATE)
+  const next = find(line, state, end, NEXT_COMM)
+  if (prevPrio === -1 || state === -1 || next === -1) return false
+  const nextPrio = findLast(line, next, end, NEXT_PRIO)
+  const nextPid = findLast(line, next, nextPrio === -1 ? end : nextPrio, NEXT_PID)
+  if (nextPid === -1 || nextPrio === -1) return false
+  record.state = names.get(line, state + PREV_STATE.length, next)
+  record.nextComm = names.get(line, next + NEXT_COMM.length, nextPid)
+  record.nextTid = numberAt(line, nextPid + NEXT_PID.length, end)
+  return true
+}
+
+/** `comm:tid [prio] state ==> comm:tid [prio]`, as trace-cmd prints it. */
+function readSwitchPlugin(
+  record: TraceRecord,
+  line: Buffer,
+  args: number,
+  end: number,
+  names: Interner,
+): boolean {
+  const arrow = find(line, args, end, ARROW)
+  if (arrow === -1) return false
+  const prio = findLast(line, args, arrow, PRIO_OPEN)
+  if (prio === -1) return false
+  record.state = names.get(line, skipSpaces(line, wordEnd(line, prio + 1, arrow), arrow), arrow)
+  return readNamed(record, line, arrow + ARROW.length, end, names)
+}
+
+function readWaking(record: TraceRecord, line: Buffer, args: number, end: number, names: Interner): boolean {
+  const prio = findLast(line, args, end, PRIO)
+  if (prio === -1) return false
+  const pid = findLast(line, args, prio, PID)
+  if (pid === -1) return false
+  record.nextComm = names.get(line, args + COMM.length, pid)
+  record.nextTid = numberAt(line, pid + PID.length, end)
+  return true
+}
+
+/** `comm:tid [prio] CPU:001`. */
+function readWakingPlugin(
+  record: TraceRecord,
+  line: Buffer,
+  args: number,
+  end: number,
+  names: Interner,
+): boolean {
+  return readNamed(record, line, args, end, names)
+}
+
+/** `comm:tid [prio]`: the woken or the next task. */
+function readNamed(record: TraceRecord, line: Buffer, start: number, end: number, names: Interner): boolean {
+  const prio = findLast(line, start, end, PRIO_OPEN)
+  if (prio === -1) return false
+  let tid = prio
+  while (tid > start && isDigit(line[tid - 1]!)) tid--
+  if (tid === prio || line[tid - 1] !== 58) return false
+  record.nextComm = names.get(line, start, tid - 1)
+  record.nextTid = numberAt(line, tid, prio)
+  return true
+}
+
+function readFault(record: TraceRecord, line: Buffer, args: number, end: number): boolean {
+  record.address = hexAfter(line, args, end, ADDRESS)
+  record.code = hexAfter(line, args, end, ERROR_CODE)
+  return true
+}
+
+/** `7,0 WM 16384 () 78560 + 32 be,0,4 [0]`: the bytes and the command in brackets are not in every event or kernel. */
+function readBlock(record: TraceRecord, line: Buffer, args: number, end: number, names: Interner): boolean {
+  const deviceEnd = wordEnd(line, args, end)
+  const rwbs = skipSpaces(line, deviceEnd, end)
+  const rwbsEnd = wordEnd(line, rwbs, end)
+  const plus = find(line, rwbsEnd, end, PLUS)
+  if (plus === -1) return false
+  let sector = plus
+  while (sector > rwbsEnd && isDigit(line[sector - 1]!)) sector--
+  if (sector === plus) return false
+  record.device = names.get(line, args, deviceEnd)
+  record.rwbs = names.get(line, rwbs, rwbsEnd)
+  record.sector = numberAt(line, sector, plus)
+  record.sectors = numberAt(line, plus + PLUS.length, end)
+  return true
+}
+
+function hexAfter(line: Buffer, start: number, end: number, needle: Buffer): number {
+  const at = find(line, start, end, needle)
+  if (at === -1) return 0
+  const text = line.toString('latin1', at + needle.length, wordEnd(line, at + needle.length, end))
+  const value = Number(text.startsWith('0x') ? text : `0x${text}`)
+  return Number.isNaN(value) ? 0 : value
+}
+
+function numberAt(line: Buffer, start: number, end: number): number {
+  let value = 0
+  for (let at = start; at < end && isDigit(line[at]!); at++) value = value * 10 + line[at]! - 48
+  return value
+}
+
+function wordEnd(line: Buffer, start: number, end: number): number {
+  let at = start
+  while (at < end && line[at] !== SPACE) at++
+  return at
+}
+
+function startsWith(line: Buffer, start: number, end: number, needle: Buffer): boolean {
+  if (start + needle.length > end) return false
+  for (let i = 0; i < needle.length; i++) if (line[start + i] !== needle[i]) return false
+  return true
+}
+
+export function find(line: Buffer, start: number, end: number, needle: Buffer): number {
+  if (start < 0) return -1
+  const first = needle[0]
+  for (let at = start; at + needle.length <= end; at++)
+    if (line[at] === first && startsWith(line, at, end, needle)) return at
+  return -1
+}
+
+function findLast(line: Buffer, start: number, end: number, needle: Buffer): number {
+  const first = needle[0]
+  for (let at = end - needle.length; at >= start; at--)
+    if (line[at] === first && startsWith(line, at, end, needle)) return at
+  return -1
+}

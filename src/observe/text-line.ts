@@ -1,0 +1,168 @@
+/**
+ * One line of a trace in text: where its columns are.
+ *
+ *     tracefs     comm-pid (tgid) [cpu] flags  sec.frac: event: arguments      the tgid and flags columns may be absent
+ *     trace-cmd   comm-pid        [cpu]        sec.frac: event:   arguments
+ *     perf        comm  pid       [cpu]        sec.frac: system:event: arguments
+ *
+ * A task name may hold spaces, dashes, brackets and colons, so no column is found by splitting. The line is searched
+ * for the one thing a name of 15 characters has no room to forge: `[cpu] flags sec.frac: event`, with a number and a dash or
+ * a space before it.
+ *
+ * Owns     the columns in `LineHead`. Leaves the arguments to text-events.ts.
+ */
+const SPACE = 32
+const DASH = 45
+const DOT = 46
+const ZERO = 48
+const COLON = 58
+const LESS = 60
+const OPEN_PAREN = 40
+const CLOSE_PAREN = 41
+const OPEN = 91
+const CLOSE = 93
+const SLASH = 47
+
+const FLAGS_MAX = 8
+/** Nanoseconds of the last digit of a fraction, by how many digits it has. */
+const UNITS = [1e9, 1e8, 1e7, 1e6, 1e5, 1e4, 1e3, 100, 10, 1]
+
+export interface LineHead {
+  commStart: number
+  commEnd: number
+  tid: number
+  cpu: number
+  time: number
+  nameStart: number
+  nameEnd: number
+  /** First byte of the arguments. */
+  args: number
+}
+
+export const emptyHead = (): LineHead => ({
+  commStart: 0,
+  commEnd: 0,
+  tid: 0,
+  cpu: 0,
+  time: 0,
+  nameStart: 0,
+  nameEnd: 0,
+  args: 0,
+})
+
+// hot: about 150 ns a line.
+export function readHead(line: Buffer, start: number, end: number, head: LineHead): boolean {
+  for (let at = start; at < end; at++) {
+    if (line[at] !== OPEN || line[at - 1] !== SPACE) continue
+    if (readAfterCpu(line, at + 1, end, head) && readTask(line, start, at, head)) return true
+  }
+  return false
+}
+
+function readAfterCpu(line: Buffer, start: number, end: number, head: LineHead): boolean {
+  let at = start
+  let cpu = 0
+  while (at < end && isDigit(line[at]!)) {
+    cpu = cpu * 10 + line[at]! - ZERO
+    at++
+  }
+  if (at === start || line[at] !== CLOSE) return false
+  at = skipSpaces(line, at + 1, end)
+  const afterTime = readTime(line, at, end, head)
+  if (afterTime !== -1) at = afterTime
+  else {
+    const flags = at
+    while (at < end && line[at] !== SPACE) at++
+    if (at - flags > FLAGS_MAX) return false
+    at = readTime(line, skipSpaces(line, at, end), end, head)
+    if (at === -1) return false
+  }
+  head.cpu = cpu
+  return readName(line, skipSpaces(line, at, end), end, head)
+}
+
+function readTime(line: Buffer, start: number, end: number, head: LineHead): number {
+  let at = start
+  let seconds = 0
+  while (at < end && isDigit(line[at]!)) {
+    seconds = seconds * 10 + line[at]! - ZERO
+    at++
+  }
+  if (at === start || line[at] !== DOT) return -1
+  at++
+  const point = at
+  let fraction = 0
+  while (at < end && isDigit(line[at]!)) {
+    fraction = fraction * 10 + line[at]! - ZERO
+    at++
+  }
+  const unit = UNITS[at - point]
+  if (line[at] !== COLON || unit === undefined) return -1
+  head.time = seconds * 1e9 + fraction * unit
+  return at + 1
+}
+
+function readName(line: Buffer, start: number, end: number, head: LineHead): boolean {
+  let at = start
+  head.nameStart = at
+  if (line[at] === LESS) {
+    while (at < end && line[at] !== COLON && line[at] !== DOT) at++
+  } else {
+    while (at < end && isWord(line[at]!)) at++
+    if (line[at] === COLON && at + 1 < end && isWord(line[at + 1]!)) {
+      at++
+      head.nameStart = at
+      while (at < end && isWord(line[at]!)) at++
+    }
+  }
+  head.nameEnd = at
+  head.args = skipSpaces(line, line[at] === COLON ? at + 1 : at, end)
+  return at > head.nameStart
+}
+
+function readTask(line: Buffer, start: number, bracket: number, head: LineHead): boolean {
+  let at = skipSpacesBack(line, bracket, start)
+  if (line[at - 1] === CLOSE_PAREN) {
+    at--
+    while (at > start && line[at - 1] !== OPEN_PAREN) at--
+    at = skipSpacesBack(line, at - 1, start)
+  }
+  let tid = 0
+  let scale = 1
+  const tidEnd = at
+  while (at > start && isDigit(line[at - 1]!)) {
+    at--
+    tid += (line[at]! - ZERO) * scale
+    scale *= 10
+  }
+  if (at === tidEnd || at <= start) return false
+  if (line[at - 1] === SLASH) {
+    at--
+    while (at > start && isDigit(line[at - 1]!)) at--
+  }
+  const mark = line[at - 1]
+  if (mark !== DASH && mark !== SPACE) return false
+  head.tid = tid
+  head.commStart = skipSpaces(line, start, at)
+  head.commEnd = mark === DASH ? at - 1 : skipSpacesBack(line, at, head.commStart)
+  return head.commEnd >= head.commStart
+}
+
+export const isDigit = (byte: number): boolean => byte >= ZERO && byte <= 57
+
+/** Letters, digits and the underscore, by byte. */
+const WORD = Uint8Array.from({ length: 256 }, (_, byte) => Number(/\w/.test(String.fromCharCode(byte))))
+
+const isWord = (byte: number): boolean => WORD[byte] === 1
+
+export function skipSpaces(line: Buffer, start: number, end: number): number {
+  let at = start
+  while (at < end && line[at] === SPACE) at++
+  return at
+}
+
+function skipSpacesBack(line: Buffer, end: number, start: number): number {
+  let at = end
+  while (at > start && line[at - 1] === SPACE) at--
+  return at
+}
