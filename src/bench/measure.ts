@@ -3,8 +3,9 @@
  *
  *     warm-up of both -> [ ours theirs ] [ theirs ours ] [ ours theirs ] ... -> the median ratio of a round, and its spread
  *
- * What disturbs one side disturbs the other: load and clock rates drift slower than a round, so the ratio is taken in each round before the median is. Work is counted, never
- * timed out, so both sides do the same; the order changes each round, so neither always comes first.
+ * What disturbs one side disturbs the other: load and clock rates drift slower than a round, so the ratio is taken in
+ * each round before the median is. Work is counted, never timed out, so both sides do the same; the order changes each
+ * round, so neither always comes first.
  */
 import type { Bytes } from '../base/index.ts'
 
