@@ -27,6 +27,8 @@ export class LabDevice implements Device {
   failedPages = 0
   /** Of these, those that met ENOSPC. */
   refusedPages = 0
+  /** A resize or a zeroing failed: who knows what of it was done. */
+  inDoubt = false
   free: number
   private readonly pageSize: Bytes
   private readonly blocks: number[]
@@ -64,6 +66,8 @@ export class LabDevice implements Device {
       this.failedPages++
       if (result === errno.ENOSPC) this.refusedPages++
     }
+    if (result !== errno.OK && (request.operation === 'resize' || request.operation === 'zero'))
+      this.inDoubt = true
     this.onEnd(request, result)
   }
 

@@ -66,7 +66,7 @@ export const SAFETY: readonly Property[] = [
   },
   {
     name: 'reservation',
-    says: 'a dirty page has its space, a reserved page its block, and writeback never meets ENOSPC',
+    says: 'a dirty page has its space unless a resize failed, a reserved page its block; writeback never meets ENOSPC',
     check: checkReservations,
   },
   {
@@ -278,7 +278,7 @@ function checkReservations(machine: Machine): string | undefined {
       if (file.invalidates(page)) continue
       const reserved = file.backing.isReserved(file, page)
       const frame = machine.engine.cache.find(file.id, page)
-      if (frame !== 0 && frames.has(frame, DIRTY) && !reserved)
+      if (frame !== 0 && frames.has(frame, DIRTY) && !reserved && !device.inDoubt)
         return `page ${page} of ${file.name} is dirty and has no space`
       if (machine.scenario.files[file.name]!.free === undefined) continue
       if (reserved && !device.hasBlock(page))
