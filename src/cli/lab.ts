@@ -24,6 +24,7 @@ import {
   timelineText,
 } from '../lab/index.ts'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
+import { compareCommand, runCommand } from './lab-timed.ts'
 import { interruptible, Progress } from './terminal.ts'
 
 interface ExploreFlags {
@@ -47,7 +48,9 @@ interface CanaryFlags {
 const STATUS = '\nExit status: 0 nothing is broken that shouldn’t be; 1 something is, or a canary lives.'
 
 export function labCommand(): Command {
-  const lab = new Command('lab').description('run every interleaving of a scenario, under every design')
+  const lab = new Command('lab').description(
+    'try the designs of the fault path out: every interleaving, and simulated time',
+  )
   lab
     .command('list')
     .description('say what each scenario is about, and which kernel bug or test it comes from')
@@ -84,6 +87,8 @@ export function labCommand(): Command {
     .option('--json', 'print one row for each canary as JSON')
     .addHelpText('after', STATUS)
     .action((flags: CanaryFlags, command: Command) => guarded(command, () => canaries(flags)))
+  for (const command of [runCommand(), compareCommand()])
+    lab.addCommand(command.exitOverride().showSuggestionAfterError())
   return lab
 }
 

@@ -8,6 +8,8 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { DISCIPLINES } from '../mm/index.ts'
+import type { Counts } from './exerciser.ts'
+import { inspect } from './inspect.suite.ts'
 import type { Plan, Run } from './operations.ts'
 import { PLANS, planFor } from './plans.ts'
 import { exercise, type Options, type Result, replay, shrink } from './play.ts'
@@ -32,9 +34,7 @@ interface Report {
   readonly plan: string
   readonly discipline: string
   readonly seed: number
-  readonly operations: number
-  readonly refused: number
-  readonly excused: number
+  readonly counts: Counts
   readonly seconds: number
   readonly failure: { readonly message: string; readonly run: Run } | null
 }
@@ -98,9 +98,7 @@ async function campaign(name: string, plan: Plan, operations: number): Promise<R
     plan: name,
     discipline: plan.discipline,
     seed: plan.seed,
-    operations: counts.operations,
-    refused: counts.refused,
-    excused: counts.excused,
+    counts,
     seconds,
     failure: smallest,
   }
@@ -110,9 +108,9 @@ async function optionsFor(plan: Plan, name: string, operations: number): Promise
   const progress = (played: number) => {
     if (played % 10_000 < 400) say(`${name}: ${played} of ${operations} operations`)
   }
-  if (plan.backend === 'memory') return { progress }
+  if (plan.backend === 'memory') return { progress, inspect }
   const { fileBackend } = await import('./file-backend.ts')
-  return { progress, make: fileBackend }
+  return { progress, inspect, make: fileBackend }
 }
 
 async function playAgain(source: string, json: boolean): Promise<number> {
@@ -125,11 +123,12 @@ async function playAgain(source: string, json: boolean): Promise<number> {
   return message === undefined ? 0 : 1
 }
 
-function print({ plan, discipline, operations, refused, excused, seconds, failure }: Report): void {
-  const rate = Math.round(operations / seconds)
+function print({ plan, discipline, counts, seconds, failure }: Report): void {
+  const { operations, checked, refused, excused } = counts
+  const rate = Math.round((operations + checked) / seconds)
   const share = (part: number) => `${((100 * part) / Math.max(1, operations)).toFixed(1)} %`
   console.log(
-    `${plan}, ${discipline}: ${operations} operations in ${seconds.toFixed(1)} s (${rate} a second), ${share(refused)} refused, ${share(excused)} excused${failure === null ? ', no mismatch' : ''}`,
+    `${plan}, ${discipline}: ${operations} operations and ${checked} of checks in ${seconds.toFixed(1)} s (${rate} a second), ${share(refused)} refused, ${share(excused)} excused; ${counts.faults} faults, ${counts.majorFaults} major, ${counts.evicted} evicted, ${counts.refaults} refaults, ${counts.swappedOut} swapped out${failure === null ? '; no mismatch' : ''}`,
   )
   if (failure === null) return
   console.log(`  ${failure.message}`)

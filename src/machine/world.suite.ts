@@ -182,8 +182,15 @@ export class World {
   }
 
   fault(space: Space, vpn: Vpn, access: 'load' | 'store', group = space.group): Task<FaultArgs> {
-    const fault = newVmFault(vpn, access, group, this.time)
-    return this.spawn(this.engine.verbs.fault, faultArgs(space, fault, 'go on'), group)
+    const task = this.faulting(space, vpn, access, group)
+    this.settle()
+    return task
+  }
+
+  /** A fault that hasn't run yet: for tests that go step by step. */
+  faulting(space: Space, vpn: Vpn, access: 'load' | 'store', group = space.group): Task<FaultArgs> {
+    const args = faultArgs(space, newVmFault(vpn, access, group, this.time), 'go on')
+    return this.scheduler.spawn(this.engine.verbs.fault, args, { name: `${access} of page ${vpn}`, group })
   }
 
   populate(space: Space, start: Vpn, end: Vpn, access: 'load' | 'store') {

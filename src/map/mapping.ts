@@ -8,7 +8,8 @@
  *
  * Invariants
  *   MP1 A section takes effect once, or not at all, with all that ran inside it.
- *   MP2 Pages that a section waited for stay pinned until it is over: it is run again at most once for each page.
+ *   MP2 Pages that a section waited for stay pinned until it is over: it is run again at most twice
+ *       for each page: once to load from it, once to store to it.
  *   MP3 When every page is there nothing is allocated and nothing is awaited: run returns the section's own value.
  */
 import type { Bytes, Pfn, Vpn } from '../base/index.ts'
@@ -20,6 +21,7 @@ import type { Task, Verb } from '../sched/index.ts'
 import { type LockArgs, msyncArgs, populateArgs } from '../space/index.ts'
 import type { Context, Running } from './context.ts'
 import { aborted, FaultlineError, fromErrno } from './error.ts'
+import { INSPECT } from './inspect.ts'
 import { checkKeys, choice, invalid, pageAligned } from './options.ts'
 import { isAborted, type Who } from './performer.ts'
 import type { Space } from './space.ts'
@@ -187,6 +189,10 @@ export class Mapping implements Running {
     if (this.mm.state === 'exiting') return
     const args = { space: this.mm, start: this.start, end: this.end }
     await this.perform('unmap', this.context.engine.verbs.unmap, args, {})
+  }
+
+  [INSPECT](): string {
+    return `Mapping of ${this.name}, ${this.length} bytes from ${this.place.offset}, in ${this.space.name}`
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

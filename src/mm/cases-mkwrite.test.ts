@@ -4,12 +4,11 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { errno, MS, ROOT } from '../base/index.ts'
+import { errno, MS } from '../base/index.ts'
 import { recount } from '../machine/recount.suite.ts'
 import { PAGE, World } from '../machine/world.suite.ts'
-import { newVmFault } from '../memmap/index.ts'
 import { DIRTY, WRITEBACK } from '../memory/index.ts'
-import { DISCIPLINES, type Discipline, faultArgs } from './index.ts'
+import { DISCIPLINES, type Discipline } from './index.ts'
 
 /** A dirty page 1 of `data` that is on its way to the device. */
 function writing(discipline: Discipline, { stablePages }: { readonly stablePages: boolean }) {
@@ -198,9 +197,7 @@ for (const discipline of DISCIPLINES) {
     world.populate(a, at, at + 100, 'load')
     data.device.holding = true
     for (let page = 0; page < 31; page++) assert.equal(world.says(world.fault(a, at + page, 'store')), 'done')
-    const fault = newVmFault(at + 31, 'store', ROOT, 0)
-    const who = { name: 'store', group: ROOT }
-    const store = world.scheduler.spawn(world.engine.verbs.fault, faultArgs(a, fault, 'go on'), who)
+    const store = world.faulting(a, at + 31, 'store')
     world.step()
     assert.equal(world.says(store), 'waits: throttle')
     assert.equal(world.rights(a, at + 31), 'rw')

@@ -12,7 +12,8 @@
  *
  * Invariants
  *   FP1 Under a discipline that always drops, a waiting fault holds no lock.
- *   FP2 The stash is pinned until the attempt after the wait is over, so reclaim can't starve the loop.
+ *   FP2 The stash is pinned until an attempt has looked at it, so reclaim can't starve the loop. Where the discipline
+ *       carries it, an attempt that only queues for the lock hands it on.
  *   FP3 Each restart is paid for by a completed ticket.
  *   FP4 lockReleased and retry (vm-fault.ts) say truthfully what became of the lock, whatever the result.
  *
@@ -102,11 +103,17 @@ export class Fault implements Verb<FaultArgs> {
       const vma = space.find(fault.vpn)
       if (vma !== undefined && space.locks.tryReadVma(vma.lock, task)) {
         fault.flags |= FAULT_FLAG_VMA_LOCK
+        space.stat.vmaLocks++
         return undefined
       }
     }
+    space.stat.mapLocks++
     const ticket = space.locks.mmap.read(task)
-    return ticket === undefined ? undefined : queue(ticket, 'lock', space.locks.mmap)
+    if (ticket === undefined) return undefined
+    return {
+      ...queue(ticket, 'lock', space.locks.mmap),
+      stash: discipline.stash === 'carry' ? task.stash : 0,
+    }
   }
 
   /** The attempt must wait: with the lock or without it, as the discipline says for this kind of wait. */

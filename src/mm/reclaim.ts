@@ -41,6 +41,7 @@ interface Pass {
 /** Frees some frames for a group that is at its limit (`over`), or for the machine (`over` 0). */
 export function shrink(mm: Mm, over: GroupId): Relief {
   const root = over === 0 ? ROOT : over
+  mm.swapping?.sweep()
   const pass: Pass = { root, spare: 'min', priority: 0, freed: 0, flying: 0, dirty: new Map() }
   for (pass.spare of ['min and low', 'min'] as const)
     for (let round = PRIORITY_START; round >= -1 && pass.freed === 0; round--) {
