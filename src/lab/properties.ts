@@ -76,7 +76,7 @@ export const SAFETY: readonly Property[] = [
   },
   {
     name: 'errors',
-    says: 'a writeback that failed is counted, and a sync that ends well has told every error before',
+    says: 'every writeback and every flush that failed is counted, so that each open file can tell it',
     check: checkErrors,
   },
 ]
@@ -275,7 +275,7 @@ function checkReservations(machine: Machine): string | undefined {
   const { frames } = machine.engine.memory
   for (const file of machine.files.values()) {
     const device = machine.devices.get(file.name)!
-    if (device.refusedPages > 0) return `writeback of ${file.name} met ENOSPC`
+    if (device.refusals > 0) return `writeback of ${file.name} met ENOSPC`
     for (let page = 0; page < file.pages; page++) {
       if (file.invalidates(page)) continue
       const reserved = file.backing.isReserved(file, page)
@@ -299,9 +299,9 @@ function checkStable(machine: Machine): string | undefined {
 
 function checkErrors(machine: Machine): string | undefined {
   for (const file of machine.files.values()) {
-    const failures = machine.devices.get(file.name)!.failedPages
+    const failures = machine.devices.get(file.name)!.failures
     if (failures !== file.errorCount)
-      return `${failures} writebacks of ${file.name} failed, and it knows of ${file.errorCount}`
+      return `${failures} writebacks and flushes of ${file.name} failed, and it knows of ${file.errorCount}`
   }
   return undefined
 }
