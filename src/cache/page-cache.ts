@@ -270,6 +270,8 @@ export class PageCache {
     const file = this.files.get(bio.file)
     if (bio.purpose === 'operation') {
       file?.backing.endOperation(bio)
+      // A flush is everybody's: the device may have lost what any opening wrote.
+      if (bio.operation === 'flush' && bio.errno !== errno.OK) file?.failedWriteback(bio.errno, file.retryAt)
       return
     }
     bio.frames.forEach((frame, at) => {

@@ -5,8 +5,8 @@
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { setImmediate as turn } from 'node:timers/promises'
-import type { Bytes, Errno } from '../base/index.ts'
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
+import { type Bytes, type Errno, MS, type Ns, SECOND } from '../base/index.ts'
 import { BrokenDevice, type Device } from '../device/index.ts'
 import { HostFile, memoryBuffer } from '../host/index.ts'
 import { Engine } from '../machine/index.ts'
@@ -48,9 +48,10 @@ export class FileBackend implements Backend {
     deferred.stands(this.breakable(this.open('swap', new Uint8Array(0))))
   }
 
-  /** Time passes by itself here: a turn of the event loop is enough to let things begin. */
-  async pause(): Promise<void> {
-    await turn()
+  /** Time passes by itself here: a turn of the event loop is enough to let things begin. Long pauses are kept. */
+  async pause(ns: Ns): Promise<void> {
+    if (ns >= SECOND) await delay(ns / MS)
+    else await turn()
   }
 
   async until(over: () => boolean): Promise<boolean> {

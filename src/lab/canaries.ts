@@ -12,7 +12,7 @@ import { FAULT_FLAG_TRIED } from '../memmap/index.ts'
 import { LOCKED } from '../memory/index.ts'
 import type { Discipline, Space, Vma } from '../mm/index.ts'
 import { readOnly } from '../mmu/index.ts'
-import { done, type Task } from '../sched/index.ts'
+import { done, type Outcome, type Task } from '../sched/index.ts'
 import type { Machine } from './machine.ts'
 
 export interface Canary {
@@ -214,12 +214,22 @@ const PLANTED: readonly (Omit<Canary, 'under'> & Partial<Canary>)[] = [
     plant: machine => eachFile(machine, file => replace(file, 'failedWriteback', () => nothing)),
   },
   {
+    name: 'error-untold',
+    says: 'a sync ends well although a writeback failed before',
+    plant: ({ engine }) =>
+      replace(engine.verbs.sync as unknown as { report(): Outcome }, 'report', () => () => done),
+  },
+  {
     name: 'dirty-lost',
     says: 'a page that couldn’t be written becomes clean all the same',
     plant: ({ engine }) =>
-      replace(engine.cache, 'setDirty', setDirty => (file, frame) => {
-        if (engine.scheduler.current !== undefined) setDirty(file, frame)
-      }),
+      replace(
+        engine.cache as unknown as { toDirty(file: CachedFile, frame: number): void },
+        'toDirty',
+        toDirty => (file, frame) => {
+          if (engine.scheduler.current !== undefined) toDirty(file, frame)
+        },
+      ),
   },
   {
     name: 'torn',

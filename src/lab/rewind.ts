@@ -35,13 +35,21 @@ interface Kind {
   write(object: object, fields: Fields): void
 }
 
+/** A property of ours on each object: a map from objects to cells would keep every dead object. */
+const MARK = Symbol('cell')
+
+/** Shared by all rewinders, so that their code is warm from the second machine on. */
+const KINDS = new Map<string, Kind>()
+
+/** Arrays of so many numbers are compared as bytes. */
+const BYTES_FROM = 128
+
+/** Walks are numbered over all rewinders: an object that two machines share isn't taken as seen. */
+let walks = 0
+
 export class Rewinder {
   private readonly roots: readonly object[]
   private readonly fixed: ReadonlySet<object>
-  /** A property of ours on each object: a map from objects to cells would keep every dead object. */
-  private readonly mark = Symbol('cell')
-  private readonly kinds = new Map<string, Kind>()
-  private walk = 0
 
   constructor(roots: readonly object[], fixed: readonly object[]) {
     this.roots = roots
@@ -49,7 +57,7 @@ export class Rewinder {
   }
 
   save(): Snapshot {
-    const walk = ++this.walk
+    const walk = ++walks
     const snapshot: (Cell | Fields)[] = []
     const stack = this.cellsOf(this.roots)
     for (let cell = stack.pop(); cell !== undefined; cell = stack.pop()) {
@@ -89,11 +97,11 @@ export class Rewinder {
   }
 
   private cellOf(object: object): Cell {
-    const marked = object as { [mark: symbol]: Cell | undefined }
-    const known = marked[this.mark]
+    const marked = object as { [MARK]: Cell | undefined }
+    const known = marked[MARK]
     if (known !== undefined) return known
     const cell: Cell = { object, kind: this.kindOf(object), fields: NEVER, children: [], walk: 0 }
-    marked[this.mark] = cell
+    marked[MARK] = cell
     return cell
   }
 
@@ -105,10 +113,10 @@ export class Rewinder {
     const isNumbers = ArrayBuffer.isView(object)
     const keys = isNumbers ? [] : Object.keys(object)
     const shape = `${object.constructor.name} ${keys.join()}`
-    let kind = this.kinds.get(shape)
+    let kind = KINDS.get(shape)
     if (kind === undefined) {
       kind = isNumbers ? numbersKind() : recordKind(keys)
-      this.kinds.set(shape, kind)
+      KINDS.set(shape, kind)
     }
     return kind
   }
@@ -132,15 +140,29 @@ function recordKind(keys: readonly string[]): Kind {
   }
 }
 
-/** Typed arrays of one type. hot: for the same reason. */
+/** Typed arrays of one type. hot: small ones are compared one by one, the leaves of page tables as bytes. */
 function numbersKind(): Kind {
-  const same =
-    'for (let at = 0; at < object.length; at++) if (object[at] !== fields[at]) return false; return true'
+  const oneByOne = new Function(
+    'object',
+    'fields',
+    'for (let at = 0; at < object.length; at++) if (object[at] !== fields[at]) return false; return true',
+  ) as Kind['same']
   return {
-    same: new Function('object', 'fields', same) as Kind['same'],
+    same: (object, fields) =>
+      (object as Numbers).length < BYTES_FROM
+        ? oneByOne(object, fields)
+        : sameBytes(object as Numbers, fields),
     read: object => (object as Numbers).slice(),
     write: (object, fields) => (object as Numbers).set(fields as Numbers),
   }
+}
+
+function sameBytes(numbers: Numbers, fields: Fields): boolean {
+  return fields !== NEVER && bytesOf(numbers).equals(bytesOf(fields as Numbers))
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Numbers): Buffer {
+  return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength)
 }
 
 const ARRAY: Kind = {

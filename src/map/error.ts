@@ -59,7 +59,11 @@ const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
   [errno.EFAULT, { else: 'nothing is mapped there any more' }],
   [
     errno.EACCES,
-    { else: 'the mapping or the file does not allow it; expected a protection, and a mode, that does' },
+    {
+      load: "the mapping does not allow it; map it, or protect it, with 'r' or 'rw'",
+      store: "the mapping does not allow it; map it, or protect it, with 'rw'",
+      else: "the file is open for reading; expected one that was opened with mode 'r+'",
+    },
   ],
   [
     errno.ENOMEM,

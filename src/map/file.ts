@@ -15,6 +15,7 @@ import type { Verb } from '../sched/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
 import { type Group, groupId } from './group.ts'
+import { INSPECT } from './inspect.ts'
 import { checkKeys, invalid } from './options.ts'
 import type { Who } from './performer.ts'
 
@@ -114,6 +115,10 @@ export class File {
   close(): Promise<void> {
     this.closing ??= this.end()
     return this.closing
+  }
+
+  [INSPECT](): string {
+    return `File ${this.name}, ${this.size} bytes, ${this.closing === undefined ? 'open' : 'closed'}`
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

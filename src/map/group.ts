@@ -3,6 +3,7 @@ import { type GroupId, ROOT } from '../base/index.ts'
 import { SettingError, type Settings } from '../group/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
+import { INSPECT } from './inspect.ts'
 import { invalid } from './options.ts'
 
 export class Group {
@@ -30,6 +31,10 @@ export class Group {
 
   get path(): string {
     return this.context.engine.groups.path(this.id)
+  }
+
+  [INSPECT](): string {
+    return `Group ${this.path}`
   }
 
   /** Makes a group below this one. */

@@ -20,6 +20,7 @@ import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
 import { File, fileBytesMax, tooLong } from './file.ts'
 import { Group, groupId } from './group.ts'
+import { INSPECT } from './inspect.ts'
 import { bytes, checkKeys, choice, invalid } from './options.ts'
 import { machineClosed, Performer } from './performer.ts'
 import { Space, spaceName } from './space.ts'
@@ -92,6 +93,7 @@ export class Machine {
   private closing: Promise<void> | undefined
 
   private constructor(context: Context, swapHost: HostFile | undefined) {
+    if (context === undefined) throw invalid('start', 'a machine is made by: await Machine.start()')
     this.context = context
     this.swapHost = swapHost
     this.pageSize = context.engine.memory.frames.pageSize
@@ -192,6 +194,10 @@ export class Machine {
   close(): Promise<void> {
     this.closing ??= this.end()
     return this.closing
+  }
+
+  [INSPECT](): string {
+    return `Machine of ${this.context.engine.memory.total} pages of ${this.pageSize} bytes, ${this.opened.size} open files`
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

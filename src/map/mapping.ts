@@ -21,6 +21,7 @@ import type { Task, Verb } from '../sched/index.ts'
 import { type LockArgs, msyncArgs, populateArgs } from '../space/index.ts'
 import type { Context, Running } from './context.ts'
 import { aborted, FaultlineError, fromErrno } from './error.ts'
+import { INSPECT } from './inspect.ts'
 import { checkKeys, choice, invalid, pageAligned } from './options.ts'
 import { isAborted, type Who } from './performer.ts'
 import type { Space } from './space.ts'
@@ -188,6 +189,10 @@ export class Mapping implements Running {
     if (this.mm.state === 'exiting') return
     const args = { space: this.mm, start: this.start, end: this.end }
     await this.perform('unmap', this.context.engine.verbs.unmap, args, {})
+  }
+
+  [INSPECT](): string {
+    return `Mapping of ${this.name}, ${this.length} bytes from ${this.place.offset}, in ${this.space.name}`
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -11,6 +11,7 @@ import type { ForkArgs, MapArgs } from '../space/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
 import { File, fileBytesMax, tooLong } from './file.ts'
+import { INSPECT } from './inspect.ts'
 import { type AdviceName, Mapping, type ProtName, protOf } from './mapping.ts'
 import { bytes, checkKeys, choice, invalid, pageAligned } from './options.ts'
 import type { Who } from './performer.ts'
@@ -20,6 +21,7 @@ export interface MapOptions {
   readonly offset?: Bytes
   /** Bytes, or a size like '4 GiB'; to the end of the file if left out. */
   readonly length?: Bytes | string
+  /** 'r' if left out; 'rw' for memory. */
   readonly prot?: ProtName
   readonly share?: 'shared' | 'private'
   /** The address to map at, which replaces what is there; wherever there is room if left out. */
@@ -83,11 +85,12 @@ export class Space {
     checkKeys(options, ANONYMOUS_KEYS, 'map')
     const length = bytes(options.length, 'length', 'map')
     if (length <= 0) throw invalid('map', `length: expected at least 1 byte, got ${options.length}`)
-    const { share = 'private' } = options
-    if (share !== 'shared') return this.place('memory', length, { ...options, share }, undefined, 0)
+    const { share = 'private', prot = 'rw' } = options
+    const plan = { ...options, share, prot }
+    if (share !== 'shared') return this.place('memory', length, plan, undefined, 0)
     const open = this.sharedMemory(length)
     try {
-      return await this.place('memory', length, options, open, 0)
+      return await this.place('memory', length, plan, open, 0)
     } catch (error) {
       this.context.unmapped.delete(open)
       throw error
@@ -125,6 +128,10 @@ export class Space {
     const ending = exits.get(this.mm) ?? this.end()
     exits.set(this.mm, ending)
     return ending
+  }
+
+  [INSPECT](): string {
+    return `Space ${this.pid} ${this.name}, ${this.mm.vmas.size} mappings`
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
