@@ -247,6 +247,7 @@ export class Machine {
       const { share, advice } = spec
       const vma = newVma(scheduler, space, { start, end, prot, share, open, pageOffset, advice })
       space.vmas.insert(vma)
+      space.mapped += spec.pages
       space.table.plan(start, end)
       mm.rmap.addVma(vma)
       this.places.set(name, { space, start, end })
