@@ -175,7 +175,7 @@ export class Explorer {
       this.graph.addEdge(from, known)
       return -1
     }
-    const state = this.graph.addState(from)
+    const state = this.graph.addState()
     this.known.set(hash, state)
     this.hashes.push(hash)
     if (this.options.keys === 'compared') this.fullKeys.push(this.walker.fullKey())

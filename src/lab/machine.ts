@@ -214,10 +214,20 @@ export class Machine {
       this.devices.set(name, device)
       this.truth.files.set(
         file.id,
-        Array.from({ length: pages }, (_, page) => device.word(page)),
+        Array.from({ length: this.pagesEver(name, pages) }, (_, page) => device.word(page)),
       )
       first += 16
     }
+  }
+
+  /** The pages that a file has at any time, and those that are written before it has them: all are part of the state. */
+  private pagesEver(name: string, pages: number): number {
+    const { before, tasks } = this.scenario
+    const named = [...before, ...tasks].map(text => this.phrase(text)).filter(({ target }) => target === name)
+    return named.reduce(
+      (most, { verb, number }) => Math.max(most, verb === 'truncate' ? number : number + 1),
+      pages,
+    )
   }
 
   private addMappings(): void {

@@ -5,8 +5,9 @@
  * that fails is found like a property that is broken. These are the rules that no single room can see. Each check returns
  * what it found, in words, or undefined.
  *
- * The one rule that tells the designs apart is `inversion`: when the world stands still (no I/O ends, no time passes) and
- * nobody can go on, whoever still waits for a lock waits for I/O that isn't theirs. Under `restart` nobody does.
+ * The one rule that tells the designs apart is `inversion`: should the world stand still from this state on (no I/O ends,
+ * no time passes), who waits for a lock that somebody keeps while they wait for the world? An adversary may stop it at any
+ * moment, so it is asked in every state. Under `restart` the answer is nobody.
  */
 import type { CachedFile } from '../cache/index.ts'
 import type { VmFault } from '../memmap/index.ts'
@@ -14,6 +15,7 @@ import { ANON, CACHE, DIRTY, LOCKED, UPTODATE, WRITEBACK } from '../memory/index
 import { indexOf, PROT_READ, PROT_WRITE, ruleFor, type Space, type Vma } from '../mm/index.ts'
 import { frameOf, LOAD, PRESENT, STORE, WRITABLE } from '../mmu/index.ts'
 import type { Task } from '../sched/index.ts'
+import { hangs } from './chain.ts'
 import type { Machine } from './machine.ts'
 
 export interface Property {
@@ -96,11 +98,9 @@ export function atTheEnd(machine: Machine): { readonly property: string; readonl
   return undefined
 }
 
-/** Who waits for a lock although nothing can move but I/O and time; the world stands still here. */
+/** Who waits for a lock behind I/O that isn't their own: if the world stands still from here on, they never go on. */
 export function inverted(machine: Machine): Task[] {
-  const { scheduler } = machine.engine
-  if (scheduler.ready().length > 0) return []
-  return [...scheduler.tasks.values()].filter(({ wait }) => wait?.why === 'lock' || wait?.why === 'vma lock')
+  return [...machine.engine.scheduler.tasks.values()].filter(hangs)
 }
 
 function eachSpace(machine: Machine, check: (machine: Machine, space: Space) => string | undefined) {
