@@ -61,6 +61,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
 }
 
 function worthDrawing(recorded: readonly Recorded[]): readonly Timeline[] {
+  if (recorded.every(({ result }) => result.monitor.count === 0)) return []
   const worst = [...recorded].sort((a, b) => b.result.monitor.maxMs - a.result.monitor.maxMs)[0]
   const ours = recorded.find(({ result }) => result.name === RESTART.name)
   const drawn = [worst, ours].filter(each => each !== undefined)
