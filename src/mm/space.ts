@@ -7,6 +7,7 @@
  *   SP1 resident = the present entries of its table that map a frame other than the zero page.
  *   SP2 Entries exist only inside VMAs.
  *   SP3 Spaces that come from one another by fork are a family: an anonymous page has the same page number in each.
+ *   SP4 mapped = the pages of its VMAs; kept by whoever adds and removes them (space/vmas.ts).
  */
 import { type GroupId, OrderedList, type SpaceId, type Vpn } from '../base/index.ts'
 import { SpaceLock } from '../lock/index.ts'
@@ -37,6 +38,9 @@ export interface SpaceStat {
   rereads: number
   /** Calls of pageMkwrite that said done. */
   mkwrites: number
+  /** How often a fault read-locked the space, and how often a VMA. */
+  mapLocks: number
+  vmaLocks: number
 }
 
 export interface SpacePlan {
@@ -57,7 +61,18 @@ export class Space {
     vma => vma.start,
     vma => vma.end,
   )
-  readonly stat: SpaceStat = { faults: 0, major: 0, retries: 0, ioUnderLock: 0, rereads: 0, mkwrites: 0 }
+  readonly stat: SpaceStat = {
+    faults: 0,
+    major: 0,
+    retries: 0,
+    ioUnderLock: 0,
+    rereads: 0,
+    mkwrites: 0,
+    mapLocks: 0,
+    vmaLocks: 0,
+  }
+  /** Pages that its VMAs cover (total_vm). */
+  mapped = 0
   resident = 0
   /** Entries that name a swap slot. */
   swapped = 0
@@ -82,7 +97,7 @@ export class Space {
 
   /** VMAs that overlap [start, end), in order. The list may be changed while the caller holds the array. */
   overlapping(start: Vpn, end: Vpn): Vma[] {
-    const first = this.find(start)
+    const first = start < end ? this.find(start) : undefined
     const found: Vma[] = first === undefined ? [] : [first]
     for (const vma of this.vmas.from(start + (first === undefined ? 0 : 1))) {
       if (vma.start >= end) break
