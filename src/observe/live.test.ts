@@ -6,52 +6,88 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { type Account, type Inversion, observeLive } from './index.ts'
-import { ended, instances, LOAD, ok, whyNoKernel, withExt4 } from './load.suite.ts'
+import { ended, instances, LOAD, ok, whyNoKernel, withExt4, withReadLimit } from './load.suite.ts'
 
 const skip = whyNoKernel()
 const MAIN = join(import.meta.dirname, '..', 'cli', 'main.ts')
 const folder = mkdtempSync(join(tmpdir(), 'faultline-live-told-'))
 after(() => rmSync(folder, { recursive: true }))
 
-test('observe live tells the inversion when it happens, and leaves tracefs as it was', { skip }, async () => {
-  const mountedBefore = existsSync('/sys/kernel/tracing/instances')
-  await withExt4(async mount => {
-    const controller = new AbortController()
-    const told: Inversion[] = []
-    let load: ChildProcess | null = null
-    let said = ''
-    const account = await observeLive({
-      thresholdMs: 50,
-      bufferKb: 4096,
-      pids: null,
-      seconds: 30,
-      signal: controller.signal,
-      onInversion: inversion => told.push(inversion),
-      onStarted: () => {
-        load = spawn('python3', [LOAD, 'munmap', mount, '0.3'])
-        load.stdout!.on('data', data => {
-          said += data
-        })
-        ended(load).then(() => controller.abort())
-      },
-    })
-    const { slowestMs } = JSON.parse(said) as { slowestMs: number }
-    const seen = account.inversions.find(each => each.waiter.comm === 'health: [mon] 1')
-    assert.ok(seen !== undefined, 'the wait of the monitor is found')
-    assert.ok(told.includes(seen))
-    assert.ok(
-      seen.waitMs > slowestMs * 0.9 && seen.waitMs <= slowestMs,
-      `${seen.waitMs} ms of ${slowestMs} ms`,
-    )
-    assert.deepEqual(
-      seen.chain.map(link => link.comm),
-      ['health: [mon] 1', 'change-vma 7', 'store (frozen)'],
-    )
-    assert.equal(seen.cause.kind, 'freeze')
-    assert.equal(account.lostEvents, 0)
+interface Run {
+  readonly account: Account
+  readonly told: readonly Inversion[]
+  /** The monitor's longest read, as it measured it itself. */
+  readonly slowestMs: number
+}
+
+/** Observes for as long as a load runs. */
+async function observeLoad(command: readonly string[]): Promise<Run> {
+  const controller = new AbortController()
+  const told: Inversion[] = []
+  let said = ''
+  const account = await observeLive({
+    thresholdMs: 50,
+    bufferKb: 4096,
+    pids: null,
+    seconds: 60,
+    signal: controller.signal,
+    onInversion: inversion => told.push(inversion),
+    onStarted: () => {
+      const load = spawn(command[0]!, command.slice(1))
+      load.stdout.on('data', data => {
+        said += data
+      })
+      ended(load).then(() => controller.abort())
+    },
   })
-  assert.equal(existsSync('/sys/kernel/tracing/instances'), mountedBefore)
-  assert.ok(!instances().includes(`faultline-${process.pid}`))
+  return { account, told, ...(JSON.parse(said) as { slowestMs: number }) }
+}
+
+const MONITOR = 'health: [mon] 1'
+const byMonitor = (all: readonly Inversion[]) => all.filter(each => each.waiter.comm === MONITOR)
+
+for (const change of ['munmap', 'madvise'])
+  test(`a frozen file system and ${change}: live tells the inversion when it happens, and leaves tracefs as it was`, {
+    skip,
+  }, async () => {
+    const mountedBefore = existsSync('/sys/kernel/tracing/instances')
+    await withExt4(async mount => {
+      const { account, told, slowestMs } = await observeLoad(['python3', LOAD, change, mount, '0.3'])
+      const [seen] = byMonitor(account.inversions)
+      assert.ok(seen !== undefined, 'the wait of the monitor is found')
+      assert.ok(told.includes(seen))
+      assert.ok(
+        seen.waitMs > slowestMs * 0.9 && seen.waitMs <= slowestMs,
+        `${seen.waitMs} ms of ${slowestMs} ms`,
+      )
+      assert.deepEqual(
+        seen.chain.map(link => link.comm),
+        [MONITOR, 'change-vma 7', 'store (frozen)'],
+      )
+      assert.equal(seen.cause.kind, 'freeze')
+      assert.equal(account.lostEvents, 0)
+    })
+    assert.equal(existsSync('/sys/kernel/tracing/instances'), mountedBefore)
+    assert.ok(!instances().includes(`faultline-${process.pid}`))
+  })
+
+test('a throttled read fault: nobody waits for it on a kernel that drops its lock, and none is reported', {
+  skip,
+}, async () => {
+  await withExt4(mount =>
+    withReadLimit(mount, 64 * 1024, async prefix => {
+      const { account } = await observeLoad([...prefix, 'python3', LOAD, 'read', mount, '0.7'])
+      assert.deepEqual(byMonitor(account.inversions), [])
+      assert.ok(account.trace.records > 0)
+    }),
+  )
+})
+
+test('a process that only maps anonymous memory: none is reported', { skip }, async () => {
+  const { account } = await observeLoad(['python3', LOAD, 'anonymous', '/', '0.3'])
+  const chained = account.inversions.filter(({ chain }) => chain.some(link => link.holds?.startsWith('VMA')))
+  assert.deepEqual(byMonitor(chained), [])
+  assert.ok(account.locks.length > 0)
 })
 
 test('observing a process that is not there is refused in a sentence', { skip }, async () => {

@@ -1,9 +1,20 @@
 /** What tests and measurements of the running kernel need: whether it can be had, a small file system, and loads. */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+
+const BLKIO = '/sys/fs/cgroup/blkio'
 
 /** The program that makes the loads: load.py SCENARIO FOLDER SECONDS. */
 export const LOAD = join(import.meta.dirname, 'load.py')
@@ -36,6 +47,24 @@ export async function withExt4(use: (mount: string) => Promise<void>): Promise<v
     spawnSync('fsfreeze', ['-u', mount])
     spawnSync('umount', ['-l', mount])
     rmSync(folder, { recursive: true })
+  }
+}
+
+/** Runs `use` with the words before a command that limit what it reads from `mount` to so many bytes a second. */
+export async function withReadLimit(
+  mount: string,
+  bytes: number,
+  use: (prefix: readonly string[]) => Promise<void>,
+): Promise<void> {
+  const group = `${BLKIO}/faultline-${process.pid}`
+  if (!existsSync(`${BLKIO}/blkio.throttle.read_bps_device`)) return use([])
+  const { dev } = statSync(mount)
+  mkdirSync(group)
+  try {
+    writeFileSync(`${group}/blkio.throttle.read_bps_device`, `${dev >> 8}:${dev & 0xff} ${bytes}`)
+    await use(['sh', '-c', `echo $$ > ${group}/cgroup.procs; exec "$@"`, 'sh'])
+  } finally {
+    rmdirSync(group)
   }
 }
 
