@@ -12,6 +12,7 @@ import type { CachedFile } from '../cache/index.ts'
 import { LinearFile } from '../fs/index.ts'
 import { RANK, type VmaLock } from '../lock/index.ts'
 import type { PageRequest } from '../memmap/index.ts'
+import { DIRTY, type Frames } from '../memory/index.ts'
 import type { Space } from '../mm/index.ts'
 import { type Held, holds, type Outcome, type Task, type Watcher } from '../sched/index.ts'
 import { type Choice, TIME } from './choice.ts'
@@ -168,18 +169,20 @@ export class Monitor implements Watcher {
   }
 }
 
-/** A file whose backing tells the monitor of every page that it makes ready for a store. */
+/** A file whose backing tells the monitor of every clean page that it makes ready for a store. */
 export class WatchedFile extends LinearFile {
   private readonly monitor: Monitor
+  private readonly frames: Frames
 
   constructor(monitor: Monitor, device: LabDevice, ...rest: Rest) {
     super(device, ...rest)
     this.monitor = monitor
+    this.frames = rest[1].frames
   }
 
   override reserve(file: CachedFile, request: PageRequest, frame: number): Outcome {
     const outcome = super.reserve(file, request, frame)
-    if (outcome.kind === 'done') this.monitor.noteReady()
+    if (outcome.kind === 'done' && !this.frames.has(frame, DIRTY)) this.monitor.noteReady()
     return outcome
   }
 }
