@@ -14,7 +14,7 @@
  */
 import { type GroupId, type Pfn, ROOT } from '../base/index.ts'
 import type { CachedFile, PageCache } from '../cache/index.ts'
-import type { LinearFile } from '../fs/index.ts'
+import { LinearFile } from '../fs/index.ts'
 import {
   ACTIVE,
   ANON,
@@ -158,8 +158,9 @@ function recountPins(engine: Engine, kept: readonly Pfn[], check: Report): void 
     if (section !== 0) pins[section]!++
   }
   for (const { backing } of engine.cache.files.values())
-    for (const { frames: carried } of inside<LinearFile, Reserving>(backing as LinearFile).reserving.values())
-      for (const frame of carried) pins[frame]!++
+    if (backing instanceof LinearFile)
+      for (const { frames: carried } of inside<LinearFile, Reserving>(backing).reserving.values())
+        for (const frame of carried) pins[frame]!++
   for (let frame = 1; frame < frames.count; frame++)
     check(
       frames.pins[frame] === pins[frame],

@@ -1,0 +1,21 @@
+/**
+ * A filesystem whose files share blocks: extents, references, copy-on-write. volume.ts has the sum of it, and
+ * docs/volume-format.md what it looks like on a device and in a store.
+ */
+export type { CheckReport } from './check.ts'
+export { type Checksum, MIX53 } from './checksum.ts'
+export type { Answer } from './journal.ts'
+export { MemoryStore } from './memory-store.ts'
+export {
+  type MakeArgs,
+  type MakePlan,
+  Making,
+  type MountPlan,
+  makeArgs,
+  type OpenArgs,
+  Opening,
+  openArgs,
+} from './mounting.ts'
+export type { Named } from './names.ts'
+export type { Change, Entry, Store } from './store.ts'
+export { type Stat, type Usage, Volume, type VolumeFile } from './volume.ts'

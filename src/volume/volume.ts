@@ -1,0 +1,254 @@
+/**
+ * A volume that is open: names lead to inodes, inodes to extents, extents to blocks of the device.
+ *
+ *     Names (tree of names)                       \
+ *     Extents (a file's pages) -- Space (blocks)   > Journal (what is so now) -- Commits --> Store (what is durable)
+ *     FileDevice, VolumeBacking (pages of a file) /                                    \--> Disk (data, flushed first)
+ *
+ * Names change at once and are durable with the next commit; `sync` asks for one. Nothing is written to the device but
+ * data, and once, when the volume was made, its first block.
+ *
+ * Invariants
+ *   VO1 A file is in the cache once, however often it is open, and lives until the last has closed it, unlinked or not.
+ *   VO2 A volume that is damaged is read-only from then on, and `damage` says what was found.
+ */
+import { assert, type Bytes, type Errno, errno } from '../base/index.ts'
+import type { CachedFile, PageCache } from '../cache/index.ts'
+import type { Io } from '../io/index.ts'
+import type { Ticket } from '../sched/index.ts'
+import { VolumeBacking } from './backing.ts'
+import { type CheckReport, check } from './check.ts'
+import type { Checksum } from './checksum.ts'
+import { Commits } from './commit.ts'
+import type { Disk } from './disk.ts'
+import { Extents } from './extents.ts'
+import { Failure } from './failure.ts'
+import { FileDevice, Transfers } from './file-device.ts'
+import { type Answer, Journal } from './journal.ts'
+import { type Named, Names } from './names.ts'
+import { type Node, type Parts, unreserve } from './parts.ts'
+import { type Header, type Inode, NUMBERS_MAX, numberIn, orphanKey } from './records.ts'
+import { Space } from './space.ts'
+import type { Store } from './store.ts'
+
+/** Sentences about damage that are kept; more are only counted. */
+const DAMAGE_MAX = 100
+
+export interface Stat extends Inode {
+  readonly ino: number
+  /** Blocks of its own or shared. */
+  readonly blocks: number
+  /** Of these, blocks that other files have too. */
+  readonly shared: number
+}
+
+/** Blocks of a volume: free + used + reserved = size. */
+export interface Usage {
+  readonly blockSize: Bytes
+  readonly size: number
+  readonly free: number
+  readonly used: number
+  readonly reserved: number
+}
+
+/** A file of a volume that is open, with its pages in the cache. */
+export interface VolumeFile {
+  readonly node: Node
+  readonly cached: CachedFile
+  openings: number
+}
+
+export interface VolumeSetting {
+  readonly cache: PageCache
+  readonly io: Io
+  readonly disk: Disk
+  readonly store: Store
+  readonly checksum: Checksum
+}
+
+export class Volume {
+  readonly parts: Parts
+  readonly header: Header
+  /** What was found damaged, a sentence each. */
+  readonly damage: string[] = []
+  damageCount = 0
+  private readonly cache: PageCache
+  private readonly io: Io
+  private readonly store: Store
+  private readonly transfers: Transfers
+  private readonly files = new Map<number, VolumeFile>()
+
+  constructor(setting: VolumeSetting, header: Header) {
+    const { cache, io, disk, store, checksum } = setting
+    const { scheduler } = cache
+    this.cache = cache
+    this.io = io
+    this.store = store
+    this.header = header
+    const journal = new Journal(store, checksum)
+    const space = new Space(journal, header.blocks)
+    const names = new Names(journal, ino => this.unlinked(ino))
+    const commits = new Commits(scheduler, disk, store, journal, space)
+    const damaged = (what: string) => this.damaged(what)
+    const isReadOnly = () => this.isReadOnly
+    journal.onDamage = damaged
+    this.parts = {
+      scheduler,
+      disk,
+      checksum,
+      journal,
+      space,
+      names,
+      commits,
+      damaged,
+      get readOnly() {
+        return isReadOnly()
+      },
+    }
+    this.transfers = new Transfers(this.parts)
+  }
+
+  get isReadOnly(): boolean {
+    const { disk, commits } = this.parts
+    return this.store.readOnly || disk.readOnly || this.damageCount > 0 || commits.broken !== errno.OK
+  }
+
+  get usage(): Usage {
+    const { space, disk } = this.parts
+    const { size, available: free, used, reserved } = space
+    assert(
+      free >= 0 && free + used + reserved === size,
+      'V1: free, used and reserved blocks are all there are',
+    )
+    return { blockSize: disk.blockSize, size, free, used, reserved }
+  }
+
+  /** The ticket of a commit: everything that was changed before is durable when it completes well. */
+  sync(): Ticket {
+    return this.parts.commits.request()
+  }
+
+  // ---- names
+
+  stat(path: string): Answer<Stat> {
+    return this.parts.journal.ask(() => this.statOf(this.parts.names.find(path).ino))
+  }
+
+  list(path: string): Answer<Named[]> {
+    return this.parts.journal.ask(() => [...this.parts.names.list(path)])
+  }
+
+  /** Makes an empty file or directory. Returns the number of its inode. */
+  create(path: string, kind: Inode['kind']): Answer<number> {
+    return this.change(() => this.parts.names.create(path, kind))
+  }
+
+  link(from: string, to: string): Errno {
+    return this.change(() => this.parts.names.link(from, to)).errno
+  }
+
+  rename(from: string, to: string): Errno {
+    return this.change(() => this.parts.names.rename(from, to)).errno
+  }
+
+  unlink(path: string): Errno {
+    return this.change(() => this.parts.names.unlink(path)).errno
+  }
+
+  // ---- files
+
+  /** The file at the path, once more. Whoever opens it closes it. */
+  open(path: string): Answer<VolumeFile> {
+    return this.parts.journal.ask(() => {
+      const { ino, kind } = this.parts.names.find(path)
+      if (kind === 'directory') throw new Failure(errno.EISDIR)
+      let file = this.files.get(ino)
+      if (file === undefined) {
+        file = this.enter(ino, path)
+        this.files.set(ino, file)
+      }
+      file.openings++
+      return file
+    })
+  }
+
+  /** One opening less. After the last one the caller runs Forget on the cached file, and then `forget`. */
+  close(file: VolumeFile): 'still open' | 'closed' {
+    file.openings--
+    return file.openings > 0 ? 'still open' : 'closed'
+  }
+
+  /** The file has no page left. If no name leads to it, it goes. */
+  forget(file: VolumeFile): Errno {
+    const { node } = file
+    assert(file.openings === 0, 'VO1: a file is forgotten when nobody has it open')
+    this.files.delete(node.ino)
+    unreserve(this.parts, node, { start: 0, end: NUMBERS_MAX })
+    return this.parts.journal.edit(() => {
+      const { links } = this.parts.names.inode(node.ino)
+      if (links === 0 && !this.isReadOnly) this.erase(node.ino)
+    })
+  }
+
+  /** What is left of the life before, when a volume is opened: blocks in limbo, and files that nobody can reach. */
+  recover(): Errno {
+    const { journal, space } = this.parts
+    return journal.edit(() => {
+      space.giveBack('all')
+      for (const { key } of journal.range(orphanKey(0), orphanKey(NUMBERS_MAX - 1))) this.erase(numberIn(key))
+    })
+  }
+
+  /** Recomputes the metadata, and says what is wrong with it. What isn't durable yet is looked at too. */
+  check(): CheckReport {
+    return check(this.parts.journal, this.header)
+  }
+
+  /** Whether the change may be made, and its making. */
+  change<T>(change: () => T): Answer<T> {
+    return this.isReadOnly ? { errno: errno.EROFS, value: undefined } : this.parts.journal.ask(change)
+  }
+
+  extents(ino: number): Extents {
+    return new Extents(this.parts.journal, this.parts.space, ino)
+  }
+
+  private enter(ino: number, name: string): VolumeFile {
+    const { size } = this.parts.names.inode(ino)
+    const node: Node = { ino, name, extents: this.extents(ino), reserved: new Set() }
+    const device = new FileDevice(this.parts, this.transfers, node)
+    const backing = new VolumeBacking(this.parts, this.io, node, device)
+    return { node, cached: this.cache.add(name, size, backing), openings: 0 }
+  }
+
+  private statOf(ino: number): Stat {
+    let blocks = 0
+    let shared = 0
+    for (const part of this.extents(ino).inside(0, NUMBERS_MAX)) {
+      blocks += part.end - part.start
+      for (let start = part.value, end = part.value + part.end - part.start; start < end; ) {
+        const alike = this.parts.space.references({ start, end })
+        if (alike.count > 1) shared += alike.end - start
+        start = alike.end
+      }
+    }
+    const open = this.files.get(ino)
+    const inode = this.parts.names.inode(ino)
+    return { ...inode, size: open?.cached.size ?? inode.size, ino, blocks, shared }
+  }
+
+  private unlinked(ino: number): void {
+    if (this.files.has(ino)) this.parts.names.keepOrphan(ino)
+    else this.erase(ino)
+  }
+
+  private erase(ino: number): void {
+    this.extents(ino).remove(0, NUMBERS_MAX)
+    this.parts.names.forgetInode(ino)
+  }
+
+  private damaged(what: string): void {
+    this.damageCount++
+    if (this.damage.length < DAMAGE_MAX) this.damage.push(what)
+  }
+}
