@@ -3,19 +3,30 @@
  * to a hundred thousand, where one sorted array would move half of itself at each change.
  *
  *     blocks: [ a b c ] [ d e ] [ f g h i ]      a block holds 1 to BLOCK_MAX records
+ *     firsts:   a         d       f              and their keys, side by side
+ *
+ * A search reads keys only, which lie side by side; the records themselves lie all over the heap, and looking into
+ * seventeen of them cost 600 ns among 10^5, where seventeen keys cost 150.
  *
  * Invariants
  *   O1  Keys don't fall from one record to the next, across blocks too.
  *   O2  No block is empty.
  *   O3  reach[b] is at least the end of every record in block b; it may be too large after a removal.
+ *   O4  keys[i] of a block is the key of its records[i]; firsts[b] is the first of block b.
  *
- * A key of a record may change in place only while O1 still holds; an end that grows must be told to `widen`.
+ * The key of a record doesn't change while it is in the list; an end that grows must be told to `widen`.
  */
 const BLOCK_MAX = 256
 
+interface Block<T> {
+  readonly keys: number[]
+  readonly records: T[]
+}
+
 export class OrderedList<T> {
-  private blocks: T[][] = []
-  private reach: number[] = []
+  private readonly blocks: Block<T>[] = []
+  private readonly firsts: number[] = []
+  private readonly reach: number[] = []
   private count = 0
   private readonly key: (record: T) => number
   private readonly end: (record: T) => number
@@ -33,21 +44,25 @@ export class OrderedList<T> {
   floor(key: number): T | undefined {
     const block = this.blockAtOrBefore(key)
     if (block === -1) return undefined
-    const records = this.blocks[block]!
-    return records[this.upper(records, key) - 1]
+    const { keys, records } = this.blocks[block]!
+    return records[upper(keys, key) - 1]
   }
 
   insert(record: T): void {
     const key = this.key(record)
     this.count++
     if (this.blocks.length === 0) {
-      this.blocks.push([record])
+      this.blocks.push({ keys: [key], records: [record] })
+      this.firsts.push(key)
       this.reach.push(this.end(record))
       return
     }
     const block = Math.max(0, this.blockAtOrBefore(key))
-    const records = this.blocks[block]!
-    records.splice(this.upper(records, key), 0, record)
+    const { keys, records } = this.blocks[block]!
+    const at = upper(keys, key)
+    keys.splice(at, 0, key)
+    records.splice(at, 0, record)
+    this.firsts[block] = keys[0]!
     this.reach[block] = Math.max(this.reach[block]!, this.end(record))
     if (records.length > BLOCK_MAX) this.split(block)
   }
@@ -56,16 +71,15 @@ export class OrderedList<T> {
   remove(record: T): boolean {
     const key = this.key(record)
     for (let block = this.blockBefore(key); block < this.blocks.length; block++) {
-      const records = this.blocks[block]!
-      if (this.key(records[0]!) > key) return false
-      const at = records.indexOf(record, Math.max(0, this.lower(records, key)))
+      const { keys, records } = this.blocks[block]!
+      if (this.firsts[block]! > key) return false
+      const at = records.indexOf(record, lower(keys, key))
       if (at === -1) continue
+      keys.splice(at, 1)
       records.splice(at, 1)
       this.count--
-      if (records.length === 0) {
-        this.blocks.splice(block, 1)
-        this.reach.splice(block, 1)
-      }
+      if (records.length > 0) this.firsts[block] = keys[0]!
+      else for (const column of [this.blocks, this.firsts, this.reach]) column.splice(block, 1)
       return true
     }
     return false
@@ -75,7 +89,7 @@ export class OrderedList<T> {
   widen(record: T): void {
     const key = this.key(record)
     for (let block = this.blockBefore(key); block < this.blocks.length; block++) {
-      if (this.key(this.blocks[block]![0]!) > key) return
+      if (this.firsts[block]! > key) return
       this.reach[block] = Math.max(this.reach[block]!, this.end(record))
     }
   }
@@ -83,12 +97,12 @@ export class OrderedList<T> {
   /** Records that overlap [start, end), in order. The list must not change while they are walked. */
   *overlapping(start: number, end: number): Generator<T> {
     for (let block = 0; block < this.blocks.length; block++) {
-      const records = this.blocks[block]!
-      if (this.key(records[0]!) >= end) return
+      if (this.firsts[block]! >= end) return
       if (this.reach[block]! <= start) continue
-      for (const record of records) {
-        if (this.key(record) >= end) return
-        if (this.end(record) > start) yield record
+      const { keys, records } = this.blocks[block]!
+      for (let at = 0; at < records.length; at++) {
+        if (keys[at]! >= end) return
+        if (this.end(records[at]!) > start) yield records[at]!
       }
     }
   }
@@ -96,8 +110,8 @@ export class OrderedList<T> {
   /** Records from the first whose key is at least `key`, in order. The list must not change while they are walked. */
   *from(key: number): Generator<T> {
     for (let block = this.blockBefore(key); block < this.blocks.length; block++) {
-      const records = this.blocks[block]!
-      for (let at = this.lower(records, key); at < records.length; at++) yield records[at]!
+      const { keys, records } = this.blocks[block]!
+      for (let at = lower(keys, key); at < records.length; at++) yield records[at]!
     }
   }
 
@@ -107,50 +121,20 @@ export class OrderedList<T> {
 
   /** The last block whose first key is at most `key`, or -1. */
   private blockAtOrBefore(key: number): number {
-    let low = 0
-    let high = this.blocks.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.key(this.blocks[middle]![0]!) <= key) low = middle + 1
-      else high = middle
-    }
-    return low - 1
+    return upper(this.firsts, key) - 1
   }
 
   /** The first block that may hold a record of this key: equal keys can begin in the block before. */
   private blockBefore(key: number): number {
-    let block = Math.max(0, this.blockAtOrBefore(key))
-    while (block > 0 && this.key(this.blocks[block]![0]!) >= key) block--
-    return block
-  }
-
-  private lower(records: readonly T[], key: number): number {
-    let low = 0
-    let high = records.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.key(records[middle]!) < key) low = middle + 1
-      else high = middle
-    }
-    return low
-  }
-
-  private upper(records: readonly T[], key: number): number {
-    let low = 0
-    let high = records.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.key(records[middle]!) <= key) low = middle + 1
-      else high = middle
-    }
-    return low
+    return Math.max(0, lower(this.firsts, key) - 1)
   }
 
   private split(block: number): void {
-    const records = this.blocks[block]!
-    const right = records.splice(records.length >>> 1)
+    const { keys, records } = this.blocks[block]!
+    const right = { keys: keys.splice(keys.length >>> 1), records: records.splice(records.length >>> 1) }
     this.blocks.splice(block + 1, 0, right)
-    this.reach.splice(block, 1, this.reachOf(records), this.reachOf(right))
+    this.firsts.splice(block + 1, 0, right.keys[0]!)
+    this.reach.splice(block, 1, this.reachOf(records), this.reachOf(right.records))
   }
 
   private reachOf(records: readonly T[]): number {
@@ -158,4 +142,28 @@ export class OrderedList<T> {
     for (const record of records) reach = Math.max(reach, this.end(record))
     return reach
   }
+}
+
+/** How many of the keys are below `key`. */
+function lower(keys: readonly number[], key: number): number {
+  let low = 0
+  let high = keys.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (keys[middle]! < key) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** How many of the keys are at most `key`. */
+function upper(keys: readonly number[], key: number): number {
+  let low = 0
+  let high = keys.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (keys[middle]! <= key) low = middle + 1
+    else high = middle
+  }
+  return low
 }

@@ -1,5 +1,5 @@
 /**
- * The end of a cached file: waits for its pages in flight, drops them all, and forgets it. Whoever ends a file syncs it
+ * The end of a cached file: waits for its pages and reservations in flight, drops them all, and forgets it. Whoever ends a file syncs it
  * first; what is still dirty then could not be written, has been told as an error, and is dropped.
  *
  * Invariants
@@ -25,6 +25,8 @@ export class Forget implements Verb<ForgetArgs> {
   attempt(task: Task<ForgetArgs>): Outcome {
     const { file } = task.args
     const { siblings, flags } = this.cache.frames
+    const reservation = file.backing.reservationIn(file, 0, Infinity)
+    if (reservation !== undefined) return wait(reservation, 'reserve')
     if (file.invalidation !== undefined) return wait(file.invalidation.ticket, 'invalidate')
     for (const list of [file.clean, file.dirty])
       for (const frame of siblings.walk(list)) {

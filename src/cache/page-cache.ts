@@ -58,8 +58,8 @@ import { PageHash } from './page-hash.ts'
 import type { Window } from './readahead.ts'
 import { Workingset } from './workingset.ts'
 
-/** The most pages one bio carries, in bytes: 1 MiB. */
-const BIO_BYTES_MAX = 1024 * 1024
+/** The most that one bio carries, unless the machine is told otherwise: 1 MiB. */
+const BIO_BYTES_MAX: Bytes = 1024 * 1024
 
 /** How long a file whose write failed is left alone by the flusher and by reclaim: dirty_writeback_interval. */
 const RETRY_AFTER: Ns = 5 * SECOND
@@ -79,23 +79,21 @@ export class PageCache {
   onWritten: (group: GroupId, pages: number) => void = () => {}
   /** Pages dirty or under writeback, over all files. */
   dirtyPages = 0
+  readonly pagesPerBio: number
   private readonly io: Io
   private readonly hash: PageHash
   private readonly workingset: Workingset
   private readonly flights = new Map<Pfn, Bio>()
   private ids = 0
 
-  constructor(scheduler: Scheduler, memory: Memory, io: Io) {
+  constructor(scheduler: Scheduler, memory: Memory, io: Io, bioBytesMax: Bytes = BIO_BYTES_MAX) {
     this.scheduler = scheduler
     this.memory = memory
     this.frames = memory.frames
     this.io = io
     this.hash = new PageHash(memory.frames)
     this.workingset = new Workingset(memory.frames.count)
-  }
-
-  get pagesPerBio(): number {
-    return Math.max(1, BIO_BYTES_MAX / this.frames.pageSize)
+    this.pagesPerBio = Math.max(1, bioBytesMax / this.frames.pageSize)
   }
 
   add(name: string, size: number, backing: Backing): CachedFile {
@@ -272,6 +270,8 @@ export class PageCache {
     const file = this.files.get(bio.file)
     if (bio.purpose === 'operation') {
       file?.backing.endOperation(bio)
+      // A flush is everybody's: the device may have lost what any opening wrote.
+      if (bio.operation === 'flush' && bio.errno !== errno.OK) file?.failedWriteback(bio.errno, file.retryAt)
       return
     }
     bio.frames.forEach((frame, at) => {

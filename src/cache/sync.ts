@@ -8,7 +8,7 @@
  *
  * Invariants
  *   N1  When it ends with 0, every page that was dirty when it began has been written since, and flushed.
- *   N2  An error of writeback is told to each open file once: errorCount of the file against `seen` of the open file.
+ *   N2  An error of writeback, or of a flush, is told to each open file once: errorCount of the file against `seen` of the open file.
  */
 import { type Errno, errno, type PageIndex } from '../base/index.ts'
 import { WRITEBACK } from '../memory/index.ts'

@@ -15,17 +15,23 @@
  *       Private copies go with truncation and stay with a punch (`unmapRange`).
  *   X2  After failure size, pages and entries are as they were.
  *   X3  The claim's ticket completes however the task ends, and not before the backing is done.
+ *   X4  A punch leaves the file, and so its backing after a sync, as long as it was.
  */
-import { type Bytes, type Errno, errno, type PageIndex } from '../base/index.ts'
-import { LOCKED, WRITEBACK } from '../memory/index.ts'
+import { type Bytes, type Errno, errno, type GroupId, type PageIndex } from '../base/index.ts'
+import { DIRTY, LOCKED, WRITEBACK } from '../memory/index.ts'
 import { done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
 import type { CachedFile } from './cached-file.ts'
 import type { PageCache } from './page-cache.ts'
 
+interface Punch {
+  readonly position: Bytes
+  readonly length: Bytes
+}
+
 export interface TruncateArgs {
   readonly file: CachedFile
   /** The new size, or the range that becomes zero. */
-  readonly change: { readonly size: Bytes } | { readonly position: Bytes; readonly length: Bytes }
+  readonly change: { readonly size: Bytes } | Punch
   claim: Ticket | undefined
   backing: Ticket | undefined
 }
@@ -53,15 +59,11 @@ export class Truncate implements Verb<TruncateArgs> {
     if (args.backing === undefined) {
       const flying = this.inFlight(file)
       if (flying !== undefined) return wait(this.cache.hurry(flying, task.group), 'page lock', flying)
-      const { backing } = file
-      const reservation = backing.reservationIn(file, file.invalidation!.start, file.invalidation!.end)
+      const reservation = file.backing.reservationIn(file, file.invalidation!.start, file.invalidation!.end)
       if (reservation !== undefined) return wait(reservation, 'reserve')
-      const bio =
-        'size' in change
-          ? backing.resize(file, change.size, task.group)
-          : backing.zero(file, change.position, change.length, task.group)
-      args.backing = bio.ticket
-      return wait(bio.ticket, 'device')
+      args.backing = this.ask(file, change, task.group)
+      if (args.backing === undefined) return this.finish(args, errno.OK)
+      return wait(args.backing, 'device')
     }
     if (!args.backing.complete) return wait(args.backing, 'device')
     return this.finish(args, args.backing.errno)
@@ -83,6 +85,13 @@ export class Truncate implements Verb<TruncateArgs> {
     )
     const end = 'size' in change ? Infinity : Math.ceil((change.position + change.length) / pageSize)
     file.invalidation = { start, end, ticket: args.claim }
+  }
+
+  /** Asks the backing for the change; undefined: none of it concerns the backing. */
+  private ask(file: CachedFile, change: TruncateArgs['change'], group: GroupId): Ticket | undefined {
+    if ('size' in change) return file.backing.resize(file, change.size, group).ticket
+    const length = this.dropEnd(file, change) - change.position
+    return length === 0 ? undefined : file.backing.zero(file, change.position, length, group).ticket
   }
 
   /** A page of the claimed range that is being read or written; 0 is never in flight. */
@@ -111,9 +120,20 @@ export class Truncate implements Verb<TruncateArgs> {
       return
     }
     const first = Math.ceil(change.position / pageSize)
-    const last = Math.floor((change.position + change.length) / pageSize)
+    const last = Math.floor(this.dropEnd(file, change) / pageSize)
     if (last > first) this.drop(file, first, last, 'shared pages')
     this.zeroPart(file, change.position, change.position + change.length)
+  }
+
+  /**
+   * Where a punch stops to take pages away. The last page of the file, if it is dirty, may be what makes the backing as
+   * long as the file (X4): it is zeroed in its place and goes out as any dirty page does.
+   */
+  private dropEnd(file: CachedFile, { position, length }: Punch): Bytes {
+    const last = file.pages - 1
+    const frame = last < 0 ? 0 : this.cache.find(file.id, last)
+    if (frame === 0 || !this.cache.frames.has(frame, DIRTY)) return position + length
+    return Math.min(position + length, Math.max(position, last * this.cache.frames.pageSize))
   }
 
   private drop(
@@ -129,10 +149,11 @@ export class Truncate implements Verb<TruncateArgs> {
         if (index[frame]! >= start && index[frame]! < end) this.cache.remove(file, frame)
   }
 
-  /** The parts of a punched range that share a page with what stays. */
+  /** The parts of a punched range whose pages stay. */
   private zeroPart(file: CachedFile, from: Bytes, to: Bytes): void {
     const { pageSize } = this.cache.frames
-    for (const index of new Set([Math.floor(from / pageSize), Math.floor((to - 1) / pageSize)])) {
+    const last = Math.min(Math.floor((to - 1) / pageSize), file.pages - 1)
+    for (const index of new Set([Math.floor(from / pageSize), last])) {
       const frame = this.cache.find(file.id, index)
       if (frame === 0) continue
       const start = index * pageSize

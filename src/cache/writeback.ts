@@ -14,6 +14,7 @@
  * Invariants
  *   Y1  No page stays dirty longer than EXPIRE + INTERVAL while its device takes writes. One that refuses them is asked
  *       again after a while, not at once.
+ *       A page that is pinned waits until it isn't: the flusher can't starve a section that stores to many pages.
  *   Y2  A pause is at most MAX_PAUSE, and is slept with no lock held under every discipline that says so.
  *
  * Compare   Linux estimates a rate for each task; here a domain has one rate for all its writers.
@@ -108,7 +109,8 @@ export class Writeback implements Chore {
     const indexes: PageIndex[] = []
     for (const frame of frames.siblings.walk(file.dirty)) {
       if (indexes.length === room) break
-      if (this.cache.canWrite(file, frame)) indexes.push(frames.index[frame]!)
+      // A section that waits to store to many pages keeps those it has: written now they would be read-only again.
+      if (frames.pins[frame] === 0 && this.cache.canWrite(file, frame)) indexes.push(frames.index[frame]!)
     }
     file.dirtiedAt = now
     this.cache.writeOut(
@@ -155,7 +157,8 @@ export class Writeback implements Chore {
     if (dirty <= freerun) return 0
     if (dirty >= limit || domain.bandwidth === 0) return MAX_PAUSE
     const setpoint = (freerun + limit) / 2
-    const ratio = Math.min(2, Math.max(0, 1 + ((setpoint - dirty) / (limit - setpoint)) ** 3))
+    const distance = (setpoint - dirty) / (limit - setpoint)
+    const ratio = Math.min(2, Math.max(0, 1 + distance * distance * distance))
     const rate = domain.bandwidth * ratio
     return rate === 0 ? MAX_PAUSE : Math.min(MAX_PAUSE, Math.round((domain.dirtied / rate) * SECOND))
   }

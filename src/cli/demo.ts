@@ -32,6 +32,7 @@ export function demoCommand(): Command {
 }
 
 async function run(words: DemoWords): Promise<void> {
+  fs.closeSync(fs.openSync(words.out, 'a'))
   const signal = interruptible()
   const progress = new Progress()
   const names = words.discipline ?? DISCIPLINES.map(each => each.name)
@@ -82,7 +83,7 @@ function rate(text: string): number {
 function disciplines(text: string, before: readonly string[] = []): readonly string[] {
   const known = DISCIPLINES.map(each => each.name)
   if (!known.includes(text))
-    throw new InvalidArgumentError(`expected ${known.join(', ')}${didYouMean(text, known)}.`)
+    throw new InvalidArgumentError(`expected ${known.join(', ')}${didYouMean(text, known)}`)
   return [...before, text]
 }
 

@@ -8,6 +8,7 @@
 import { Command, CommanderError } from 'commander'
 import { FaultlineError } from '../map/index.ts'
 import { demoCommand } from './demo.ts'
+import { labCommand } from './lab.ts'
 import { observeCommand } from './observe.ts'
 
 export function program(): Command {
@@ -15,7 +16,7 @@ export function program(): Command {
     .description('Memory-mapped files bigger than memory, whose faults hold no lock while they wait for I/O.')
     .showSuggestionAfterError()
     .exitOverride()
-  for (const command of [demoCommand(), observeCommand()]) main.addCommand(command)
+  for (const command of [demoCommand(), labCommand(), observeCommand()]) main.addCommand(command)
   for (const command of main.commands) command.exitOverride().showSuggestionAfterError()
   return main
 }
@@ -29,7 +30,14 @@ try {
 function statusOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   if (error instanceof Error && error.name === 'AbortError') return 130
-  if (!(error instanceof FaultlineError)) throw error
-  console.error(`faultline: ${error.message}`)
-  return 1
+  if (error instanceof FaultlineError || isOfHost(error)) {
+    console.error(`faultline: ${error.message}`)
+    return 1
+  }
+  throw error
+}
+
+/** What the host refused: a file that isn't there, a directory that may not be written. */
+function isOfHost(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'code' in error && 'syscall' in error
 }

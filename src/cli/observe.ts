@@ -4,17 +4,27 @@
  * Exit status   0  the trace was read to its end, whatever was found     1  it, or the kernel, could not be read
  */
 import { spawn } from 'node:child_process'
+import { closeSync, openSync, writeSync } from 'node:fs'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { DISCIPLINES } from '../mm/index.ts'
 import {
   type Account,
   accountText,
   analyze,
+  assertReadableTwice,
   filesText,
   type Inversion,
   inversionText,
+  momentsOf,
   observeLive,
+  readScenes,
+  reportOf,
   TraceError,
+  timelinesOf,
+  whatIf,
+  whatIfText,
 } from '../observe/index.ts'
+import { perfettoTrace, renderPage, type Timeline } from '../report/index.ts'
 
 const FAILED = 1
 const PROGRESS_EVERY_MS = 200
@@ -22,6 +32,13 @@ const PROGRESS_EVERY_MS = 200
 interface AnalyzeFlags {
   readonly json?: true
   readonly threshold: number
+}
+
+interface FileFlags extends AnalyzeFlags {
+  readonly out?: string
+  readonly perfetto?: string
+  readonly whatIf?: string
+  readonly kernelDiscipline?: string
 }
 
 interface LiveFlags extends AnalyzeFlags {
@@ -41,9 +58,20 @@ export function observeCommand(): Command {
     )
     .argument('<file...>', 'trace files; several are parts of one trace, earliest first')
     .addOption(threshold())
+    .addOption(
+      discipline(
+        '--what-if <discipline>',
+        'replay the worst moments, and say what would have been under this one',
+      ),
+    )
+    .addOption(
+      discipline('--kernel-discipline <name>', 'the one the kernel had, if the trace doesn’t tell it right'),
+    )
+    .option('--out <file>', 'write a page to look at: report.html')
+    .option('--perfetto <file>', 'write the worst moments for ui.perfetto.dev')
     .option('--json', 'print the whole account as JSON')
     .addHelpText('after', STATUS)
-    .action((files: string[], flags: AnalyzeFlags) => run(signal => analyzeFiles(files, flags, signal)))
+    .action((files: string[], flags: FileFlags) => run(signal => analyzeFiles(files, flags, signal)))
   observe
     .command('live')
     .description('find them on the running kernel, as root')
@@ -62,19 +90,59 @@ export function observeCommand(): Command {
 const STATUS =
   '\nExit status: 0 the trace was read, whatever was found; 1 it, or the kernel, could not be read.'
 
-async function analyzeFiles(
-  files: readonly string[],
-  flags: AnalyzeFlags,
-  signal: AbortSignal,
-): Promise<void> {
+async function analyzeFiles(files: readonly string[], flags: FileFlags, signal: AbortSignal): Promise<void> {
+  if (flags.kernelDiscipline !== undefined && flags.whatIf === undefined)
+    throw new TraceError('--kernel-discipline says what to compare with; expected --what-if beside it')
+  const isReadTwice = flags.out !== undefined || flags.perfetto !== undefined || flags.whatIf !== undefined
+  if (isReadTwice) assertReadableTwice(files)
   const progress = process.stderr.isTTY ? progressLine() : null
-  const account = await analyze(
-    files,
-    { thresholdMs: flags.threshold },
-    { signal, ...(progress === null ? {} : { onProgress: progress.show }) },
-  ).finally(() => progress?.clear())
-  if (!flags.json) process.stdout.write(`${filesText(account.files)}\n`)
-  print(account, flags)
+  const reading = { signal, ...(progress === null ? {} : { onProgress: progress.show }) }
+  const thresholdMs = flags.threshold
+  try {
+    const account = await analyze(files, { thresholdMs }, reading)
+    const scenes = isReadTwice ? await readScenes(files, momentsOf(account), reading) : []
+    const answer =
+      flags.whatIf === undefined
+        ? null
+        : whatIf(scenes, {
+            discipline: flags.whatIf,
+            kernelDiscipline: flags.kernelDiscipline ?? null,
+            thresholdMs,
+          })
+    const timelines = timelinesOf(scenes)
+    if (flags.out !== undefined) {
+      const madeBy = `faultline ${process.argv.slice(2).join(' ')}`
+      const report = reportOf({ account, timelines, whatIf: answer, thresholdMs, madeBy })
+      write(flags.out, [renderPage(report)])
+    }
+    if (flags.perfetto !== undefined) writePerfetto(flags.perfetto, timelines)
+    progress?.clear()
+    if (flags.json) printJson(answer === null ? account : { ...account, whatIf: answer })
+    else {
+      const said = answer === null ? '' : `\n${whatIfText(answer, thresholdMs)}`
+      process.stdout.write(`${filesText(account.files)}\n${accountText(account, thresholdMs)}${said}`)
+    }
+  } finally {
+    progress?.clear()
+  }
+}
+
+function writePerfetto(path: string, timelines: readonly Timeline[]): void {
+  if (timelines.length === 0)
+    throw new TraceError(`there is no inversion to show, so ${path} was not written; lower --threshold`)
+  write(path, perfettoTrace(timelines))
+}
+
+function write(path: string, chunks: Iterable<string | Uint8Array>): void {
+  try {
+    const file = openSync(path, 'w')
+    for (const chunk of chunks) writeSync(file, chunk as string)
+    closeSync(file)
+  } catch (error) {
+    throw new TraceError(
+      `${path} can't be written: ${(error as Error).message}; name a file in a folder that exists`,
+    )
+  }
 }
 
 async function watchKernel(flags: LiveFlags, signal: AbortSignal): Promise<void> {
@@ -96,9 +164,12 @@ async function watchKernel(flags: LiveFlags, signal: AbortSignal): Promise<void>
 }
 
 function print(account: Account, flags: AnalyzeFlags): void {
-  process.stdout.write(
-    flags.json ? `${JSON.stringify(account, null, 2)}\n` : accountText(account, flags.threshold),
-  )
+  if (flags.json) printJson(account)
+  else process.stdout.write(accountText(account, flags.threshold))
+}
+
+function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
 }
 
 function printInversion(inversion: Inversion, flags: AnalyzeFlags): void {
@@ -147,11 +218,15 @@ function progressLine(): {
     show: (bytes, total) => {
       if (performance.now() - shown < PROGRESS_EVERY_MS) return
       shown = performance.now()
-      process.stderr.write(`\rreading ${((100 * bytes) / total).toFixed(0)} %\x1b[K`)
+      const part = total > 0 ? `${((100 * bytes) / total).toFixed(0)} %` : `${(bytes / 1e6).toFixed(0)} MB`
+      process.stderr.write(`\rreading ${part}\x1b[K`)
     },
     clear: () => process.stderr.write('\r\x1b[K'),
   }
 }
+
+const discipline = (flag: string, what: string): Option =>
+  new Option(flag, what).choices(DISCIPLINES.map(({ name }) => name))
 
 const threshold = (): Option =>
   new Option('--threshold <time>', 'the shortest wait to report, such as 50ms or 1s')

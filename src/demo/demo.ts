@@ -8,6 +8,7 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import type { Bytes } from '../base/index.ts'
+import { FaultlineError } from '../map/index.ts'
 import { playScene, type SceneResult } from './scene.ts'
 
 export interface DemoOptions {
@@ -30,6 +31,8 @@ export interface DemoResult {
 
 /** What is stored to: at the default rate its writeback takes two seconds. */
 const EXTENT: Bytes = 8 * 2 ** 20
+/** Less than this is written too fast to make anybody wait. */
+const EXTENT_MIN: Bytes = 2 ** 20
 const APP_BYTES: Bytes = 64 * 2 ** 20
 
 export async function playDemo(options: DemoOptions): Promise<DemoResult> {
@@ -39,6 +42,12 @@ export async function playDemo(options: DemoOptions): Promise<DemoResult> {
     const appFile = makeFile(path.join(directory, 'app.bin'), APP_BYTES)
     const batchFile = options.file ?? makeFile(path.join(directory, 'batch.bin'), EXTENT)
     const extent = Math.min(EXTENT, Math.floor(fs.statSync(batchFile).size / 4096) * 4096)
+    if (extent < EXTENT_MIN)
+      throw new FaultlineError(
+        'EINVAL',
+        'demo',
+        `${batchFile} has ${fs.statSync(batchFile).size} bytes; expected a regular file of ${EXTENT_MIN} at least`,
+      )
     const kept = options.file === undefined ? undefined : readFirstBytes(batchFile, extent)
     const results: SceneResult[] = []
     try {

@@ -1,5 +1,7 @@
 /** The experiment of the mail on real files: the same work under each discipline, and what it showed. */
 export { type DemoOptions, type DemoResult, playDemo } from './demo.ts'
 export { reportOf } from './page.ts'
+export { type Latencies, quantile, summarize } from './quantiles.ts'
+export { Recorder } from './recorder.ts'
 export type { SceneResult } from './scene.ts'
-export { sentenceOf, tableOf } from './words.ts'
+export { columns, ms, sentenceOf, tableOf } from './words.ts'

@@ -55,7 +55,8 @@ export class Recorder implements Watcher {
 
   waits(task: Task, wait: Wait): void {
     const blockers = wait.on === undefined ? [] : wait.on.holders().map(holder => this.actorOf(holder))
-    const chain = wait.on === undefined ? '' : chainSentence(waitChain(task, this.actorOf))
+    const isFirst = this.actorOf(task) === this.rows[0]!.name
+    const chain = wait.on === undefined || !isFirst ? '' : chainSentence(waitChain(task, this.actorOf))
     this.open.set(task, { since: this.now(), holding: task.held.length > 0, blockers, chain })
   }
 

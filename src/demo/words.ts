@@ -33,6 +33,11 @@ export function tableOf({ disciplines }: DemoResult): string {
     `${(batch.bytesPerSecond / 2 ** 20).toFixed(1)} MiB/s`,
     String(faults.ioUnderLock),
   ])
+  return columns(head, rows)
+}
+
+/** A table for a terminal: the first column to the left, the others to the right. */
+export function columns(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map(row => row[column]!.length)))
   const line = (cells: readonly string[]) =>
     cells

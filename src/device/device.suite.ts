@@ -8,7 +8,7 @@ import type { Device, Operation, Request } from './device.ts'
 export interface DeviceUnderTest {
   readonly device: Device
   /** Lets everything that was started end. */
-  readonly settle: () => void
+  readonly settle: () => void | Promise<void>
 }
 
 export interface Ended {
@@ -40,17 +40,17 @@ export function deviceSuite(
       starting = false
       return request
     }
-    const read = (position: number, length: number) => {
+    const read = async (position: number, length: number) => {
       const buffer = new Uint8Array(length).fill(0xee)
       start('read', position, buffer)
-      settle()
+      await settle()
       return buffer
     }
     return { device, ended, start, begin, read, settle }
   }
 
   describe(`${name} as a device`, () => {
-    it('ends each request exactly once (D1)', () => {
+    it('ends each request exactly once (D1)', async () => {
       const { start, ended, settle } = prepare()
       const requests = [
         start('write', 0, new Uint8Array(4096).fill(1)),
@@ -58,14 +58,14 @@ export function deviceSuite(
         start('flush', 0),
       ]
       assert.equal(ended.length, 0)
-      settle()
-      settle()
+      await settle()
+      await settle()
       assert.equal(ended.length, 3)
       assert.deepEqual(new Set(ended.map(end => end.request)), new Set(requests))
       assert.ok(ended.every(end => end.error === errno.OK))
     })
 
-    it('takes requests that are started from the news of an end', () => {
+    it('takes requests that are started from the news of an end', async () => {
       const { device, settle, ended } = prepare()
       const follow: Request = { operation: 'flush', position: 0, length: 0, buffers: [] }
       const report = device.onEnd
@@ -74,52 +74,52 @@ export function deviceSuite(
         if (request !== follow) device.start(follow)
       }
       device.start({ operation: 'flush', position: 0, length: 0, buffers: [] })
-      settle()
-      settle()
+      await settle()
+      await settle()
       assert.equal(ended.length, 2)
     })
 
-    it('reads what was written, across buffers that don’t line up', () => {
+    it('reads what was written, across buffers that don’t line up', async () => {
       const { start, settle, read } = prepare()
       const bytes = Uint8Array.from({ length: 10_000 }, (_, at) => at * 7)
       start('write', 65_000, bytes.subarray(0, 100), bytes.subarray(100, 9000), bytes.subarray(9000))
-      settle()
-      assert.deepEqual(read(65_000, 10_000), bytes)
-      assert.deepEqual(read(65_536, 50), bytes.subarray(536, 586))
+      await settle()
+      assert.deepEqual(await read(65_000, 10_000), bytes)
+      assert.deepEqual(await read(65_536, 50), bytes.subarray(536, 586))
     })
 
-    it('reads zeros past its end and where nothing was written (D2)', () => {
+    it('reads zeros past its end and where nothing was written (D2)', async () => {
       const { start, settle, read, ended } = prepare()
       start('write', 0, new Uint8Array(10).fill(9))
-      settle()
-      const seen = read(5, 4096)
+      await settle()
+      const seen = await read(5, 4096)
       assert.deepEqual([...seen.subarray(0, 5)], [9, 9, 9, 9, 9])
       assert.ok(seen.subarray(5).every(byte => byte === 0))
-      assert.ok(read(2 ** 41, 4096).every(byte => byte === 0))
+      assert.ok((await read(2 ** 41, 4096)).every(byte => byte === 0))
       assert.ok(ended.every(end => end.error === errno.OK))
     })
 
-    it('zeroes a range and nothing beside it', () => {
+    it('zeroes a range and nothing beside it', async () => {
       const { start, begin, settle, read } = prepare()
       start('write', 0, new Uint8Array(300_000).fill(5))
-      settle()
+      await settle()
       begin({ operation: 'zero', position: 100, length: 200_000, buffers: [] })
-      settle()
-      const seen = read(0, 300_000)
+      await settle()
+      const seen = await read(0, 300_000)
       assert.equal(seen.indexOf(0), 100)
       assert.equal(seen.lastIndexOf(0), 200_099)
       assert.ok(seen.subarray(100, 200_100).every(byte => byte === 0))
     })
 
-    it('forgets what lies past a resize, even when it grows again', () => {
+    it('forgets what lies past a resize, even when it grows again', async () => {
       const { start, begin, settle, read } = prepare()
       start('write', 0, new Uint8Array(200_000).fill(5))
-      settle()
+      await settle()
       begin({ operation: 'resize', position: 0, length: 70_000, buffers: [] })
-      settle()
+      await settle()
       begin({ operation: 'resize', position: 0, length: 200_000, buffers: [] })
-      settle()
-      const seen = read(0, 200_000)
+      await settle()
+      const seen = await read(0, 200_000)
       assert.equal(seen.indexOf(0), 70_000)
       assert.equal(seen.lastIndexOf(5), 69_999)
     })

@@ -118,7 +118,7 @@ export class MemoryBackend implements Backend {
 }
 
 /** Stands in for a device that can't be made yet. */
-class DeferredDevice implements Device {
+export class DeferredDevice implements Device {
   readonly name = 'swap'
   readonly disk = '1:1'
   readonly readOnly = false

@@ -5,7 +5,7 @@
  *     resource    0: the file, in bytes; 1: private copies as a whole; 2: openings; 3 + s: the window of space s, in pages
  */
 import type { Model } from './model.ts'
-import { OPENINGS, type Operation, type Pages, type Span } from './operations.ts'
+import { OPENINGS, type Operation, type Pages, type Round, type Span } from './operations.ts'
 
 interface Use {
   readonly resource: number
@@ -21,7 +21,16 @@ const WINDOWS = 3
 
 export function compatible(model: Model, operation: Operation, others: readonly Operation[]): boolean {
   const mine = footprint(model, operation)
+  // A store across two mappings of one page, a shared and a private one: whether the copy sees the store isn't promised.
+  if (mine.some((use, at) => mine.some((own, place) => place > at && clash(own, use)))) return false
   return !others.some(other => footprint(model, other).some(use => mine.some(own => clash(own, use))))
+}
+
+/** A round without the operations that depend on those before them, as things stand now. */
+export function independent(model: Model, round: Round): Round {
+  const kept: Operation[] = []
+  for (const operation of round) if (compatible(model, operation, kept)) kept.push(operation)
+  return kept
 }
 
 function clash(a: Use, b: Use): boolean {

@@ -25,7 +25,7 @@ const WEIGHTS: readonly (readonly [Kind, number])[] = [
   ['punch', 4],
   ['sync', 2],
   ['msync', 2],
-  ['map', 6],
+  ['map', 7],
   ['unmap', 2],
   ['protect', 2],
   ['advise', 4],
@@ -101,7 +101,7 @@ export class Generator {
         return {
           kind,
           ...this.pages(model),
-          allowed: prng.pick(['nothing', 'loads', 'stores', 'stores'] as const),
+          allowed: prng.pick(['nothing', 'loads', 'stores', 'stores', 'stores', 'stores'] as const),
         }
       case 'advise':
         return {
@@ -140,7 +140,8 @@ export class Generator {
     const space = this.space(model)
     const window = model.spaces[space]!
     let page = prng.below(window.length)
-    for (let tries = 0; tries < 8 && window[page] === undefined; tries++) page = prng.below(window.length)
+    for (let tries = 0; tries < 8 && model.accessPage(window[page], 'store') !== errno.OK; tries++)
+      page = prng.below(window.length)
     const mapped = window[page]
     const end = window.length * model.pageSize
     const start = page * model.pageSize
@@ -164,7 +165,9 @@ export class Generator {
   private size(model: Model): Bytes {
     const { prng } = this
     if (prng.below(3) === 0) return this.around(model.size, model.capacity)
-    const page = prng.below(this.plan.filePages) * model.pageSize
+    const { filePages } = this.plan
+    const page =
+      Math.max(prng.below(filePages), prng.below(filePages), prng.below(filePages)) * model.pageSize
     return prng.below(2) === 0 ? page : page + prng.below(model.pageSize)
   }
 
@@ -186,10 +189,10 @@ export class Generator {
       space,
       page: prng.below(plan.windowPages - pages + 1),
       pages,
-      share: prng.pick(['shared', 'shared', 'shared', 'private', 'anonymous'] as const),
-      allowed: prng.pick(['stores', 'stores', 'stores', 'loads'] as const),
+      share: prng.pick(['shared', 'shared', 'shared', 'private', 'private', 'anonymous'] as const),
+      allowed: prng.pick(['stores', 'stores', 'stores', 'stores', 'stores', 'loads'] as const),
       open: prng.below(OPENINGS),
-      from: prng.below(plan.filePages),
+      from: prng.below(prng.below(8) === 0 ? plan.filePages : Math.max(1, model.filePages)),
       place: prng.below(6) === 0 ? 'anywhere' : 'here',
     }
   }

@@ -7,6 +7,7 @@
 import { Prng } from '../base/index.ts'
 import type { Backend } from './backend.ts'
 import { type Counts, Exerciser, type Inspect, memoryBackend } from './exerciser.ts'
+import { independent } from './footprint.ts'
 import { Generator } from './generator.ts'
 import { countOf, type Plan, type Round, type Run } from './operations.ts'
 
@@ -15,6 +16,8 @@ export interface Options {
   readonly inspect: Inspect
   /** Everything is checked each time this many operations have been played. */
   readonly checkEvery: number
+  /** The engine is recounted at every so manieth check. */
+  readonly lookEvery: number
   /** Called now and then with the operations played so far. */
   readonly progress: (operations: number) => void
 }
@@ -23,6 +26,7 @@ export const OPTIONS: Options = {
   make: memoryBackend,
   inspect: () => undefined,
   checkEvery: 400,
+  lookEvery: 10,
   progress: () => {},
 }
 
@@ -42,12 +46,13 @@ export async function exercise(
   operations: number,
   options: Partial<Options> = {},
 ): Promise<Result> {
-  const { make, inspect, checkEvery, progress } = { ...OPTIONS, ...options }
+  const { make, inspect, checkEvery, lookEvery, progress } = { ...OPTIONS, ...options }
   const exerciser = new Exerciser(plan, make, inspect)
   const generator = new Generator(plan, new Prng(plan.seed ^ 0x5bd1e995))
   const rounds: Round[] = []
   let checked = 0
   let drawn = 0
+  let checks = 0
   try {
     while (drawn < operations) {
       const round = generator.round(exerciser.model)
@@ -57,6 +62,7 @@ export async function exercise(
       if (drawn - checked < checkEvery) continue
       checked = drawn
       await exerciser.check()
+      if (++checks % lookEvery === 0) exerciser.look()
       progress(drawn)
     }
     await exerciser.end()
@@ -73,8 +79,9 @@ export async function replay(run: Run, options: Partial<Options> = {}): Promise<
   const { make, inspect } = { ...OPTIONS, ...options }
   const exerciser = new Exerciser(run.plan, make, inspect)
   try {
-    for (const round of run.rounds) await exerciser.play(round)
+    for (const round of run.rounds) await exerciser.play(independent(exerciser.model, round))
     await exerciser.check()
+    exerciser.look()
     await exerciser.end()
     return undefined
   } catch (error) {

@@ -60,7 +60,9 @@ export class HostFile implements Device {
 
   /** Opens a regular file. Errors are the host's: ENOENT, EACCES, EROFS; EISDIR for a directory, EINVAL for the rest. */
   static open(path: string, options: HostFileOptions): HostFile {
-    const fd = fs.openSync(path, options.mode)
+    const { O_NONBLOCK = 0 } = fs.constants
+    // Without O_NONBLOCK the open of a FIFO would wait for its other end.
+    const fd = fs.openSync(path, accessOf(options.mode) | O_NONBLOCK)
     const stat = fs.fstatSync(fd)
     if (!stat.isFile()) {
       fs.closeSync(fd)
@@ -73,16 +75,17 @@ export class HostFile implements Device {
     return new HostFile(path, fd, options.direct ? openDirect(path, options.mode) : undefined, stat, options)
   }
 
-  /** Opens it for writing too; requests on their way go on. Throws the host's error if it may not be. */
-  makeWritable(): void {
-    if (!this.readOnly) return
-    const fd = fs.openSync(this.name, 'r+')
-    this.retired.push(this.fd)
-    this.fd = fd
-    if (this.directFd !== undefined) {
-      this.retired.push(this.directFd)
-      this.directFd = openDirect(this.name, 'r+')
+  /** Becomes writable if `other`, a second opening of the same file, is; requests on their way go on. Ends `other`. */
+  adopt(other: HostFile): void {
+    if (!this.readOnly || other.readOnly) {
+      other.close()
+      return
     }
+    this.retired.push(this.fd)
+    this.fd = other.fd
+    for (const fd of [this.directFd, other.directFd]) if (fd !== undefined) this.retired.push(fd)
+    // The file itself, whatever its name means by now.
+    if (this.directFd !== undefined) this.directFd = openDirect(`/proc/self/fd/${this.fd}`, 'r+')
     this.readOnly = false
   }
 
@@ -112,6 +115,11 @@ export class HostFile implements Device {
         this.zero(request, request.position)
         break
     }
+  }
+
+  /** Cuts off what a write that failed halfway has left past the end of the file. */
+  trim(size: Bytes): void {
+    if (!this.readOnly && this.length > size) fs.ftruncateSync(this.fd, size)
   }
 
   /** Nothing may be on its way. */
@@ -190,11 +198,15 @@ export class HostFile implements Device {
   }
 }
 
+function accessOf(mode: 'r' | 'r+'): number {
+  return mode === 'r' ? fs.constants.O_RDONLY : fs.constants.O_RDWR
+}
+
 function openDirect(path: string, mode: 'r' | 'r+'): number | undefined {
-  const { O_DIRECT, O_RDONLY, O_RDWR } = fs.constants
+  const { O_DIRECT } = fs.constants
   if (O_DIRECT === undefined) return undefined
   try {
-    return fs.openSync(path, O_DIRECT | (mode === 'r' ? O_RDONLY : O_RDWR))
+    return fs.openSync(path, O_DIRECT | accessOf(mode))
   } catch {
     return undefined
   }

@@ -45,7 +45,8 @@ export class Io implements Chore {
   private readonly everyMax = new Map<GroupId, IoMax>()
   private readonly everyTarget = new Map<GroupId, Ns>()
   private readonly attached = new Set<Device>()
-  private readonly issued = new Map<Request, Bio>()
+  /** What devices are doing, first issued first. */
+  readonly issued = new Map<Request, Bio>()
   private readonly alarm: Alarm
   private ids = 0
 

@@ -152,7 +152,7 @@ export class World {
 
   /** One more opening of a file: its own read state, its own place in the errors. */
   open(file: CachedFile): OpenFile {
-    return { file, read: newReadState('normal'), readOnly: false, mappings: 0, seen: file.errorCount }
+    return { file, readOnly: file.readOnly, read: newReadState('normal'), mappings: 0, seen: file.errorCount }
   }
 
   group(limits: Partial<MemoryLimits> = {}, parent: GroupId = ROOT): GroupId {
@@ -185,8 +185,15 @@ export class World {
   }
 
   fault(space: Space, vpn: Vpn, access: 'load' | 'store', group = space.group): Task<FaultArgs> {
-    const fault = newVmFault(vpn, access, group, this.time)
-    return this.spawn(this.engine.verbs.fault, faultArgs(space, fault, 'go on'), group)
+    const task = this.faulting(space, vpn, access, group)
+    this.settle()
+    return task
+  }
+
+  /** A fault that hasn't run yet: for tests that go step by step. */
+  faulting(space: Space, vpn: Vpn, access: 'load' | 'store', group = space.group): Task<FaultArgs> {
+    const args = faultArgs(space, newVmFault(vpn, access, group, this.time), 'go on')
+    return this.scheduler.spawn(this.engine.verbs.fault, args, { name: `${access} of page ${vpn}`, group })
   }
 
   populate(space: Space, start: Vpn, end: Vpn, access: 'load' | 'store') {
@@ -240,6 +247,11 @@ export class World {
     return this.spawn(this.engine.verbs.sync, syncArgs(file, 0, Infinity, cursor))
   }
 
+  /** The end of a file that nobody has open or maps. */
+  forget({ file }: WorldFile) {
+    return this.spawn(this.engine.verbs.forget, { file })
+  }
+
   read({ file, open }: Opened, position: Bytes, length: Bytes, group = ROOT) {
     return this.spawn(
       this.engine.verbs.read,
@@ -280,7 +292,7 @@ export class World {
   // ---- what is to be seen
 
   /** How a task fares: "done", "EIO", "ready", "waits: read". */
-  says(task: Task<never> | Task): string {
+  says(task: Task): string {
     if (task.state === 'ended') return task.errno === 0 ? 'done' : errnoName(task.errno)
     return task.state === 'waiting' ? `waits: ${task.wait!.why}` : 'ready'
   }
@@ -329,8 +341,8 @@ export class World {
     return task
   }
 
-  kill(task: Task<never> | Task): void {
-    this.scheduler.kill(task as Task)
+  kill(task: Task): void {
+    this.scheduler.kill(task)
     this.settle()
   }
 

@@ -1,6 +1,7 @@
 /** What the objects of one machine share. Made by Machine.start, known to nobody outside this room. */
 import type { Engine } from '../machine/index.ts'
-import type { OpenFile } from '../mm/index.ts'
+import type { Space as MmSpace, OpenFile } from '../mm/index.ts'
+import type { UndoLog, View } from '../mmu/index.ts'
 import type { RealDriver } from '../sched/index.ts'
 import type { Performer } from './performer.ts'
 
@@ -8,6 +9,21 @@ export interface Context {
   readonly engine: Engine
   readonly driver: RealDriver
   readonly performer: Performer
-  /** Closes the file of an opening once nobody maps it and its owner has closed it. */
+  /** What to do when the last mapping of an opening goes that its owner has closed. */
   readonly unmapped: Map<OpenFile, () => void>
+  /** Files that are being let go of after their last mapping went. */
+  readonly leaving: Set<Promise<void>>
+  /** Errors that came when nobody was there to be told: machine.close tells the first. */
+  readonly untold: unknown[]
+  /** The spaces that are ending, or have ended. */
+  readonly exits: WeakMap<MmSpace, Promise<void>>
+  /** What the section that runs now has stored, through whatever mapping. */
+  readonly undo: UndoLog
+  /** The mappings of the section that runs now, the outermost first; empty when none runs. */
+  readonly running: Running[]
+}
+
+/** A mapping that takes part in a section. */
+export interface Running {
+  readonly view: View
 }

@@ -17,30 +17,85 @@ export class FaultlineError extends Error {
   }
 }
 
-const ADVICE: ReadonlyMap<Errno, string> = new Map([
-  [errno.ENOSPC, "the file's filesystem is full; the page was not changed: free some space and store again"],
-  [errno.EDQUOT, "the file's quota is used up; the page was not changed: free some space and store again"],
-  [errno.EIO, 'the device failed; what could not be written stays in memory and is tried again'],
+/** What to do about an error, by operation; `else` for the others. */
+type Advice = Readonly<Record<string, string>> & { readonly else: string }
+
+const HOLE = 'a part of the range is mapped no more; expected a range whose pages are all mapped'
+
+const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
+  [
+    errno.ENOSPC,
+    {
+      store: "the file's filesystem is full; the page was not changed: free some space and store again",
+      write:
+        "the file's filesystem is full; the pages before this one were written: free some space and write again",
+      else: "the file's filesystem is full; what was stored stays in memory: free some space and sync again",
+    },
+  ],
+  [
+    errno.EDQUOT,
+    {
+      store: "the file's quota is used up; the page was not changed: free some space and store again",
+      else: "the file's quota is used up: free some space and try again",
+    },
+  ],
+  [
+    errno.EIO,
+    {
+      load: 'the device failed to read the page; a later load asks it again',
+      store: 'the device failed; the page was not changed: a later store asks it again',
+      read: 'the device failed to read; a later read asks it again',
+      write: 'the device failed; the pages before this one were written',
+      close: 'the device failed to write; what it did not take is given up with the file',
+      else: 'the device failed to write; what it did not take stays in memory and is tried again',
+    },
+  ],
   [
     errno.ENXIO,
-    'it lies past the end of the file; expected an offset inside it, or a file made longer by truncate',
+    {
+      else: 'it lies past the end of the file; expected an offset inside it, or a longer file: see truncate',
+    },
   ],
-  [errno.EFAULT, 'nothing is mapped there any more'],
-  [errno.EACCES, 'the mapping or the file does not allow it; expected a protection that does'],
+  [errno.EFAULT, { else: 'nothing is mapped there any more' }],
+  [
+    errno.EACCES,
+    {
+      load: "the mapping does not allow it; map it, or protect it, with 'r' or 'rw'",
+      store: "the mapping does not allow it; map it, or protect it, with 'rw'",
+      else: "the file is open for reading; expected one that was opened with mode 'r+'",
+    },
+  ],
   [
     errno.ENOMEM,
-    'memory is used up and nothing could be reclaimed; raise memory.max or memory, or touch fewer pages in one section',
+    {
+      map: 'the space has no room for it; map less, or unmap something',
+      protect: HOLE,
+      lock: HOLE,
+      unlock: HOLE,
+      sync: HOLE,
+      else: 'memory is used up and nothing could be reclaimed; raise memory.max or memory, or touch fewer pages at once',
+    },
   ],
-  [errno.ESTALE, 'the file was made shorter by somebody else; reopen it'],
-  [errno.EINTR, 'the task was killed while it waited'],
-  [errno.EAGAIN, 'it would have had to wait'],
-  [errno.EROFS, 'the filesystem is read-only'],
+  [errno.ESTALE, { else: 'the file was made shorter by somebody else; reopen it' }],
+  [
+    errno.EFBIG,
+    {
+      else: 'the file would be longer than its filesystem, or the limit of this process, allows; keep it shorter',
+    },
+  ],
+  [
+    errno.EINVAL,
+    { advise: 'a part of the range is locked in memory; unlock it first', else: 'it has no meaning here' },
+  ],
+  [errno.EINTR, { else: 'its space ended while it waited' }],
+  [errno.EROFS, { else: 'the filesystem is read-only' }],
 ])
 
 export function fromErrno(error: Errno, operation: string, where: string): FaultlineError {
   const code = errnoName(error)
-  const advice = ADVICE.get(error) ?? 'the host refused it'
-  return new FaultlineError(code, operation, `${operation} of ${where} failed with ${code}: ${advice}`)
+  const advice = ADVICE.get(error)
+  const words = advice === undefined ? 'the host refused it' : (advice[operation] ?? advice.else)
+  return new FaultlineError(code, operation, `${operation} of ${where} failed with ${code}: ${words}`)
 }
 
 export function aborted(operation: string, where: string, reason: unknown): FaultlineError {

@@ -2,18 +2,21 @@
  * An open file of a machine: read and write calls through the page cache, its size, and what makes it durable.
  *
  * Invariants
- *   OF1 A file that is mapped outlives its close: the host's file is closed when the last mapping has gone.
+ *   OF1 A file that is mapped outlives its close: what is stored after it is synced when the last mapping has gone.
  *   OF2 An error of writeback is told once to each open file: by its next sync, or by its close.
+ *   OF3 close waits for the calls that are under way; none begins after it.
  */
 import { type Bytes, ROOT } from '../base/index.ts'
 import { type CachedFile, copyArgs, syncArgs, truncateArgs } from '../cache/index.ts'
+import { shown } from '../group/index.ts'
 import { newReadState } from '../memmap/index.ts'
 import type { OpenFile } from '../mm/index.ts'
 import type { Verb } from '../sched/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
-import type { Group } from './group.ts'
-import { invalid } from './options.ts'
+import { type Group, groupId } from './group.ts'
+import { INSPECT } from './inspect.ts'
+import { checkKeys, invalid } from './options.ts'
 import type { Who } from './performer.ts'
 
 export interface CallOptions {
@@ -27,10 +30,17 @@ export class File {
   readonly open: OpenFile
   private readonly context: Context
   private readonly cached: CachedFile
-  private readonly release: () => Promise<void>
-  private closed = false
+  private readonly release: (file: File) => Promise<void>
+  /** Calls that are under way (OF3). */
+  private readonly calls = new Set<Promise<unknown>>()
+  private closing: Promise<void> | undefined
 
-  constructor(context: Context, cached: CachedFile, readOnly: boolean, release: () => Promise<void>) {
+  constructor(
+    context: Context,
+    cached: CachedFile,
+    readOnly: boolean,
+    release: (file: File) => Promise<void>,
+  ) {
     this.context = context
     this.cached = cached
     this.release = release
@@ -51,66 +61,134 @@ export class File {
 
   /** Fills `target` from `position`. Returns how many bytes there were before the end of the file. */
   async read(target: Uint8Array, position: Bytes, options: CallOptions = {}): Promise<Bytes> {
-    this.check('read', position)
+    this.checkPlace('read', position, 'position')
+    checkBytes('read', target)
     const args = copyArgs(this.cached, position, target, this.open.read)
-    await this.perform(this.context.engine.verbs.read, args, options)
+    await this.perform('read', this.context.engine.verbs.read, args, options)
     return args.copied
   }
 
   /** Writes all of `source` at `position`, and makes the file longer if it must. */
   async write(source: Uint8Array, position: Bytes, options: CallOptions = {}): Promise<void> {
-    this.check('write', position)
+    checkBytes('write', source)
+    this.checkPlace('write', position, 'position', source.length)
     this.checkWritable('write')
-    await this.perform(
-      this.context.engine.verbs.write,
-      copyArgs(this.cached, position, source, this.open.read),
-      options,
-    )
+    const args = copyArgs(this.cached, position, source, this.open.read)
+    await this.perform('write', this.context.engine.verbs.write, args, options)
   }
 
   /** Makes the file `size` bytes long. Mapped pages past the end are taken away; loads of them fail with ENXIO. */
   async truncate(size: Bytes, options: CallOptions = {}): Promise<void> {
-    this.check('truncate', size)
+    this.checkPlace('truncate', size, 'size')
     this.checkWritable('truncate')
-    await this.perform(this.context.engine.verbs.truncate, truncateArgs(this.cached, { size }), options)
+    await this.perform(
+      'truncate',
+      this.context.engine.verbs.truncate,
+      truncateArgs(this.cached, { size }),
+      options,
+    )
   }
 
   /** Makes [position, position + length) read as zeros. */
   async punch(position: Bytes, length: Bytes, options: CallOptions = {}): Promise<void> {
-    this.check('punch', position)
-    this.check('punch', length)
+    this.checkPlace('punch', position, 'position')
+    this.checkPlace('punch', length, 'length')
     this.checkWritable('punch')
     const end = Math.min(position + length, this.size)
     if (end <= position) return
     const change = { position, length: end - position }
-    await this.perform(this.context.engine.verbs.truncate, truncateArgs(this.cached, change), options)
+    await this.perform(
+      'punch',
+      this.context.engine.verbs.truncate,
+      truncateArgs(this.cached, change),
+      options,
+    )
   }
 
   /** Makes everything stored and written so far durable, and tells an error of writeback that wasn't told before. */
   async sync(options: CallOptions = {}): Promise<void> {
-    this.check('sync', 0)
-    await this.perform(this.context.engine.verbs.sync, syncArgs(this.cached, 0, Infinity, this.open), options)
+    const args = syncArgs(this.cached, 0, Infinity, this.open)
+    await this.perform('sync', this.context.engine.verbs.sync, args, options)
   }
 
   /** Syncs and closes. Mappings of the file go on working. */
-  async close(): Promise<void> {
-    if (this.closed) return
-    try {
-      if (!this.readOnly) await this.sync()
-    } finally {
-      this.closed = true
-      if (this.open.mappings === 0) await this.release()
-      else this.context.unmapped.set(this.open, () => void this.release())
-    }
+  close(): Promise<void> {
+    this.closing ??= this.end()
+    return this.closing
+  }
+
+  [INSPECT](): string {
+    return `File ${this.name}, ${this.size} bytes, ${this.closing === undefined ? 'open' : 'closed'}`
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
 
-  private async perform<Args>(verb: Verb<Args>, args: Args, { group, signal }: CallOptions): Promise<void> {
-    const who: Who = { name: `${verb.name} of ${this.name}`, group: group?.id ?? ROOT }
-    await this.context.performer.perform(verb, args, who, this.name, signal)
+  /** Does something with the open file; close waits for it. For the spaces of this machine: `context` is theirs. */
+  async during<T>(operation: string, context: Context, act: () => Promise<T>): Promise<T> {
+    this.checkOpen(operation)
+    if (context !== this.context)
+      throw invalid(
+        operation,
+        `${this.name} was opened by another machine; open it with the machine of this space`,
+      )
+    const call = act()
+    this.calls.add(call)
+    try {
+      return await call
+    } finally {
+      this.calls.delete(call)
+    }
+  }
+
+  private async end(): Promise<void> {
+    await Promise.allSettled(this.calls)
+    try {
+      await this.syncLast()
+    } finally {
+      if (this.open.mappings === 0) await this.release(this)
+      else this.context.unmapped.set(this.open, () => this.leave())
+    }
+  }
+
+  /** The last mapping has gone, after the close. It runs inside an attempt, so it only begins. */
+  private leave(): void {
+    const { leaving, untold } = this.context
+    const left = this.syncLast()
+      .catch((error: unknown) => untold.push(error))
+      .then(() => this.release(this))
+      .catch((error: unknown) => untold.push(error))
+      .then(() => void leaving.delete(left))
+    leaving.add(left)
+  }
+
+  private async syncLast(): Promise<void> {
+    if (this.readOnly) return
+    const args = syncArgs(this.cached, 0, Infinity, this.open)
+    const who: Who = { name: `close of ${this.name}`, group: ROOT }
+    await this.context.performer.perform(this.context.engine.verbs.sync, args, who, {
+      operation: 'close',
+      where: this.name,
+    })
+  }
+
+  private async perform<Args>(
+    operation: string,
+    verb: Verb<Args>,
+    args: Args,
+    options: CallOptions,
+  ): Promise<void> {
+    const { performer } = this.context
+    checkKeys(options, ['group', 'signal'], operation)
+    const { signal } = options
+    const who: Who = {
+      name: `${operation} of ${this.name}`,
+      group: groupId(options.group, this.context, operation),
+    }
+    await this.during(operation, this.context, () =>
+      performer.perform(verb, args, who, { operation, where: this.name, signal }),
+    )
   }
 
   private checkWritable(operation: string): void {
@@ -118,13 +196,42 @@ export class File {
       throw new FaultlineError(
         'EACCES',
         operation,
-        `${this.name} is open for reading; open it with mode 'r+'`,
+        `${operation} of ${this.name}: it is open for reading; open it with mode 'r+'`,
       )
   }
 
-  private check(operation: string, bytes: Bytes): void {
-    if (this.closed) throw new FaultlineError('EBADF', operation, `${this.name} is closed; open it again`)
-    if (!Number.isSafeInteger(bytes) || bytes < 0)
-      throw invalid(operation, `${operation} of ${this.name}: expected whole bytes from 0, got ${bytes}`)
+  private checkOpen(operation: string): void {
+    if (this.closing !== undefined)
+      throw new FaultlineError('EBADF', operation, `${this.name} is closed; open it again`)
   }
+
+  /** `length`: how far beyond it the call will reach. */
+  private checkPlace(operation: string, bytes: unknown, what: string, length = 0): void {
+    this.checkOpen(operation)
+    if (typeof bytes !== 'number' || !Number.isSafeInteger(bytes) || bytes < 0)
+      throw invalid(
+        operation,
+        `${operation} of ${this.name}: ${what}: expected whole bytes from 0, got ${shown(bytes)}`,
+      )
+    const { pageSize } = this.context.engine.memory.frames
+    if (bytes + length > fileBytesMax(pageSize)) throw tooLong(operation, this.name, bytes + length, pageSize)
+  }
+}
+
+/** Pages of a file are numbered by 32 bits. */
+export function fileBytesMax(pageSize: Bytes): Bytes {
+  return Math.min(Number.MAX_SAFE_INTEGER, 2 ** 32 * pageSize)
+}
+
+export function tooLong(operation: string, name: string, length: Bytes, pageSize: Bytes): FaultlineError {
+  return new FaultlineError(
+    'EFBIG',
+    operation,
+    `${operation} of ${name}: ${length} bytes are too many; with pages of ${pageSize} bytes a file has at most ${fileBytesMax(pageSize)}: start the machine with a larger pageSize`,
+  )
+}
+
+function checkBytes(operation: string, bytes: unknown): void {
+  if (!(bytes instanceof Uint8Array))
+    throw invalid(operation, `${operation}: expected a Uint8Array or Buffer, got ${shown(bytes)}`)
 }

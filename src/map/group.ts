@@ -3,6 +3,8 @@ import { type GroupId, ROOT } from '../base/index.ts'
 import { SettingError, type Settings } from '../group/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
+import { INSPECT } from './inspect.ts'
+import { invalid } from './options.ts'
 
 export class Group {
   readonly id: GroupId
@@ -17,8 +19,22 @@ export class Group {
     return new Group(context, ROOT)
   }
 
+  /** Its number, for objects of the same machine. */
+  idIn(context: Context, operation: string): GroupId {
+    if (this.context !== context)
+      throw invalid(
+        operation,
+        `group: ${this.path} belongs to another machine; expected one of machine.group`,
+      )
+    return this.id
+  }
+
   get path(): string {
     return this.context.engine.groups.path(this.id)
+  }
+
+  [INSPECT](): string {
+    return `Group ${this.path}`
   }
 
   /** Makes a group below this one. */
@@ -39,6 +55,13 @@ export class Group {
   read(key: string): string {
     return told(() => this.context.engine.groups.read(this.id, key))
   }
+}
+
+/** The number of the group that a caller gave, or of the root. */
+export function groupId(given: unknown, context: Context, operation: string): GroupId {
+  if (given === undefined) return ROOT
+  if (!(given instanceof Group)) throw invalid(operation, 'group: expected a group of machine.group')
+  return given.idIn(context, operation)
 }
 
 function told<T>(ask: () => T): T {

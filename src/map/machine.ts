@@ -4,23 +4,26 @@
  *
  * Invariants
  *   MC1 After close every page that was stored has been written, or close has told which file could not be.
+ *   MC2 A file of the host has one set of pages, however often and by whatever name it is opened.
  */
 import type { Bytes } from '../base/index.ts'
-import type { CachedFile, WritebackSettings } from '../cache/index.ts'
+import { type CachedFile, WRITEBACK_DEFAULTS, type WritebackSettings } from '../cache/index.ts'
 import { LinearFile } from '../fs/index.ts'
-import type { Settings } from '../group/index.ts'
+import { type Settings, shown } from '../group/index.ts'
 import { HostFile, type HostFileOptions, memoryBuffer } from '../host/index.ts'
 import { Engine } from '../machine/index.ts'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
+import { UndoLog } from '../mmu/index.ts'
 import type { PsRow } from '../proc/index.ts'
 import { RealDriver, type Watcher } from '../sched/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
-import { File } from './file.ts'
-import { Group } from './group.ts'
+import { File, fileBytesMax, tooLong } from './file.ts'
+import { Group, groupId } from './group.ts'
+import { INSPECT } from './inspect.ts'
 import { bytes, checkKeys, choice, invalid } from './options.ts'
-import { Performer } from './performer.ts'
-import { Space } from './space.ts'
+import { machineClosed, Performer } from './performer.ts'
+import { Space, spaceName } from './space.ts'
 
 export interface MachineOptions {
   /** Memory for pages: bytes, or a size like '64 MiB'. */
@@ -29,18 +32,19 @@ export interface MachineOptions {
   readonly pageSize?: Bytes
   /** The lock discipline of its faults; `restart` if left out. */
   readonly discipline?: string
-  /** A file that anonymous pages may go to; it must exist, and its content is overwritten. */
+  /** A file that anonymous pages may go to; it must exist, have all its space, and its content is overwritten. */
   readonly swap?: string
-  readonly writeback?: WritebackSettings
+  /** When dirty pages are written: Linux's defaults, and what is given instead of them. Times in nanoseconds. */
+  readonly writeback?: Partial<WritebackSettings>
   /** Sees every task begin, wait, resume and end. */
   readonly watcher?: Watcher
 }
 
 export interface OpenOptions {
   readonly mode?: 'r' | 'r+'
-  /** Bypass the host's page cache where the host allows. */
+  /** Bypass the host's page cache where the host allows. Of a file that is open already, the first opening decides. */
   readonly direct?: boolean
-  /** A store to a page that is being written waits, as where pages are checksummed. */
+  /** A store to a page that is being written waits, as where pages are checksummed. The first opening decides. */
   readonly stablePages?: boolean
 }
 
@@ -53,11 +57,19 @@ export interface SpaceOptions {
 const MEMORY_DEFAULT = '64 MiB'
 /** Fewer pages than this and a store that copies can't make progress. */
 const FRAMES_MIN = 8
+/** An entry of a page table has 27 bits for the frame. */
+const FRAMES_MAX = 2 ** 27 - 1
+/** Of a swap file; its first is never used. */
+const SWAP_PAGES_MIN = 2
 
 const HOST_ERRORS: ReadonlyMap<string, string> = new Map([
   ['ENOENT', 'there is no such file; make it first, as long as it is to be'],
   ['EISDIR', 'it is a directory; expected a regular file'],
   ['EINVAL', 'it is not a regular file; expected one'],
+  ['ENXIO', 'it is not a regular file; expected one'],
+  ['ENOTDIR', 'a part of the path is not a directory'],
+  ['EMFILE', 'this process has as many files open as it may; close some, or raise its limit'],
+  ['ETXTBSY', "it is a program that runs; open it with mode 'r'"],
   ['EACCES', "this process may not open it so; check its permissions, or open it with mode 'r'"],
   ['EROFS', "its filesystem is read-only; open it with mode 'r'"],
 ])
@@ -77,10 +89,11 @@ export class Machine {
   private readonly context: Context
   private readonly known = new Map<string, Known>()
   private readonly opened = new Set<File>()
-  private swapHost: HostFile | undefined
-  private closed = false
+  private readonly swapHost: HostFile | undefined
+  private closing: Promise<void> | undefined
 
   private constructor(context: Context, swapHost: HostFile | undefined) {
+    if (context === undefined) throw invalid('start', 'a machine is made by: await Machine.start()')
     this.context = context
     this.swapHost = swapHost
     this.pageSize = context.engine.memory.frames.pageSize
@@ -89,35 +102,38 @@ export class Machine {
 
   static async start(options: MachineOptions = {}): Promise<Machine> {
     checkKeys(options, MACHINE_KEYS, 'start')
-    const { pageSize = 4096, discipline: name = 'restart', writeback, swap, watcher } = options
-    if (!Number.isInteger(Math.log2(pageSize)) || pageSize < 4096 || pageSize > 2 ** 24)
-      throw invalid('start', `pageSize: expected a power of two from 4096 to ${2 ** 24}, got ${pageSize}`)
+    const { discipline: name = 'restart', swap, watcher } = options
+    const { buffer, frames, pageSize } = memoryFor(options)
     const names = DISCIPLINES.map(each => each.name)
     const discipline = disciplineNamed(choice(name, names, 'discipline', 'start'))!
-    const memory = bytes(options.memory ?? MEMORY_DEFAULT, 'memory', 'start')
-    const frames = Math.floor(memory / pageSize)
-    if (frames < FRAMES_MIN)
-      throw invalid(
-        'start',
-        `memory: expected at least ${FRAMES_MIN} pages of ${pageSize} bytes, got ${memory} bytes`,
-      )
+    const writeback = writebackOf(options.writeback)
+    checkWatcher(watcher)
     const driver = new RealDriver()
     const performer = new Performer(driver, watcher)
-    const swapHost =
-      swap === undefined ? undefined : openHost(swap, { mode: 'r+', direct: true, pump: () => driver.pump() })
+    const swapHost = swap === undefined ? undefined : openSwap(swap, pageSize, driver)
     const engine = new Engine({
       driver,
-      buffer: memoryBuffer((frames + 1) * pageSize),
-      frames: frames + 1,
+      buffer,
+      frames,
       pageSize,
       discipline,
+      writeback,
       watcher: performer.watcher,
-      ...(writeback === undefined ? {} : { writeback }),
       ...(swapHost === undefined ? {} : { swap: { device: swapHost, bytes: swapHost.length } }),
     })
     driver.attach(engine.scheduler)
     performer.attach(engine.scheduler)
-    const context: Context = { engine, driver, performer, unmapped: new Map() }
+    const context: Context = {
+      engine,
+      driver,
+      performer,
+      unmapped: new Map(),
+      leaving: new Set(),
+      untold: [],
+      exits: new WeakMap(),
+      undo: new UndoLog(engine.memory.frames),
+      running: [],
+    }
     engine.mm.onLastUnmap = open => {
       const release = context.unmapped.get(open)
       context.unmapped.delete(open)
@@ -133,6 +149,7 @@ export class Machine {
 
   /** Makes a group below the root. Keys and meanings are cgroup2's. */
   group(name: string, settings: Settings = {}): Group {
+    this.check('group')
     return this.root.group(name, settings)
   }
 
@@ -141,16 +158,12 @@ export class Machine {
     this.check('open')
     checkKeys(options, ['mode', 'direct', 'stablePages'], 'open')
     const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'open')
-    const { direct = false, stablePages = false } = options
+    const direct = flag(options.direct, 'direct')
+    const stablePages = flag(options.stablePages, 'stablePages')
     const host = openHost(path, { mode, direct, pump: () => this.context.driver.pump() })
-    let known = this.known.get(host.inode)
-    if (known === undefined) known = this.add(host, stablePages)
-    else {
-      host.close()
-      if (mode === 'r+') asFaultline('open', path, () => known!.host.makeWritable())
-    }
+    const known = this.knownFor(host, stablePages)
     known.openings++
-    const file = new File(this.context, known.cached, mode === 'r', () => this.release(known))
+    const file = new File(this.context, known.cached, mode === 'r', closed => this.release(known, closed))
     this.opened.add(file)
     return file
   }
@@ -158,82 +171,182 @@ export class Machine {
   space(options: SpaceOptions): Space {
     this.check('space')
     checkKeys(options, ['name', 'group', 'commandLine'], 'space')
-    const { name, group = this.root, commandLine = name } = options
-    return new Space(this.context, this.engine.mm.createSpace({ name, group: group.id, commandLine }))
+    const name = spaceName(options.name, 'space')
+    const { commandLine = name } = options
+    if (typeof commandLine !== 'string')
+      throw invalid('space', `commandLine: expected text, got ${shown(commandLine)}`)
+    const group = groupId(options.group, this.context, 'space')
+    return new Space(this.context, this.engine.mm.createSpace({ name, group, commandLine }))
   }
 
   /** What ps shows: a row for each space. Reads each command line under its space's mmap lock. */
   async ps(options: { readonly group?: Group; readonly signal?: AbortSignal } = {}): Promise<PsRow[]> {
     this.check('ps')
-    const { verbs } = this.engine
-    const who = { name: 'ps', group: options.group?.id ?? this.root.id }
-    const args = await this.context.performer.perform(
-      verbs.ps,
-      verbs.ps.begin(),
-      who,
-      'the machine',
-      options.signal,
-    )
+    checkKeys(options, ['group', 'signal'], 'ps')
+    const { ps } = this.engine.verbs
+    const who = { name: 'ps', group: groupId(options.group, this.context, 'ps') }
+    const call = { operation: 'ps', where: 'the machine', signal: options.signal }
+    const args = await this.context.performer.perform(ps, ps.begin(), who, call)
     return args.rows
   }
 
   /** Syncs and closes everything. Throws the first error of a file that could not be written, after closing the rest. */
-  async close(): Promise<void> {
-    if (this.closed) return
-    const errors: unknown[] = []
-    for (const space of [...this.engine.mm.spaces.values()])
-      await new Space(this.context, space).exit().catch((error: unknown) => errors.push(error))
-    for (const file of this.opened) await file.close().catch((error: unknown) => errors.push(error))
-    for (const known of [...this.known.values()]) {
-      known.openings = 1
-      await this.release(known).catch((error: unknown) => errors.push(error))
-    }
-    this.closed = true
-    this.context.performer.close()
-    this.context.driver.close()
-    this.swapHost?.close()
-    this.swapHost = undefined
-    if (errors.length > 0) throw errors[0]
+  close(): Promise<void> {
+    this.closing ??= this.end()
+    return this.closing
+  }
+
+  [INSPECT](): string {
+    return `Machine of ${this.context.engine.memory.total} pages of ${this.pageSize} bytes, ${this.opened.size} open files`
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
 
-  private add(host: HostFile, stablePages: boolean): Known {
+  private async end(): Promise<void> {
+    const { engine, leaving, performer, driver, untold } = this.context
+    const told = (error: unknown) => void untold.push(error)
+    for (const space of [...engine.mm.spaces.values()])
+      await new Space(this.context, space).exit().catch(told)
+    for (const file of [...this.opened]) await file.close().catch(told)
+    await Promise.all(leaving)
+    performer.close()
+    driver.close()
+    this.swapHost?.close()
+    if (untold.length > 0) throw untold[0]
+  }
+
+  /** What the machine has of this file already, or begins to have. `host` is its own from here on, or closed. */
+  private knownFor(host: HostFile, stablePages: boolean): Known {
+    const found = this.known.get(host.inode)
+    if (found !== undefined) {
+      found.host.adopt(host)
+      return found
+    }
+    if (host.inode === this.swapHost?.inode || host.length > fileBytesMax(this.pageSize)) {
+      host.close()
+      throw host.inode === this.swapHost?.inode
+        ? new FaultlineError(
+            'EBUSY',
+            'open',
+            `open of ${host.name}: it is the machine's swap file; open another`,
+          )
+        : tooLong('open', host.name, host.length, this.pageSize)
+    }
     const { engine } = this.context
-    const spaceFor = host.sparse ? 0 : Math.ceil(host.length / this.pageSize)
+    const spaceFor = host.sparse ? 0 : Math.floor(host.length / this.pageSize)
     const backing = new LinearFile(host, engine.io, engine.memory, { stablePages, spaceFor })
     const known: Known = { host, cached: engine.cache.add(host.name, host.length, backing), openings: 0 }
     this.known.set(host.inode, known)
     return known
   }
 
-  private async release(known: Known): Promise<void> {
-    if (--known.openings > 0 || !this.known.delete(known.host.inode)) return
+  /** An opening has been synced and closed, and nobody maps it. */
+  private async release(known: Known, file: File): Promise<void> {
+    this.opened.delete(file)
+    if (--known.openings > 0) return
+    this.known.delete(known.host.inode)
     const { performer, engine } = this.context
-    const who = { name: 'close', group: this.root.id }
-    await performer.perform(engine.verbs.forget, { file: known.cached }, who, known.cached.name)
+    const { name } = known.cached
+    const who = { name: `close of ${name}`, group: this.root.id }
+    await performer.perform(engine.verbs.forget, { file: known.cached }, who, {
+      operation: 'close',
+      where: name,
+    })
+    known.host.trim(known.cached.size)
     known.host.close()
   }
 
   private check(operation: string): void {
-    if (this.closed) throw new FaultlineError('EBADF', operation, 'the machine is closed; start another one')
+    if (this.closing !== undefined) throw machineClosed(operation)
   }
 }
 
-function openHost(path: string, options: HostFileOptions): HostFile {
-  return asFaultline('open', path, () => HostFile.open(path, options))
+/** The memory itself, as the options say: frames, and the zero page before them. */
+function memoryFor({ memory = MEMORY_DEFAULT, pageSize = 4096 }: MachineOptions): {
+  readonly buffer: ArrayBuffer
+  readonly frames: number
+  readonly pageSize: Bytes
+} {
+  if (
+    typeof pageSize !== 'number' ||
+    !Number.isInteger(Math.log2(pageSize)) ||
+    pageSize < 4096 ||
+    pageSize > 2 ** 24
+  )
+    throw invalid(
+      'start',
+      `pageSize: expected a power of two from 4096 to ${2 ** 24}, got ${shown(pageSize)}`,
+    )
+  const size = bytes(memory, 'memory', 'start')
+  const frames = Math.floor(size / pageSize)
+  if (frames < FRAMES_MIN || frames > FRAMES_MAX)
+    throw invalid(
+      'start',
+      `memory: expected ${FRAMES_MIN} to ${FRAMES_MAX} pages of ${pageSize} bytes, got ${size} bytes`,
+    )
+  try {
+    return { buffer: memoryBuffer((frames + 1) * pageSize), frames: frames + 1, pageSize }
+  } catch (error) {
+    const message = `memory: this process could not get ${size} bytes; ask for less`
+    throw new FaultlineError('ENOMEM', 'start', message, error)
+  }
 }
 
-/** The host's errors in the library's words. */
-function asFaultline<T>(operation: string, path: string, ask: () => T): T {
+function writebackOf(given: Partial<WritebackSettings> = {}): WritebackSettings {
+  checkKeys(given, Object.keys(WRITEBACK_DEFAULTS), 'writeback')
+  const settings = { ...WRITEBACK_DEFAULTS, ...given }
+  for (const [key, value] of Object.entries(settings))
+    if (typeof value !== 'number' || !(value >= 0) || (key.endsWith('atio') && value > 1))
+      throw invalid(
+        'start',
+        `writeback.${key}: expected ${key.endsWith('atio') ? 'a share of memory, 0 to 1' : 'nanoseconds from 0'}; got ${shown(value)}`,
+      )
+  if (settings.backgroundRatio > settings.ratio)
+    throw invalid(
+      'start',
+      `writeback.backgroundRatio: expected at most ratio, which is ${settings.ratio}; got ${settings.backgroundRatio}`,
+    )
+  return settings
+}
+
+function checkWatcher(watcher: unknown): void {
+  if (watcher === undefined) return
+  for (const method of ['began', 'waits', 'resumes', 'ended'])
+    if (typeof (watcher as Record<string, unknown> | null)?.[method] !== 'function')
+      throw invalid('start', `watcher: expected an object with the methods began, waits, resumes and ended`)
+}
+
+function flag(value: unknown, what: string): boolean {
+  if (value !== undefined && typeof value !== 'boolean')
+    throw invalid('open', `${what}: expected true or false, got ${shown(value)}`)
+  return value ?? false
+}
+
+/** As swapon does, refuses a file with holes: a page that goes out must not meet a full filesystem. */
+function openSwap(path: string, pageSize: Bytes, driver: RealDriver): HostFile {
+  const host = openHost(path, { mode: 'r+', direct: true, pump: () => driver.pump() })
+  const tooShort = host.length < SWAP_PAGES_MIN * pageSize
+  if (!tooShort && !host.sparse) return host
+  host.close()
+  throw invalid(
+    'start',
+    tooShort
+      ? `swap: ${path} has ${host.length} bytes; expected at least ${SWAP_PAGES_MIN} pages of ${pageSize}`
+      : `swap: ${path} has holes; fill it with zeros first, or make it with fallocate`,
+  )
+}
+
+function openHost(path: unknown, options: HostFileOptions): HostFile {
+  if (typeof path !== 'string' || path === '' || path.includes('\0'))
+    throw invalid('open', `expected the path of a file, got ${shown(path)}`)
   try {
-    return ask()
+    return HostFile.open(path, options)
   } catch (error) {
     const code = (error as { code?: unknown }).code
     if (typeof code !== 'string') throw error
     const what = HOST_ERRORS.get(code) ?? (error as Error).message
-    throw new FaultlineError(code, operation, `${operation} of ${path} failed with ${code}: ${what}`, error)
+    throw new FaultlineError(code, 'open', `open of ${path} failed with ${code}: ${what}`, error)
   }
 }

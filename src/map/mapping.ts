@@ -4,32 +4,39 @@
  *     run(section):  section(view) -> returns: it has taken effect
  *                         \-> MISS: its stores are undone; its missing pages are brought, all at once; again
  *
+ * A section may run others, of this mapping or of any other of the machine: they are part of it, and take effect with it.
+ *
  * Invariants
- *   MP1 A section takes effect once, or not at all.
- *   MP2 Pages that a section waited for stay pinned until it is over: it is run again at most once for each page.
+ *   MP1 A section takes effect once, or not at all, with all that ran inside it.
+ *   MP2 Pages that a section waited for stay pinned until it is over: it is run again at most twice
+ *       for each page: once to load from it, once to store to it.
  *   MP3 When every page is there nothing is allocated and nothing is awaited: run returns the section's own value.
  */
 import type { Bytes, Pfn, Vpn } from '../base/index.ts'
+import { shown } from '../group/index.ts'
 import { newVmFault } from '../memmap/index.ts'
 import { type FaultArgs, faultArgs, PROT_NONE, PROT_READ, PROT_WRITE, type Prot } from '../mm/index.ts'
 import { MISS, type Miss, View } from '../mmu/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
-import { msyncArgs, populateArgs } from '../space/index.ts'
-import type { Context } from './context.ts'
+import { type LockArgs, msyncArgs, populateArgs } from '../space/index.ts'
+import type { Context, Running } from './context.ts'
 import { aborted, FaultlineError, fromErrno } from './error.ts'
-import { choice, invalid } from './options.ts'
-import type { Who } from './performer.ts'
+import { INSPECT } from './inspect.ts'
+import { checkKeys, choice, invalid, pageAligned } from './options.ts'
+import { isAborted, type Who } from './performer.ts'
 import type { Space } from './space.ts'
 
 export type ProtName = 'none' | 'r' | 'w' | 'rw'
-export type AdviceName =
-  | 'normal'
-  | 'random'
-  | 'sequential'
-  | 'willneed'
-  | 'dontneed'
-  | 'populate-read'
-  | 'populate-write'
+const ADVICE = [
+  'normal',
+  'random',
+  'sequential',
+  'willneed',
+  'dontneed',
+  'populate-read',
+  'populate-write',
+] as const
+export type AdviceName = (typeof ADVICE)[number]
 
 export interface RangeOptions {
   /** Bytes from the start of the mapping; multiples of the page size. The whole mapping if left out. */
@@ -53,27 +60,47 @@ export function protOf(name: ProtName, operation: string): Prot {
   return PROTS[choice(name, ['none', 'r', 'w', 'rw'], 'prot', operation)]
 }
 
-export class Mapping {
+/** Where a mapping lies: pages of its space from `start`, bytes of its file from `offset`. */
+export interface Place {
+  readonly start: Vpn
+  readonly length: Bytes
+  readonly offset: Bytes
+}
+
+const RANGE_KEYS = ['offset', 'length', 'signal']
+
+/** What a section missed, in all the mappings that it touched. */
+class Cold {
+  readonly misses: readonly { readonly mapping: Mapping; readonly miss: Miss }[]
+
+  constructor(running: readonly Mapping[]) {
+    this.misses = running.flatMap(mapping => mapping.takeMisses().map(miss => ({ mapping, miss })))
+  }
+}
+
+export class Mapping implements Running {
   readonly space: Space
   readonly length: Bytes
   /** What it maps, for messages. */
   readonly name: string
+  /** For sections, while one runs. */
+  readonly view: View
   private readonly context: Context
+  private readonly place: Place
   private readonly start: Vpn
   private readonly end: Vpn
-  private readonly view: View
-  private running = false
   private unmapped = false
 
-  constructor(context: Context, space: Space, name: string, start: Vpn, length: Bytes) {
+  constructor(context: Context, space: Space, name: string, place: Place) {
     const { frames } = context.engine.memory
     this.context = context
     this.space = space
     this.name = name
-    this.start = start
-    this.end = start + Math.ceil(length / frames.pageSize)
-    this.length = length
-    this.view = new View(space.mm.table, frames, start, length)
+    this.place = place
+    this.start = place.start
+    this.end = place.start + Math.ceil(place.length / frames.pageSize)
+    this.length = place.length
+    this.view = new View(space.mm.table, frames, place.start, place.length, context.undo)
   }
 
   /** Where it begins in its space, in bytes: the number that /proc shows. */
@@ -83,24 +110,19 @@ export class Mapping {
 
   /**
    * Calls `section` with a view of the mapping. The section is synchronous and may be called more than once; what it
-   * stores takes effect once. Returns its value, or a promise of it if a page had to be brought.
+   * stores takes effect once. Returns its value, or a promise of it if a page had to be brought. Inside another section
+   * it is part of that one, and always returns its value.
    *
    * Throws FaultlineError: EACCES, ENXIO (past the end of the file), EIO, ENOSPC, ENOMEM, and what the section throws.
    */
   run<T>(section: (view: View) => T, options?: RunOptions): T | Promise<T> {
     this.check('run')
-    const view = this.running ? this.newView() : this.view
-    const nested = this.running
-    this.running = true
-    try {
-      view.begin()
-      return this.finish(view, section(view))
-    } catch (thrown) {
-      this.undo(view, thrown)
-    } finally {
-      this.running = nested
-    }
-    return this.runCold(section, [...view.misses], options?.signal)
+    if (typeof section !== 'function')
+      throw invalid('run', `expected a function of a view, got ${shown(section)}`)
+    if (options !== undefined) checkKeys(options, ['signal'], 'run')
+    if (this.context.running.length > 0) return this.join(section)
+    const value = this.attempt(section)
+    return value instanceof Cold ? this.runCold(section, value, options?.signal) : value
   }
 
   /** Brings pages that sections will need, all at once, and waits until they are there. */
@@ -108,42 +130,37 @@ export class Mapping {
     ranges: readonly { readonly offset: Bytes; readonly length: Bytes }[],
     options: RunOptions = {},
   ): Promise<void> {
-    await this.run(view => {
+    this.check('prefetch')
+    checkKeys(options, ['signal'], 'prefetch')
+    this.checkRanges(ranges)
+    const want = (view: View) => {
       for (const { offset, length } of ranges) view.want(offset, length)
       view.settle()
-    }, options)
+    }
+    await this.run(want, options)
   }
 
   /** Makes what was stored through this range durable. */
   async sync(options: RangeOptions = {}): Promise<void> {
     const [start, end] = this.range('sync', options)
-    await this.perform(this.context.engine.verbs.msync, msyncArgs(this.mm, start, end), options)
+    await this.perform('sync', this.context.engine.verbs.msync, msyncArgs(this.mm, start, end), options)
   }
 
   async protect(prot: ProtName, options: RangeOptions = {}): Promise<void> {
     const [start, end] = this.range('protect', options)
     const args = { space: this.mm, start, end, prot: protOf(prot, 'protect') }
-    await this.perform(this.context.engine.verbs.protect, args, options)
+    await this.perform('protect', this.context.engine.verbs.protect, args, options)
   }
 
   async advise(advice: AdviceName, options: RangeOptions = {}): Promise<void> {
     const [start, end] = this.range('advise', options)
     const { verbs } = this.context.engine
-    const known = [
-      'normal',
-      'random',
-      'sequential',
-      'willneed',
-      'dontneed',
-      'populate-read',
-      'populate-write',
-    ] as const
-    const checked = choice(advice, known, 'advice', 'advise')
+    const checked = choice(advice, ADVICE, 'advice', 'advise')
     if (checked === 'populate-read')
-      await this.perform(verbs.populate, populateArgs(this.mm, start, end, 'load'), options)
+      await this.perform('advise', verbs.populate, populateArgs(this.mm, start, end, 'load'), options)
     else if (checked === 'populate-write')
-      await this.perform(verbs.populate, populateArgs(this.mm, start, end, 'store'), options)
-    else await this.perform(verbs.advise, { space: this.mm, start, end, advice: checked }, options)
+      await this.perform('advise', verbs.populate, populateArgs(this.mm, start, end, 'store'), options)
+    else await this.perform('advise', verbs.advise, { space: this.mm, start, end, advice: checked }, options)
   }
 
   /** Brings every page of the range: advise('populate-read'). */
@@ -151,31 +168,31 @@ export class Mapping {
     await this.advise('populate-read', options)
   }
 
-  /** Brings the range and keeps it in memory until it is unlocked. */
+  /** Brings the range and keeps it in memory until it is unlocked. If it can't be brought, what came stays locked. */
   async lock(options: RangeOptions = {}): Promise<void> {
     const [start, end] = this.range('lock', options)
-    await this.perform(this.context.engine.verbs.lock, { space: this.mm, start, end, to: 'locked' }, options)
+    const args: LockArgs = { space: this.mm, start, end, to: 'locked' }
+    await this.perform('lock', this.context.engine.verbs.lock, args, options)
     await this.populate(options)
   }
 
   async unlock(options: RangeOptions = {}): Promise<void> {
     const [start, end] = this.range('unlock', options)
-    await this.perform(
-      this.context.engine.verbs.lock,
-      { space: this.mm, start, end, to: 'unlocked' },
-      options,
-    )
+    const args: LockArgs = { space: this.mm, start, end, to: 'unlocked' }
+    await this.perform('unlock', this.context.engine.verbs.lock, args, options)
   }
 
   /** Takes the mapping away. What was stored stays in the file, and reaches the device by writeback or sync. */
   async unmap(): Promise<void> {
     this.check('unmap')
     this.unmapped = true
-    await this.perform(
-      this.context.engine.verbs.unmap,
-      { space: this.mm, start: this.start, end: this.end },
-      {},
-    )
+    if (this.mm.state === 'exiting') return
+    const args = { space: this.mm, start: this.start, end: this.end }
+    await this.perform('unmap', this.context.engine.verbs.unmap, args, {})
+  }
+
+  [INSPECT](): string {
+    return `Mapping of ${this.name}, ${this.length} bytes from ${this.place.offset}, in ${this.space.name}`
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -184,31 +201,74 @@ export class Mapping {
 
   /** The same pages in a space that was forked from this mapping's. */
   inFork(child: Space): Mapping {
-    return new Mapping(this.context, child, this.name, this.start, this.length)
+    if ((child as Space | undefined)?.mm?.family !== this.mm.family)
+      throw invalid('inFork', `expected a space that was forked from ${this.space.name}`)
+    return new Mapping(this.context, child, this.name, this.place)
+  }
+
+  /** What its view has missed. For the section that runs, of whatever mapping. */
+  takeMisses(): Miss[] {
+    const accesses = new Map<Vpn, Miss>()
+    for (const miss of this.view.misses)
+      if (miss.access === 'store' || !accesses.has(miss.vpn)) accesses.set(miss.vpn, miss)
+    return [...accesses.values()]
+  }
+
+  /** Runs the section as far as it gets: to its value, or to the pages that it misses. */
+  private attempt<T>(section: (view: View) => T): T | Cold {
+    const { running, undo, driver } = this.context
+    this.view.begin()
+    running.push(this)
+    driver.inSection = true
+    try {
+      const value = section(this.view)
+      if (isThenable(value)) throw notSynchronous(value)
+      if (anyMissed(running)) throw swallowed()
+      undo.forget()
+      return value
+    } catch (thrown) {
+      undo.rollback(0)
+      if (thrown === MISS) return new Cold(running as Mapping[])
+      if (anyMissed(running) && !(thrown instanceof FaultlineError)) throw swallowed(thrown)
+      throw thrown
+    } finally {
+      for (const { view } of running) view.close()
+      running.length = 0
+      driver.inSection = false
+    }
+  }
+
+  /** Runs inside another section: what it misses, the other one misses. If it throws, its own stores are taken back. */
+  private join<T>(section: (view: View) => T): T {
+    const { running, undo } = this.context
+    if (!running.includes(this)) {
+      this.view.begin()
+      running.push(this)
+    }
+    const { mark } = undo
+    try {
+      const value = section(this.view)
+      if (isThenable(value)) throw notSynchronous(value)
+      return value
+    } catch (thrown) {
+      undo.rollback(mark)
+      throw thrown
+    }
   }
 
   private async runCold<T>(
     section: (view: View) => T,
-    first: readonly Miss[],
+    first: Cold,
     signal: AbortSignal | undefined,
   ): Promise<T> {
     const kept: Pfn[] = []
     try {
-      for (let misses = first; ; ) {
-        await this.bring(misses, kept, signal)
+      for (let cold = first; ; ) {
+        await this.bring(cold, kept, signal)
         this.check('run')
-        const view = this.running ? this.newView() : this.view
-        const nested = this.running
-        this.running = true
-        try {
-          view.begin()
-          return this.finish(view, section(view))
-        } catch (thrown) {
-          this.undo(view, thrown)
-        } finally {
-          this.running = nested
-        }
-        misses = [...view.misses]
+        const value = this.attempt(section)
+        if (!(value instanceof Cold)) return value
+        cold = value
       }
     } finally {
       for (const frame of kept) this.context.engine.memory.unpin(frame)
@@ -216,54 +276,33 @@ export class Mapping {
     }
   }
 
-  /** The section has returned: it counts, unless it swallowed a miss or isn't synchronous. */
-  private finish<T>(view: View, value: T): T {
-    if (isThenable(value)) {
-      view.rollback()
-      throw invalid(
-        'run',
-        'a section must be synchronous, and this one returned a promise; await outside of it',
-      )
-    }
-    if (view.end() === 'committed') return value
-    throw swallowed()
-  }
-
-  /** The section has thrown. Returns if it was for a miss. */
-  private undo(view: View, thrown: unknown): void {
-    const missed = view.missed
-    view.rollback()
-    if (thrown === MISS) return
-    if (missed && !(thrown instanceof FaultlineError)) throw swallowed(thrown)
-    throw thrown
-  }
-
   /** Faults for all of them at once. Each that succeeds leaves a pin in `kept`. */
-  private async bring(misses: readonly Miss[], kept: Pfn[], signal: AbortSignal | undefined): Promise<void> {
-    const { engine, performer } = this.context
+  private async bring({ misses }: Cold, kept: Pfn[], signal: AbortSignal | undefined): Promise<void> {
     if (signal?.aborted === true) throw aborted('run', this.name, signal.reason)
-    const stores = new Set(misses.filter(miss => miss.access === 'store').map(miss => miss.vpn))
-    const tasks: Task<FaultArgs>[] = []
-    for (const vpn of new Set(misses.map(miss => miss.vpn))) {
-      const fault = newVmFault(
-        vpn,
-        stores.has(vpn) ? 'store' : 'load',
-        this.space.mm.group,
-        engine.scheduler.now(),
-      )
-      tasks.push(performer.begin(engine.verbs.fault, faultArgs(this.mm, fault, 'keep the page'), this.who))
-    }
-    let failed: Task<FaultArgs> | undefined
-    for (const task of tasks) {
-      await performer.finished(task as Task, signal)
-      if (task.errno === 0) {
-        if (task.args.kept !== 0) kept.push(task.args.kept)
-      } else failed ??= task
+    for (const { mapping } of misses) mapping.check('run')
+    const faults = misses.map(({ mapping, miss }) => ({ mapping, task: mapping.fault(miss) }))
+    let failed: (typeof faults)[number] | undefined
+    for (const fault of faults) {
+      const { task } = fault
+      await this.context.performer.finished(task as Task, signal)
+      if (task.errno !== 0) failed ??= fault
+      else if (task.args.kept !== 0) kept.push(task.args.kept)
     }
     if (failed === undefined) return
     if (isAborted(signal)) throw aborted('run', this.name, signal.reason)
-    const { access, vpn } = failed.args.fault
-    throw fromErrno(failed.errno, access, `${this.name} at offset ${(vpn - this.start) * this.pageSize}`)
+    throw failed.mapping.faultError(failed.task)
+  }
+
+  private fault({ vpn, access }: Miss): Task<FaultArgs> {
+    const { engine, performer } = this.context
+    const fault = newVmFault(vpn, access, this.mm.group, engine.scheduler.now())
+    return performer.begin(engine.verbs.fault, faultArgs(this.mm, fault, 'keep the page'), this.who)
+  }
+
+  private faultError({ errno, args }: Task<FaultArgs>): FaultlineError {
+    const { access, vpn } = args.fault
+    const offset = this.place.offset + (vpn - this.start) * this.pageSize
+    return fromErrno(errno, access, `${this.name} at offset ${offset}`)
   }
 
   private get mm(): Space['mm'] {
@@ -278,25 +317,60 @@ export class Mapping {
     return { name: this.space.name, group: this.space.mm.group }
   }
 
-  private newView(): View {
-    return new View(this.mm.table, this.context.engine.memory.frames, this.start, this.length)
+  private async perform<Args>(
+    operation: string,
+    verb: Verb<Args>,
+    args: Args,
+    { signal }: RangeOptions,
+  ): Promise<void> {
+    await this.context.performer.perform(verb, args, this.who, { operation, where: this.name, signal })
   }
 
-  private async perform<Args>(verb: Verb<Args>, args: Args, options: RangeOptions): Promise<void> {
-    await this.context.performer.perform(verb, args, this.who, this.name, options.signal)
-  }
-
-  private range(operation: string, { offset = 0, length = this.length - offset }: RangeOptions): [Vpn, Vpn] {
+  private range(operation: string, options: RangeOptions): [Vpn, Vpn] {
     this.check(operation)
-    if (!Number.isSafeInteger(offset) || offset < 0 || offset % this.pageSize !== 0)
-      throw invalid(operation, `offset: expected a multiple of the page size ${this.pageSize}, got ${offset}`)
-    if (!Number.isSafeInteger(length) || length < 0 || offset + length > this.length)
-      throw invalid(
-        operation,
-        `length: expected at most ${this.length - offset} bytes from offset ${offset}, got ${length}`,
-      )
+    this.space.checkAlive(operation)
+    checkKeys(options, RANGE_KEYS, operation)
+    const offset = pageAligned(options.offset ?? 0, 'offset', this.pageSize, operation)
+    const length = options.length ?? this.length - offset
+    this.checkLength(operation, offset, length)
     const start = this.start + offset / this.pageSize
     return [start, start + Math.ceil(length / this.pageSize)]
+  }
+
+  /** Each inside the mapping, and together no more than memory can hold. */
+  private checkRanges(ranges: readonly { readonly offset: Bytes; readonly length: Bytes }[]): void {
+    if (!Array.isArray(ranges))
+      throw invalid('prefetch', `expected an array of { offset, length }, got ${shown(ranges)}`)
+    let pages = 0
+    for (const range of ranges) {
+      const { offset, length } = (range ?? {}) as Partial<{ offset: Bytes; length: Bytes }>
+      if (typeof offset !== 'number' || !Number.isSafeInteger(offset) || offset < 0)
+        throw invalid('prefetch', `offset: expected whole bytes from 0, got ${shown(offset)}`)
+      this.checkLength('prefetch', offset, length)
+      pages += Math.ceil((offset + length!) / this.pageSize) - Math.floor(offset / this.pageSize)
+    }
+    const { total } = this.context.engine.memory
+    if (pages > total)
+      throw new FaultlineError(
+        'ENOMEM',
+        'prefetch',
+        `prefetch of ${this.name}: ${pages} pages were asked for at once and memory has ${total}; ask for fewer`,
+      )
+  }
+
+  private checkLength(operation: string, offset: Bytes, length: unknown): void {
+    if (
+      typeof length !== 'number' ||
+      !Number.isSafeInteger(length) ||
+      length < 0 ||
+      offset + length > this.length
+    )
+      throw invalid(
+        operation,
+        offset > this.length
+          ? `offset: expected at most ${this.length}, got ${offset}`
+          : `length: expected at most ${this.length - offset} bytes from offset ${offset}, got ${shown(length)}`,
+      )
   }
 
   private check(operation: string): void {
@@ -309,10 +383,21 @@ export class Mapping {
   }
 }
 
+function anyMissed(running: readonly Running[]): boolean {
+  for (const { view } of running) if (view.missed) return true
+  return false
+}
+
 function isThenable(value: unknown): boolean {
   return (
     typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
   )
+}
+
+/** What its promise says later is of no interest, least of all to the process. */
+function notSynchronous(promise: unknown): FaultlineError {
+  Promise.resolve(promise).catch(() => {})
+  return invalid('run', 'a section must be synchronous, and this one returned a promise; await outside of it')
 }
 
 function swallowed(cause?: unknown): FaultlineError {
@@ -322,9 +407,4 @@ function swallowed(cause?: unknown): FaultlineError {
     'the section caught the signal of a missing page and went on; let what `view` throws pass through',
     cause,
   )
-}
-
-/** Whether it has been aborted by now: the compiler remembers what it was before an await. */
-function isAborted(signal: AbortSignal | undefined): signal is AbortSignal {
-  return signal?.aborted === true
 }

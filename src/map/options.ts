@@ -3,11 +3,16 @@ import type { Bytes } from '../base/index.ts'
 import { didYouMean, parseBytes, SettingError, shown } from '../group/index.ts'
 import { FaultlineError } from './error.ts'
 
-/** Throws for a key that isn't known, and names the nearest one that is. */
+/** Throws unless it is an object of known keys; names the nearest one. A signal is checked too. */
 export function checkKeys(given: object, known: readonly string[], operation: string): void {
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw invalid(operation, `${operation}: expected an object of options, got ${shown(given)}`)
   for (const key of Object.keys(given))
     if (!known.includes(key))
-      throw invalid(operation, `${operation} has no option ${shown(key)}${didYouMean(key, known)}`)
+      throw invalid(operation, `${operation} has no option ${shown(key)}${suggestion(key, known)}`)
+  const { signal } = given as { signal?: unknown }
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw invalid(operation, `signal: expected an AbortSignal, got ${shown(signal)}`)
 }
 
 export function choice<T extends string>(
@@ -17,9 +22,9 @@ export function choice<T extends string>(
   operation: string,
 ): T {
   const found = known.find(each => each === value)
-  if (found === undefined)
-    throw invalid(operation, `${what}: expected one of ${known.join(', ')}; got ${shown(value)}`)
-  return found
+  if (found !== undefined) return found
+  const near = typeof value === 'string' ? didYouMean(value, known) : ''
+  throw invalid(operation, `${what}: expected one of ${known.join(', ')}; got ${shown(value)}${near}`)
 }
 
 export function bytes(value: unknown, what: string, operation: string): Bytes {
@@ -31,6 +36,22 @@ export function bytes(value: unknown, what: string, operation: string): Bytes {
   }
 }
 
+/** A place or a length in bytes, from 0, in whole pages. */
+export function pageAligned(value: unknown, what: string, pageSize: Bytes, operation: string): Bytes {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0 || value % pageSize !== 0)
+    throw invalid(
+      operation,
+      `${what}: expected a multiple of the page size ${pageSize}, from 0; got ${shown(value)}`,
+    )
+  return value
+}
+
 export function invalid(operation: string, message: string): FaultlineError {
   return new FaultlineError('EINVAL', operation, message)
+}
+
+/** The nearest known option, or all of them if there are few. */
+function suggestion(key: string, known: readonly string[]): string {
+  const near = didYouMean(key, known)
+  return near === '' ? `; expected ${known.join(', ')}` : near
 }

@@ -14,6 +14,15 @@ export interface Who {
   readonly group: GroupId
 }
 
+/** What a caller asked for, for the error if it fails. */
+export interface Call {
+  /** The method: 'protect'. */
+  readonly operation: string
+  /** What it was called on: the path of a file. */
+  readonly where: string
+  readonly signal?: AbortSignal | undefined
+}
+
 export class Performer {
   /** For the engine: news of ends comes here, and everything goes on to the observer. */
   readonly watcher: Watcher
@@ -42,7 +51,7 @@ export class Performer {
 
   /** Begins a task and lets it run as far as it can now. */
   begin<Args>(verb: Verb<Args>, args: Args, who: Who): Task<Args> {
-    if (this.closed) throw new FaultlineError('EBADF', verb.name, 'the machine is closed; start another one')
+    if (this.closed) throw machineClosed(verb.name)
     const task = this.scheduler!.spawn(verb, args, who)
     this.driver.pump()
     return task
@@ -51,10 +60,6 @@ export class Performer {
   /** Settles when the task has ended; aborting kills it. */
   finished(task: Task, signal?: AbortSignal): Promise<void> {
     if (task.state === 'ended') return Promise.resolve()
-    if (signal?.aborted === true) {
-      this.kill(task)
-      return Promise.resolve()
-    }
     return new Promise(resolve => {
       const kill = () => this.kill(task)
       signal?.addEventListener('abort', kill, { once: true })
@@ -62,22 +67,18 @@ export class Performer {
         signal?.removeEventListener('abort', kill)
         resolve()
       })
+      if (signal?.aborted === true) kill()
     })
   }
 
-  /** Begins a verb, waits for its end, and throws if it failed. `where` names its object in the error. */
-  async perform<Args>(
-    verb: Verb<Args>,
-    args: Args,
-    who: Who,
-    where: string,
-    signal?: AbortSignal,
-  ): Promise<Args> {
-    if (signal?.aborted === true) throw aborted(verb.name, where, signal.reason)
+  /** Begins a verb, waits for its end, and throws if it failed. */
+  async perform<Args>(verb: Verb<Args>, args: Args, who: Who, call: Call): Promise<Args> {
+    const { operation, where, signal } = call
+    if (signal?.aborted === true) throw aborted(operation, where, signal.reason)
     const task = this.begin(verb, args, who)
     await this.finished(task as Task, signal)
-    if (task.errno !== 0 && isAborted(signal)) throw aborted(verb.name, where, signal.reason)
-    if (task.errno !== 0) throw fromErrno(task.errno, verb.name, where)
+    if (task.errno !== 0 && isAborted(signal)) throw aborted(operation, where, signal.reason)
+    if (task.errno !== 0) throw fromErrno(task.errno, operation, where)
     return args
   }
 
@@ -92,7 +93,11 @@ export class Performer {
   }
 }
 
+export function machineClosed(operation: string): FaultlineError {
+  return new FaultlineError('EBADF', operation, 'the machine is closed; start another one')
+}
+
 /** Whether it has been aborted by now: the compiler remembers what it was before an await. */
-function isAborted(signal: AbortSignal | undefined): signal is AbortSignal {
+export function isAborted(signal: AbortSignal | undefined): signal is AbortSignal {
   return signal?.aborted === true
 }

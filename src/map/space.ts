@@ -1,16 +1,19 @@
 /** An address space of the library: what is mapped in it, its forks, and what /proc shows of it. */
-import { type Bytes, pagesOf } from '../base/index.ts'
+import { type Bytes, pagesOf, type Vpn } from '../base/index.ts'
 import { RamFile } from '../fs/index.ts'
+import { shown } from '../group/index.ts'
 import { newReadState } from '../memmap/index.ts'
 import type { Space as MmSpace, OpenFile } from '../mm/index.ts'
+import { VPN_END } from '../mmu/index.ts'
 import { type ProcFile, procArgs, type Status, status } from '../proc/index.ts'
 import type { Verb } from '../sched/index.ts'
 import type { ForkArgs, MapArgs } from '../space/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
-import { File } from './file.ts'
+import { File, fileBytesMax, tooLong } from './file.ts'
+import { INSPECT } from './inspect.ts'
 import { type AdviceName, Mapping, type ProtName, protOf } from './mapping.ts'
-import { bytes, checkKeys, choice, invalid } from './options.ts'
+import { bytes, checkKeys, choice, invalid, pageAligned } from './options.ts'
 import type { Who } from './performer.ts'
 
 export interface MapOptions {
@@ -18,6 +21,7 @@ export interface MapOptions {
   readonly offset?: Bytes
   /** Bytes, or a size like '4 GiB'; to the end of the file if left out. */
   readonly length?: Bytes | string
+  /** 'r' if left out; 'rw' for memory. */
   readonly prot?: ProtName
   readonly share?: 'shared' | 'private'
   /** The address to map at, which replaces what is there; wherever there is room if left out. */
@@ -26,7 +30,11 @@ export interface MapOptions {
   readonly signal?: AbortSignal
 }
 
-const MAP_KEYS = ['offset', 'length', 'prot', 'share', 'fixed', 'advice', 'signal']
+/** Memory has no offset, and must be told how long it is. */
+export type AnonymousOptions = Omit<MapOptions, 'offset'> & { readonly length: Bytes | string }
+
+const ANONYMOUS_KEYS = ['length', 'prot', 'share', 'fixed', 'advice', 'signal']
+const MAP_KEYS = ['offset', ...ANONYMOUS_KEYS]
 
 export class Space {
   /** The engine's own record of it. */
@@ -52,47 +60,60 @@ export class Space {
       throw invalid('map', 'expected a file of machine.open; for memory use mapAnonymous')
     checkKeys(options, MAP_KEYS, 'map')
     const { pageSize } = this
-    const offset = options.offset ?? 0
-    if (!Number.isSafeInteger(offset) || offset < 0 || offset % pageSize !== 0)
-      throw invalid('map', `offset: expected a multiple of the page size ${pageSize}, got ${options.offset}`)
+    const offset = options.offset === undefined ? 0 : pageAligned(options.offset, 'offset', pageSize, 'map')
     const length = options.length === undefined ? file.size - offset : bytes(options.length, 'length', 'map')
     if (length <= 0)
-      throw invalid('map', `length: expected at least 1 byte; ${file.name} has ${file.size} bytes`)
-    return this.place(file.name, length, options, file.open, offset / pageSize)
+      throw invalid(
+        'map',
+        `length: expected at least 1 byte; ${file.name} has ${file.size} bytes, from offset ${offset} on there is nothing`,
+      )
+    if (offset + length > fileBytesMax(pageSize)) throw tooLong('map', file.name, offset + length, pageSize)
+    const { prot = 'r', share = 'shared' } = options
+    if (file.readOnly && share === 'shared' && (prot === 'rw' || prot === 'w'))
+      throw new FaultlineError(
+        'EACCES',
+        'map',
+        `map of ${file.name}: it is open for reading; open it with mode 'r+', or map it with share 'private'`,
+      )
+    return file.during('map', this.context, () =>
+      this.place(file.name, length, { ...options, share }, file.open, offset / pageSize),
+    )
   }
 
   /** Maps memory: zeros, private to this space and its forks, or shared with them. */
-  async mapAnonymous(options: MapOptions & { readonly length: Bytes | string }): Promise<Mapping> {
-    checkKeys(options, MAP_KEYS, 'mapAnonymous')
-    const length = bytes(options.length, 'length', 'mapAnonymous')
-    if (length <= 0) throw invalid('mapAnonymous', `length: expected at least 1 byte, got ${options.length}`)
-    const share = options.share ?? 'private'
-    return this.place(
-      'memory',
-      length,
-      { ...options, share },
-      share === 'shared' ? this.sharedMemory(length) : undefined,
-      0,
-    )
+  async mapAnonymous(options: AnonymousOptions): Promise<Mapping> {
+    checkKeys(options, ANONYMOUS_KEYS, 'map')
+    const length = bytes(options.length, 'length', 'map')
+    if (length <= 0) throw invalid('map', `length: expected at least 1 byte, got ${options.length}`)
+    const { share = 'private', prot = 'rw' } = options
+    const plan = { ...options, share, prot }
+    if (share !== 'shared') return this.place('memory', length, plan, undefined, 0)
+    const open = this.sharedMemory(length)
+    try {
+      return await this.place('memory', length, plan, open, 0)
+    } catch (error) {
+      this.context.unmapped.delete(open)
+      throw error
+    }
   }
 
   /** A space with the same mappings; private pages are copied when one side stores. */
   async fork(options: { readonly name?: string; readonly signal?: AbortSignal } = {}): Promise<Space> {
     checkKeys(options, ['name', 'signal'], 'fork')
+    this.checkAlive('fork')
     const { group, commandLine } = this.mm
-    const args: ForkArgs = {
-      space: this.mm,
-      plan: { name: options.name ?? this.name, group, commandLine },
-      child: undefined,
-    }
-    await this.perform(this.context.engine.verbs.fork, args, options.signal)
+    const name = options.name === undefined ? this.name : spaceName(options.name, 'fork')
+    const args: ForkArgs = { space: this.mm, plan: { name, group, commandLine }, child: undefined }
+    await this.perform('fork', this.context.engine.verbs.fork, args, options.signal)
     return new Space(this.context, args.child!)
   }
 
   /** /proc/<pid>/cmdline, maps or smaps. Waits for the mmap lock as the kernel does. */
   async proc(file: ProcFile, options: { readonly signal?: AbortSignal } = {}): Promise<string> {
+    checkKeys(options, ['signal'], 'proc')
     const args = procArgs(this.mm, choice(file, ['cmdline', 'maps', 'smaps'], 'file', 'proc'))
-    await this.perform(this.context.engine.verbs.proc, args, options.signal)
+    this.checkAlive('proc')
+    await this.perform('proc', this.context.engine.verbs.proc, args, options.signal)
     return args.text
   }
 
@@ -102,17 +123,33 @@ export class Space {
   }
 
   /** Ends the space: its waiting faults are killed, its mappings go. */
-  async exit(): Promise<void> {
-    if (this.mm.state === 'exiting') return
-    const { scheduler } = this.context.engine
-    this.mm.state = 'exiting'
-    for (const task of [...scheduler.tasks.values()])
-      if ((task.args as { space?: MmSpace } | undefined)?.space === this.mm) this.context.performer.kill(task)
-    await this.perform(this.context.engine.verbs.exit, { space: this.mm }, undefined)
+  exit(): Promise<void> {
+    const { exits } = this.context
+    const ending = exits.get(this.mm) ?? this.end()
+    exits.set(this.mm, ending)
+    return ending
+  }
+
+  [INSPECT](): string {
+    return `Space ${this.pid} ${this.name}, ${this.mm.vmas.size} mappings`
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.exit()
+  }
+
+  /** Throws if it has ended. */
+  checkAlive(operation: string): void {
+    if (this.mm.state === 'exiting')
+      throw new FaultlineError('EBADF', operation, `space ${this.name} has ended; make another one`)
+  }
+
+  private async end(): Promise<void> {
+    const { engine, performer } = this.context
+    this.mm.state = 'exiting'
+    for (const task of [...engine.scheduler.tasks.values()])
+      if ((task.args as { space?: MmSpace } | undefined)?.space === this.mm) performer.kill(task)
+    await this.perform('exit', engine.verbs.exit, { space: this.mm }, undefined)
   }
 
   private async place(
@@ -122,15 +159,14 @@ export class Space {
     open: OpenFile | undefined,
     pageOffset: number,
   ): Promise<Mapping> {
-    if (this.mm.state === 'exiting') throw new FaultlineError('EBADF', 'map', `space ${this.name} has ended`)
+    this.checkAlive('map')
     const { pageSize } = this
-    const { prot = 'r', share = 'shared', fixed, advice = 'normal' } = options
-    if (fixed !== undefined && (!Number.isSafeInteger(fixed) || fixed < 0 || fixed % pageSize !== 0))
-      throw invalid('map', `fixed: expected an address that is a multiple of ${pageSize}, got ${fixed}`)
+    const { prot = 'r', share, advice = 'normal' } = options
+    const pages = pagesOf(length, pageSize)
     const args: MapArgs = {
       space: this.mm,
-      pages: pagesOf(length, pageSize),
-      fixed: fixed === undefined ? undefined : fixed / pageSize,
+      pages,
+      fixed: this.fixedPage(options.fixed, pages),
       locked: false,
       start: 0,
       plan: {
@@ -141,8 +177,20 @@ export class Space {
         advice: choice(advice, ['normal', 'random', 'sequential'], 'advice', 'map'),
       },
     }
-    await this.perform(this.context.engine.verbs.map, args, options.signal, name)
-    return new Mapping(this.context, this, name, args.start, length)
+    await this.perform('map', this.context.engine.verbs.map, args, options.signal, name)
+    return new Mapping(this.context, this, name, { start: args.start, length, offset: pageOffset * pageSize })
+  }
+
+  private fixedPage(fixed: unknown, pages: number): Vpn | undefined {
+    if (fixed === undefined) return undefined
+    const { pageSize } = this
+    const page = pageAligned(fixed, 'fixed', pageSize, 'map') / pageSize
+    if (page + pages > VPN_END)
+      throw invalid(
+        'map',
+        `fixed: ${pages} pages from address ${fixed} don't fit; a space ends at ${VPN_END * pageSize}`,
+      )
+    return page
   }
 
   private sharedMemory(length: Bytes): OpenFile {
@@ -154,16 +202,24 @@ export class Space {
   }
 
   private async perform<Args>(
+    operation: string,
     verb: Verb<Args>,
     args: Args,
     signal: AbortSignal | undefined,
     where: string = this.name,
   ): Promise<void> {
     const who: Who = { name: this.name, group: this.mm.group }
-    await this.context.performer.perform(verb, args, who, where, signal)
+    await this.context.performer.perform(verb, args, who, { operation, where, signal })
   }
 
   private get pageSize(): Bytes {
     return this.context.engine.memory.frames.pageSize
   }
+}
+
+/** A name as ps shows it. */
+export function spaceName(name: unknown, operation: string): string {
+  if (typeof name !== 'string' || name === '' || name.includes('\n'))
+    throw invalid(operation, `name: expected a line of text, got ${shown(name)}`)
+  return name
 }

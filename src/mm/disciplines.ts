@@ -10,9 +10,14 @@
  * | prepare  | a wait before a store: writeback of a stable page, space, a copy (page_mkwrite)     |
  * | shortage | a wait for memory                                                                   |
  * | throttle | the pause of a writer when too much is dirty, after its entry is set                |
+ * | stash    | what becomes of the page that a wait brought, if the next attempt queues for a lock |
  *
  * keep: wait with the lock held. drop once: release it if this is the first attempt, hold it on later ones
  * (FAULT_FLAG_TRIED). drop: release it, always.
+ *
+ * The page that a wait brought is always held until the next attempt begins. carry: and on through the queue of the
+ * mmap lock, as the cached page of the series was. let go: reclaim may have it while the fault queues, as it may in
+ * Linux, where filemap_fault gives its reference back before it returns VM_FAULT_RETRY.
  *
  * Sources   linux-5.1 is commit 6b4c9f446981, hold what was before it; v3-mkwrite the third version of the series of
  *           2018; linux-6.4 the per-VMA locks; vma-retry and vma-hold the two proposals of 2026. Dirty throttling moved
@@ -21,6 +26,7 @@
 import type { Why } from '../sched/index.ts'
 
 export type Rule = 'keep' | 'drop once' | 'drop'
+export type Stash = 'carry' | 'let go'
 
 export interface Discipline {
   readonly name: string
@@ -31,23 +37,24 @@ export interface Discipline {
   readonly prepare: Rule
   readonly shortage: Rule
   readonly throttle: Rule
+  readonly stash: Stash
 }
 
-type Row = readonly [string, 'mmap' | 'vma', 'mmap' | 'vma', Rule, Rule, Rule, Rule, Rule]
+type Row = readonly [string, 'mmap' | 'vma', 'mmap' | 'vma', Rule, Rule, Rule, Rule, Rule, Stash]
 
-//                  takes   retakes read         page lock    prepare      shortage  throttle
+//                  takes   retakes read         page lock    prepare      shortage  throttle     stash
 const ROWS: readonly Row[] = [
-  ['hold', /*    */ 'mmap', 'mmap', 'keep', /**/ 'drop once', 'keep', /**/ 'keep', 'keep'],
-  ['linux-5.1', /**/ 'mmap', 'mmap', 'drop once', 'drop once', 'keep', /**/ 'keep', 'keep'],
-  ['v3-mkwrite', /**/ 'mmap', 'mmap', 'drop once', 'drop once', 'drop once', 'keep', 'keep'],
-  ['linux-6.4', /**/ 'vma', 'mmap', 'drop once', 'drop once', 'keep', /**/ 'keep', 'drop once'],
-  ['vma-retry', /**/ 'vma', 'vma', 'drop once', 'drop once', 'keep', /**/ 'keep', 'drop once'],
-  ['vma-hold', /**/ 'vma', 'vma', 'keep', /**/ 'keep', /**/ 'keep', /**/ 'keep', 'drop once'],
-  ['restart', /**/ 'vma', 'vma', 'drop', /**/ 'drop', /**/ 'drop', /**/ 'drop', 'drop'],
+  ['hold', /*    */ 'mmap', 'mmap', 'keep', /**/ 'drop once', 'keep', /**/ 'keep', 'keep', /**/ 'let go'],
+  ['linux-5.1', /**/ 'mmap', 'mmap', 'drop once', 'drop once', 'keep', /**/ 'keep', 'keep', /**/ 'let go'],
+  ['v3-mkwrite', /**/ 'mmap', 'mmap', 'drop once', 'drop once', 'drop once', 'keep', 'keep', /**/ 'carry'],
+  ['linux-6.4', /**/ 'vma', 'mmap', 'drop once', 'drop once', 'keep', /**/ 'keep', 'drop once', 'let go'],
+  ['vma-retry', /**/ 'vma', 'vma', 'drop once', 'drop once', 'keep', /**/ 'keep', 'drop once', 'let go'],
+  ['vma-hold', /**/ 'vma', 'vma', 'keep', /**/ 'keep', /**/ 'keep', /**/ 'keep', 'drop once', 'let go'],
+  ['restart', /**/ 'vma', 'vma', 'drop', /**/ 'drop', /**/ 'drop', /**/ 'drop', 'drop', /**/ 'carry'],
 ]
 
 export const DISCIPLINES: readonly Discipline[] = ROWS.map(
-  ([name, takes, retakes, read, pageLock, prepare, shortage, throttle]) => ({
+  ([name, takes, retakes, read, pageLock, prepare, shortage, throttle, stash]) => ({
     name,
     takes,
     retakes,
@@ -56,6 +63,7 @@ export const DISCIPLINES: readonly Discipline[] = ROWS.map(
     prepare,
     shortage,
     throttle,
+    stash,
   }),
 )
 

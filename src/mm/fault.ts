@@ -12,7 +12,8 @@
  *
  * Invariants
  *   FP1 Under a discipline that always drops, a waiting fault holds no lock.
- *   FP2 The stash is pinned until the attempt after the wait is over, so reclaim can't starve the loop.
+ *   FP2 The stash is pinned until an attempt has looked at it, so reclaim can't starve the loop. Where the discipline
+ *       carries it, an attempt that only queues for the lock hands it on.
  *   FP3 Each restart is paid for by a completed ticket.
  *   FP4 lockReleased and retry (vm-fault.ts) say truthfully what became of the lock, whatever the result.
  *
@@ -52,7 +53,7 @@ export interface FaultArgs {
   readonly fault: VmFault
   /** What to do with the page once it is there: a section keeps it by a pin, which it gives back itself. */
   readonly then: 'keep the page' | 'go on'
-  stage: 'faulting' | 'leaving'
+  stage: 'faulting' | 'leaving' | 'paying'
   /** The frame pinned for the section; 0: none. */
   kept: Pfn
 }
@@ -75,7 +76,8 @@ export class Fault implements Verb<FaultArgs> {
 
   /** One attempt on behalf of `task`; other verbs that touch pages make theirs of it. */
   step(task: Task, args: FaultArgs): Outcome {
-    if (args.stage === 'leaving') return this.leave(task)
+    if (args.stage === 'leaving') return this.leave(task, args)
+    if (args.stage === 'paying') return done
     const queued = this.takeLock(task, args)
     if (queued !== undefined) return queued
     const outcome = faultPage(this.mm, args.space, args.fault)
@@ -101,11 +103,17 @@ export class Fault implements Verb<FaultArgs> {
       const vma = space.find(fault.vpn)
       if (vma !== undefined && space.locks.tryReadVma(vma.lock, task)) {
         fault.flags |= FAULT_FLAG_VMA_LOCK
+        space.stat.vmaLocks++
         return undefined
       }
     }
+    space.stat.mapLocks++
     const ticket = space.locks.mmap.read(task)
-    return ticket === undefined ? undefined : queue(ticket, 'lock', space.locks.mmap)
+    if (ticket === undefined) return undefined
+    return {
+      ...queue(ticket, 'lock', space.locks.mmap),
+      stash: discipline.stash === 'carry' ? task.stash : 0,
+    }
   }
 
   /** The attempt must wait: with the lock or without it, as the discipline says for this kind of wait. */
@@ -157,13 +165,13 @@ export class Fault implements Verb<FaultArgs> {
       return pause
     }
     releaseAll(task)
-    if (pause === undefined) return this.leave(task)
+    if (pause === undefined) return this.leave(task, args)
     fault.lockReleased = true
     return pause
   }
 
-  private leave(task: Task): Outcome {
-    releaseAll(task)
+  private leave(task: Task, args: FaultArgs): Outcome {
+    args.stage = 'paying'
     return wayOut(this.mm, task) ?? done
   }
 

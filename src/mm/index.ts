@@ -3,7 +3,15 @@
  *
  * fault.ts is the loop of attempts with its locks; fault-page.ts is one attempt; disciplines.ts is the table of designs.
  */
-export { DISCIPLINES, type Discipline, disciplineNamed, RESTART, type Rule, ruleFor } from './disciplines.ts'
+export {
+  DISCIPLINES,
+  type Discipline,
+  disciplineNamed,
+  RESTART,
+  type Rule,
+  ruleFor,
+  type Stash,
+} from './disciplines.ts'
 export { Fault, type FaultArgs, faultArgs } from './fault.ts'
 export { Mm, type MmParts } from './mm.ts'
 export { shrink } from './reclaim.ts'

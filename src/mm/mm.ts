@@ -2,7 +2,7 @@
  * The parts that faults and verbs work with, brought together: one object for each machine, no state of its own beyond
  * the spaces. The machine makes it; nothing here decides anything.
  */
-import type { GroupTree, SpaceId } from '../base/index.ts'
+import { type GroupId, type GroupTree, ROOT, type SpaceId } from '../base/index.ts'
 import type { PageCache, Writeback } from '../cache/index.ts'
 import type { Io } from '../io/index.ts'
 import type { Memory } from '../memory/index.ts'
@@ -39,6 +39,8 @@ export class Mm {
   readonly spaces = new Map<SpaceId, Space>()
   /** The last VMA that mapped a file through this opening has gone. Set once, by the machine. */
   onLastUnmap: (open: OpenFile) => void = () => {}
+  /** The group at which the next reclaim begins: all groups of a full machine take turns (mem_cgroup_iter). */
+  reclaimFrom: GroupId = ROOT
   private ids = 0
 
   constructor(parts: MmParts) {

@@ -41,12 +41,15 @@ interface Pass {
 /** Frees some frames for a group that is at its limit (`over`), or for the machine (`over` 0). */
 export function shrink(mm: Mm, over: GroupId): Relief {
   const root = over === 0 ? ROOT : over
+  mm.swapping?.sweep()
   const pass: Pass = { root, spare: 'min', priority: 0, freed: 0, flying: 0, dirty: new Map() }
   for (pass.spare of ['min and low', 'min'] as const)
     for (let round = PRIORITY_START; round >= -1 && pass.freed === 0; round--) {
       pass.priority = Math.max(0, round)
-      for (let group = root; group <= mm.groups.last && pass.freed < CLUSTER; group++)
+      for (let turn = 0; turn < mm.groups.last && pass.freed < CLUSTER; turn++) {
+        const group = nextGroup(mm)
         if (mm.groups.isWithin(group, root)) shrinkGroup(mm, group, pass)
+      }
     }
   for (const [file, indexes] of pass.dirty)
     mm.cache.writeOut(
@@ -61,6 +64,12 @@ export function shrink(mm: Mm, over: GroupId): Relief {
 export function reclaimAboveHigh(mm: Mm, group: GroupId): void {
   for (let tries = 0; tries < 16 && mm.memory.ledger.aboveHigh(group) === group; tries++)
     if (shrink(mm, group).kind !== 'done') return
+}
+
+/** Groups take turns from one reclaim to the next, so that none pays for all. */
+function nextGroup(mm: Mm): GroupId {
+  mm.reclaimFrom = (mm.reclaimFrom % mm.groups.last) + 1
+  return mm.reclaimFrom
 }
 
 function shrinkGroup(mm: Mm, group: GroupId, pass: Pass): void {

@@ -37,6 +37,9 @@ export interface SpaceStat {
   rereads: number
   /** Calls of pageMkwrite that said done. */
   mkwrites: number
+  /** How often a fault read-locked the space, and how often a VMA. */
+  mapLocks: number
+  vmaLocks: number
 }
 
 export interface SpacePlan {
@@ -57,7 +60,16 @@ export class Space {
     vma => vma.start,
     vma => vma.end,
   )
-  readonly stat: SpaceStat = { faults: 0, major: 0, retries: 0, ioUnderLock: 0, rereads: 0, mkwrites: 0 }
+  readonly stat: SpaceStat = {
+    faults: 0,
+    major: 0,
+    retries: 0,
+    ioUnderLock: 0,
+    rereads: 0,
+    mkwrites: 0,
+    mapLocks: 0,
+    vmaLocks: 0,
+  }
   resident = 0
   /** Entries that name a swap slot. */
   swapped = 0
@@ -82,7 +94,7 @@ export class Space {
 
   /** VMAs that overlap [start, end), in order. The list may be changed while the caller holds the array. */
   overlapping(start: Vpn, end: Vpn): Vma[] {
-    const first = this.find(start)
+    const first = start < end ? this.find(start) : undefined
     const found: Vma[] = first === undefined ? [] : [first]
     for (const vma of this.vmas.from(start + (first === undefined ? 0 : 1))) {
       if (vma.start >= end) break

@@ -61,7 +61,6 @@ export class Swapping {
 
   /** Begins to write an anonymous page out. Says whether there was a slot for it. */
   swapOut(frame: Pfn): 'on its way' | 'no slot' {
-    this.sweep()
     const { memory } = this.cache
     const { frames } = memory
     const slot = this.swap.allocate(frames.mapped[frame]!)
@@ -99,7 +98,8 @@ export class Swapping {
     this.sweep()
   }
 
-  private sweep(): void {
+  /** Gives back the slots of SW3 whose pages have arrived. Reclaim asks for it between its passes, never within one. */
+  sweep(): void {
     const { file } = this.swap
     for (const slot of this.leaving) {
       const frame = this.cache.find(file.id, slot)

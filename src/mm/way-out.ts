@@ -31,7 +31,7 @@ function highPenalty(mm: Mm, group: GroupId): Ns {
   const { high } = ledger.limits(over)
   const overage = (ledger.usage(over) - high) / Math.max(1, high)
   if (overage <= 0) return 0
-  // (overage * 2^20)^2 * HZ >> 20 >> 14, for one page of a batch of 64; HZ cancels against the length of a jiffy.
-  const penalty = (overage ** 2 * 2 ** 6 * SECOND) / 64
+  // (overage * 2^20)^2 * HZ >> 20 >> 14, for one page of a batch of 64: the powers of two cancel, and HZ against the length of a jiffy.
+  const penalty = overage * overage * SECOND
   return penalty <= HIGH_DELAY_MIN ? 0 : Math.min(HIGH_DELAY_MAX, penalty)
 }

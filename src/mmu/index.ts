@@ -15,4 +15,5 @@ export {
   WRITABLE,
   young,
 } from './page-table.ts'
+export { UndoLog } from './undo-log.ts'
 export { MISS, type Miss, View } from './view.ts'

@@ -144,7 +144,7 @@ export class PageTable {
 
   private grow(vpn: Vpn): Int32Array {
     const slot = vpn >>> SLOT_BITS
-    this.plan(vpn, slot < this.directory.length ? vpn : vpn + 1)
+    if (slot >= this.directory.length) this.plan(vpn, vpn + 1)
     let slots = this.planned[slot]! / SLOT
     while (!this.isFree(slot & ~(slots - 1), slots)) slots /= 2
     const leaf = new Int32Array(slots * SLOT)

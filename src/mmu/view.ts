@@ -5,8 +5,9 @@
  *     offset -> page -> entry -> frame * pageSize + rest          hit: LOAD (or STORE) is set in the entry
  *                         \----> remember the miss, throw MISS    the door brings the page and runs the section again
  *
- * Stores are logged with what they overwrote, and `rollback` takes them back before the section runs again, so a section
- * takes effect once or not at all. JavaScript runs a section to completion: nobody sees what is rolled back.
+ * Stores are logged with what they overwrote (undo-log.ts), and `rollback` takes them back before the section runs again,
+ * so a section takes effect once or not at all. JavaScript runs a section to completion: nobody sees what is rolled back.
+ * A view is good for the length of its section and no longer.
  *
  * Invariants
  *   U1  A load returns bytes of the mapping's pages only: every offset is checked against its length.
@@ -19,6 +20,7 @@
 import type { Bytes, Vpn } from '../base/index.ts'
 import type { Frames } from '../memory/index.ts'
 import { frameOf, LOAD, type PageTable, STORE } from './page-table.ts'
+import { UndoLog } from './undo-log.ts'
 
 export interface Miss {
   readonly vpn: Vpn
@@ -27,9 +29,6 @@ export interface Miss {
 
 /** The one signal. It has no stack and is compared by identity. */
 export const MISS = Object.freeze({ signal: 'a page is missing: let this signal pass' })
-
-const BLOB = 255
-const LOG_START = 64
 
 export class View {
   /** Length of the mapping in bytes. */
@@ -51,14 +50,14 @@ export class View {
   /** Whether MISS was thrown since `begin`. */
   private stopped = false
 
-  /** The log of stores: where, how many bytes, and what stood there. */
-  private logged = 0
-  private logAt = new Float64Array(LOG_START)
-  private logSize = new Uint8Array(LOG_START)
-  private logLow = new Uint32Array(LOG_START)
-  private readonly blobs: Uint8Array[] = []
+  /** Whether a section that may use it is running. */
+  private open = false
+  private readonly undo: UndoLog
+  /** More pages than this are not asked for at once: they would have to be in memory together. */
+  private readonly missesMax: number
 
-  constructor(table: PageTable, frames: Frames, base: Vpn, length: Bytes) {
+  /** `undo`: the log that it shares with the views of other sections of the machine. */
+  constructor(table: PageTable, frames: Frames, base: Vpn, length: Bytes, undo = new UndoLog(frames)) {
     this.table = table
     this.base = base
     this.length = length
@@ -67,6 +66,8 @@ export class View {
     this.pageSize = frames.pageSize
     this.mask = frames.pageSize - 1
     this.shift = 31 - Math.clz32(frames.pageSize)
+    this.undo = undo
+    this.missesMax = Math.max(1, frames.count >>> 1)
   }
 
   u8(offset: Bytes): number {
@@ -115,6 +116,7 @@ export class View {
 
   /** A copy of [offset, offset + length). */
   bytes(offset: Bytes, length: Bytes): Uint8Array {
+    this.check(offset, length)
     const copy = new Uint8Array(length)
     this.read(offset, copy)
     return copy
@@ -135,7 +137,7 @@ export class View {
 
   setU8(offset: Bytes, value: number): void {
     const at = this.find(offset, 1, STORE)
-    this.log(at, 1)
+    this.undo.note(at, 1)
     this.data[at] = value
   }
 
@@ -147,7 +149,7 @@ export class View {
   setU32(offset: Bytes, value: number): void {
     if ((offset & this.mask) <= this.pageSize - 4) {
       const at = this.find(offset, 4, STORE)
-      this.log(at, 4)
+      this.undo.note(at, 4)
       this.words.setUint32(at, value, true)
       return
     }
@@ -181,7 +183,7 @@ export class View {
     for (let done = 0; done < source.length; ) {
       const at = this.find(offset + done, 1, STORE)
       const part = Math.min(source.length - done, this.pageSize - (at & this.mask))
-      this.logBlob(at, part)
+      this.undo.noteBlob(at, part)
       this.data.set(source.subarray(done, done + part), at)
       done += part
     }
@@ -209,34 +211,31 @@ export class View {
 
   begin(): void {
     this.misses.length = 0
+    this.open = true
     // Leaves may have come or gone since the last section.
     this.span = -1
-    this.forgetLog()
   }
 
   /** The section returned. Says whether it took effect; it did not if it swallowed a miss (U3). */
   end(): 'committed' | 'swallowed a miss' {
-    const stopped = this.stopped
-    this.stopped = false
-    if (stopped) {
-      this.rollback()
-      return 'swallowed a miss'
-    }
-    this.forgetLog()
-    return 'committed'
+    const { stopped } = this
+    if (stopped) this.undo.rollback(0)
+    else this.undo.forget()
+    this.close()
+    return stopped ? 'swallowed a miss' : 'committed'
   }
 
   /** The section threw: takes its stores back. */
   rollback(): void {
+    this.undo.rollback(0)
+    this.close()
+  }
+
+  /** The section that it took part in is over, one way or the other. */
+  close(): void {
     this.stopped = false
-    for (let entry = this.logged - 1; entry >= 0; entry--) {
-      const at = this.logAt[entry]!
-      const size = this.logSize[entry]!
-      if (size === BLOB) this.data.set(this.blobs[this.logLow[entry]!]!, at)
-      else if (size === 1) this.data[at] = this.logLow[entry]!
-      else this.words.setUint32(at, this.logLow[entry]!, true)
-    }
-    this.forgetLog()
+    this.open = false
+    this.span = -1
   }
 
   /** Where in memory `size` bytes at `offset` are, within one page. Throws MISS or a RangeError. */
@@ -286,7 +285,7 @@ export class View {
     for (let byte = 0; byte < size; byte++) this.find(offset + byte, 1, STORE)
     for (let byte = 0; byte < size; byte++) {
       const at = this.find(offset + byte, 1, STORE)
-      this.log(at, 1)
+      this.undo.note(at, 1)
       this.data[at] = this.scratch.getUint8(byte)
     }
   }
@@ -297,8 +296,10 @@ export class View {
     if (length === 0) return
     const last = this.vpnOf(offset + length - 1)
     for (let vpn = this.vpnOf(offset); vpn <= last; vpn++)
-      if ((this.table.get(vpn) & need) === 0)
+      if ((this.table.get(vpn) & need) === 0) {
+        if (this.misses.length >= this.missesMax) return
         this.misses.push({ vpn, access: need === LOAD ? 'load' : 'store' })
+      }
   }
 
   private stop(): never {
@@ -307,46 +308,25 @@ export class View {
   }
 
   private check(offset: Bytes, size: number): void {
-    if (!Number.isSafeInteger(offset) || offset < 0 || !(offset <= this.length - size))
+    if (
+      !this.open ||
+      !Number.isSafeInteger(offset) ||
+      offset < 0 ||
+      !(size >= 0 && offset <= this.length - size)
+    )
       throw this.outside(offset, size)
   }
 
-  private outside(offset: Bytes, size: number): RangeError {
+  private outside(offset: Bytes, size: number): Error {
+    if (!this.open)
+      return new Error(
+        'this view was used outside of its section; use it only inside the function given to run',
+      )
     if (!Number.isSafeInteger(offset)) return new RangeError(`offset ${offset} isn't a whole number of bytes`)
+    if (!Number.isSafeInteger(size) || size < 0)
+      return new RangeError(`length ${size} isn't a whole number of bytes from 0`)
     return new RangeError(
       `offset ${offset} with ${size} bytes is outside the mapping: expected 0 <= offset <= ${this.length - size}`,
     )
-  }
-
-  private log(at: number, size: 1 | 4): void {
-    const entry = this.logged++
-    if (entry === this.logAt.length) this.growLog()
-    this.logAt[entry] = at
-    this.logSize[entry] = size
-    this.logLow[entry] = size === 1 ? this.data[at]! : this.words.getUint32(at, true)
-  }
-
-  private logBlob(at: number, length: number): void {
-    const entry = this.logged++
-    if (entry === this.logAt.length) this.growLog()
-    this.logAt[entry] = at
-    this.logSize[entry] = BLOB
-    this.logLow[entry] = this.blobs.push(this.data.slice(at, at + length)) - 1
-  }
-
-  private growLog(): void {
-    const double = 2 * this.logAt.length
-    const grow = <T extends Float64Array | Uint8Array | Uint32Array>(log: T, larger: T): T => {
-      larger.set(log)
-      return larger
-    }
-    this.logAt = grow(this.logAt, new Float64Array(double))
-    this.logSize = grow(this.logSize, new Uint8Array(double))
-    this.logLow = grow(this.logLow, new Uint32Array(double))
-  }
-
-  private forgetLog(): void {
-    this.logged = 0
-    if (this.blobs.length > 0) this.blobs.length = 0
   }
 }

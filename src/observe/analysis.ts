@@ -36,17 +36,11 @@ export interface Inversion {
   readonly cause: Cause
 }
 
-/** A stretch of a task's time, for those who draw it. */
-export interface Span {
-  readonly kind: 'waiting' | 'holding' | 'sleeping'
-  readonly tid: number
-  readonly comm: string
-  readonly mm: string
-  readonly write: boolean
-  readonly startNs: number
-  readonly endNs: number
-  /** Innermost frame first; only of a sleep, and only when the trace has it. */
-  readonly frames: readonly string[]
+/** Told of each stretch of a task's time when it ends; those open when the trace ends get its end. */
+export interface Stretches {
+  waited(wait: Wait, task: Task): void
+  held(hold: Hold, task: Task): void
+  slept(sleep: Sleep, task: Task): void
 }
 
 export interface AnalysisOptions {
@@ -54,7 +48,7 @@ export interface AnalysisOptions {
   /** Only inversions that this accepts are told and kept. */
   readonly concerns?: (waiter: Task, mm: string) => boolean
   readonly onInversion?: (inversion: Inversion) => void
-  readonly onSpan?: (span: Span) => void
+  readonly stretches?: Stretches
 }
 
 export interface Account {
@@ -153,6 +147,7 @@ export class Analysis {
   finish(): Account {
     const { now } = this.#past
     const openWaits = this.#locks.openWaits().map(wait => this.#inversion({ ...wait, end: now }, null))
+    this.#tellOpen()
     return {
       inversions: this.#inversions,
       locks: this.#totals.locks(),
@@ -189,9 +184,9 @@ export class Analysis {
   }
 
   #waited(wait: Wait): void {
-    const comm = this.#tasks.get(wait.tid)?.comm ?? ''
-    this.#totals.waited(wait, comm)
-    if (this.#options.onSpan !== undefined) this.#span({ kind: 'waiting', ...wait, comm, frames: [] })
+    const task = this.#tasks.named(wait.tid, '')
+    this.#totals.waited(wait, task.comm)
+    this.#options.stretches?.waited(wait, task)
     const waitMs = (wait.end - wait.start) / 1e6
     if (waitMs < this.#options.thresholdMs) this.#blame(BELOW, waitMs)
     else {
@@ -232,23 +227,29 @@ export class Analysis {
   }
 
   #held(hold: Hold): void {
-    const comm = this.#tasks.get(hold.tid)?.comm ?? ''
-    this.#totals.held(hold, comm)
-    if (this.#options.onSpan !== undefined) this.#span({ kind: 'holding', ...hold, comm, frames: [] })
+    const task = this.#tasks.named(hold.tid, '')
+    this.#totals.held(hold, task.comm)
+    this.#options.stretches?.held(hold, task)
     this.#past.held(hold)
   }
 
   #slept(sleep: Sleep): void {
     if (sleep.state === 'D') sleep.devices = this.#devices.completedBefore(sleep.end)
-    const comm = this.#tasks.get(sleep.tid)?.comm ?? ''
-    if (this.#options.onSpan !== undefined)
-      this.#span({ kind: 'sleeping', ...sleep, comm, mm: sleep.waitsFor, write: false })
+    this.#options.stretches?.slept(sleep, this.#tasks.named(sleep.tid, ''))
     this.#past.slept(sleep)
   }
 
-  #span(span: Omit<Span, 'startNs' | 'endNs'> & { readonly start: number; readonly end: number }): void {
-    const { kind, tid, comm, mm, write, frames, start, end } = span
-    this.#options.onSpan?.({ kind, tid, comm, mm, write, frames, startNs: start, endNs: end })
+  /** What is open when the trace ends, given its end. */
+  #tellOpen(): void {
+    const { stretches } = this.#options
+    if (stretches === undefined) return
+    const { now: end } = this.#past
+    for (const wait of this.#locks.openWaits())
+      stretches.waited({ ...wait, end }, this.#tasks.named(wait.tid, ''))
+    for (const hold of this.#locks.openHolds())
+      stretches.held({ ...hold, end }, this.#tasks.named(hold.tid, ''))
+    for (const task of this.#tasks.all())
+      if (task.sleep !== null) stretches.slept({ ...task.sleep, end }, task)
   }
 
   #died(tid: number): void {

@@ -2,6 +2,7 @@
  * Traces of real kernels: finds the waits for an mm's lock that are priority inversions, and says who made whom wait.
  *
  *     files, live buffers -> readers -> records -> Analysis -> Account
+ *                                                          \-> scenes -> report, Perfetto file, replay in the engine
  *
  * A reader turns one form of trace into records (record.ts); the analysis knows nothing of forms. Readers: text.ts (tracefs,
  * perf script, trace-cmd report), trace-dat.ts (trace.dat 6 and 7), ring.ts (raw buffers, live.ts).
@@ -17,12 +18,17 @@ export {
   type Link,
   type LockTotals,
   type Missing,
-  type Span,
+  type Stretches,
   type WorstWait,
 } from './analysis.ts'
 export { type AnalyzedFile, type AnalyzedFiles, analyze } from './analyze.ts'
 export { type LiveOptions, observeLive } from './live.ts'
+export { type Memory, measureMemory, measureSpeed, type Speed } from './measure.ts'
 export { readTrace } from './open.ts'
+export { type PageParts, reportOf, timelinesOf } from './page.ts'
 export type { ReadOptions, ReadResult } from './reading.ts'
 export { emptyRecord, Kind, type Sink, TraceError, type TraceRecord } from './record.ts'
+export { assertReadableTwice, type Moment, momentsOf, readScenes, type Scene } from './scene.ts'
 export { accountText, filesText, inversionText } from './sentences.ts'
+export { type WhatIf, type WhatIfOptions, type WhatIfWait, whatIf } from './what-if.ts'
+export { whatIfText } from './what-if-text.ts'

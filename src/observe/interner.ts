@@ -8,7 +8,7 @@
 const SLOTS = 4096
 const LENGTH_MAX = 256
 /** The hash looks at so many bytes from the end, where names of a family differ. */
-const HASHED_MAX = 12
+const HASHED_MAX = 8
 
 export class Interner<T = string> {
   readonly #keys: (Uint8Array | null)[] = new Array(SLOTS).fill(null)

@@ -6,19 +6,11 @@
  *
  * The form is read from the first bytes, never from the name.
  */
-import {
-  closeSync,
-  createReadStream,
-  mkdtempSync,
-  openSync,
-  readSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import type { ReadOptions, ReadResult } from './reading.ts'
 import { type Sink, TraceError } from './record.ts'
@@ -26,30 +18,57 @@ import { TextReader } from './text.ts'
 import { isTraceDat, readTraceDat } from './trace-dat.ts'
 
 const CHUNK_BYTES = 1 << 20
-const SNIFF_BYTES = 64
 const BINARY_SNIFF = 4096
 
 export async function readTrace(path: string, sink: Sink, options: ReadOptions = {}): Promise<ReadResult> {
-  const { size, first } = sniff(path)
-  if (first.length === 0) throw new TraceError(`${path} is empty; expected a kernel trace`)
-  const isGzip = first[0] === 0x1f && first[1] === 0x8b
-  if (!isGzip && isTraceDat(first)) return readTraceDat(path, sink, options)
-  const file = createReadStream(path, { highWaterMark: CHUNK_BYTES })
-  let read = 0
-  file.on('data', chunk => {
-    read += chunk.length
-    options.onProgress?.(read, size)
-  })
-  if (!isGzip) return readText(path, file, sink, options)
+  const size = sizeOf(path)
+  const pieces = piecesOf(path, size, options)
+  const { value: first, done: isEmpty } = await pieces.next()
+  if (isEmpty) throw new TraceError(`${path} is empty; expected a kernel trace`)
+  if (isTraceDat(first) && size > 0) {
+    await pieces.return(undefined)
+    return readTraceDat(path, sink, options)
+  }
+  const all = behind(first, pieces)
+  if (first[0] !== 0x1f || first[1] !== 0x8b) return readText(path, all, sink, options)
+  const packed = Readable.from(copies(all))
   const unpacked = createGunzip({ chunkSize: CHUNK_BYTES })
-  file.on('error', error => unpacked.destroy(error))
-  file.pipe(unpacked)
+  packed.on('error', error => unpacked.destroy(error))
+  packed.pipe(unpacked)
   return readText(path, unpacked, sink, options)
+}
+
+/** The file in pieces; each is gone when the next is asked for. */
+async function* piecesOf(path: string, size: number, options: ReadOptions): AsyncGenerator<Buffer> {
+  const file = await open(path).catch(error => {
+    throw named(path, error, 0)
+  })
+  try {
+    const piece = Buffer.allocUnsafe(CHUNK_BYTES)
+    for (let read = 0; ; ) {
+      const { bytesRead } = await file.read(piece, 0, piece.length)
+      if (bytesRead === 0) return
+      read += bytesRead
+      options.onProgress?.(read, size)
+      yield piece.subarray(0, bytesRead)
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+async function* behind(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  yield first
+  yield* rest
+}
+
+async function* copies(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const piece of pieces) yield Buffer.from(piece)
 }
 
 async function readText(
   path: string,
-  source: Readable,
+  source: AsyncIterable<Buffer>,
   sink: Sink,
   options: ReadOptions,
 ): Promise<ReadResult> {
@@ -57,7 +76,7 @@ async function readText(
   let spool: Spool | null = null
   let isFirst = true
   try {
-    for await (const chunk of source as AsyncIterable<Buffer>) {
+    for await (const chunk of source) {
       options.signal?.throwIfAborted()
       if (isFirst) {
         if (isTraceDat(chunk)) spool = new Spool()
@@ -105,17 +124,12 @@ class Spool {
   }
 }
 
-function sniff(path: string): { size: number; first: Buffer } {
+/** 0 for a pipe. */
+function sizeOf(path: string): number {
   try {
     const stat = statSync(path)
     if (stat.isDirectory()) throw new TraceError(`${path} is a folder; expected a trace file`)
-    const file = openSync(path, 'r')
-    try {
-      const first = Buffer.alloc(SNIFF_BYTES)
-      return { size: stat.size, first: first.subarray(0, readSync(file, first, 0, SNIFF_BYTES, 0)) }
-    } finally {
-      closeSync(file)
-    }
+    return stat.size
   } catch (error) {
     throw named(path, error, 0)
   }

@@ -80,6 +80,25 @@ export function inversionText(inversion: Inversion): string[] {
   return lines
 }
 
+/** A chain as one sentence, without its times. */
+export function chainSentence({ waiter, chain, cause, waitMs }: Inversion): string {
+  const [first, ...behind] = chain
+  const links = behind.map((link, at) => {
+    const sure = link.certainty === 'certain' ? 'held' : `${link.certainty} to be held`
+    const held = link.holds?.startsWith('its place') ? 'behind' : `${sure} by`
+    const end = at === behind.length - 1
+    const then =
+      link.waitsFor === null
+        ? 'which ran'
+        : `which waited for ${link.waitsFor === 'VMA lock' ? 'a VMA lock' : link.waitsFor}${end ? inAt(link) : ''}`
+    return `, ${held} ${who(link)}, ${then}`
+  })
+  const unsaid = behind.length === 0 ? `; why is ${cause.kind}` : ''
+  return `${who(waiter)} waited ${longMillis(waitMs)} for ${first!.waitsFor}${links.join('')}${unsaid}`
+}
+
+const longMillis = (ms: number): string => (ms >= 1000 ? `${(ms / 1000).toFixed(2)} s` : millis(ms))
+
 function linkText(link: Link): string {
   const then = link.waitsFor === null ? 'and ran' : `and waited for ${link.waitsFor}`
   const sure = link.certainty === 'certain' ? '[certain]' : `[${link.certainty}: ${link.why}]`
@@ -130,7 +149,7 @@ function numbered(number: number, lines: readonly string[]): string[] {
   return lines.map((line, at) => (at === 0 ? mark : ' '.repeat(mark.length)) + line)
 }
 
-function wrap(text: string, first: string, rest: string): string[] {
+export function wrap(text: string, first: string, rest: string): string[] {
   const lines: string[] = []
   let line = first
   let isStart = true
@@ -147,7 +166,7 @@ function wrap(text: string, first: string, rest: string): string[] {
   return [...lines, line]
 }
 
-const who = (task: { readonly comm: string; readonly tid: number }): string =>
+export const who = (task: { readonly comm: string; readonly tid: number }): string =>
   `${task.comm || 'task'} (${task.tid})`
 
 const cgroup = (task: { readonly group: string | null }): string =>
@@ -155,7 +174,10 @@ const cgroup = (task: { readonly group: string | null }): string =>
 
 const inAt = (link: Link): string => (link.at === null ? '' : ` in ${link.at}`)
 
-const millis = (ms: number): string => `${ms.toFixed(ms < 10 ? 3 : 1)} ms`
+export const percent = (value: number): string =>
+  Math.abs(value) < 0.01 ? '< 0.01 %' : `${value.toFixed(2)} %`
+
+export const millis = (ms: number): string => `${ms.toFixed(ms < 10 ? 3 : 1)} ms`
 
 const seconds = (value: number): string => `${value.toFixed(3)} s`
 

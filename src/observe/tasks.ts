@@ -58,6 +58,8 @@ export interface Task {
 }
 
 const TASKS_MAX = 1 << 17
+/** How much a lock says of whose mm it is. */
+const RANK = { '': 0, read: 1, trylock: 2, write: 3 } as const
 
 export class Tasks {
   readonly #byTid = new Map<number, Task>()
@@ -147,8 +149,7 @@ export class Tasks {
 /** Learns whose mm a task uses. Called for a lock taken while it holds no other. */
 export function learnMm(task: Task, record: TraceRecord): void {
   const from = record.write ? 'write' : record.success ? 'read' : 'trylock'
-  const rank = { '': 0, read: 1, trylock: 2, write: 3 }
-  if (rank[from] < rank[task.mmFrom]) return
+  if (RANK[from] < RANK[task.mmFrom]) return
   task.mm = record.mm
   task.mmFrom = from
   task.group = record.group

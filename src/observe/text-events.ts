@@ -10,14 +10,14 @@ import { isDigit, skipSpaces } from './text-line.ts'
 
 const SPACE = 32
 const T = 116
+const EQUALS = 61
 
 const key = (text: string): Buffer => Buffer.from(text)
 const MM = key('mm=')
 const MEMCG = key(' memcg_')
-const MEMCG_ID = key(' memcg_id=')
 const WRITE = key(' write=')
-const WRITE_TRUE = key(' write=true')
-const WRITE_FALSE = key(' write=false')
+const TRUE_LENGTH = 'true'.length
+const FALSE_LENGTH = 'false'.length
 const SUCCESS = key(' success=')
 const PREV_COMM = key('prev_comm=')
 const PREV_PRIO = key(' prev_prio=')
@@ -75,35 +75,27 @@ function readLock(record: TraceRecord, line: Buffer, args: number, end: number, 
   let mm = args + MM.length
   if (line[mm] === 48 && line[mm + 1] === 120) mm += 2
   const mmEnd = wordEnd(line, mm, end)
-  const write = writeAt(line, mmEnd, end)
+  let group = mmEnd
+  if (startsWith(line, mmEnd, end, MEMCG)) {
+    group += MEMCG.length
+    while (group < end && line[group] !== EQUALS) group++
+    group++
+  }
+  let write = group
+  while (write < end && isDigit(line[write]!)) write++
+  // A cgroup's path may hold anything: the last ` write=` of the line is the event's.
+  if (!startsWith(line, write, end, WRITE)) write = findLast(line, group, end, WRITE)
   if (write === -1) return false
-  const success = write + (line[write + WRITE.length] === T ? WRITE_TRUE.length : WRITE_FALSE.length)
+  const value = write + WRITE.length
+  const isWrite = line[value] === T
+  const success = value + (isWrite ? TRUE_LENGTH : FALSE_LENGTH)
+  if (success > end) return false
   if (record.kind === Kind.acquired && !startsWith(line, success, end, SUCCESS)) return false
   record.mm = names.get(line, mm, mmEnd)
-  record.write = line[write + WRITE.length] === T
+  record.group = group === mmEnd ? '' : names.get(line, group, write)
+  record.write = isWrite
   record.success = record.kind !== Kind.acquired || line[success + SUCCESS.length] === T
-  record.group = ''
-  if (startsWith(line, mmEnd, end, MEMCG)) {
-    let group = mmEnd + MEMCG.length
-    while (group < write && line[group] !== 61) group++
-    record.group = names.get(line, group + 1, write)
-  }
   return true
-}
-
-/** Where ` write=` is: right behind a memcg_id, or the last one of the line, as a cgroup's path may hold anything. */
-function writeAt(line: Buffer, start: number, end: number): number {
-  let at = start
-  if (startsWith(line, at, end, MEMCG_ID)) {
-    at += MEMCG_ID.length
-    while (isDigit(line[at]!)) at++
-  }
-  if (
-    startsWith(line, at, end, WRITE) &&
-    (startsWith(line, at, end, WRITE_TRUE) || startsWith(line, at, end, WRITE_FALSE))
-  )
-    return at
-  return Math.max(findLast(line, start, end, WRITE_TRUE), findLast(line, start, end, WRITE_FALSE))
 }
 
 function readSwitch(record: TraceRecord, line: Buffer, args: number, end: number, names: Interner): boolean {

@@ -22,9 +22,10 @@ const CLOSE_PAREN = 41
 const OPEN = 91
 const CLOSE = 93
 const SLASH = 47
-const UNDERSCORE = 95
 
 const FLAGS_MAX = 8
+/** Nanoseconds of the last digit of a fraction, by how many digits it has. */
+const UNITS = [1e9, 1e8, 1e7, 1e6, 1e5, 1e4, 1e3, 100, 10, 1]
 
 export interface LineHead {
   commStart: number
@@ -89,15 +90,15 @@ function readTime(line: Buffer, start: number, end: number, head: LineHead): num
   }
   if (at === start || line[at] !== DOT) return -1
   at++
-  let nanoseconds = 0
-  let unit = 1e9
+  const point = at
+  let fraction = 0
   while (at < end && isDigit(line[at]!)) {
-    nanoseconds = nanoseconds * 10 + line[at]! - ZERO
-    unit /= 10
+    fraction = fraction * 10 + line[at]! - ZERO
     at++
   }
-  if (line[at] !== COLON || unit < 1) return -1
-  head.time = seconds * 1e9 + nanoseconds * unit
+  const unit = UNITS[at - point]
+  if (line[at] !== COLON || unit === undefined) return -1
+  head.time = seconds * 1e9 + fraction * unit
   return at + 1
 }
 
@@ -149,8 +150,10 @@ function readTask(line: Buffer, start: number, bracket: number, head: LineHead):
 
 export const isDigit = (byte: number): boolean => byte >= ZERO && byte <= 57
 
-const isWord = (byte: number): boolean =>
-  (byte >= 97 && byte <= 122) || (byte >= 65 && byte <= 90) || byte === UNDERSCORE || isDigit(byte)
+/** Letters, digits and the underscore, by byte. */
+const WORD = Uint8Array.from({ length: 256 }, (_, byte) => Number(/\w/.test(String.fromCharCode(byte))))
+
+const isWord = (byte: number): boolean => WORD[byte] === 1
 
 export function skipSpaces(line: Buffer, start: number, end: number): number {
   let at = start

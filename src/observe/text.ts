@@ -20,6 +20,8 @@ const SPACE = 32
 const DASH = 45
 const HASH = 35
 const LINE_BYTES_MAX = 64 * 1024
+/** Pieces are copied here behind the rest of the last one, so every line lies whole in one buffer. */
+const WINDOW_BYTES = 1 << 20
 const FRAMES_MAX = 128
 const UNREAD_BEFORE_GIVING_UP = 1000
 
@@ -38,7 +40,8 @@ export class TextReader {
   readonly #head = emptyHead()
   readonly #names = nameInterner()
   readonly #events = new Interner(eventOf)
-  #carry: Buffer = Buffer.alloc(0)
+  readonly #window = Buffer.allocUnsafe(WINDOW_BYTES)
+  #filled = 0
   #frames: string[] | null = null
   #stackTid = 0
 
@@ -47,25 +50,36 @@ export class TextReader {
   }
 
   push(chunk: Buffer): void {
-    const bytes = this.#carry.length === 0 ? chunk : Buffer.concat([this.#carry, chunk])
-    let start = 0
-    for (;;) {
-      const newline = bytes.indexOf(NEWLINE, start)
-      if (newline === -1) break
-      this.#line(bytes, start, newline)
-      start = newline + 1
+    for (let at = 0; at < chunk.length; ) {
+      const copied = chunk.copy(this.#window, this.#filled, at)
+      at += copied
+      this.#filled += copied
+      this.#lines()
     }
-    if (bytes.length - start > LINE_BYTES_MAX)
-      throw new TraceError(
-        `this is no trace in text: a line is longer than ${LINE_BYTES_MAX} bytes; expected the output of tracefs, perf script or trace-cmd report`,
-      )
-    this.#carry = Buffer.from(bytes.subarray(start))
   }
 
   end(): void {
-    if (this.#carry.length > 0) this.#line(this.#carry, 0, this.#carry.length)
-    this.#carry = Buffer.alloc(0)
+    if (this.#filled > 0) this.#line(this.#window, 0, this.#filled)
+    this.#filled = 0
     this.#closeStack()
+  }
+
+  /** Reads the whole lines of the window, and moves the rest to its front. */
+  #lines(): void {
+    const bytes = this.#window
+    let start = 0
+    for (;;) {
+      const newline = bytes.indexOf(NEWLINE, start)
+      if (newline === -1 || newline >= this.#filled) break
+      this.#line(bytes, start, newline)
+      start = newline + 1
+    }
+    if (this.#filled - start > LINE_BYTES_MAX)
+      throw new TraceError(
+        `this is no trace in text: a line is longer than ${LINE_BYTES_MAX} bytes; expected the output of tracefs, perf script or trace-cmd report`,
+      )
+    bytes.copyWithin(0, start, this.#filled)
+    this.#filled -= start
   }
 
   #line(bytes: Buffer, start: number, newline: number): void {

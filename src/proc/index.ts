@@ -9,4 +9,4 @@ export {
   procArgs,
 } from './proc-reader.ts'
 export { type Status, status, statusText } from './status.ts'
-export { chainSentence, type Link, waitChain } from './wait-chain.ts'
+export { blockerOf, chainSentence, type Link, waitChain } from './wait-chain.ts'

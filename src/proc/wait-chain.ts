@@ -53,7 +53,7 @@ export function chainSentence(chain: readonly Link[]): string {
 }
 
 /** The task whose move a waiting task needs: one ahead of it in the queue, or a holder; a waiting one if there is. */
-function blockerOf(task: Task): Task | undefined {
+export function blockerOf(task: Task): Task | undefined {
   const { on } = task.wait!
   if (on === undefined) return undefined
   const queue = 'waiters' in on ? (on as RwLock).waiters() : []

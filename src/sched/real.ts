@@ -5,7 +5,8 @@
  * Invariants
  *   D1  Whenever a task is ready, `pump` is running or is about to: at the end of the present callback, or, when its
  *       slice is used up, after other callbacks have had a turn.
- *   D2  One call of `pump` keeps the event loop for SLICE at most, and one attempt more.
+ *   D2  Nothing runs inside a section of a program.
+ *   D3  One call of `pump` keeps the event loop for SLICE at most, and one attempt more.
  */
 import { MS, type Ns } from '../base/index.ts'
 import type { Driver, Scheduler } from './scheduler.ts'
@@ -17,6 +18,8 @@ export class RealDriver implements Driver {
   private scheduler: Scheduler | undefined
   private timer: ReturnType<typeof setTimeout> | undefined
   private timerAt: Ns = Infinity
+  /** While a section of a program runs nothing else may: what it has stored could still be taken back. */
+  inSection = false
   private pumping = false
   private asked: 'nothing' | 'soon' | 'a turn later' = 'nothing'
   private readonly channel = new MessageChannel()
@@ -53,6 +56,10 @@ export class RealDriver implements Driver {
   pump(): void {
     const scheduler = this.scheduler!
     if (this.pumping || scheduler.current !== undefined) return
+    if (this.inSection) {
+      this.wake()
+      return
+    }
     this.pumping = true
     try {
       scheduler.run(this.now() + SLICE)

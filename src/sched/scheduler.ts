@@ -230,6 +230,10 @@ export class Scheduler {
       task.stash = outcome.stash
       this.keeper.pin(outcome.stash)
     }
+    if (task.killed) {
+      this.finish(task, errno.EINTR)
+      return
+    }
     if (outcome.ticket.complete) {
       this.readyTasks.push(task)
       return

@@ -1,13 +1,14 @@
 /**
  * mmap: adds a VMA to a space, at a free place or at a given one, where it replaces what was there.
  *
- * Locks    mmap write; the VMAs of a fixed range and the neighbours it may merge with. No wait but for them.
+ * Locks    mmap write; the VMAs of a fixed range and the neighbours it merges with. No wait but for them. A neighbour of
+ *          another kind isn't locked: a fault that waits in it is no obstacle, as in Linux (vma_merge_new_range).
  */
 import { errno, type Vpn } from '../base/index.ts'
-import { type Mm, newVma, PROT_WRITE, type Space, type VmaPlan } from '../mm/index.ts'
+import { continues, type Mm, newVma, PROT_WRITE, type Space, type Vma, type VmaPlan } from '../mm/index.ts'
 import { VPN_END } from '../mmu/index.ts'
 import { done, fail, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
-import { addVma, lockRange, mergeAround, unmapPages, withNeighbours } from './vmas.ts'
+import { addVma, lockRange, mergeAround, unmapPages } from './vmas.ts'
 
 export interface MapArgs {
   readonly space: Space
@@ -40,9 +41,6 @@ export class MapVerb implements Verb<MapArgs> {
     if (queued !== undefined) return queued
     const start = fixed ?? space.findFree(pages, VPN_END)
     if (start === -1 || space.vmas.size >= VMAS_MAX || space.state === 'exiting') return this.refuse(task)
-    const waiting = lockRange(task, space, ...withNeighbours(start, start + pages))
-    if (waiting !== undefined) return waiting
-    if (fixed !== undefined) unmapPages(this.mm, space, start, start + pages)
     const pageOffset: number = plan.open === undefined ? start : plan.pageOffset
     const vma = newVma(this.mm.scheduler, space, {
       ...plan,
@@ -51,6 +49,9 @@ export class MapVerb implements Verb<MapArgs> {
       pageOffset,
     })
     vma.locked = args.locked
+    const waiting = lockRange(task, space, ...withMerging(space, vma))
+    if (waiting !== undefined) return waiting
+    if (fixed !== undefined) unmapPages(this.mm, space, start, start + pages)
     addVma(this.mm, vma)
     mergeAround(this.mm, space, start, start + pages)
     args.start = start
@@ -66,4 +67,14 @@ export class MapVerb implements Verb<MapArgs> {
     releaseAll(task)
     return fail(errno.ENOMEM)
   }
+}
+
+/** The range of a new VMA with those neighbours that it will be one with: the others are left alone. */
+function withMerging(space: Space, vma: Vma): readonly [Vpn, Vpn] {
+  const left = space.find(vma.start - 1)
+  const right = space.find(vma.end)
+  return [
+    left !== undefined && continues(left, vma) ? vma.start - 1 : vma.start,
+    right !== undefined && continues(vma, right) ? vma.end + 1 : vma.end,
+  ]
 }

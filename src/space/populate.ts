@@ -10,7 +10,7 @@
 import type { Vpn } from '../base/index.ts'
 import { newVmFault } from '../memmap/index.ts'
 import { type Fault, type FaultArgs, faultArgs, type Mm, type Space } from '../mm/index.ts'
-import { PRESENT, WRITABLE } from '../mmu/index.ts'
+import { LOAD, STORE } from '../mmu/index.ts'
 import { again, done, type Outcome, type Task, type Verb } from '../sched/index.ts'
 
 const BATCH = 64
@@ -41,9 +41,9 @@ export class Populate implements Verb<PopulateArgs> {
   attempt(task: Task<PopulateArgs>): Outcome {
     const { args } = task
     const { table } = args.space
-    const present = args.access === 'store' ? PRESENT | WRITABLE : PRESENT
+    const allowed = args.access === 'store' ? STORE : LOAD
     for (let faults = 0; args.vpn < args.end; args.vpn++) {
-      if (args.fault === undefined && (table.get(args.vpn) & present) === present) continue
+      if (args.fault === undefined && (table.get(args.vpn) & allowed) !== 0) continue
       args.fault ??= faultArgs(
         args.space,
         newVmFault(args.vpn, args.access, task.group, this.mm.scheduler.now()),

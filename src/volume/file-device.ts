@@ -90,7 +90,7 @@ interface FlushingArgs extends TransferArgs {
 class Flushing extends Transfer<FlushingArgs> {
   readonly name = 'flush of a volume'
 
-  protected step(args: FlushingArgs): Outcome {
+  step(args: FlushingArgs): Outcome {
     args.commit ??= this.parts.commits.request()
     if (!args.commit.complete) return wait(args.commit, 'device')
     return args.commit.errno === errno.OK ? done : fail(args.commit.errno)

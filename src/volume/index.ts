@@ -17,5 +17,7 @@ export {
   openArgs,
 } from './mounting.ts'
 export type { Named } from './names.ts'
+export { type RemapPlan, type RemappingArgs, remappingArgs } from './remapping.ts'
 export type { Change, Entry, Store } from './store.ts'
-export { type Stat, type Usage, Volume, type VolumeFile } from './volume.ts'
+export { type Stat, type Usage, Volume } from './volume.ts'
+export type { VolumeFile } from './volume-file.ts'

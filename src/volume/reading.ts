@@ -27,7 +27,7 @@ export interface ReadingArgs extends TransferArgs {
 export class Reading extends Transfer<ReadingArgs> {
   readonly name = 'read of a volume'
 
-  protected step(args: ReadingArgs): Outcome {
+  step(args: ReadingArgs): Outcome {
     if (args.pieces === undefined) {
       const plans = this.parts.journal.ask(() => this.plan(args))
       if (plans.value === undefined) return fail(plans.errno)

@@ -45,7 +45,7 @@ export interface ReshapingArgs extends TransferArgs {
 export class Reshaping extends Transfer<ReshapingArgs> {
   readonly name = 'change of a volume'
 
-  protected step(args: ReshapingArgs): Outcome {
+  step(args: ReshapingArgs): Outcome {
     const { journal, commits } = this.parts
     if (args.plan === undefined) {
       if (commits.broken !== errno.OK) return fail(errno.EROFS)

@@ -5,9 +5,10 @@ import { done, type Outcome, type Task, type Verb } from '../sched/index.ts'
 import type { Node, Parts } from './parts.ts'
 
 export interface TransferArgs {
-  readonly device: Device
   readonly request: Request
   readonly node: Node
+  /** The device that was asked, if one was: it is told the end. */
+  readonly device?: Device
 }
 
 export abstract class Transfer<Args extends TransferArgs> implements Verb<Args> {
@@ -22,7 +23,7 @@ export abstract class Transfer<Args extends TransferArgs> implements Verb<Args> 
     const outcome = this.step(args)
     if (outcome.kind === 'wait') return outcome
     const error: Errno = outcome.kind === 'fail' ? outcome.errno : errno.OK
-    args.device.onEnd(args.request, error)
+    args.device?.onEnd(args.request, error)
     return done
   }
 
@@ -31,5 +32,6 @@ export abstract class Transfer<Args extends TransferArgs> implements Verb<Args> 
     this.parts.scheduler.spawn(this, args, { name, group })
   }
 
-  protected abstract step(args: Args): Outcome
+  /** One attempt at it, whoever makes it. */
+  abstract step(args: Args): Outcome
 }

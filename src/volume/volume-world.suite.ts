@@ -15,7 +15,9 @@ import type { Ticket } from '../sched/index.ts'
 import type { Answer } from './journal.ts'
 import { MemoryStore } from './memory-store.ts'
 import { Making, makeArgs, Opening, openArgs } from './mounting.ts'
-import type { Volume, VolumeFile } from './volume.ts'
+import { type RemapPlan, remappingArgs } from './remapping.ts'
+import type { Volume } from './volume.ts'
+import type { VolumeFile } from './volume-file.ts'
 
 export interface VolumeWorldOptions extends WorldOptions {
   /** Blocks of the device, with the first; default 64. */
@@ -150,6 +152,17 @@ export class VolumeWorld {
     assert.deepEqual(this.volume.check().wrong, [])
     const { free, used, reserved, size } = this.volume.usage
     assert.equal(free + used + reserved, size)
+  }
+
+  /** Begins a clone or a dedupe; by default of the whole source to the start of the target. */
+  remap(how: 'clone' | 'dedupe', source: OpenedFile, target: OpenedFile, range: Partial<RemapPlan> = {}) {
+    const { from = 0, to = 0, length = source.file.size - from } = range
+    const plan = { how, source: source.volumeFile, target: target.volumeFile, from, to, length }
+    return this.world.spawn(this.volume.remapping, remappingArgs(plan))
+  }
+
+  allocate(file: OpenedFile, position: Bytes, length: Bytes) {
+    return this.world.spawn(this.volume.preallocating, { file: file.volumeFile, position, length })
   }
 
   private does(task: Parameters<World['says']>[0]): void {

@@ -13,7 +13,7 @@
  *   VO2 A volume that is damaged is read-only from then on, and `damage` says what was found.
  */
 import { assert, type Bytes, type Errno, errno } from '../base/index.ts'
-import type { CachedFile, PageCache } from '../cache/index.ts'
+import type { PageCache } from '../cache/index.ts'
 import type { Io } from '../io/index.ts'
 import type { Ticket } from '../sched/index.ts'
 import { VolumeBacking } from './backing.ts'
@@ -27,9 +27,12 @@ import { FileDevice, Transfers } from './file-device.ts'
 import { type Answer, Journal } from './journal.ts'
 import { type Named, Names } from './names.ts'
 import { type Node, type Parts, unreserve } from './parts.ts'
+import { Preallocating } from './preallocating.ts'
 import { type Header, type Inode, NUMBERS_MAX, numberIn, orphanKey } from './records.ts'
+import { Remapping } from './remapping.ts'
 import { Space } from './space.ts'
 import type { Store } from './store.ts'
+import type { VolumeFile } from './volume-file.ts'
 
 /** Sentences about damage that are kept; more are only counted. */
 const DAMAGE_MAX = 100
@@ -51,13 +54,6 @@ export interface Usage {
   readonly reserved: number
 }
 
-/** A file of a volume that is open, with its pages in the cache. */
-export interface VolumeFile {
-  readonly node: Node
-  readonly cached: CachedFile
-  openings: number
-}
-
 export interface VolumeSetting {
   readonly cache: PageCache
   readonly io: Io
@@ -69,6 +65,9 @@ export interface VolumeSetting {
 export class Volume {
   readonly parts: Parts
   readonly header: Header
+  /** Clone and dedupe of a range. */
+  readonly remapping: Remapping
+  readonly preallocating: Preallocating
   /** What was found damaged, a sentence each. */
   readonly damage: string[] = []
   damageCount = 0
@@ -106,6 +105,8 @@ export class Volume {
       },
     }
     this.transfers = new Transfers(this.parts)
+    this.remapping = new Remapping(this.parts, cache, this.transfers)
+    this.preallocating = new Preallocating(this.parts, cache)
   }
 
   get isReadOnly(): boolean {

@@ -37,7 +37,7 @@ export interface WritingArgs extends TransferArgs {
 export class Writing extends Transfer<WritingArgs> {
   readonly name = 'write of a volume'
 
-  protected step(args: WritingArgs): Outcome {
+  step(args: WritingArgs): Outcome {
     if (args.pieces === undefined) {
       const failed = this.begin(args)
       if (failed !== errno.OK) return fail(failed)

@@ -1,0 +1,123 @@
+/**
+ * The measuring core: two sides that do the same work, in turns, in one process.
+ *
+ *     warm-up of both -> [ ours theirs ] [ theirs ours ] [ ours theirs ] ... -> medians, and the spread of the ratio
+ *
+ * What disturbs one side disturbs the other: load and clock rates drift slower than a round. Work is counted, never
+ * timed out, so both sides do the same; the order changes each round, so neither always comes first.
+ */
+import type { Bytes } from '../base/index.ts'
+
+/** How much to do, and where. */
+export interface Plan {
+  /** As little as runs everything once: it shows that nothing throws, and measures nothing. */
+  readonly smoke: boolean
+  /** For files; on a device, not in memory, or cold reads are none. */
+  readonly directory: string
+  /** Progress, for a terminal. */
+  readonly say: (text: string) => void
+}
+
+export type Target = { readonly atMost: number } | { readonly atLeast: number } | 'none'
+
+/** One row of the report. */
+export interface Figure {
+  readonly name: string
+  readonly ours: number
+  readonly theirs: number
+  readonly unit: string
+  readonly ratio: number
+  readonly target: Target
+  readonly rounds: number
+  /** The least and the largest ratio of a round. */
+  readonly spread: readonly [number, number]
+  /** What the two sides are, in words. */
+  readonly what: string
+}
+
+export interface Bench {
+  readonly name: string
+  readonly about: string
+  run(plan: Plan): Promise<Figure[]>
+}
+
+/** Thrown by a bench that can't be run on this host; the rest go on. */
+export class Skipped extends Error {}
+
+/** One round of a side: does its work and returns its measure, in the figure's unit. */
+export type Side = () => number | Promise<number>
+
+export interface Comparison {
+  readonly name: string
+  readonly what: string
+  readonly unit: string
+  readonly target: Target
+  /** What the ratio says: a cost ('ours/theirs'), or how many times better we are ('theirs/ours'). */
+  readonly ratio: 'ours/theirs' | 'theirs/ours'
+  readonly rounds: number
+  readonly ours: Side
+  readonly theirs: Side
+}
+
+export async function compare(plan: Plan, comparison: Comparison): Promise<Figure> {
+  const { name, what, unit, target, ratio, ours, theirs } = comparison
+  const rounds = plan.smoke ? 1 : comparison.rounds
+  const measured: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] }
+  for (let round = plan.smoke ? 0 : -1; round < rounds; round++) {
+    plan.say(`${name}: ${round < 0 ? 'warm-up' : `round ${round + 1} of ${rounds}`}`)
+    const order = round % 2 === 0 ? (['ours', 'theirs'] as const) : (['theirs', 'ours'] as const)
+    for (const side of order) {
+      const measure = await (side === 'ours' ? ours : theirs)()
+      if (round >= 0) measured[side].push(measure)
+    }
+  }
+  const over = (a: number, b: number) => (ratio === 'ours/theirs' ? a / b : b / a)
+  const each = measured.ours.map((value, round) => over(value, measured.theirs[round]!))
+  const [a, b] = [median(measured.ours), median(measured.theirs)]
+  return {
+    name,
+    what,
+    unit,
+    target,
+    rounds,
+    ours: a,
+    theirs: b,
+    ratio: over(a, b),
+    spread: [Math.min(...each), Math.max(...each)],
+  }
+}
+
+/** Whether the figure is what it should be; undefined: nothing was asked of it. */
+export function meets({ ratio, target }: Figure): boolean | undefined {
+  if (target === 'none') return undefined
+  return 'atMost' in target ? ratio <= target.atMost : ratio >= target.atLeast
+}
+
+/** Nanoseconds for each of `count` pieces of work. */
+export function nsEach(count: number, work: () => unknown): number {
+  const start = performance.now()
+  work()
+  return ((performance.now() - start) * 1e6) / count
+}
+
+/** Pieces of work a second. */
+export async function perSecond(count: number, work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now()
+  await work()
+  return (count * 1000) / (performance.now() - start)
+}
+
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5)
+}
+
+/** The value below which the given share of them lies. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
+}
+
+/** Holds what a loop computed, so that no compiler leaves the loop out. */
+export const sink = { value: 0 }
+
+export const MIB: Bytes = 2 ** 20

@@ -1,0 +1,55 @@
+/** What Node doesn't offer and a bench compares with: mmap of the host, and dropping a file from the host's page cache. */
+import fs from 'node:fs'
+import koffi from 'koffi'
+import type { Bytes } from '../base/index.ts'
+import { Skipped } from './measure.ts'
+
+const PROT_READ = 1
+const MAP_SHARED = 1
+const MADV_RANDOM = 1
+const POSIX_FADV_DONTNEED = 4
+const MAP_FAILED = 0xffff_ffff_ffff_ffffn
+
+export interface NativeMap {
+  readonly bytes: Uint8Array
+  /** Nothing may touch `bytes` any more. */
+  unmap(): void
+}
+
+export class Native {
+  private readonly mmap
+  private readonly munmap
+  private readonly madvise
+  private readonly fadvise
+
+  constructor() {
+    if (process.platform !== 'linux') throw new Skipped('native mmap is called through libc on Linux only')
+    const libc = koffi.load('libc.so.6')
+    this.mmap = libc.func('void *mmap(void *, size_t, int, int, int, int64_t)')
+    this.munmap = libc.func('int munmap(void *, size_t)')
+    this.madvise = libc.func('int madvise(void *, size_t, int)')
+    this.fadvise = libc.func('int posix_fadvise(int, int64_t, int64_t, int)')
+  }
+
+  /** Maps a file for reading, advised MADV_RANDOM: it reads what is touched and no more, as our side does. */
+  map(path: string, length: Bytes): NativeMap {
+    const fd = fs.openSync(path, 'r')
+    const address: bigint = this.mmap(null, length, PROT_READ, MAP_SHARED, fd, 0)
+    fs.closeSync(fd)
+    if (address === MAP_FAILED) throw new Error(`mmap of ${path} failed with errno ${koffi.errno()}`)
+    this.madvise(address, length, MADV_RANDOM)
+    return {
+      bytes: new Uint8Array(koffi.view(address, length)),
+      unmap: () => this.munmap(address, length),
+    }
+  }
+
+  /** Drops the file's clean pages from the host's page cache. No mapping of it may be left. */
+  dropCache(path: string): void {
+    const fd = fs.openSync(path, 'r')
+    fs.fsyncSync(fd)
+    const error: number = this.fadvise(fd, 0, 0, POSIX_FADV_DONTNEED)
+    fs.closeSync(fd)
+    if (error !== 0) throw new Error(`posix_fadvise of ${path} failed with errno ${error}`)
+  }
+}

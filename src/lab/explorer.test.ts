@@ -1,0 +1,137 @@
+/** Does the explorer see everything, and does what it says hold when it is run again? */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { DISCIPLINES, disciplineNamed, RESTART } from '../mm/index.ts'
+import { SCENARIOS, scenarioOf } from './catalogue.ts'
+import type { Choice } from './choice.ts'
+import { EXPLORE_DEFAULTS, Explorer, explore, isExpected } from './explorer.ts'
+import { hashOf, Keys } from './key.ts'
+import { Machine } from './machine.ts'
+import type { Scenario } from './scenario.ts'
+import { replay } from './timeline.ts'
+
+const MODELS: readonly Scenario[] = [
+  scenarioOf({
+    name: 'two faults and munmap',
+    about: '',
+    from: '',
+    files: { data: {} },
+    mappings: { data: { file: 'data' } },
+    tasks: ['load data 0', 'load data 0', 'munmap data'],
+  }),
+  scenarioOf({
+    name: 'a store that waits for writeback, and fork',
+    about: '',
+    from: '',
+    files: { data: { stable: true } },
+    mappings: { data: { file: 'data' } },
+    before: ['store data 0'],
+    tasks: ['sync data', 'store data 0', 'fork'],
+  }),
+  scenarioOf({
+    name: 'a store that is killed, and a read that fails',
+    about: '',
+    from: '',
+    files: { data: { pages: 1, free: 1 } },
+    mappings: { data: { file: 'data' } },
+    tasks: ['store data 0', 'truncate data 0'],
+    fails: [{ operation: 'read', times: 1 }],
+    kills: [0],
+  }),
+]
+
+/** Every schedule to its end, each state reached by running from the beginning; nothing is pruned. */
+function reachable(scenario: Scenario, discipline = RESTART): Set<number> {
+  const keys = new Keys()
+  const found = new Set<number>()
+  const schedules: Choice[][] = [[]]
+  for (let schedule = schedules.pop(); schedule !== undefined; schedule = schedules.pop()) {
+    const machine = new Machine(scenario, discipline)
+    for (const choice of schedule) machine.take(choice)
+    found.add(hashOf(keys.row(machine)))
+    for (const choice of machine.choices()) schedules.push([...schedule, choice])
+  }
+  return found
+}
+
+describe('the explorer', () => {
+  for (const model of MODELS)
+    for (const name of ['restart', 'linux-6.4', 'hold'])
+      test(`reaches what a search without pruning reaches: ${model.name}, under ${name}`, () => {
+        const discipline = disciplineNamed(name)!
+        const explorer = new Explorer(model, discipline, EXPLORE_DEFAULTS)
+        assert.equal(explorer.run().complete, true)
+        assert.deepEqual(new Set(explorer.known.keys()), reachable(model, discipline))
+      })
+
+  test('tells states apart by their whole keys as by their hashes', () => {
+    for (const scenario of SCENARIOS.slice(0, 12)) {
+      const hashed = explore(scenario, RESTART)
+      const compared = explore(scenario, RESTART, { keys: 'compared' })
+      assert.equal(compared.states, hashed.states)
+    }
+  })
+
+  test('says that it isn’t complete when it was stopped', () => {
+    assert.equal(explore(SCENARIOS[1]!, RESTART, { statesMax: 10 }).complete, false)
+  })
+})
+
+describe('the catalogue', () => {
+  for (const name of ['restart', 'linux-6.4', 'hold'])
+    test(`is explored completely under ${name}, and nothing is broken that shouldn’t be`, () => {
+      for (const scenario of SCENARIOS) {
+        const { complete, violations } = explore(scenario, disciplineNamed(name)!)
+        assert.equal(complete, true, scenario.name)
+        const bad = violations.filter(({ property }) => !isExpected(property, name))
+        assert.deepEqual(bad, [], scenario.name)
+      }
+    })
+
+  const hangs = (scenario: string) =>
+    DISCIPLINES.filter(row =>
+      explore(SCENARIOS.find(each => each.name === scenario)!, row).violations.some(
+        ({ property }) => property === 'inversion of a reader',
+      ),
+    ).map(({ name }) => name)
+
+  test('shows whom a store that waits for writeback lets wait: every design that keeps the lock for page_mkwrite', () => {
+    assert.deepEqual(hangs('mkwrite-fork-proc'), ['hold', 'linux-5.1', 'linux-6.4', 'vma-retry', 'vma-hold'])
+  })
+
+  test('shows whom a read fault lets wait: the designs that keep a lock while they read', () => {
+    assert.deepEqual(hangs('fault-munmap'), ['hold', 'vma-hold'])
+    assert.deepEqual(hangs('fault-writer-proc'), ['hold'])
+  })
+})
+
+describe('a counterexample', () => {
+  const scenario = SCENARIOS.find(({ name }) => name === 'mkwrite-fork-proc')!
+  const row = disciplineNamed('linux-6.4')!
+
+  test('is the shortest one, and runs again to the same chain', () => {
+    const found = explore(scenario, row).violations.find(
+      ({ property }) => property === 'inversion of a reader',
+    )!
+    assert.equal(found.schedule, 'abcd')
+    const again = replay(scenario, row, found.schedule)
+    assert(typeof again !== 'string')
+    assert.deepEqual(again.ends, found.chain)
+    assert.deepEqual(found.chain, [
+      'd (proc maps) waits for mmap_lock of app for reading, behind c',
+      'c (fork) waits for VMA at page 16 of app without readers, behind b, and keeps mmap_lock of app for writing',
+      'b (store data 0) waits for write of data page 0, and keeps VMA at page 16 of app for reading',
+    ])
+  })
+
+  test('that can’t be run says at which step, and what could happen instead', () => {
+    assert.equal(
+      replay(scenario, row, 'ab9'),
+      'step 3 of the schedule, `9`, can’t happen there; what can is c d 1',
+    )
+    assert.match(
+      String(replay(scenario, row, 'a?')),
+      /^expected a letter.*at place 2 of the schedule, got `\?`$/,
+    )
+  })
+})

@@ -1,0 +1,79 @@
+/**
+ * The graph of states that an exploration has found: which state leads to which. State 0 is the beginning.
+ *
+ * Invariants
+ *   GR1 A state gets its number when it is first reached, so `reachedFrom` of a state is smaller than itself.
+ */
+export class StateGraph {
+  /** For each state: the state from which it was first reached; -1 for the first. */
+  private readonly reachedFrom: number[] = []
+  private readonly from: number[] = []
+  private readonly to: number[] = []
+
+  get states(): number {
+    return this.reachedFrom.length
+  }
+
+  get edges(): number {
+    return this.from.length
+  }
+
+  addState(reachedFrom: number): number {
+    return this.reachedFrom.push(reachedFrom) - 1
+  }
+
+  addEdge(from: number, to: number): void {
+    this.from.push(from)
+    this.to.push(to)
+  }
+
+  /** The shortest way from the beginning to the nearest of `goals`, as states. */
+  shortestPath(goals: ReadonlySet<number>): number[] {
+    const { starts, targets } = this.rows()
+    const before = new Int32Array(this.states).fill(-2)
+    before[0] = -1
+    const queue = [0]
+    for (const state of queue) {
+      if (goals.has(state)) return pathTo(state, before)
+      for (let at = starts[state]!; at < starts[state + 1]!; at++) {
+        const next = targets[at]!
+        if (before[next] !== -2) continue
+        before[next] = state
+        queue.push(next)
+      }
+    }
+    return []
+  }
+
+  /** A state that can be reached from itself, or -1: without one, whoever goes on gets to an end. */
+  cycle(): number {
+    const { starts, targets } = this.rows()
+    const degree = new Int32Array(this.states)
+    for (const next of targets) degree[next]!++
+    const free: number[] = []
+    degree.forEach((count, state) => {
+      if (count === 0) free.push(state)
+    })
+    for (const state of free)
+      for (let at = starts[state]!; at < starts[state + 1]!; at++)
+        if (--degree[targets[at]!]! === 0) free.push(targets[at]!)
+    return degree.findIndex(count => count > 0)
+  }
+
+  /** Edges sorted by where they begin: those of state s are targets[starts[s]] to targets[starts[s + 1] - 1]. */
+  private rows(): { readonly starts: Int32Array; readonly targets: Int32Array } {
+    const starts = new Int32Array(this.states + 1)
+    for (const state of this.from) starts[state + 1]!++
+    for (let state = 0; state < this.states; state++) starts[state + 1]! += starts[state]!
+    const targets = new Int32Array(this.edges)
+    const next = starts.slice()
+    for (let edge = 0; edge < this.edges; edge++) targets[next[this.from[edge]!]!++] = this.to[edge]!
+    return { starts, targets }
+  }
+}
+
+function pathTo(state: number, before: Int32Array): number[] {
+  const path: number[] = []
+  for (let at = state; at !== -1; at = before[at]!) path.push(at)
+  return path.reverse()
+}

@@ -1,0 +1,285 @@
+/**
+ * The canonical state of a machine, as a row of numbers: two machines with the same row behave alike from here on.
+ *
+ *     files     size, claim, errors; for each page its frame's flags, pins and word, the device's word, the truth
+ *     spaces    VMAs, whether each is write-locked; entries, by what they map rather than by which frame it is
+ *     tasks     verb, state, arguments; locks held; place in the lock's queue; what it waits for
+ *     bios      what is being done, with whose frames
+ *     the rest  failures left; where memory is short, the LRU lists too
+ *
+ * Numbers that only tell machines apart (ids of tasks, tickets, bios and frames, times, counters for reports) aren't in
+ * it. Tasks of the same phrase are sorted, so it doesn't matter which of them is where.
+ *
+ * Invariants
+ *   KE1 Equal rows: the same choices are possible, up to the order of equals, and lead to equal rows.
+ *       Compared with a search that prunes nothing, in explorer.test.ts.
+ */
+import { assert, type Pfn } from '../base/index.ts'
+import type { CachedFile } from '../cache/index.ts'
+import type { Bio } from '../io/index.ts'
+import { ACTIVE, CACHE, DIRTY, LOCKED, READAHEAD, REFERENCED, UPTODATE, WRITEBACK } from '../memory/index.ts'
+import type { Space } from '../mm/index.ts'
+import { frameOf, LOAD, PRESENT, STORE, WRITABLE } from '../mmu/index.ts'
+import type { Task, Ticket } from '../sched/index.ts'
+import type { LabDevice } from './lab-device.ts'
+import type { Machine } from './machine.ts'
+
+const FRAME_FLAGS = UPTODATE | LOCKED | DIRTY | WRITEBACK | READAHEAD
+const LRU_FLAGS = REFERENCED | ACTIVE
+const INTS_MAX = 1 << 14
+
+/** Arguments that say nothing of what happens next. `frame` is set by each attempt before it is read. */
+const SILENT = new Set([
+  'began',
+  'frame',
+  'lockReleased',
+  'retry',
+  'group',
+  'text',
+  'buffer',
+  'word',
+  'plan',
+  'read',
+])
+
+export class Keys {
+  private readonly ints = new Int32Array(INTS_MAX)
+  private at = 0
+  /** Hashes of words; the same in every machine. */
+  private readonly words = new Map<string, number>()
+  /** Names of frames in the order in which they were met. */
+  private readonly names = new Map<Pfn, number>()
+  private machine!: Machine
+  private flying: readonly Bio[] = []
+
+  /** The row of a machine, valid until the next call. */
+  row(machine: Machine): Int32Array {
+    this.machine = machine
+    this.flying = machine.flying
+    this.at = 0
+    this.names.clear()
+    for (const file of machine.files.values()) this.putFile(file)
+    for (const space of machine.engine.mm.spaces.values()) this.putSpace(space)
+    for (const { space, vpn, word } of machine.truth.copyPlaces()) this.put((space << 20) | (vpn << 8) | word)
+    this.putSorted(this.flying, bio => this.putBio(bio))
+    for (const left of machine.failures) this.put(left)
+    if (machine.scenario.reclaims) this.putLru()
+    this.putTasks()
+    assert(this.at < INTS_MAX, 'a small machine has a small state')
+    return this.ints.subarray(0, this.at)
+  }
+
+  private put(value: number): void {
+    this.ints[this.at++] = value
+  }
+
+  private putFile(file: CachedFile): void {
+    const { machine } = this
+    const { cache } = machine.engine
+    const device = machine.devices.get(file.name)!
+    this.put(file.pages)
+    this.put(file.invalidation === undefined ? -1 : file.invalidation.start)
+    this.put(file.invalidation === undefined ? -1 : file.invalidation.end)
+    const retries = file.retryAt > this.machine.clock.time ? 2 : 0
+    this.put(file.errorCount * 4 + retries + (file.readAlone ? 1 : 0))
+    this.put(device.free)
+    const words = machine.truth.files.get(file.id)!
+    for (let page = 0; page < words.length; page++) {
+      const frame = cache.find(file.id, page)
+      this.put(words[page]! | (device.word(page) << 9) | (device.hasBlock(page) ? 1 << 18 : 0))
+      this.put(file.backing.isReserved(file, page) ? 1 : 0)
+      this.putFrame(frame)
+    }
+  }
+
+  private putFrame(frame: Pfn): void {
+    if (frame === 0) {
+      this.put(-1)
+      return
+    }
+    const { frames } = this.machine.engine.memory
+    if (!this.names.has(frame)) this.names.set(frame, this.names.size + 1)
+    const lru = this.machine.scenario.reclaims ? LRU_FLAGS : 0
+    this.put(this.names.get(frame)!)
+    this.put(frames.flags[frame]! & (FRAME_FLAGS | lru))
+    this.put((frames.pins[frame]! << 12) | (frames.kind[frame]! << 8) | frames.data[frame * frames.pageSize]!)
+  }
+
+  private putSpace(space: Space): void {
+    const { frames } = this.machine.engine.memory
+    const { mmap } = space.locks
+    const bits = this.machine.scenario.reclaims ? PRESENT | WRITABLE | LOAD | STORE : PRESENT | WRITABLE
+    this.put(space.state === 'alive' ? -2 : -3)
+    for (const vma of space.vmas) {
+      this.put(vma.start)
+      this.put(vma.end)
+      this.put(vma.pageOffset)
+      this.put(vma.open === undefined ? 0 : vma.open.file.id)
+      const locked = vma.lock.writeSequence === mmap.sequence ? 1 : 0
+      this.put((vma.prot << 3) | (vma.share === 'shared' ? 4 : 0) | (vma.locked ? 2 : 0) | locked)
+      if (vma.open !== undefined && vma.advice !== 'random') this.putValue(vma.open.read)
+      for (let vpn = vma.start; vpn < vma.end; vpn++) {
+        const entry = space.table.get(vpn)
+        this.put(entry & bits)
+        if ((entry & PRESENT) === 0) continue
+        const frame = frameOf(entry)
+        this.putFrame(frame)
+        if (frame !== 0 && frames.kind[frame] === CACHE) this.put(frames.index[frame]!)
+      }
+    }
+  }
+
+  private putBio(bio: Bio): void {
+    const device = bio.device as LabDevice
+    this.putWord(device.name)
+    this.putWord(bio.purpose)
+    this.putWord(bio.operation)
+    this.put(bio.index)
+    this.put(bio.length)
+    for (const frame of bio.frames) this.putFrame(frame)
+  }
+
+  /** The order in which reclaim would take pages. */
+  private putLru(): void {
+    const { memory, cache } = this.machine.engine
+    for (const kind of ['inactive file', 'active file', 'inactive anon', 'active anon'] as const) {
+      this.put(-4)
+      for (const frame of memory.frames.lru.walk(memory.lruList(1, kind)))
+        this.put(this.names.get(frame) ?? 0)
+    }
+    this.put(memory.free)
+    const { shadows, age } = cache['workingset'] as unknown as { shadows: Uint32Array; age: number }
+    for (const shadow of shadows) this.put(shadow === 0 ? 0 : (age - (shadow & 0xffff)) & 0xffff)
+  }
+
+  /** Tasks of one phrase in the order of their rows; helpers after them, all in the order of theirs. */
+  private putTasks(): void {
+    const { tasks, kin, engine } = this.machine
+    for (let first = 0; first < tasks.length; first++) {
+      if (kin[first] !== first) continue
+      const alike = tasks.filter((_, at) => kin[at] === first)
+      this.putSorted(alike, task => this.putTask(task))
+    }
+    const helpers = [...engine.scheduler.tasks.values()].filter(task => !tasks.includes(task))
+    this.putSorted(helpers, task => this.putTask(task))
+  }
+
+  private putTask(task: Task): void {
+    const { state, wait } = task
+    this.put((state === 'ready' ? 1 : state === 'waiting' ? 2 : 3) | (task.killed ? 4 : 0))
+    this.putWord(task.verb.name)
+    if (state === 'ended') {
+      this.put(task.errno)
+      return
+    }
+    this.putValue(task.args)
+    this.putFrame(task.stash)
+    for (const { lock, mode } of task.held) {
+      this.putWord(lock.name)
+      this.putWord(mode)
+    }
+    for (const space of this.machine.engine.mm.spaces.values()) {
+      const waiters = space.locks.mmap.waiters()
+      const place = waiters.findIndex(waiter => waiter.task === task)
+      if (place === -1) continue
+      this.put(space.id * 64 + place)
+      this.putWord(waiters[place]!.mode)
+    }
+    if (wait === undefined) return
+    this.putWord(wait.why)
+    if (state === 'waiting') this.putTicket(wait.ticket)
+    if (wait.why === 'throttle' || wait.why === 'timer') this.put(task.waitingSince - this.machine.clock.time)
+  }
+
+  private putTicket(ticket: Ticket): void {
+    const bio = ticket.complete ? undefined : this.flying.find(each => each.ticket === ticket)
+    if (ticket.complete) this.put(-100 - ticket.errno)
+    else if (bio === undefined) this.putWord(ticket.what)
+    else this.putBio(bio)
+  }
+
+  private putWord(word: string): void {
+    let number = this.words.get(word)
+    if (number === undefined) {
+      number = 0x811c9dc5 | 0
+      for (let at = 0; at < word.length; at++) number = Math.imul(number ^ word.charCodeAt(at), 0x01000193)
+      this.words.set(word, number)
+    }
+    this.put(number)
+  }
+
+  /** Arguments of any verb: everything in them counts unless it is known to be silent. */
+  private putValue(value: unknown): void {
+    if (typeof value === 'number') this.put(Number.isFinite(value) ? value : -5)
+    else if (typeof value === 'string') this.putWord(value)
+    else if (typeof value !== 'object' || value === null) this.put(value === undefined ? -6 : Number(value))
+    else if (value instanceof Map) {
+      this.put(value.size)
+      for (const [key, each] of value) {
+        this.putValue(key)
+        this.putValue(each)
+      }
+    } else if ('waiters' in value) this.putTicket(value as Ticket)
+    else if ('verb' in value) this.putTicket((value as Task).end)
+    else if (Object.getPrototypeOf(value) !== Object.prototype)
+      this.putPart(value as { id?: number; name: string })
+    else this.putFields(value as Record<string, unknown>)
+  }
+
+  /** A part of the machine that arguments only point to: a space, a file, an alarm's chore. */
+  private putPart({ id, name }: { readonly id?: number; readonly name: string }): void {
+    if (id === undefined) this.putWord(name)
+    else this.put(id)
+  }
+
+  private putFields(fields: Record<string, unknown>): void {
+    for (const name in fields) {
+      if (SILENT.has(name)) continue
+      if (name === 'kept') this.putFrame(fields[name] as Pfn)
+      else if (name === 'retries') this.put((fields[name] as number) === 0 ? 0 : 1)
+      else this.putValue(fields[name])
+    }
+  }
+
+  /** Puts the rows of `items` in rising order. */
+  private putSorted<Item>(items: readonly Item[], putOne: (item: Item) => void): void {
+    if (items.length === 1) {
+      putOne(items[0]!)
+      return
+    }
+    const from = this.at
+    const rows = items.map(item => {
+      const start = this.at
+      putOne(item)
+      return this.ints.slice(start, this.at)
+    })
+    rows.sort(compareRows)
+    this.at = from
+    this.put(-7)
+    for (const row of rows) {
+      this.ints.set(row, this.at)
+      this.at += row.length
+    }
+  }
+}
+
+function compareRows(left: Int32Array, right: Int32Array): number {
+  const shared = Math.min(left.length, right.length)
+  for (let at = 0; at < shared; at++) if (left[at] !== right[at]) return left[at]! - right[at]!
+  return left.length - right.length
+}
+
+/** 53 bits of a row, as one number. */
+export function hashOf(row: Int32Array): number {
+  let a = 0x9e3779b9 | 0
+  let b = 0x85ebca6b | 0
+  for (let at = 0; at < row.length; at++) {
+    const value = row[at]!
+    a = Math.imul(a ^ value, 0x01000193)
+    a ^= a >>> 15
+    b = Math.imul(b + value, 0xc2b2ae35) ^ (b >>> 13)
+  }
+  a = Math.imul(a ^ (a >>> 16), 0x7feb352d)
+  b = Math.imul(b ^ (b >>> 16), 0x846ca68b)
+  return (a >>> 0) * 0x200000 + ((b ^ (b >>> 15)) & 0x1fffff)
+}

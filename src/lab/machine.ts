@@ -1,0 +1,277 @@
+/**
+ * The small machine of a scenario: the engine itself, with devices and a clock that move only when they are told to.
+ *
+ * Whatever may happen next is a choice (choice.ts). Between two choices nothing happens, so the machine is plain data there: it can be hashed (key.ts), compared with what
+ * must be true (properties.ts), and put back (rewind.ts).
+ *
+ * Invariants
+ *   MA1 The same scenario, discipline and choices give the same machine.
+ *   MA2 `choices` lists the cheapest first: going on in order costs nothing, each place further down is a delay.
+ */
+import { assert, errno, ROOT } from '../base/index.ts'
+import type { CachedFile } from '../cache/index.ts'
+import type { Request } from '../device/index.ts'
+import type { Bio } from '../io/index.ts'
+import { Engine } from '../machine/index.ts'
+import {
+  FAULT_FLAG_TRIED,
+  FAULT_FLAG_VMA_LOCK,
+  newReadState,
+  VM_FAULT_MAJOR,
+  type VmFault,
+} from '../memmap/index.ts'
+import { type Discipline, newVma, type OpenFile, PROT_READ, PROT_WRITE, type Space } from '../mm/index.ts'
+import type { Driver, Task } from '../sched/index.ts'
+import { Access } from './access.ts'
+import type { Canary } from './canaries.ts'
+import { type Choice, IO_FAILS, IO_WELL, KILL, letter, TIME } from './choice.ts'
+import { LabDevice } from './lab-device.ts'
+import { Monitor, WatchedFile } from './monitor.ts'
+import { begin } from './phrases.ts'
+import { type Phrase, parsePhrase, type Scenario } from './scenario.ts'
+import { Truth } from './truth.ts'
+
+/** Phrases before the scenario's own are given up after so many steps. */
+const BEFORE_STEPS_MAX = 500
+/** Where mappings begin, and how far apart: VMAs that don't touch are never merged. */
+const MAPPINGS_FROM = 16
+const MAPPINGS_APART = 16
+
+/** Where a mapping lies. */
+export interface Place {
+  readonly space: Space
+  readonly start: number
+  readonly end: number
+}
+
+export class Clock implements Driver {
+  time = 0
+
+  now(): number {
+    return this.time
+  }
+
+  wake(): void {}
+}
+
+export class Machine {
+  readonly scenario: Scenario
+  /** The row that was asked for; a canary may have given the engine another one. */
+  readonly row: Discipline
+  readonly pageSize: number
+  readonly engine: Engine
+  readonly clock = new Clock()
+  readonly truth = new Truth()
+  readonly access: Access
+  readonly monitor: Monitor
+  readonly files = new Map<string, CachedFile>()
+  readonly devices = new Map<string, LabDevice>()
+  readonly places = new Map<string, Place>()
+  /** The scenario's tasks, in its order. */
+  readonly tasks: Task[] = []
+  /** For each task of the scenario: the place of the first one with the same text, and so the same in everything. */
+  readonly kin: number[] = []
+  /** What is left of the scenario's failures. */
+  readonly failures: number[]
+  /** How often one fault may read its page: once, and again for each time that the page is taken away from it. */
+  readonly readsMax: number
+  /** What a canary remembers. */
+  readonly notes = new Map<object, object>()
+  /** Memory that never changes. */
+  readonly constants: ArrayBuffer[] = []
+  private readonly spaces = new Map<string, Space>()
+  private readonly firstId: number
+
+  constructor(scenario: Scenario, discipline: Discipline, canary?: Canary) {
+    this.scenario = scenario
+    this.row = discipline
+    this.pageSize = scenario.pageKiB * 1024
+    this.failures = scenario.fails.map(({ times }) => times)
+    this.monitor = new Monitor(this)
+    this.engine = new Engine({
+      driver: this.clock,
+      buffer: new ArrayBuffer((scenario.frames + 1) * this.pageSize),
+      pageSize: this.pageSize,
+      discipline: canary?.discipline?.(discipline) ?? discipline,
+      writeback: scenario.throttles
+        ? { backgroundRatio: 0.2, ratio: 0.3, interval: Infinity, expire: Infinity }
+        : { backgroundRatio: 2, ratio: 2, interval: Infinity, expire: Infinity },
+    })
+    this.engine.scheduler.watcher = this.monitor
+    this.access = new Access(this.engine.mm, this.engine.verbs.fault, this.truth)
+    this.monitor.attach()
+    this.addFiles()
+    this.addMappings()
+    for (const [nth, text] of scenario.before.entries()) this.runWhole(this.phrase(text), nth + 32)
+    canary?.plant?.(this)
+    for (const text of scenario.tasks) {
+      const kin = scenario.tasks.indexOf(text)
+      this.kin.push(kin)
+      this.tasks.push(begin(this, this.phrase(text), kin))
+    }
+    this.firstId = this.tasks[0]?.id ?? 1
+    this.readsMax = 1 + scenario.tasks.filter(text => /^(truncate|punch)/.test(text)).length
+  }
+
+  /** A page with a word on it that nobody will change. */
+  constant(word: number): Uint8Array {
+    const page = new Uint8Array(this.pageSize)
+    page[0] = word
+    this.constants.push(page.buffer)
+    return page
+  }
+
+  file(name: string): CachedFile {
+    return this.files.get(name)!
+  }
+
+  space(name: string): Space {
+    const space = this.spaces.get(name)
+    assert(space !== undefined, `there is a space ${name}`)
+    return space
+  }
+
+  place(mapping: string): Place {
+    const child = mapping.startsWith('child/')
+    const place = this.places.get(child ? mapping.slice(6) : mapping)!
+    return child ? { ...place, space: this.space('child') } : place
+  }
+
+  /** The I/O that devices are doing, first issued first. */
+  get flying(): readonly Bio[] {
+    return [...this.engine.io.issued.values()]
+  }
+
+  choices(): Choice[] {
+    const { scheduler, io } = this.engine
+    const found: Choice[] = scheduler.ready().map(task => task.id - this.firstId)
+    for (let at = 0; at < io.issued.size; at++) found.push(IO_WELL + at)
+    if (scheduler.timers.next !== Infinity) found.push(TIME)
+    if (this.failures.some(left => left > 0)) {
+      let at = 0
+      for (const { operation } of io.issued.keys()) {
+        if (this.failureOf(operation) !== -1) found.push(IO_FAILS + at)
+        at++
+      }
+    }
+    for (const place of this.scenario.kills) {
+      const task = this.tasks[place]!
+      if (!task.killed && task.state !== 'ended') found.push(KILL + place)
+    }
+    return found
+  }
+
+  take(choice: Choice): void {
+    this.monitor.before(choice)
+    if (choice < IO_WELL) {
+      const task = this.taskOf(choice)!
+      this.engine.scheduler.step(task)
+    } else if (choice === TIME) {
+      this.clock.time = this.engine.scheduler.timers.next
+      this.engine.scheduler.fireTimers()
+    } else if (choice >= KILL) this.engine.scheduler.kill(this.tasks[choice - KILL]!)
+    else this.endIo(choice)
+    this.monitor.after()
+  }
+
+  /** Whether a fault that has dropped its lock says so, as Linux would have it: not after a pass under the VMA lock that read nothing. */
+  isMarked({ flags, result }: VmFault): boolean {
+    const counts = (flags & FAULT_FLAG_VMA_LOCK) === 0 || (result & VM_FAULT_MAJOR) !== 0
+    return !counts || (flags & FAULT_FLAG_TRIED) !== 0
+  }
+
+  taskOf(choice: Choice): Task | undefined {
+    return this.tasks[choice] ?? this.engine.scheduler.tasks.get(choice + this.firstId)
+  }
+
+  letterOf(task: Task): string {
+    return letter(task.id - this.firstId)
+  }
+
+  private endIo(choice: Choice): void {
+    const fails = choice >= IO_FAILS
+    const [request, bio] = [...this.engine.io.issued][choice - (fails ? IO_FAILS : IO_WELL)] as [Request, Bio]
+    if (fails) this.failures[this.failureOf(request.operation)]!--
+    ;(bio.device as LabDevice).end(request, fails ? errno.EIO : errno.OK, bio.purpose)
+  }
+
+  private failureOf(operation: Request['operation']): number {
+    return this.scenario.fails.findIndex((fail, at) => fail.operation === operation && this.failures[at]! > 0)
+  }
+
+  private addFiles(): void {
+    const { engine, pageSize } = this
+    let first = 1
+    for (const [name, { pages, stable, free }] of Object.entries(this.scenario.files)) {
+      const device = new LabDevice(name, pageSize, pages, free, first)
+      const options = { stablePages: stable, spaceFor: free === undefined ? Infinity : 0 }
+      const backing = new WatchedFile(this.monitor, device, engine.io, engine.memory, options)
+      const file = engine.cache.add(name, pages * pageSize, backing)
+      this.files.set(name, file)
+      this.devices.set(name, device)
+      this.truth.files.set(
+        file.id,
+        Array.from({ length: pages }, (_, page) => device.word(page)),
+      )
+      first += 16
+    }
+  }
+
+  private addMappings(): void {
+    const { mm, scheduler } = this.engine
+    let start = MAPPINGS_FROM
+    this.spaceNamed('app')
+    for (const [name, spec] of Object.entries(this.scenario.mappings)) {
+      const space = this.spaceNamed(spec.space)
+      const file = this.files.get(spec.file)
+      const open: OpenFile | undefined =
+        file === undefined
+          ? undefined
+          : { file, read: newReadState(spec.advice), mappings: 1, seen: 0, readOnly: false }
+      const prot = spec.prot === 'write' ? PROT_READ | PROT_WRITE : PROT_READ
+      const end = start + spec.pages
+      const pageOffset = open === undefined ? start : spec.offset
+      const { share, advice } = spec
+      const vma = newVma(scheduler, space, { start, end, prot, share, open, pageOffset, advice })
+      space.vmas.insert(vma)
+      space.table.plan(start, end)
+      mm.rmap.addVma(vma)
+      this.places.set(name, { space, start, end })
+      start += MAPPINGS_APART
+    }
+  }
+
+  private spaceNamed(name: string): Space {
+    let space = this.spaces.get(name)
+    if (space === undefined) {
+      space = this.engine.mm.createSpace({ name, group: ROOT, commandLine: name })
+      this.spaces.set(name, space)
+    }
+    return space
+  }
+
+  private phrase(text: string): Phrase {
+    const { files, mappings } = this.scenario
+    const phrase = parsePhrase(text, Object.keys(files), Object.keys(mappings))
+    assert(typeof phrase !== 'string', `${this.scenario.name}: ${phrase as string}`)
+    return phrase
+  }
+
+  /** Runs a phrase to its end, with whatever else it needs, in order. */
+  private runWhole(phrase: Phrase, nth: number): void {
+    const { scheduler, io } = this.engine
+    const task = begin(this, phrase, nth)
+    for (let steps = 0; task.state !== 'ended' || io.issued.size > 0; steps++) {
+      assert(steps < BEFORE_STEPS_MAX, `\`${phrase.text}\` ends before the scenario begins`)
+      const ready = scheduler.ready()[0]
+      if (ready !== undefined) scheduler.step(ready)
+      else if (io.issued.size > 0) this.endIo(IO_WELL)
+      else {
+        this.clock.time = scheduler.timers.next
+        scheduler.fireTimers()
+      }
+    }
+    const child = (task.args as { child?: Space }).child
+    if (child !== undefined) this.spaces.set(child.name, child)
+  }
+}

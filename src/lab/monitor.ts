@@ -1,0 +1,188 @@
+/**
+ * What can only be seen while a step is taken, not in the state after it: who overtook whom, whether a page became dirty
+ * with its notification, and what a task that has ended did to the truth.
+ *
+ * Invariants (the properties that it looks for)
+ *   MO1 A reader doesn't take a space's lock past a waiting writer while others hold it.
+ *   MO2 Nobody enters a VMA that is write-locked.
+ *   MO3 In one attempt a page becomes dirty exactly as often as it was made ready for a store.
+ *   MO4 A fault that failed tells its own read's error without reading again.
+ */
+import type { CachedFile } from '../cache/index.ts'
+import { LinearFile } from '../fs/index.ts'
+import { RANK, type VmaLock } from '../lock/index.ts'
+import type { PageRequest } from '../memmap/index.ts'
+import type { Space } from '../mm/index.ts'
+import { type Held, holds, type Outcome, type Task, type Watcher } from '../sched/index.ts'
+import { type Choice, TIME } from './choice.ts'
+import type { LabDevice } from './lab-device.ts'
+import type { Machine } from './machine.ts'
+
+/** The place of a lock before a step. */
+interface Before {
+  readonly space: Space
+  readonly held: boolean
+  readonly writerQueues: boolean
+}
+
+export interface Breach {
+  readonly property: string
+  readonly says: string
+}
+
+export class Monitor implements Watcher {
+  /** What the last step broke. */
+  breach: Breach | undefined
+  private readonly machine: Machine
+  private prepared = 0
+  private dirtied = 0
+  private actor: Task | undefined
+  private heldBefore: readonly Held[] = []
+  private copiedBefore = 0
+  private locks: Before[] = []
+
+  constructor(machine: Machine) {
+    this.machine = machine
+  }
+
+  attach(): void {
+    const { cache } = this.machine.engine
+    const tellFlusher = cache.onDirty
+    cache.onDirty = file => {
+      this.dirtied++
+      tellFlusher(file)
+    }
+  }
+
+  /** A page of a file was made ready for a store. */
+  noteReady(): void {
+    this.prepared++
+  }
+
+  before(choice: Choice): void {
+    this.breach = undefined
+    this.prepared = 0
+    this.dirtied = 0
+    this.actor = choice < TIME ? this.machine.taskOf(choice) : undefined
+    this.heldBefore = this.actor === undefined ? [] : [...this.actor.held]
+    this.copiedBefore = copied(this.actor)
+    this.locks = [...this.machine.engine.mm.spaces.values()].map(space => ({
+      space,
+      held: space.locks.mmap.holders().length > 0,
+      writerQueues: space.locks.mmap.waiters().some(({ mode }) => mode === 'write'),
+    }))
+  }
+
+  after(): void {
+    const { actor } = this
+    if (actor === undefined) return
+    if (this.prepared !== this.dirtied)
+      this.breach = {
+        property: 'page_mkwrite',
+        says: `${actor.name} made ${this.prepared} pages ready for a store and ${this.dirtied} dirty in one attempt`,
+      }
+    for (const { lock, mode } of actor.held) {
+      if (this.heldBefore.some(held => held.lock === lock)) continue
+      if (lock.rank === RANK.vma) this.checkEntered(actor, lock as VmaLock)
+      else if (mode === 'read') this.checkOvertaking(actor)
+    }
+    if (copied(actor) > this.copiedBefore) this.noteWritten(actor)
+  }
+
+  began(): void {}
+  waits(): void {}
+  resumes(): void {}
+
+  ended(task: Task): void {
+    const { verbs } = this.machine.engine
+    if (task.errno !== 0) return
+    if (task.verb === verbs.truncate) this.truncated(task)
+    else if (task.verb === verbs.fork) {
+      const args = task.args as { readonly space: Space; readonly child: Space }
+      this.machine.truth.forked(args.space, args.child)
+    } else if (task.verb === verbs.exit) this.forget((task.args as { space: Space }).space, 0, Infinity)
+    else if (task.verb === verbs.unmap || task.verb === verbs.map || isDontneed(task)) {
+      const args = task.args as { space: Space; start: number; end?: number; pages?: number }
+      this.forget(args.space, args.start, args.end ?? args.start + args.pages!)
+    }
+  }
+
+  /** What was private in the range is gone. */
+  private forget(space: Space, start: number, end: number): void {
+    const { truth } = this.machine
+    for (const { space: owner, vpn } of truth.copyPlaces())
+      if (owner === space.id && vpn >= start && vpn < end) truth.forget(space.id, vpn)
+  }
+
+  private truncated(task: Task): void {
+    const { file, change } = task.args as {
+      readonly file: CachedFile
+      readonly change: { readonly size: number } | { readonly position: number; readonly length: number }
+    }
+    const { truth, pageSize } = this.machine
+    const words = truth.files.get(file.id)!
+    const from = 'size' in change ? change.size / pageSize : change.position / pageSize
+    const to = 'size' in change ? words.length : from + change.length / pageSize
+    for (let page = from; page < to; page++) words[page] = 0
+    if (!('size' in change)) return
+    for (const space of this.machine.engine.mm.spaces.values())
+      for (const vma of space.vmas)
+        if (vma.open?.file === file)
+          this.forget(space, vma.start + Math.max(0, from - vma.pageOffset), vma.end)
+  }
+
+  private noteWritten(actor: Task): void {
+    const { file, position, buffer } = actor.args as {
+      readonly file: CachedFile
+      readonly position: number
+      readonly buffer: Uint8Array
+    }
+    if (actor.verb === this.machine.engine.verbs.write)
+      this.machine.truth.write(file.id, position / this.machine.pageSize, buffer[0]!)
+  }
+
+  private checkEntered(actor: Task, lock: VmaLock): void {
+    for (const { space } of this.locks)
+      for (const vma of space.vmas)
+        if (vma.lock === lock && lock.writeSequence === space.locks.mmap.sequence)
+          this.breach = {
+            property: 'vma lock',
+            says: `${actor.name} entered ${lock.name} while it is write-locked`,
+          }
+  }
+
+  private checkOvertaking(actor: Task): void {
+    for (const { space, held, writerQueues } of this.locks)
+      if (held && writerQueues && holds(actor, space.locks.mmap))
+        this.breach = {
+          property: 'overtaking',
+          says: `${actor.name} took ${space.locks.mmap.name} past a waiting writer while others hold it`,
+        }
+  }
+}
+
+/** A file whose backing tells the monitor of every page that it makes ready for a store. */
+export class WatchedFile extends LinearFile {
+  private readonly monitor: Monitor
+
+  constructor(monitor: Monitor, device: LabDevice, ...rest: Rest) {
+    super(device, ...rest)
+    this.monitor = monitor
+  }
+
+  override reserve(file: CachedFile, request: PageRequest, frame: number): Outcome {
+    const outcome = super.reserve(file, request, frame)
+    if (outcome.kind === 'done') this.monitor.noteReady()
+    return outcome
+  }
+}
+
+type Rest = ConstructorParameters<typeof LinearFile> extends [unknown, ...infer Others] ? Others : never
+
+function copied(task: Task | undefined): number {
+  return (task?.args as { readonly copied?: number } | undefined)?.copied ?? 0
+}
+
+function isDontneed(task: Task): boolean {
+  return (task.args as { readonly advice?: string }).advice === 'dontneed'
+}

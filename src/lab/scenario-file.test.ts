@@ -1,0 +1,93 @@
+/** A scenario of a user's own: what is read, and what is said of what can't be. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { RESTART } from '../mm/index.ts'
+import { explore } from './explorer.ts'
+import { readScenario, ScenarioError } from './scenario-file.ts'
+
+const GOOD = `name: two-stores
+about: two stores on a page whose writes must be stable
+files:
+  data: { pages: 2, stable: true }
+mappings:
+  data: { file: data, pages: 2 }
+before: [store data 0]
+tasks:
+  - sync data
+  - store data 0
+fails:
+  - operation: write
+kills: [1]
+`
+
+describe('a scenario file', () => {
+  test('is read into the same plain data as the catalogue, and can be explored', () => {
+    const scenario = readScenario('own.yaml', GOOD)
+    assert.deepEqual(scenario.files.data, { pages: 2, stable: true, free: undefined })
+    assert.deepEqual(scenario.fails, [{ operation: 'write', times: 1 }])
+    assert.deepEqual(scenario.kills, [1])
+    assert.equal(scenario.frames, 12)
+    const { complete, violations } = explore(scenario, RESTART)
+    assert.equal(complete, true)
+    assert.deepEqual(violations, [])
+  })
+
+  const refused = (from: string, to: string, says: RegExp) => () =>
+    assert.throws(
+      () => readScenario('own.yaml', GOOD.replace(from, to)),
+      (error: unknown) => error instanceof ScenarioError && says.test(error.message),
+    )
+
+  test(
+    'names the line of an unknown key, and the one that was meant',
+    refused(
+      'stable: true',
+      'stabel: true',
+      /^own\.yaml:4:21: `stabel` is no key of a file; did you mean stable\?$/,
+    ),
+  )
+  test(
+    'names the line of a verb that isn’t one',
+    refused(
+      '- store data 0',
+      '- stroe data 0',
+      /^own\.yaml:10:5: `stroe` is no verb; the verbs are load, store,/,
+    ),
+  )
+  test(
+    'knows the mappings that a phrase may name',
+    refused(
+      '- store data 0',
+      '- store heap 0',
+      /^own\.yaml:10:5: .*there is no mapping `heap`; there is data$/,
+    ),
+  )
+  test(
+    'says what a number may be',
+    refused(
+      '{ pages: 2, stable',
+      '{ pages: 0, stable',
+      /^own\.yaml:4:18: expected a whole number from 1 to 8, got `0`$/,
+    ),
+  )
+  test(
+    'says which words it expected',
+    refused(
+      'operation: write',
+      'operation: erase',
+      /^own\.yaml:12:16: expected read or write or flush .*got `erase`$/,
+    ),
+  )
+  test('says that it isn’t YAML', refused('tasks:', 'tasks: [', /^own\.yaml:\d+:\d+: this isn't YAML: /))
+  test(
+    'refuses a kill of nobody',
+    refused('kills: [1]', 'kills: [5]', /^own\.yaml:1:1: `kills` names task 5; the last is 1$/),
+  )
+  test('wants tasks', refused('tasks:', 'about:', /^own\.yaml:/))
+  test('wants something', () => {
+    assert.throws(
+      () => readScenario('own.yaml', ''),
+      /^ScenarioError: own\.yaml:1:1: expected a scenario, got an empty file$/,
+    )
+  })
+})

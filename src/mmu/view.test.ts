@@ -1,0 +1,247 @@
+/** The software MMU: every accessor against a DataView, misses, undone stores, bounds. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { Frames } from '../memory/index.ts'
+import { entryOf, MISS, old, PageTable, readOnly, View } from './index.ts'
+
+const PAGE = 4096
+const PAGES = 8
+const BASE = 1020
+
+/**
+ * A mapping of some pages from BASE on (the fifth lies in the next leaf), whose frames lie in another order, next to a
+ * flat copy of its bytes.
+ */
+function world(length = PAGES * PAGE, present: (page: number) => boolean = () => true) {
+  const frames = new Frames(new ArrayBuffer((PAGES + 1) * PAGE), PAGES + 1, PAGE)
+  const table = new PageTable(1024)
+  const flat = new DataView(new ArrayBuffer(PAGES * PAGE))
+  const frameAt = (page: number) => 1 + ((page * 3 + 5) % PAGES)
+  table.plan(BASE, BASE + PAGES)
+  for (let page = 0; page < PAGES; page++) {
+    if (present(page)) table.set(BASE + page, entryOf(frameAt(page), 'writable'))
+    for (let at = 0; at < PAGE; at++) {
+      const byte = (page * 31 + at * 7) & 0xff
+      frames.bytes(frameAt(page))[at] = byte
+      flat.setUint8(page * PAGE + at, byte)
+    }
+  }
+  const view = new View(table, frames, BASE, length)
+  view.begin()
+  const content = () => {
+    const bytes = new Uint8Array(PAGES * PAGE)
+    for (let page = 0; page < PAGES; page++) bytes.set(frames.bytes(frameAt(page)), page * PAGE)
+    return bytes
+  }
+  return { view, table, flat, frames, frameAt, content }
+}
+
+const LOADS: readonly (readonly [
+  string,
+  number,
+  (v: View, at: number) => unknown,
+  (d: DataView, at: number) => unknown,
+])[] = [
+  ['u8', 1, (v, at) => v.u8(at), (d, at) => d.getUint8(at)],
+  ['u16', 2, (v, at) => v.u16(at), (d, at) => d.getUint16(at, true)],
+  ['u32', 4, (v, at) => v.u32(at), (d, at) => d.getUint32(at, true)],
+  ['i32', 4, (v, at) => v.i32(at), (d, at) => d.getInt32(at, true)],
+  ['f32', 4, (v, at) => v.f32(at), (d, at) => d.getFloat32(at, true)],
+  ['f64', 8, (v, at) => v.f64(at), (d, at) => d.getFloat64(at, true)],
+  ['u64', 8, (v, at) => v.u64(at), (d, at) => d.getBigUint64(at, true)],
+]
+
+type Store = readonly [string, number, (v: View, at: number) => void, (d: DataView, at: number) => void]
+const STORES: readonly Store[] = [
+  ['setU8', 1, (v, at) => v.setU8(at, 200), (d, at) => d.setUint8(at, 200)],
+  ['setU16', 2, (v, at) => v.setU16(at, 60000), (d, at) => d.setUint16(at, 60000, true)],
+  ['setU32', 4, (v, at) => v.setU32(at, 4e9), (d, at) => d.setUint32(at, 4e9, true)],
+  ['setI32', 4, (v, at) => v.setI32(at, -5), (d, at) => d.setInt32(at, -5, true)],
+  ['setF32', 4, (v, at) => v.setF32(at, 1.5), (d, at) => d.setFloat32(at, 1.5, true)],
+  ['setF64', 8, (v, at) => v.setF64(at, Math.PI), (d, at) => d.setFloat64(at, Math.PI, true)],
+  ['setU64', 8, (v, at) => v.setU64(at, 2n ** 63n + 1n), (d, at) => d.setBigUint64(at, 2n ** 63n + 1n, true)],
+]
+
+/** Offsets of interest for an access of `size` bytes: the ends, and every way to lie across the edge of a page. */
+function offsets(size: number): number[] {
+  const found = [0, 1, PAGES * PAGE - size]
+  for (const edge of [PAGE, 4 * PAGE]) for (let back = 0; back <= size; back++) found.push(edge - back)
+  return found
+}
+
+describe('a view', () => {
+  for (const [name, size, load, expected] of LOADS)
+    it(`loads by ${name} what a DataView does, across pages and leaves too`, () => {
+      const { view, flat } = world()
+      for (const at of offsets(size)) assert.deepEqual(load(view, at), expected(flat, at), `at ${at}`)
+    })
+
+  for (const [name, size, store, expected] of STORES)
+    it(`stores by ${name} what a DataView does, and takes it back`, () => {
+      for (const at of offsets(size)) {
+        const { view, flat, content } = world()
+        const before = content()
+        store(view, at)
+        expected(flat, at)
+        assert.deepEqual(content(), new Uint8Array(flat.buffer), `at ${at}`)
+        view.rollback()
+        assert.deepEqual(content(), before, `U2: at ${at}`)
+      }
+    })
+
+  it('copies in and out, over any range', () => {
+    fc.assert(
+      fc.property(fc.nat({ max: PAGES * PAGE }), fc.nat({ max: PAGES * PAGE }), (a, b) => {
+        const [from, to] = a < b ? [a, b] : [b, a]
+        const { view, flat, content } = world()
+        const before = content()
+        assert.deepEqual(view.bytes(from, to - from), new Uint8Array(flat.buffer, from, to - from))
+        view.write(from, new Uint8Array(to - from).fill(9))
+        new Uint8Array(flat.buffer).fill(9, from, to)
+        assert.deepEqual(content(), new Uint8Array(flat.buffer))
+        view.rollback()
+        assert.deepEqual(content(), before)
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  it('undoes stores one over the other, last first (U2)', () => {
+    const at = fc.nat({ max: 60 })
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat({ max: STORES.length }), at), { maxLength: 200 }), stores => {
+        const { view, content } = world()
+        const before = content()
+        for (const [which, place] of stores) {
+          const store = STORES[which]
+          if (store === undefined) view.write(PAGE - 30 + place, new Uint8Array(50).fill(place))
+          else store[2](view, PAGE - 30 + place)
+        }
+        view.rollback()
+        assert.deepEqual(content(), before)
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  it('keeps what a section stored that has returned', () => {
+    const { view, content } = world()
+    view.setU8(5, 77)
+    assert.equal(view.end(), 'committed')
+    view.begin()
+    view.rollback()
+    assert.equal(content()[5], 77)
+  })
+})
+
+describe('a miss', () => {
+  it('throws the one signal, and says which page and what for', () => {
+    const { view } = world(PAGES * PAGE, page => page !== 2)
+    assert.throws(
+      () => view.u32(2 * PAGE + 8),
+      thrown => thrown === MISS,
+    )
+    assert.deepEqual(view.misses, [{ vpn: BASE + 2, access: 'load' }])
+  })
+
+  it('asks for both pages that an access lies across, at once', () => {
+    const { view } = world(PAGES * PAGE, page => page < 2)
+    assert.throws(
+      () => view.f64(3 * PAGE - 4),
+      thrown => thrown === MISS,
+    )
+    assert.deepEqual([...new Set(view.misses.map(miss => miss.vpn))], [BASE + 2, BASE + 3])
+  })
+
+  it('of a store to a page that may only be read is a miss to store', () => {
+    const { view, table } = world()
+    table.set(BASE + 1, readOnly(table.get(BASE + 1)))
+    assert.equal(view.u8(PAGE), 31)
+    assert.throws(
+      () => view.setU8(PAGE, 1),
+      thrown => thrown === MISS,
+    )
+    assert.deepEqual(view.misses, [{ vpn: BASE + 1, access: 'store' }])
+  })
+
+  it('of a page that is old is how its use is noticed', () => {
+    const { view, table } = world()
+    table.set(BASE, old(table.get(BASE)))
+    assert.throws(
+      () => view.u8(0),
+      thrown => thrown === MISS,
+    )
+  })
+
+  it('before the first byte of a store across pages changes anything', () => {
+    const { view, content } = world(PAGES * PAGE, page => page !== 1)
+    const before = content()
+    assert.throws(() => view.setF64(PAGE - 4, 1))
+    assert.throws(() => view.write(PAGE - 100, new Uint8Array(300).fill(9)))
+    assert.deepEqual(content(), before)
+  })
+
+  it('that a section swallows is found out, and its stores are taken back (U3)', () => {
+    const { view, content } = world(PAGES * PAGE, page => page !== 2)
+    const before = content()
+    view.setU8(0, 99)
+    try {
+      view.u8(2 * PAGE)
+    } catch {
+      view.setU8(1, 98)
+    }
+    assert.equal(view.end(), 'swallowed a miss')
+    assert.deepEqual(content(), before)
+  })
+
+  it('that was only wanted unwinds nothing, and comes with the next', () => {
+    const { view } = world(PAGES * PAGE, page => page < 2)
+    view.want(0, 6 * PAGE)
+    assert.equal(view.u8(0), 0)
+    assert.throws(() => view.u8(7 * PAGE))
+    assert.deepEqual(
+      view.misses.map(miss => miss.vpn),
+      [2, 3, 4, 5, 7].map(page => BASE + page),
+    )
+  })
+})
+
+describe('the bounds of a view', () => {
+  const length = 2 * PAGE + 100
+
+  it('are its length, to the byte, for every accessor (U1)', () => {
+    const { view } = world(length)
+    for (const [name, size, access] of [...LOADS, ...STORES]) {
+      access(view, length - size)
+      for (const at of [length - size + 1, length, -1, -size, 2 ** 40, Number.NaN, Infinity])
+        assert.throws(() => access(view, at), RangeError, `${name} at ${at}`)
+    }
+    view.bytes(length, 0)
+    for (const [at, size] of [
+      [length, 1],
+      [0, length + 1],
+      [-1, 1],
+    ] as const) {
+      assert.throws(() => view.bytes(at, size), RangeError)
+      assert.throws(() => view.want(at, size), RangeError)
+      assert.throws(() => view.write(at, new Uint8Array(size)), RangeError)
+    }
+  })
+
+  it('refuse an offset between two bytes at the first touch of a leaf, and for ranges always', () => {
+    for (const [name, , access] of [...LOADS, ...STORES]) {
+      const { view } = world(length)
+      assert.throws(() => access(view, 1.5), RangeError, name)
+    }
+    const { view } = world(length)
+    view.u8(0)
+    assert.throws(() => view.bytes(1.5, 4), RangeError)
+    assert.throws(() => view.write(1.5, new Uint8Array(4)), RangeError)
+  })
+
+  it('say what was expected', () => {
+    const { view } = world(length)
+    assert.throws(() => view.u32(length), /expected 0 <= offset <= 8288/)
+  })
+})
