@@ -42,6 +42,11 @@ export class Extents {
     return this.table.inside(start, end)
   }
 
+  /** Whether where the page lies is durable. */
+  isDurable(index: number): boolean {
+    return this.table.isDurable(index)
+  }
+
   /** Lets the pages from `index` on lie in these blocks, each of which is referred to by nobody else yet. */
   place(index: number, blocks: Blocks, tag: number): void {
     this.remove(index, index + blocks.end - blocks.start)

@@ -73,6 +73,11 @@ export class Journal {
     return this.sealed !== undefined
   }
 
+  /** Whether what `key` says was changed since the last commit that is durable. */
+  isPending(key: string): boolean {
+    return this.running.get(key) !== undefined || this.sealed?.get(key) !== undefined
+  }
+
   get(key: string): Uint8Array | undefined {
     let value = this.running.get(key)
     if (value === undefined) value = this.sealed?.get(key)

@@ -19,6 +19,7 @@ import { Damage } from './failure.ts'
 import { checkHeaderBlock, headerBlock } from './header.ts'
 import { Journal } from './journal.ts'
 import { decodeHeader, encodeHeader, HEADER_KEY, type Header } from './records.ts'
+import type { Region } from './region.ts'
 import type { Store } from './store.ts'
 import { Volume, type VolumeSetting } from './volume.ts'
 
@@ -30,6 +31,8 @@ export interface MountPlan {
   readonly store: Store
   /** A faster function than the one that is always there, if the volume uses it. */
   readonly checksum?: Checksum
+  /** Where the device's blocks are frames of memory: files can be open for DAX. */
+  readonly region?: Region
 }
 
 export interface MakePlan extends MountPlan {
@@ -159,7 +162,7 @@ export class Opening implements Verb<OpenArgs> {
   }
 }
 
-function settingOf({ cache, io, device, store, checksum = MIX53 }: MountPlan): VolumeSetting {
+function settingOf({ cache, io, device, store, checksum = MIX53, region }: MountPlan): VolumeSetting {
   const disk = new Disk(cache.scheduler, device, cache.frames.pageSize)
-  return { cache, io, disk, store, checksum }
+  return { cache, io, disk, store, checksum, region }
 }

@@ -58,6 +58,12 @@ export class RunTable {
     for (const run of this.overlapping(start, end)) yield this.part(run, start, end)
   }
 
+  /** Whether the run that covers `number` is as the last durable commit has it. */
+  isDurable(number: number): boolean {
+    const run = this.at(number)
+    return run !== undefined && !this.journal.isPending(this.key(run.end - 1))
+  }
+
   /** Adds a run where none is, joined with its neighbours if they go on from one another. */
   add(run: Run): void {
     let { start, end, value } = run

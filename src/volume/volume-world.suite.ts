@@ -11,10 +11,15 @@ import assert from 'node:assert/strict'
 import { type Bytes, ROOT } from '../base/index.ts'
 import { HeldDevice, MemoryDevice } from '../device/index.ts'
 import { type Opened, PAGE, World, type WorldOptions } from '../machine/world.suite.ts'
+import { newReadState } from '../memmap/index.ts'
+import type { OpenFile } from '../mm/index.ts'
 import type { Ticket } from '../sched/index.ts'
+import { type DaxChangePlan, daxChangeArgs } from './dax-change.ts'
+import type { DaxFile } from './dax-file.ts'
 import type { Answer } from './journal.ts'
 import { MemoryStore } from './memory-store.ts'
 import { Making, makeArgs, Opening, openArgs } from './mounting.ts'
+import { Region } from './region.ts'
 import { type RemapPlan, remappingArgs } from './remapping.ts'
 import type { Volume } from './volume.ts'
 import type { VolumeFile } from './volume-file.ts'
@@ -22,6 +27,8 @@ import type { VolumeFile } from './volume-file.ts'
 export interface VolumeWorldOptions extends WorldOptions {
   /** Blocks of the device, with the first; default 64. */
   readonly blocks?: number
+  /** Whether the device is memory of the machine, so that files can be opened for DAX. */
+  readonly dax?: boolean
   /** What an earlier machine left. */
   readonly image?: Image
 }
@@ -42,18 +49,27 @@ export class VolumeWorld {
   readonly device: HeldDevice
   readonly volume: Volume
   private readonly blocks: number
+  private readonly region: Region | undefined
 
-  constructor({ blocks = 64, image, ...options }: VolumeWorldOptions = {}) {
-    const world = new World({ frames: 64, ...options })
+  constructor({ blocks = 64, image, dax = false, ...options }: VolumeWorldOptions = {}) {
+    const world = new World({ ...options, frames: (options.frames ?? 64) + (dax ? blocks : 0) })
     const { engine } = world
     this.world = world
     this.blocks = blocks
     this.store = new MemoryStore(engine.scheduler, image?.store)
+    const region = dax ? new Region(engine.scheduler, engine.memory, 'pmem', blocks) : undefined
+    this.region = region
     this.disk = new MemoryDevice(engine.scheduler, { name: 'disk', length: blocks * PAGE })
-    if (image !== undefined) this.disk.poke(0, image.device)
-    this.device = new HeldDevice(this.disk)
+    if (image !== undefined) this.poke(0, image.device)
+    this.device = new HeldDevice(region ?? this.disk)
     this.device.holding = false
-    const plan = { cache: engine.cache, io: engine.io, device: this.device, store: this.store }
+    const plan = {
+      cache: engine.cache,
+      io: engine.io,
+      device: this.device,
+      store: this.store,
+      ...(region !== undefined && { region }),
+    }
     const task =
       image === undefined
         ? world.spawn(new Making(), makeArgs({ ...plan, size: blocks * PAGE, id: 7 }))
@@ -130,13 +146,14 @@ export class VolumeWorld {
   /** What the device holds, and what is committed: all that a crash leaves. */
   image(): Image {
     const device = new Uint8Array(this.blocks * PAGE)
-    this.disk.peek(0, device)
+    if (this.region === undefined) this.disk.peek(0, device)
+    else device.set(this.regionBytes())
     return { store: this.store.image(), device }
   }
 
   /** Another machine, on what a crash at this moment leaves. */
   crash(): VolumeWorld {
-    return new VolumeWorld({ blocks: this.blocks, image: this.image() })
+    return new VolumeWorld({ blocks: this.blocks, image: this.image(), dax: this.region !== undefined })
   }
 
   /** The first byte of each page of a file, as another machine finds them after a crash at this moment. */
@@ -163,6 +180,28 @@ export class VolumeWorld {
 
   allocate(file: OpenedFile, position: Bytes, length: Bytes) {
     return this.world.spawn(this.volume.preallocating, { file: file.volumeFile, position, length })
+  }
+
+  /** A file for DAX, and an opening of it that can be mapped. */
+  openDax(path: string, { durable = false } = {}): { readonly dax: DaxFile; readonly open: OpenFile } {
+    const dax = ok(this.volume.openDax(path, { durable }))
+    return { dax, open: { file: dax, read: newReadState('normal'), readOnly: false, mappings: 0, seen: 0 } }
+  }
+
+  /** Begins a change of DAX files. */
+  change(plan: DaxChangePlan) {
+    return this.world.spawn(this.volume.daxChange, daxChangeArgs(plan))
+  }
+
+  /** Changes bytes of the device behind everybody's back. */
+  poke(position: Bytes, bytes: Uint8Array): void {
+    if (this.region === undefined) this.disk.poke(position, bytes)
+    else this.regionBytes().set(bytes, position)
+  }
+
+  private regionBytes(): Uint8Array {
+    const { first, length } = this.region!
+    return this.world.engine.memory.frames.data.subarray(first * PAGE, first * PAGE + length)
   }
 
   private does(task: Parameters<World['says']>[0]): void {

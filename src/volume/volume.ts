@@ -12,7 +12,7 @@
  *   VO1 A file is in the cache once, however often it is open, and lives until the last has closed it, unlinked or not.
  *   VO2 A volume that is damaged is read-only from then on, and `damage` says what was found.
  */
-import { assert, type Bytes, type Errno, errno } from '../base/index.ts'
+import { assert, type Bytes, type Errno, errno, type Pfn } from '../base/index.ts'
 import type { PageCache } from '../cache/index.ts'
 import type { Io } from '../io/index.ts'
 import type { Ticket } from '../sched/index.ts'
@@ -20,6 +20,9 @@ import { VolumeBacking } from './backing.ts'
 import { type CheckReport, check } from './check.ts'
 import type { Checksum } from './checksum.ts'
 import { Commits } from './commit.ts'
+import { DaxChange } from './dax-change.ts'
+import { DaxCopying } from './dax-copy.ts'
+import { DaxFile, type DaxPlace, zeroTail } from './dax-file.ts'
 import type { Disk } from './disk.ts'
 import { Extents } from './extents.ts'
 import { Failure } from './failure.ts'
@@ -29,6 +32,7 @@ import { type Named, Names } from './names.ts'
 import { type Node, type Parts, unreserve } from './parts.ts'
 import { Preallocating } from './preallocating.ts'
 import { type Header, type Inode, NUMBERS_MAX, numberIn, orphanKey } from './records.ts'
+import type { Region } from './region.ts'
 import { Remapping } from './remapping.ts'
 import { Space } from './space.ts'
 import type { Store } from './store.ts'
@@ -60,6 +64,8 @@ export interface VolumeSetting {
   readonly disk: Disk
   readonly store: Store
   readonly checksum: Checksum
+  /** Where the device's blocks are frames of memory, if they are. */
+  readonly region: Region | undefined
 }
 
 export class Volume {
@@ -68,6 +74,8 @@ export class Volume {
   /** Clone and dedupe of a range. */
   readonly remapping: Remapping
   readonly preallocating: Preallocating
+  /** Size, zeroing and clone of DAX files. */
+  readonly daxChange: DaxChange
   /** What was found damaged, a sentence each. */
   readonly damage: string[] = []
   damageCount = 0
@@ -76,9 +84,12 @@ export class Volume {
   private readonly store: Store
   private readonly transfers: Transfers
   private readonly files = new Map<number, VolumeFile>()
+  private readonly daxFiles = new Map<number, DaxFile>()
+  private readonly daxCopying: DaxCopying
+  private readonly place: DaxPlace | undefined
 
   constructor(setting: VolumeSetting, header: Header) {
-    const { cache, io, disk, store, checksum } = setting
+    const { cache, io, disk, store, checksum, region } = setting
     const { scheduler } = cache
     this.cache = cache
     this.io = io
@@ -107,6 +118,12 @@ export class Volume {
     this.transfers = new Transfers(this.parts)
     this.remapping = new Remapping(this.parts, cache, this.transfers)
     this.preallocating = new Preallocating(this.parts, cache)
+    this.daxChange = new DaxChange(this.parts, this.transfers)
+    this.daxCopying = new DaxCopying(this.parts)
+    if (region !== undefined) {
+      const bytes = (frame: Pfn) => cache.frames.bytes(frame)
+      this.place = { first: region.first, mappers: cache.mappers, bytes }
+    }
   }
 
   get isReadOnly(): boolean {
@@ -163,6 +180,7 @@ export class Volume {
     return this.parts.journal.ask(() => {
       const { ino, kind } = this.parts.names.find(path)
       if (kind === 'directory') throw new Failure(errno.EISDIR)
+      if (this.daxFiles.has(ino)) throw new Failure(errno.EBUSY)
       let file = this.files.get(ino)
       if (file === undefined) {
         file = this.enter(ino, path)
@@ -170,6 +188,42 @@ export class Volume {
       }
       file.openings++
       return file
+    })
+  }
+
+  /**
+   * The file at the path as the device's own blocks, once more. EBUSY: it is open with its pages in the cache, EINVAL: the
+   * device isn't memory. `durable`, asked for once, holds until all have closed it (MAP_SYNC).
+   */
+  openDax(path: string, { durable }: { readonly durable: boolean }): Answer<DaxFile> {
+    return this.parts.journal.ask(() => {
+      const { ino, kind } = this.parts.names.find(path)
+      if (kind === 'directory') throw new Failure(errno.EISDIR)
+      if (this.place === undefined) throw new Failure(errno.EINVAL)
+      if (this.files.has(ino)) throw new Failure(errno.EBUSY)
+      let file = this.daxFiles.get(ino)
+      if (file === undefined) {
+        const plan = { id: this.cache.newId(), node: this.nodeOf(ino, path), size: this.sizeOf(ino), durable }
+        zeroTail(this.parts, this.place, plan.node, plan.size)
+        file = new DaxFile(this.parts, this.place, this.daxCopying, plan)
+        this.daxFiles.set(ino, file)
+      }
+      file.durable ||= durable
+      file.openings++
+      return file
+    })
+  }
+
+  /** One opening less. After the last one nothing maps it, and if no name leads to it, it goes. EBUSY: a copy is on its way. */
+  closeDax(file: DaxFile): Errno {
+    if (file.openings === 1 && file.copies.size > 0) return errno.EBUSY
+    file.openings--
+    if (file.openings > 0) return errno.OK
+    file.place.mappers.unmapRange(file.id, 0, NUMBERS_MAX, 'shared pages')
+    this.daxFiles.delete(file.node.ino)
+    return this.parts.journal.edit(() => {
+      zeroTail(this.parts, file.place, file.node, file.size)
+      this.eraseUnnamed(file.node.ino)
     })
   }
 
@@ -185,10 +239,7 @@ export class Volume {
     assert(file.openings === 0, 'VO1: a file is forgotten when nobody has it open')
     this.files.delete(node.ino)
     unreserve(this.parts, node, { start: 0, end: NUMBERS_MAX })
-    return this.parts.journal.edit(() => {
-      const { links } = this.parts.names.inode(node.ino)
-      if (links === 0 && !this.isReadOnly) this.erase(node.ino)
-    })
+    return this.parts.journal.edit(() => this.eraseUnnamed(node.ino))
   }
 
   /** What is left of the life before, when a volume is opened: blocks in limbo, and files that nobody can reach. */
@@ -214,9 +265,18 @@ export class Volume {
     return new Extents(this.parts.journal, this.parts.space, ino)
   }
 
+  private nodeOf(ino: number, name: string): Node {
+    return { ino, name, extents: this.extents(ino), reserved: new Set() }
+  }
+
+  private sizeOf(ino: number): Bytes {
+    return this.parts.names.inode(ino).size
+  }
+
   private enter(ino: number, name: string): VolumeFile {
-    const { size } = this.parts.names.inode(ino)
-    const node: Node = { ino, name, extents: this.extents(ino), reserved: new Set() }
+    const size = this.sizeOf(ino)
+    const node = this.nodeOf(ino, name)
+    if (this.place !== undefined) zeroTail(this.parts, this.place, node, size)
     const device = new FileDevice(this.parts, this.transfers, node)
     const backing = new VolumeBacking(this.parts, this.io, node, device)
     return { node, cached: this.cache.add(name, size, backing), openings: 0 }
@@ -239,8 +299,12 @@ export class Volume {
   }
 
   private unlinked(ino: number): void {
-    if (this.files.has(ino)) this.parts.names.keepOrphan(ino)
+    if (this.files.has(ino) || this.daxFiles.has(ino)) this.parts.names.keepOrphan(ino)
     else this.erase(ino)
+  }
+
+  private eraseUnnamed(ino: number): void {
+    if (this.parts.names.inode(ino).links === 0 && !this.isReadOnly) this.erase(ino)
   }
 
   private erase(ino: number): void {
