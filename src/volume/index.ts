@@ -4,6 +4,7 @@
  */
 export type { CheckReport } from './check.ts'
 export { type Checksum, MIX53 } from './checksum.ts'
+export { CrashDevice } from './crash-device.ts'
 export { type DaxChangeArgs, type DaxChangePlan, daxChangeArgs } from './dax-change.ts'
 export type { DaxFile } from './dax-file.ts'
 export type { Answer } from './journal.ts'

@@ -22,6 +22,8 @@ export class MemoryStore implements Store, Chore {
   readonly readOnly = false
   /** Whether commits wait to be released. */
   holding = false
+  /** Commits that were applied. */
+  commits = 0
   private readonly scheduler: Scheduler
   private readonly committed: SortedMap<Uint8Array>
   private readonly alarm: Alarm
@@ -70,20 +72,16 @@ export class MemoryStore implements Store, Chore {
     if (this.pending === undefined) return
     const { changes, ticket } = this.pending
     this.pending = undefined
-    if (error === errno.OK) this.apply(changes)
+    if (error === errno.OK) {
+      this.apply(changes)
+      this.commits++
+    }
     this.scheduler.complete(ticket, error)
   }
 
   /** What is committed now, to be opened again. */
   image(): [string, Uint8Array][] {
     return [...this.committed].map(([key, value]) => [key, value.slice()])
-  }
-
-  /** What will be committed once the commit that is on its way has ended. */
-  imageAfter(): [string, Uint8Array][] {
-    const next = new MemoryStore(this.scheduler, this.image())
-    next.apply(this.pending?.changes ?? [])
-    return next.image()
   }
 
   private apply(changes: readonly Change[]): void {

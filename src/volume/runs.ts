@@ -50,6 +50,7 @@ export class RunTable {
 
   /** The runs that overlap [start, end), whole. The table may change while they are walked. */
   *overlapping(start: number, end: number): Generator<Run> {
+    if (start >= end) return
     for (let run = this.from(start); run !== undefined && run.start < end; run = this.from(run.end)) yield run
   }
 

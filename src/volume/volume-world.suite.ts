@@ -9,7 +9,7 @@
  */
 import assert from 'node:assert/strict'
 import { type Bytes, ROOT } from '../base/index.ts'
-import { HeldDevice, MemoryDevice } from '../device/index.ts'
+import { type Device, HeldDevice, MemoryDevice } from '../device/index.ts'
 import { type Opened, PAGE, World, type WorldOptions } from '../machine/world.suite.ts'
 import { newReadState } from '../memmap/index.ts'
 import type { OpenFile } from '../mm/index.ts'
@@ -29,6 +29,8 @@ export interface VolumeWorldOptions extends WorldOptions {
   readonly blocks?: number
   /** Whether the device is memory of the machine, so that files can be opened for DAX. */
   readonly dax?: boolean
+  /** A device of the caller's own, which holds the image. */
+  readonly deviceOf?: (world: World) => Device
   /** What an earlier machine left. */
   readonly image?: Image
 }
@@ -51,7 +53,7 @@ export class VolumeWorld {
   private readonly blocks: number
   private readonly region: Region | undefined
 
-  constructor({ blocks = 64, image, dax = false, ...options }: VolumeWorldOptions = {}) {
+  constructor({ blocks = 64, image, dax = false, deviceOf, ...options }: VolumeWorldOptions = {}) {
     const world = new World({ ...options, frames: (options.frames ?? 64) + (dax ? blocks : 0) })
     const { engine } = world
     this.world = world
@@ -61,7 +63,7 @@ export class VolumeWorld {
     this.region = region
     this.disk = new MemoryDevice(engine.scheduler, { name: 'disk', length: blocks * PAGE })
     if (image !== undefined) this.poke(0, image.device)
-    this.device = new HeldDevice(region ?? this.disk)
+    this.device = new HeldDevice(deviceOf?.(world) ?? region ?? this.disk)
     this.device.holding = false
     const plan = {
       cache: engine.cache,

@@ -188,6 +188,21 @@ describe('space', () => {
   })
 })
 
+describe('a change of a file', () => {
+  it('what if the volume becomes read-only while it is on its way? It ends, and so does its claim', () => {
+    const at = new VolumeWorld()
+    const a = at.create('/a', 2)
+    at.device.holding = true
+    const truncation = at.world.truncate(a, 100)
+    assert.equal(at.world.says(truncation), 'waits: device')
+    at.volume.parts.damaged('a test')
+    at.device.releaseAll()
+    at.world.settle()
+    assert.equal(at.world.says(truncation), 'done')
+    assert.equal(a.file.invalidation, undefined)
+  })
+})
+
 describe('a commit', () => {
   it('that the store refused loses nothing: the next one has it all', () => {
     const at = new VolumeWorld()
