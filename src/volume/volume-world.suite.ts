@@ -8,7 +8,7 @@
  *     at.crash()                                      what a new machine finds
  */
 import assert from 'node:assert/strict'
-import { type Bytes, ROOT } from '../base/index.ts'
+import type { Bytes } from '../base/index.ts'
 import { type Device, HeldDevice, MemoryDevice } from '../device/index.ts'
 import { type Opened, PAGE, World, type WorldOptions } from '../machine/world.suite.ts'
 import { newReadState } from '../memmap/index.ts'
@@ -216,4 +216,4 @@ export function ok<T>(answer: Answer<T>): T {
   return answer.value as T
 }
 
-export { PAGE, ROOT }
+export { PAGE }
