@@ -13,8 +13,19 @@ import { loads, records } from './hits.ts'
 import { isolation } from './isolation.ts'
 import { type Bench, type Figure, meets, type Plan, Skipped, type Target } from './measure.ts'
 import { coldReads, stalls } from './misses.ts'
+import { observed, traces } from './traces.ts'
 
-const BENCHES: readonly Bench[] = [loads, records, coldReads, stalls, isolation, growth, footprint]
+const BENCHES: readonly Bench[] = [
+  loads,
+  records,
+  coldReads,
+  stalls,
+  isolation,
+  growth,
+  footprint,
+  traces,
+  observed,
+]
 const NAMES = BENCHES.map(bench => bench.name)
 
 interface Options {

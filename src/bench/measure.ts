@@ -1,10 +1,11 @@
 /**
  * The measuring core: two sides that do the same work, in turns, in one process.
  *
- *     warm-up of both -> [ ours theirs ] [ theirs ours ] [ ours theirs ] ... -> medians, and the spread of the ratio
+ *     warm-up of both -> [ ours theirs ] [ theirs ours ] [ ours theirs ] ... -> the median ratio of a round, and its spread
  *
- * What disturbs one side disturbs the other: load and clock rates drift slower than a round. Work is counted, never
- * timed out, so both sides do the same; the order changes each round, so neither always comes first.
+ * What disturbs one side disturbs the other: load and clock rates drift slower than a round, so the ratio is taken in
+ * each round before the median is. Work is counted, never timed out, so both sides do the same; the order changes each
+ * round, so neither always comes first.
  */
 import type { Bytes } from '../base/index.ts'
 
@@ -73,16 +74,15 @@ export async function compare(plan: Plan, comparison: Comparison): Promise<Figur
   }
   const over = (a: number, b: number) => (ratio === 'ours/theirs' ? a / b : b / a)
   const each = measured.ours.map((value, round) => over(value, measured.theirs[round]!))
-  const [a, b] = [median(measured.ours), median(measured.theirs)]
   return {
     name,
     what,
     unit,
     target,
     rounds,
-    ours: a,
-    theirs: b,
-    ratio: over(a, b),
+    ours: median(measured.ours),
+    theirs: median(measured.theirs),
+    ratio: median(each),
     spread: [Math.min(...each), Math.max(...each)],
   }
 }

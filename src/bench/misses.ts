@@ -43,7 +43,7 @@ export const coldReads: Bench = {
     const pages = new Pages(size, 3)
     const figures: Figure[] = []
     for (const depth of [1, 4, 16, 32]) {
-      const count = plan.smoke ? 64 : Math.min(12_000, 2000 * depth)
+      const count = plan.smoke ? 64 : Math.min(4000, 1000 * depth)
       figures.push(
         await compare(plan, {
           name: `cold reads, ${depth} in flight`,
@@ -51,7 +51,7 @@ export const coldReads: Bench = {
           unit: 'reads/s',
           target: { atLeast: 0.9 },
           ratio: 'ours/theirs',
-          rounds: 9,
+          rounds: 25,
           ours: () => perSecond(count, () => loadAll(map, pages, count, depth)),
           theirs: () => perSecond(count, () => readAll(fd, memory, pages, count, depth)),
         }),

@@ -21,7 +21,7 @@
  */
 import { errno } from '../base/index.ts'
 import { carriedError, type PageRequest, VM_FAULT_MAJOR } from '../memmap/index.ts'
-import { DIRTY, LOCKED, READAHEAD, WRITEBACK } from '../memory/index.ts'
+import { LOCKED, READAHEAD, WRITEBACK } from '../memory/index.ts'
 import { done, fail, type Outcome, wait } from '../sched/index.ts'
 import type { CachedFile } from './cached-file.ts'
 import type { PageCache } from './page-cache.ts'
@@ -56,6 +56,5 @@ export function filemapMkwrite(cache: PageCache, file: CachedFile, request: Page
   if (file.invalidates(index)) return wait(file.invalidation!.ticket, 'invalidate', frame)
   if (file.backing.stablePages && cache.frames.has(frame, WRITEBACK))
     return wait(cache.hurry(frame, fault.group), 'writeback', frame)
-  if (cache.frames.has(frame, DIRTY)) return done
   return file.backing.reserve(file, request, frame)
 }

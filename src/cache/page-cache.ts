@@ -256,6 +256,7 @@ export class PageCache {
       const follows =
         index === previous + 1 &&
         run.length < this.pagesPerBio &&
+        (run.length === 0 || file.backing.isReserved(file, previous)) &&
         (run.length === 0 || this.frames.group[run[0]!] === this.frames.group[frame])
       if (!follows) submit(previous + 1)
       this.beginWrite(file, index, frame)
@@ -307,12 +308,16 @@ export class PageCache {
     if (inside < pageSize) this.frames.bytes(frame).fill(0, Math.max(0, inside))
   }
 
-  /** The file becomes longer; what was stored past its old end never shows (Q3). */
+  /**
+   * The file becomes longer. What was stored past its old end never shows (Q3), and if the page of its old end has no
+   * space for what is now inside, the next store there asks for it (pagecache_isize_extended).
+   */
   extend(file: CachedFile, size: Bytes): void {
     const last = Math.floor(file.size / this.frames.pageSize)
     const frame = this.hash.find(file.id, last)
     if (frame !== 0 && this.frames.has(frame, UPTODATE)) this.zeroTail(file, last, frame)
     file.size = Math.max(file.size, size)
+    if (frame !== 0 && !file.backing.isReserved(file, last)) this.mappers.writeProtect(file.id, last, frame)
   }
 
   private bringAlong(file: CachedFile, index: PageIndex, group: GroupId): Pfn {

@@ -1,7 +1,7 @@
 /**
  * Finds the frame of (file, index): one hash over all files, chained through a column of the frame table.
  *
- *     buckets[hash(file, index)] -> frame -> next[frame] -> ... -> 0          8 bytes a frame
+ *     buckets[hash(file, index)] -> frame -> next[frame] -> ... -> 0          at most 8 bytes a frame
  *
  * One table for all files costs the same for a page of a sparse terabyte as for one of a small file.
  *
@@ -19,7 +19,7 @@ export class PageHash {
 
   constructor(frames: Frames) {
     this.frames = frames
-    const size = 2 ** Math.ceil(Math.log2(Math.max(16, frames.count)))
+    const size = 2 ** Math.floor(Math.log2(Math.max(16, frames.count)))
     this.buckets = new Int32Array(size)
     this.next = new Int32Array(frames.count)
     this.mask = size - 1

@@ -90,8 +90,8 @@ export class Truncate implements Verb<TruncateArgs> {
   /** Asks the backing for the change; undefined: none of it concerns the backing. */
   private ask(file: CachedFile, change: TruncateArgs['change'], group: GroupId): Ticket | undefined {
     if ('size' in change) return file.backing.resize(file, change.size, group).ticket
-    const length = this.dropEnd(file, change) - change.position
-    return length === 0 ? undefined : file.backing.zero(file, change.position, length, group).ticket
+    const { start, end } = this.dug(file, change)
+    return end <= start ? undefined : file.backing.zero(file, start, end - start, group).ticket
   }
 
   /** A page of the claimed range that is being read or written; 0 is never in flight. */
@@ -119,21 +119,30 @@ export class Truncate implements Verb<TruncateArgs> {
       this.cache.extend(file, change.size)
       return
     }
-    const first = Math.ceil(change.position / pageSize)
-    const last = Math.floor(this.dropEnd(file, change) / pageSize)
+    const { start, end } = this.dug(file, change)
+    const first = Math.ceil(start / pageSize)
+    const last = Math.floor(end / pageSize)
     if (last > first) this.drop(file, first, last, 'shared pages')
     this.zeroPart(file, change.position, change.position + change.length)
   }
 
   /**
-   * Where a punch stops to take pages away. The last page of the file, if it is dirty, may be what makes the backing as
-   * long as the file (X4): it is zeroed in its place and goes out as any dirty page does.
+   * The bytes that a punch takes from the backing, and whose pages it drops. A page at its edge and the last page of the
+   * file, if they are dirty, are zeroed in their place and go out as any dirty page does: the one keeps the space that
+   * was set aside for it, the other may be what makes the backing as long as the file (X4).
    */
-  private dropEnd(file: CachedFile, { position, length }: Punch): Bytes {
-    const last = file.pages - 1
-    const frame = last < 0 ? 0 : this.cache.find(file.id, last)
-    if (frame === 0 || !this.cache.frames.has(frame, DIRTY)) return position + length
-    return Math.min(position + length, Math.max(position, last * this.cache.frames.pageSize))
+  private dug(file: CachedFile, { position, length }: Punch): { readonly start: Bytes; readonly end: Bytes } {
+    const { pageSize } = this.cache.frames
+    const first = Math.floor(position / pageSize)
+    const last = Math.min(Math.floor((position + length) / pageSize), file.pages - 1)
+    const start = position % pageSize !== 0 && this.isDirty(file, first) ? (first + 1) * pageSize : position
+    const end = this.isDirty(file, last) ? last * pageSize : position + length
+    return { start, end: Math.min(position + length, end) }
+  }
+
+  private isDirty(file: CachedFile, index: PageIndex): boolean {
+    const frame = this.cache.find(file.id, index)
+    return frame !== 0 && this.cache.frames.has(frame, DIRTY)
   }
 
   private drop(

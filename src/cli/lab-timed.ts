@@ -1,6 +1,6 @@
 /** faultline lab run and lab compare: workloads on a simulated clock, under one design or under all. */
 import fs from 'node:fs'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { didYouMean } from '../group/index.ts'
 import {
   compare,
@@ -38,7 +38,11 @@ export function runCommand(): Command {
   return new Command('run')
     .description('play one workload on a simulated clock under one discipline')
     .argument('<workload>', 'its name; the list is below', workload)
-    .option('--discipline <name>', 'the design of the fault path', discipline, RESTART)
+    .addOption(
+      new Option('--discipline <name>', 'the design of the fault path')
+        .argParser(discipline)
+        .default(RESTART, RESTART.name),
+    )
     .option('--seed <n>', 'chance: the same seed gives the same run', seed, 1)
     .option('--seconds <n>', 'simulated time, instead of what the workload says', seconds)
     .option('--json', 'print the figures as JSON')

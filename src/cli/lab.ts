@@ -65,9 +65,7 @@ export function labCommand(): Command {
     .addOption(workers())
     .option('--json', 'print one row for each exploration as JSON')
     .addHelpText('after', STATUS)
-    .action((names: string[], flags: ExploreFlags, command: Command) =>
-      guarded(command, () => exploreAll(names, flags)),
-    )
+    .action((names: string[], flags: ExploreFlags) => guarded(() => exploreAll(names, flags)))
   lab
     .command('replay')
     .description('run one schedule again, step by step')
@@ -77,8 +75,8 @@ export function labCommand(): Command {
     .option('--canary <name>', 'with this bug planted', canaryName)
     .option('--output <file>', 'write the timeline to this file as JSON')
     .option('--json', 'print the timeline as JSON')
-    .action((name: string, row: string, schedule: string, flags: ReplayFlags, command: Command) =>
-      guarded(command, () => replayOne(name, row, schedule, flags)),
+    .action((name: string, row: string, schedule: string, flags: ReplayFlags) =>
+      guarded(() => replayOne(name, row, schedule, flags)),
     )
   lab
     .command('canaries')
@@ -86,9 +84,9 @@ export function labCommand(): Command {
     .addOption(workers())
     .option('--json', 'print one row for each canary as JSON')
     .addHelpText('after', STATUS)
-    .action((flags: CanaryFlags, command: Command) => guarded(command, () => canaries(flags)))
-  for (const command of [runCommand(), compareCommand()])
-    lab.addCommand(command.exitOverride().showSuggestionAfterError())
+    .action((flags: CanaryFlags) => guarded(() => canaries(flags)))
+  for (const command of [runCommand(), compareCommand()]) lab.addCommand(command)
+  for (const command of lab.commands) command.exitOverride().showSuggestionAfterError()
   return lab
 }
 
@@ -196,12 +194,13 @@ function scenarioNamed(name: string): Scenario {
 }
 
 /** Runs an action; what is wrong with a scenario is one sentence and status 1. */
-async function guarded(command: Command, action: () => void | Promise<void>): Promise<void> {
+async function guarded(action: () => void | Promise<void>): Promise<void> {
   try {
     await action()
   } catch (error) {
     if (!(error instanceof ScenarioError)) throw error
-    command.error(`faultline: ${error.message}`, { exitCode: 1 })
+    console.error(`faultline: ${error.message}`)
+    process.exitCode = 1
   }
 }
 

@@ -47,6 +47,7 @@ interface LiveFlags extends AnalyzeFlags {
   readonly seconds?: number
   readonly watch?: true
   readonly exec?: string
+  readonly bufferKb: number
 }
 
 export function observeCommand(): Command {
@@ -81,9 +82,15 @@ export function observeCommand(): Command {
     .addOption(threshold())
     .option('--watch', 'print each inversion when it ends; with --json one object a line')
     .option('--exec <command>', 'run this by the shell for each inversion, with its JSON on standard input')
+    .addOption(
+      new Option('--buffer-kb <n>', 'memory for events, of each CPU; raise it when events are lost')
+        .default(4096)
+        .argParser(wholeNumber),
+    )
     .option('--json', 'print the whole account as JSON at the end')
     .addHelpText('after', STATUS)
     .action((flags: LiveFlags) => run(signal => watchKernel(flags, signal)))
+  for (const command of observe.commands) command.exitOverride().showSuggestionAfterError()
   return observe
 }
 
@@ -100,7 +107,7 @@ async function analyzeFiles(files: readonly string[], flags: FileFlags, signal: 
   const thresholdMs = flags.threshold
   try {
     const account = await analyze(files, { thresholdMs }, reading)
-    const scenes = isReadTwice ? await readScenes(files, momentsOf(account), reading) : []
+    const scenes = isReadTwice ? await readScenes(files, momentsOf(account, thresholdMs), reading) : []
     const answer =
       flags.whatIf === undefined
         ? null
@@ -150,10 +157,11 @@ async function watchKernel(flags: LiveFlags, signal: AbortSignal): Promise<void>
     thresholdMs: flags.threshold,
     pids: flags.pid ?? null,
     seconds: flags.seconds ?? null,
+    bufferKb: flags.bufferKb,
     signal,
     onStarted: () => {
       const until = flags.seconds === undefined ? 'until Ctrl-C' : `for ${flags.seconds} s`
-      if (process.stderr.isTTY) process.stderr.write(`observing ${until}\n`)
+      process.stderr.write(`observing ${until}\n`)
     },
     onInversion: inversion => {
       if (flags.watch) printInversion(inversion, flags)
@@ -244,6 +252,12 @@ function positive(text: string): number {
   const value = Number(text)
   if (!(value > 0)) throw new InvalidArgumentError('Expected a number of seconds above 0.')
   return value
+}
+
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text))
+    throw new InvalidArgumentError('Expected a whole number from 1 to 9999999.')
+  return Number(text)
 }
 
 function collectPid(text: string, previous: readonly number[] = []): number[] {

@@ -4,7 +4,8 @@
  * Only waits of SHORTEST and more are kept, and at most SPANS_MAX of them; what is dropped is counted.
  *
  * Invariants
- *   RD1 Each kept wait becomes one span of its actor's row, and an arrow for each task that held what it waited for.
+ *   RD1 Each kept wait becomes one span of its actor's row, one more for each lock that it kept, and an arrow for each
+ *       task that held what it waited for.
  */
 import { MS, type Ns } from '../base/index.ts'
 import { chainSentence, waitChain } from '../proc/index.ts'
@@ -18,7 +19,8 @@ const STALL: Ns = 20 * MS
 
 interface Open {
   readonly since: Ns
-  readonly holding: boolean
+  /** The names of the locks that it keeps while it waits. */
+  readonly holds: readonly string[]
   readonly blockers: readonly string[]
   readonly chain: string
 }
@@ -54,29 +56,30 @@ export class Recorder implements Watcher {
   }
 
   waits(task: Task, wait: Wait): void {
+    const row = this.rowOf(this.actorOf(task))
+    if (row === -1) return
     const blockers = wait.on === undefined ? [] : wait.on.holders().map(holder => this.actorOf(holder))
-    const isFirst = this.actorOf(task) === this.rows[0]!.name
-    const chain = wait.on === undefined || !isFirst ? '' : chainSentence(waitChain(task, this.actorOf))
-    this.open.set(task, { since: this.now(), holding: task.held.length > 0, blockers, chain })
+    const chain = wait.on === undefined || row !== 0 ? '' : chainSentence(waitChain(task, this.actorOf))
+    const holds = task.held.map(({ lock }) => lock.name)
+    this.open.set(task, { since: this.now(), holds, blockers, chain })
   }
 
   resumes(task: Task, wait: Wait, waited: Ns): void {
     const open = this.open.get(task)
     this.open.delete(task)
     const row = this.rowOf(this.actorOf(task))
-    if (open === undefined || row === -1 || waited < SHORTEST || open.since < this.from) return
+    if (open === undefined || waited < SHORTEST || open.since < this.from) return
     if (this.spans.length >= SPANS_MAX) {
       this.dropped++
       return
     }
     const start = open.since - this.from
     const isLock = wait.why === 'lock' || wait.why === 'vma lock'
-    const label = open.holding ? `${wait.ticket.what}, with the lock held` : wait.ticket.what
     const kind = isLock ? 'waiting' : wait.why === 'timer' || wait.why === 'throttle' ? 'sleeping' : 'io'
-    const span = { row, start, end: start + waited, label }
-    this.spans.push(
-      open.holding && !isLock ? { ...span, kind: 'holding', lock: 'mmap_lock' } : { ...span, kind },
-    )
+    const end = start + waited
+    this.spans.push({ row, start, end, kind, label: wait.ticket.what })
+    for (const lock of open.holds)
+      this.spans.push({ row, start, end, kind: 'holding', label: `holds ${lock}`, lock })
     for (const blocker of open.blockers)
       if (this.rowOf(blocker) !== -1)
         this.arrows.push({ time: start, fromRow: row, toRow: this.rowOf(blocker), label: wait.ticket.what })

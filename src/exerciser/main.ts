@@ -7,7 +7,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { DISCIPLINES } from '../mm/index.ts'
+import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import type { Counts } from './exerciser.ts'
 import { inspect } from './inspect.suite.ts'
 import type { Plan, Run } from './operations.ts'
@@ -114,13 +114,30 @@ async function optionsFor(plan: Plan, name: string, operations: number): Promise
 }
 
 async function playAgain(source: string, json: boolean): Promise<number> {
-  const text = source.trimStart().startsWith('{') ? source : readFileSync(source, 'utf8')
-  const run = JSON.parse(text) as Run
+  const run = readRun(source)
   const options = await optionsFor(run.plan, 'replay', 0)
   const message = await replay(run, options)
   if (json) console.log(JSON.stringify({ failure: message === undefined ? null : { message, run } }))
   else console.log(message ?? 'played again without a mismatch')
   return message === undefined ? 0 : 1
+}
+
+function readRun(source: string): Run {
+  const inline = source.trimStart().startsWith('{')
+  const what = inline ? 'the JSON after --replay' : source
+  let run: Partial<Run>
+  try {
+    run = JSON.parse(inline ? source : readFileSync(source, 'utf8')) as Partial<Run>
+  } catch (error) {
+    throw new Unknown(`${what} can't be read: ${(error as Error).message}`)
+  }
+  if (run.plan === undefined || !Array.isArray(run.rounds))
+    throw new Unknown(
+      `${what} isn't a run: expected {"plan": {…}, "rounds": [[…], …]}, as a failure prints it`,
+    )
+  if (disciplineNamed(run.plan.discipline) === undefined)
+    throw new Unknown(`${what} names the discipline ${run.plan.discipline}, which isn't known`)
+  return { plan: run.plan, rounds: run.rounds }
 }
 
 function print({ plan, discipline, counts, seconds, failure }: Report): void {

@@ -20,16 +20,23 @@ const TINY: NamedPlan['plan'] = {
   errors: false,
 }
 
+const LARGE: NamedPlan['plan'] = {
+  ...TINY,
+  pageSize: 65_536,
+  frames: 25,
+  size: 500_000,
+  filePages: 16,
+  windowPages: 20,
+}
+
 export const PLANS: readonly NamedPlan[] = [
   { name: 'tiny', plan: TINY },
   { name: 'roomy', plan: { ...TINY, frames: 257 } },
   { name: 'no-swap', plan: { ...TINY, frames: 49, swap: false } },
-  {
-    name: 'large-pages',
-    plan: { ...TINY, pageSize: 65_536, frames: 25, size: 500_000, filePages: 16, windowPages: 20 },
-  },
+  { name: 'large-pages', plan: LARGE },
   { name: 'broken', plan: { ...TINY, errors: true } },
   { name: 'full', plan: { ...TINY, blocks: 20 } },
+  { name: 'full-large', plan: { ...LARGE, blocks: 160 } },
 ]
 
 export function planFor(name: string, chosen: Pick<Plan, 'discipline' | 'backend' | 'seed'>): Plan {

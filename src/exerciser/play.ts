@@ -51,19 +51,18 @@ export async function exercise(
   const generator = new Generator(plan, new Prng(plan.seed ^ 0x5bd1e995))
   const rounds: Round[] = []
   let checked = 0
-  let drawn = 0
   let checks = 0
   try {
-    while (drawn < operations) {
+    while (exerciser.counts.operations < operations) {
       const round = generator.round(exerciser.model)
       rounds.push(round)
       await exerciser.play(round)
-      drawn += round.length
-      if (drawn - checked < checkEvery) continue
-      checked = drawn
+      const played = exerciser.counts.operations
+      if (played - checked < checkEvery) continue
+      checked = played
       await exerciser.check()
       if (++checks % lookEvery === 0) exerciser.look()
-      progress(drawn)
+      progress(played)
     }
     await exerciser.end()
     return { counts: exerciser.counts, failure: undefined }

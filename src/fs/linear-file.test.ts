@@ -35,10 +35,10 @@ describe('the space of a page', () => {
     world.finish()
   })
 
-  it('of a page that a truncation cuts is asked for again', () => {
+  it('of a page that a truncation cuts stays as far as the block of the last byte (LF4)', () => {
     const { world, data, space } = sparse(4)
     world.truncate(data, 2 * PAGE + 1)
-    assert.equal(space(), '11000000')
+    assert.equal(space(), '11100000')
     world.finish()
   })
 

@@ -9,7 +9,9 @@
  * Invariants   K1, K2 (cache/backing.ts)
  *   LF1 A page is reserved by one bio at a time; everyone who wants it waits for that one.
  *   LF2 A reserving bio pins its frame, so that what is written is the page.
- *   LF3 What a truncation or a punch gave back has no space any more, a page that it cut included.
+ *   LF3 What a truncation or a punch gave back has no space any more; of a page that a truncation cut, what was cut off.
+ *   LF4 A page larger than a block may have space for its beginning only: the end of the file was in it when its space
+ *       was set aside. It is written no further than that, for nobody has stored there.
  */
 import {
   type Bytes,
@@ -26,6 +28,9 @@ import type { Bio, Io } from '../io/index.ts'
 import { carriedError, type PageRequest } from '../memmap/index.ts'
 import type { Memory } from '../memory/index.ts'
 import { done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
+
+/** What hosts give space by. */
+const BLOCK: Bytes = 4096
 
 export interface LinearOptions {
   readonly stablePages: boolean
@@ -44,7 +49,8 @@ export class LinearFile implements Backing {
     hole => hole.start,
     hole => hole.end,
   )
-  private readonly reserved = new Set<PageIndex>()
+  /** Of other pages: up to which byte of the file they have space. */
+  private readonly reserved = new Map<PageIndex, Bytes>()
   private readonly reserving = new Map<PageIndex, Bio>()
 
   constructor(device: Device, io: Io, memory: Memory, { stablePages, spaceFor }: LinearOptions) {
@@ -64,22 +70,29 @@ export class LinearFile implements Backing {
   }
 
   write(file: CachedFile, index: PageIndex, frames: readonly Pfn[], group: GroupId): Bio {
-    return this.submitPages('write', 'writeback', file, index, frames, group, file.size)
+    return this.submitPages(
+      'write',
+      'writeback',
+      file,
+      index,
+      frames,
+      group,
+      this.written(file, index + frames.length - 1),
+    )
   }
 
-  isReserved(_file: CachedFile, index: PageIndex): boolean {
-    if (this.reserved.has(index)) return true
-    return index < this.spaceFor && this.holes.overlapping(index, index + 1).next().done === true
+  isReserved(file: CachedFile, index: PageIndex): boolean {
+    return this.hasSpace(index, file.size)
   }
 
   reserve(file: CachedFile, { index, fault, fileEnd }: PageRequest, frame: Pfn): Outcome {
-    if (this.isReserved(file, index)) return done
+    const fileEndThen = Math.max(file.size, fileEnd)
+    if (this.hasSpace(index, fileEndThen)) return done
     const carried = carriedError(fault, file.id, index)
     if (carried !== errno.OK) return fail(carried)
     let bio = this.reserving.get(index)
     if (bio === undefined) {
-      const end = Math.max(file.size, fileEnd)
-      bio = this.submitPages('write', 'operation', file, index, [frame], fault.group, end)
+      bio = this.submitPages('write', 'operation', file, index, [frame], fault.group, fileEndThen)
       this.memory.pin(frame)
       this.reserving.set(index, bio)
       fault.asked = { ticket: bio.ticket, file: file.id, index }
@@ -96,7 +109,7 @@ export class LinearFile implements Backing {
   endOperation(bio: Bio): void {
     if (bio.operation !== 'write') return
     this.reserving.delete(bio.index)
-    if (bio.errno === errno.OK) this.reserved.add(bio.index)
+    if (bio.errno === errno.OK) this.reserved.set(bio.index, blockEnd(bio.position + bio.length))
     this.memory.unpin(bio.frames[0]!)
   }
 
@@ -106,8 +119,10 @@ export class LinearFile implements Backing {
 
   resize(file: CachedFile, size: Bytes, group: GroupId): Bio {
     const kept = Math.floor(size / this.memory.frames.pageSize)
+    const cut = Math.min(this.spaceOf(kept), blockEnd(size))
     this.spaceFor = Math.min(this.spaceFor, kept)
-    for (const index of this.reserved) if (index >= kept) this.reserved.delete(index)
+    for (const index of this.reserved.keys()) if (index >= kept) this.reserved.delete(index)
+    if (cut > kept * this.memory.frames.pageSize) this.reserved.set(kept, cut)
     return this.submit('resize', file, 0, size, group)
   }
 
@@ -117,9 +132,29 @@ export class LinearFile implements Backing {
     return this.submit('zero', file, position, length, group)
   }
 
+  /** Whether page `index` has space for what it holds of a file that ends at `fileEnd`. */
+  private hasSpace(index: PageIndex, fileEnd: Bytes): boolean {
+    const space = this.spaceOf(index)
+    return space > 0 && space >= Math.min((index + 1) * this.memory.frames.pageSize, fileEnd)
+  }
+
+  /** Up to which byte of the file page `index` has space; 0: it has none. */
+  private spaceOf(index: PageIndex): Bytes {
+    const reserved = this.reserved.get(index)
+    if (reserved !== undefined) return reserved
+    const given = index < this.spaceFor && this.holes.overlapping(index, index + 1).next().done === true
+    return given ? (index + 1) * this.memory.frames.pageSize : 0
+  }
+
+  /** How far a run of pages is written that ends with page `last` (LF4). */
+  private written(file: CachedFile, last: PageIndex): Bytes {
+    const space = this.spaceOf(last)
+    return space === 0 ? file.size : Math.min(file.size, space)
+  }
+
   /** The device may take the space of [start, end) back. Holes that touch become one. */
   private dig(start: PageIndex, end: PageIndex): void {
-    for (const index of this.reserved) if (index >= start && index < end) this.reserved.delete(index)
+    for (const index of this.reserved.keys()) if (index >= start && index < end) this.reserved.delete(index)
     if (start >= this.spaceFor) return
     const hole = { start, end }
     for (const other of [...this.holes.overlapping(start - 1, end + 1)]) {
@@ -179,4 +214,8 @@ export class LinearFile implements Backing {
       what: `${operation} of ${file.name}`,
     })
   }
+}
+
+function blockEnd(position: Bytes): Bytes {
+  return Math.ceil(position / BLOCK) * BLOCK
 }

@@ -39,6 +39,9 @@ export class HostFile implements Device {
   /** Descriptors that requests on their way may still use. */
   private readonly retired: number[] = []
   private readonly pump: () => void
+  /** Requests on their way. */
+  private running = 0
+  private closing = false
 
   private constructor(
     path: string,
@@ -95,6 +98,7 @@ export class HostFile implements Device {
   }
 
   start(request: Request): void {
+    this.running++
     switch (request.operation) {
       case 'read':
         this.read(request)
@@ -122,8 +126,13 @@ export class HostFile implements Device {
     if (!this.readOnly && this.length > size) fs.ftruncateSync(this.fd, size)
   }
 
-  /** Nothing may be on its way. */
+  /** Closes once nothing is on its way: by then another file may have the numbers of these descriptors. */
   close(): void {
+    this.closing = true
+    if (this.running === 0) this.closeAll()
+  }
+
+  private closeAll(): void {
     for (const fd of [this.fd, this.directFd, ...this.retired]) if (fd !== undefined) fs.closeSync(fd)
   }
 
@@ -180,6 +189,8 @@ export class HostFile implements Device {
   }
 
   private finish(request: Request, error: Errno): void {
+    this.running--
+    if (this.closing && this.running === 0) this.closeAll()
     this.onEnd(request, error)
     this.pump()
   }

@@ -12,7 +12,7 @@ import { FAULT_FLAG_TRIED } from '../memmap/index.ts'
 import { LOCKED } from '../memory/index.ts'
 import type { Discipline, Space, Vma } from '../mm/index.ts'
 import { readOnly } from '../mmu/index.ts'
-import { done, type Task } from '../sched/index.ts'
+import { done, type Outcome, type Task } from '../sched/index.ts'
 import type { Machine } from './machine.ts'
 
 export interface Canary {
@@ -212,6 +212,12 @@ const PLANTED: readonly (Omit<Canary, 'under'> & Partial<Canary>)[] = [
     name: 'error-uncounted',
     says: 'a failed writeback is told to nobody',
     plant: machine => eachFile(machine, file => replace(file, 'failedWriteback', () => nothing)),
+  },
+  {
+    name: 'error-untold',
+    says: 'a sync ends well although a writeback failed before',
+    plant: ({ engine }) =>
+      replace(engine.verbs.sync as unknown as { report(): Outcome }, 'report', () => () => done),
   },
   {
     name: 'dirty-lost',

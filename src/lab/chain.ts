@@ -2,7 +2,7 @@
  * Who waits for whom, in words: from each task that waits for a lock to the I/O at the end of the chain.
  */
 import type { RwLock } from '../lock/index.ts'
-import type { Task, Waitable } from '../sched/index.ts'
+import type { Task } from '../sched/index.ts'
 import type { Machine } from './machine.ts'
 
 /** The longest chain that there is, one sentence for each link; a `/proc` reader's if one waits. */
@@ -40,17 +40,34 @@ function linkOf(machine: Machine, task: Task): string {
   return `${name} waits for ${wait!.ticket.what}${behind}${holding}`
 }
 
-/** The task that must move before this one can; undefined: it isn't a task that it waits for. */
-function inTheWay(task: Task): Task | undefined {
-  const on = task.wait?.on
-  if (task.state !== 'waiting' || on === undefined) return undefined
-  return aheadInQueue(on, task) ?? on.holders().find(holder => holder !== task)
+/** Whether a task waits for a lock that won't come before some I/O ends or time passes, neither of them its own. */
+export function hangs(task: Task): boolean {
+  return waitsForLock(task) && blockersOf(task).some(isStuck)
 }
 
-/** Readers queue behind a waiting writer although other readers hold the lock. */
-function aheadInQueue(on: Waitable, task: Task): Task | undefined {
-  if (!('waiters' in on)) return undefined
-  const waiters = (on as RwLock).waiters()
+function isStuck(task: Task): boolean {
+  return task.state === 'waiting' && (!waitsForLock(task) || hangs(task))
+}
+
+function waitsForLock({ state, wait }: Task): boolean {
+  return state === 'waiting' && (wait!.why === 'lock' || wait!.why === 'vma lock')
+}
+
+/** The task that must move before this one can, one that can't if there is such; undefined: it doesn't wait for a task. */
+function inTheWay(task: Task): Task | undefined {
+  const blockers = waitsForLock(task) ? blockersOf(task) : []
+  return blockers.find(isStuck) ?? blockers[0]
+}
+
+/** Who holds what a task waits for; or the writer that queues before it, since readers queue behind a waiting writer. */
+function blockersOf(task: Task): readonly Task[] {
+  const on = task.wait!.on!
+  const ahead = 'waiters' in on ? writerAhead(on as RwLock, task) : undefined
+  return ahead === undefined ? on.holders() : [ahead]
+}
+
+function writerAhead(lock: RwLock, task: Task): Task | undefined {
+  const waiters = lock.waiters()
   const place = waiters.findIndex(waiter => waiter.task === task)
   return waiters.slice(0, Math.max(0, place)).findLast(waiter => waiter.mode === 'write')?.task
 }

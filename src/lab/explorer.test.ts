@@ -38,6 +38,15 @@ const MODELS: readonly Scenario[] = [
     fails: [{ operation: 'read', times: 1 }],
     kills: [0],
   }),
+  scenarioOf({
+    name: 'a write that makes the file longer, and a truncation',
+    about: '',
+    from: '',
+    files: { data: { free: 1 } },
+    mappings: {},
+    tasks: ['write data 1', 'truncate data 1'],
+    fails: [{ operation: 'resize', times: 1 }],
+  }),
 ]
 
 /** Every schedule to its end, each state reached by running from the beginning; nothing is pruned. */

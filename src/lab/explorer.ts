@@ -31,8 +31,6 @@ export interface ExploreOptions {
   readonly stop: 'never' | 'at the first violation'
   /** Keeps every full key and compares, so that a collision of hashes is an error. */
   readonly keys: 'hashed' | 'compared'
-  /** Called now and then, for a progress line. */
-  readonly progress: (states: number) => void
 }
 
 export const EXPLORE_DEFAULTS: ExploreOptions = {
@@ -40,7 +38,6 @@ export const EXPLORE_DEFAULTS: ExploreOptions = {
   statesMax: 2_000_000,
   stop: 'never',
   keys: 'hashed',
-  progress: () => {},
 }
 
 export interface Violation {
@@ -178,13 +175,12 @@ export class Explorer {
       this.graph.addEdge(from, known)
       return -1
     }
-    const state = this.graph.addState(from)
+    const state = this.graph.addState()
     this.known.set(hash, state)
     this.hashes.push(hash)
     if (this.options.keys === 'compared') this.fullKeys.push(this.walker.fullKey())
     if (from !== -1) this.graph.addEdge(from, state)
     if (state + 1 >= this.options.statesMax) this.stopped = true
-    if (state % 4096 === 0) this.options.progress(state)
     return state
   }
 

@@ -1,25 +1,13 @@
 /**
  * The graph of states that an exploration has found: which state leads to which. State 0 is the beginning.
- *
- * Invariants
- *   GR1 A state gets its number when it is first reached, so `reachedFrom` of a state is smaller than itself.
  */
 export class StateGraph {
-  /** For each state: the state from which it was first reached; -1 for the first. */
-  private readonly reachedFrom: number[] = []
+  states = 0
   private readonly from: number[] = []
   private readonly to: number[] = []
 
-  get states(): number {
-    return this.reachedFrom.length
-  }
-
-  get edges(): number {
-    return this.from.length
-  }
-
-  addState(reachedFrom: number): number {
-    return this.reachedFrom.push(reachedFrom) - 1
+  addState(): number {
+    return this.states++
   }
 
   addEdge(from: number, to: number): void {
@@ -48,16 +36,23 @@ export class StateGraph {
   /** A state that can be reached from itself, or -1: without one, whoever goes on gets to an end. */
   cycle(): number {
     const { starts, targets } = this.rows()
-    const degree = new Int32Array(this.states)
-    for (const next of targets) degree[next]!++
-    const free: number[] = []
-    degree.forEach((count, state) => {
-      if (count === 0) free.push(state)
-    })
-    for (const state of free)
-      for (let at = starts[state]!; at < starts[state + 1]!; at++)
-        if (--degree[targets[at]!]! === 0) free.push(targets[at]!)
-    return degree.findIndex(count => count > 0)
+    const next = starts.slice()
+    const onPath = new Uint8Array(this.states)
+    const path = [0]
+    onPath[0] = 1
+    for (let state = path.at(-1); state !== undefined; state = path.at(-1)) {
+      if (next[state]! === starts[state + 1]!) {
+        onPath[state] = 0
+        path.pop()
+        continue
+      }
+      const to = targets[next[state]!++]!
+      if (onPath[to] === 1) return to
+      if (next[to] !== starts[to]) continue
+      onPath[to] = 1
+      path.push(to)
+    }
+    return -1
   }
 
   /** Edges sorted by where they begin: those of state s are targets[starts[s]] to targets[starts[s + 1] - 1]. */
@@ -65,9 +60,9 @@ export class StateGraph {
     const starts = new Int32Array(this.states + 1)
     for (const state of this.from) starts[state + 1]!++
     for (let state = 0; state < this.states; state++) starts[state + 1]! += starts[state]!
-    const targets = new Int32Array(this.edges)
+    const targets = new Int32Array(this.from.length)
     const next = starts.slice()
-    for (let edge = 0; edge < this.edges; edge++) targets[next[this.from[edge]!]!++] = this.to[edge]!
+    for (let edge = 0; edge < this.from.length; edge++) targets[next[this.from[edge]!]!++] = this.to[edge]!
     return { starts, targets }
   }
 }

@@ -82,7 +82,7 @@ export class Keys {
     this.put(file.invalidation === undefined ? -1 : file.invalidation.end)
     const retries = file.retryAt > this.machine.clock.time ? 2 : 0
     this.put(file.errorCount * 4 + retries + (file.readAlone ? 1 : 0))
-    this.put(device.free)
+    this.put(device.free * 2 + (device.inDoubt ? 1 : 0))
     const words = machine.truth.files.get(file.id)!
     for (let page = 0; page < words.length; page++) {
       const frame = cache.find(file.id, page)

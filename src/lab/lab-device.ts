@@ -7,7 +7,7 @@
  *   LD1 Blocks in use and free blocks add up to the same sum for ever.
  *
  * It also keeps count of what the properties ask for: pages that changed while they were being written, and writebacks
- * that failed or met ENOSPC.
+ * and flushes that failed or met ENOSPC.
  */
 import { assert, type Bytes, type Errno, errno } from '../base/index.ts'
 import type { Device, Request } from '../device/index.ts'
@@ -23,10 +23,12 @@ export class LabDevice implements Device {
   onEnd: (request: Request, error: Errno) => void = () => {}
   /** Pages that changed while they were written. */
   torn = 0
-  /** Writebacks that failed. */
-  failedPages = 0
+  /** Writebacks and flushes that failed. */
+  failures = 0
   /** Of these, those that met ENOSPC. */
-  refusedPages = 0
+  refusals = 0
+  /** A resize or a zeroing failed: who knows what of it was done. */
+  inDoubt = false
   free: number
   private readonly pageSize: Bytes
   private readonly blocks: number[]
@@ -60,10 +62,12 @@ export class LabDevice implements Device {
     assert(place !== -1, `D1: ${request.operation} was started on ${this.name}`)
     const { words } = this.started.splice(place, 1)[0]!
     const result = error === errno.OK ? this.serve(request, words) : error
-    if (purpose === 'writeback' && result !== errno.OK) {
-      this.failedPages++
-      if (result === errno.ENOSPC) this.refusedPages++
+    if ((purpose === 'writeback' || request.operation === 'flush') && result !== errno.OK) {
+      this.failures++
+      if (result === errno.ENOSPC) this.refusals++
     }
+    if (result !== errno.OK && (request.operation === 'resize' || request.operation === 'zero'))
+      this.inDoubt = true
     this.onEnd(request, result)
   }
 

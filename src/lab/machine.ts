@@ -73,7 +73,10 @@ export class Machine {
   readonly kin: number[] = []
   /** What is left of the scenario's failures. */
   readonly failures: number[]
-  /** How often one fault may read its page: once, and again for each time that the page is taken away from it. */
+  /**
+   * How often one fault may read its page: once, and again for each time that it may be taken away: by a truncation or a
+   * punch, by the failure of a read of several pages, or while a private copy waits for memory.
+   */
   readonly readsMax: number
   /** What a canary remembers. */
   readonly notes = new Map<object, object>()
@@ -110,7 +113,7 @@ export class Machine {
       this.tasks.push(begin(this, this.phrase(text), kin))
     }
     this.firstId = this.tasks[0]?.id ?? 1
-    this.readsMax = 1 + scenario.tasks.filter(text => /^(truncate|punch)/.test(text)).length
+    this.readsMax = 1 + timesTakenAway(scenario)
   }
 
   /** A page with a word on it that nobody will change. */
@@ -211,10 +214,20 @@ export class Machine {
       this.devices.set(name, device)
       this.truth.files.set(
         file.id,
-        Array.from({ length: pages }, (_, page) => device.word(page)),
+        Array.from({ length: this.pagesEver(name, pages) }, (_, page) => device.word(page)),
       )
       first += 16
     }
+  }
+
+  /** The pages that a file has at any time, and those that are written before it has them: all are part of the state. */
+  private pagesEver(name: string, pages: number): number {
+    const { before, tasks } = this.scenario
+    const named = [...before, ...tasks].map(text => this.phrase(text)).filter(({ target }) => target === name)
+    return named.reduce(
+      (most, { verb, number }) => Math.max(most, verb === 'truncate' ? number : number + 1),
+      pages,
+    )
   }
 
   private addMappings(): void {
@@ -234,6 +247,7 @@ export class Machine {
       const { share, advice } = spec
       const vma = newVma(scheduler, space, { start, end, prot, share, open, pageOffset, advice })
       space.vmas.insert(vma)
+      space.mapped += spec.pages
       space.table.plan(start, end)
       mm.rmap.addVma(vma)
       this.places.set(name, { space, start, end })
@@ -274,4 +288,15 @@ export class Machine {
     const child = (task.args as { child?: Space }).child
     if (child !== undefined) this.spaces.set(child.name, child)
   }
+}
+
+function timesTakenAway({ tasks, mappings, fails, reclaims }: Scenario): number {
+  const isPrivate = (text: string) => mappings[text.split(/[ /]/).at(-2)!]?.share === 'private'
+  const changes = tasks.filter(text => /^(truncate|punch)/.test(text)).length
+  const copies = reclaims ? tasks.filter(text => text.startsWith('store') && isPrivate(text)).length : 0
+  const ahead = Object.values(mappings).some(({ advice }) => advice !== 'random')
+  const failures = ahead
+    ? fails.reduce((sum, { operation, times }) => sum + (operation === 'read' ? times : 0), 0)
+    : 0
+  return changes + copies + failures
 }

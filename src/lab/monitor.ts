@@ -6,7 +6,7 @@
  *   MO1 A reader doesn't take a space's lock past a waiting writer while others hold it.
  *   MO2 Nobody enters a VMA that is write-locked.
  *   MO3 In one attempt a page becomes dirty exactly as often as it was made ready for a store.
- *   MO4 A fault that failed tells its own read's error without reading again.
+ *   MO4 A sync that ends has told every error of writeback until then.
  */
 import type { CachedFile } from '../cache/index.ts'
 import { LinearFile } from '../fs/index.ts'
@@ -95,6 +95,7 @@ export class Monitor implements Watcher {
 
   ended(task: Task): void {
     const { verbs } = this.machine.engine
+    if (task.verb === verbs.sync) this.checkTold(task)
     if (task.errno !== 0) return
     if (task.verb === verbs.truncate) this.truncated(task)
     else if (task.verb === verbs.fork) {
@@ -105,6 +106,12 @@ export class Monitor implements Watcher {
       const args = task.args as { space: Space; start: number; end?: number; pages?: number }
       this.forget(args.space, args.start, args.end ?? args.start + args.pages!)
     }
+  }
+
+  private checkTold({ name, args, killed }: Task): void {
+    const { file, cursor } = args as { readonly file: CachedFile; readonly cursor: { readonly seen: number } }
+    if (!killed && cursor.seen !== file.errorCount)
+      this.breach = { property: 'errors', says: `${name} ends and hasn’t told every error of ${file.name}` }
   }
 
   /** What was private in the range is gone. */

@@ -41,6 +41,9 @@ const MARK = Symbol('cell')
 /** Shared by all rewinders, so that their code is warm from the second machine on. */
 const KINDS = new Map<string, Kind>()
 
+/** Arrays of so many numbers are compared as bytes. */
+const BYTES_FROM = 128
+
 /** Walks are numbered over all rewinders: an object that two machines share isn't taken as seen. */
 let walks = 0
 
@@ -137,15 +140,29 @@ function recordKind(keys: readonly string[]): Kind {
   }
 }
 
-/** Typed arrays of one type. hot: for the same reason. */
+/** Typed arrays of one type. hot: small ones are compared one by one, the leaves of page tables as bytes. */
 function numbersKind(): Kind {
-  const same =
-    'for (let at = 0; at < object.length; at++) if (object[at] !== fields[at]) return false; return true'
+  const oneByOne = new Function(
+    'object',
+    'fields',
+    'for (let at = 0; at < object.length; at++) if (object[at] !== fields[at]) return false; return true',
+  ) as Kind['same']
   return {
-    same: new Function('object', 'fields', same) as Kind['same'],
+    same: (object, fields) =>
+      (object as Numbers).length < BYTES_FROM
+        ? oneByOne(object, fields)
+        : sameBytes(object as Numbers, fields),
     read: object => (object as Numbers).slice(),
     write: (object, fields) => (object as Numbers).set(fields as Numbers),
   }
+}
+
+function sameBytes(numbers: Numbers, fields: Fields): boolean {
+  return fields !== NEVER && bytesOf(numbers).equals(bytesOf(fields as Numbers))
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Numbers): Buffer {
+  return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength)
 }
 
 const ARRAY: Kind = {

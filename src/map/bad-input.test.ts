@@ -1,6 +1,6 @@
 /** Bad input at every door: one sentence with what was wrong and what was expected, and nothing half done. */
 import assert from 'node:assert/strict'
-import { describe, type TestContext, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { type File, type Group, Machine, type MachineOptions, type Mapping, type Space } from '../index.ts'
 import { numbered, PAGE, refuses, sparse } from './world.suite.ts'
 
@@ -18,9 +18,8 @@ interface World {
   readonly group: Group
 }
 
-async function world(t: TestContext): Promise<World> {
+async function world(t: Parameters<typeof numbered>[0]): Promise<World> {
   const machine = await Machine.start({ memory: 64 * PAGE })
-  t.after(() => machine.close())
   const file = await machine.open(numbered(t, 8), { mode: 'r+' })
   const space = machine.space({ name: 'a' })
   const map = await space.map(file, { prot: 'rw' })
@@ -440,16 +439,18 @@ const CASES: readonly Case[] = [
   ],
 ]
 
-describe('a call is refused:', () => {
+test('a call is refused:', async t => {
+  const w = await world(t)
+  const other = await world(t)
   for (const [title, operation, call, words, code = 'EINVAL'] of CASES)
-    test(title, async t => {
-      const w = await world(t)
-      const other = await world(t)
+    await t.test(title, async () => {
       await refuses(() => call(w, other), code, operation, words)
       assert.equal(await w.map.run(view => view.u8(0)), 1)
       assert.equal((await w.space.proc('maps')).split('\n').length, 2)
       assert.equal(w.file.size, 8 * PAGE)
     })
+  await w.machine.close()
+  await other.machine.close()
 })
 
 test('after the end of the machine every call says so', async t => {

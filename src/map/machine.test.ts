@@ -222,6 +222,30 @@ test('a machine keeps no file that nobody uses', async t => {
   assert.equal(machine.engine.cache.files.size, 0)
 })
 
+test('a page on its way to swap never reaches the file that gets the descriptor next', async t => {
+  const swap = join(scratch(t), 'swap')
+  fs.writeFileSync(swap, Buffer.alloc(64 * PAGE))
+  const host = new HostCalls(t)
+  const machine = await start(t, { memory: 16 * PAGE, swap })
+  const map = await machine.space({ name: 'a' }).mapAnonymous({ length: 64 * PAGE })
+  host.hold('write')
+  const fill = async () => {
+    for (let page = 0; page < 64; page++) await map.run(view => view.setU8(page * PAGE, 255))
+  }
+  const ended = refuses(fill, 'EINTR', 'store', /its space ended/)
+  await host.heldAre(1)
+  await machine.close()
+  await ended
+  const other = numbered(t, 64)
+  const descriptors = Array.from({ length: 64 }, () => fs.openSync(other, 'r+'))
+  const before = fs.readFileSync(other)
+  host.release()
+  // Its end comes when libuv has done what was asked before.
+  await promisify(fs.fsync)(descriptors[0]!)
+  for (const descriptor of descriptors) fs.closeSync(descriptor)
+  assert.deepEqual(fs.readFileSync(other), before)
+})
+
 describe('a process', () => {
   const run = promisify(execFile)
   const library = join(import.meta.dirname, '../index.ts')

@@ -36,7 +36,14 @@ export type Relief = Done | Wait | Fail
 const RECLAIM_RETRIES_MAX = 16
 
 export type LruKind = 'inactive anon' | 'active anon' | 'inactive file' | 'active file'
-const LRU_KINDS: readonly LruKind[] = ['inactive anon', 'active anon', 'inactive file', 'active file']
+/** The place of each kind among the lists of a group. */
+const LRU_PLACES: Readonly<Record<LruKind, number>> = {
+  'inactive anon': 0,
+  'active anon': 1,
+  'inactive file': 2,
+  'active file': 3,
+}
+const LRU_LISTS = 4
 
 export class Memory {
   readonly frames: Frames
@@ -149,8 +156,7 @@ export class Memory {
   }
 
   lruList(group: GroupId, kind: LruKind): number {
-    while (this.lruLists.length <= group * LRU_KINDS.length + 3) this.lruLists.push(this.frames.lru.create())
-    return this.lruLists[group * LRU_KINDS.length + LRU_KINDS.indexOf(kind)]!
+    return this.listAt(group, LRU_PLACES[kind])
   }
 
   /** Puts a frame at the head of the list that its kind and its flags name. */
@@ -188,10 +194,17 @@ export class Memory {
     this.enterLru(frame)
   }
 
+  // hot: reclaim asks for each page that it looks at; a name put together here was half of its time
   private listOf(frame: Pfn): number {
     const { frames } = this
-    const side = frames.kind[frame] === ANON ? 'anon' : 'file'
-    return this.lruList(frames.group[frame]!, `${frames.has(frame, ACTIVE) ? 'active' : 'inactive'} ${side}`)
+    const side = frames.kind[frame] === ANON ? 0 : 2
+    return this.listAt(frames.group[frame]!, frames.has(frame, ACTIVE) ? side + 1 : side)
+  }
+
+  private listAt(group: GroupId, place: number): number {
+    const at = group * LRU_LISTS + place
+    while (this.lruLists.length <= at) this.lruLists.push(this.frames.lru.create())
+    return this.lruLists[at]!
   }
 
   private stat(frame: Pfn, change: number): void {

@@ -204,6 +204,34 @@ for (const discipline of DISCIPLINES) {
     assert.equal(world.engine.mm.swapping!.swap.freeSlots, 31)
   })
 
+  test(`case 30: what if the shared page could not be written to swap? Each side still has it${under}`, () => {
+    const world = new World({ discipline, frames: 6, swap: 32 })
+    const swap = { device: world.swap! }
+    const a = world.space('a')
+    const at = world.map(a, undefined, { pages: 6 })
+    for (let page = 0; page < 6; page++) {
+      world.fault(a, at + page, 'store')
+      world.store(a, at + page, 10 + page)
+    }
+    world.lock(a, at + 1, 5, 'locked')
+    const more = world.map(a, undefined, { pages: 1 })
+    const store = world.fault(a, more, 'store')
+    while (world.held(swap).length > 0) world.fail(swap, errno.EIO)
+    assert.equal(world.says(store), 'ENOMEM')
+    assert.equal(a.swapped, 1)
+    const child = world.fork(a).args.child!
+    world.lock(a, at + 1, 5, 'unlocked')
+    world.unmap(a, at + 5, 1)
+    world.unmap(child, at + 5, 1)
+    world.letGo(swap)
+    for (const space of [child, a]) {
+      assert.equal(world.says(world.fault(space, at, 'store')), 'done')
+      assert.equal(world.value(space, at), 10)
+      world.store(space, at, 20)
+    }
+    world.finish()
+  })
+
   test(`case 30: what may only be read before fork stays so, and may be stored to when it is allowed${under}`, () => {
     const world = new World({ discipline })
     const a = world.space('a')

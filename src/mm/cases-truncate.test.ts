@@ -165,6 +165,52 @@ for (const discipline of DISCIPLINES) {
     world.finish()
   })
 
+  test(`case 5: what if a growing write has put a page in place that isn’t the file’s yet${under}`, () => {
+    const world = new World({ discipline })
+    const data = world.file('data', { pages: 4, holding: false })
+    const a = world.space('a')
+    const at = world.map(a, data, { pages: 16, advice: 'normal' })
+    world.fault(a, at, 'load')
+    world.unmap(a, at, 16)
+    data.device.holding = true
+    const write = world.write(data, 4 * PAGE, new Uint8Array(PAGE).fill(99))
+    assert.equal(world.says(write), 'waits: reserve')
+    const again = world.map(a, data, { pages: 16, advice: 'normal', fixed: at })
+    assert.equal(world.says(world.fault(a, again, 'load')), 'done')
+    assert.equal(world.rights(a, again + 4), '')
+    assert.equal(world.says(world.fault(a, again + 4, 'load')), 'ENXIO')
+    world.letGo(data)
+    assert.equal(world.says(world.fault(a, again + 4, 'load')), 'done')
+    assert.equal(world.value(a, again + 4), 99)
+    world.finish()
+  })
+
+  test(`case 2: what of the pages that a hole cuts? Their part of it becomes zero, the rest stays${under}`, () => {
+    const world = new World({ discipline })
+    const data = world.file('data', { pages: 4, holding: false })
+    const a = world.space('a')
+    const at = world.map(a, data)
+    for (const page of [0, 2]) {
+      world.fault(a, at + page, 'store')
+      world.store(a, at + page, 99, 10)
+      world.store(a, at + page, 99, 3000)
+    }
+    world.punch(data, 1000, 2 * PAGE)
+    const seen = (page: number) => [10, 3000].map(offset => world.value(a, at + page, offset))
+    assert.deepEqual(
+      [seen(0), seen(2)],
+      [
+        [99, 0],
+        [0, 99],
+      ],
+    )
+    world.finish()
+    assert.deepEqual(
+      [10, 3000, PAGE, 2 * PAGE + 10, 2 * PAGE + 3000].map(position => world.durable(data, position)),
+      [99, 0, 0, 0, 99],
+    )
+  })
+
   test(`case 6: what if the file is cut and grown again between two attempts? The new page is read${under}`, () => {
     const world = new World({ discipline })
     const data = world.file('data', { pages: 4 })

@@ -7,6 +7,7 @@
  *   SP1 resident = the present entries of its table that map a frame other than the zero page.
  *   SP2 Entries exist only inside VMAs.
  *   SP3 Spaces that come from one another by fork are a family: an anonymous page has the same page number in each.
+ *   SP4 mapped = the pages of its VMAs; kept by whoever adds and removes them (space/vmas.ts).
  */
 import { type GroupId, OrderedList, type SpaceId, type Vpn } from '../base/index.ts'
 import { SpaceLock } from '../lock/index.ts'
@@ -70,6 +71,8 @@ export class Space {
     mapLocks: 0,
     vmaLocks: 0,
   }
+  /** Pages that its VMAs cover (total_vm). */
+  mapped = 0
   resident = 0
   /** Entries that name a swap slot. */
   swapped = 0

@@ -26,7 +26,8 @@ export const WRITABLE = 2
 export const LOAD = 4
 export const STORE = 8
 export const SWAP = 16
-const SHIFT = 5
+/** Where the number of a frame begins in its entry. */
+export const FRAME_SHIFT = 5
 
 const SLOT_BITS = 10
 const SLOT = 1 << SLOT_BITS
@@ -40,16 +41,16 @@ export type Entry = number
 
 export function entryOf(frame: Pfn, writable: 'writable' | 'read only'): Entry {
   const bits = writable === 'writable' ? PRESENT | LOAD | WRITABLE | STORE : PRESENT | LOAD
-  return (frame << SHIFT) | bits
+  return (frame << FRAME_SHIFT) | bits
 }
 
 export function swapEntry(slot: number): Entry {
-  return (slot << SHIFT) | SWAP
+  return (slot << FRAME_SHIFT) | SWAP
 }
 
 /** The frame of a present entry, or the slot of a swapped one. */
 export function frameOf(entry: Entry): Pfn {
-  return entry >>> SHIFT
+  return entry >>> FRAME_SHIFT
 }
 
 export function young(entry: Entry): Entry {

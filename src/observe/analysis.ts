@@ -67,14 +67,14 @@ export interface Account {
     /** Events that contradict earlier ones: what they close was forgotten. */
     readonly healed: number
     readonly unpaired: number
-    /** Inversions beyond the first INVERSIONS_MAX, counted but not kept. */
+    /** Inversions beyond the INVERSIONS_MAX longest or so, counted but not kept. */
     readonly inversionsNotKept: number
   }
 }
 
 export type { Cause, Certainty, HolderTotals, Link, LockTotals, Missing, WorstWait }
 
-const INVERSIONS_MAX = 10_000
+const INVERSIONS_MAX = 1000
 const BELOW = 'below the threshold'
 
 export class Analysis {
@@ -85,7 +85,7 @@ export class Analysis {
   readonly #past = new Past(this.#locks, this.#tasks, this.#devices)
   readonly #totals = new Totals()
   readonly #byCause = new Map<string, { waits: number; waitMs: number }>()
-  readonly #inversions: Inversion[] = []
+  #inversions: Inversion[] = []
   readonly #counts: number[] = []
   #inversionsNotKept = 0
   #records = 0
@@ -199,9 +199,17 @@ export class Analysis {
   #tell(inversion: Inversion): void {
     this.#blame(inversion.cause.kind, inversion.waitMs)
     if (inversion.chain.length < 2) return
-    if (this.#inversions.length < INVERSIONS_MAX) this.#inversions.push(inversion)
-    else this.#inversionsNotKept++
+    this.#inversions.push(inversion)
+    if (this.#inversions.length >= 2 * INVERSIONS_MAX) this.#keepLongest()
     this.#options.onInversion?.(inversion)
+  }
+
+  #keepLongest(): void {
+    const byLength = this.#inversions.map(each => each.waitMs).sort((a, b) => b - a)
+    const shortest = byLength[INVERSIONS_MAX - 1]!
+    const kept = this.#inversions.filter(each => each.waitMs >= shortest).slice(0, INVERSIONS_MAX)
+    this.#inversionsNotKept += this.#inversions.length - kept.length
+    this.#inversions = kept
   }
 
   #inversion(wait: Wait, endSec: number | null): Inversion | null {

@@ -1,115 +1,181 @@
 /** Observes the running kernel while a frozen file system makes an inversion. Needs root, Linux, python3 and a loop device. */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
-import { type Inversion, observeLive } from './index.ts'
+import { after, test } from 'node:test'
+import { type Account, type Inversion, observeLive } from './index.ts'
+import { ended, instances, LOAD, ok, whyNoKernel, withExt4, withReadLimit } from './load.suite.ts'
 
-const ok = (command: string, ...args: string[]): boolean => spawnSync(command, args).status === 0
+const skip = whyNoKernel()
+const MAIN = join(import.meta.dirname, '..', 'cli', 'main.ts')
+const folder = mkdtempSync(join(tmpdir(), 'faultline-live-told-'))
+after(() => rmSync(folder, { recursive: true }))
 
-function whyNot(): string | false {
-  if (process.platform !== 'linux') return 'needs Linux'
-  if (process.getuid?.() !== 0) return 'needs root'
-  if (!existsSync('/sys/kernel/tracing')) return 'the kernel has no tracefs'
-  for (const program of ['python3', 'mkfs.ext4', 'fsfreeze', 'losetup'])
-    if (!ok('sh', '-c', `command -v ${program}`)) return `needs ${program}`
-  if (!ok('losetup', '--find')) return 'no loop device is free'
-  return false
+interface Run {
+  readonly account: Account
+  readonly told: readonly Inversion[]
+  /** The monitor's longest read, as it measured it itself. */
+  readonly slowestMs: number
 }
 
-const skip = whyNot()
-const LOAD = join(import.meta.dirname, 'load.py')
-
-/** A small ext4 on a loop device for as long as `use` runs. */
-async function withExt4(use: (mount: string) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'faultline-live-'))
-  const [image, mount] = [join(folder, 'image'), join(folder, 'mount')]
-  mkdirSync(mount)
-  assert.ok(
-    ok('truncate', '-s', '32M', image) &&
-      ok('mkfs.ext4', '-q', '-F', image) &&
-      ok('mount', '-o', 'loop', image, mount),
-  )
-  try {
-    await use(mount)
-  } finally {
-    spawnSync('fsfreeze', ['-u', mount])
-    spawnSync('umount', ['-l', mount])
-    rmSync(folder, { recursive: true })
-  }
-}
-
-const instances = (): string[] =>
-  existsSync('/sys/kernel/tracing/instances')
-    ? readdirSync('/sys/kernel/tracing/instances').filter(name => name.startsWith('faultline-'))
-    : []
-
-const ended = (child: ChildProcess): Promise<void> =>
-  new Promise(resolve => child.once('close', () => resolve()))
-
-test('observe live tells the inversion when it happens, and leaves tracefs as it was', { skip }, async () => {
-  const mountedBefore = existsSync('/sys/kernel/tracing/instances')
-  await withExt4(async mount => {
-    const controller = new AbortController()
-    const told: Inversion[] = []
-    let load: ChildProcess | null = null
-    let said = ''
-    const account = await observeLive({
-      thresholdMs: 50,
-      pids: null,
-      seconds: 30,
-      signal: controller.signal,
-      onInversion: inversion => told.push(inversion),
-      onStarted: () => {
-        load = spawn('python3', [LOAD, 'munmap', mount, '0.3'])
-        load.stdout!.on('data', data => {
-          said += data
-        })
-        ended(load).then(() => controller.abort())
-      },
-    })
-    const { slowestMs } = JSON.parse(said) as { slowestMs: number }
-    const seen = account.inversions.find(each => each.waiter.comm === 'health: [mon] 1')
-    assert.ok(seen !== undefined, 'the wait of the monitor is found')
-    assert.ok(told.includes(seen))
-    assert.ok(
-      seen.waitMs > slowestMs * 0.9 && seen.waitMs <= slowestMs,
-      `${seen.waitMs} ms of ${slowestMs} ms`,
-    )
-    assert.deepEqual(
-      seen.chain.map(link => link.comm),
-      ['health: [mon] 1', 'change-vma 7', 'store (frozen)'],
-    )
-    assert.equal(seen.cause.kind, 'freeze')
-    assert.equal(account.lostEvents, 0)
+/** Observes for as long as a load runs. */
+async function observeLoad(command: readonly string[]): Promise<Run> {
+  const controller = new AbortController()
+  const told: Inversion[] = []
+  let said = ''
+  const account = await observeLive({
+    thresholdMs: 50,
+    bufferKb: 4096,
+    pids: null,
+    seconds: 60,
+    signal: controller.signal,
+    onInversion: inversion => told.push(inversion),
+    onStarted: () => {
+      const load = spawn(command[0]!, command.slice(1))
+      load.stdout.on('data', data => {
+        said += data
+      })
+      ended(load).then(() => controller.abort())
+    },
   })
-  assert.equal(existsSync('/sys/kernel/tracing/instances'), mountedBefore)
-  assert.ok(!instances().includes(`faultline-${process.pid}`))
+  return { account, told, ...(JSON.parse(said) as { slowestMs: number }) }
+}
+
+const MONITOR = 'health: [mon] 1'
+const byMonitor = (all: readonly Inversion[]) => all.filter(each => each.waiter.comm === MONITOR)
+
+for (const change of ['munmap', 'madvise'])
+  test(`a frozen file system and ${change}: live tells the inversion when it happens, and leaves tracefs as it was`, {
+    skip,
+  }, async () => {
+    const mountedBefore = existsSync('/sys/kernel/tracing/instances')
+    await withExt4(async mount => {
+      const { account, told, slowestMs } = await observeLoad(['python3', LOAD, change, mount, '0.3'])
+      const [seen] = byMonitor(account.inversions)
+      assert.ok(seen !== undefined, 'the wait of the monitor is found')
+      assert.ok(told.includes(seen))
+      assert.ok(
+        seen.waitMs > slowestMs * 0.9 && seen.waitMs <= slowestMs,
+        `${seen.waitMs} ms of ${slowestMs} ms`,
+      )
+      assert.deepEqual(
+        seen.chain.map(link => link.comm),
+        [MONITOR, 'change-vma 7', 'store (frozen)'],
+      )
+      assert.equal(seen.cause.kind, 'freeze')
+      assert.equal(account.lostEvents, 0)
+    })
+    assert.equal(existsSync('/sys/kernel/tracing/instances'), mountedBefore)
+    assert.ok(!instances().includes(`faultline-${process.pid}`))
+  })
+
+test('a throttled read fault: nobody waits for it on a kernel that drops its lock, and none is reported', {
+  skip,
+}, async () => {
+  await withExt4(mount =>
+    withReadLimit(mount, 64 * 1024, async prefix => {
+      const { account } = await observeLoad([...prefix, 'python3', LOAD, 'read', mount, '0.7'])
+      assert.deepEqual(byMonitor(account.inversions), [])
+      assert.ok(account.trace.records > 0)
+    }),
+  )
 })
 
-test('what a killed run left in tracefs is removed by the next', { skip }, async () => {
-  const mounted = spawnSync('mountpoint', ['-q', '/sys/kernel/tracing']).status === 0
-  if (!mounted) assert.ok(ok('mount', '-t', 'tracefs', 'nodev', '/sys/kernel/tracing'))
-  try {
-    const code = `import { observeLive } from ${JSON.stringify(join(import.meta.dirname, 'index.ts'))}
-      await observeLive({ thresholdMs: 50, pids: null, seconds: 60, signal: new AbortController().signal, onStarted: () => process.kill(process.pid, 'SIGKILL') })`
-    const killed = spawn(process.execPath, ['--input-type=module', '-e', code])
-    await ended(killed)
-    assert.ok(instances().includes(`faultline-${killed.pid}`))
-    await observeLive({ thresholdMs: 50, pids: null, seconds: 0.01, signal: new AbortController().signal })
-    assert.ok(!instances().includes(`faultline-${killed.pid}`))
-  } finally {
-    if (!mounted) spawnSync('umount', ['/sys/kernel/tracing'])
-  }
+test('a process that only maps anonymous memory: none is reported', { skip }, async () => {
+  const { account } = await observeLoad(['python3', LOAD, 'anonymous', '/', '0.3'])
+  const chained = account.inversions.filter(({ chain }) => chain.some(link => link.holds?.startsWith('VMA')))
+  assert.deepEqual(byMonitor(chained), [])
+  assert.ok(account.locks.length > 0)
 })
 
 test('observing a process that is not there is refused in a sentence', { skip }, async () => {
-  const options = { thresholdMs: 50, seconds: 1, signal: new AbortController().signal }
+  const options = { thresholdMs: 50, bufferKb: 4096, seconds: 1, signal: new AbortController().signal }
   await assert.rejects(
     observeLive({ ...options, pids: [2 ** 22 + 1] }),
     /there is no process 4194305; expected/,
   )
   assert.ok(!instances().includes(`faultline-${process.pid}`))
+})
+
+/** Starts `observe live`, and resolves when it traces. */
+async function live(...args: string[]): Promise<{ readonly child: ChildProcess; out: string }> {
+  const child = spawn(process.execPath, [MAIN, 'observe', 'live', ...args])
+  const started = { child, out: '' }
+  child.stdout.on('data', data => {
+    started.out += data
+  })
+  await new Promise<void>((resolve, reject) => {
+    child.stderr.on('data', data => (String(data).startsWith('observing') ? resolve() : reject(String(data))))
+  })
+  return started
+}
+
+/** With tracefs mounted for as long as `use` runs, so that what others see of it can be looked at. */
+async function withTracefs(use: () => Promise<void>): Promise<void> {
+  const isMounted = ok('mountpoint', '-q', '/sys/kernel/tracing')
+  if (!isMounted) assert.ok(ok('mount', '-t', 'tracefs', 'nodev', '/sys/kernel/tracing'))
+  try {
+    await use()
+  } finally {
+    if (!isMounted) spawnSync('umount', ['/sys/kernel/tracing'])
+  }
+}
+
+test('live --watch --json prints an inversion a line as it ends, --exec gets it too, and Ctrl-C puts all back', {
+  skip,
+}, async () => {
+  const told = join(folder, 'told')
+  await withTracefs(() =>
+    withExt4(async mount => {
+      const before = instances()
+      const observer = await live('--watch', '--json', '--exec', `cat >> ${told}`)
+      assert.ok(instances().includes(`faultline-${observer.child.pid}`))
+      const inTime = new Promise<void>((resolve, reject) => {
+        observer.child.once('close', () =>
+          reject(new Error('the observer ended before it told the inversion')),
+        )
+        observer.child.stdout!.on('data', () => {
+          if (observer.out.includes('health: [mon] 1')) resolve()
+        })
+      })
+      const load = spawn('python3', [LOAD, 'munmap', mount, '0.3'], { stdio: 'ignore' })
+      await Promise.all([inTime, ended(load)])
+      observer.child.kill('SIGINT')
+      assert.equal(await ended(observer.child), 0)
+      const lines = observer.out.trimEnd().split('\n')
+      const seen = lines.map(line => JSON.parse(line) as Inversion)
+      const monitor = seen.find(each => each.waiter.comm === 'health: [mon] 1')!
+      assert.deepEqual(
+        monitor.chain.map(link => link.comm),
+        ['health: [mon] 1', 'change-vma 7', 'store (frozen)'],
+      )
+      assert.ok(readFileSync(told, 'utf8').includes('"change-vma 7"'))
+      assert.deepEqual(instances(), before)
+    }),
+  )
+})
+
+test('live tells lost events', { skip }, async () => {
+  const observer = await live('--json', '--buffer-kb', '8')
+  await ended(spawn('python3', [LOAD, 'anonymous', '/', '0.5'], { stdio: 'ignore' }))
+  observer.child.kill('SIGINT')
+  assert.equal(await ended(observer.child), 0)
+  const { lostEvents } = JSON.parse(observer.out) as Account
+  assert.ok(lostEvents > 0)
+})
+
+test('live cleans up on SIGTERM, and after a killed run the next one does', { skip }, async () => {
+  await withTracefs(async () => {
+    const killed = await live('--all')
+    killed.child.kill('SIGKILL')
+    await ended(killed.child)
+    assert.ok(existsSync(`/sys/kernel/tracing/instances/faultline-${killed.child.pid}`))
+    const next = await live('--all')
+    assert.ok(!instances().includes(`faultline-${killed.child.pid}`))
+    next.child.kill('SIGTERM')
+    assert.equal(await ended(next.child), 0)
+    assert.ok(!instances().includes(`faultline-${next.child.pid}`))
+  })
 })

@@ -27,13 +27,14 @@ export interface LiveOptions extends Omit<AnalysisOptions, 'concerns'> {
   readonly pids: readonly number[] | null
   /** Stop after so long; null observes until aborted. */
   readonly seconds: number | null
+  /** Of each CPU; what doesn't fit between two polls is lost, and told. */
+  readonly bufferKb: number
   readonly signal: AbortSignal
   /** Called once tracing is on. */
   readonly onStarted?: () => void
 }
 
 const POLL_MS = 100
-const BUFFER_KB = 4096
 const PAGE_BYTES = 4096
 const LOCK_EVENTS = ['start_locking', 'acquire_returned', 'released'].map(
   name => `mmap_lock:mmap_lock_${name}`,
@@ -45,16 +46,16 @@ const ASLEEP = 'prev_state == 2'
 export async function observeLive(options: LiveOptions): Promise<Account> {
   const instance = Instance.create()
   try {
-    const enabled = configure(instance)
+    const enabled = configure(instance, options.bufferKb)
     return await observe(instance, enabled, options)
   } finally {
     instance.remove()
   }
 }
 
-function configure(instance: Instance): string[] {
+function configure(instance: Instance, bufferKb: number): string[] {
   instance.write('trace_clock', 'mono')
-  instance.write('buffer_size_kb', String(BUFFER_KB))
+  instance.write('buffer_size_kb', String(bufferKb))
   const missing = LOCK_EVENTS.filter(event => !instance.enable(event))
   if (missing.length > 0)
     throw new TraceError(

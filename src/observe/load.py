@@ -4,6 +4,7 @@
     madvise    the same with madvise that changes the VMA: inverted
     read       a cold file is read through a mapping while others map and unmap, and the monitor reads: not inverted
     anonymous  memory is mapped, touched and unmapped, and the monitor reads: not inverted
+    faults     page faults and nothing else; prints how many, and the CPU and wall seconds they took
 
 Prints one line of JSON: the monitor's slowest read in milliseconds, and the end of it on CLOCK_MONOTONIC.
 """
@@ -19,7 +20,7 @@ PAGE = mmap.PAGESIZE
 PAGES = 64
 READ, WRITE = 1, 2
 SHARED, PRIVATE, ANONYMOUS = 1, 2, 0x20
-MADV_RANDOM = 1
+MADV_RANDOM, MADV_DONTNEED, MADV_NOHUGEPAGE = 1, 4, 15
 PR_SET_NAME = 15
 
 MONITOR = """
@@ -75,16 +76,27 @@ def frozen(folder, seconds, scenario):
     monitor = watch(child.pid, seconds)
     subprocess.check_call(['fsfreeze', '-f', folder])
     try:
-        for _ in range(2):
+        for thread in ['store (frozen)', 'change-vma 7']:
             child.stdin.write(b'.')
             child.stdin.flush()
-            time.sleep(0.1)
+            until_stuck(child.pid, thread)
         time.sleep(seconds)
     finally:
         subprocess.check_call(['fsfreeze', '-u', folder])
     child.stdin.close()
     child.wait()
     return monitor
+
+
+def until_stuck(pid, thread):
+    """Waits for a thread of that name to sleep uninterruptibly; its stat takes no mmap_lock."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        for task in os.listdir(f'/proc/{pid}/task'):
+            with open(f'/proc/{pid}/task/{task}/stat') as file: stat = file.read()
+            if f'({thread}) D' in stat: return
+        time.sleep(0.001)
+    sys.exit(f'{thread} did not get stuck')
 
 
 def frozen_child(path, change):
@@ -134,6 +146,18 @@ def anonymous(seconds):
     return monitor
 
 
+def faults(seconds):
+    pages = 8192
+    base = libc.mmap(None, pages * PAGE, READ | WRITE, PRIVATE | ANONYMOUS, -1, 0)
+    libc.madvise(base, pages * PAGE, MADV_NOHUGEPAGE)
+    began, cpu, count = time.monotonic(), time.process_time(), 0
+    while time.monotonic() < began + seconds:
+        ctypes.memset(base, 1, pages * PAGE)
+        libc.madvise(base, pages * PAGE, MADV_DONTNEED)
+        count += pages
+    print(json.dumps({'faults': count, 'cpuSec': time.process_time() - cpu, 'wallSec': time.monotonic() - began}))
+
+
 def main():
     scenario, folder, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
     changes = {'munmap': lambda base: libc.munmap(base + 8 * PAGE, PAGE),
@@ -142,7 +166,8 @@ def main():
     elif scenario.removesuffix('-child') in changes: return frozen_child(folder, changes[scenario.removesuffix('-child')])
     elif scenario == 'read': monitor = read_faults(folder, seconds)
     elif scenario == 'anonymous': monitor = anonymous(seconds)
-    else: sys.exit(f'no scenario {scenario}; expected munmap, madvise, read or anonymous')
+    elif scenario == 'faults': return faults(seconds)
+    else: sys.exit(f'no scenario {scenario}; expected munmap, madvise, read, anonymous or faults')
     out, _ = monitor.communicate()
     print(out.strip().splitlines()[-1])
 

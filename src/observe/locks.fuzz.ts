@@ -1,9 +1,14 @@
 /**
+ *     node src/observe/locks.fuzz.ts [--seed 1] [--count 100000]
+ *
  * Generated traces of several tasks and mms, printed as text, read, and compared with a brute-force reading.
  *
  * Invariants checked: every wait and hold that the generator made is told, with its ends, its mode and its downgrade, and no
  * other; a lost release is healed, and its hold not told. Task names are chosen to hurt: spaces, dashes, brackets, colons.
  */
+import assert from 'node:assert/strict'
+import { pathToFileURL } from 'node:url'
+import { parseArgs } from 'node:util'
 import { Prng } from '../base/index.ts'
 import { type Hold, Locks, type Wait } from './locks.ts'
 import { Kind, type TraceRecord } from './record.ts'
@@ -115,4 +120,23 @@ function generate(prng: Prng): { text: string; expected: string[] } {
     ...holds.map(each => `open ${holdText(each)}`),
   )
   return { text: lines.map(line => `${line}\n`).join(''), expected }
+}
+
+/** Compares `count` traces from `seed` on; the number of waits and holds that were told. */
+export function compareMany(seed: number, count: number): number {
+  let compared = 0
+  for (let at = seed; at < seed + count; at++) {
+    const { told, expected, text } = compareOne(at)
+    assert.deepEqual(told, expected, `--seed ${at} --count 1\n${text}`)
+    compared += told.length
+  }
+  return compared
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const { values } = parseArgs({
+    options: { seed: { type: 'string', default: '1' }, count: { type: 'string', default: '100000' } },
+  })
+  const compared = compareMany(Number(values.seed), Number(values.count))
+  console.log(`${values.count} traces from seed ${values.seed}: ${compared} waits and holds agree`)
 }

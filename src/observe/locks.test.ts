@@ -1,17 +1,10 @@
-/** Pairing agrees with a brute-force reading. OBSERVE_TRACES=100000 OBSERVE_SEED=1 for a longer run. */
+/** Pairing agrees with a brute-force reading. A longer run: node src/observe/locks.fuzz.ts --count 100000 --seed 1 */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { compareOne } from './locks.fuzz.ts'
+import { compareMany } from './locks.fuzz.ts'
 
-const TRACES = Number(process.env.OBSERVE_TRACES ?? 4000)
-const SEED = Number(process.env.OBSERVE_SEED ?? 1)
+const TRACES = 4000
 
-test(`pairing agrees with a brute-force reading of ${TRACES} generated traces from seed ${SEED}`, () => {
-  let compared = 0
-  for (let seed = SEED; seed < SEED + TRACES; seed++) {
-    const { told, expected, text } = compareOne(seed)
-    assert.deepEqual(told, expected, `OBSERVE_SEED=${seed} OBSERVE_TRACES=1\n${text}`)
-    compared += told.length
-  }
-  assert.ok(compared > TRACES, 'the traces had waits and holds to compare')
+test(`pairing agrees with a brute-force reading of ${TRACES} generated traces`, () => {
+  assert.ok(compareMany(1, TRACES) > TRACES, 'the traces had waits and holds to compare')
 })

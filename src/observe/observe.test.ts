@@ -142,6 +142,7 @@ test('what is not a trace gets one sentence that says what is wrong and what was
   const cases: readonly (readonly [string, string | Buffer, RegExp])[] = [
     ['empty', '', /is empty; expected/],
     ['binary', Buffer.alloc(10_000), /is binary.*expected/],
+    ['perf.data', 'PERFILE2\0\0', /perf's own file; expected its text, from perf script/],
     ['long-line', 'x'.repeat(200_000), /a line is longer.*expected/],
     ['prose', 'It was a dark and stormy night.\n'.repeat(20), /has no events.*expected/],
     ['long-prose', 'It was a dark and stormy night.\n'.repeat(5000), /no kernel trace.*expected/],

@@ -19,6 +19,7 @@ import { isTraceDat, readTraceDat } from './trace-dat.ts'
 
 const CHUNK_BYTES = 1 << 20
 const BINARY_SNIFF = 4096
+const PERF_DATA = 'PERFILE2'
 
 export async function readTrace(path: string, sink: Sink, options: ReadOptions = {}): Promise<ReadResult> {
   const size = sizeOf(path)
@@ -57,9 +58,14 @@ async function* piecesOf(path: string, size: number, options: ReadOptions): Asyn
   }
 }
 
-async function* behind(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  yield first
-  yield* rest
+/** The piece that was looked at, and the rest; leaving early closes the file. */
+async function* behind(first: Buffer, rest: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield first
+    yield* rest
+  } finally {
+    await rest.return(undefined)
+  }
 }
 
 async function* copies(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -80,6 +86,8 @@ async function readText(
       options.signal?.throwIfAborted()
       if (isFirst) {
         if (isTraceDat(chunk)) spool = new Spool()
+        else if (chunk.toString('latin1', 0, PERF_DATA.length) === PERF_DATA)
+          throw new TraceError("it is perf's own file; expected its text, from perf script --ns -i FILE")
         else if (chunk.subarray(0, BINARY_SNIFF).includes(0))
           throw new TraceError(
             'it is binary, and no trace.dat; expected the text of a kernel trace, or a trace.dat, gzipped or not',

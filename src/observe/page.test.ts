@@ -11,7 +11,7 @@ const fixture = (name: string): string => join(import.meta.dirname, 'fixtures', 
 async function parts(name: string) {
   const paths = [fixture(name)]
   const account = await analyze(paths, { thresholdMs })
-  const scenes = await readScenes(paths, momentsOf(account), {})
+  const scenes = await readScenes(paths, momentsOf(account, thresholdMs), {})
   const answer = whatIf(scenes, { discipline: 'restart', kernelDiscipline: null, thresholdMs })
   const timelines = timelinesOf(scenes)
   return { account, scenes, timelines, whatIf: answer, thresholdMs, madeBy: 'faultline observe analyze' }

@@ -51,10 +51,9 @@ const STRETCHES_MAX = 40_000
 const MARGIN = 0.05
 const MARGIN_MIN_NS = 2e6
 
-export function momentsOf({ inversions, openWaits, trace }: Account): Moment[] {
-  const worst = [...inversions, ...openWaits.filter(wait => wait.chain.length > 1)]
-    .sort((a, b) => b.waitMs - a.waitMs)
-    .slice(0, INVERSIONS_SHOWN)
+export function momentsOf({ inversions, openWaits, trace }: Account, thresholdMs: number): Moment[] {
+  const open = openWaits.filter(wait => wait.chain.length > 1 && wait.waitMs >= thresholdMs)
+  const worst = [...inversions, ...open].sort((a, b) => b.waitMs - a.waitMs).slice(0, INVERSIONS_SHOWN)
   const moments: { start: number; end: number; inversions: Inversion[] }[] = []
   for (const inversion of worst) {
     const margin = Math.max(MARGIN_MIN_NS, inversion.waitMs * 1e6 * MARGIN)

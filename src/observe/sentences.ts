@@ -10,6 +10,7 @@ import type { Link } from './chain.ts'
 
 const COLUMNS = 80
 const ROWS = 5
+const CHAINS = 10
 /** A device idle for this part of a wait for it: the request was held back before it. */
 const HELD_BACK = 0.9
 
@@ -27,9 +28,14 @@ export function accountText(account: Account, thresholdMs: number): string {
       : `${count(found, 'priority inversion')} of ${thresholdMs} ms or more:`,
     '',
   )
-  account.inversions.forEach((inversion, at) => {
+  const shown =
+    found <= CHAINS
+      ? account.inversions
+      : account.inversions.toSorted((a, b) => b.waitMs - a.waitMs).slice(0, CHAINS)
+  shown.forEach((inversion, at) => {
     lines.push(...numbered(at + 1, inversionText(inversion)), '')
   })
+  if (found > CHAINS) lines.push(`These are the ${CHAINS} longest; --json has more.`, '')
   const open = account.openWaits.filter(wait => wait.waitMs >= thresholdMs)
   if (open.length > 0) {
     lines.push('Still waiting at the end of the trace:', '')

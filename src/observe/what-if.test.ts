@@ -16,7 +16,7 @@ async function answerFor(
   kernelDiscipline: string | null = null,
 ): Promise<WhatIf> {
   const paths = [fixture(name)]
-  const scenes = await readScenes(paths, momentsOf(await analyze(paths, { thresholdMs })), {})
+  const scenes = await readScenes(paths, momentsOf(await analyze(paths, { thresholdMs }), thresholdMs), {})
   return whatIf(scenes, { discipline, kernelDiscipline, thresholdMs })
 }
 

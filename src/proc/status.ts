@@ -20,13 +20,11 @@ export interface Status {
 
 export function status(mm: Mm, space: Space): Status {
   const { pageSize } = mm.memory.frames
-  let pages = 0
-  for (const vma of space.vmas) pages += vma.end - vma.start
   return {
     pid: space.id,
     name: space.name,
     state: stateOf(mm, space),
-    vmSize: pages * pageSize,
+    vmSize: space.mapped * pageSize,
     vmRss: space.resident * pageSize,
     vmSwap: space.swapped * pageSize,
     minorFaults: space.stat.faults - space.stat.major,

@@ -21,6 +21,7 @@ export class RealDriver implements Driver {
   /** While a section of a program runs nothing else may: what it has stored could still be taken back. */
   inSection = false
   private pumping = false
+  private closed = false
   private asked: 'nothing' | 'soon' | 'a turn later' = 'nothing'
   private readonly channel = new MessageChannel()
 
@@ -55,7 +56,7 @@ export class RealDriver implements Driver {
   /** Runs what is ready now. Doors and I/O callbacks call it; inside an attempt it does nothing. */
   pump(): void {
     const scheduler = this.scheduler!
-    if (this.pumping || scheduler.current !== undefined) return
+    if (this.pumping || this.closed || scheduler.current !== undefined) return
     if (this.inSection) {
       this.wake()
       return
@@ -70,7 +71,9 @@ export class RealDriver implements Driver {
     else this.arm(scheduler.timers.next)
   }
 
+  /** Nothing runs after it; ends of I/O that come late are ignored. */
   close(): void {
+    this.closed = true
     clearTimeout(this.timer)
     this.timer = undefined
     this.channel.port1.close()

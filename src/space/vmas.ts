@@ -33,6 +33,7 @@ export function addVma(mm: Mm, vma: Vma): void {
   const { space } = vma
   assert(space.overlapping(vma.start, vma.end).length === 0, `A1: pages ${vma.start} to ${vma.end} are free`)
   space.vmas.insert(vma)
+  space.mapped += vma.end - vma.start
   space.table.plan(vma.start, vma.end)
   mm.rmap.addVma(vma)
   if (vma.open !== undefined) vma.open.mappings++
@@ -107,6 +108,7 @@ function merge(mm: Mm, left: Vma, right: Vma): void {
 function removeVma(mm: Mm, vma: Vma): void {
   mm.rmap.removeVma(vma)
   vma.space.vmas.remove(vma)
+  vma.space.mapped -= vma.end - vma.start
   if (vma.open === undefined) return
   vma.open.mappings--
   if (vma.open.mappings === 0) mm.onLastUnmap(vma.open)

@@ -36,8 +36,6 @@ const MODELS: { readonly [Name in DeviceName]: Row } = {
   'object-store': /*                      */ [20 * MS, /**/ 0.8, /*  */ 512, 0.1],
 }
 
-export const DEVICE_NAMES = Object.keys(MODELS) as readonly DeviceName[]
-
 export function serviceTime(name: DeviceName, prng: Prng): ServiceTime {
   const [latency, nsPerByte, slots, fraction] = MODELS[name]
   return { latency, nsPerByte, slots, jitter: { fraction, prng } }

@@ -94,11 +94,6 @@ export class Stage {
     return who => scheduler.spawn(verbs.proc, procArgs(space, 'cmdline'), who) as Task
   }
 
-  ps(): Call {
-    const { scheduler, verbs } = this.engine
-    return who => scheduler.spawn(verbs.ps, verbs.ps.begin(), who) as Task
-  }
-
   sync({ file }: { readonly file: CachedFile }): Call {
     const { scheduler, verbs } = this.engine
     const cursor = { seen: 0 }

@@ -140,6 +140,7 @@ export const THREAD_WORKLOADS: readonly Workload[] = [
     name: 'threads-tight',
     about: 'The two thousand threads with forks that copy, in 14 MiB: less than two pages for each thread.',
     ...SETTING,
+    seconds: 0.5,
     cast: threads({ ...PLAIN, limit: 14 * MIB, copying: 13 * MS }),
   },
   {

@@ -56,16 +56,25 @@ export function compareText(results: readonly RunResult[], disciplines: readonly
   )
 }
 
-/** The point of a comparison. */
+/** The point of a comparison: the longest stall, who has it, and what is left of it under `restart`. */
 export function compareSentence(results: readonly RunResult[]): string {
-  const stalls = results.filter(({ monitor }) => monitor.count > 0)
-  const worst = [...stalls].sort((a, b) => b.monitor.maxMs - a.monitor.maxMs)[0]
-  const ours = stalls.filter(({ name }) => name === 'restart')
-  const longest = Math.max(0, ...ours.map(({ monitor }) => monitor.maxMs))
+  const watched = results.filter(({ monitor }) => monitor.count > 0)
+  const worst = [...watched].sort((a, b) => b.monitor.maxMs - a.monitor.maxMs)[0]
   if (worst === undefined) return 'No workload with a monitor was played.'
-  const there = `The longest that a monitor hung was ${ms(worst.monitor.maxMs)}, in \`${worst.workload}\` under \`${worst.name}\``
-  if (ours.length === 0 || worst.name === 'restart') return `${there}.`
-  const here = ours.find(({ workload }) => workload === worst.workload)
-  const same = here === undefined ? '' : `; under \`restart\` the same took ${ms(here.monitor.maxMs)}`
-  return `${there}${same}, and over all workloads ${ms(longest)} at most.`
+  const { maxMs } = worst.monitor
+  const same = watched.filter(({ workload }) => workload === worst.workload)
+  const equal = same.filter(({ monitor }) => monitor.maxMs >= 0.99 * maxMs).map(({ name }) => `\`${name}\``)
+  const there = `The longest that a monitor hung was ${ms(maxMs)}, in \`${worst.workload}\` under ${listed(equal)}`
+  const ours = same.find(({ name }) => name === 'restart')
+  if (ours === undefined || equal.includes('`restart`')) return `${there}.`
+  const longest = Math.max(
+    ...watched.filter(({ name }) => name === 'restart').map(({ monitor }) => monitor.maxMs),
+  )
+  const here =
+    ours.monitor.maxMs === 0 ? 'it did not hang there' : `it hung for ${ms(ours.monitor.maxMs)} there`
+  return `${there}; under \`restart\` ${here}, and for ${ms(longest)} at most in any workload.`
+}
+
+function listed(names: readonly string[]): string {
+  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
 }
