@@ -23,7 +23,11 @@ export const EINVAL = 22
 export const EFBIG = 27
 export const ENOSPC = 28
 export const EROFS = 30
+export const ENAMETOOLONG = 36
+export const ENOTEMPTY = 39
 export const ESTALE = 116
+/** A structure that isn't what it must be: the world's damage, found by a checksum. */
+export const EUCLEAN = 117
 export const EDQUOT = 122
 
 export type Errno = number
@@ -47,7 +51,10 @@ const NAMES: ReadonlyMap<Errno, string> = new Map([
   [EFBIG, 'EFBIG'],
   [ENOSPC, 'ENOSPC'],
   [EROFS, 'EROFS'],
+  [ENAMETOOLONG, 'ENAMETOOLONG'],
+  [ENOTEMPTY, 'ENOTEMPTY'],
   [ESTALE, 'ESTALE'],
+  [EUCLEAN, 'EUCLEAN'],
   [EDQUOT, 'EDQUOT'],
 ])
 

@@ -5,7 +5,7 @@
  * the two attempts of a fault (filemap.ts) are made of its functions.
  */
 export type { Backing } from './backing.ts'
-export { CachedFile } from './cached-file.ts'
+export { CachedFile, type Invalidation } from './cached-file.ts'
 export { Forget, type ForgetArgs } from './forget.ts'
 export { PageCache } from './page-cache.ts'
 export { type CopyArgs, copyArgs, ReadCall, WriteCall } from './read-write.ts'

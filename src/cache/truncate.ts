@@ -51,8 +51,8 @@ export class Truncate implements Verb<TruncateArgs> {
   attempt(task: Task<TruncateArgs>): Outcome {
     const { args } = task
     const { file, change } = args
-    if (file.readOnly) return fail(errno.EACCES)
     if (args.claim === undefined) {
+      if (file.readOnly) return fail(errno.EACCES)
       if (file.invalidation !== undefined) return wait(file.invalidation.ticket, 'invalidate')
       this.claim(args)
     }

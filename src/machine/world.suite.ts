@@ -89,6 +89,9 @@ export interface WorldFile {
   readonly disk: MemoryDevice
 }
 
+/** What calls on a file need of it. */
+export type Opened = Pick<WorldFile, 'file' | 'open'>
+
 export interface Mapping {
   readonly pages?: number
   readonly offset?: PageIndex
@@ -165,14 +168,14 @@ export class World {
   // ---- what happens in spaces
 
   /** Maps a file, or anonymous memory, and says where. It must succeed at once. */
-  map(space: Space, file: WorldFile | OpenFile | undefined, mapping: Mapping = {}): Vpn {
+  map(space: Space, file: Opened | OpenFile | undefined, mapping: Mapping = {}): Vpn {
     const task = this.mapping(space, file, mapping)
     assert.equal(this.says(task), 'done', 'the mapping succeeds at once')
     return task.args.start
   }
 
   /** Begins to map. */
-  mapping(space: Space, from: WorldFile | OpenFile | undefined, mapping: Mapping = {}) {
+  mapping(space: Space, from: Opened | OpenFile | undefined, mapping: Mapping = {}) {
     const open = from !== undefined && 'open' in from ? from.open : from
     const filePages = Math.ceil((open?.file.size ?? PAGE) / PAGE)
     const { share = open === undefined ? 'private' : 'shared', offset = 0 } = mapping
@@ -232,15 +235,15 @@ export class World {
 
   // ---- what happens to files
 
-  truncate({ file }: WorldFile, size: Bytes): Task<TruncateArgs> {
+  truncate({ file }: Opened, size: Bytes): Task<TruncateArgs> {
     return this.spawn(this.engine.verbs.truncate, truncateArgs(file, { size }))
   }
 
-  punch({ file }: WorldFile, position: Bytes, length: Bytes): Task<TruncateArgs> {
+  punch({ file }: Opened, position: Bytes, length: Bytes): Task<TruncateArgs> {
     return this.spawn(this.engine.verbs.truncate, truncateArgs(file, { position, length }))
   }
 
-  sync({ file }: WorldFile, cursor: OpenFile = this.files.find(each => each.file === file)!.open) {
+  sync({ file, open }: Opened, cursor: OpenFile = open) {
     return this.spawn(this.engine.verbs.sync, syncArgs(file, 0, Infinity, cursor))
   }
 
@@ -249,7 +252,7 @@ export class World {
     return this.spawn(this.engine.verbs.forget, { file })
   }
 
-  read({ file, open }: WorldFile, position: Bytes, length: Bytes, group = ROOT) {
+  read({ file, open }: Opened, position: Bytes, length: Bytes, group = ROOT) {
     return this.spawn(
       this.engine.verbs.read,
       copyArgs(file, position, new Uint8Array(length), open.read),
@@ -257,7 +260,7 @@ export class World {
     )
   }
 
-  write({ file, open }: WorldFile, position: Bytes, bytes: Uint8Array, group = ROOT) {
+  write({ file, open }: Opened, position: Bytes, bytes: Uint8Array, group = ROOT) {
     return this.spawn(this.engine.verbs.write, copyArgs(file, position, bytes, open.read), group)
   }
 

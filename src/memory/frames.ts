@@ -28,6 +28,8 @@ export const FREE = 0
 export const ANON = 1
 export const CACHE = 2
 export const DETACHED = 3
+/** Its bytes are a device's: it holds what lies there, and is never handed out. */
+export const DEVICE = 4
 
 /** Its content is what the file says. */
 export const UPTODATE = 1 << 0

@@ -8,6 +8,7 @@ export {
   ANON,
   CACHE,
   DETACHED,
+  DEVICE,
   DIRTY,
   FREE,
   Frames,

@@ -9,7 +9,7 @@
  * Leaves to  cache/ and mm/: what a frame holds and who maps it
  *
  * Invariants   F1 to F3 (frames.ts), B1 and B2 (ledger.ts)
- *   A1  Each frame is free, or charged and owned; the two counts add up to all but the zero page.
+ *   A1  Each frame is free, or charged and owned, or a device's; the counts add up to all but the zero page.
  *   A2  A frame is on the LRU list of the group that is charged for it, and of its own kind.
  */
 import { assert, END, errno, type GroupId, type Pfn } from '../base/index.ts'
@@ -19,6 +19,7 @@ import {
   ANON,
   type CACHE,
   DETACHED,
+  DEVICE,
   FREE,
   type Frames,
   LOCKED,
@@ -50,6 +51,8 @@ export class Memory {
   /** `over`: the group whose limit is reached, or 0 when the machine itself has no free frame. */
   pressure: (over: GroupId, wanted: GroupId) => Relief = () => fail(errno.ENOMEM)
   private readonly freeList: number
+  /** The last frames, which are a device's. */
+  private dedicated = 0
   private readonly lruLists: number[] = []
 
   constructor(frames: Frames, ledger: Ledger) {
@@ -64,7 +67,21 @@ export class Memory {
   }
 
   get total(): number {
-    return this.frames.count - 1
+    return this.frames.count - 1 - this.dedicated
+  }
+
+  /** Lets so many frames in a row be a device's from now on, and says which is the first. They must be free yet. */
+  dedicate(count: number): Pfn {
+    const { frames } = this
+    const end = frames.count - this.dedicated
+    assert(count < end, 'A1: frames are left beside those of devices')
+    for (let frame = end - count; frame < end; frame++) {
+      assert(frames.kind[frame] === FREE, `A1: frame ${frame} is free before it is a device's`)
+      frames.lru.remove(this.freeList, frame)
+      frames.kind[frame] = DEVICE
+    }
+    this.dedicated += count
+    return end - count
   }
 
   /** A frame charged to `group`, or why there is none now. Its content is whatever was there. */

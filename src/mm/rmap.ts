@@ -12,7 +12,7 @@
  */
 import { assert, type FileId, OrderedList, type PageIndex, type Pfn, type Vpn } from '../base/index.ts'
 import type { Mappers } from '../memmap/index.ts'
-import { ANON, type Frames, type Memory } from '../memory/index.ts'
+import { ANON, DEVICE, type Frames, type Memory } from '../memory/index.ts'
 import { type Entry, frameOf, LOAD, old, PRESENT, readOnly, SWAP, WRITABLE } from '../mmu/index.ts'
 import type { Family, Space } from './space.ts'
 import { indexOf, type Vma, ZERO_PAGE } from './vma.ts'
@@ -150,14 +150,13 @@ export class Rmap implements Mappers {
     return (entry & PRESENT) !== 0 && frameOf(entry) === frame
   }
 
+  /** Whether the entry maps the file itself: its page in the cache, or its block or hole on a device. */
   private isPageOf(file: FileId, vma: Vma, vpn: Vpn): boolean {
     const entry = vma.space.table.get(vpn)
+    if ((entry & PRESENT) === 0) return false
     const frame = frameOf(entry)
-    return (
-      (entry & PRESENT) !== 0 &&
-      this.frames.owner[frame] === file &&
-      this.frames.index[frame] === indexOf(vma, vpn)
-    )
+    if (frame === ZERO_PAGE || this.frames.kind[frame] === DEVICE) return true
+    return this.frames.owner[frame] === file && this.frames.index[frame] === indexOf(vma, vpn)
   }
 
   /** One entry less maps the frame. An anonymous page that nothing maps is nobody's. */

@@ -1,0 +1,208 @@
+/**
+ * The check of a volume: recomputes everything from the extents and the names, and says in words where what is written
+ * down differs. It reads the metadata once, changes nothing, and goes on past damage.
+ *
+ *     what is recomputed            from             compared with
+ *     references of each block      extents          runs of shared, free and limbo blocks (V2, V4)
+ *     free and deferred blocks      their runs       state (V1)
+ *     links of each inode           directories      inodes and orphans (N1, N2)
+ *     each record                   -                its checksum (J2)
+ *     pages of each file            -                its size, and that data has checksums (E2)
+ */
+import { BlockSweep } from './check-blocks.ts'
+import { UNWRITTEN, WRITTEN } from './extents.ts'
+import { Damage } from './failure.ts'
+import type { Journal, Record } from './journal.ts'
+import {
+  CHUNK_BLOCKS,
+  chunkKey,
+  decodeInode,
+  decodeLink,
+  decodeNumbers,
+  decodeState,
+  type Header,
+  type Inode,
+  inodeKey,
+  nameIn,
+  numberIn,
+  ROOT_INO,
+  STATE_KEY,
+  u64,
+  viewOf,
+} from './records.ts'
+
+export interface CheckReport {
+  /** What is wrong, a sentence each. */
+  readonly wrong: readonly string[]
+  readonly files: number
+  readonly directories: number
+  readonly extents: number
+}
+
+export function check(journal: Journal, header: Header): CheckReport {
+  return new Check(journal, header).report()
+}
+
+class Check {
+  private readonly journal: Journal
+  private readonly header: Header
+  private readonly wrong: string[] = []
+  private readonly inodes = new Map<number, Inode>()
+  /** How many names lead to each inode, and what the first of them is. */
+  private readonly names = new Map<number, { count: number; readonly from: number; readonly name: string }>()
+  private readonly orphans = new Set<number>()
+  private readonly sweep = new BlockSweep()
+  private free = 0
+  private freed = 0
+  private extents = 0
+
+  constructor(journal: Journal, header: Header) {
+    this.journal = journal
+    this.header = header
+  }
+
+  report(): CheckReport {
+    for (const record of this.journal.survey('', '~', what => this.wrong.push(what))) this.take(record)
+    this.checkInodes()
+    this.checkState()
+    for (const sentence of this.sweep.wrong(this.header.blocks)) this.wrong.push(sentence)
+    const kinds = [...this.inodes.values()]
+    const files = kinds.filter(inode => inode.kind === 'file').length
+    return { wrong: this.wrong, files, directories: kinds.length - files, extents: this.extents }
+  }
+
+  private take(record: Record): void {
+    try {
+      this.note(record)
+    } catch (error) {
+      if (!(error instanceof Damage)) throw error
+      this.wrong.push(error.message)
+    }
+  }
+
+  private note({ key, value }: Record): void {
+    switch (key[0]) {
+      case 'i':
+        this.inodes.set(numberIn(key), decodeInode(value, numberIn(key)))
+        break
+      case 'd': {
+        const { ino } = decodeLink(value, key)
+        const from = Number.parseInt(key.slice(1), 16)
+        const known = this.names.get(ino)
+        if (known === undefined) this.names.set(ino, { count: 1, from, name: nameIn(key) })
+        else known.count++
+        break
+      }
+      case 'o':
+        this.orphans.add(numberIn(key))
+        break
+      case 'e':
+        this.noteExtent(key, value)
+        break
+      case 'f':
+      case 'l':
+      case 'r':
+        this.noteRun(key, value)
+        break
+      case 'h':
+      case 's':
+      case 'c':
+      case 'p':
+        break
+      default:
+        this.wrong.push(`the record ${key} is of no known kind`)
+    }
+  }
+
+  private noteRun(key: string, value: Uint8Array): void {
+    const [start, count, tag] = decodeNumbers(value, 3, `the run ${key}`)
+    const end = numberIn(key) + 1
+    if (key[0] === 'f') {
+      this.free += end - start!
+      this.sweep.add('free', start!, end)
+    } else if (key[0] === 'l') {
+      if (tag !== 0) this.freed += end - start!
+      this.sweep.add('limbo', start!, end)
+    } else this.sweep.add('shared', start!, end, count)
+  }
+
+  private noteExtent(key: string, value: Uint8Array): void {
+    const [start, block, tag] = decodeNumbers(value, 3, `the run ${key}`)
+    const end = numberIn(key) + 1
+    const ino = Number.parseInt(key.slice(1, 11), 16)
+    this.extents++
+    this.sweep.add('extents', block!, block! + end - start!)
+    const inode = this.inodeNow(ino)
+    const what = `pages ${start} to ${end - 1} of inode ${ino}`
+    if (inode === undefined) this.wrong.push(`${what} have blocks, and there is no such inode`)
+    else if (tag !== UNWRITTEN && end > Math.ceil(inode.size / this.header.blockSize))
+      this.wrong.push(`${what} lie past its end at ${inode.size} bytes`)
+    if (tag === WRITTEN) this.checkSums(block!, block! + end - start!, what)
+  }
+
+  /** Records come in order of key, extents before inodes. */
+  private inodeNow(ino: number): Inode | undefined {
+    const bytes = this.journal.get(inodeKey(ino))
+    return bytes === undefined ? undefined : decodeInode(bytes, ino)
+  }
+
+  private checkSums(start: number, end: number, what: string): void {
+    for (let block = start; block < end; ) {
+      const chunk = Math.floor(block / CHUNK_BLOCKS)
+      const sums = this.journal.get(chunkKey(chunk))
+      const stop = Math.min(end, (chunk + 1) * CHUNK_BLOCKS)
+      for (; block < stop; block++)
+        if (sums === undefined || u64(viewOf(sums), 8 * (block % CHUNK_BLOCKS)) === 0) {
+          this.wrong.push(`${what} are data, and block ${block} has no checksum`)
+          block = stop
+        }
+    }
+  }
+
+  private checkInodes(): void {
+    const reached = new Set([ROOT_INO])
+    for (const ino of this.inodes.keys()) this.reach(ino, reached)
+    for (const [ino, inode] of this.inodes) {
+      const named = this.names.get(ino)?.count ?? 0
+      const expected = ino === ROOT_INO ? 1 : named
+      if (inode.links !== expected)
+        this.wrong.push(`inode ${ino} has ${named} names, and ${inode.links} are written down`)
+      if (named === 0 && ino !== ROOT_INO && !this.orphans.has(ino))
+        this.wrong.push(`inode ${ino} can't be reached: no name leads to it, and it isn't an orphan`)
+      if (inode.kind === 'directory' && named > 1) this.wrong.push(`directory ${ino} has ${named} names`)
+      if (named > 0 && !reached.has(ino))
+        this.wrong.push(`inode ${ino} can't be reached: its names lead in a circle`)
+    }
+    for (const [ino, { name }] of this.names)
+      if (!this.inodes.has(ino))
+        this.wrong.push(`the name "${name}" leads to inode ${ino}, which doesn't exist`)
+    if (this.inodes.get(ROOT_INO)?.kind !== 'directory') this.wrong.push('there is no root directory')
+  }
+
+  /** Follows names upwards until the root, or something that is known to be reached. */
+  private reach(ino: number, reached: Set<number>): void {
+    const trail = new Set<number>()
+    let at = ino
+    while (!reached.has(at) && !trail.has(at)) {
+      trail.add(at)
+      const up = this.names.get(at)
+      if (up === undefined) return
+      at = up.from
+    }
+    if (reached.has(at)) for (const each of trail) reached.add(each)
+  }
+
+  private checkState(): void {
+    const state = this.journal.ask(() => decodeState(this.journal.get(STATE_KEY))).value
+    if (state === undefined) {
+      this.wrong.push('the state is missing or damaged')
+      return
+    }
+    if (state.free !== this.free)
+      this.wrong.push(`${this.free} blocks are free, and ${state.free} are written down`)
+    if (state.deferred !== this.freed)
+      this.wrong.push(`${this.freed} blocks wait for a commit, and ${state.deferred} are written down`)
+    for (const ino of this.inodes.keys())
+      if (ino >= state.nextIno) this.wrong.push(`inode ${ino} is beyond the next one, ${state.nextIno}`)
+  }
+}

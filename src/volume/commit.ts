@@ -1,0 +1,125 @@
+/**
+ * The commit: makes all that has changed durable, data first.
+ *
+ *     request -> seal -> flush the device -> commit the store -> give freed blocks back -> the ticket completes
+ *                 ^                                                     |
+ *                 '------------ requested again meanwhile --------------'
+ *
+ * An extent is put in place only when its data has been written, so what is sealed points at nothing that isn't on the
+ * device, and the flush makes it durable before anything durable points at it.
+ *
+ * A commit that the store refused is tried again with the next one: until then everything stays in memory, and freed
+ * blocks stay in limbo. A flush that failed may have lost what was written before it, and no second one brings it back:
+ * the volume takes no more changes until it is opened again.
+ *
+ * Invariants
+ *   CM1 A ticket completes well only when every edit that ended before it was requested is durable, data and all.
+ *   CM2 One commit is on its way at a time.
+ */
+import { type Errno, errno, ROOT } from '../base/index.ts'
+import {
+  done,
+  type Outcome,
+  type Scheduler,
+  type Task,
+  type Ticket,
+  type Verb,
+  wait,
+} from '../sched/index.ts'
+import type { Disk } from './disk.ts'
+import type { Journal } from './journal.ts'
+import type { Space } from './space.ts'
+import type { Change, Store } from './store.ts'
+
+interface CommitArgs {
+  /** Whose commit is on its way. */
+  ticket: Ticket | undefined
+  changes: readonly Change[]
+  flush: Ticket | undefined
+  store: Ticket | undefined
+}
+
+export class Commits implements Verb<CommitArgs> {
+  readonly name = 'commit'
+  /** Commits that have become durable. */
+  count = 0
+  /** The flush that failed, if one has: no more changes are taken. */
+  broken: Errno = errno.OK
+  private readonly scheduler: Scheduler
+  private readonly disk: Disk
+  private readonly store: Store
+  private readonly journal: Journal
+  private readonly space: Space
+  private next: Ticket | undefined
+  private running = false
+
+  constructor(scheduler: Scheduler, disk: Disk, store: Store, journal: Journal, space: Space) {
+    this.scheduler = scheduler
+    this.disk = disk
+    this.store = store
+    this.journal = journal
+    this.space = space
+  }
+
+  /** The ticket of a commit that has everything changed so far. */
+  request(): Ticket {
+    this.next ??= this.scheduler.ticket('commit')
+    if (!this.running) {
+      this.running = true
+      const args: CommitArgs = { ticket: undefined, changes: [], flush: undefined, store: undefined }
+      this.scheduler.spawn(this, args, { name: 'commit', group: ROOT })
+    }
+    return this.next
+  }
+
+  attempt({ args }: Task<CommitArgs>): Outcome {
+    for (;;) {
+      if (args.ticket === undefined) {
+        if (this.next === undefined) {
+          this.running = false
+          return done
+        }
+        this.begin(args)
+      }
+      if (args.flush?.complete === false) return wait(args.flush, 'device')
+      if (args.flush !== undefined && args.flush.errno === errno.OK && args.changes.length > 0)
+        args.store ??= this.store.commit(args.changes)
+      if (args.store?.complete === false) return wait(args.store, 'device')
+      this.end(args)
+    }
+  }
+
+  abandon({ args }: Task<CommitArgs>): void {
+    // What is on its way can't be called back: another task sees it through.
+    this.scheduler.spawn(this, args, { name: 'commit', group: ROOT })
+  }
+
+  private begin(args: CommitArgs): void {
+    args.ticket = this.next
+    this.next = undefined
+    args.store = undefined
+    args.flush = undefined
+    args.changes = []
+    if (this.broken !== errno.OK) return
+    args.changes = this.journal.seal()
+    this.space.seal()
+    args.flush = this.disk.flush()
+  }
+
+  private end(args: CommitArgs): void {
+    const failed = this.settle(args)
+    const ticket = args.ticket!
+    args.ticket = undefined
+    this.scheduler.complete(ticket, failed)
+  }
+
+  private settle({ flush, store }: CommitArgs): Errno {
+    if (flush === undefined) return this.broken
+    if (flush.errno !== errno.OK) this.broken = flush.errno
+    const failed = flush.errno !== errno.OK ? flush.errno : (store?.errno ?? errno.OK)
+    this.journal.settled(failed === errno.OK ? 'durable' : 'lost')
+    if (failed !== errno.OK) return failed
+    this.count++
+    return this.journal.edit(() => this.space.giveBack('committed'))
+  }
+}

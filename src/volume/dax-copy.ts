@@ -1,0 +1,85 @@
+/**
+ * Giving a page of a DAX file a block of its own: copy-on-write as an operation, with no lock and no fault held up in it.
+ *
+ *     claim a block -> copy the old one into it (a hole: zeros) -> one edit: the page lies there, PLAIN
+ *                                                                  and all entries of (file, index) go
+ *                   -> the ticket completes
+ *
+ * The new block's frame is known from the start: it is the stash of all who wait.
+ *
+ * Invariants
+ *   DC1 One copy of a page at a time (`copies` of the file).
+ *   DC2 A copy that fails leaves the extents and every entry as they were, and its block free.
+ */
+import { type Errno, errno, type PageIndex, ROOT } from '../base/index.ts'
+import { done, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
+import type { Copy, DaxFile } from './dax-file.ts'
+import { PLAIN } from './extents.ts'
+import type { Answer } from './journal.ts'
+import type { Parts } from './parts.ts'
+import type { Run } from './runs.ts'
+import type { Blocks } from './space.ts'
+
+interface DaxCopyArgs {
+  readonly file: DaxFile
+  readonly index: PageIndex
+  readonly claim: Blocks
+  readonly copy: Copy
+  /** The read of the old block into the new one's frame; undefined: there is nothing to copy. */
+  readonly reading: Ticket | undefined
+}
+
+export class DaxCopying implements Verb<DaxCopyArgs> {
+  readonly name = 'copy a block'
+  private readonly parts: Parts
+
+  constructor(parts: Parts) {
+    this.parts = parts
+  }
+
+  /** Begins the copy of what `part` holds, or of zeros. */
+  begin(file: DaxFile, index: PageIndex, part: Run | undefined): Answer<Copy> {
+    const { scheduler, journal, space, disk } = this.parts
+    const claimed = journal.ask(() => space.claim(1, 1))
+    if (claimed.value === undefined) return claimed
+    const claim = claimed.value
+    const frame = file.place.first + claim.start
+    const ticket = scheduler.ticket(`copy of ${file.name} page ${index}`)
+    const copy: Copy = { ticket, frame }
+    const bytes = file.place.bytes(frame)
+    if (part === undefined) bytes.fill(0)
+    const reading = part === undefined ? undefined : disk.read(part.value, [bytes])
+    file.copies.set(index, copy)
+    const args: DaxCopyArgs = { file, index, claim, copy, reading }
+    scheduler.spawn(this, args, { name: ticket.what, group: ROOT })
+    return { errno: errno.OK, value: copy }
+  }
+
+  attempt({ args }: Task<DaxCopyArgs>): Outcome {
+    const { file, index, reading, copy } = args
+    if (reading?.complete === false) return wait(reading, 'copy')
+    const failed = this.apply(args, reading?.errno ?? errno.OK)
+    file.copies.delete(index)
+    this.parts.scheduler.complete(copy.ticket, failed)
+    return done
+  }
+
+  /** Others wait for it: another task sees it through. */
+  abandon({ args, name, group }: Task<DaxCopyArgs>): void {
+    this.parts.scheduler.spawn(this, args, { name, group })
+  }
+
+  private apply({ file, index, claim }: DaxCopyArgs, copied: Errno): Errno {
+    const { journal, space } = this.parts
+    const failed =
+      copied !== errno.OK
+        ? copied
+        : journal.edit(() => {
+            space.settle(claim)
+            file.node.extents.place(index, claim, PLAIN)
+          })
+    if (failed !== errno.OK) journal.edit(() => space.cancel(claim))
+    else file.place.mappers.unmapRange(file.id, index, index + 1, 'shared pages')
+    return failed
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * A file whose mappings are the device's own blocks (DAX). Nothing is cached: a load maps the block that the extent names,
+ * a hole maps the zero page, and a store goes to the block.
+ *
+ *     fault          the block of the page, to read                               done
+ *     pageMkwrite    the page's block is its own, here and in the durable state   done: stored to in place
+ *                    shared, checksummed, unwritten, or a hole                    wait 'copy': a block of its own is made
+ *                    a block of its own is being made                             wait 'copy' for the same ticket
+ *                    lately shared with somebody who is gone, or not durable yet  wait 'reserve': a commit, no copy
+ *
+ * The copy is an operation keyed by (file, index): dax-copy.ts. Its result is in the extents; the restarted fault finds
+ * it there, whoever asked for it. So a page gets one copy however many stores race for it, and the frame that the fault
+ * began with isn't the one that it maps.
+ *
+ * Invariants
+ *   DX1 An entry is writable only if its block is PLAIN and exclusive: no other file sees what is stored there, neither
+ *       now nor after a crash.
+ *   DX2 While a copy of a page is on its way, its old block doesn't change.
+ *   DX3 When a page's block changes, all entries of (file, index) go in the same attempt; those of other files stay.
+ *   DX4 What is stored behind the end of the file never shows.
+ *   DX5 If `durable` is asked for, a store is let in only when the extent that it goes to is durable (MAP_SYNC).
+ */
+import { type Bytes, errno, type FileId, type PageIndex, type Pfn } from '../base/index.ts'
+import type { Invalidation } from '../cache/index.ts'
+import { carriedError, type Mappable, type Mappers, type PageRequest } from '../memmap/index.ts'
+import { done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
+import type { DaxCopying } from './dax-copy.ts'
+import { blocksOf, PLAIN, UNWRITTEN, WRITTEN } from './extents.ts'
+import { Damage } from './failure.ts'
+import { type Node, type Parts, roomFor } from './parts.ts'
+import type { Run } from './runs.ts'
+
+/** Zero, to be read: what a hole maps. */
+const ZERO_FRAME: Pfn = 0
+
+type Owner = 'this page' | 'this page once a commit is durable' | 'nobody'
+
+/** What a DAX file needs of the machine that maps it. */
+export interface DaxPlace {
+  /** The frame of the device's block 0. */
+  readonly first: Pfn
+  readonly mappers: Mappers
+  bytes(frame: Pfn): Uint8Array
+}
+
+export interface DaxPlan {
+  readonly id: FileId
+  readonly node: Node
+  readonly size: Bytes
+  readonly durable: boolean
+}
+
+/** A page whose block is being made. */
+export interface Copy {
+  readonly ticket: Ticket
+  /** The frame of the new block. */
+  readonly frame: Pfn
+}
+
+export class DaxFile implements Mappable {
+  readonly id: FileId
+  readonly name: string
+  readonly node: Node
+  durable: boolean
+  readonly place: DaxPlace
+  size: Bytes
+  openings = 0
+  invalidation: Invalidation | undefined
+  readonly copies = new Map<PageIndex, Copy>()
+  private readonly parts: Parts
+  private readonly copying: DaxCopying
+
+  constructor(parts: Parts, place: DaxPlace, copying: DaxCopying, { id, node, size, durable }: DaxPlan) {
+    this.parts = parts
+    this.place = place
+    this.copying = copying
+    this.id = id
+    this.name = node.name
+    this.node = node
+    this.size = size
+    this.durable = durable
+  }
+
+  get readOnly(): boolean {
+    return this.parts.readOnly
+  }
+
+  fault({ index, fault }: PageRequest): Outcome {
+    if (index * this.parts.disk.blockSize >= this.size) return fail(errno.ENXIO)
+    if (this.invalidates(index)) return wait(this.invalidation!.ticket, 'invalidate')
+    const found = this.parts.journal.ask(() => this.sound(index))
+    if (found.errno !== errno.OK) return fail(found.errno)
+    fault.frame = found.value === undefined ? ZERO_FRAME : this.frameOf(found.value)
+    return done
+  }
+
+  pageMkwrite({ index, fault }: PageRequest): Outcome {
+    const { journal, commits } = this.parts
+    if (this.readOnly) return fail(errno.EACCES)
+    if (this.invalidates(index)) return wait(this.invalidation!.ticket, 'invalidate')
+    const copy = this.copies.get(index)
+    if (copy !== undefined) {
+      fault.asked = { ticket: copy.ticket, file: this.id, index }
+      return wait(copy.ticket, 'copy', copy.frame)
+    }
+    const found = journal.ask(() => this.look(index))
+    if (found.value === undefined) return fail(found.errno)
+    const { part, owner } = found.value
+    if (part !== undefined && owner === 'this page') {
+      fault.frame = this.frameOf(part)
+      return done
+    }
+    const carried = carriedError(fault, this.id, index)
+    if (carried !== errno.OK) return fail(carried)
+    if (owner === 'this page once a commit is durable') {
+      const ticket = commits.request()
+      fault.asked = { ticket, file: this.id, index }
+      return wait(ticket, 'reserve')
+    }
+    const room = roomFor(this.parts, 1)
+    if (room.kind !== 'done') return room
+    const begun = this.copying.begin(this, index, part)
+    if (begun.value === undefined) return fail(begun.errno)
+    fault.asked = { ticket: begun.value.ticket, file: this.id, index }
+    return wait(begun.value.ticket, 'copy', begun.value.frame)
+  }
+
+  setDirty(): void {
+    // A store is on the device already.
+  }
+
+  residentPage(index: PageIndex): Pfn {
+    if (index * this.parts.disk.blockSize >= this.size || this.invalidates(index)) return 0
+    const found = this.parts.journal.ask(() => this.sound(index))
+    return found.value === undefined ? 0 : this.frameOf(found.value)
+  }
+
+  invalidates(index: PageIndex): boolean {
+    const { invalidation } = this
+    return invalidation !== undefined && index >= invalidation.start && index < invalidation.end
+  }
+
+  frameOf(part: Run): Pfn {
+    return this.place.first + part.value
+  }
+
+  /** Where the page lies, and whose the block is. */
+  private look(index: PageIndex): { readonly part: Run | undefined; readonly owner: Owner } {
+    const part = this.sound(index)
+    const { space } = this.parts
+    if (part?.tag !== PLAIN || space.references(blocksOf(part)).count > 1) return { part, owner: 'nobody' }
+    const settled = space.isExclusive(part.value) && (!this.durable || this.node.extents.isDurable(index))
+    return { part, owner: settled ? 'this page' : 'this page once a commit is durable' }
+  }
+
+  /** The extent of the page, if it holds something; what has a checksum is compared with it. */
+  private sound(index: PageIndex): Run | undefined {
+    const [part] = this.node.extents.inside(index, index + 1)
+    if (part === undefined || part.tag === UNWRITTEN) return undefined
+    const { checksum } = this.parts
+    if (
+      part.tag === WRITTEN &&
+      this.node.extents.sums(blocksOf(part))[0] !== checksum.of(this.place.bytes(this.frameOf(part)))
+    )
+      throw new Damage(`${this.name}, page ${index}: block ${part.value} doesn't match its checksum`)
+    return part
+  }
+}
+
+/**
+ * What was stored behind the end of the file, in its last page, becomes zero: before the file grows, is shared, or is
+ * opened again. A block that is shared was cleared so before. Part of an edit, since it looks things up.
+ */
+export function zeroTail({ space, disk }: Parts, place: DaxPlace, node: Node, size: Bytes): void {
+  const inside = size % disk.blockSize
+  if (inside === 0) return
+  const part = node.extents.at(Math.floor(size / disk.blockSize))
+  if (part?.tag !== PLAIN) return
+  const block = part.value + Math.floor(size / disk.blockSize) - part.start
+  if (space.references({ start: block, end: block + 1 }).count === 1)
+    place.bytes(place.first + block).fill(0, inside)
+}

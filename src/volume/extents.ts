@@ -1,0 +1,104 @@
+/**
+ * Where the pages of a file lie: its extents, and the checksums of the blocks behind them. Every change is part of an
+ * edit and keeps the references of blocks right.
+ *
+ *     tag         reads as                 block may be shared    checksums
+ *     WRITTEN     its data                 yes                    yes: a page is written to new blocks each time
+ *     PLAIN       its data                 yes                    no: stored to in place, by DAX
+ *     UNWRITTEN   zeros (fallocate)        no                     no
+ *     no extent   zeros (a hole)
+ *
+ * Invariants
+ *   E1  A block of an extent is referenced once for each extent that has it (V4, space.ts).
+ *   E2  A WRITTEN block has a checksum, of the whole block.
+ */
+import { Damage } from './failure.ts'
+import type { Journal } from './journal.ts'
+import { CHUNK_BLOCKS, chunkKey, hex, putU64, u64, viewOf } from './records.ts'
+import { type Run, RunTable } from './runs.ts'
+import type { Blocks, Space } from './space.ts'
+
+export const WRITTEN = 0
+export const UNWRITTEN = 1
+export const PLAIN = 2
+
+export class Extents {
+  private readonly journal: Journal
+  private readonly space: Space
+  private readonly table: RunTable
+
+  constructor(journal: Journal, space: Space, ino: number) {
+    this.journal = journal
+    this.space = space
+    this.table = new RunTable(journal, `e${hex(ino)}`, 'rising')
+  }
+
+  at(index: number): Run | undefined {
+    return this.table.at(index)
+  }
+
+  /** The parts of extents in [start, end), in order; `value` is the block of a part's first page. */
+  inside(start: number, end: number): Generator<Run> {
+    return this.table.inside(start, end)
+  }
+
+  /** Whether where the page lies is durable. */
+  isDurable(index: number): boolean {
+    return this.table.isDurable(index)
+  }
+
+  /** Lets the pages from `index` on lie in these blocks, each of which is referred to by nobody else yet. */
+  place(index: number, blocks: Blocks, tag: number): void {
+    this.remove(index, index + blocks.end - blocks.start)
+    this.table.add({ start: index, end: index + blocks.end - blocks.start, value: blocks.start, tag })
+  }
+
+  /** Changes what the pages of a part are, and leaves them where they are. */
+  retag(part: Run, tag: number): void {
+    this.table.take(part.start, part.end)
+    this.table.add({ ...part, tag })
+  }
+
+  /** Makes a hole. */
+  remove(start: number, end: number): void {
+    for (const run of this.table.take(start, end)) this.space.drop(blocksOf(run))
+  }
+
+  /** Lets [to, to + count) of this file lie where [from, from + count) of `source` does. Unwritten pages become holes. */
+  shareFrom(source: Extents, from: number, to: number, count: number): void {
+    const parts = [...source.inside(from, from + count)]
+    for (const part of parts) if (part.tag !== UNWRITTEN) this.space.share(blocksOf(part))
+    this.remove(to, to + count)
+    for (const part of parts)
+      if (part.tag !== UNWRITTEN)
+        this.table.add({ ...part, start: part.start - from + to, end: part.end - from + to })
+  }
+
+  /** The checksums of blocks in a row; 0: none. */
+  sums({ start, end }: Blocks): number[] {
+    const sums: number[] = []
+    for (let block = start; block < end; block++) {
+      const chunk = this.journal.get(chunkKey(Math.floor(block / CHUNK_BLOCKS)))
+      if (chunk !== undefined && chunk.length !== 8 * CHUNK_BLOCKS)
+        throw new Damage(`the checksums of block ${block} are ${chunk.length} bytes long`)
+      sums.push(chunk === undefined ? 0 : u64(viewOf(chunk), 8 * (block % CHUNK_BLOCKS)))
+    }
+    return sums
+  }
+
+  /** Sets the checksums of the blocks from `start` on. */
+  setSums(start: number, sums: readonly number[]): void {
+    for (let done = 0; done < sums.length; ) {
+      const key = chunkKey(Math.floor((start + done) / CHUNK_BLOCKS))
+      const bytes = this.journal.get(key)?.slice() ?? new Uint8Array(8 * CHUNK_BLOCKS)
+      const view = viewOf(bytes)
+      let slot = (start + done) % CHUNK_BLOCKS
+      while (slot < CHUNK_BLOCKS && done < sums.length) putU64(view, 8 * slot++, sums[done++]!)
+      this.journal.put(key, bytes)
+    }
+  }
+}
+
+export function blocksOf(part: Run): Blocks {
+  return { start: part.value, end: part.value + part.end - part.start }
+}

@@ -1,0 +1,26 @@
+/**
+ * The header of a volume: the same in the store and in the device's first block, so that the two can be told to belong
+ * together. In the block a checksum of the whole block is its last eight bytes.
+ */
+import type { Bytes } from '../base/index.ts'
+import type { Checksum } from './checksum.ts'
+import { Damage } from './failure.ts'
+import { decodeHeader, encodeHeader, type Header, putU64, u64, viewOf } from './records.ts'
+
+export function headerBlock(header: Header, checksum: Checksum): Uint8Array {
+  const block = new Uint8Array(header.blockSize)
+  block.set(encodeHeader(header))
+  const end = header.blockSize - 8
+  putU64(viewOf(block), end, checksum.of(block.subarray(0, end)))
+  return block
+}
+
+/** Throws Damage unless the device's first block is that of the volume that the store tells of. */
+export function checkHeaderBlock(block: Uint8Array, header: Header, checksum: Checksum): void {
+  const end: Bytes = block.length - 8
+  if (u64(viewOf(block), end) !== checksum.of(block.subarray(0, end)))
+    throw new Damage("the device's first block doesn't match its checksum: it isn't a volume, or is damaged")
+  const there = decodeHeader(block)
+  if (there.id !== header.id)
+    throw new Damage(`the device is of volume ${there.id}, and the metadata of volume ${header.id}`)
+}

@@ -1,0 +1,26 @@
+/**
+ * A filesystem whose files share blocks: extents, references, copy-on-write. volume.ts has the sum of it, and
+ * docs/volume-format.md what it looks like on a device and in a store.
+ */
+export type { CheckReport } from './check.ts'
+export { type Checksum, MIX53 } from './checksum.ts'
+export { CrashDevice } from './crash-device.ts'
+export { type DaxChangeArgs, type DaxChangePlan, daxChangeArgs } from './dax-change.ts'
+export type { DaxFile } from './dax-file.ts'
+export type { Answer } from './journal.ts'
+export { MemoryStore } from './memory-store.ts'
+export {
+  type MakeArgs,
+  type MakePlan,
+  Making,
+  type MountPlan,
+  makeArgs,
+  type OpenArgs,
+  Opening,
+  openArgs,
+} from './mounting.ts'
+export type { Named } from './names.ts'
+export { type RemapPlan, type RemappingArgs, remappingArgs } from './remapping.ts'
+export type { Change, Entry, Store } from './store.ts'
+export { type Stat, type Usage, Volume } from './volume.ts'
+export type { VolumeFile } from './volume-file.ts'

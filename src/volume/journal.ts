@@ -1,0 +1,231 @@
+/**
+ * The metadata as it is now: what the store holds, and over it the changes that aren't durable yet.
+ *
+ *     read:    running  ->  sealed  ->  store            the first that knows the key answers
+ *     edit:    changes `running`, as a whole or not at all
+ *     commit:  running --seal--> sealed --settled('durable')--> gone
+ *                                       \--settled('lost')----> under `running` again, for the next commit
+ *
+ * Everything that changed since the last commit becomes durable together, so after a crash the volume is as it was at
+ * some commit: no operation is ever half there, and no two are there in the wrong order.
+ *
+ * Each value in the store ends with a checksum over value and key, so that neither a flipped bit nor a record in the
+ * wrong place is taken for truth. In the layers values are without it.
+ *
+ * Invariants
+ *   J1  An edit that fails leaves every key as it was.
+ *   J2  A value that is read has its checksum, or the read ends in Damage.
+ *   J3  While `sealed` is on its way nothing in it changes.
+ */
+import { assert, type Errno, errno } from '../base/index.ts'
+import type { Checksum } from './checksum.ts'
+import { Damage, Failure } from './failure.ts'
+import { after, SortedMap } from './sorted-map.ts'
+import type { Change, Store } from './store.ts'
+
+/** A value, or null where the key is gone. */
+type Layer = SortedMap<Uint8Array | null>
+
+export interface Record {
+  readonly key: string
+  readonly value: Uint8Array
+}
+
+/** What came of asking: a value, or why there is none. */
+export type Answer<T> =
+  | { readonly errno: 0; readonly value: T }
+  | { readonly errno: Errno; readonly value: undefined }
+
+/** A key, and its value in a layer or as the store has it. */
+interface Found {
+  readonly key: string
+  readonly layered: Uint8Array | undefined
+  readonly stored: Uint8Array | undefined
+}
+
+interface Undo {
+  readonly key: string
+  readonly before: Uint8Array | null | undefined
+}
+
+const SUM_BYTES = 8
+
+export class Journal {
+  /** What was found damaged, a sentence each, as long as nobody has taken note. */
+  onDamage: (what: string) => void = () => {}
+  private readonly store: Store
+  private readonly checksum: Checksum
+  private running: Layer = new SortedMap()
+  private sealed: Layer | undefined
+  private undo: Undo[] | undefined
+
+  constructor(store: Store, checksum: Checksum) {
+    this.store = store
+    this.checksum = checksum
+  }
+
+  /** Whether something isn't on its way to the store yet. */
+  get changed(): boolean {
+    return this.running.size > 0
+  }
+
+  get committing(): boolean {
+    return this.sealed !== undefined
+  }
+
+  /** Whether what `key` says was changed since the last commit that is durable. */
+  isPending(key: string): boolean {
+    return this.running.get(key) !== undefined || this.sealed?.get(key) !== undefined
+  }
+
+  get(key: string): Uint8Array | undefined {
+    let value = this.running.get(key)
+    if (value === undefined) value = this.sealed?.get(key)
+    if (value !== undefined) return value ?? undefined
+    const stored = this.store.get(key)
+    return stored === undefined ? undefined : this.open(key, stored)
+  }
+
+  /** The first record with start <= key < end. */
+  first(start: string, end: string): Record | undefined {
+    const found = this.find(start, end)
+    return found === undefined ? undefined : { key: found.key, value: this.valueOf(found) }
+  }
+
+  /** Records with start <= key < end. They may change while they are walked: each step looks again. */
+  *range(start: string, end: string): Generator<Record> {
+    for (let next = this.first(start, end); next !== undefined; next = this.first(after(next.key), end))
+      yield next
+  }
+
+  /** The same, past what is damaged: `onBad` hears of each such record. */
+  *survey(start: string, end: string, onBad: (what: string) => void): Generator<Record> {
+    for (let next = this.find(start, end); next !== undefined; next = this.find(after(next.key), end)) {
+      let value: Uint8Array | undefined
+      try {
+        value = this.valueOf(next)
+      } catch (error) {
+        if (!(error instanceof Damage)) throw error
+        onBad(error.message)
+      }
+      if (value !== undefined) yield { key: next.key, value }
+    }
+  }
+
+  put(key: string, value: Uint8Array): void {
+    this.change(key, value)
+  }
+
+  delete(key: string): void {
+    this.change(key, null)
+  }
+
+  /** Runs `change`, whose puts and deletes then hold together. Returns why it failed; then nothing has changed. */
+  edit(change: () => void): Errno {
+    return this.ask(change).errno
+  }
+
+  /** The same, with what `change` has to say. */
+  ask<T>(change: () => T): Answer<T> {
+    assert(this.undo === undefined, 'J1: no edit begins inside another')
+    this.undo = []
+    try {
+      return { errno: errno.OK, value: change() }
+    } catch (error) {
+      this.takeBack()
+      if (error instanceof Damage) this.onDamage(error.message)
+      if (error instanceof Failure) return { errno: error.errno, value: undefined }
+      throw error
+    } finally {
+      this.undo = undefined
+    }
+  }
+
+  /** Takes what has changed for a commit. Nothing of it changes from now on. */
+  seal(): readonly Change[] {
+    assert(this.sealed === undefined, 'ST3: one commit at a time')
+    this.sealed = this.running
+    this.running = new SortedMap()
+    const changes: Change[] = []
+    for (const [key, value] of this.sealed)
+      changes.push({ key, value: value === null ? null : this.close(key, value) })
+    return changes
+  }
+
+  /** The commit of what is sealed has ended. What was lost goes with the next one. */
+  settled(how: 'durable' | 'lost'): void {
+    assert(this.sealed !== undefined, 'J3: what is settled was sealed')
+    if (how === 'lost')
+      for (const [key, value] of this.sealed)
+        if (this.running.get(key) === undefined) this.running.set(key, value)
+    this.sealed = undefined
+  }
+
+  /** The first key that isn't gone, and where its value is. */
+  private find(start: string, end: string): Found | undefined {
+    for (let from = start; ; ) {
+      const running = this.running.ceiling(from, end)
+      const sealed = this.sealed?.ceiling(from, end)
+      const stored = firstOf(this.store.range(from, end))
+      const key = least(least(running?.key, sealed?.key), stored?.key)
+      if (key === undefined) return undefined
+      const layered = running?.key === key ? running.value : sealed?.key === key ? sealed.value : undefined
+      if (layered === undefined) return { key, layered, stored: stored!.value }
+      if (layered !== null) return { key, layered, stored: undefined }
+      from = after(key)
+    }
+  }
+
+  private valueOf({ key, layered, stored }: Found): Uint8Array {
+    return layered ?? this.open(key, stored!)
+  }
+
+  private change(key: string, value: Uint8Array | null): void {
+    assert(this.undo !== undefined, 'J1: metadata changes inside an edit')
+    this.undo.push({ key, before: this.running.get(key) })
+    this.running.set(key, value)
+  }
+
+  private takeBack(): void {
+    for (const { key, before } of this.undo!.reverse())
+      if (before === undefined) this.running.delete(key)
+      else this.running.set(key, before)
+  }
+
+  private close(key: string, value: Uint8Array): Uint8Array {
+    const closed = new Uint8Array(value.length + SUM_BYTES)
+    closed.set(value)
+    const sum = this.sumOf(key, value)
+    const view = new DataView(closed.buffer)
+    view.setUint32(value.length, sum >>> 0, true)
+    view.setUint32(value.length + 4, Math.floor(sum / 2 ** 32), true)
+    return closed
+  }
+
+  private open(key: string, closed: Uint8Array): Uint8Array {
+    const length = closed.length - SUM_BYTES
+    if (length < 0) throw new Damage(`the record ${key} is too short for its checksum`)
+    const value = closed.subarray(0, length)
+    const view = new DataView(closed.buffer, closed.byteOffset, closed.length)
+    const told = view.getUint32(length, true) + view.getUint32(length + 4, true) * 2 ** 32
+    if (told !== this.sumOf(key, value)) throw new Damage(`the record ${key} doesn't match its checksum`)
+    return value
+  }
+
+  private sumOf(key: string, value: Uint8Array): number {
+    const bytes = new Uint8Array(value.length + key.length)
+    bytes.set(value)
+    for (let at = 0; at < key.length; at++) bytes[value.length + at] = key.charCodeAt(at)
+    return this.checksum.of(bytes)
+  }
+}
+
+function firstOf<T>(entries: Iterable<T>): T | undefined {
+  for (const entry of entries) return entry
+  return undefined
+}
+
+function least(a: string | undefined, b: string | undefined): string | undefined {
+  if (a === undefined || b === undefined) return a ?? b
+  return a < b ? a : b
+}

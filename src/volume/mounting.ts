@@ -1,0 +1,168 @@
+/**
+ * Making a volume, and opening one: what its first block and its header must say before anything else is believed.
+ *
+ *     make:   first block -> commit of header, state and root
+ *     open:   header of the store -> first block of the device -> what the last life left is given back
+ *
+ * Invariants
+ *   MN1 A volume that isn't wholly made can't be opened: its header is in the one commit that makes it.
+ *   MN2 Damage that opening meets leaves a volume that is open to be read, if its header can be believed.
+ */
+import { type Bytes, type Errno, errno } from '../base/index.ts'
+import type { PageCache } from '../cache/index.ts'
+import type { Device } from '../device/index.ts'
+import type { Io } from '../io/index.ts'
+import { done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
+import { type Checksum, MIX53 } from './checksum.ts'
+import { Disk } from './disk.ts'
+import { Damage } from './failure.ts'
+import { checkHeaderBlock, headerBlock } from './header.ts'
+import { Journal } from './journal.ts'
+import { decodeHeader, encodeHeader, HEADER_KEY, type Header } from './records.ts'
+import type { Region } from './region.ts'
+import type { Store } from './store.ts'
+import { Volume, type VolumeSetting } from './volume.ts'
+
+/** Where a volume lies, and the machine that it is opened in. */
+export interface MountPlan {
+  readonly cache: PageCache
+  readonly io: Io
+  readonly device: Device
+  readonly store: Store
+  /** A faster function than the one that is always there, if the volume uses it. */
+  readonly checksum?: Checksum
+  /** Where the device's blocks are frames of memory: files can be open for DAX. */
+  readonly region?: Region
+}
+
+export interface MakePlan extends MountPlan {
+  /** Bytes of the device that it takes. */
+  readonly size: Bytes
+  /** Tells it from every other volume. */
+  readonly id: number
+}
+
+export interface MakeArgs {
+  readonly plan: MakePlan
+  /** The volume, once the task has ended well. */
+  volume: Volume | undefined
+  block: Ticket | undefined
+  commit: Ticket | undefined
+}
+
+export function makeArgs(plan: MakePlan): MakeArgs {
+  return { plan, volume: undefined, block: undefined, commit: undefined }
+}
+
+export class Making implements Verb<MakeArgs> {
+  readonly name = 'make a volume'
+
+  attempt({ args }: Task<MakeArgs>): Outcome {
+    const { plan } = args
+    if (args.block === undefined) {
+      const begun = this.begin(args, plan)
+      if (begun !== errno.OK) return fail(begun)
+    }
+    if (!args.block!.complete) return wait(args.block!, 'device')
+    if (args.block!.errno !== errno.OK) return fail(args.block!.errno)
+    args.commit ??= args.volume!.sync()
+    if (!args.commit.complete) return wait(args.commit, 'device')
+    return args.commit.errno === errno.OK ? done : fail(args.commit.errno)
+  }
+
+  abandon(): void {
+    // MN1: what isn't committed is no volume.
+  }
+
+  private begin(args: MakeArgs, plan: MakePlan): Errno {
+    const { store, id, size } = plan
+    if (store.get(HEADER_KEY) !== undefined) return errno.EEXIST
+    const setting = settingOf(plan)
+    const { blockSize } = setting.disk
+    const header: Header = {
+      blockSize,
+      blocks: Math.floor(size / blockSize),
+      id,
+      checksum: setting.checksum.name,
+    }
+    if (header.blocks < 2) return errno.ENOSPC
+    const volume = new Volume(setting, header)
+    const { journal, space, names } = volume.parts
+    const failed = journal.edit(() => {
+      journal.put(HEADER_KEY, encodeHeader(header))
+      space.format()
+      names.format()
+    })
+    args.volume = volume
+    args.block = setting.disk.write(0, [headerBlock(header, setting.checksum)])
+    return failed
+  }
+}
+
+export interface OpenArgs {
+  readonly plan: MountPlan
+  /** The volume, once the task has ended well. */
+  volume: Volume | undefined
+  /** Why it couldn't be opened, in words. */
+  why: string
+  readonly bytes: Uint8Array
+  block: Ticket | undefined
+}
+
+export function openArgs(plan: MountPlan): OpenArgs {
+  const bytes = new Uint8Array(plan.cache.frames.pageSize)
+  return { plan, volume: undefined, why: '', bytes, block: undefined }
+}
+
+export class Opening implements Verb<OpenArgs> {
+  readonly name = 'open a volume'
+
+  attempt({ args }: Task<OpenArgs>): Outcome {
+    if (args.block === undefined) {
+      const failed = this.begin(args)
+      if (failed !== errno.OK) return fail(failed)
+    }
+    if (!args.block!.complete) return wait(args.block!, 'device')
+    if (args.block!.errno !== errno.OK) return fail(args.block!.errno)
+    const volume = args.volume!
+    const { journal, checksum } = volume.parts
+    journal.edit(() => checkHeaderBlock(args.bytes, volume.header, checksum))
+    if (!volume.isReadOnly) volume.recover()
+    return done
+  }
+
+  abandon(): void {
+    // It was only looked at.
+  }
+
+  private begin(args: OpenArgs): Errno {
+    const { plan } = args
+    const setting = settingOf(plan)
+    const { checksum, disk, store } = setting
+    const { pageSize } = plan.cache.frames
+    const journal = new Journal(store, checksum)
+    journal.onDamage = what => {
+      args.why = what
+    }
+    const header = journal.ask(() => {
+      const bytes = journal.get(HEADER_KEY)
+      if (bytes === undefined) throw new Damage('there is no volume: it has no header')
+      return decodeHeader(bytes)
+    })
+    if (header.value === undefined) return header.errno
+    const { value } = header
+    if (value.blockSize !== pageSize)
+      args.why = `the volume has blocks of ${value.blockSize} bytes; open it in a machine with pages of that size`
+    else if (value.checksum !== checksum.name)
+      args.why = `the volume's checksums are made by ${value.checksum}, and ${checksum.name} was given`
+    if (args.why !== '') return errno.EINVAL
+    args.volume = new Volume(setting, value)
+    args.block = disk.read(0, [args.bytes])
+    return errno.OK
+  }
+}
+
+function settingOf({ cache, io, device, store, checksum = MIX53, region }: MountPlan): VolumeSetting {
+  const disk = new Disk(cache.scheduler, device, cache.frames.pageSize)
+  return { cache, io, disk, store, checksum, region }
+}

@@ -1,0 +1,49 @@
+/** What the operations of a volume work with, brought together; and a file of it that somebody has open. Plain data. */
+import { errno, type PageIndex, type PageRange } from '../base/index.ts'
+import { done, fail, type Outcome, type Scheduler, wait } from '../sched/index.ts'
+import type { Checksum } from './checksum.ts'
+import type { Commits } from './commit.ts'
+import type { Disk } from './disk.ts'
+import type { Extents } from './extents.ts'
+import type { Journal } from './journal.ts'
+import type { Names } from './names.ts'
+import type { Space } from './space.ts'
+
+export interface Parts {
+  readonly scheduler: Scheduler
+  readonly disk: Disk
+  readonly checksum: Checksum
+  readonly journal: Journal
+  readonly space: Space
+  readonly names: Names
+  readonly commits: Commits
+  readonly readOnly: boolean
+  /** Takes note of something that isn't what it must be. */
+  readonly damaged: (what: string) => void
+}
+
+export interface Node {
+  readonly ino: number
+  /** How it was called when it was opened. */
+  readonly name: string
+  readonly extents: Extents
+  /** Pages that have a block promised: one of the space's reservations each. */
+  readonly reserved: Set<PageIndex>
+}
+
+/** Gives the promises of a range back: what was to be written there is gone. */
+export function unreserve({ space }: Parts, { reserved }: Node, { start, end }: PageRange): void {
+  for (const index of reserved)
+    if (index >= start && index < end) {
+      reserved.delete(index)
+      space.unreserve(1)
+    }
+}
+
+/** Whether so many blocks can be had: now, after a commit that gives freed ones back, or not at all. */
+export function roomFor({ space, commits }: Parts, blocks: number): Outcome {
+  if (space.available >= blocks) return done
+  return space.deferred > 0 && commits.broken === errno.OK
+    ? wait(commits.request(), 'reserve')
+    : fail(errno.ENOSPC)
+}

@@ -1,0 +1,34 @@
+/** Pieces of requests: bytes that lie in several buffers, taken by position. */
+import type { Bytes } from '../base/index.ts'
+
+/** Bytes [start, end) of `buffers`, as parts of them; fewer, if there aren't as many. */
+export function slice(buffers: readonly Uint8Array[], start: Bytes, end: Bytes): Uint8Array[] {
+  const parts: Uint8Array[] = []
+  let at = 0
+  for (const buffer of buffers) {
+    const from = Math.max(0, start - at)
+    const to = Math.min(buffer.length, end - at)
+    if (to > from) parts.push(from === 0 && to === buffer.length ? buffer : buffer.subarray(from, to))
+    at += buffer.length
+    if (at >= end) break
+  }
+  return parts
+}
+
+/** The same, as one run of bytes of their own if they aren't one already; padded with zeros to the end. */
+export function joined(buffers: readonly Uint8Array[], start: Bytes, end: Bytes): Uint8Array {
+  const parts = slice(buffers, start, end)
+  const [only] = parts
+  if (parts.length === 1 && only!.length === end - start) return only!
+  const whole = new Uint8Array(end - start)
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}
+
+export function zero(buffers: readonly Uint8Array[]): void {
+  for (const buffer of buffers) buffer.fill(0)
+}

@@ -1,0 +1,141 @@
+/**
+ * Giving up what a file holds: a new size, or a range that is zero from now on. Whole pages become holes; a page that is
+ * cut in part is written anew, with zeros where it was cut, before one edit makes all of it so.
+ *
+ *     for each cut page:  read -> zero the part -> claim a block -> write
+ *     then one edit:      holes, the cut pages in their new blocks, the size
+ *
+ * Invariants
+ *   RS1 After a failure the file is as it was.
+ *   RS2 Bytes that were cut off don't show when the file grows again.
+ */
+import { type Bytes, errno, type PageRange } from '../base/index.ts'
+import { done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
+import { blocksOf, UNWRITTEN, WRITTEN } from './extents.ts'
+import { Damage } from './failure.ts'
+import { roomFor, unreserve } from './parts.ts'
+import { NUMBERS_MAX } from './records.ts'
+import type { Run } from './runs.ts'
+import type { Blocks } from './space.ts'
+import { Transfer, type TransferArgs } from './transfer.ts'
+
+/** A page of which bytes [from, to) become zero. */
+interface Cut {
+  readonly part: Run
+  readonly from: Bytes
+  readonly to: Bytes
+  readonly bytes: Uint8Array
+  reading: Ticket | undefined
+  claim: Blocks | undefined
+  writing: Ticket | undefined
+}
+
+interface Plan {
+  /** Pages that become holes. */
+  readonly holes: PageRange
+  /** Pages that the cache drops, dirty or not. */
+  readonly dropped: PageRange
+  readonly cuts: readonly Cut[]
+}
+
+export interface ReshapingArgs extends TransferArgs {
+  plan: Plan | undefined
+}
+
+export class Reshaping extends Transfer<ReshapingArgs> {
+  readonly name = 'change of a volume'
+
+  step(args: ReshapingArgs): Outcome {
+    const { journal, commits } = this.parts
+    if (args.plan === undefined) {
+      if (commits.broken !== errno.OK) return fail(errno.EROFS)
+      const planned = journal.ask(() => this.plan(args))
+      if (planned.value === undefined) return fail(planned.errno)
+      args.plan = planned.value
+    }
+    const { plan } = args
+    for (const cut of plan.cuts) {
+      const outcome = this.rewrite(args, cut)
+      if (outcome.kind === 'fail') this.cancel(args)
+      if (outcome.kind !== 'done') return outcome
+    }
+    const failed = journal.edit(() => this.apply(args))
+    if (failed !== errno.OK) {
+      this.cancel(args)
+      return fail(failed)
+    }
+    unreserve(this.parts, args.node, plan.dropped)
+    return done
+  }
+
+  private plan({ request, node }: ReshapingArgs): Plan {
+    const { blockSize } = this.parts.disk
+    const { size } = this.parts.names.inode(node.ino)
+    const { operation, position, length } = request
+    const from = operation === 'resize' ? length : position
+    const to = operation === 'resize' ? NUMBERS_MAX * blockSize : position + length
+    const start = Math.ceil(from / blockSize)
+    const dropped = { start, end: Math.max(start, Math.floor(to / blockSize)) }
+    // Behind the end of the file everything is zero already, so what reaches the end takes its last page as a whole.
+    const holes = to < size ? dropped : { start, end: Math.max(start, Math.ceil(to / blockSize)) }
+    const cuts: Cut[] = []
+    for (const index of new Set([Math.floor(from / blockSize), Math.floor((to - 1) / blockSize)])) {
+      if (from >= size || (index >= holes.start && index < holes.end)) continue
+      const [part] = node.extents.inside(index, index + 1)
+      if (part === undefined || part.tag === UNWRITTEN) continue
+      const page = index * blockSize
+      cuts.push({
+        part,
+        from: Math.max(0, from - page),
+        to: Math.min(blockSize, to - page),
+        bytes: new Uint8Array(blockSize),
+        reading: undefined,
+        claim: undefined,
+        writing: undefined,
+      })
+    }
+    return { holes, dropped, cuts }
+  }
+
+  /** The page of a cut in a block of its own. */
+  private rewrite({ node }: ReshapingArgs, cut: Cut): Outcome {
+    const { disk, journal, space, checksum } = this.parts
+    const { part, bytes } = cut
+    cut.reading ??= disk.read(part.value, [bytes])
+    if (!cut.reading.complete) return wait(cut.reading, 'device')
+    if (cut.reading.errno !== errno.OK) return fail(cut.reading.errno)
+    if (cut.writing === undefined) {
+      const room = roomFor(this.parts, 1)
+      if (room.kind !== 'done') return room
+      const claimed = journal.ask(() => {
+        if (part.tag === WRITTEN && node.extents.sums(blocksOf(part))[0] !== checksum.of(bytes))
+          throw new Damage(`${node.name}, page ${part.start}: block ${part.value} doesn't match its checksum`)
+        return space.claim(1, 1)
+      })
+      if (claimed.value === undefined) return fail(claimed.errno)
+      cut.claim = claimed.value
+      bytes.fill(0, cut.from, cut.to)
+      cut.writing = disk.write(cut.claim.start, [bytes])
+    }
+    if (!cut.writing.complete) return wait(cut.writing, 'device')
+    return cut.writing.errno === errno.OK ? done : fail(cut.writing.errno)
+  }
+
+  private apply({ request, node, plan }: ReshapingArgs): void {
+    const { space, names, checksum } = this.parts
+    const { extents, ino } = node
+    extents.remove(plan!.holes.start, plan!.holes.end)
+    for (const { part, claim, bytes } of plan!.cuts) {
+      space.settle(claim!)
+      extents.place(part.start, claim!, WRITTEN)
+      extents.setSums(claim!.start, [checksum.of(bytes)])
+    }
+    if (request.operation === 'resize') names.setInode(ino, { ...names.inode(ino), size: request.length })
+  }
+
+  private cancel({ plan }: ReshapingArgs): void {
+    this.parts.journal.edit(() => {
+      for (const { claim } of plan!.cuts) if (claim !== undefined) this.parts.space.cancel(claim)
+    })
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * A map whose keys are strings kept in order, in blocks: look-up, insertion and removal stay cheap from ten keys to a
+ * million.
+ *
+ *     blocks: [ a b c ] [ d e ] [ f g h i ]      a block holds 1 to BLOCK_MAX keys, and their values beside them
+ *
+ * Invariants
+ *   SM1 Keys rise strictly, across blocks too.
+ *   SM2 No block is empty.
+ */
+const BLOCK_MAX = 128
+
+interface Block<V> {
+  readonly keys: string[]
+  readonly values: V[]
+}
+
+export class SortedMap<V> {
+  private blocks: Block<V>[] = []
+  private count = 0
+
+  get size(): number {
+    return this.count
+  }
+
+  get(key: string): V | undefined {
+    const block = this.blocks[this.blockOf(key)]
+    if (block === undefined) return undefined
+    const at = lower(block.keys, key)
+    return block.keys[at] === key ? block.values[at] : undefined
+  }
+
+  set(key: string, value: V): void {
+    const place = Math.max(0, this.blockOf(key))
+    const block = this.blocks[place]
+    if (block === undefined) {
+      this.blocks.push({ keys: [key], values: [value] })
+      this.count++
+      return
+    }
+    const at = lower(block.keys, key)
+    if (block.keys[at] === key) {
+      block.values[at] = value
+      return
+    }
+    block.keys.splice(at, 0, key)
+    block.values.splice(at, 0, value)
+    this.count++
+    if (block.keys.length > BLOCK_MAX) this.split(place, at)
+  }
+
+  delete(key: string): boolean {
+    const place = this.blockOf(key)
+    const block = this.blocks[place]
+    if (block === undefined) return false
+    const at = lower(block.keys, key)
+    if (block.keys[at] !== key) return false
+    block.keys.splice(at, 1)
+    block.values.splice(at, 1)
+    this.count--
+    if (block.keys.length === 0) this.blocks.splice(place, 1)
+    return true
+  }
+
+  /** The first entry whose key is at least `key` and below `end`. */
+  ceiling(key: string, end: string): { readonly key: string; readonly value: V } | undefined {
+    for (let place = Math.max(0, this.blockOf(key)); place < this.blocks.length; place++) {
+      const { keys, values } = this.blocks[place]!
+      const at = lower(keys, key)
+      if (at === keys.length) continue
+      const found = keys[at]!
+      return found < end ? { key: found, value: values[at]! } : undefined
+    }
+    return undefined
+  }
+
+  /** Entries with start <= key < end. The map may change while they are walked: each step looks again. */
+  *range(start: string, end: string): Generator<{ readonly key: string; readonly value: V }> {
+    for (let next = this.ceiling(start, end); next !== undefined; next = this.ceiling(after(next.key), end))
+      yield next
+  }
+
+  *[Symbol.iterator](): Generator<readonly [string, V]> {
+    for (const { keys, values } of this.blocks)
+      for (let at = 0; at < keys.length; at++) yield [keys[at]!, values[at]!]
+  }
+
+  /** The last block whose first key is at most `key`, or -1. */
+  private blockOf(key: string): number {
+    let low = 0
+    let high = this.blocks.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.blocks[middle]!.keys[0]! <= key) low = middle + 1
+      else high = middle
+    }
+    return low - 1
+  }
+
+  /** In the middle; or, where keys come in order, behind all that were there, so that blocks are full. */
+  private split(place: number, at: number): void {
+    const { keys, values } = this.blocks[place]!
+    const cut = at === keys.length - 1 ? at : keys.length >>> 1
+    this.blocks.splice(place + 1, 0, { keys: keys.splice(cut), values: values.splice(cut) })
+  }
+}
+
+/** The least key above `key`. */
+export function after(key: string): string {
+  return `${key}\0`
+}
+
+function lower(keys: readonly string[], key: string): number {
+  let low = 0
+  let high = keys.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (keys[middle]! < key) low = middle + 1
+    else high = middle
+  }
+  return low
+}

@@ -1,0 +1,217 @@
+/**
+ * The blocks of a volume: which are free, which are promised, how many files share one, and which wait for a commit.
+ *
+ *     free --claim--> limbo, claimed --settle--> used --drop, last reference--> limbo, freed --commit--> free
+ *                            \--cancel--> free      ^--share, drop--'
+ *
+ * A block that is freed may still be what the last commit points at, so it isn't given out again before the next one is
+ * durable. A block that is claimed belongs to nobody until its data is written. Limbo holds both, and is part of what is
+ * committed: when a volume is opened, what lies in limbo is free.
+ *
+ * A reservation is a promise of one block without saying which. It is kept in memory only, as dirty pages are.
+ *
+ * Invariants
+ *   V1  available + reserved + used = size, and none is negative. Limbo counts as used.
+ *   V2  Each block is free, in limbo, or referenced by extents; never two of these.
+ *   V3  A block that the durable state refers to is never claimed.
+ *   V4  A run of the table of shared blocks has value n >= 2: n extents refer to each of its blocks.
+ */
+import { assert, errno } from '../base/index.ts'
+import { Failure } from './failure.ts'
+import type { Journal } from './journal.ts'
+import { decodeState, encodeState, NUMBERS_MAX, STATE_KEY, type State } from './records.ts'
+import { type Run, RunTable } from './runs.ts'
+
+/** The tag of a claimed run in limbo. That of a freed one is the number of the commit that will free it, from 1. */
+const CLAIMED = 0
+
+export interface Blocks {
+  readonly start: number
+  readonly end: number
+}
+
+export class Space {
+  /** Blocks that data can lie in: all but the first. */
+  readonly size: number
+  private readonly journal: Journal
+  private readonly freeRuns: RunTable
+  private readonly shared: RunTable
+  private readonly limbo: RunTable
+  /** Blocks that were shared and have one owner since a commit that isn't durable yet, tagged as limbo is. */
+  private readonly parted: RunTable
+  private promised = 0
+  /** Where the last claim ended: the next one looks from there. */
+  private cursor = 1
+  /** The number of the commit that what is freed now waits for. */
+  private epoch = 1
+
+  constructor(journal: Journal, blocks: number) {
+    this.journal = journal
+    this.size = blocks - 1
+    this.freeRuns = new RunTable(journal, 'f', 'still')
+    this.shared = new RunTable(journal, 'r', 'still')
+    this.limbo = new RunTable(journal, 'l', 'still')
+    this.parted = new RunTable(journal, 'p', 'still')
+  }
+
+  get reserved(): number {
+    return this.promised
+  }
+
+  /** Blocks that can still be promised. */
+  get available(): number {
+    return this.state.free - this.promised
+  }
+
+  get used(): number {
+    return this.size - this.state.free
+  }
+
+  /** Blocks that the next commit gives back. */
+  get deferred(): number {
+    return this.state.deferred
+  }
+
+  reserve(blocks: number): void {
+    assert(blocks <= this.available, 'V1: no more is promised than there is')
+    this.promised += blocks
+  }
+
+  unreserve(blocks: number): void {
+    this.promised -= blocks
+    assert(this.promised >= 0, 'V1: what is given back was promised')
+  }
+
+  // ---- inside an edit
+
+  /** What a new volume begins with. */
+  format(): void {
+    this.journal.put(STATE_KEY, encodeState({ nextIno: 1, free: this.size, deferred: 0 }))
+    this.freeRuns.add({ start: 1, end: this.size + 1, value: 0, tag: 0 })
+  }
+
+  /** Claims one to `wanted` blocks in a row. `most`: how many are the caller's to claim, promised or available. */
+  claim(wanted: number, most: number): Blocks {
+    if (most < 1) throw new Failure(errno.ENOSPC)
+    const ahead = this.freeRuns.from(this.cursor)
+    const run = ahead ?? this.freeRuns.from(0)
+    if (run === undefined) throw new Failure(errno.ENOSPC)
+    const start = ahead === undefined ? run.start : Math.max(run.start, this.cursor)
+    const end = Math.min(run.end, start + Math.min(wanted, most))
+    this.freeRuns.take(start, end)
+    this.count(start - end, 0)
+    this.limbo.add({ start, end, value: 0, tag: CLAIMED })
+    this.cursor = end
+    return { start, end }
+  }
+
+  /** What was claimed is referred to by one extent from now on. */
+  settle({ start, end }: Blocks): void {
+    this.takeClaimed(start, end)
+  }
+
+  /** What was claimed isn't needed. */
+  cancel({ start, end }: Blocks): void {
+    this.takeClaimed(start, end)
+    this.toFree(start, end)
+  }
+
+  /** One extent more refers to these blocks. */
+  share({ start, end }: Blocks): void {
+    this.adjust(start, end, 1)
+  }
+
+  /** One extent less refers to these blocks. */
+  drop({ start, end }: Blocks): void {
+    this.adjust(start, end, -1)
+  }
+
+  /** The first part of `blocks` that is alike: shared by how many, 1 if by none, and up to where. */
+  references({ start, end }: Blocks): { readonly count: number; readonly end: number } {
+    const run = this.shared.from(start)
+    if (run === undefined || run.start >= end) return { count: 1, end }
+    if (run.start > start) return { count: 1, end: run.start }
+    return { count: run.value, end: Math.min(run.end, end) }
+  }
+
+  /** Whether one extent alone refers to the block, now and in the durable state: nobody else can come to see it. */
+  isExclusive(block: number): boolean {
+    return this.shared.at(block) === undefined && this.parted.at(block) === undefined
+  }
+
+  /** Gives back what the commit that has just become durable freed; when a volume is opened, all that is in limbo. */
+  giveBack(which: 'committed' | 'all'): void {
+    const last = which === 'all' ? Infinity : this.epoch - 1
+    const first = which === 'all' ? CLAIMED : CLAIMED + 1
+    for (const { start, end, tag } of this.limbo.overlapping(0, NUMBERS_MAX)) {
+      if (tag < first || tag > last) continue
+      this.limbo.take(start, end)
+      if (tag !== CLAIMED) this.count(0, start - end)
+      this.toFree(start, end)
+    }
+    for (const { start, end, tag } of this.parted.overlapping(0, NUMBERS_MAX))
+      if (tag <= last) this.parted.take(start, end)
+  }
+
+  // ---- outside
+
+  /** What was freed until now becomes free by the commit that begins. */
+  seal(): void {
+    this.epoch++
+  }
+
+  private get state(): State {
+    return decodeState(this.journal.get(STATE_KEY))
+  }
+
+  private count(free: number, deferred: number): void {
+    const { state } = this
+    const next = { ...state, free: state.free + free, deferred: state.deferred + deferred }
+    assert(next.free >= 0 && next.free <= this.size && next.deferred >= 0, 'V1: no count is negative')
+    this.journal.put(STATE_KEY, encodeState(next))
+  }
+
+  private toFree(start: number, end: number): void {
+    this.freeRuns.add({ start, end, value: 0, tag: 0 })
+    this.count(end - start, 0)
+  }
+
+  private takeClaimed(start: number, end: number): void {
+    let blocks = 0
+    for (const run of this.limbo.take(start, end)) {
+      assert(run.tag === CLAIMED, 'V2: what is settled or cancelled was claimed')
+      blocks += run.end - run.start
+    }
+    assert(blocks === end - start, 'V2: what is settled or cancelled was claimed')
+  }
+
+  private adjust(start: number, end: number, change: 1 | -1): void {
+    let at = start
+    for (const run of this.shared.take(start, end)) {
+      this.adjustSingle(at, run.start, change)
+      this.keepShared({ ...run, value: run.value + change })
+      at = run.end
+    }
+    this.adjustSingle(at, end, change)
+  }
+
+  private adjustSingle(start: number, end: number, change: 1 | -1): void {
+    if (start === end) return
+    if (change === 1) {
+      this.keepShared({ start, end, value: 2, tag: 0 })
+      return
+    }
+    this.limbo.add({ start, end, value: 0, tag: this.epoch })
+    this.count(0, end - start)
+  }
+
+  private keepShared(run: Run): void {
+    if (run.value > 1) this.shared.add(run)
+    else this.part(run)
+  }
+
+  private part({ start, end }: Blocks): void {
+    this.parted.take(start, end)
+    this.parted.add({ start, end, value: 0, tag: this.epoch })
+  }
+}

@@ -1,0 +1,319 @@
+/**
+ * A volume that is open: names lead to inodes, inodes to extents, extents to blocks of the device.
+ *
+ *     Names (tree of names)                       \
+ *     Extents (a file's pages) -- Space (blocks)   > Journal (what is so now) -- Commits --> Store (what is durable)
+ *     FileDevice, VolumeBacking (pages of a file) /                                    \--> Disk (data, flushed first)
+ *
+ * Names change at once and are durable with the next commit; `sync` asks for one. Nothing is written to the device but
+ * data, and once, when the volume was made, its first block.
+ *
+ * Invariants
+ *   VO1 A file is in the cache once, however often it is open, and lives until the last has closed it, unlinked or not.
+ *   VO2 A volume that is damaged is read-only from then on, and `damage` says what was found.
+ */
+import { assert, type Bytes, type Errno, errno, type Pfn } from '../base/index.ts'
+import type { PageCache } from '../cache/index.ts'
+import type { Io } from '../io/index.ts'
+import type { Ticket } from '../sched/index.ts'
+import { VolumeBacking } from './backing.ts'
+import { type CheckReport, check } from './check.ts'
+import type { Checksum } from './checksum.ts'
+import { Commits } from './commit.ts'
+import { DaxChange } from './dax-change.ts'
+import { DaxCopying } from './dax-copy.ts'
+import { DaxFile, type DaxPlace, zeroTail } from './dax-file.ts'
+import type { Disk } from './disk.ts'
+import { Extents } from './extents.ts'
+import { Failure } from './failure.ts'
+import { FileDevice, Transfers } from './file-device.ts'
+import { type Answer, Journal } from './journal.ts'
+import { type Named, Names } from './names.ts'
+import { type Node, type Parts, unreserve } from './parts.ts'
+import { Preallocating } from './preallocating.ts'
+import { type Header, type Inode, NUMBERS_MAX, numberIn, orphanKey } from './records.ts'
+import type { Region } from './region.ts'
+import { Remapping } from './remapping.ts'
+import { Space } from './space.ts'
+import type { Store } from './store.ts'
+import type { VolumeFile } from './volume-file.ts'
+
+/** Sentences about damage that are kept; more are only counted. */
+const DAMAGE_MAX = 100
+
+export interface Stat extends Inode {
+  readonly ino: number
+  /** Blocks of its own or shared. */
+  readonly blocks: number
+  /** Of these, blocks that other files have too. */
+  readonly shared: number
+}
+
+/** Blocks of a volume: free + used + reserved = size. */
+export interface Usage {
+  readonly blockSize: Bytes
+  readonly size: number
+  readonly free: number
+  readonly used: number
+  readonly reserved: number
+}
+
+export interface VolumeSetting {
+  readonly cache: PageCache
+  readonly io: Io
+  readonly disk: Disk
+  readonly store: Store
+  readonly checksum: Checksum
+  /** Where the device's blocks are frames of memory, if they are. */
+  readonly region: Region | undefined
+}
+
+export class Volume {
+  readonly parts: Parts
+  readonly header: Header
+  /** Clone and dedupe of a range. */
+  readonly remapping: Remapping
+  readonly preallocating: Preallocating
+  /** Size, zeroing and clone of DAX files. */
+  readonly daxChange: DaxChange
+  /** What was found damaged, a sentence each. */
+  readonly damage: string[] = []
+  damageCount = 0
+  private readonly cache: PageCache
+  private readonly io: Io
+  private readonly store: Store
+  private readonly transfers: Transfers
+  private readonly files = new Map<number, VolumeFile>()
+  private readonly daxFiles = new Map<number, DaxFile>()
+  private readonly daxCopying: DaxCopying
+  private readonly place: DaxPlace | undefined
+
+  constructor(setting: VolumeSetting, header: Header) {
+    const { cache, io, disk, store, checksum, region } = setting
+    const { scheduler } = cache
+    this.cache = cache
+    this.io = io
+    this.store = store
+    this.header = header
+    const journal = new Journal(store, checksum)
+    const space = new Space(journal, header.blocks)
+    const names = new Names(journal, ino => this.unlinked(ino))
+    const commits = new Commits(scheduler, disk, store, journal, space)
+    const damaged = (what: string) => this.damaged(what)
+    const isReadOnly = () => this.isReadOnly
+    journal.onDamage = damaged
+    this.parts = {
+      scheduler,
+      disk,
+      checksum,
+      journal,
+      space,
+      names,
+      commits,
+      damaged,
+      get readOnly() {
+        return isReadOnly()
+      },
+    }
+    this.transfers = new Transfers(this.parts)
+    this.remapping = new Remapping(this.parts, cache, this.transfers)
+    this.preallocating = new Preallocating(this.parts, cache)
+    this.daxChange = new DaxChange(this.parts, this.transfers)
+    this.daxCopying = new DaxCopying(this.parts)
+    if (region !== undefined) {
+      const bytes = (frame: Pfn) => cache.frames.bytes(frame)
+      this.place = { first: region.first, mappers: cache.mappers, bytes }
+    }
+  }
+
+  get isReadOnly(): boolean {
+    const { disk, commits } = this.parts
+    return this.store.readOnly || disk.readOnly || this.damageCount > 0 || commits.broken !== errno.OK
+  }
+
+  get usage(): Usage {
+    const { space, disk } = this.parts
+    const { size, available: free, used, reserved } = space
+    assert(
+      free >= 0 && free + used + reserved === size,
+      'V1: free, used and reserved blocks are all there are',
+    )
+    return { blockSize: disk.blockSize, size, free, used, reserved }
+  }
+
+  /** The ticket of a commit: everything that was changed before is durable when it completes well. */
+  sync(): Ticket {
+    return this.parts.commits.request()
+  }
+
+  // ---- names
+
+  stat(path: string): Answer<Stat> {
+    return this.parts.journal.ask(() => this.statOf(this.parts.names.find(path).ino))
+  }
+
+  list(path: string): Answer<Named[]> {
+    return this.parts.journal.ask(() => [...this.parts.names.list(path)])
+  }
+
+  /** Makes an empty file or directory. Returns the number of its inode. */
+  create(path: string, kind: Inode['kind']): Answer<number> {
+    return this.change(() => this.parts.names.create(path, kind))
+  }
+
+  link(from: string, to: string): Errno {
+    return this.change(() => this.parts.names.link(from, to)).errno
+  }
+
+  rename(from: string, to: string): Errno {
+    return this.change(() => this.parts.names.rename(from, to)).errno
+  }
+
+  unlink(path: string): Errno {
+    return this.change(() => this.parts.names.unlink(path)).errno
+  }
+
+  // ---- files
+
+  /** The file at the path, once more. Whoever opens it closes it. */
+  open(path: string): Answer<VolumeFile> {
+    return this.parts.journal.ask(() => {
+      const { ino, kind } = this.parts.names.find(path)
+      if (kind === 'directory') throw new Failure(errno.EISDIR)
+      if (this.daxFiles.has(ino)) throw new Failure(errno.EBUSY)
+      let file = this.files.get(ino)
+      if (file === undefined) {
+        file = this.enter(ino, path)
+        this.files.set(ino, file)
+      }
+      file.openings++
+      return file
+    })
+  }
+
+  /**
+   * The file at the path as the device's own blocks, once more. EBUSY: it is open with its pages in the cache, EINVAL: the
+   * device isn't memory. `durable`, asked for once, holds until all have closed it (MAP_SYNC).
+   */
+  openDax(path: string, { durable }: { readonly durable: boolean }): Answer<DaxFile> {
+    return this.parts.journal.ask(() => {
+      const { ino, kind } = this.parts.names.find(path)
+      if (kind === 'directory') throw new Failure(errno.EISDIR)
+      if (this.place === undefined) throw new Failure(errno.EINVAL)
+      if (this.files.has(ino)) throw new Failure(errno.EBUSY)
+      let file = this.daxFiles.get(ino)
+      if (file === undefined) {
+        const plan = { id: this.cache.newId(), node: this.nodeOf(ino, path), size: this.sizeOf(ino), durable }
+        zeroTail(this.parts, this.place, plan.node, plan.size)
+        file = new DaxFile(this.parts, this.place, this.daxCopying, plan)
+        this.daxFiles.set(ino, file)
+      }
+      file.durable ||= durable
+      file.openings++
+      return file
+    })
+  }
+
+  /** One opening less. After the last one nothing maps it, and if no name leads to it, it goes. EBUSY: a copy is on its way. */
+  closeDax(file: DaxFile): Errno {
+    if (file.openings === 1 && file.copies.size > 0) return errno.EBUSY
+    file.openings--
+    if (file.openings > 0) return errno.OK
+    file.place.mappers.unmapRange(file.id, 0, NUMBERS_MAX, 'shared pages')
+    this.daxFiles.delete(file.node.ino)
+    return this.parts.journal.edit(() => {
+      zeroTail(this.parts, file.place, file.node, file.size)
+      this.eraseUnnamed(file.node.ino)
+    })
+  }
+
+  /** One opening less. After the last one the caller runs Forget on the cached file, and then `forget`. */
+  close(file: VolumeFile): 'still open' | 'closed' {
+    file.openings--
+    return file.openings > 0 ? 'still open' : 'closed'
+  }
+
+  /** The file has no page left. If no name leads to it, it goes. */
+  forget(file: VolumeFile): Errno {
+    const { node } = file
+    assert(file.openings === 0, 'VO1: a file is forgotten when nobody has it open')
+    this.files.delete(node.ino)
+    unreserve(this.parts, node, { start: 0, end: NUMBERS_MAX })
+    return this.parts.journal.edit(() => this.eraseUnnamed(node.ino))
+  }
+
+  /** What is left of the life before, when a volume is opened: blocks in limbo, and files that nobody can reach. */
+  recover(): Errno {
+    const { journal, space } = this.parts
+    return journal.edit(() => {
+      space.giveBack('all')
+      for (const { key } of journal.range(orphanKey(0), orphanKey(NUMBERS_MAX - 1))) this.erase(numberIn(key))
+    })
+  }
+
+  /** Recomputes the metadata, and says what is wrong with it. What isn't durable yet is looked at too. */
+  check(): CheckReport {
+    return check(this.parts.journal, this.header)
+  }
+
+  /** Whether the change may be made, and its making. */
+  change<T>(change: () => T): Answer<T> {
+    return this.isReadOnly ? { errno: errno.EROFS, value: undefined } : this.parts.journal.ask(change)
+  }
+
+  extents(ino: number): Extents {
+    return new Extents(this.parts.journal, this.parts.space, ino)
+  }
+
+  private nodeOf(ino: number, name: string): Node {
+    return { ino, name, extents: this.extents(ino), reserved: new Set() }
+  }
+
+  private sizeOf(ino: number): Bytes {
+    return this.parts.names.inode(ino).size
+  }
+
+  private enter(ino: number, name: string): VolumeFile {
+    const size = this.sizeOf(ino)
+    const node = this.nodeOf(ino, name)
+    if (this.place !== undefined) zeroTail(this.parts, this.place, node, size)
+    const device = new FileDevice(this.parts, this.transfers, node)
+    const backing = new VolumeBacking(this.parts, this.io, node, device)
+    return { node, cached: this.cache.add(name, size, backing), openings: 0 }
+  }
+
+  private statOf(ino: number): Stat {
+    let blocks = 0
+    let shared = 0
+    for (const part of this.extents(ino).inside(0, NUMBERS_MAX)) {
+      blocks += part.end - part.start
+      for (let start = part.value, end = part.value + part.end - part.start; start < end; ) {
+        const alike = this.parts.space.references({ start, end })
+        if (alike.count > 1) shared += alike.end - start
+        start = alike.end
+      }
+    }
+    const open = this.files.get(ino)
+    const inode = this.parts.names.inode(ino)
+    return { ...inode, size: open?.cached.size ?? inode.size, ino, blocks, shared }
+  }
+
+  private unlinked(ino: number): void {
+    if (this.files.has(ino) || this.daxFiles.has(ino)) this.parts.names.keepOrphan(ino)
+    else this.erase(ino)
+  }
+
+  private eraseUnnamed(ino: number): void {
+    if (this.parts.names.inode(ino).links === 0 && !this.isReadOnly) this.erase(ino)
+  }
+
+  private erase(ino: number): void {
+    this.extents(ino).remove(0, NUMBERS_MAX)
+    this.parts.names.forgetInode(ino)
+  }
+
+  private damaged(what: string): void {
+    this.damageCount++
+    if (this.damage.length < DAMAGE_MAX) this.damage.push(what)
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * Writing pages of a file, always to blocks that nothing durable refers to: copy-on-write, shared or not.
+ *
+ *     claim blocks -> write them -> one edit: the file lies there, checksums, size; the old blocks lose a reference
+ *                        \-- the device failed --> the claims are cancelled, the pages are reserved as before
+ *
+ * Pages that fallocate set aside hold nothing yet, and are written where they are.
+ *
+ * Invariants
+ *   WR1 Pages that are reserved are never refused for lack of space.
+ *   WR2 After a failure extents, space and reservations are as they were.
+ */
+import { assert, type Errno, errno, type PageIndex } from '../base/index.ts'
+import { done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
+import { UNWRITTEN, WRITTEN } from './extents.ts'
+import { joined, slice } from './pieces.ts'
+import type { Blocks } from './space.ts'
+import { Transfer, type TransferArgs } from './transfer.ts'
+
+/** Pages from `index` on, and the blocks that take them. */
+interface Target extends Blocks {
+  readonly index: PageIndex
+  readonly how: 'claimed' | 'set aside'
+}
+
+interface Piece extends Target {
+  readonly ticket: Ticket
+  readonly sums: readonly number[]
+}
+
+export interface WritingArgs extends TransferArgs {
+  pieces: readonly Piece[] | undefined
+  /** The pages whose reservation has become a claim. */
+  paid: readonly PageIndex[]
+}
+
+export class Writing extends Transfer<WritingArgs> {
+  readonly name = 'write of a volume'
+
+  step(args: WritingArgs): Outcome {
+    if (args.pieces === undefined) {
+      const failed = this.begin(args)
+      if (failed !== errno.OK) return fail(failed)
+    }
+    for (const { ticket } of args.pieces!) if (!ticket.complete) return wait(ticket, 'device')
+    let failed: Errno = errno.OK
+    for (const { ticket } of args.pieces!) if (failed === errno.OK) failed = ticket.errno
+    if (failed === errno.OK) failed = this.parts.journal.edit(() => this.settle(args))
+    if (failed === errno.OK) return done
+    this.cancel(args)
+    return fail(failed)
+  }
+
+  private begin(args: WritingArgs): Errno {
+    const { journal, space, disk, commits } = this.parts
+    const { request, node } = args
+    if (commits.broken !== errno.OK) return errno.EROFS
+    const first = request.position / disk.blockSize
+    const last = first + Math.ceil(request.length / disk.blockSize)
+    const paid: PageIndex[] = []
+    for (let index = first; index < last; index++) if (node.reserved.has(index)) paid.push(index)
+    const most = space.available + paid.length
+    const targets = journal.ask(() => this.targets(args, first, last, most))
+    if (targets.value === undefined) return targets.errno
+    args.paid = paid
+    for (const index of paid) node.reserved.delete(index)
+    space.unreserve(paid.length)
+    args.pieces = targets.value.map(target => this.write(args, target, first))
+    return errno.OK
+  }
+
+  /** Where each page goes. At most `most` blocks are claimed. */
+  private targets({ node }: WritingArgs, first: PageIndex, last: PageIndex, most: number): Target[] {
+    const { space } = this.parts
+    const targets: Target[] = []
+    const claim = (index: PageIndex, end: PageIndex) => {
+      while (index < end) {
+        const blocks = space.claim(end - index, most)
+        most -= blocks.end - blocks.start
+        targets.push({ index, ...blocks, how: 'claimed' })
+        index += blocks.end - blocks.start
+      }
+    }
+    let index = first
+    for (const part of [...node.extents.inside(first, last)]) {
+      if (part.tag !== UNWRITTEN) continue
+      claim(index, part.start)
+      const end = part.value + part.end - part.start
+      targets.push({ index: part.start, start: part.value, end, how: 'set aside' })
+      index = part.end
+    }
+    claim(index, last)
+    return targets
+  }
+
+  private write({ request }: WritingArgs, target: Target, first: PageIndex): Piece {
+    const { disk, checksum } = this.parts
+    const { blockSize } = disk
+    const from = (target.index - first) * blockSize
+    const to = from + (target.end - target.start) * blockSize
+    const whole = Math.min(to, Math.floor(request.length / blockSize) * blockSize)
+    const buffers = slice(request.buffers, from, whole)
+    // The last block is written as a whole: what lies past the end of the file is zero.
+    if (whole < to) buffers.push(joined(request.buffers, whole, to))
+    const sums: number[] = []
+    for (let at = 0; at < to - from; at += blockSize)
+      sums.push(checksum.of(joined(buffers, at, at + blockSize)))
+    return { ...target, sums, ticket: disk.write(target.start, buffers) }
+  }
+
+  private settle({ request, node, pieces }: WritingArgs): void {
+    const { space, names } = this.parts
+    const { extents, ino } = node
+    for (const piece of pieces!) {
+      if (piece.how === 'claimed') {
+        space.settle(piece)
+        extents.place(piece.index, piece, WRITTEN)
+      } else {
+        const end = piece.index + piece.end - piece.start
+        extents.retag({ start: piece.index, end, value: piece.start, tag: UNWRITTEN }, WRITTEN)
+      }
+      extents.setSums(piece.start, piece.sums)
+    }
+    const inode = names.inode(ino)
+    const size = Math.max(inode.size, request.position + request.length)
+    if (size !== inode.size) names.setInode(ino, { ...inode, size })
+  }
+
+  private cancel({ node, pieces, paid }: WritingArgs): void {
+    const { journal, space } = this.parts
+    const failed = journal.edit(() => {
+      for (const piece of pieces!) if (piece.how === 'claimed') space.cancel(piece)
+    })
+    if (failed !== errno.OK) return
+    space.reserve(paid.length)
+    for (const index of paid) {
+      assert(!node.reserved.has(index), 'WR2: a page on its way is reserved once')
+      node.reserved.add(index)
+    }
+  }
+}
