@@ -138,13 +138,15 @@ export class HostFile implements Device {
 
   private read(request: Request): void {
     const fd = this.fdFor(request.position, request.buffers)
+    // The file may grow or shrink by our own doing meanwhile: what was there all the time must be there.
+    const before = this.length
     const finish = (error: NodeJS.ErrnoException | null, got: number) => {
       if (error?.code === 'EINVAL' && fd === this.directFd) {
         this.giveUpDirect()
         this.read(request)
         return
       }
-      const expected = Math.max(0, Math.min(request.length, this.length - request.position))
+      const expected = Math.max(0, Math.min(request.length, Math.min(before, this.length) - request.position))
       if (error === null && got < expected) this.finish(request, errno.ESTALE)
       else {
         if (error === null) zeroFrom(request.buffers, got)
