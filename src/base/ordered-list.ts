@@ -94,17 +94,16 @@ export class OrderedList<T> {
     }
   }
 
-  /** Records that overlap [start, end), in order. The list must not change while they are walked. */
-  *overlapping(start: number, end: number): Generator<T> {
-    for (let block = 0; block < this.blocks.length; block++) {
-      if (this.firsts[block]! >= end) return
+  /** Records that overlap [start, end), in order. */
+  overlapping(start: number, end: number): T[] {
+    const found: T[] = []
+    for (let block = 0; block < this.blocks.length && this.firsts[block]! < end; block++) {
       if (this.reach[block]! <= start) continue
       const { keys, records } = this.blocks[block]!
-      for (let at = 0; at < records.length; at++) {
-        if (keys[at]! >= end) return
-        if (this.end(records[at]!) > start) yield records[at]!
-      }
+      for (let at = 0; at < records.length && keys[at]! < end; at++)
+        if (this.end(records[at]!) > start) found.push(records[at]!)
     }
+    return found
   }
 
   /** Records from the first whose key is at least `key`, in order. The list must not change while they are walked. */

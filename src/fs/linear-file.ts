@@ -142,7 +142,7 @@ export class LinearFile implements Backing {
   private spaceOf(index: PageIndex): Bytes {
     const reserved = this.reserved.get(index)
     if (reserved !== undefined) return reserved
-    const given = index < this.spaceFor && this.holes.overlapping(index, index + 1).next().done === true
+    const given = index < this.spaceFor && this.holes.overlapping(index, index + 1).length === 0
     return given ? (index + 1) * this.memory.frames.pageSize : 0
   }
 
@@ -157,7 +157,7 @@ export class LinearFile implements Backing {
     for (const index of this.reserved.keys()) if (index >= start && index < end) this.reserved.delete(index)
     if (start >= this.spaceFor) return
     const hole = { start, end }
-    for (const other of [...this.holes.overlapping(start - 1, end + 1)]) {
+    for (const other of this.holes.overlapping(start - 1, end + 1)) {
       this.holes.remove(other)
       hole.start = Math.min(hole.start, other.start)
       hole.end = Math.max(hole.end, other.end)

@@ -143,7 +143,7 @@ function recountFrames({ memory, mm }: Engine, mapped: ReadonlyMap<Pfn, number>,
       frames.mapped[frame] === count,
       `P2: frame ${frame} is mapped ${count}, not ${frames.mapped[frame]}`,
     )
-    const reached = [...mm.rmap.mappingsOf(frame)].length
+    const reached = mm.rmap.mappingsOf(frame).length
     // Two files may share a block of a device: it is found by (file, index) alone.
     if (frames.kind[frame] !== DEVICE)
       check(reached === count, `A3: rmap finds ${reached} of the ${count} entries of frame ${frame}`)

@@ -81,20 +81,22 @@ export class Rmap implements Mappers {
     }
   }
 
-  /** The entries that map a frame. They may be changed while they are walked. */
-  *mappingsOf(frame: Pfn): Generator<Mapping> {
-    if (this.frames.mapped[frame] === 0) return
+  /** The entries that map a frame, as they are now. */
+  mappingsOf(frame: Pfn): Mapping[] {
+    const found: Mapping[] = []
+    if (this.frames.mapped[frame] === 0) return found
     const owner = this.frames.owner[frame]!
     const index = this.frames.index[frame]!
     const family = this.frames.kind[frame] === ANON ? this.families.get(owner) : undefined
     if (family !== undefined) {
-      for (const space of family.spaces) if (this.maps(space, index, frame)) yield { space, vpn: index }
-      return
+      for (const space of family.spaces) if (this.maps(space, index, frame)) found.push({ space, vpn: index })
+      return found
     }
     for (const vma of this.vmasOf(owner, index, index + 1)) {
       const vpn = vma.start + index - vma.pageOffset
-      if (this.maps(vma.space, vpn, frame)) yield { space: vma.space, vpn }
+      if (this.maps(vma.space, vpn, frame)) found.push({ space: vma.space, vpn })
     }
+    return found
   }
 
   unmapPage(_file: FileId, _index: PageIndex, frame: Pfn): void {
@@ -142,7 +144,7 @@ export class Rmap implements Mappers {
 
   private vmasOf(file: FileId, start: PageIndex, end: PageIndex): Vma[] {
     const list = this.fileVmas.get(file)
-    return list === undefined ? [] : [...list.overlapping(start, end)]
+    return list === undefined ? [] : list.overlapping(start, end)
   }
 
   private maps(space: Space, vpn: Vpn, frame: Pfn): boolean {

@@ -68,7 +68,7 @@ export class Swapping {
     const { file } = this.swap
     memory.ledger.stat(frames.group[frame]!).swapOut++
     memory.pin(frame)
-    const mappings = [...this.rmap.mappingsOf(frame)]
+    const mappings = this.rmap.mappingsOf(frame)
     memory.recast(frame, CACHE)
     this.cache.insert(file, slot, frame)
     for (const { space, vpn } of mappings) this.rmap.setEntry(space, vpn, swapEntry(slot))

@@ -61,6 +61,7 @@ export class RealDriver implements Driver {
       this.wake()
       return
     }
+    if (this.asked === 'soon') this.asked = 'nothing'
     this.pumping = true
     try {
       scheduler.run(this.now() + SLICE)
