@@ -12,10 +12,3 @@ export class AssertionError extends Error {
 export function assert(truth: boolean, what: string): asserts truth {
   if (!truth) throw new AssertionError(`faultline broke its own rule: ${what}; please report it`)
 }
-
-/** For the branch that no value can reach. */
-export function unreachable(value: never): never {
-  throw new AssertionError(
-    `faultline met a value it doesn't know: ${JSON.stringify(value)}; please report it`,
-  )
-}

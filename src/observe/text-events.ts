@@ -53,7 +53,7 @@ export function readArguments(
     case Kind.waking:
       return startsWith(line, args, end, COMM)
         ? readWaking(record, line, args, end, names)
-        : readWakingPlugin(record, line, args, end, names)
+        : readNamed(record, line, args, end, names)
     case Kind.fault:
       return readFault(record, line, args, end)
     case Kind.bioQueued:
@@ -138,18 +138,7 @@ function readWaking(record: TraceRecord, line: Buffer, args: number, end: number
   return true
 }
 
-/** `comm:tid [prio] CPU:001`. */
-function readWakingPlugin(
-  record: TraceRecord,
-  line: Buffer,
-  args: number,
-  end: number,
-  names: Interner,
-): boolean {
-  return readNamed(record, line, args, end, names)
-}
-
-/** `comm:tid [prio]`: the woken or the next task. */
+/** `comm:tid [prio]`, as trace-cmd prints the woken or the next task; what follows is passed over. */
 function readNamed(record: TraceRecord, line: Buffer, start: number, end: number, names: Interner): boolean {
   const prio = findLast(line, start, end, PRIO_OPEN)
   if (prio === -1) return false

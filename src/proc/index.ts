@@ -8,5 +8,5 @@ export {
   type PsRow,
   procArgs,
 } from './proc-reader.ts'
-export { type Status, status, statusText } from './status.ts'
+export { type Status, status } from './status.ts'
 export { blockerOf, chainSentence, type Link, waitChain } from './wait-chain.ts'

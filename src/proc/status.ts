@@ -34,13 +34,6 @@ export function status(mm: Mm, space: Space): Status {
   }
 }
 
-/** As /proc/<pid>/status prints it. */
-export function statusText(mm: Mm, space: Space): string {
-  const { name, state, pid, vmSize, vmRss, vmSwap } = status(mm, space)
-  const kib = (bytes: Bytes) => `${String(bytes / 1024).padStart(8)} kB`
-  return `Name:\t${name}\nState:\t${state}\nPid:\t${pid}\nVmSize:\t${kib(vmSize)}\nVmRSS:\t${kib(vmRss)}\nVmSwap:\t${kib(vmSwap)}\n`
-}
-
 function stateOf(mm: Mm, space: Space): Status['state'] {
   if (space.state === 'exiting') return 'Z'
   let state: Status['state'] = 'S'
