@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import type { FileFace, MachineFace, MappingFace, MappingHandle } from '../map/index.ts'
+import type { FileFace, GroupFace, MachineFace, MappingFace, MappingHandle } from '../map/index.ts'
 import { attach, start } from './index.ts'
 import { PAGER, SERVING, SIGNALS, STATE } from './signals.ts'
 import { watch } from './watch.ts'
@@ -12,6 +12,7 @@ import { watch } from './watch.ts'
 const PAGE = 4096
 
 interface Stage {
+  readonly group: GroupFace
   readonly machine: MachineFace
   readonly file: FileFace
   readonly map: MappingFace
@@ -65,12 +66,12 @@ const SCENES: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
     await new Promise(resolve => setTimeout(resolve, 10_000))
   },
 
-  async 'the process exits while a worker waits for a page'({ machine, map }) {
-    machine.root.set('io.max', { rbps: 1 })
+  async 'the process exits while a worker waits for a page'({ group, map }) {
+    group.set('io.max', 'rbps=1')
     const made = await worker(map, 8 * PAGE, 'load')
     made.on('message', value => say(`read ${value}`))
     made.postMessage('go')
-    await until(() => machine.root.read('memory.stat').includes('pgmajfault 1'))
+    await until(() => group.read('memory.current') !== '0\n')
     process.exit(3)
   },
 
@@ -109,10 +110,11 @@ async function scene(name: string, path: string): Promise<void> {
     },
   })
   const file = await machine.open(path, { mode: 'r+' })
-  const map = await machine.space({ name: 'a' }).map(file, { prot: 'rw', advice: 'random' })
+  const group = machine.group('batch')
+  const map = await machine.space({ name: 'a', group }).map(file, { prot: 'rw', advice: 'random' })
   const play = SCENES[name.replace('stopped: ', '')]
   if (play === undefined) throw new Error(`no scene ${name}`)
-  await play({ machine, file, map, path })
+  await play({ machine, group, file, map, path })
 }
 
 function act({ handle, offset, act }: Told): void {
