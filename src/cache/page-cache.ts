@@ -134,7 +134,7 @@ export class PageCache {
   /** The ticket of a frame in flight. Its bio goes by the waiter's limits too from now on. */
   hurry(frame: Pfn, group: GroupId): Ticket {
     const bio = this.flights.get(frame)
-    assert(bio !== undefined, `Q1: frame ${frame} is in flight`)
+    assert(bio !== undefined, () => `Q1: frame ${frame} is in flight`)
     this.io.promote(bio, group)
     return bio.ticket
   }
@@ -182,7 +182,7 @@ export class PageCache {
 
   /** Puts a frame into the cache as page `index` of the file. */
   insert(file: CachedFile, index: PageIndex, frame: Pfn): void {
-    assert(this.hash.find(file.id, index) === 0, `H1: page ${index} of ${file.name} is cached once`)
+    assert(this.hash.find(file.id, index) === 0, () => `H1: page ${index} of ${file.name} is cached once`)
     this.frames.owner[frame] = file.id
     this.frames.index[frame] = index
     this.hash.add(frame)

@@ -81,7 +81,7 @@ export class Pressure {
       const pressure = this.of(id, now)
       advance(pressure, now)
       pressure.tasks[kind] += by
-      assert(pressure.tasks[kind] >= 0, `P2: what ends was begun (${kind} in group ${id})`)
+      assert(pressure.tasks[kind] >= 0, () => `P2: what ends was begun (${kind} in group ${id})`)
     }
   }
 

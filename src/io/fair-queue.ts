@@ -42,13 +42,13 @@ export class FairQueue {
   }
 
   push(bio: Bio, group: GroupId): void {
-    const fifo = this.fifos.get(group)
-    if (fifo !== undefined) {
-      fifo.bios.push(bio)
-      return
+    let fifo = this.fifos.get(group)
+    if (fifo === undefined) {
+      fifo = { bios: [], from: 0 }
+      this.fifos.set(group, fifo)
     }
-    this.fifos.set(group, { bios: [bio], from: 0 })
-    this.turns.push(group)
+    if (fifo.bios.length === 0) this.turns.push(group)
+    fifo.bios.push(bio)
   }
 
   /** One round: offers the first bio of each group in turn until nobody's is taken. */
@@ -79,8 +79,13 @@ export class FairQueue {
 
   private passTurn(turn: number, group: GroupId): void {
     this.turns.splice(turn, 1)
-    if (this.first(group) !== undefined) this.turns.push(group)
-    else this.fifos.delete(group)
+    if (this.first(group) !== undefined) {
+      this.turns.push(group)
+      return
+    }
+    const fifo = this.fifos.get(group)!
+    fifo.bios.length = 0
+    fifo.from = 0
   }
 
   /** The first bio of the group that is still at this stage. */

@@ -254,7 +254,7 @@ export class Io implements Chore {
         buffers[buffers.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.length + bytes.length)
       else buffers.push(bytes)
     }
-    assert(left === 0 || frames.length === 0, `a bio of ${length} bytes has frames for all of them`)
+    assert(left === 0 || frames.length === 0, () => `a bio of ${length} bytes has frames for all of them`)
     return buffers
   }
 

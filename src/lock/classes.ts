@@ -19,11 +19,11 @@ export const RANK = { mmap: 1, vma: 2 } as const
 
 /** L1 and L2, before a task takes `lock` or queues for it. */
 export function assertMayTake(task: Task, lock: Lock): void {
-  assert(!holds(task, lock), `L2: ${task.name} already holds ${lock.name}`)
+  assert(!holds(task, lock), () => `L2: ${task.name} already holds ${lock.name}`)
   const last = task.held.at(-1)
   assert(
     last === undefined || last.lock.rank <= lock.rank,
-    `L1: ${task.name} takes ${lock.name} while it holds ${last?.lock.name}`,
+    () => `L1: ${task.name} takes ${lock.name} while it holds ${last?.lock.name}`,
   )
 }
 
@@ -32,7 +32,11 @@ export function noteTaken(task: Task, lock: Lock, mode: 'read' | 'write'): void 
 }
 
 export function noteReleased(task: Task, lock: Lock): void {
+  if (task.held.at(-1)?.lock === lock) {
+    task.held.pop()
+    return
+  }
   const place = task.held.findIndex(held => held.lock === lock)
-  assert(place !== -1, `L2: ${task.name} releases ${lock.name}, which it holds`)
+  assert(place !== -1, () => `L2: ${task.name} releases ${lock.name}, which it holds`)
   task.held.splice(place, 1)
 }

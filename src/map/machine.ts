@@ -109,7 +109,6 @@ export class Machine {
     const writeback = writebackOf(options.writeback)
     checkWatcher(watcher)
     const driver = new RealDriver()
-    const performer = new Performer(driver, watcher)
     const swapHost = swap === undefined ? undefined : openSwap(swap, pageSize, driver)
     const engine = new Engine({
       driver,
@@ -118,15 +117,14 @@ export class Machine {
       pageSize,
       discipline,
       writeback,
-      watcher: performer.watcher,
+      ...(watcher === undefined ? {} : { watcher }),
       ...(swapHost === undefined ? {} : { swap: { device: swapHost, bytes: swapHost.length } }),
     })
     driver.attach(engine.scheduler)
-    performer.attach(engine.scheduler)
     const context: Context = {
       engine,
       driver,
-      performer,
+      performer: new Performer(driver, engine.scheduler),
       unmapped: new Map(),
       leaving: new Set(),
       untold: [],

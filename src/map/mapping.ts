@@ -69,12 +69,19 @@ export interface Place {
 
 const RANGE_KEYS = ['offset', 'length', 'signal']
 
+interface MissIn {
+  readonly mapping: Mapping
+  readonly miss: Miss
+}
+
 /** What a section missed, in all the mappings that it touched. */
 class Cold {
-  readonly misses: readonly { readonly mapping: Mapping; readonly miss: Miss }[]
+  readonly misses: readonly MissIn[]
 
   constructor(running: readonly Mapping[]) {
-    this.misses = running.flatMap(mapping => mapping.takeMisses().map(miss => ({ mapping, miss })))
+    const misses: MissIn[] = []
+    for (const mapping of running) for (const miss of mapping.takeMisses()) misses.push({ mapping, miss })
+    this.misses = misses
   }
 }
 
@@ -207,7 +214,8 @@ export class Mapping implements Running {
   }
 
   /** What its view has missed. For the section that runs, of whatever mapping. */
-  takeMisses(): Miss[] {
+  takeMisses(): readonly Miss[] {
+    if (this.view.misses.length === 1) return this.view.misses
     const accesses = new Map<Vpn, Miss>()
     for (const miss of this.view.misses)
       if (miss.access === 'store' || !accesses.has(miss.vpn)) accesses.set(miss.vpn, miss)
@@ -280,17 +288,17 @@ export class Mapping implements Running {
   private async bring({ misses }: Cold, kept: Pfn[], signal: AbortSignal | undefined): Promise<void> {
     if (signal?.aborted === true) throw aborted('run', this.name, signal.reason)
     for (const { mapping } of misses) mapping.check('run')
-    const faults = misses.map(({ mapping, miss }) => ({ mapping, task: mapping.fault(miss) }))
-    let failed: (typeof faults)[number] | undefined
-    for (const fault of faults) {
-      const { task } = fault
-      await this.context.performer.finished(task as Task, signal)
-      if (task.errno !== 0) failed ??= fault
+    const tasks = misses.map(({ mapping, miss }) => mapping.fault(miss))
+    let failed = -1
+    for (let at = 0; at < tasks.length; at++) {
+      const task = tasks[at]!
+      if (task.state !== 'ended') await this.context.performer.finished(task as Task, signal)
+      if (task.errno !== 0) failed = failed === -1 ? at : failed
       else if (task.args.kept !== 0) kept.push(task.args.kept)
     }
-    if (failed === undefined) return
+    if (failed === -1) return
     if (isAborted(signal)) throw aborted('run', this.name, signal.reason)
-    throw failed.mapping.faultError(failed.task)
+    throw misses[failed]!.mapping.faultError(tasks[failed]!)
   }
 
   private fault({ vpn, access }: Miss): Task<FaultArgs> {

@@ -106,7 +106,7 @@ export class Ledger {
   uncharge(group: GroupId): void {
     for (let id = group; id !== 0; id = this.tree.parent(id)) {
       const account = this.account(id)
-      assert(account.usage > 0, `B1: group ${id} gives back only what it was charged`)
+      assert(account.usage > 0, () => `B1: group ${id} gives back only what it was charged`)
       account.usage--
     }
   }

@@ -15,6 +15,7 @@
  *   S1 to S3 (task.ts) and K1 to K3 (ticket.ts)
  *   S4  Ready tasks run in the order they became ready.
  *   S5  No attempt begins inside another.
+ *   S6  No time passes within an attempt.
  */
 import { assert, type Errno, errno, type GroupId, type Ns, type Pfn } from '../base/index.ts'
 import { type Outcome, type Wait, wait } from './outcome.ts'
@@ -62,13 +63,15 @@ export class Scheduler {
   private readyFrom = 0
   private taskIds = 0
   private ticketIds = 0
+  /** When the present attempt began. */
+  private attemptAt: Ns = 0
 
   constructor(driver: Driver) {
     this.driver = driver
   }
 
   now(): Ns {
-    return this.driver.now()
+    return this.current === undefined ? this.driver.now() : this.attemptAt
   }
 
   ticket(what: string): Ticket {
@@ -85,7 +88,7 @@ export class Scheduler {
 
   /** It has happened: everyone who waited may attempt again. */
   complete(ticket: Ticket, error: Errno = errno.OK): void {
-    assert(!ticket.complete, `K1: ${ticket.what} completes once`)
+    assert(!ticket.complete, () => `K1: ${ticket.what} completes once`)
     ticket.complete = true
     ticket.errno = error
     const now = ticket.waiters.length === 0 ? 0 : this.now()
@@ -114,6 +117,7 @@ export class Scheduler {
       held: [],
       killed: false,
       end: this.ticket(name),
+      onEnd: undefined,
     }
     this.tasks.set(id, task as Task)
     this.watcher?.began(task as Task)
@@ -129,7 +133,7 @@ export class Scheduler {
     if (task.state === 'ready') return
     const { ticket } = task.wait!
     const place = ticket.waiters.indexOf(task)
-    assert(place !== -1, `K2: ${task.name} is among the waiters of ${ticket.what}`)
+    assert(place !== -1, () => `K2: ${task.name} is among the waiters of ${ticket.what}`)
     ticket.waiters.splice(place, 1)
     this.watcher?.resumes(task, task.wait!, this.now() - task.waitingSince)
     this.finish(task, errno.EINTR)
@@ -160,7 +164,7 @@ export class Scheduler {
   /** Runs one attempt of the ready task that the caller chose: the explorer's way. */
   step(task: Task): void {
     const place = this.readyTasks.indexOf(task, this.readyFrom)
-    assert(place !== -1, `S1: ${task.name} is ready`)
+    assert(place !== -1, () => `S1: ${task.name} is ready`)
     this.readyTasks.splice(place, 1)
     this.attempt(task)
   }
@@ -194,6 +198,7 @@ export class Scheduler {
       return
     }
     const consumed = task.stash
+    this.attemptAt = this.driver.now()
     this.current = task
     let outcome: Outcome
     try {
@@ -250,7 +255,7 @@ export class Scheduler {
       task.verb.abandon(task)
       releaseAll(task)
     }
-    assert(task.held.length === 0, `S2: ${task.name} ends holding no lock`)
+    assert(task.held.length === 0, () => `S2: ${task.name} ends holding no lock`)
     if (task.stash !== 0) this.keeper.unpin(task.stash)
     task.stash = 0
     task.state = 'ended'
@@ -259,5 +264,6 @@ export class Scheduler {
     this.tasks.delete(task.id)
     this.watcher?.ended(task)
     this.complete(task.end, task.errno)
+    task.onEnd?.()
   }
 }
