@@ -8,14 +8,12 @@ export class AssertionError extends Error {
   override readonly name = 'AssertionError'
 }
 
-/**
- * Throws unless `truth`. `what` names the invariant and says what was expected; as a function where the sentence has
- * parts, so that no sentence is put together for what holds.
- */
-export function assert(truth: boolean, what: string | (() => string)): asserts truth {
-  if (!truth) throw new AssertionError(`faultline broke its own rule: ${sentence(what)}; please report it`)
+/** Throws unless `truth`. `what` names the invariant and says what was expected. */
+export function assert(truth: boolean, what: string): asserts truth {
+  if (!truth) broken(what)
 }
 
-function sentence(what: string | (() => string)): string {
-  return typeof what === 'string' ? what : what()
+/** Throws: for hot code, `if (wrong) broken(...)`, so that no sentence is put together for what holds. */
+export function broken(what: string): never {
+  throw new AssertionError(`faultline broke its own rule: ${what}; please report it`)
 }

@@ -19,7 +19,7 @@ export class GroupTree {
   }
 
   create(parent: GroupId): GroupId {
-    assert(parent >= ROOT && parent <= this.last, () => `G1: the parent ${parent} is a group`)
+    assert(parent >= ROOT && parent <= this.last, `G1: the parent ${parent} is a group`)
     return this.parents.push(parent) - 1
   }
 

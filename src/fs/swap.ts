@@ -49,13 +49,13 @@ export class Swap {
 
   /** One entry less names it. A slot that nobody names is given back by `release`, once its page is nowhere on its way. */
   drop(slot: number): 'still used' | 'unused' {
-    assert(this.users[slot]! > 0, () => `SW1: slot ${slot} is dropped as often as used`)
+    assert(this.users[slot]! > 0, `SW1: slot ${slot} is dropped as often as used`)
     this.users[slot]!--
     return this.users[slot]! > 0 ? 'still used' : 'unused'
   }
 
   release(slot: number): void {
-    assert(this.users[slot] === 0, () => `SW1: slot ${slot} is free when nobody names it`)
+    assert(this.users[slot] === 0, `SW1: slot ${slot} is free when nobody names it`)
     this.free.push(slot)
   }
 }

@@ -43,7 +43,7 @@ export function runJob(job: Job): Result {
 export function exploreTimed(scenario: Scenario, discipline: string): Explored {
   const began = performance.now()
   const row = disciplineNamed(discipline)
-  assert(row !== undefined, () => `there is a discipline ${discipline}`)
+  assert(row !== undefined, `there is a discipline ${discipline}`)
   const found = explore(scenario, row)
   const seconds = secondsSince(began)
   return {
@@ -57,7 +57,7 @@ export function exploreTimed(scenario: Scenario, discipline: string): Explored {
 export function catchCanary(name: string): Caught {
   const began = performance.now()
   const canary = CANARIES.find(each => each.name === name)
-  assert(canary !== undefined, () => `there is a canary ${name}`)
+  assert(canary !== undefined, `there is a canary ${name}`)
   const row = disciplineNamed(canary.under)!
   let states = 0
   for (const scenario of SCENARIOS) {

@@ -59,7 +59,7 @@ export class LabDevice implements Device {
   /** Ends a started request, well or with the errno given; `purpose` is its bio's. */
   end(request: Request, error: Errno, purpose: Bio['purpose']): void {
     const place = this.started.findIndex(each => each.request === request)
-    assert(place !== -1, () => `D1: ${request.operation} was started on ${this.name}`)
+    assert(place !== -1, `D1: ${request.operation} was started on ${this.name}`)
     const { words } = this.started.splice(place, 1)[0]!
     const result = error === errno.OK ? this.serve(request, words) : error
     if ((purpose === 'writeback' || request.operation === 'flush') && result !== errno.OK) {

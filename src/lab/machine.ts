@@ -130,7 +130,7 @@ export class Machine {
 
   space(name: string): Space {
     const space = this.spaces.get(name)
-    assert(space !== undefined, () => `there is a space ${name}`)
+    assert(space !== undefined, `there is a space ${name}`)
     return space
   }
 
@@ -267,7 +267,7 @@ export class Machine {
   private phrase(text: string): Phrase {
     const { files, mappings } = this.scenario
     const phrase = parsePhrase(text, Object.keys(files), Object.keys(mappings))
-    assert(typeof phrase !== 'string', () => `${this.scenario.name}: ${phrase as string}`)
+    assert(typeof phrase !== 'string', `${this.scenario.name}: ${phrase as string}`)
     return phrase
   }
 

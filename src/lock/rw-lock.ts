@@ -95,7 +95,7 @@ export class RwLock implements Lock {
     if (this.writer === task) this.writer = undefined
     else {
       const place = this.readers.indexOf(task)
-      assert(place !== -1, () => `W1: ${task.name} releases ${this.name}, which it reads`)
+      assert(place !== -1, `W1: ${task.name} releases ${this.name}, which it reads`)
       this.readers.splice(place, 1)
     }
     this.wakeHead()
@@ -103,7 +103,7 @@ export class RwLock implements Lock {
 
   /** From writer to reader without letting another writer in between; queued readers at the head come in too. */
   downgrade(task: Task): void {
-    assert(this.writer === task, () => `W1: ${task.name} downgrades ${this.name}, which it writes`)
+    assert(this.writer === task, `W1: ${task.name} downgrades ${this.name}, which it writes`)
     this.writer = undefined
     this.readers.push(task)
     for (const held of task.held) if (held.lock === this) held.mode = 'read'

@@ -93,10 +93,7 @@ export class SpaceLock {
 
   /** Write-locks a VMA: undefined when it is locked and empty of readers, else the ticket for that. */
   writeVma(vma: VmaLock, task: Task): Ticket | undefined {
-    assert(
-      this.mmap.isWriter(task),
-      () => `V1: ${task.name} writes the mmap lock before it write-locks a VMA`,
-    )
+    assert(this.mmap.isWriter(task), `V1: ${task.name} writes the mmap lock before it write-locks a VMA`)
     vma.writeSequence = this.mmap.sequence
     return vma.untilDrained()
   }

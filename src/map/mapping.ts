@@ -272,7 +272,10 @@ export class Mapping implements Running {
     const kept: Pfn[] = []
     try {
       for (let cold = first; ; ) {
-        await this.bring(cold, kept, signal)
+        const tasks = this.begin(cold, signal)
+        for (const task of tasks)
+          if (task.state !== 'ended') await this.context.performer.finished(task as Task, signal)
+        this.keep(cold, tasks, kept, signal)
         this.check('run')
         const value = this.attempt(section)
         if (!(value instanceof Cold)) return value
@@ -284,18 +287,22 @@ export class Mapping implements Running {
     }
   }
 
-  /** Faults for all of them at once. Each that succeeds leaves a pin in `kept`. */
-  private async bring({ misses }: Cold, kept: Pfn[], signal: AbortSignal | undefined): Promise<void> {
+  /** Faults for all of them at once. */
+  private begin({ misses }: Cold, signal: AbortSignal | undefined): Task<FaultArgs>[] {
     if (signal?.aborted === true) throw aborted('run', this.name, signal.reason)
     for (const { mapping } of misses) mapping.check('run')
-    const tasks = misses.map(({ mapping, miss }) => mapping.fault(miss))
-    let failed = -1
-    for (let at = 0; at < tasks.length; at++) {
-      const task = tasks[at]!
-      if (task.state !== 'ended') await this.context.performer.finished(task as Task, signal)
-      if (task.errno !== 0) failed = failed === -1 ? at : failed
-      else if (task.args.kept !== 0) kept.push(task.args.kept)
-    }
+    return misses.map(({ mapping, miss }) => mapping.fault(miss))
+  }
+
+  /** The faults have ended: each that succeeded leaves a pin in `kept`, and the first that failed is told. */
+  private keep(
+    { misses }: Cold,
+    tasks: readonly Task<FaultArgs>[],
+    kept: Pfn[],
+    signal: AbortSignal | undefined,
+  ): void {
+    for (const { errno, args } of tasks) if (errno === 0 && args.kept !== 0) kept.push(args.kept)
+    const failed = tasks.findIndex(task => task.errno !== 0)
     if (failed === -1) return
     if (isAborted(signal)) throw aborted('run', this.name, signal.reason)
     throw misses[failed]!.mapping.faultError(tasks[failed]!)

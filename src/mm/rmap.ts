@@ -60,7 +60,7 @@ export class Rmap implements Mappers {
   removeVma(vma: Vma): void {
     if (vma.open === undefined) return
     const list = this.fileVmas.get(vma.open.file.id)
-    assert(list?.remove(vma) === true, () => `A3: the VMA at page ${vma.start} is on its file's list`)
+    assert(list?.remove(vma) === true, `A3: the VMA at page ${vma.start} is on its file's list`)
     if (list.size === 0) this.fileVmas.delete(vma.open.file.id)
   }
 

@@ -179,7 +179,7 @@ export function checkReport(report: Report): void {
   for (const section of report.sections) {
     assert(
       section.id !== '' && !ids.has(section.id),
-      () => `M4 section id "${section.id}": expected a new, non-empty one`,
+      `M4 section id "${section.id}": expected a new, non-empty one`,
     )
     ids.add(section.id)
     if (section.kind === 'timeline') checkTimeline(section)
@@ -195,29 +195,23 @@ export function checkTimeline(timeline: Timeline): void {
   for (const span of spans) {
     assert(
       time(span.start) && time(span.end) && span.start <= span.end,
-      () => `M2 ${where}: a span's time is wrong`,
+      `M2 ${where}: a span's time is wrong`,
     )
-    assert(row(span.row), () => `M3 ${where}: a span names a row that doesn't exist`)
+    assert(row(span.row), `M3 ${where}: a span names a row that doesn't exist`)
   }
   for (const stall of stalls) {
     assert(
       time(stall.start) && time(stall.end) && stall.start <= stall.end,
-      () => `M2 ${where}: a stall's time is wrong`,
+      `M2 ${where}: a stall's time is wrong`,
     )
-    assert(row(stall.row), () => `M3 ${where}: a stall names a row that doesn't exist`)
+    assert(row(stall.row), `M3 ${where}: a stall names a row that doesn't exist`)
   }
   for (const arrow of arrows) {
-    assert(time(arrow.time), () => `M2 ${where}: an arrow's time is wrong`)
-    assert(
-      row(arrow.fromRow) && row(arrow.toRow),
-      () => `M3 ${where}: an arrow names a row that doesn't exist`,
-    )
+    assert(time(arrow.time), `M2 ${where}: an arrow's time is wrong`)
+    assert(row(arrow.fromRow) && row(arrow.toRow), `M3 ${where}: an arrow names a row that doesn't exist`)
   }
-  for (const marker of markers) assert(time(marker.time), () => `M2 ${where}: a marker's time is wrong`)
+  for (const marker of markers) assert(time(marker.time), `M2 ${where}: a marker's time is wrong`)
   for (const counter of counters)
     for (const point of counter.points)
-      assert(
-        time(point.time) && Number.isFinite(point.value),
-        () => `M2 ${where}: a counter's point is wrong`,
-      )
+      assert(time(point.time) && Number.isFinite(point.value), `M2 ${where}: a counter's point is wrong`)
 }

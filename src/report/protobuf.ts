@@ -35,7 +35,7 @@ export class Wire {
   }
 
   varint(field: number, value: number): this {
-    assert(Number.isSafeInteger(value) && value >= 0, () => `W1 expected a natural number, got ${value}`)
+    assert(Number.isSafeInteger(value) && value >= 0, `W1 expected a natural number, got ${value}`)
     this.raw(field * 8 + VARINT)
     this.raw(value)
     return this

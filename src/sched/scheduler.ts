@@ -17,7 +17,7 @@
  *   S5  No attempt begins inside another.
  *   S6  No time passes within an attempt.
  */
-import { assert, type Errno, errno, type GroupId, type Ns, type Pfn } from '../base/index.ts'
+import { assert, broken, type Errno, errno, type GroupId, type Ns, type Pfn } from '../base/index.ts'
 import { type Outcome, type Wait, wait } from './outcome.ts'
 import { releaseAll, type Task, type Verb } from './task.ts'
 import type { Ticket } from './ticket.ts'
@@ -48,6 +48,9 @@ export interface Spawn {
   readonly name: string
   readonly group: GroupId
 }
+
+/** How many tasks that have had their turn stay in front of the queue before it is cut: to cut it costs an array. */
+const READY_TRIM = 64
 
 const NO_KEEPER: Keeper = { pin() {}, unpin() {} }
 
@@ -88,7 +91,7 @@ export class Scheduler {
 
   /** It has happened: everyone who waited may attempt again. */
   complete(ticket: Ticket, error: Errno = errno.OK): void {
-    assert(!ticket.complete, () => `K1: ${ticket.what} completes once`)
+    if (ticket.complete) broken(`K1: ${ticket.what} completes once`)
     ticket.complete = true
     ticket.errno = error
     const now = ticket.waiters.length === 0 ? 0 : this.now()
@@ -133,7 +136,7 @@ export class Scheduler {
     if (task.state === 'ready') return
     const { ticket } = task.wait!
     const place = ticket.waiters.indexOf(task)
-    assert(place !== -1, () => `K2: ${task.name} is among the waiters of ${ticket.what}`)
+    assert(place !== -1, `K2: ${task.name} is among the waiters of ${ticket.what}`)
     ticket.waiters.splice(place, 1)
     this.watcher?.resumes(task, task.wait!, this.now() - task.waitingSince)
     this.finish(task, errno.EINTR)
@@ -164,7 +167,7 @@ export class Scheduler {
   /** Runs one attempt of the ready task that the caller chose: the explorer's way. */
   step(task: Task): void {
     const place = this.readyTasks.indexOf(task, this.readyFrom)
-    assert(place !== -1, () => `S1: ${task.name} is ready`)
+    assert(place !== -1, `S1: ${task.name} is ready`)
     this.readyTasks.splice(place, 1)
     this.attempt(task)
   }
@@ -184,7 +187,7 @@ export class Scheduler {
   private takeReady(): Task | undefined {
     if (this.readyFrom === this.readyTasks.length) return undefined
     const task = this.readyTasks[this.readyFrom++]!
-    if (this.readyFrom === this.readyTasks.length || this.readyFrom >= 1024) {
+    if (this.readyFrom >= READY_TRIM) {
       this.readyTasks.splice(0, this.readyFrom)
       this.readyFrom = 0
     }
@@ -255,7 +258,7 @@ export class Scheduler {
       task.verb.abandon(task)
       releaseAll(task)
     }
-    assert(task.held.length === 0, () => `S2: ${task.name} ends holding no lock`)
+    if (task.held.length !== 0) broken(`S2: ${task.name} ends holding no lock`)
     if (task.stash !== 0) this.keeper.unpin(task.stash)
     task.stash = 0
     task.state = 'ended'

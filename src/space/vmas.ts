@@ -31,10 +31,7 @@ export function lockForReading(task: Task, space: Space): Wait | undefined {
 
 export function addVma(mm: Mm, vma: Vma): void {
   const { space } = vma
-  assert(
-    space.overlapping(vma.start, vma.end).length === 0,
-    () => `A1: pages ${vma.start} to ${vma.end} are free`,
-  )
+  assert(space.overlapping(vma.start, vma.end).length === 0, `A1: pages ${vma.start} to ${vma.end} are free`)
   space.vmas.insert(vma)
   space.mapped += vma.end - vma.start
   space.table.plan(vma.start, vma.end)

@@ -49,7 +49,7 @@ export class Disk {
 
   private start(operation: Operation, block: number, buffers: readonly Uint8Array[]): Ticket {
     const length = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
-    assert(length % this.blockSize === 0, () => `a ${operation} of blocks is of whole blocks`)
+    assert(length % this.blockSize === 0, `a ${operation} of blocks is of whole blocks`)
     const ticket = this.scheduler.ticket(`${operation} of ${this.name} block ${block}`)
     const request: Request = { operation, position: block * this.blockSize, length, buffers }
     this.flights.set(request, ticket)

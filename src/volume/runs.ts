@@ -75,10 +75,7 @@ export class RunTable {
       value = before.value
     }
     const next = this.from(end)
-    assert(
-      next === undefined || next.start >= run.end,
-      () => `RU1: nothing is at ${this.prefix}${hex(run.start)}`,
-    )
+    assert(next === undefined || next.start >= run.end, `RU1: nothing is at ${this.prefix}${hex(run.start)}`)
     if (next !== undefined && next.start === end && this.goesOn(run, next)) {
       this.drop(next)
       end = next.end
