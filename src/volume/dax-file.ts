@@ -135,6 +135,11 @@ export class DaxFile implements Mappable, Claimable {
     // A store is on the device already.
   }
 
+  /** Stores are on the device already; where they lie is durable with the next commit. */
+  sync(): Ticket {
+    return this.parts.commits.request()
+  }
+
   residentPage(index: PageIndex): Pfn {
     if (index * this.parts.disk.blockSize >= this.size || this.invalidates(index)) return 0
     const found = this.parts.journal.ask(() => this.sound(index))

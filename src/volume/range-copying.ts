@@ -78,11 +78,11 @@ export class RangeCopying implements Verb<RangeCopyingArgs> {
       const { step } = args
       if (step !== undefined) {
         if (!step.task.end.complete) return this.scheduler.join(step.task as Task)
+        this.account(args, step)
         const failed = step.task.errno
         // The source has become shorter since the piece was chosen: it is chosen anew.
         const outrun = step.how === 'share' && failed === errno.EINVAL
         if (failed !== errno.OK && !outrun) return args.copied > 0 ? done : fail(failed)
-        this.account(args, step)
         if (step.how === 'read') {
           const { buffer, copied } = step.task.args
           if (copied === 0) return done
@@ -106,6 +106,7 @@ export class RangeCopying implements Verb<RangeCopyingArgs> {
     return source === target && from < to + end - from && to < end ? errno.EINVAL : errno.OK
   }
 
+  /** A write that failed has taken what it has copied. */
   private account(args: RangeCopyingArgs, { how, task }: Step): void {
     if (how === 'share') args.copied += task.args.remapped
     else if (how === 'write') args.copied += task.args.copied
