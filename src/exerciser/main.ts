@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 /**
  * Campaigns of the exerciser, on a terminal: a world for each discipline and kind of trouble, so many operations in each.
- * A failure is made small and printed as one line that plays it again.
+ * The plans ${PLANS.filter(({ plan }) => plan.volume !== null)
+  .map(({ name }) => name)
+  .join(', ')} are of files of a volume; after every thousand operations the volume is checked.
+A failure is made small and printed as one line that plays it again.
  *
  * Exit status: 0 all ran without a mismatch; 1 a mismatch; 2 it was asked for something it doesn't know.
  */
@@ -106,8 +109,9 @@ async function campaign(name: string, plan: Plan, operations: number): Promise<R
 
 async function optionsFor(plan: Plan, name: string, operations: number): Promise<Partial<Options>> {
   const progress = (played: number) => {
-    if (played % 10_000 < 400) say(`${name}: ${played} of ${operations} operations`)
+    if (played % 10_000 < 1000) say(`${name}: ${played} of ${operations} operations`)
   }
+  if (plan.volume !== null) return { progress, inspect, checkEvery: 1000, lookEvery: 1 }
   if (plan.backend === 'memory') return { progress, inspect }
   const { fileBackend } = await import('./file-backend.ts')
   return { progress, inspect, make: fileBackend }
