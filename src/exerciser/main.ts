@@ -1,10 +1,7 @@
 #!/usr/bin/env node
 /**
  * Campaigns of the exerciser, on a terminal: a world for each discipline and kind of trouble, so many operations in each.
- * The plans ${PLANS.filter(({ plan }) => plan.volume !== null)
-  .map(({ name }) => name)
-  .join(', ')} are of files of a volume; after every thousand operations the volume is checked.
-A failure is made small and printed as one line that plays it again.
+ * A failure is made small and printed as one line that plays it again.
  *
  * Exit status: 0 all ran without a mismatch; 1 a mismatch; 2 it was asked for something it doesn't know.
  */
@@ -30,6 +27,9 @@ usage: node src/exerciser/main.ts [options]
   --json             one line of JSON in place of words
   --help             this text
 
+The plans ${PLANS.filter(({ plan }) => plan.volume !== null)
+  .map(({ name }) => name)
+  .join(', ')} are of files of a volume, in memory; after every thousand operations the volume is checked.
 A failure is made small and printed with the line that plays it again. Exit status 1 means that there was one.
 `
 
@@ -73,6 +73,11 @@ async function main(): Promise<number> {
     PLANS.map(({ name }) => name),
   )
   const [backend] = chosen('backend', values.backend, ['memory', 'file'])
+  const ofVolumes = PLANS.filter(({ plan }) => plan.volume !== null).map(({ name }) => name)
+  if (backend === 'file' && plans.some(plan => ofVolumes.includes(plan)))
+    throw new Unknown(
+      `--backend file: expected a plan without a volume; ${ofVolumes.join(', ')} run in memory`,
+    )
   const reports: Report[] = []
   for (const plan of plans)
     for (const discipline of disciplines) {
