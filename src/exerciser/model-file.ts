@@ -4,7 +4,8 @@
  *     promised --- changes since, in order --- now          a sync that ends well promises what was so when it began
  *
  * What a crash leaves isn't one state: of what was changed since the last promise, each byte may be there or not. So the
- * changes are kept, and every byte that is found must be the promised one or one that was stored there since.
+ * changes are kept, and every byte that is found must be the promised one or one that was stored there since. A file that
+ * grows by several pages may be found to end with any of them, since they are written one by one.
  *
  * Invariants
  *   ML1 Bytes of the file past its end are zero, or, in its last page, what a mapping stored there or zero (twin.ts).
@@ -25,11 +26,13 @@ interface Change {
 export class ModelFile {
   readonly bytes: Twin
   size: Bytes
+  private readonly pageSize: Bytes
   private promised: Twin
   private promisedSize: Bytes
   private changes: Change[] = []
 
-  constructor(capacity: Bytes, content: Uint8Array) {
+  constructor(pageSize: Bytes, capacity: Bytes, content: Uint8Array) {
+    this.pageSize = pageSize
     this.bytes = Twin.zeros(capacity)
     this.bytes.set(content, 0)
     this.size = content.length
@@ -88,8 +91,8 @@ export class ModelFile {
 
   /** What is wrong with what a crash has left, if something is. */
   forbids(left: Uint8Array): string | undefined {
-    const sizes = [this.promisedSize, ...this.changes.map(({ size }) => size)]
-    if (!sizes.includes(left.length)) return `has ${left.length} bytes, and never had since ${sizes[0]}`
+    if (!this.wasSoLong(left.length))
+      return `has ${left.length} bytes, and never had since they were ${this.promisedSize}`
     const explained = new Uint8Array(left.length)
     const look = (at: Bytes, end: Bytes, bytes: Uint8Array | undefined) => {
       for (let byte = at; byte < Math.min(end, left.length); byte++)
@@ -114,6 +117,15 @@ export class ModelFile {
     this.promised = this.bytes.copy(0, this.bytes.length)
     this.promisedSize = this.size
     this.changes = []
+  }
+
+  private wasSoLong(size: Bytes): boolean {
+    let before = this.promisedSize
+    for (const { size: now } of this.changes) {
+      if (size === now || (size > before && size < now && size % this.pageSize === 0)) return true
+      before = now
+    }
+    return size === this.promisedSize
   }
 
   private note(at: Bytes, end: Bytes, one: Change['one'], other: Change['other']): void {

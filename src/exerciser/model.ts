@@ -51,7 +51,7 @@ export class Model {
     const nothing = new Uint8Array(0)
     this.files = Array.from(
       { length: files },
-      (_, at) => new ModelFile(this.capacity, at === 0 ? content : nothing),
+      (_, at) => new ModelFile(pageSize, this.capacity, at === 0 ? content : nothing),
     )
     this.noSpaces()
   }
