@@ -4,7 +4,6 @@
  */
 export type { CheckReport } from './check.ts'
 export { type Checksum, MIX53 } from './checksum.ts'
-export { CrashDevice } from './crash-device.ts'
 export { type DaxChangeArgs, type DaxChangePlan, daxChangeArgs } from './dax-change.ts'
 export type { DaxFile } from './dax-file.ts'
 export type { Answer } from './journal.ts'
@@ -20,6 +19,7 @@ export {
   openArgs,
 } from './mounting.ts'
 export type { Named } from './names.ts'
+export { Region } from './region.ts'
 export { type RemapPlan, type RemappingArgs, remappingArgs } from './remapping.ts'
 export type { Change, Entry, Store } from './store.ts'
 export { type Stat, type Usage, Volume } from './volume.ts'
