@@ -4,6 +4,8 @@
  */
 export type { CheckReport } from './check.ts'
 export { type Checksum, MIX53 } from './checksum.ts'
+export type { Claimable } from './claiming.ts'
+export { type DaxCallArgs, daxCallArgs } from './dax-calls.ts'
 export { type DaxChangeArgs, type DaxChangePlan, daxChangeArgs } from './dax-change.ts'
 export type { DaxFile } from './dax-file.ts'
 export type { Answer } from './journal.ts'
@@ -19,8 +21,11 @@ export {
   openArgs,
 } from './mounting.ts'
 export type { Named } from './names.ts'
+export { type PreallocatingArgs, type PreallocationPlan, preallocatingArgs } from './preallocating.ts'
+export { type RangeCopyingArgs, type RangeCopyPlan, rangeCopyingArgs } from './range-copying.ts'
 export { Region } from './region.ts'
 export { type RemapPlan, type RemappingArgs, remappingArgs } from './remapping.ts'
 export type { Change, Entry, Store } from './store.ts'
+export { type UnsharePlan, type UnsharingArgs, unsharingArgs } from './unsharing.ts'
 export { type Stat, type Usage, Volume } from './volume.ts'
 export type { VolumeFile } from './volume-file.ts'

@@ -9,7 +9,7 @@
  *   MN2 Damage that opening meets leaves a volume that is open to be read, if its header can be believed.
  */
 import { type Bytes, type Errno, errno } from '../base/index.ts'
-import type { PageCache } from '../cache/index.ts'
+import type { CopyArgs, PageCache } from '../cache/index.ts'
 import type { Device } from '../device/index.ts'
 import type { Io } from '../io/index.ts'
 import { done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
@@ -27,6 +27,8 @@ import { Volume, type VolumeSetting } from './volume.ts'
 export interface MountPlan {
   readonly cache: PageCache
   readonly io: Io
+  /** The machine's read(2) and write(2), which copy what can't be shared. */
+  readonly calls: { readonly read: Verb<CopyArgs>; readonly write: Verb<CopyArgs> }
   readonly device: Device
   readonly store: Store
   /** A faster function than the one that is always there, if the volume uses it. */
@@ -162,7 +164,7 @@ export class Opening implements Verb<OpenArgs> {
   }
 }
 
-function settingOf({ cache, io, device, store, checksum = MIX53, region }: MountPlan): VolumeSetting {
+function settingOf({ cache, io, calls, device, store, checksum = MIX53, region }: MountPlan): VolumeSetting {
   const disk = new Disk(cache.scheduler, device, cache.frames.pageSize)
-  return { cache, io, disk, store, checksum, region }
+  return { cache, io, calls, disk, store, checksum, region }
 }

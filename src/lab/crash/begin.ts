@@ -5,7 +5,7 @@ import { type Operation, operationNamed, write } from './operations.ts'
 import { Oracle } from './oracle.ts'
 import { openAll } from './play.ts'
 import { oracleOf, recover } from './recovery.ts'
-import { type Mode, PAGE, Stage, expectValue } from './stage.ts'
+import { expectValue, type Mode, PAGE, Stage } from './stage.ts'
 import type { Start } from './workloads.ts'
 
 export interface Beginning {

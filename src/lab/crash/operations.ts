@@ -10,25 +10,29 @@ import { copyArgs, syncArgs, truncateArgs } from '../../cache/index.ts'
 import { newVmFault } from '../../memmap/index.ts'
 import { faultArgs } from '../../mm/index.ts'
 import { frameOf, STORE } from '../../mmu/index.ts'
+import type { Task } from '../../sched/index.ts'
 import { msyncArgs } from '../../space/index.ts'
-import { daxChangeArgs, remappingArgs } from '../../volume/index.ts'
+import {
+  daxCallArgs,
+  daxChangeArgs,
+  preallocatingArgs,
+  rangeCopyingArgs,
+  remappingArgs,
+  unsharingArgs,
+} from '../../volume/index.ts'
 import { DIRECTORY, type Oracle } from './oracle.ts'
-import { Broken, expectDone, expectOk, type Mode, PAGE, type Stage, expectValue } from './stage.ts'
+import { Broken, expectDone, expectOk, expectValue, PAGE, type Stage } from './stage.ts'
 
 export interface Operation {
   readonly name: string
   /** 'persist': it changes nothing, and promises something. */
   readonly kind: 'change' | 'persist'
-  readonly modes: readonly Mode[]
   applies(stage: Stage, oracle: Oracle): boolean
   /** `value` fills what it writes. */
   run(stage: Stage, oracle: Oracle, value: number): Generator<void>
 }
 
 type Spans = (oracle: Oracle) => { readonly from: Bytes; readonly to: Bytes; readonly length: Bytes }
-
-const EVERY: readonly Mode[] = ['cache', 'dax', 'dax-sync']
-const CACHE: readonly Mode[] = ['cache']
 
 export function write(
   name: string,
@@ -38,17 +42,16 @@ export function write(
   return {
     name,
     kind: 'change',
-    modes: CACHE,
     applies: stage => stage.handles.has(file),
     *run(stage, oracle, value) {
       const { position, length } = where(oracle.size(file))
       const bytes = new Uint8Array(length).fill(value)
-      const { open } = stage.handle(file)
+      const { open, file: opened } = stage.handle(file)
       oracle.write(file, position, bytes)
-      const task = stage.spawn(
-        stage.engine.verbs.write,
-        copyArgs(cachedOf(stage, file), position, bytes, open.read),
-      )
+      const task: Task =
+        opened.opened === 'dax'
+          ? stage.spawn(stage.volume.daxWrite, daxCallArgs(opened, position, bytes))
+          : stage.spawn(stage.engine.verbs.write, copyArgs(opened.cached, position, bytes, open.read))
       yield
       expectDone(task)
     },
@@ -59,7 +62,6 @@ export function sync(name: string, files: readonly string[]): Operation {
   return {
     name,
     kind: 'persist',
-    modes: EVERY,
     applies: ({ handles }) => files.every(file => handles.has(file)),
     *run(stage, oracle) {
       for (const file of files) yield* syncFile(stage, oracle, file)
@@ -71,7 +73,6 @@ export function store(name: string, file: string, page: number, from: Bytes, len
   return {
     name,
     kind: 'change',
-    modes: EVERY,
     applies: ({ handles }, oracle) => handles.has(file) && oracle.size(file) >= page * PAGE + from + length,
     *run(stage, oracle, value) {
       const { program, engine, mode } = stage
@@ -102,7 +103,6 @@ function msync(name: string, file: string, page: number): Operation {
   return {
     name,
     kind: 'persist',
-    modes: EVERY,
     applies: ({ handles }) => handles.has(file),
     *run(stage, oracle) {
       const start = stage.handle(file).start + page
@@ -114,39 +114,42 @@ function msync(name: string, file: string, page: number): Operation {
   }
 }
 
-/** The whole of a file, or a range of it. */
-function clone(name: string, source: string, target: string, spans?: Spans): Operation {
-  const whole: Spans = oracle => ({ from: 0, to: 0, length: oracle.size(source) })
+/** Lets a range of one file be what a range of another is: by sharing, or by copying what can't be shared. */
+function clone(
+  name: string,
+  how: 'clone' | 'copy',
+  source: string,
+  target: string,
+  spans?: Spans,
+): Operation {
+  const spanOf: Spans = spans ?? (oracle => ({ from: 0, to: 0, length: oracle.size(source) }))
   return {
     name,
     kind: 'change',
-    modes: spans === undefined ? EVERY : CACHE,
     applies: ({ handles }, oracle) => {
       if (!handles.has(source) || !handles.has(target)) return false
-      const { from, to, length } = (spans ?? whole)(oracle)
+      const { from, to, length } = spanOf(oracle)
       const [size, targetSize] = [oracle.size(source), oracle.size(target)]
       const endsFiles = from + length === size && to + length >= targetSize
-      return length > 0 && from + length <= size && (length % PAGE === 0 || endsFiles)
+      return length > 0 && from + length <= size && (how === 'copy' || length % PAGE === 0 || endsFiles)
     },
     *run(stage, oracle) {
       const { volume } = stage
-      const { from, to, length } = (spans ?? whole)(oracle)
-      oracle.change(() => {
-        oracle.exact(source, { start: from, end: from + length })
-        oracle.set(target, to, oracle.content.get(source)!.slice(from, from + length))
-      })
-      const [one, other] = [stage.handle(source).file, stage.handle(target).file]
-      const task =
-        'dax' in one && 'dax' in other
-          ? stage.spawn(volume.daxChange, daxChangeArgs({ how: 'clone', source: one.dax, file: other.dax }))
-          : 'volume' in one && 'volume' in other
-            ? stage.spawn(
-                volume.remapping,
-                remappingArgs({ how: 'clone', source: one.volume, target: other.volume, from, to, length }),
-              )
-            : undefined
+      const { from, to, length } = spanOf(oracle)
+      const bytes = oracle.content.get(source)!.slice(from, from + length)
+      if (how === 'copy') oracle.write(target, to, bytes)
+      else
+        oracle.change(() => {
+          oracle.exact(source, { start: from, end: from + length })
+          oracle.set(target, to, bytes)
+        })
+      const plan = { source: stage.handle(source).file, target: stage.handle(target).file, from, to, length }
+      const task: Task =
+        how === 'copy'
+          ? stage.spawn(volume.copying, rangeCopyingArgs(plan))
+          : stage.spawn(volume.remapping, remappingArgs({ how, ...plan }))
       yield
-      expectDone(task!)
+      expectDone(task)
     },
   }
 }
@@ -155,14 +158,12 @@ function dedupe(name: string): Operation {
   return {
     name,
     kind: 'change',
-    modes: CACHE,
     applies: ({ handles }, oracle) =>
       handles.has('a') && handles.has('b') && oracle.size('a') >= PAGE && oracle.size('b') >= PAGE,
     *run(stage, oracle) {
-      const [source, target] = [stage.handle('a').file, stage.handle('b').file]
-      if (!('volume' in source) || !('volume' in target)) return
-      const plan = { source: source.volume, target: target.volume, from: 0, to: 0, length: PAGE }
-      const task = stage.spawn(stage.volume.remapping, remappingArgs({ how: 'dedupe', ...plan }))
+      const files = { source: stage.handle('a').file, target: stage.handle('b').file }
+      const plan = { how: 'dedupe' as const, ...files, from: 0, to: 0, length: PAGE }
+      const task = stage.spawn(stage.volume.remapping, remappingArgs(plan))
       yield
       expectDone(task)
       const [one, other] = ['a', 'b'].map(file => oracle.content.get(file)!.subarray(0, PAGE))
@@ -172,64 +173,76 @@ function dedupe(name: string): Operation {
   }
 }
 
+/** Shares are parted, and nothing that can be read changes. */
+function unshare(name: string): Operation {
+  return {
+    name,
+    kind: 'change',
+    applies: ({ handles }, oracle) => handles.has('b') && oracle.size('b') > 0,
+    *run(stage, oracle) {
+      const plan = { file: stage.handle('b').file, position: 0, length: oracle.size('b') }
+      const task = stage.spawn(stage.volume.unsharing, unsharingArgs(plan))
+      yield
+      expectDone(task)
+    },
+  }
+}
+
 function truncate(name: string, size: Bytes): Operation {
   return {
     name,
     kind: 'change',
-    modes: EVERY,
     applies: ({ handles }) => handles.has('a'),
     *run(stage, oracle) {
       oracle.change(() => oracle.resize('a', size))
       const { file } = stage.handle('a')
-      const task =
-        'dax' in file
-          ? stage.spawn(stage.volume.daxChange, daxChangeArgs({ how: 'resize', file: file.dax, size }))
-          : stage.spawn(stage.engine.verbs.truncate, truncateArgs(file.volume.cached, { size }))
+      const { volume, engine } = stage
+      const task: Task =
+        file.opened === 'dax'
+          ? stage.spawn(volume.daxChange, daxChangeArgs({ how: 'resize', file, size }))
+          : stage.spawn(engine.verbs.truncate, truncateArgs(file.cached, { size }))
       yield
       expectDone(task)
     },
   }
 }
 
-function punch(name: string, position: Bytes, end: (size: Bytes) => Bytes): Operation {
+function punch(name: string, position: Bytes, endOf: (size: Bytes) => Bytes): Operation {
   return {
     name,
     kind: 'change',
-    modes: EVERY,
     applies: ({ handles }, oracle) =>
-      handles.has('a') && oracle.size('a') >= end(oracle.size('a')) && end(oracle.size('a')) > position,
+      handles.has('a') && oracle.size('a') >= endOf(oracle.size('a')) && endOf(oracle.size('a')) > position,
     *run(stage, oracle) {
-      const length = end(oracle.size('a')) - position
+      const length = endOf(oracle.size('a')) - position
       oracle.change(() => oracle.zero('a', { start: position, end: position + length }))
       const { file } = stage.handle('a')
-      const task =
-        'dax' in file
-          ? stage.spawn(
-              stage.volume.daxChange,
-              daxChangeArgs({ how: 'zero', file: file.dax, position, length }),
-            )
-          : stage.spawn(stage.engine.verbs.truncate, truncateArgs(file.volume.cached, { position, length }))
+      const { volume, engine } = stage
+      const task: Task =
+        file.opened === 'dax'
+          ? stage.spawn(volume.daxChange, daxChangeArgs({ how: 'punch', file, position, length }))
+          : stage.spawn(engine.verbs.truncate, truncateArgs(file.cached, { position, length }))
       yield
       expectDone(task)
     },
   }
 }
 
-function fallocate(name: string, position: Bytes, length: Bytes): Operation {
+function fallocate(name: string, how: 'allocate' | 'zero', position: Bytes, length: Bytes): Operation {
   return {
     name,
     kind: 'change',
-    modes: CACHE,
     applies: ({ handles }) => handles.has('a'),
     *run(stage, oracle) {
-      const { file } = stage.handle('a')
-      if (!('volume' in file)) return
       const end = position + length
       oracle.change(() => {
+        if (how === 'zero') oracle.zero('a', { start: position, end })
         if (end > oracle.size('a')) oracle.resize('a', end)
         else oracle.sizes('a', size => Math.max(size, end))
       })
-      const task = stage.spawn(stage.volume.preallocating, { file: file.volume, position, length })
+      const { file } = stage.handle('a')
+      const plan = { file, position, length, how, size: 'grows' as const }
+      const task = stage.spawn(stage.volume.preallocating, preallocatingArgs(plan))
       yield
       expectDone(task)
     },
@@ -245,7 +258,6 @@ function name(
   return {
     name: words,
     kind: 'change',
-    modes: EVERY,
     applies: (_, oracle) => applies(oracle),
     *run(stage, oracle) {
       oracle.change(() => {
@@ -288,7 +300,6 @@ function close(words: string, file: string): Operation {
   return {
     name: words,
     kind: 'change',
-    modes: EVERY,
     applies: ({ handles }) => handles.has(file),
     *run(stage, oracle) {
       yield* syncFile(stage, oracle, file)
@@ -298,13 +309,13 @@ function close(words: string, file: string): Operation {
       yield
       expectDone(unmap)
       stage.handles.delete(file)
-      if ('dax' in opened) expectOk(volume.closeDax(opened.dax), `close ${file}`)
+      if (opened.opened === 'dax') expectOk(volume.closeDax(opened), `close ${file}`)
       else {
-        volume.close(opened.volume)
-        const forget = stage.spawn(engine.verbs.forget, { file: opened.volume.cached })
+        volume.close(opened)
+        const forget = stage.spawn(engine.verbs.forget, { file: opened.cached })
         yield
         expectDone(forget)
-        expectOk(volume.forget(opened.volume), `close ${file}`)
+        expectOk(volume.forget(opened), `close ${file}`)
       }
       yield
     },
@@ -313,13 +324,13 @@ function close(words: string, file: string): Operation {
 
 function* syncFile(stage: Stage, oracle: Oracle, file: string): Generator<void> {
   const opened = stage.handle(file)
-  if ('dax' in opened.file) {
+  if (opened.file.opened === 'dax') {
     const commit = stage.volume.sync()
     yield
     expectOk(commit.complete ? commit.errno : -1, 'sync')
     for (const name of stage.handles.keys()) oracle.promise(name)
   } else {
-    const { cached } = opened.file.volume
+    const { cached } = opened.file
     const task = stage.spawn(stage.engine.verbs.sync, syncArgs(cached, 0, Infinity, opened.open))
     yield
     expectDone(task)
@@ -327,22 +338,19 @@ function* syncFile(stage: Stage, oracle: Oracle, file: string): Generator<void> 
   }
 }
 
-function cachedOf(stage: Stage, name: string) {
-  const { file } = stage.handle(name)
-  if (!('volume' in file)) throw new Broken(`${name} isn’t open with pages in the cache`)
-  return file.volume.cached
-}
-
 function pathOf({ names }: Oracle, file: string): string | undefined {
   for (const [path, name] of names) if (name === file) return path
   return undefined
+}
+
+function tailOf(oracle: Oracle): ReturnType<Spans> {
+  return { from: PAGE, to: 2 * PAGE, length: oracle.size('a') - PAGE }
 }
 
 /** Everything that has changed becomes durable; dirty pages don't. */
 export const COMMIT: Operation = {
   name: 'commit',
   kind: 'persist',
-  modes: EVERY,
   applies: () => true,
   *run(stage, oracle) {
     const commit = stage.volume.sync()
@@ -362,19 +370,22 @@ export const OPERATIONS: readonly Operation[] = [
   store('store-part', 'a', 1, 100, 100),
   store('store-tail', 'a', 2, 0, 50),
   store('store-b', 'b', 0, 3000, 1000),
-  clone('clone', 'a', 'b'),
-  clone('clone-back', 'b', 'a'),
-  clone('clone-head', 'a', 'b', () => ({ from: 0, to: PAGE, length: PAGE })),
-  clone('clone-tail', 'a', 'b', oracle => ({ from: PAGE, to: 2 * PAGE, length: oracle.size('a') - PAGE })),
-  clone('clone-self', 'a', 'a', () => ({ from: 0, to: 4 * PAGE, length: PAGE })),
+  clone('clone', 'clone', 'a', 'b'),
+  clone('clone-back', 'clone', 'b', 'a'),
+  clone('clone-head', 'clone', 'a', 'b', () => ({ from: 0, to: PAGE, length: PAGE })),
+  clone('clone-tail', 'clone', 'a', 'b', tailOf),
+  clone('clone-self', 'clone', 'a', 'a', () => ({ from: 0, to: 4 * PAGE, length: PAGE })),
+  clone('copy-part', 'copy', 'a', 'b', () => ({ from: 100, to: PAGE - 50, length: 200 })),
   dedupe('dedupe'),
+  unshare('unshare'),
   truncate('truncate-cut', PAGE + 100),
   truncate('truncate-zero', 0),
   truncate('truncate-grow', 6 * PAGE + 7),
   punch('punch-part', PAGE - 100, () => 2 * PAGE - 100),
   punch('punch-page', PAGE, () => 2 * PAGE),
   punch('punch-end', PAGE, size => size),
-  fallocate('fallocate', 2 * PAGE, 3 * PAGE),
+  fallocate('fallocate', 'allocate', 2 * PAGE, 3 * PAGE),
+  fallocate('zero-range', 'zero', PAGE - 100, 2 * PAGE),
   rename('rename-new', 'b', '/c'),
   rename('rename-over', 'a', '/b'),
   rename('rename-into', 'b', '/d/b'),

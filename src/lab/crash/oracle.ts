@@ -78,16 +78,17 @@ export class Oracle {
 
   // ---- what the program asks for
 
-  /** Bytes go to the cache, and from there to the device when it suits it. */
+  /** Bytes go to the cache, and from there to the device when it suits it; or, in DAX, to the device itself. */
   write(name: string, position: Bytes, bytes: Uint8Array): void {
-    this.put(name, position, bytes)
+    if (this.mode !== 'cache') this.store(name, position, bytes)
+    else this.put(name, position, bytes)
     this.push(files => {
-      const held = files.get(name)!
-      files.set(name, this.with(held, name, { start: position, end: position + bytes.length }))
+      const held = this.with(files.get(name)!, name, { start: position, end: position + bytes.length })
+      files.set(name, { ...held, sizes: union(held.sizes, [this.size(name)]) })
     })
   }
 
-  /** Bytes go to the device itself. */
+  /** Bytes go to the device itself, and are seen whatever commit they are seen with. */
   store(name: string, position: Bytes, bytes: Uint8Array): void {
     this.put(name, position, bytes)
     const range = { start: position, end: position + bytes.length }
@@ -209,7 +210,7 @@ export class Oracle {
     const pages = held.pages.map((versions, page) =>
       overlaps(range, page) ? union(versions, now.pages[page]!) : versions,
     )
-    return { sizes: union(held.sizes, now.sizes), pages }
+    return { sizes: held.sizes, pages }
   }
 
   private eachPage(name: string, range: Range, change: (versions: Versions, page: number) => Versions): void {

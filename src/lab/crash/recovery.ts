@@ -12,7 +12,7 @@ import { newReadState } from '../../memmap/index.ts'
 import { MIX53, type Volume } from '../../volume/index.ts'
 import type { Image } from './image.ts'
 import { type Cut, DIRECTORY, type MayHold, Oracle } from './oracle.ts'
-import { expectDone, type Mode, PAGE, Stage, expectValue } from './stage.ts'
+import { expectDone, expectValue, type Mode, PAGE, Stage } from './stage.ts'
 
 interface FoundFile {
   readonly ino: number

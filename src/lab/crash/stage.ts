@@ -37,6 +37,7 @@ export const BLOCKS = 32
 export const PAGES_MAX = 8
 
 const FRAMES = 40
+const EMPTY = blockOf(new Uint8Array(PAGE))
 
 export type Mode = 'cache' | 'dax' | 'dax-sync'
 export const MODES: readonly Mode[] = ['cache', 'dax', 'dax-sync']
@@ -45,7 +46,7 @@ export const MODES: readonly Mode[] = ['cache', 'dax', 'dax-sync']
 export interface Handle {
   readonly open: OpenFile
   readonly start: Vpn
-  readonly file: { readonly volume: VolumeFile } | { readonly dax: DaxFile }
+  readonly file: VolumeFile | DaxFile
 }
 
 export interface StagePlan {
@@ -83,11 +84,13 @@ export class Stage {
     const inner = region ?? new MemoryDevice(scheduler, { name: 'disk', length: BLOCKS * PAGE })
     const stored = (block: number) => memory.frames.bytes(region!.first + block)
     blocks.forEach(({ bytes }, block) => {
+      if (bytes === EMPTY.bytes) return
       if (inner instanceof MemoryDevice) inner.poke(block * PAGE, bytes)
       else stored(block).set(bytes)
     })
     this.device = new CrashDevice(scheduler, { inner, blocks, order, stored: dax ? stored : undefined })
-    const plan = { cache, io, device: this.device, store: this.store, ...(region && { region }) }
+    const calls = this.engine.verbs
+    const plan = { cache, io, calls, device: this.device, store: this.store, ...(region && { region }) }
     this.mount =
       image === undefined
         ? this.spawn(new Making(), makeArgs({ ...plan, size: BLOCKS * PAGE, id: 7 }))
@@ -136,9 +139,9 @@ export class Stage {
     const { volume, engine } = this
     const file =
       this.mode === 'cache'
-        ? { volume: expectValue(volume.open(path), `open ${path}`) }
-        : { dax: expectValue(volume.openDax(path, { durable: this.mode === 'dax-sync' }), `open ${path}`) }
-    const mappable = 'dax' in file ? file.dax : file.volume.cached
+        ? expectValue(volume.open(path), `open ${path}`)
+        : expectValue(volume.openDax(path, { durable: this.mode === 'dax-sync' }), `open ${path}`)
+    const mappable = file.opened === 'dax' ? file : file.cached
     const open = { file: mappable, read: newReadState('random'), readOnly: false, mappings: 0, seen: 0 }
     const prot = PROT_READ | PROT_WRITE
     const plan = { prot, share: 'shared' as const, open, pageOffset: 0, advice: 'random' as const }
@@ -181,6 +184,5 @@ export function expectValue<T>({ errno, value }: Answer<T>, what: string): T {
 }
 
 function emptyDevice(): readonly Block[] {
-  const empty = blockOf(new Uint8Array(PAGE))
-  return Array.from({ length: BLOCKS }, () => empty)
+  return Array.from({ length: BLOCKS }, () => EMPTY)
 }

@@ -44,9 +44,8 @@ export interface Batch {
 
 const RANDOM_WORKLOADS = 25
 
-export function operationsOf(mode: Mode, kind?: Operation['kind']): readonly Operation[] {
-  return OPERATIONS.filter(each => each.modes.includes(mode) && (kind === undefined || each.kind === kind))
-}
+const CHANGES = OPERATIONS.filter(({ kind }) => kind === 'change')
+const PERSISTS = OPERATIONS.filter(({ kind }) => kind === 'persist')
 
 const SYNC = operationNamed('sync')!
 
@@ -57,7 +56,7 @@ export function batches(kinds: readonly Batch['kind'][], seed: number): Batch[] 
     for (const mode of kinds.includes(kind) ? MODES : [])
       for (const start of kind === 'make' ? (['nothing'] as const) : STARTS[mode])
         for (const order of ORDERS) {
-          const count = kind === 'two' ? operationsOf(mode, 'change').length : 1
+          const count = kind === 'two' ? CHANGES.length : 1
           for (let number = 0; number < count; number++)
             found.push({ mode, start, order, kind, number, seed })
         }
@@ -76,19 +75,17 @@ export function* randomBatches(seed: number): Generator<Batch> {
 
 export function* workloadsOf(batch: Batch): Generator<Workload> {
   const { mode, start, order, kind, number, seed } = batch
-  const changes = operationsOf(mode, 'change')
-  const persists = operationsOf(mode, 'persist')
   if (kind === 'make') yield { mode, start, order, operations: [] }
-  if (kind === 'one') for (const change of changes) yield { mode, start, order, operations: [change, SYNC] }
+  if (kind === 'one') for (const change of CHANGES) yield { mode, start, order, operations: [change, SYNC] }
   if (kind === 'two')
-    for (const second of changes)
-      for (const persist of [[], ...persists.map(each => [each])])
-        yield { mode, start, order, operations: [changes[number]!, ...persist, second, SYNC] }
+    for (const second of CHANGES)
+      for (const persist of [[], ...PERSISTS.map(each => [each])])
+        yield { mode, start, order, operations: [CHANGES[number]!, ...persist, second, SYNC] }
   if (kind === 'random') {
     const prng = new Prng(seed * 7919 + number)
     for (let count = 0; count < RANDOM_WORKLOADS; count++) {
       const length = 3 + prng.below(4)
-      const operations = Array.from({ length }, () => prng.pick(prng.below(4) === 0 ? persists : changes))
+      const operations = Array.from({ length }, () => prng.pick(prng.below(4) === 0 ? PERSISTS : CHANGES))
       yield { mode, start, order, operations }
     }
   }
