@@ -50,14 +50,16 @@ function make(mode: Mode, start: Start): Image {
   )
   openAll(made, oracle)
   const fill = (name: string, length: Bytes) => write('fill', name, () => ({ position: 0, length }))
-  const clone = start === 'clones' ? [named('clone')] : []
-  perform(made, oracle, [fill('a', SIZES.a), fill('b', SIZES.b), ...clone, named('sync')])
-  if (start !== 'plain') return made.image()
-  const plain = new Stage({ mode, order: 'oldest-first', image: made.image() })
-  plain.settle()
-  openAll(plain, oracle)
-  perform(plain, oracle, [...['store-head', 'store-part', 'store-tail', 'store-b'].map(named), named('sync')])
-  return plain.image()
+  const clone = ['clone', 'sync'].map(named)
+  perform(made, oracle, [fill('a', SIZES.a), fill('b', SIZES.b), named('sync')])
+  if (start === 'clones') perform(made, oracle, clone)
+  if (start === 'apart' || start === 'clones') return made.image()
+  const stored = new Stage({ mode, order: 'oldest-first', image: made.image() })
+  stored.settle()
+  openAll(stored, oracle)
+  perform(stored, oracle, [...['store-head', 'store-part', 'store-tail', 'store-b', 'sync'].map(named)])
+  if (start === 'plain-clones') perform(stored, oracle, clone)
+  return stored.image()
 }
 
 function perform(stage: Stage, oracle: Oracle, operations: readonly Operation[]): void {

@@ -42,7 +42,11 @@ export interface Crashed {
 const VIOLATIONS_MAX = 3
 
 export function crashBatch(batch: Batch, planted?: Planted): Crashed {
-  return new Search(batch.seed, planted).run(workloadsOf(batch))
+  return crashWorkloads(workloadsOf(batch), batch.seed, planted)
+}
+
+export function crashWorkloads(workloads: Iterable<Workload>, seed: number, planted?: Planted): Crashed {
+  return new Search(seed, planted).run(workloads)
 }
 
 class Search {
@@ -118,12 +122,17 @@ export function replayCrash(line: string, seed: number, planted?: Planted): Cras
   let play = playOf(workload, seed, planted)
   for (const [number, step] of steps.entries()) {
     const reached = reach(play, step)
-    if (typeof reached === 'string') return { when: '', moment: step, says: reached }
+    if (typeof reached === 'string') return { when: '', moment: step, wrong: true, says: reached }
     if (reached === undefined) return `the workload never comes to ${step}; is the seed another?`
     const { wrong, found } = judge(reached.image, workload.mode, reached.oracle)
     const isLast = number === steps.length - 1
     if (isLast || wrong !== undefined || found === undefined)
-      return { when: reached.when, moment: step, says: wrong ?? 'nothing is wrong' }
+      return {
+        when: reached.when,
+        moment: step,
+        wrong: wrong !== undefined,
+        says: wrong ?? 'nothing is wrong',
+      }
     play = afterwards(play, reached.image, found)
   }
   return 'a line has a moment after the @'
@@ -132,6 +141,7 @@ export function replayCrash(line: string, seed: number, planted?: Planted): Cras
 export interface CrashReplay {
   readonly when: string
   readonly moment: string
+  readonly wrong: boolean
   readonly says: string
 }
 

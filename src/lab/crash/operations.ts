@@ -2,15 +2,15 @@
  * What the program of a workload does: operations on the files `a` and `b` and on their names, each with what it changes and
  * what it promises told to the oracle first.
  *
- * An operation is a generator: it yields where the machine must run until nothing is left to do, and so may crash at every
- * step of it. One that makes no sense where the files stand (a name that is gone, a range that isn't there) doesn't apply.
+ * An operation is a generator: it yields what it waits for, while the machine runs and may crash at every step; nothing, if it
+ * waits until there is nothing left to do. One that makes no sense where the files stand (a name that is gone, a range that isn't there) doesn't apply.
  */
 import type { Bytes } from '../../base/index.ts'
 import { copyArgs, syncArgs, truncateArgs } from '../../cache/index.ts'
 import { newVmFault } from '../../memmap/index.ts'
 import { faultArgs } from '../../mm/index.ts'
 import { frameOf, STORE } from '../../mmu/index.ts'
-import type { Task } from '../../sched/index.ts'
+import type { Task, Ticket } from '../../sched/index.ts'
 import { msyncArgs } from '../../space/index.ts'
 import {
   daxCallArgs,
@@ -23,13 +23,15 @@ import {
 import { DIRECTORY, type Oracle } from './oracle.ts'
 import { Broken, expectDone, expectOk, expectValue, PAGE, type Stage } from './stage.ts'
 
+export type Steps = Generator<Ticket | undefined, void, void>
+
 export interface Operation {
   readonly name: string
   /** 'persist': it changes nothing, and promises something. */
   readonly kind: 'change' | 'persist'
   applies(stage: Stage, oracle: Oracle): boolean
   /** `value` fills what it writes. */
-  run(stage: Stage, oracle: Oracle, value: number): Generator<void>
+  run(stage: Stage, oracle: Oracle, value: number): Steps
 }
 
 type Spans = (oracle: Oracle) => { readonly from: Bytes; readonly to: Bytes; readonly length: Bytes }
@@ -52,7 +54,7 @@ export function write(
         opened.opened === 'dax'
           ? stage.spawn(stage.volume.daxWrite, daxCallArgs(opened, position, bytes))
           : stage.spawn(stage.engine.verbs.write, copyArgs(opened.cached, position, bytes, open.read))
-      yield
+      yield task.end
       expectDone(task)
     },
   }
@@ -81,7 +83,7 @@ export function store(name: string, file: string, page: number, from: Bytes, len
         engine.verbs.fault,
         faultArgs(program, newVmFault(vpn, 'store', program.group, 0), 'go on'),
       )
-      yield
+      yield task.end
       expectDone(task)
       const entry = program.table.get(vpn)
       if ((entry & STORE) === 0) throw new Broken(`the store to page ${page} of ${file} isn’t let in`)
@@ -92,9 +94,9 @@ export function store(name: string, file: string, page: number, from: Bytes, len
       yield
       if (mode !== 'dax-sync') return
       const flush = stage.volume.parts.disk.flush()
-      yield
+      yield flush
       expectOk(flush.errno, 'flush')
-      oracle.promiseStored(file, page)
+      oracle.promiseStored(file, page * PAGE + from, bytes)
     },
   }
 }
@@ -107,7 +109,7 @@ function msync(name: string, file: string, page: number): Operation {
     *run(stage, oracle) {
       const start = stage.handle(file).start + page
       const task = stage.spawn(stage.engine.verbs.msync, msyncArgs(stage.program, start, start + 1))
-      yield
+      yield task.end
       expectDone(task)
       oracle.promise(file, { start: page * PAGE, end: (page + 1) * PAGE })
     },
@@ -148,7 +150,7 @@ function clone(
         how === 'copy'
           ? stage.spawn(volume.copying, rangeCopyingArgs(plan))
           : stage.spawn(volume.remapping, remappingArgs({ how, ...plan }))
-      yield
+      yield task.end
       expectDone(task)
     },
   }
@@ -164,7 +166,7 @@ function dedupe(name: string): Operation {
       const files = { source: stage.handle('a').file, target: stage.handle('b').file }
       const plan = { how: 'dedupe' as const, ...files, from: 0, to: 0, length: PAGE }
       const task = stage.spawn(stage.volume.remapping, remappingArgs(plan))
-      yield
+      yield task.end
       expectDone(task)
       const [one, other] = ['a', 'b'].map(file => oracle.content.get(file)!.subarray(0, PAGE))
       if (task.args.differs !== (Buffer.compare(one!, other!) !== 0))
@@ -182,7 +184,7 @@ function unshare(name: string): Operation {
     *run(stage, oracle) {
       const plan = { file: stage.handle('b').file, position: 0, length: oracle.size('b') }
       const task = stage.spawn(stage.volume.unsharing, unsharingArgs(plan))
-      yield
+      yield task.end
       expectDone(task)
     },
   }
@@ -201,7 +203,7 @@ function truncate(name: string, size: Bytes): Operation {
         file.opened === 'dax'
           ? stage.spawn(volume.daxChange, daxChangeArgs({ how: 'resize', file, size }))
           : stage.spawn(engine.verbs.truncate, truncateArgs(file.cached, { size }))
-      yield
+      yield task.end
       expectDone(task)
     },
   }
@@ -222,7 +224,7 @@ function punch(name: string, position: Bytes, endOf: (size: Bytes) => Bytes): Op
         file.opened === 'dax'
           ? stage.spawn(volume.daxChange, daxChangeArgs({ how: 'punch', file, position, length }))
           : stage.spawn(engine.verbs.truncate, truncateArgs(file.cached, { position, length }))
-      yield
+      yield task.end
       expectDone(task)
     },
   }
@@ -243,7 +245,7 @@ function fallocate(name: string, how: 'allocate' | 'zero', position: Bytes, leng
       const { file } = stage.handle('a')
       const plan = { file, position, length, how, size: 'grows' as const }
       const task = stage.spawn(stage.volume.preallocating, preallocatingArgs(plan))
-      yield
+      yield task.end
       expectDone(task)
     },
   }
@@ -306,14 +308,14 @@ function close(words: string, file: string): Operation {
       const { volume, engine, program } = stage
       const { start, file: opened } = stage.handle(file)
       const unmap = stage.spawn(engine.verbs.unmap, { space: program, start, end: start + 8 })
-      yield
+      yield unmap.end
       expectDone(unmap)
       stage.handles.delete(file)
       if (opened.opened === 'dax') expectOk(volume.closeDax(opened), `close ${file}`)
       else {
         volume.close(opened)
         const forget = stage.spawn(engine.verbs.forget, { file: opened.cached })
-        yield
+        yield forget.end
         expectDone(forget)
         expectOk(volume.forget(opened), `close ${file}`)
       }
@@ -322,17 +324,17 @@ function close(words: string, file: string): Operation {
   }
 }
 
-function* syncFile(stage: Stage, oracle: Oracle, file: string): Generator<void> {
+function* syncFile(stage: Stage, oracle: Oracle, file: string): Steps {
   const opened = stage.handle(file)
   if (opened.file.opened === 'dax') {
     const commit = stage.volume.sync()
-    yield
+    yield commit
     expectOk(commit.complete ? commit.errno : -1, 'sync')
     for (const name of stage.handles.keys()) oracle.promise(name)
   } else {
     const { cached } = opened.file
     const task = stage.spawn(stage.engine.verbs.sync, syncArgs(cached, 0, Infinity, opened.open))
-    yield
+    yield task.end
     expectDone(task)
     oracle.promise(file)
   }
@@ -354,7 +356,7 @@ export const COMMIT: Operation = {
   applies: () => true,
   *run(stage, oracle) {
     const commit = stage.volume.sync()
-    yield
+    yield commit
     expectOk(commit.complete ? commit.errno : -1, 'commit')
     oracle.promiseChanges()
   },

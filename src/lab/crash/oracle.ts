@@ -174,12 +174,17 @@ export class Oracle {
   }
 
   /** What was stored to a page is durable, whatever commit it is seen with. */
-  promiseStored(name: string, page: number): void {
-    const now = this.exactly(name).pages[page]!
+  promiseStored(name: string, position: Bytes, stored: Uint8Array): void {
+    const page = Math.floor(position / PAGE)
     this.replaceCuts(({ names, files }) => {
       const held = files.get(name)
       if (held === undefined) return { names, files }
-      const pages = held.pages.with(page, now)
+      const versions = held.pages[page]!.map(version => {
+        const bytes = this.versions.get(version)!.bytes.slice()
+        bytes.set(stored, position - page * PAGE)
+        return this.know(bytes)
+      })
+      const pages = held.pages.with(page, [...new Set(versions)])
       return { names, files: new Map(files).set(name, { ...held, pages }) }
     })
   }

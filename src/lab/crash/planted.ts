@@ -81,6 +81,10 @@ export const PLANTED: readonly Planted[] = [
   },
 ]
 
+export function plantedNamed(name: string | undefined): Planted | undefined {
+  return PLANTED.find(each => each.name === name)
+}
+
 /** A ticket of something that is over already. */
 function over({ engine: { scheduler } }: Stage): Ticket {
   const ticket = scheduler.ticket('over')

@@ -6,6 +6,7 @@
  *   PL1 A moment, and an image of it, have the same numbers each time that the workload is played.
  */
 import { Prng } from '../../base/index.ts'
+import type { Ticket } from '../../sched/index.ts'
 import { type Image, type Records, recordsOf } from './image.ts'
 import { OPERATIONS } from './operations.ts'
 import { DIRECTORY, type Oracle } from './oracle.ts'
@@ -65,11 +66,11 @@ export function* crashStates({ workload, image, oracle, seed, planted }: Play): 
     for (const blocks of device.images(prng))
       yield { moment, choice: choice++, image: { blocks, records }, oracle, when }
   }
-  function* drain(): Generator<CrashState> {
+  function* run(until?: Ticket): Generator<CrashState> {
     do yield* look()
-    while (stage.step())
+    while (until?.complete !== true && stage.step())
   }
-  yield* drain()
+  yield* run()
   expectDone(stage.mount)
   if (image === undefined) oracle.promiseChanges()
   planted?.onVolume?.(stage)
@@ -80,8 +81,8 @@ export function* crashStates({ workload, image, oracle, seed, planted }: Play): 
       .slice(0, number + 1)
       .map(({ name }) => name)
       .join(', ')
-    for (const _ of operation.run(stage, oracle, byteOf(number, operation.name))) yield* drain()
-    yield* drain()
+    for (const awaited of operation.run(stage, oracle, byteOf(number, operation.name))) yield* run(awaited)
+    yield* run()
   }
 }
 

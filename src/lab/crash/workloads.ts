@@ -13,15 +13,22 @@ import type { Order } from './crash-device.ts'
 import { OPERATIONS, type Operation, operationNamed } from './operations.ts'
 import { MODES, type Mode } from './stage.ts'
 
-/** How the files lie at first: `b` has blocks of its own, those of `a`, or both have been stored to through DAX. */
-export type Start = 'apart' | 'clones' | 'plain' | 'nothing'
+/** How the files lie at first. */
+export const STARTS = [
+  'nothing', // no volume yet
+  'apart', // each in blocks of its own
+  'clones', // b is a clone of a
+  'plain', // each in blocks of its own, which have been stored to through DAX
+  'plain-clones', // b is a clone of such an a
+] as const
+export type Start = (typeof STARTS)[number]
 
 export const ORDERS: readonly Order[] = ['oldest-first', 'newest-first']
 
-const STARTS: Record<Mode, readonly Start[]> = {
+const STARTS_OF: Record<Mode, readonly Start[]> = {
   cache: ['apart', 'clones'],
-  dax: ['clones', 'plain'],
-  'dax-sync': ['clones', 'plain'],
+  dax: ['clones', 'plain', 'plain-clones'],
+  'dax-sync': ['clones', 'plain-clones'],
 }
 
 export interface Workload {
@@ -54,7 +61,7 @@ export function batches(kinds: readonly Batch['kind'][], seed: number): Batch[] 
   const found: Batch[] = []
   for (const kind of ['make', 'one', 'two'] as const)
     for (const mode of kinds.includes(kind) ? MODES : [])
-      for (const start of kind === 'make' ? (['nothing'] as const) : STARTS[mode])
+      for (const start of kind === 'make' ? (['nothing'] as const) : STARTS_OF[mode])
         for (const order of ORDERS) {
           const count = kind === 'two' ? CHANGES.length : 1
           for (let number = 0; number < count; number++)
@@ -63,14 +70,12 @@ export function batches(kinds: readonly Batch['kind'][], seed: number): Batch[] 
   return found
 }
 
-/** The batches by chance, without end. */
-export function* randomBatches(seed: number): Generator<Batch> {
-  for (let number = 0; ; number++) {
-    const mode = MODES[number % MODES.length]!
-    const starts = STARTS[mode]
-    const start = starts[Math.floor(number / MODES.length) % starts.length]!
-    yield { mode, start, order: ORDERS[number % ORDERS.length]!, kind: 'random', number, seed }
-  }
+/** A batch by chance. */
+export function randomBatch(seed: number, number: number): Batch {
+  const mode = MODES[number % MODES.length]!
+  const starts = STARTS_OF[mode]
+  const start = starts[Math.floor(number / MODES.length) % starts.length]!
+  return { mode, start, order: ORDERS[number % ORDERS.length]!, kind: 'random', number, seed }
 }
 
 export function* workloadsOf(batch: Batch): Generator<Workload> {
@@ -99,7 +104,7 @@ export function wordsOf({ mode, start, order, operations }: Workload): string {
 export function workloadFrom(text: string): Workload | string {
   const [, mode, start, order, rest] = /^(\S+) (\S+) (\S+): ?(.*)$/.exec(text) ?? []
   const [foundMode, foundOrder] = [MODES.find(each => each === mode), ORDERS.find(each => each === order)]
-  const foundStart = (['apart', 'clones', 'plain', 'nothing'] as const).find(each => each === start)
+  const foundStart = STARTS.find(each => each === start)
   if (foundMode === undefined || foundStart === undefined || foundOrder === undefined)
     return `"${text}" isn’t a workload; expected MODE START ORDER: OPERATION …, as a violation prints it`
   const operations: Operation[] = []
