@@ -5,7 +5,6 @@
 export type { CheckReport } from './check.ts'
 export { type Checksum, MIX53 } from './checksum.ts'
 export type { Claimable } from './claiming.ts'
-export { CrashDevice } from './crash-device.ts'
 export { type DaxCallArgs, daxCallArgs } from './dax-calls.ts'
 export { type DaxChangeArgs, type DaxChangePlan, daxChangeArgs } from './dax-change.ts'
 export type { DaxFile } from './dax-file.ts'
