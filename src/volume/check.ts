@@ -62,7 +62,8 @@ class Check {
   }
 
   report(): CheckReport {
-    for (const record of this.journal.survey('', '~', what => this.wrong.push(what))) this.take(record)
+    for (const record of this.journal.survey('', '~', ({ message }) => this.wrong.push(message)))
+      this.take(record)
     this.checkInodes()
     this.checkState()
     for (const sentence of this.sweep.wrong(this.header.blocks)) this.wrong.push(sentence)

@@ -125,8 +125,11 @@ export class Opening implements Verb<OpenArgs> {
     if (!args.block!.complete) return wait(args.block!, 'device')
     if (args.block!.errno !== errno.OK) return fail(args.block!.errno)
     const volume = args.volume!
-    const { journal, checksum } = volume.parts
-    journal.edit(() => checkHeaderBlock(args.bytes, volume.header, checksum))
+    const { journal, checksum, space } = volume.parts
+    journal.edit(() => {
+      checkHeaderBlock(args.bytes, volume.header, checksum)
+      space.look()
+    })
     if (!volume.isReadOnly) volume.recover()
     return done
   }
