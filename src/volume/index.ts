@@ -2,6 +2,7 @@
  * A filesystem whose files share blocks: extents, references, copy-on-write. volume.ts has the sum of it, and
  * docs/volume-format.md what it looks like on a device and in a store.
  */
+export { type BulkReadArgs, bulkReadArgs, bulkWriteArgs } from './bulk.ts'
 export type { CheckReport } from './check.ts'
 export { type Checksum, MIX53 } from './checksum.ts'
 export { CrashDevice } from './crash-device.ts'
@@ -22,6 +23,7 @@ export {
 } from './mounting.ts'
 export type { Named } from './names.ts'
 export { type RemapPlan, type RemappingArgs, remappingArgs } from './remapping.ts'
+export { type SnapshotArgs, snapshotArgs } from './snapshot.ts'
 export { after, SortedMap } from './sorted-map.ts'
 export type { Change, Entry, Store } from './store.ts'
 export { type Stat, type Usage, Volume } from './volume.ts'

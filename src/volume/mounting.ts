@@ -99,8 +99,13 @@ export class Making implements Verb<MakeArgs> {
   }
 }
 
+export interface OpenPlan extends MountPlan {
+  /** What is known to be damaged already, in words: with any the volume is open to be read. */
+  readonly damage?: readonly string[]
+}
+
 export interface OpenArgs {
-  readonly plan: MountPlan
+  readonly plan: OpenPlan
   /** The volume, once the task has ended well. */
   volume: Volume | undefined
   /** Why it couldn't be opened, in words. */
@@ -109,7 +114,7 @@ export interface OpenArgs {
   block: Ticket | undefined
 }
 
-export function openArgs(plan: MountPlan): OpenArgs {
+export function openArgs(plan: OpenPlan): OpenArgs {
   const bytes = new Uint8Array(plan.cache.frames.pageSize)
   return { plan, volume: undefined, why: '', bytes, block: undefined }
 }
@@ -160,6 +165,7 @@ export class Opening implements Verb<OpenArgs> {
       args.why = `the volume's checksums are made by ${value.checksum}, and ${checksum.name} was given`
     if (args.why !== '') return errno.EINVAL
     args.volume = new Volume(setting, value)
+    for (const what of plan.damage ?? []) args.volume.parts.damaged(what)
     args.block = disk.read(0, [args.bytes])
     return errno.OK
   }

@@ -17,6 +17,7 @@ import type { PageCache } from '../cache/index.ts'
 import type { Io } from '../io/index.ts'
 import type { Ticket } from '../sched/index.ts'
 import { VolumeBacking } from './backing.ts'
+import { BulkRead, BulkWrite } from './bulk.ts'
 import { type CheckReport, check } from './check.ts'
 import type { Checksum } from './checksum.ts'
 import { Commits } from './commit.ts'
@@ -34,8 +35,10 @@ import { Preallocating } from './preallocating.ts'
 import { type Header, type Inode, NUMBERS_MAX, numberIn, orphanKey } from './records.ts'
 import type { Region } from './region.ts'
 import { Remapping } from './remapping.ts'
+import { Snapshot } from './snapshot.ts'
 import { Space } from './space.ts'
 import type { Store } from './store.ts'
+import { SyncVolume } from './sync.ts'
 import type { VolumeFile } from './volume-file.ts'
 
 /** Sentences about damage that are kept; more are only counted. */
@@ -74,6 +77,10 @@ export class Volume {
   /** Clone and dedupe of a range. */
   readonly remapping: Remapping
   readonly preallocating: Preallocating
+  readonly bulkRead: BulkRead
+  readonly bulkWrite: BulkWrite
+  readonly snapshot: Snapshot
+  readonly syncing: SyncVolume
   /** Size, zeroing and clone of DAX files. */
   readonly daxChange: DaxChange
   /** What was found damaged, a sentence each. */
@@ -118,6 +125,11 @@ export class Volume {
     this.transfers = new Transfers(this.parts)
     this.remapping = new Remapping(this.parts, cache, this.transfers)
     this.preallocating = new Preallocating(this.parts, cache)
+    this.bulkRead = new BulkRead(this.parts, cache, this.transfers)
+    this.bulkWrite = new BulkWrite(this.parts, cache, this.transfers)
+    this.syncing = new SyncVolume(commits)
+    const extents = (ino: number) => this.extents(ino)
+    this.snapshot = new Snapshot(this.parts, cache, { cached: this.files, dax: this.daxFiles, extents })
     this.daxChange = new DaxChange(this.parts, this.transfers)
     this.daxCopying = new DaxCopying(this.parts)
     if (region !== undefined) {
@@ -139,6 +151,11 @@ export class Volume {
       'V1: free, used and reserved blocks are all there are',
     )
     return { blockSize: disk.blockSize, size, free, used, reserved }
+  }
+
+  /** The same, where the counts may be damaged. */
+  usageNow(): Answer<Usage> {
+    return this.parts.journal.ask(() => this.usage)
   }
 
   /** The ticket of a commit: everything that was changed before is durable when it completes well. */
@@ -174,6 +191,21 @@ export class Volume {
   }
 
   // ---- files
+
+  /** A new file that no name leads to, open (O_TMPFILE): `publish` gives it one, and the last close takes it away. */
+  createUnnamed(name: string): Answer<VolumeFile> {
+    return this.change(() => {
+      const ino = this.parts.names.createUnnamed()
+      const file = this.enter(ino, name)
+      this.files.set(ino, file)
+      file.openings++
+      return file
+    })
+  }
+
+  publish({ node }: VolumeFile, path: string): Errno {
+    return this.change(() => this.parts.names.publish(node.ino, path)).errno
+  }
 
   /** The file at the path, once more. Whoever opens it closes it. */
   open(path: string): Answer<VolumeFile> {
