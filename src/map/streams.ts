@@ -4,6 +4,7 @@
  *     in    source -> pieces -> blocks of a file that has no name yet      (a commit now and then, so that records don't pile up)
  *     out   two windows in turn: one is read and checked while the caller has the other
  */
+import { open } from 'node:fs/promises'
 import type { Bytes } from '../base/index.ts'
 import { bulkReadArgs, bulkWriteArgs, type VolumeFile } from '../volume/index.ts'
 import { aborted } from './error.ts'
@@ -15,6 +16,9 @@ export interface TransferOptions {
   /** Called with the bytes that have gone so far. */
   readonly progress?: (bytes: Bytes) => void
 }
+
+/** A file of the host by its path, or bytes as they come. */
+export type Source = string | AsyncIterable<Uint8Array>
 
 /** Large enough that the device works at its own rate. */
 const PIECE_BYTES: Bytes = 2 ** 20
@@ -28,7 +32,7 @@ const WINDOW_BYTES: Bytes = 4 * 2 ** 20
 export async function bringIn(
   calls: VolumeCalls,
   file: VolumeFile,
-  source: AsyncIterable<Uint8Array>,
+  source: Source,
   { signal, progress }: TransferOptions,
 ): Promise<Bytes> {
   const { core } = calls
@@ -106,25 +110,67 @@ interface Piece {
   readonly free: () => void
 }
 
-/** The source in pieces of one size, the last but one excepted; each is memory of its own until it is freed. */
-async function* pieces(source: AsyncIterable<Uint8Array>): AsyncGenerator<Piece> {
-  const unused: Uint8Array<ArrayBuffer>[] = []
-  let buffer = new Uint8Array(PIECE_BYTES)
-  let filled = 0
-  const cut = (): Piece => {
-    const whole = buffer
-    const piece = whole.subarray(0, filled)
-    buffer = unused.pop() ?? new Uint8Array(PIECE_BYTES)
-    filled = 0
-    return { piece, free: () => void unused.push(whole) }
+/** Memory for pieces, used again and again. */
+class Pieces {
+  private readonly unused: Uint8Array<ArrayBuffer>[] = []
+
+  take(): Uint8Array<ArrayBuffer> {
+    return this.unused.pop() ?? new Uint8Array(PIECE_BYTES)
   }
+
+  /** The first bytes of a buffer that was taken. */
+  cut(buffer: Uint8Array<ArrayBuffer>, length: Bytes): Piece {
+    return { piece: buffer.subarray(0, length), free: () => void this.unused.push(buffer) }
+  }
+}
+
+/** The source in pieces of one size, the last excepted. */
+function pieces(source: Source): AsyncGenerator<Piece> {
+  return typeof source === 'string' ? piecesOfFile(source) : piecesOfStream(source)
+}
+
+/** Each is read while the one before is used. */
+async function* piecesOfFile(path: string): AsyncGenerator<Piece> {
+  const pool = new Pieces()
+  const file = await open(path)
+  let position = 0
+  const read = async () => {
+    const buffer = pool.take()
+    let length = 0
+    for (let got = -1; got !== 0 && length < PIECE_BYTES; length += got)
+      got = (await file.read(buffer, length, PIECE_BYTES - length, position + length)).bytesRead
+    return { buffer, length }
+  }
+  let next = read()
+  try {
+    for (;;) {
+      const { buffer, length } = await next
+      if (length === 0) return
+      position += length
+      next = read()
+      next.catch(() => {})
+      yield pool.cut(buffer, length)
+    }
+  } finally {
+    await next.catch(() => {})
+    await file.close()
+  }
+}
+
+async function* piecesOfStream(source: AsyncIterable<Uint8Array>): AsyncGenerator<Piece> {
+  const pool = new Pieces()
+  let buffer = pool.take()
+  let filled = 0
   for await (const chunk of source)
     for (let from = 0; from < chunk.length; ) {
       const part = chunk.subarray(from, from + PIECE_BYTES - filled)
       buffer.set(part, filled)
       filled += part.length
       from += part.length
-      if (filled === PIECE_BYTES) yield cut()
+      if (filled < PIECE_BYTES) continue
+      yield pool.cut(buffer, filled)
+      buffer = pool.take()
+      filled = 0
     }
-  if (filled > 0) yield cut()
+  if (filled > 0) yield pool.cut(buffer, filled)
 }

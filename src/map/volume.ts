@@ -16,13 +16,14 @@
  */
 import { type Bytes, errno } from '../base/index.ts'
 import type { HostFile } from '../host/index.ts'
-import { noteDamage, type Place, type VolumeLock } from '../store/index.ts'
+import { type FileStore, type LmdbStore, noteDamage, type Place, type VolumeLock } from '../store/index.ts'
 import {
+  type CheckReport,
   type Volume as Core,
+  checkingArgs,
   type Named,
   remappingArgs,
   type Stat,
-  type Store,
   snapshotArgs,
   type Usage,
   type VolumeFile,
@@ -32,12 +33,16 @@ import { FaultlineError } from './error.ts'
 import { File } from './file.ts'
 import { INSPECT } from './inspect.ts'
 import { checkKeys, choice, invalid } from './options.ts'
-import { bringIn, type TransferOptions, takeOut } from './streams.ts'
+import { bringIn, type Source, type TransferOptions, takeOut } from './streams.ts'
 import { checkPath, checkWhole, VolumeCalls } from './volume-calls.ts'
 
 export interface VolumeFileOptions {
   /** 'r' if left out. */
   readonly mode?: 'r' | 'r+'
+}
+
+export interface CheckOptions extends TransferOptions {
+  readonly data?: 'with data' | 'metadata only'
 }
 
 export interface RangeOfFiles {
@@ -55,7 +60,7 @@ export interface Mounted {
   readonly core: Core
   readonly path: string
   readonly place: Place
-  readonly store: Store & { close(): Promise<void> }
+  readonly store: LmdbStore | FileStore
   readonly device: HostFile
   readonly lock: VolumeLock
 }
@@ -96,13 +101,13 @@ export class Volume {
 
   /** Blocks: free + used + reserved = size. */
   get usage(): Usage {
-    this.check('usage')
+    this.checkCall('usage')
     return this.calls.said(this.core.usageNow(), 'usage', this.path)
   }
 
   /** Opens a file. Opened twice it has one set of pages. */
   async open(path: string, options: VolumeFileOptions = {}): Promise<File> {
-    this.check('open', path)
+    this.checkCall('open', path)
     checkKeys(options, ['mode'], 'open')
     const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'open')
     if (mode === 'r+' && this.readOnly) this.calls.went(errno.EROFS, 'open', path)
@@ -111,47 +116,47 @@ export class Volume {
       const left = this.leaving.get(ino)
       if (left === undefined) break
       await left
-      this.check('open')
+      this.checkCall('open')
     }
     return this.handOut(this.calls.said(this.core.open(path), 'open', path), mode)
   }
 
   /** Makes an empty file. */
   async create(path: string): Promise<void> {
-    this.check('create', path)
+    this.checkCall('create', path)
     this.calls.said(this.core.create(path, 'file'), 'create', path)
   }
 
   async mkdir(path: string): Promise<void> {
-    this.check('mkdir', path)
+    this.checkCall('mkdir', path)
     this.calls.said(this.core.create(path, 'directory'), 'mkdir', path)
   }
 
   /** What a directory holds, in order. */
   async list(path: string): Promise<Named[]> {
-    this.check('list', path)
+    this.checkCall('list', path)
     return this.calls.said(this.core.list(path), 'list', path)
   }
 
   async stat(path: string): Promise<Stat> {
-    this.check('stat', path)
+    this.checkCall('stat', path)
     return this.calls.said(this.core.stat(path), 'stat', path)
   }
 
   async rename(from: string, to: string): Promise<void> {
-    this.check('rename', from, to)
+    this.checkCall('rename', from, to)
     this.calls.went(this.core.rename(from, to), 'rename', `${from} to ${to}`)
   }
 
   /** One name more for a file. */
   async link(from: string, to: string): Promise<void> {
-    this.check('link', from, to)
+    this.checkCall('link', from, to)
     this.calls.went(this.core.link(from, to), 'link', `${from} to ${to}`)
   }
 
   /** Takes a file's name away, or an empty directory. A file without names lives until it is closed. */
   async unlink(path: string): Promise<void> {
-    this.check('unlink', path)
+    this.checkCall('unlink', path)
     this.calls.went(this.core.unlink(path), 'unlink', path)
   }
 
@@ -191,17 +196,17 @@ export class Volume {
 
   /** Everything below a directory, as it is at one moment, below a new one. Returns how many files are in it. */
   async snapshot(from: string, to: string): Promise<number> {
-    this.check('snapshot', from, to)
+    this.checkCall('snapshot', from, to)
     const call = { operation: 'snapshot', where: `${from} to ${to}` }
     const { files } = await this.calls.perform(this.core.snapshot, snapshotArgs(from, to), call)
     return files
   }
 
   /**
-   * Brings a file in: of any length, in constant memory. Its name appears when all of it is there, and is durable when the
+   * Brings a file of the host in, or a stream: of any length, in constant memory. Its name appears when all of it is there, and is durable when the
    * promise is kept; if anything fails nothing is left of it. Returns its length.
    */
-  async put(source: AsyncIterable<Uint8Array>, to: string, options: TransferOptions = {}): Promise<Bytes> {
+  async put(source: Source, to: string, options: TransferOptions = {}): Promise<Bytes> {
     checkKeys(options, ['signal', 'progress'], 'put')
     let length = 0
     await this.newFile('put', to, async file => {
@@ -228,8 +233,31 @@ export class Volume {
 
   /** Makes durable everything that was done to names, and all that was written to the device. */
   async sync(): Promise<void> {
-    this.check('sync')
+    this.checkCall('sync')
     await this.calls.sync(this.path)
+  }
+
+  /**
+   * Recomputes the metadata and, unless told not to, reads all data; says what is wrong, a sentence each. Changes nothing;
+   * others may go on. `progress` hears of the bytes that have been read.
+   */
+  async check(options: CheckOptions = {}): Promise<CheckReport> {
+    this.checkCall('check')
+    checkKeys(options, ['data', 'signal', 'progress'], 'check')
+    const args = checkingArgs(
+      choice(options.data ?? 'with data', ['with data', 'metadata only'], 'data', 'check'),
+    )
+    const { blockSize } = this.core.header
+    const told = () => options.progress?.((args.scrub?.compared ?? 0) * blockSize)
+    const timer = setInterval(told, 100)
+    try {
+      const call = { operation: 'check', where: this.path, signal: options.signal }
+      await this.calls.perform(this.core.checking, args, call)
+    } finally {
+      clearInterval(timer)
+    }
+    const { report } = args
+    return { ...report!, wrong: [...this.mounted.store.flaws(), ...report!.wrong] }
   }
 
   /** Closes the files that are open yet, makes everything durable, and lets go of the volume. */
@@ -270,7 +298,7 @@ export class Volume {
     to: string,
     fill: (file: VolumeFile) => Promise<void>,
   ): Promise<void> {
-    this.check(operation, to)
+    this.checkCall(operation, to)
     if (this.core.stat(to).errno === errno.OK) this.calls.went(errno.EEXIST, operation, to)
     const volumeFile = this.calls.said(this.core.createUnnamed(to), operation, to)
     const file = this.handOut(volumeFile, 'r')
@@ -283,7 +311,7 @@ export class Volume {
   }
 
   private async remap(how: 'clone' | 'dedupe', range: RangeOfFiles) {
-    this.check(how)
+    this.checkCall(how)
     checkKeys(range, ['source', 'target', 'from', 'to', 'length'], how)
     const { from = 0, to = 0 } = range
     const source = this.mine(range.source, how, 'for reading')
@@ -337,7 +365,7 @@ export class Volume {
   }
 
   private mine(file: File, operation: string, purpose: 'for reading' | 'for writing'): VolumeFile {
-    this.check(operation)
+    this.checkCall(operation)
     const found = file instanceof File ? this.opened.get(file) : undefined
     if (found === undefined)
       throw invalid(operation, `${operation}: expected a file that this volume has opened`)
@@ -345,7 +373,7 @@ export class Volume {
     return found
   }
 
-  private check(operation: string, ...paths: readonly string[]): void {
+  private checkCall(operation: string, ...paths: readonly string[]): void {
     if (this.closing !== undefined)
       throw new FaultlineError('EBADF', operation, `the volume ${this.path} is closed; open it again`)
     for (const path of paths) checkPath(path, operation)

@@ -4,6 +4,7 @@
  */
 export { type BulkReadArgs, bulkReadArgs, bulkWriteArgs } from './bulk.ts'
 export type { CheckReport } from './check.ts'
+export { type CheckingArgs, checkingArgs } from './checking.ts'
 export { type Checksum, MIX53 } from './checksum.ts'
 export { CrashDevice } from './crash-device.ts'
 export { type DaxChangeArgs, type DaxChangePlan, daxChangeArgs } from './dax-change.ts'

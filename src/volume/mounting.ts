@@ -130,9 +130,9 @@ export class Opening implements Verb<OpenArgs> {
     if (!args.block!.complete) return wait(args.block!, 'device')
     if (args.block!.errno !== errno.OK) return fail(args.block!.errno)
     const volume = args.volume!
-    const { journal, checksum, space } = volume.parts
+    const { journal, checksum, space, disk } = volume.parts
     journal.edit(() => {
-      checkHeaderBlock(args.bytes, volume.header, checksum)
+      checkHeaderBlock(args.bytes, volume.header, checksum, disk.name)
       space.look()
     })
     if (!volume.isReadOnly) volume.recover()

@@ -19,6 +19,7 @@ import type { Ticket } from '../sched/index.ts'
 import { VolumeBacking } from './backing.ts'
 import { BulkRead, BulkWrite } from './bulk.ts'
 import { type CheckReport, check } from './check.ts'
+import { Checking } from './checking.ts'
 import type { Checksum } from './checksum.ts'
 import { Commits } from './commit.ts'
 import { DaxChange } from './dax-change.ts'
@@ -81,6 +82,8 @@ export class Volume {
   readonly bulkWrite: BulkWrite
   readonly snapshot: Snapshot
   readonly syncing: SyncVolume
+  /** Check, of the data too. */
+  readonly checking: Checking
   /** Size, zeroing and clone of DAX files. */
   readonly daxChange: DaxChange
   /** What was found damaged, a sentence each. */
@@ -128,6 +131,7 @@ export class Volume {
     this.bulkRead = new BulkRead(this.parts, cache, this.transfers)
     this.bulkWrite = new BulkWrite(this.parts, cache, this.transfers)
     this.syncing = new SyncVolume(commits)
+    this.checking = new Checking(this.parts, header)
     const extents = (ino: number) => this.extents(ino)
     this.snapshot = new Snapshot(this.parts, cache, { cached: this.files, dax: this.daxFiles, extents })
     this.daxChange = new DaxChange(this.parts, this.transfers)
@@ -285,7 +289,7 @@ export class Volume {
 
   /** Recomputes the metadata, and says what is wrong with it. What isn't durable yet is looked at too. */
   check(): CheckReport {
-    return check(this.parts.journal, this.header)
+    return check(this.parts.journal, this.header).report
   }
 
   /** Whether the change may be made, and its making. */
