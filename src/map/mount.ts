@@ -148,8 +148,8 @@ async function perform<Args>(
   why: () => string,
 ): Promise<void> {
   const task = performer.begin(verb, args, { name, group: ROOT })
-  await performer.finished(task as Parameters<typeof performer.finished>[0])
-  if (task.errno !== 0) throw refusal(task.errno, name, why())
+  const error = await performer.finished(task, ended => ended.errno, undefined)
+  if (error !== 0) throw refusal(error, name, why())
 }
 
 function refusal(error: Errno, name: string, why: string): FaultlineError {
