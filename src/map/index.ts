@@ -11,6 +11,13 @@ export {
   type SpaceOptions,
 } from './machine.ts'
 export { type AdviceName, Mapping, type ProtName, type RangeOptions, type RunOptions } from './mapping.ts'
+export { dumpVolume, type RepairReport, volumeBlockSize } from './repair-volume.ts'
 export { type MapOptions, Space } from './space.ts'
 export type { TransferOptions } from './streams.ts'
-export { type RangeOfFiles, Volume, type VolumeFileOptions } from './volume.ts'
+export {
+  type CheckOptions,
+  type PutOptions,
+  type RangeOfFiles,
+  Volume,
+  type VolumeFileOptions,
+} from './volume.ts'

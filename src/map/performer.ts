@@ -5,8 +5,17 @@
  *   PF1 Each promise settles once, when its task ends; an abort kills the task, and no other.
  *   PF2 A task that ends at once costs no turn of the event loop.
  */
-import type { GroupId } from '../base/index.ts'
-import type { RealDriver, Scheduler, Task, Verb, Watcher } from '../sched/index.ts'
+import { type GroupId, ROOT } from '../base/index.ts'
+import {
+  done,
+  type RealDriver,
+  type Scheduler,
+  type Task,
+  type Ticket,
+  type Verb,
+  type Watcher,
+  wait,
+} from '../sched/index.ts'
 import { aborted, FaultlineError, fromErrno } from './error.ts'
 
 export interface Who {
@@ -69,6 +78,16 @@ export class Performer {
       })
       if (signal?.aborted === true) kill()
     })
+  }
+
+  /** Settles when the ticket is complete. */
+  completed(ticket: Ticket): Promise<void> {
+    const waiting: Verb<undefined> = {
+      name: ticket.what,
+      attempt: () => (ticket.complete ? done : wait(ticket, 'device')),
+      abandon() {},
+    }
+    return this.finished(this.begin(waiting, undefined, { name: ticket.what, group: ROOT }) as Task)
   }
 
   /** Begins a verb, waits for its end, and throws if it failed. */

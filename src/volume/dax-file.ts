@@ -25,8 +25,8 @@ import type { Invalidation } from '../cache/index.ts'
 import { carriedError, type Mappable, type Mappers, type PageRequest } from '../memmap/index.ts'
 import { done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
 import type { DaxCopying } from './dax-copy.ts'
-import { blocksOf, PLAIN, UNWRITTEN, WRITTEN } from './extents.ts'
-import { Damage } from './failure.ts'
+import { blocksOf, LOST, PLAIN, UNWRITTEN, WRITTEN } from './extents.ts'
+import { Damage, Failure } from './failure.ts'
 import { type Node, type Parts, roomFor } from './parts.ts'
 import type { Run } from './runs.ts'
 
@@ -157,6 +157,7 @@ export class DaxFile implements Mappable {
   private sound(index: PageIndex): Run | undefined {
     const [part] = this.node.extents.inside(index, index + 1)
     if (part === undefined || part.tag === UNWRITTEN) return undefined
+    if (part.tag === LOST) throw new Failure(errno.EIO)
     const { checksum } = this.parts
     if (
       part.tag === WRITTEN &&
