@@ -119,8 +119,8 @@ function full(stamp: number, pages: number): Uint8Array {
 
 // Little memory and hasty writeback: pages go out and come back all the time.
 const machine = await Machine.start({
-  memory: 96 * PAGE,
-  writeback: { interval: 2 * MS, expire: 3 * MS, backgroundRatio: 0.05, ratio: 0.5 },
+  memory: 256 * PAGE,
+  writeback: { interval: 2 * MS, expire: 3 * MS, backgroundRatio: 0.02, ratio: 0.9 },
 })
 const volume = await machine.openVolume(path!, { mode: 'r+' })
 const victim = new Victim(volume, machine.space({ name: 'victim' }))
