@@ -90,7 +90,7 @@ export async function mountVolume(context: Context, path: string, purpose: Purpo
 }
 
 function planOf({ engine }: Context, device: HostFile, store: ClosableStore): MountPlan {
-  return { cache: engine.cache, io: engine.io, device, store }
+  return { cache: engine.cache, io: engine.io, calls: engine.verbs, device, store }
 }
 
 /** The data and the metadata; a store whose tree is damaged to be read, with what is wrong with it. */
@@ -157,8 +157,8 @@ async function perform<Args>(
   why: () => string,
 ): Promise<void> {
   const task = performer.begin(verb, args, { name, group: ROOT })
-  await performer.finished(task as Parameters<typeof performer.finished>[0])
-  if (task.errno !== 0) throw refusal(task.errno, name, why())
+  const error = await performer.finished(task, ended => ended.errno, undefined)
+  if (error !== 0) throw refusal(error, name, why())
 }
 
 function refusal(error: Errno, name: string, why: string): FaultlineError {

@@ -22,6 +22,7 @@ import {
   type Volume as Core,
   checkingArgs,
   type Named,
+  preallocatingArgs,
   remappingArgs,
   type Stat,
   snapshotArgs,
@@ -199,9 +200,10 @@ export class Volume {
 
   /** Gives the holes of a range blocks of their own, which read as zeros; makes the file longer if it must. */
   async fallocate(file: File, position: Bytes, length: Bytes): Promise<void> {
-    const args = { file: this.mine(file, 'fallocate', 'for writing'), position, length }
     checkWhole(position, 'position', 'fallocate')
     checkWhole(length, 'length', 'fallocate')
+    const mine = this.mine(file, 'fallocate', 'for writing')
+    const args = preallocatingArgs({ file: mine, position, length, how: 'allocate', size: 'grows' })
     await this.calls.perform(this.core.preallocating, args, { operation: 'fallocate', where: file.name })
   }
 

@@ -9,7 +9,7 @@
  *   MN2 Damage that opening meets leaves a volume that is open to be read, if one of its two headers can be believed.
  */
 import { type Bytes, type Errno, errno } from '../base/index.ts'
-import type { PageCache } from '../cache/index.ts'
+import type { CopyArgs, PageCache } from '../cache/index.ts'
 import type { Device } from '../device/index.ts'
 import type { Io } from '../io/index.ts'
 import { done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
@@ -27,6 +27,8 @@ import { Volume, type VolumeSetting } from './volume.ts'
 export interface MountPlan {
   readonly cache: PageCache
   readonly io: Io
+  /** The machine's read(2) and write(2), which copy what can't be shared. */
+  readonly calls: { readonly read: Verb<CopyArgs>; readonly write: Verb<CopyArgs> }
   readonly device: Device
   readonly store: Store
   /** A faster function than the one that is always there, if the volume uses it. */
@@ -183,6 +185,9 @@ function unfit({ blockSize, checksum }: Header, pageSize: Bytes, given: string):
   return checksum === given ? '' : `the volume's checksums are made by ${checksum}, and ${given} was given`
 }
 
-function settingOf({ cache, io, store, checksum = MIX53, region }: MountPlan, disk: Disk): VolumeSetting {
-  return { cache, io, disk, store, checksum, region }
+function settingOf(
+  { cache, io, calls, store, checksum = MIX53, region }: MountPlan,
+  disk: Disk,
+): VolumeSetting {
+  return { cache, io, calls, disk, store, checksum, region }
 }
