@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { Prng } from '../base/index.ts'
-import { Machine } from '../map/index.ts'
+import { FaultlineError, Machine } from '../map/index.ts'
 import { nextOperation, type Operation } from './operations.ts'
 import { Promises } from './promises.ts'
 import { filesOf, TornPage } from './volume-files.ts'
@@ -145,7 +145,7 @@ async function look(path: string, expected: Promises) {
     const found = await filesOf(volume)
     return { why: wrong[0] ?? expected.wrong(found), found }
   } catch (error) {
-    if (!(error instanceof TornPage)) throw error
-    return { why: error.message, found: new Map() }
+    if (!(error instanceof TornPage || error instanceof FaultlineError)) throw error
+    return { why: wrong[0] ?? error.message, found: new Map() }
   }
 }
