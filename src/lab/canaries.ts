@@ -14,6 +14,7 @@ import type { Discipline, Space, Vma } from '../mm/index.ts'
 import { readOnly } from '../mmu/index.ts'
 import { done, type Outcome, type Task } from '../sched/index.ts'
 import type { Machine } from './machine.ts'
+import { replace } from './replace.ts'
 
 export interface Canary {
   readonly name: string
@@ -22,20 +23,6 @@ export interface Canary {
   readonly under: string
   readonly plant?: (machine: Machine) => void
   readonly discipline?: (row: Discipline) => Discipline
-}
-
-/** Gives a part another method in place of its own; the new one is told the old one. */
-function replace<Part extends object, Name extends keyof Part>(
-  part: Part,
-  name: Name,
-  make: (original: Part[Name]) => Part[Name],
-): void {
-  const original = part[name] as unknown as (...args: unknown[]) => unknown
-  Object.defineProperty(part, name, {
-    value: make(original.bind(part) as unknown as Part[Name]),
-    writable: true,
-    configurable: true,
-  })
 }
 
 function eachFile(machine: Machine, plant: (file: CachedFile) => void): void {
