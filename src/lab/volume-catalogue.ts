@@ -24,7 +24,8 @@ export const VOLUME_PLANS: readonly Plan[] = [
     about: 'two stores to one shared block: one of them has it copied, and both are on the copy',
     from: 'Chinner, 2018: unconditionally retriable page faults, for DAX with reflinked extents; generic/578',
     volume: DAX,
-    tasks: ['store a 0', 'store a 0', 'fork', 'proc maps'],
+    mappings: { a: { file: 'a' }, again: { file: 'a', space: 'other' }, b: { file: 'b', space: 'other' } },
+    tasks: ['store a 0', 'store again 0', 'load b 0', 'fork', 'proc maps'],
   },
   {
     ...SHARED,
@@ -71,9 +72,9 @@ export const VOLUME_PLANS: readonly Plan[] = [
     from: 'generic/630, FIDEDUPERANGE against stores through mappings',
     volume: DAX,
     files: { a: {}, b: { pages: 0 } },
-    mappings: { a: { file: 'a' }, b: { file: 'b', space: 'other' } },
+    mappings: { a: { file: 'a' }, b: { file: 'b' } },
     before: ['clone a b', 'unshare b'],
-    tasks: ['dedupe a b', 'store b 0', 'fork', 'proc maps other'],
+    tasks: ['dedupe a b', 'store b 0', 'store a 0', 'fork', 'proc maps'],
   },
   {
     name: 'dax-enospc',
@@ -116,13 +117,14 @@ export const VOLUME_PLANS: readonly Plan[] = [
   },
   {
     name: 'clone-store',
-    about: 'a mapped and dirty file is cloned while it is stored to, its pages in the cache',
-    from: 'generic/671; xfs_reflink_remap_prep waits for the pages of the source',
+    about:
+      'a mapped and dirty file is cloned over another while both are stored to, their pages in the cache',
+    from: 'generic/670, generic/671; xfs_reflink_remap_prep waits for the pages of both',
     volume: CACHED,
-    files: { a: {}, b: { pages: 0 } },
-    mappings: { a: { file: 'a' } },
-    before: ['store a 0'],
-    tasks: ['clone a b', 'store a 0', 'fork', 'proc maps'],
+    files: { a: {}, b: {} },
+    mappings: { a: { file: 'a' }, b: { file: 'b' } },
+    before: ['store a 0', 'load b 0'],
+    tasks: ['clone a b', 'store a 0', 'store b 0', 'fork', 'proc maps'],
   },
   {
     name: 'dedupe-store',

@@ -11,6 +11,9 @@ import type { Property } from './properties.ts'
 import type { LabVolume } from './volume.ts'
 import { metadataRow } from './volume-key.ts'
 
+/** More pages than a file of a scenario has. */
+const PAGES_MAX = 100
+
 export const VOLUME_SAFETY: readonly Property[] = [
   {
     name: 'volume',
@@ -32,8 +35,6 @@ export function wrongDaxEntry(
   index: number,
   entry: number,
 ): string | undefined {
-  const { volume } = machine.volume!
-  const { space } = volume.parts
   const [part] = file.node.extents.inside(index, index + 1)
   const frame = frameOf(entry)
   const writable = (entry & WRITABLE) !== 0
@@ -46,11 +47,28 @@ export function wrongDaxEntry(
   if (!writable) return undefined
   if (vma.share === 'private') return 'may be stored to though it is the file’s block'
   if (part.tag !== PLAIN) return 'may be stored to though its block has a checksum'
-  if (space.references({ start: part.value, end: part.value + 1 }).count > 1)
-    return 'may be stored to though its block is shared'
-  if (!space.isExclusive(part.value))
+  if (pagesAt(machine.volume!, part.value) > 1) return 'may be stored to though its block is shared'
+  if (wasShared(machine.volume!, part.value))
     return 'may be stored to though a crash could bring its other owner back'
   return file.copies.has(index) ? 'may be stored to while its block is copied' : undefined
+}
+
+/** How many pages lie in a block, counted anew. */
+function pagesAt({ opened }: LabVolume, block: number): number {
+  let count = 0
+  for (const { node } of opened.values())
+    for (const { value, start, end } of node.extents.inside(0, PAGES_MAX))
+      if (block >= value && block < value + end - start) count++
+  return count
+}
+
+/** Whether a commit that is durable has the block in two files, or in one that isn't there any more. */
+function wasShared({ store }: LabVolume, block: number): boolean {
+  for (const { key, value } of store.range('r', 's')) {
+    const start = new DataView(value.buffer, value.byteOffset).getUint32(0, true)
+    if (block >= start && block <= Number.parseInt(key.slice(1), 16)) return true
+  }
+  return false
 }
 
 /** What is left when all have ended. */
