@@ -14,9 +14,10 @@ import type { OpenFile } from '../mm/index.ts'
 import type { Verb } from '../sched/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
+import type { FileFace } from './faces.ts'
 import { type Group, groupId } from './group.ts'
 import { INSPECT } from './inspect.ts'
-import { checkKeys, invalid } from './options.ts'
+import { checkBytes, checkKeys, invalid } from './options.ts'
 import type { Who } from './performer.ts'
 
 export interface CallOptions {
@@ -25,7 +26,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal
 }
 
-export class File {
+export class File implements FileFace {
   /** For spaces of this machine. */
   readonly open: OpenFile
   private readonly context: Context
@@ -229,9 +230,4 @@ export function tooLong(operation: string, name: string, length: Bytes, pageSize
     operation,
     `${operation} of ${name}: ${length} bytes are too many; with pages of ${pageSize} bytes a file has at most ${fileBytesMax(pageSize)}: start the machine with a larger pageSize`,
   )
-}
-
-function checkBytes(operation: string, bytes: unknown): void {
-  if (!(bytes instanceof Uint8Array))
-    throw invalid(operation, `${operation}: expected a Uint8Array or Buffer, got ${shown(bytes)}`)
 }

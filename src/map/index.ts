@@ -1,7 +1,28 @@
 /** The library: machines, groups, files, spaces and mappings on real files, and the one error they throw. */
 export { FaultlineError } from './error.ts'
+export type {
+  CallFace,
+  FileFace,
+  GroupFace,
+  MachineFace,
+  MappingFace,
+  MappingHandle,
+  SpaceFace,
+} from './faces.ts'
 export { type CallOptions, File } from './file.ts'
 export { Group } from './group.ts'
-export { Machine, type MachineOptions, type OpenOptions, type SpaceOptions } from './machine.ts'
+export {
+  type CreateVolumeOptions,
+  Machine,
+  type MachineOptions,
+  type OpenOptions,
+  type OpenVolumeOptions,
+  type Platform,
+  type SpaceOptions,
+} from './machine.ts'
 export { type AdviceName, Mapping, type ProtName, type RangeOptions, type RunOptions } from './mapping.ts'
-export { type MapOptions, Space } from './space.ts'
+export { checkBytes, checkKeys, choice, invalid } from './options.ts'
+export { type Brought, type Participant, Sections } from './sections.ts'
+export { type AnonymousOptions, type MapOptions, MMUS, type MmuName, Space } from './space.ts'
+export type { TransferOptions } from './streams.ts'
+export { type RangeOfFiles, Volume, type VolumeFileOptions } from './volume.ts'

@@ -10,20 +10,24 @@ import type { Bytes } from '../base/index.ts'
 import { type CachedFile, WRITEBACK_DEFAULTS, type WritebackSettings } from '../cache/index.ts'
 import { LinearFile } from '../fs/index.ts'
 import { type Settings, shown } from '../group/index.ts'
-import { HostFile, type HostFileOptions, memoryBuffer } from '../host/index.ts'
-import { Engine } from '../machine/index.ts'
+import { type HostCalls, HostFile, type HostFileOptions, memoryBuffer } from '../host/index.ts'
+import { Engine, type Hardware } from '../machine/index.ts'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
-import { UndoLog } from '../mmu/index.ts'
 import type { PsRow } from '../proc/index.ts'
 import { RealDriver, type Watcher } from '../sched/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
+import type { MachineFace } from './faces.ts'
 import { File, fileBytesMax, tooLong } from './file.ts'
 import { Group, groupId } from './group.ts'
 import { INSPECT } from './inspect.ts'
+import type { Mapping } from './mapping.ts'
+import { makeVolume, mountVolume } from './mount.ts'
 import { bytes, checkKeys, choice, invalid } from './options.ts'
 import { machineClosed, Performer } from './performer.ts'
+import { Sections } from './sections.ts'
 import { Space, spaceName } from './space.ts'
+import { type Mounted, Volume } from './volume.ts'
 
 export interface MachineOptions {
   /** Memory for pages: bytes, or a size like '64 MiB'. */
@@ -40,12 +44,28 @@ export interface MachineOptions {
   readonly watcher?: Watcher
 }
 
+/** What a machine stands on when another MMU than the software one shows its memory. */
+export interface Platform {
+  readonly hardware: Hardware
+  readonly calls: HostCalls
+}
+
 export interface OpenOptions {
   readonly mode?: 'r' | 'r+'
   /** Bypass the host's page cache where the host allows. Of a file that is open already, the first opening decides. */
   readonly direct?: boolean
   /** A store to a page that is being written waits, as where pages are checksummed. The first opening decides. */
   readonly stablePages?: boolean
+}
+
+export interface CreateVolumeOptions {
+  /** How much data it may hold: bytes, or a size like '256 MiB'. Of a block device it takes all. */
+  readonly size?: Bytes | string
+}
+
+export interface OpenVolumeOptions {
+  /** 'r' if left out. */
+  readonly mode?: 'r' | 'r+'
 }
 
 export interface SpaceOptions {
@@ -82,34 +102,39 @@ interface Known {
   openings: number
 }
 
-export class Machine {
+export class Machine implements MachineFace {
   readonly pageSize: Bytes
   /** The group of everything that was given none. */
   readonly root: Group
   private readonly context: Context
   private readonly known = new Map<string, Known>()
   private readonly opened = new Set<File>()
+  private readonly volumes = new Set<Volume>()
   private readonly swapHost: HostFile | undefined
+  private readonly calls: HostCalls | undefined
   private closing: Promise<void> | undefined
 
-  private constructor(context: Context, swapHost: HostFile | undefined) {
+  private constructor(context: Context, swapHost: HostFile | undefined, calls: HostCalls | undefined) {
     if (context === undefined) throw invalid('start', 'a machine is made by: await Machine.start()')
     this.context = context
     this.swapHost = swapHost
+    this.calls = calls
     this.pageSize = context.engine.memory.frames.pageSize
     this.root = Group.root(context)
   }
 
-  static async start(options: MachineOptions = {}): Promise<Machine> {
+  /** `platform`: for the hardware MMU, which runs the machine in a thread of its own. */
+  static async start(options: MachineOptions = {}, platform?: Platform): Promise<Machine> {
     checkKeys(options, MACHINE_KEYS, 'start')
     const { discipline: name = 'restart', swap, watcher } = options
-    const { buffer, frames, pageSize } = memoryFor(options)
+    const { frames, pageSize } = framesOf(options)
     const names = DISCIPLINES.map(each => each.name)
     const discipline = disciplineNamed(choice(name, names, 'discipline', 'start'))!
     const writeback = writebackOf(options.writeback)
     checkWatcher(watcher)
     const driver = new RealDriver()
-    const performer = new Performer(driver, watcher)
+    const { hardware } = platform ?? {}
+    const buffer = memoryFor(hardware === undefined ? frames : 1, pageSize)
     const swapHost = swap === undefined ? undefined : openSwap(swap, pageSize, driver)
     const engine = new Engine({
       driver,
@@ -118,28 +143,41 @@ export class Machine {
       pageSize,
       discipline,
       writeback,
-      watcher: performer.watcher,
+      ...(watcher === undefined ? {} : { watcher }),
+      ...(hardware === undefined ? {} : { hardware }),
       ...(swapHost === undefined ? {} : { swap: { device: swapHost, bytes: swapHost.length } }),
     })
     driver.attach(engine.scheduler)
-    performer.attach(engine.scheduler)
     const context: Context = {
       engine,
       driver,
-      performer,
+      performer: new Performer(driver, engine.scheduler),
       unmapped: new Map(),
       leaving: new Set(),
       untold: [],
       exits: new WeakMap(),
-      undo: new UndoLog(engine.memory.frames),
-      running: [],
+      mmu: hardware === undefined ? 'software' : 'hardware',
+      sections: new Sections<Mapping>({
+        bring: (mapping, miss, signal) => mapping.bring(miss, signal),
+        unpin(kept) {
+          for (const frame of kept) engine.memory.unpin(frame)
+          driver.pump()
+        },
+        set inSection(runs: boolean) {
+          driver.inSection = runs
+        },
+      }),
     }
     engine.mm.onLastUnmap = open => {
       const release = context.unmapped.get(open)
       context.unmapped.delete(open)
       release?.()
     }
-    return new Machine(context, swapHost)
+    return new Machine(context, swapHost, platform?.calls)
+  }
+
+  get mmu(): 'software' | 'hardware' {
+    return this.context.mmu
   }
 
   /** The parts inside, for reports and experiments. */
@@ -160,12 +198,29 @@ export class Machine {
     const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'open')
     const direct = flag(options.direct, 'direct')
     const stablePages = flag(options.stablePages, 'stablePages')
-    const host = openHost(path, { mode, direct, pump: () => this.context.driver.pump() })
+    const { calls } = this
+    const host = openHost(path, { mode, direct, pump: () => this.context.driver.pump(), calls })
     const known = this.knownFor(host, stablePages)
     known.openings++
     const file = new File(this.context, known.cached, mode === 'r', closed => this.release(known, closed))
     this.opened.add(file)
     return file
+  }
+
+  /** Makes a volume: a directory, or a block device with a directory beside it. Opens it for writing. */
+  async createVolume(path: string, options: CreateVolumeOptions = {}): Promise<Volume> {
+    this.check('createVolume')
+    checkKeys(options, ['size'], 'createVolume')
+    const size = options.size === undefined ? undefined : bytes(options.size, 'size', 'createVolume')
+    return this.volume(await makeVolume(this.context, path, { size }))
+  }
+
+  /** Opens a volume: one process to write, or many to read. One that is damaged opens to be read, whatever is asked. */
+  async openVolume(path: string, options: OpenVolumeOptions = {}): Promise<Volume> {
+    this.check('openVolume')
+    checkKeys(options, ['mode'], 'openVolume')
+    const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'openVolume')
+    return this.volume(await mountVolume(this.context, path, mode))
   }
 
   space(options: SpaceOptions): Space {
@@ -210,11 +265,18 @@ export class Machine {
     for (const space of [...engine.mm.spaces.values()])
       await new Space(this.context, space).exit().catch(told)
     for (const file of [...this.opened]) await file.close().catch(told)
+    for (const volume of [...this.volumes]) await volume.close().catch(told)
     await Promise.all(leaving)
     performer.close()
     driver.close()
     this.swapHost?.close()
     if (untold.length > 0) throw untold[0]
+  }
+
+  private volume(mounted: Mounted): Volume {
+    const volume = new Volume(this.context, mounted, () => void this.volumes.delete(volume))
+    this.volumes.add(volume)
+    return volume
   }
 
   /** What the machine has of this file already, or begins to have. `host` is its own from here on, or closed. */
@@ -263,9 +325,8 @@ export class Machine {
   }
 }
 
-/** The memory itself, as the options say: frames, and the zero page before them. */
-function memoryFor({ memory = MEMORY_DEFAULT, pageSize = 4096 }: MachineOptions): {
-  readonly buffer: ArrayBuffer
+/** How many frames the options ask for, with the zero page. */
+function framesOf({ memory = MEMORY_DEFAULT, pageSize = 4096 }: MachineOptions): {
   readonly frames: number
   readonly pageSize: Bytes
 } {
@@ -286,10 +347,14 @@ function memoryFor({ memory = MEMORY_DEFAULT, pageSize = 4096 }: MachineOptions)
       'start',
       `memory: expected ${FRAMES_MIN} to ${FRAMES_MAX} pages of ${pageSize} bytes, got ${size} bytes`,
     )
+  return { frames: frames + 1, pageSize }
+}
+
+function memoryFor(frames: number, pageSize: Bytes): ArrayBuffer {
   try {
-    return { buffer: memoryBuffer((frames + 1) * pageSize), frames: frames + 1, pageSize }
+    return memoryBuffer(frames * pageSize)
   } catch (error) {
-    const message = `memory: this process could not get ${size} bytes; ask for less`
+    const message = `memory: this process could not get ${(frames - 1) * pageSize} bytes; ask for less`
     throw new FaultlineError('ENOMEM', 'start', message, error)
   }
 }

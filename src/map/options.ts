@@ -46,6 +46,11 @@ export function pageAligned(value: unknown, what: string, pageSize: Bytes, opera
   return value
 }
 
+export function checkBytes(operation: string, bytes: unknown): void {
+  if (!(bytes instanceof Uint8Array))
+    throw invalid(operation, `${operation}: expected a Uint8Array or Buffer, got ${shown(bytes)}`)
+}
+
 export function invalid(operation: string, message: string): FaultlineError {
   return new FaultlineError('EINVAL', operation, message)
 }
