@@ -15,7 +15,7 @@ import { readOnly } from '../mmu/index.ts'
 import { done, type Outcome, type Task } from '../sched/index.ts'
 import type { Machine } from './machine.ts'
 import { replace } from './replace.ts'
-import { VOLUME_CANARIES } from './volume-canaries.ts'
+import { VOLUME_CANARIES } from './volume/canaries.ts'
 
 export interface Canary {
   readonly name: string

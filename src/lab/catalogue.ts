@@ -11,7 +11,7 @@ import {
   SCENARIO_DEFAULTS,
   type Scenario,
 } from './scenario.ts'
-import { VOLUME_PLANS } from './volume-catalogue.ts'
+import { VOLUME_PLANS } from './volume/catalogue.ts'
 
 /** A scenario, without what is as usual. */
 export type Plan = Pick<Scenario, 'name' | 'about' | 'from' | 'tasks'> &

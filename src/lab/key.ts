@@ -5,7 +5,7 @@
  *     spaces    VMAs, whether each is write-locked; entries, by what they map rather than by which frame it is
  *     tasks     verb, state, arguments; locks held; place in the lock's queue; what it waits for
  *     bios      what is being done, with whose frames
- *     volume    its metadata, blocks and requests, if there is one (volume-key.ts)
+ *     volume    its metadata, blocks and requests, if there is one (volume/key.ts)
  *     the rest  failures left; where memory is short, the LRU lists too
  *
  * Numbers that only tell machines apart (ids of tasks, tickets, bios and frames, times, counters for reports) aren't in
@@ -24,8 +24,8 @@ import { frameOf, LOAD, PRESENT, STORE, WRITABLE } from '../mmu/index.ts'
 import type { Task, Ticket } from '../sched/index.ts'
 import { DaxFile } from '../volume/index.ts'
 import type { Machine } from './machine.ts'
-import type { LabVolume } from './volume.ts'
-import { commitOf, hashOfWord, metadataRow, volumeRow } from './volume-key.ts'
+import { commitOf, hashOfWord, metadataRow, volumeRow } from './volume/key.ts'
+import type { LabVolume } from './volume/volume.ts'
 
 const FRAME_FLAGS = UPTODATE | LOCKED | DIRTY | WRITEBACK | READAHEAD
 const LRU_FLAGS = REFERENCED | ACTIVE

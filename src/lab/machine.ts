@@ -31,8 +31,8 @@ import { Monitor, WatchedFile } from './monitor.ts'
 import { begin } from './phrases.ts'
 import { type Phrase, parsePhrase, type Scenario } from './scenario.ts'
 import { Truth } from './truth.ts'
-import { LabVolume } from './volume.ts'
-import { type Under, UnderVolume, watchReserve } from './volume-backed.ts'
+import { type Under, UnderVolume, watchReserve } from './volume/under.ts'
+import { LabVolume } from './volume/volume.ts'
 
 /** Phrases before the scenario's own are given up after so many steps. */
 const BEFORE_STEPS_MAX = 500

@@ -27,7 +27,7 @@ import type {
 import { type Choice, TIME } from './choice.ts'
 import type { LabDevice } from './lab-device.ts'
 import type { Machine } from './machine.ts'
-import { UnderVolume } from './volume-backed.ts'
+import { UnderVolume } from './volume/under.ts'
 
 /** The place of a lock before a step. */
 interface Before {

@@ -22,7 +22,7 @@ import {
 } from '../volume/index.ts'
 import type { Machine, Place } from './machine.ts'
 import type { Phrase, VerbName } from './scenario.ts'
-import type { LabVolume } from './volume.ts'
+import type { LabVolume } from './volume/volume.ts'
 
 /** What the task of a phrase writes: its own word, the same for phrases of the same text. */
 const WORDS_FROM = 200

@@ -18,7 +18,7 @@ import type { Task } from '../sched/index.ts'
 import { DaxFile } from '../volume/index.ts'
 import { hangs } from './chain.ts'
 import type { Machine } from './machine.ts'
-import { leftOver, VOLUME_SAFETY, wrongDaxEntry } from './volume-properties.ts'
+import { leftOver, VOLUME_SAFETY, wrongDaxEntry } from './volume/properties.ts'
 
 export interface Property {
   readonly name: string

@@ -3,13 +3,13 @@
  *
  * The metadata is checked from scratch (volume/check.ts) whenever it has changed: references, free blocks, limbo, links.
  */
-import type { Vma } from '../mm/index.ts'
-import { frameOf, WRITABLE } from '../mmu/index.ts'
-import { DaxFile, PLAIN, type PreallocatingArgs, UNWRITTEN } from '../volume/index.ts'
-import type { Machine } from './machine.ts'
-import type { Property } from './properties.ts'
+import type { Vma } from '../../mm/index.ts'
+import { frameOf, WRITABLE } from '../../mmu/index.ts'
+import { DaxFile, PLAIN, type PreallocatingArgs, UNWRITTEN } from '../../volume/index.ts'
+import type { Machine } from '../machine.ts'
+import type { Property } from '../properties.ts'
+import { metadataRow } from './key.ts'
 import type { LabVolume } from './volume.ts'
-import { metadataRow } from './volume-key.ts'
 
 /** More pages than a file of a scenario has. */
 const PAGES_MAX = 100

@@ -5,8 +5,8 @@
  * Records are told apart by hashes of their keys and values. Blocks go by their own numbers, so two machines that differ in
  * nothing but which free block they took are two states: more than need be, and none too few.
  */
-import type { Ticket } from '../sched/index.ts'
-import { DaxFile } from '../volume/index.ts'
+import type { Ticket } from '../../sched/index.ts'
+import { DaxFile } from '../../volume/index.ts'
 import type { LabVolume } from './volume.ts'
 
 type Value = Uint8Array | null

@@ -1,9 +1,9 @@
 /** What lies under a file of a volume with pages in the cache, with the face that a device of its own would have. */
-import { errno } from '../base/index.ts'
-import type { Backing, CachedFile } from '../cache/index.ts'
-import { DIRTY, type Frames } from '../memory/index.ts'
-import type { VolumeFile } from '../volume/index.ts'
-import type { Monitor } from './monitor.ts'
+import { errno } from '../../base/index.ts'
+import type { Backing, CachedFile } from '../../cache/index.ts'
+import { DIRTY, type Frames } from '../../memory/index.ts'
+import type { VolumeFile } from '../../volume/index.ts'
+import type { Monitor } from '../monitor.ts'
 import type { LabVolume } from './volume.ts'
 
 /** What properties and keys ask of the thing under a file. */

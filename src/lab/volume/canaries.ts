@@ -1,10 +1,10 @@
 /** Bugs to plant in a volume: ways to be wrong about blocks that files share. */
 
-import { done } from '../sched/index.ts'
-import { DaxFile, type VolumeFile } from '../volume/index.ts'
-import type { Canary } from './canaries.ts'
-import type { Machine } from './machine.ts'
-import { replace } from './replace.ts'
+import { done } from '../../sched/index.ts'
+import { DaxFile, type VolumeFile } from '../../volume/index.ts'
+import type { Canary } from '../canaries.ts'
+import type { Machine } from '../machine.ts'
+import { replace } from '../replace.ts'
 import type { LabVolume } from './volume.ts'
 
 /** Plants nothing where there is no volume. */

@@ -5,9 +5,9 @@
  * Invariants
  *   D1 to D3 (device.ts), D1 as far as the explorer ends what was started
  */
-import { assert, type Bytes, type Errno, errno, type Pfn } from '../base/index.ts'
-import type { Device, Request } from '../device/index.ts'
-import type { Frames } from '../memory/index.ts'
+import { assert, type Bytes, type Errno, errno, type Pfn } from '../../base/index.ts'
+import type { Device, Request } from '../../device/index.ts'
+import type { Frames } from '../../memory/index.ts'
 
 interface Started {
   readonly request: Request

@@ -3,11 +3,11 @@
  * before anything is explored.
  *
  * Owns       the volume, its device and its store; what the device holds of each file
- * Leaves to  machine.ts the files' names and mappings, to volume-properties.ts what must be true
+ * Leaves to  machine.ts the files' names and mappings, to properties.ts what must be true
  */
-import { assert, errno, ROOT } from '../base/index.ts'
-import type { Engine } from '../machine/index.ts'
-import { done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
+import { assert, errno, ROOT } from '../../base/index.ts'
+import type { Engine } from '../../machine/index.ts'
+import { done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../../sched/index.ts'
 import {
   type Checksum,
   type DaxFile,
@@ -20,9 +20,9 @@ import {
   type Volume,
   type VolumeFile,
   WRITTEN,
-} from '../volume/index.ts'
-import type { Scenario } from './scenario.ts'
-import { FrameWords, OwnWords, VolumeDisk } from './volume-disk.ts'
+} from '../../volume/index.ts'
+import type { Scenario } from '../scenario.ts'
+import { FrameWords, OwnWords, VolumeDisk } from './disk.ts'
 
 /** The first byte tells pages apart, and metadata is as it was written: nothing here flips bits. */
 const WORD_SUMS: Checksum = { name: 'word', of: bytes => 1 + (bytes.length < 4096 ? 0 : bytes[0]!) }
