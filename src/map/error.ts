@@ -89,6 +89,15 @@ const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
   ],
   [errno.EINTR, { else: 'its space ended while it waited' }],
   [errno.EROFS, { else: 'the filesystem is read-only' }],
+  [errno.ENOENT, { else: 'there is nothing of that name' }],
+  [errno.EEXIST, { else: 'something has that name already; take another, or remove it' }],
+  [errno.ENOTDIR, { else: 'a part of the path is not a directory' }],
+  [errno.EISDIR, { else: 'it is a directory; expected a file' }],
+  [errno.ENOTEMPTY, { else: 'the directory is not empty' }],
+  [errno.ENAMETOOLONG, { else: 'a name has at most 255 bytes of UTF-8' }],
+  [errno.EPERM, { else: 'a directory has one name only' }],
+  [errno.EBUSY, { else: 'it is open in a way that forbids it; close it first' }],
+  [errno.EUCLEAN, { else: 'what is stored there is damaged; check the volume' }],
 ])
 
 export function fromErrno(error: Errno, operation: string, where: string): FaultlineError {

@@ -21,9 +21,11 @@ import { FaultlineError } from './error.ts'
 import { File, fileBytesMax, tooLong } from './file.ts'
 import { Group, groupId } from './group.ts'
 import { INSPECT } from './inspect.ts'
+import { makeVolume, mountVolume } from './mount.ts'
 import { bytes, checkKeys, choice, invalid } from './options.ts'
 import { machineClosed, Performer } from './performer.ts'
 import { Space, spaceName } from './space.ts'
+import { type Mounted, Volume } from './volume.ts'
 
 export interface MachineOptions {
   /** Memory for pages: bytes, or a size like '64 MiB'. */
@@ -46,6 +48,16 @@ export interface OpenOptions {
   readonly direct?: boolean
   /** A store to a page that is being written waits, as where pages are checksummed. The first opening decides. */
   readonly stablePages?: boolean
+}
+
+export interface CreateVolumeOptions {
+  /** How much data it may hold: bytes, or a size like '256 MiB'. Of a block device it takes all. */
+  readonly size?: Bytes | string
+}
+
+export interface OpenVolumeOptions {
+  /** 'r' if left out. */
+  readonly mode?: 'r' | 'r+'
 }
 
 export interface SpaceOptions {
@@ -89,6 +101,7 @@ export class Machine {
   private readonly context: Context
   private readonly known = new Map<string, Known>()
   private readonly opened = new Set<File>()
+  private readonly volumes = new Set<Volume>()
   private readonly swapHost: HostFile | undefined
   private closing: Promise<void> | undefined
 
@@ -109,7 +122,6 @@ export class Machine {
     const writeback = writebackOf(options.writeback)
     checkWatcher(watcher)
     const driver = new RealDriver()
-    const performer = new Performer(driver, watcher)
     const swapHost = swap === undefined ? undefined : openSwap(swap, pageSize, driver)
     const engine = new Engine({
       driver,
@@ -118,15 +130,14 @@ export class Machine {
       pageSize,
       discipline,
       writeback,
-      watcher: performer.watcher,
+      ...(watcher === undefined ? {} : { watcher }),
       ...(swapHost === undefined ? {} : { swap: { device: swapHost, bytes: swapHost.length } }),
     })
     driver.attach(engine.scheduler)
-    performer.attach(engine.scheduler)
     const context: Context = {
       engine,
       driver,
-      performer,
+      performer: new Performer(driver, engine.scheduler),
       unmapped: new Map(),
       leaving: new Set(),
       untold: [],
@@ -166,6 +177,22 @@ export class Machine {
     const file = new File(this.context, known.cached, mode === 'r', closed => this.release(known, closed))
     this.opened.add(file)
     return file
+  }
+
+  /** Makes a volume: a directory, or a block device with a directory beside it. Opens it for writing. */
+  async createVolume(path: string, options: CreateVolumeOptions = {}): Promise<Volume> {
+    this.check('createVolume')
+    checkKeys(options, ['size'], 'createVolume')
+    const size = options.size === undefined ? undefined : bytes(options.size, 'size', 'createVolume')
+    return this.volume(await makeVolume(this.context, path, { size }))
+  }
+
+  /** Opens a volume: one process to write, or many to read. One that is damaged opens to be read, whatever is asked. */
+  async openVolume(path: string, options: OpenVolumeOptions = {}): Promise<Volume> {
+    this.check('openVolume')
+    checkKeys(options, ['mode'], 'openVolume')
+    const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'openVolume')
+    return this.volume(await mountVolume(this.context, path, mode))
   }
 
   space(options: SpaceOptions): Space {
@@ -210,11 +237,18 @@ export class Machine {
     for (const space of [...engine.mm.spaces.values()])
       await new Space(this.context, space).exit().catch(told)
     for (const file of [...this.opened]) await file.close().catch(told)
+    for (const volume of [...this.volumes]) await volume.close().catch(told)
     await Promise.all(leaving)
     performer.close()
     driver.close()
     this.swapHost?.close()
     if (untold.length > 0) throw untold[0]
+  }
+
+  private volume(mounted: Mounted): Volume {
+    const volume = new Volume(this.context, mounted, () => void this.volumes.delete(volume))
+    this.volumes.add(volume)
+    return volume
   }
 
   /** What the machine has of this file already, or begins to have. `host` is its own from here on, or closed. */

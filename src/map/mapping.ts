@@ -69,12 +69,19 @@ export interface Place {
 
 const RANGE_KEYS = ['offset', 'length', 'signal']
 
+interface MissIn {
+  readonly mapping: Mapping
+  readonly miss: Miss
+}
+
 /** What a section missed, in all the mappings that it touched. */
 class Cold {
-  readonly misses: readonly { readonly mapping: Mapping; readonly miss: Miss }[]
+  readonly misses: readonly MissIn[]
 
   constructor(running: readonly Mapping[]) {
-    this.misses = running.flatMap(mapping => mapping.takeMisses().map(miss => ({ mapping, miss })))
+    const misses: MissIn[] = []
+    for (const mapping of running) for (const miss of mapping.takeMisses()) misses.push({ mapping, miss })
+    this.misses = misses
   }
 }
 
@@ -207,7 +214,8 @@ export class Mapping implements Running {
   }
 
   /** What its view has missed. For the section that runs, of whatever mapping. */
-  takeMisses(): Miss[] {
+  takeMisses(): readonly Miss[] {
+    if (this.view.misses.length === 1) return this.view.misses
     const accesses = new Map<Vpn, Miss>()
     for (const miss of this.view.misses)
       if (miss.access === 'store' || !accesses.has(miss.vpn)) accesses.set(miss.vpn, miss)
@@ -264,7 +272,10 @@ export class Mapping implements Running {
     const kept: Pfn[] = []
     try {
       for (let cold = first; ; ) {
-        await this.bring(cold, kept, signal)
+        const tasks = this.begin(cold, signal)
+        for (const task of tasks)
+          if (task.state !== 'ended') await this.context.performer.finished(task as Task, signal)
+        this.keep(cold, tasks, kept, signal)
         this.check('run')
         const value = this.attempt(section)
         if (!(value instanceof Cold)) return value
@@ -276,21 +287,25 @@ export class Mapping implements Running {
     }
   }
 
-  /** Faults for all of them at once. Each that succeeds leaves a pin in `kept`. */
-  private async bring({ misses }: Cold, kept: Pfn[], signal: AbortSignal | undefined): Promise<void> {
+  /** Faults for all of them at once. */
+  private begin({ misses }: Cold, signal: AbortSignal | undefined): Task<FaultArgs>[] {
     if (signal?.aborted === true) throw aborted('run', this.name, signal.reason)
     for (const { mapping } of misses) mapping.check('run')
-    const faults = misses.map(({ mapping, miss }) => ({ mapping, task: mapping.fault(miss) }))
-    let failed: (typeof faults)[number] | undefined
-    for (const fault of faults) {
-      const { task } = fault
-      await this.context.performer.finished(task as Task, signal)
-      if (task.errno !== 0) failed ??= fault
-      else if (task.args.kept !== 0) kept.push(task.args.kept)
-    }
-    if (failed === undefined) return
+    return misses.map(({ mapping, miss }) => mapping.fault(miss))
+  }
+
+  /** The faults have ended: each that succeeded leaves a pin in `kept`, and the first that failed is told. */
+  private keep(
+    { misses }: Cold,
+    tasks: readonly Task<FaultArgs>[],
+    kept: Pfn[],
+    signal: AbortSignal | undefined,
+  ): void {
+    for (const { errno, args } of tasks) if (errno === 0 && args.kept !== 0) kept.push(args.kept)
+    const failed = tasks.findIndex(task => task.errno !== 0)
+    if (failed === -1) return
     if (isAborted(signal)) throw aborted('run', this.name, signal.reason)
-    throw failed.mapping.faultError(failed.task)
+    throw misses[failed]!.mapping.faultError(tasks[failed]!)
   }
 
   private fault({ vpn, access }: Miss): Task<FaultArgs> {

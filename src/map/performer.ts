@@ -6,7 +6,7 @@
  *   PF2 A task that ends at once costs no turn of the event loop.
  */
 import type { GroupId } from '../base/index.ts'
-import type { RealDriver, Scheduler, Task, Verb, Watcher } from '../sched/index.ts'
+import type { RealDriver, Scheduler, Task, Verb } from '../sched/index.ts'
 import { aborted, FaultlineError, fromErrno } from './error.ts'
 
 export interface Who {
@@ -24,35 +24,19 @@ export interface Call {
 }
 
 export class Performer {
-  /** For the engine: news of ends comes here, and everything goes on to the observer. */
-  readonly watcher: Watcher
   private readonly driver: RealDriver
-  private scheduler: Scheduler | undefined
-  private readonly settle = new Map<Task, () => void>()
+  private readonly scheduler: Scheduler
   private closed = false
 
-  constructor(driver: RealDriver, observer: Watcher | undefined) {
+  constructor(driver: RealDriver, scheduler: Scheduler) {
     this.driver = driver
-    this.watcher = {
-      began: task => observer?.began(task),
-      waits: (task, wait) => observer?.waits(task, wait),
-      resumes: (task, wait, waited) => observer?.resumes(task, wait, waited),
-      ended: task => {
-        observer?.ended(task)
-        this.settle.get(task)?.()
-        this.settle.delete(task)
-      },
-    }
-  }
-
-  attach(scheduler: Scheduler): void {
     this.scheduler = scheduler
   }
 
   /** Begins a task and lets it run as far as it can now. */
   begin<Args>(verb: Verb<Args>, args: Args, who: Who): Task<Args> {
     if (this.closed) throw machineClosed(verb.name)
-    const task = this.scheduler!.spawn(verb, args, who)
+    const task = this.scheduler.spawn(verb, args, who)
     this.driver.pump()
     return task
   }
@@ -61,13 +45,8 @@ export class Performer {
   finished(task: Task, signal?: AbortSignal): Promise<void> {
     if (task.state === 'ended') return Promise.resolve()
     return new Promise(resolve => {
-      const kill = () => this.kill(task)
-      signal?.addEventListener('abort', kill, { once: true })
-      this.settle.set(task, () => {
-        signal?.removeEventListener('abort', kill)
-        resolve()
-      })
-      if (signal?.aborted === true) kill()
+      task.onEnd = resolve
+      if (signal !== undefined) this.killOnAbort(task, signal)
     })
   }
 
@@ -82,8 +61,19 @@ export class Performer {
     return args
   }
 
+  private killOnAbort(task: Task, signal: AbortSignal): void {
+    const settle = task.onEnd!
+    const kill = () => this.kill(task)
+    task.onEnd = () => {
+      signal.removeEventListener('abort', kill)
+      settle()
+    }
+    signal.addEventListener('abort', kill, { once: true })
+    if (signal.aborted) kill()
+  }
+
   kill(task: Task): void {
-    this.scheduler!.kill(task)
+    this.scheduler.kill(task)
     this.driver.pump()
   }
 

@@ -77,11 +77,14 @@ export class Extents {
   /** The checksums of blocks in a row; 0: none. */
   sums({ start, end }: Blocks): number[] {
     const sums: number[] = []
-    for (let block = start; block < end; block++) {
-      const chunk = this.journal.get(chunkKey(Math.floor(block / CHUNK_BLOCKS)))
-      if (chunk !== undefined && chunk.length !== 8 * CHUNK_BLOCKS)
-        throw new Damage(`the checksums of block ${block} are ${chunk.length} bytes long`)
-      sums.push(chunk === undefined ? 0 : u64(viewOf(chunk), 8 * (block % CHUNK_BLOCKS)))
+    for (let block = start; block < end; ) {
+      const chunk = Math.floor(block / CHUNK_BLOCKS)
+      const bytes = this.journal.get(chunkKey(chunk))
+      if (bytes !== undefined && bytes.length !== 8 * CHUNK_BLOCKS)
+        throw new Damage(`the checksums of block ${block} are ${bytes.length} bytes long`)
+      const view = bytes === undefined ? undefined : viewOf(bytes)
+      for (const stop = Math.min(end, (chunk + 1) * CHUNK_BLOCKS); block < stop; block++)
+        sums.push(view === undefined ? 0 : u64(view, 8 * (block % CHUNK_BLOCKS)))
     }
     return sums
   }

@@ -16,11 +16,20 @@ export function headerBlock(header: Header, checksum: Checksum): Uint8Array {
 }
 
 /** Throws Damage unless the device's first block is that of the volume that the store tells of. */
-export function checkHeaderBlock(block: Uint8Array, header: Header, checksum: Checksum): void {
+export function checkHeaderBlock(
+  block: Uint8Array,
+  header: Header,
+  checksum: Checksum,
+  device: string,
+): void {
   const end: Bytes = block.length - 8
   if (u64(viewOf(block), end) !== checksum.of(block.subarray(0, end)))
-    throw new Damage("the device's first block doesn't match its checksum: it isn't a volume, or is damaged")
+    throw new Damage(
+      `${device}, offset 0: the device's first block doesn't match its checksum: it isn't a volume's, or is damaged`,
+    )
   const there = decodeHeader(block)
   if (there.id !== header.id)
-    throw new Damage(`the device is of volume ${there.id}, and the metadata of volume ${header.id}`)
+    throw new Damage(
+      `${device}, offset 0: the device is of volume ${there.id}, and the metadata of volume ${header.id}`,
+    )
 }

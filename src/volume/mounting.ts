@@ -101,8 +101,13 @@ export class Making implements Verb<MakeArgs> {
   }
 }
 
+export interface OpenPlan extends MountPlan {
+  /** What is known to be damaged already, in words: with any the volume is open to be read. */
+  readonly damage?: readonly string[]
+}
+
 export interface OpenArgs {
-  readonly plan: MountPlan
+  readonly plan: OpenPlan
   /** The volume, once the task has ended well. */
   volume: Volume | undefined
   /** Why it couldn't be opened, in words. */
@@ -111,7 +116,7 @@ export interface OpenArgs {
   block: Ticket | undefined
 }
 
-export function openArgs(plan: MountPlan): OpenArgs {
+export function openArgs(plan: OpenPlan): OpenArgs {
   const bytes = new Uint8Array(plan.cache.frames.pageSize)
   return { plan, volume: undefined, why: '', bytes, block: undefined }
 }
@@ -127,8 +132,11 @@ export class Opening implements Verb<OpenArgs> {
     if (!args.block!.complete) return wait(args.block!, 'device')
     if (args.block!.errno !== errno.OK) return fail(args.block!.errno)
     const volume = args.volume!
-    const { journal, checksum } = volume.parts
-    journal.edit(() => checkHeaderBlock(args.bytes, volume.header, checksum))
+    const { journal, checksum, space, disk } = volume.parts
+    journal.edit(() => {
+      checkHeaderBlock(args.bytes, volume.header, checksum, disk.name)
+      space.look()
+    })
     if (!volume.isReadOnly) volume.recover()
     return done
   }
@@ -159,6 +167,7 @@ export class Opening implements Verb<OpenArgs> {
       args.why = `the volume's checksums are made by ${value.checksum}, and ${checksum.name} was given`
     if (args.why !== '') return errno.EINVAL
     args.volume = new Volume(setting, value)
+    for (const what of plan.damage ?? []) args.volume.parts.damaged(what)
     args.block = disk.read(0, [args.bytes])
     return errno.OK
   }

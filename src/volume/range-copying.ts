@@ -38,11 +38,13 @@ type Step =
 export interface RangeCopyingArgs {
   readonly plan: RangeCopyPlan
   copied: Bytes
+  /** How many are to be copied: no more than the source had when it began, even if the copy makes it longer. */
+  length: Bytes | undefined
   step: Step | undefined
 }
 
 export function rangeCopyingArgs(plan: RangeCopyPlan): RangeCopyingArgs {
-  return { plan, copied: 0, step: undefined }
+  return { plan, copied: 0, length: undefined, step: undefined }
 }
 
 /** The calls on files, cached and DAX. */
@@ -70,8 +72,9 @@ export class RangeCopying implements Verb<RangeCopyingArgs> {
   attempt(task: Task<RangeCopyingArgs>): Outcome {
     const { args } = task
     const { plan } = args
-    if (args.step === undefined) {
-      const refused = this.refusal(plan)
+    if (args.length === undefined) {
+      args.length = Math.max(0, Math.min(plan.length, plan.source.size - plan.from))
+      const refused = this.refusal(plan, args.length)
       if (refused !== errno.OK) return fail(refused)
     }
     for (;;) {
@@ -99,11 +102,10 @@ export class RangeCopying implements Verb<RangeCopyingArgs> {
     if (args.step !== undefined) this.scheduler.kill(args.step.task as Task)
   }
 
-  private refusal({ source, from, target, to, length }: RangeCopyPlan): Errno {
+  private refusal({ source, from, target, to }: RangeCopyPlan, length: Bytes): Errno {
     if (this.parts.readOnly) return errno.EROFS
-    if (from < 0 || to < 0 || length < 0) return errno.EINVAL
-    const end = Math.min(from + length, Math.max(from, source.size))
-    return source === target && from < to + end - from && to < end ? errno.EINVAL : errno.OK
+    if (from < 0 || to < 0) return errno.EINVAL
+    return source === target && from < to + length && to < from + length ? errno.EINVAL : errno.OK
   }
 
   /** A write that failed has taken what it has copied. */
@@ -113,12 +115,12 @@ export class RangeCopying implements Verb<RangeCopyingArgs> {
   }
 
   /** The next piece: shared if both its ends allow, else read first; undefined: all is copied. */
-  private next({ plan, copied }: RangeCopyingArgs, who: Spawn): Step | undefined {
+  private next({ plan, copied, length: most }: RangeCopyingArgs, who: Spawn): Step | undefined {
     const { source, target } = plan
     const { blockSize } = this.parts.disk
     const from = plan.from + copied
     const to = plan.to + copied
-    const left = Math.min(plan.length - copied, source.size - from)
+    const left = Math.min(most! - copied, source.size - from)
     if (left <= 0) return undefined
     const alike = source.opened === target.opened && from % blockSize === to % blockSize
     const inBlock = from % blockSize
@@ -130,8 +132,8 @@ export class RangeCopying implements Verb<RangeCopyingArgs> {
         return { how: 'share', task: this.scheduler.spawn(this.remapping, args, who) }
       }
     }
-    const most = alike && inBlock > 0 ? blockSize - inBlock : PIECE_BYTES_MAX
-    return this.read(source, from, new Uint8Array(Math.min(left, most)), who)
+    const piece = alike && inBlock > 0 ? blockSize - inBlock : PIECE_BYTES_MAX
+    return this.read(source, from, new Uint8Array(Math.min(left, piece)), who)
   }
 
   private read(file: VolumeFile | DaxFile, position: Bytes, buffer: Uint8Array, who: Spawn): Step {

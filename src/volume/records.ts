@@ -43,6 +43,11 @@ export function numberIn(key: string): number {
   return Number.parseInt(key.slice(-HEX_DIGITS), 16)
 }
 
+/** The inode that the key of an extent, or of an entry of a directory, begins with. */
+export function inoIn(key: string): number {
+  return Number.parseInt(key.slice(1, 1 + HEX_DIGITS), 16)
+}
+
 export interface Header {
   readonly blockSize: Bytes
   /** Blocks of the device, the first with them: it holds the header once more, and no data. */

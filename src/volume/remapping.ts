@@ -66,8 +66,8 @@ export class Remapping extends Claiming<RemappingArgs> {
     const length = this.lengthOf(plan)
     if (source.opened !== target.opened) return errno.EINVAL
     if (from < 0 || to < 0 || from % blockSize !== 0 || to % blockSize !== 0) return errno.EINVAL
-    if (length < 0 || from + length > source.size) return errno.EINVAL
-    if (how === 'dedupe' && to + length > target.size) return errno.EINVAL
+    if (length < 0 || from + Math.max(length, plan.length) > source.size) return errno.EINVAL
+    if (how === 'dedupe' && to + plan.length > target.size) return errno.EINVAL
     const endsFiles = from + length === source.size && to + length >= target.size
     if (length % blockSize !== 0 && !endsFiles) return errno.EINVAL
     const end = from + Math.ceil(length / blockSize) * blockSize

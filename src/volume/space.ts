@@ -84,6 +84,11 @@ export class Space {
 
   // ---- inside an edit
 
+  /** Throws Damage if the counts can't be read. */
+  look(): void {
+    decodeState(this.journal.get(STATE_KEY))
+  }
+
   /** What a new volume begins with. */
   format(): void {
     this.journal.put(STATE_KEY, encodeState({ nextIno: 1, free: this.size, deferred: 0 }))

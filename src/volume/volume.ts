@@ -17,7 +17,9 @@ import type { CopyArgs, PageCache } from '../cache/index.ts'
 import type { Io } from '../io/index.ts'
 import type { Ticket, Verb } from '../sched/index.ts'
 import { VolumeBacking } from './backing.ts'
+import { BulkRead, BulkWrite } from './bulk.ts'
 import { type CheckReport, check } from './check.ts'
+import { Checking } from './checking.ts'
 import type { Checksum } from './checksum.ts'
 import { Commits } from './commit.ts'
 import { DaxRead, DaxWrite } from './dax-calls.ts'
@@ -36,8 +38,10 @@ import { RangeCopying } from './range-copying.ts'
 import { type Header, type Inode, NUMBERS_MAX, numberIn, orphanKey } from './records.ts'
 import type { Region } from './region.ts'
 import { Remapping } from './remapping.ts'
+import { Snapshot } from './snapshot.ts'
 import { Space } from './space.ts'
 import type { Store } from './store.ts'
+import { SyncVolume } from './sync.ts'
 import { Unsharing } from './unsharing.ts'
 import { VolumeFile } from './volume-file.ts'
 
@@ -83,6 +87,12 @@ export class Volume {
   readonly unsharing: Unsharing
   /** copy_file_range. */
   readonly copying: RangeCopying
+  readonly bulkRead: BulkRead
+  readonly bulkWrite: BulkWrite
+  readonly snapshot: Snapshot
+  readonly syncing: SyncVolume
+  /** Check, of the data too. */
+  readonly checking: Checking
   /** Size and holes of DAX files; those of cached ones are the cache's matter. */
   readonly daxChange: DaxChange
   readonly daxRead: DaxRead
@@ -130,6 +140,12 @@ export class Volume {
     this.remapping = new Remapping(this.parts, this.transfers)
     this.preallocating = new Preallocating(this.parts, this.transfers)
     this.unsharing = new Unsharing(this.parts, cache)
+    this.bulkRead = new BulkRead(this.parts, cache, this.transfers)
+    this.bulkWrite = new BulkWrite(this.parts, cache, this.transfers)
+    this.syncing = new SyncVolume(commits)
+    this.checking = new Checking(this.parts, header)
+    const extents = (ino: number) => this.extents(ino)
+    this.snapshot = new Snapshot(this.parts, cache, { cached: this.files, dax: this.daxFiles, extents })
     this.daxChange = new DaxChange(this.parts, this.transfers)
     this.daxRead = new DaxRead(this.parts)
     this.daxWrite = new DaxWrite(this.parts)
@@ -160,6 +176,11 @@ export class Volume {
       'V1: free, used and reserved blocks are all there are',
     )
     return { blockSize: disk.blockSize, size, free, used, reserved }
+  }
+
+  /** The same, where the counts may be damaged. */
+  usageNow(): Answer<Usage> {
+    return this.parts.journal.ask(() => this.usage)
   }
 
   /** The ticket of a commit: everything that was changed before is durable when it completes well. */
@@ -195,6 +216,21 @@ export class Volume {
   }
 
   // ---- files
+
+  /** A new file that no name leads to, open (O_TMPFILE): `publish` gives it one, and the last close takes it away. */
+  createUnnamed(name: string): Answer<VolumeFile> {
+    return this.change(() => {
+      const ino = this.parts.names.createUnnamed()
+      const file = this.enter(ino, name)
+      this.files.set(ino, file)
+      file.openings++
+      return file
+    })
+  }
+
+  publish({ node }: VolumeFile, path: string): Errno {
+    return this.change(() => this.parts.names.publish(node.ino, path)).errno
+  }
 
   /** The file at the path, once more. Whoever opens it closes it. */
   open(path: string): Answer<VolumeFile> {
@@ -274,7 +310,7 @@ export class Volume {
 
   /** Recomputes the metadata, and says what is wrong with it. What isn't durable yet is looked at too. */
   check(): CheckReport {
-    return check(this.parts.journal, this.header)
+    return check(this.parts.journal, this.header).report
   }
 
   /** Whether the change may be made, and its making. */
