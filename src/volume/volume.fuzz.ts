@@ -69,6 +69,8 @@ interface Input {
   believable: boolean
 }
 
+type Plant = (volume: Volume) => void
+
 type Change = (input: Input, prng: Prng) => string
 
 // ---- the volumes
@@ -280,20 +282,22 @@ function oddKey(key: string, prng: Prng): string {
 
 // ---- what becomes of them
 
-/** Opens a damaged volume and uses it. Returns what is wrong with that, if something is. */
-export function judgeDamage(seed: number): string | undefined {
+/** Opens a damaged volume and uses it. Returns what is wrong with that, if something is. `plant` puts a bug into it. */
+export function judgeDamage(seed: number, plant: Plant = () => {}): string | undefined {
   const { input, base } = inputOf(seed)
-  const wrong = new Trial(input).run(base.files)
+  const wrong = new Trial(input, plant).run(base.files)
   return wrong === undefined ? undefined : `--seed ${seed} --count 1: ${wrong}  [${input.changes.join('; ')}]`
 }
 
 class Trial {
   private readonly input: Input
+  private readonly plant: Plant
   private readonly engine: Engine
   private volume: Volume | undefined
 
-  constructor(input: Input) {
+  constructor(input: Input, plant: Plant) {
     this.input = input
+    this.plant = plant
     const driver = { now: (): Ns => 0, wake() {} }
     this.engine = new Engine({ driver, buffer: new ArrayBuffer((FRAMES + 1) * PAGE), pageSize: PAGE })
   }
@@ -317,6 +321,7 @@ class Trial {
       return why === '' ? `doesn’t open with ${errnoName(opening.errno)}, and doesn’t say why` : undefined
     }
     this.volume = opening.args.volume!
+    this.plant(this.volume)
     this.volume.check()
     for (const [path, bytes] of files) {
       const wrong = this.readFile(path, bytes)
@@ -415,10 +420,10 @@ class Trial {
 // ---- many of them
 
 /** Judges `count` inputs from `seed` on. Returns what is wrong. */
-export function judgeMany(seed: number, count: number): string[] {
+export function judgeMany(seed: number, count: number, plant?: Plant): string[] {
   const wrong: string[] = []
   for (let at = seed; at < seed + count; at++) {
-    const says = judgeDamage(at)
+    const says = judgeDamage(at, plant)
     if (says !== undefined) wrong.push(says)
   }
   return wrong
