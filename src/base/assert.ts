@@ -10,5 +10,10 @@ export class AssertionError extends Error {
 
 /** Throws unless `truth`. `what` names the invariant and says what was expected. */
 export function assert(truth: boolean, what: string): asserts truth {
-  if (!truth) throw new AssertionError(`faultline broke its own rule: ${what}; please report it`)
+  if (!truth) broken(what)
+}
+
+/** Throws: for hot code, `if (wrong) broken(...)`, so that no sentence is put together for what holds. */
+export function broken(what: string): never {
+  throw new AssertionError(`faultline broke its own rule: ${what}; please report it`)
 }

@@ -1,5 +1,5 @@
 /** The ground floor: units, errors of the world and of ours, chance, lists. It imports nothing. */
-export { AssertionError, assert } from './assert.ts'
+export { AssertionError, assert, broken } from './assert.ts'
 export * as errno from './errno.ts'
 export { type Errno, errnoName } from './errno.ts'
 export { GroupTree, ROOT } from './group-tree.ts'

@@ -97,13 +97,18 @@ export class OrderedList<T> {
   /** Records that overlap [start, end), in order. */
   overlapping(start: number, end: number): T[] {
     const found: T[] = []
+    this.visit(start, end, record => found.push(record))
+    return found
+  }
+
+  /** Calls `act` with each record that overlaps [start, end), in order. The list must not change meanwhile. */
+  visit(start: number, end: number, act: (record: T) => void): void {
     for (let block = 0; block < this.blocks.length && this.firsts[block]! < end; block++) {
       if (this.reach[block]! <= start) continue
       const { keys, records } = this.blocks[block]!
       for (let at = 0; at < records.length && keys[at]! < end; at++)
-        if (this.end(records[at]!) > start) found.push(records[at]!)
+        if (this.end(records[at]!) > start) act(records[at]!)
     }
-    return found
   }
 
   /** Records from the first whose key is at least `key`, in order. The list must not change while they are walked. */

@@ -56,15 +56,17 @@ export interface Comparison {
   /** What the ratio says: a cost ('ours/theirs'), or how many times better we are ('theirs/ours'). */
   readonly ratio: 'ours/theirs' | 'theirs/ours'
   readonly rounds: number
+  /** Rounds before the first that counts: what V8 compiles late needs more than the one. */
+  readonly warmUps?: number
   readonly ours: Side
   readonly theirs: Side
 }
 
 export async function compare(plan: Plan, comparison: Comparison): Promise<Figure> {
-  const { name, what, unit, target, ratio, ours, theirs } = comparison
+  const { name, what, unit, target, ratio, warmUps = 1, ours, theirs } = comparison
   const rounds = plan.smoke ? 1 : comparison.rounds
   const measured: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] }
-  for (let round = plan.smoke ? 0 : -1; round < rounds; round++) {
+  for (let round = plan.smoke ? 0 : -warmUps; round < rounds; round++) {
     plan.say(`${name}: ${round < 0 ? 'warm-up' : `round ${round + 1} of ${rounds}`}`)
     const order = round % 2 === 0 ? (['ours', 'theirs'] as const) : (['theirs', 'ours'] as const)
     for (const side of order) {

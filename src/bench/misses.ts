@@ -52,6 +52,7 @@ export const coldReads: Bench = {
           target: { atLeast: 0.9 },
           ratio: 'ours/theirs',
           rounds: 25,
+          warmUps: depth === 1 ? 20 : 5,
           ours: () => perSecond(count, () => loadAll(map, pages, count, depth)),
           theirs: () => perSecond(count, () => readAll(fd, memory, pages, count, depth)),
         }),

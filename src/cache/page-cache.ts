@@ -27,6 +27,7 @@
 import {
   assert,
   type Bytes,
+  broken,
   errno,
   type FileId,
   type GroupId,
@@ -149,7 +150,9 @@ export class PageCache {
     if (typeof frame !== 'number') return frame
     this.insert(file, wanted, frame)
     this.frames.raise(frame, LOCKED)
-    this.readAhead(file, window, group, wanted)
+    if (window.size === 1 && window.start === wanted)
+      this.fly(file.backing.read(file, wanted, [frame], group))
+    else this.readAhead(file, window, group, wanted)
     return wait(this.flights.get(frame)!.ticket, 'read', frame)
   }
 
@@ -183,7 +186,7 @@ export class PageCache {
 
   /** Puts a frame into the cache as page `index` of the file. */
   insert(file: CachedFile, index: PageIndex, frame: Pfn): void {
-    assert(this.hash.find(file.id, index) === 0, `H1: page ${index} of ${file.name} is cached once`)
+    if (this.hash.find(file.id, index) !== 0) broken(`H1: page ${index} of ${file.name} is cached once`)
     this.frames.owner[frame] = file.id
     this.frames.index[frame] = index
     this.hash.add(frame)
@@ -277,7 +280,8 @@ export class PageCache {
       if (bio.operation === 'flush' && bio.errno !== errno.OK) file?.failedWriteback(bio.errno, file.retryAt)
       return
     }
-    bio.frames.forEach((frame, at) => {
+    for (let at = 0; at < bio.frames.length; at++) {
+      const frame = bio.frames[at]!
       this.flights.delete(frame)
       const attached =
         this.frames.kind[frame] === CACHE &&
@@ -285,7 +289,7 @@ export class PageCache {
         this.frames.index[frame] === bio.index + at
       if (bio.purpose === 'fill') this.endRead(attached ? file : undefined, frame, bio)
       else this.endWrite(attached ? file : undefined, frame, bio)
-    })
+    }
     if (bio.purpose === 'writeback') {
       if (bio.errno !== errno.OK) file?.failedWriteback(bio.errno, this.scheduler.now() + RETRY_AFTER)
       else {

@@ -4,22 +4,30 @@
  */
 import type { Bytes, Errno, Ns } from '../base/index.ts'
 import { MS, Prng, SECOND, US } from '../base/index.ts'
-import { BrokenDevice, type Device, MemoryDevice, SlowDevice } from '../device/index.ts'
+import { BrokenDevice, type Device, MemoryDevice, type ServiceTime, SlowDevice } from '../device/index.ts'
+import { LinearFile } from '../fs/index.ts'
 import { Engine } from '../machine/index.ts'
 import { disciplineNamed, RESTART } from '../mm/index.ts'
-import { type Task, TimedDriver, type Watcher } from '../sched/index.ts'
+import { type Scheduler, TimedDriver, type Watcher } from '../sched/index.ts'
+import type { Volume } from '../volume/index.ts'
 import { FullDevice } from './full-device.ts'
 import type { Plan } from './operations.ts'
+import { CachedSubject, type Subject } from './subject.ts'
 
 export interface Backend {
   readonly engine: Engine
-  readonly device: Device
+  /** The volume that its files are of, if they are of one. */
+  readonly volume: Volume | undefined
+  /** Its files, open. Asked for once, and again after a crash. */
+  subjects(): readonly Subject[]
+  /** The machine is gone with what it hasn't made durable, and another one is there. Chance decides what was on its way. */
+  crash(seed: number): void
   /** Lets time pass. */
   pause(ns: Ns): void | Promise<void>
   /** Runs until `over()`; says whether that came. */
   until(over: () => boolean): boolean | Promise<boolean>
-  /** What is on the device, for as long as it is. */
-  durable(): { readonly length: Bytes; read(buffer: Uint8Array): void }
+  /** What is on the device of the one file; undefined: a crash has to tell. */
+  durable(): { readonly length: Bytes; read(buffer: Uint8Array): void } | undefined
   breaks(nth: number, times: number, error: Errno): void
   heals(): void
   close(): void | Promise<void>
@@ -37,17 +45,61 @@ export class Circling extends Error {
   override readonly name = 'Circling'
 }
 
+/** Counts what happens in a round, and ends one that turns in a circle. */
+export class Steps implements Watcher {
+  private readonly check: () => void
+  private steps = 0
+
+  /** `check` is called between any two steps. */
+  constructor(check: () => void = () => {}) {
+    this.check = check
+  }
+
+  begin(): void {
+    this.steps = 0
+  }
+
+  began(): void {
+    if (++this.steps > STEPS_MAX) throw new Circling(`a round takes more than ${STEPS_MAX} steps`)
+  }
+
+  waits(): void {
+    this.began()
+    this.check()
+  }
+
+  resumes(): void {}
+
+  ended(): void {
+    this.check()
+  }
+}
+
+/** Runs until `over()`, and says whether that came in time. */
+export function settles(driver: TimedDriver, scheduler: Scheduler, over: () => boolean): boolean {
+  const end = driver.now() + ROUND_MAX
+  let late = false
+  const settled = driver.runWhile(scheduler, () => {
+    late = driver.now() > end
+    return late || over()
+  })
+  return settled && !late
+}
+
 export class MemoryBackend implements Backend {
   readonly engine: Engine
-  readonly device: Device
+  readonly volume = undefined
+  private readonly device: Device
+  private readonly plan: Plan
   private readonly driver = new TimedDriver()
   private readonly memory: MemoryDevice
   private readonly broken: BrokenDevice[] = []
-  private steps = 0
+  private readonly steps = new Steps()
 
   constructor(plan: Plan, content: Uint8Array) {
     const { pageSize, frames, windowPages, blocks } = plan
     const driver = this.driver
+    this.plan = plan
     // The devices need the scheduler, which the engine makes, and swap must be known when the engine is made.
     const deferred = new DeferredDevice()
     this.engine = new Engine({
@@ -56,7 +108,7 @@ export class MemoryBackend implements Backend {
       pageSize,
       discipline: disciplineNamed(plan.discipline) ?? RESTART,
       writeback: WRITEBACK,
-      watcher: this.watcher(),
+      watcher: this.steps,
       ...(plan.swap ? { swap: { device: deferred, bytes: 8 * windowPages * pageSize } } : {}),
     })
     const { scheduler } = this.engine
@@ -64,8 +116,7 @@ export class MemoryBackend implements Backend {
     const slow = (device: Device) => {
       const broken = new BrokenDevice(scheduler, device)
       this.broken.push(broken)
-      const service = { latency: 80 * US, nsPerByte: 0.2, slots: 8, jitter: { fraction: 0.95, prng } }
-      return new SlowDevice(scheduler, broken, service)
+      return new SlowDevice(scheduler, broken, serviceTime(prng))
     }
     this.memory = new MemoryDevice(scheduler, { name: 'file', length: content.length })
     this.memory.poke(0, content)
@@ -75,19 +126,21 @@ export class MemoryBackend implements Backend {
     deferred.stands(slow(new MemoryDevice(scheduler, { name: 'swap', disk: '1:1' })))
   }
 
+  subjects(): readonly Subject[] {
+    return [linearSubject(this.engine, this.device, this.plan)]
+  }
+
+  crash(): void {
+    // A file by itself promises nothing that a crash could break.
+  }
+
   pause(ns: Ns): void {
     this.driver.runUntil(this.engine.scheduler, this.driver.now() + ns)
   }
 
   until(over: () => boolean): boolean {
-    this.steps = 0
-    const end = this.driver.now() + ROUND_MAX
-    let late = false
-    const settled = this.driver.runWhile(this.engine.scheduler, () => {
-      late = this.driver.now() > end
-      return late || over()
-    })
-    return settled && !late
+    this.steps.begin()
+    return settles(this.driver, this.engine.scheduler, over)
   }
 
   durable(): { readonly length: Bytes; read(buffer: Uint8Array): void } {
@@ -103,18 +156,19 @@ export class MemoryBackend implements Backend {
   }
 
   close(): void {}
+}
 
-  private watcher(): Watcher {
-    const step = () => {
-      if (++this.steps > STEPS_MAX) throw new Circling(`a round takes more than ${STEPS_MAX} steps`)
-    }
-    return {
-      began: step,
-      waits: (_task: Task) => step(),
-      resumes() {},
-      ended() {},
-    }
-  }
+/** The one file of a plan without a volume. */
+export function linearSubject(engine: Engine, device: Device, plan: Plan): Subject {
+  const { cache, io, memory } = engine
+  const spaceFor = Math.floor(plan.size / plan.pageSize)
+  const backing = new LinearFile(device, io, memory, { stablePages: true, spaceFor })
+  return new CachedSubject(engine, cache.add('file', plan.size, backing))
+}
+
+/** A fast disk whose requests overtake one another. */
+export function serviceTime(prng: Prng): ServiceTime {
+  return { latency: 80 * US, nsPerByte: 0.2, slots: 8, jitter: { fraction: 0.95, prng } }
 }
 
 /** Stands in for a device that can't be made yet. */

@@ -20,11 +20,19 @@ describe('random operations agree with the flat model', () => {
       assert.ok(counts.refaults > 500 && counts.swappedOut > 200, 'memory is tiny: pages come and go')
     })
 
-  for (const { name } of PLANS)
-    for (const discipline of ['restart', 'linux-6.4'])
+  for (const { name, plan: ofPlan } of PLANS)
+    for (const discipline of ofPlan.volume === null ? ['restart', 'linux-6.4'] : ['restart'])
       it(`in the world ${name}, under ${discipline}`, async () => {
         const plan = planFor(name, { discipline, backend: 'memory', seed: 102 })
         const { failure } = await exercise(plan, 3000, { inspect })
+        assert.equal(sentence(failure), undefined)
+      })
+
+  for (const name of ['volume', 'dax'])
+    for (const { name: discipline } of DISCIPLINES)
+      it(`in the world ${name}, under ${discipline}`, async () => {
+        const plan = planFor(name, { discipline, backend: 'memory', seed: 106 })
+        const { failure } = await exercise(plan, 1500, { inspect, checkEvery: 500, lookEvery: 1 })
         assert.equal(sentence(failure), undefined)
       })
 

@@ -15,9 +15,12 @@ import { type Errno, errno, errnoName, type Ns, ROOT, SECOND } from '../base/ind
 import type { CopyArgs } from '../cache/index.ts'
 import type { Task } from '../sched/index.ts'
 import type { ForkArgs, MapArgs, PopulateArgs } from '../space/index.ts'
+import type { RangeCopyingArgs, RemappingArgs } from '../volume/index.ts'
 import { type Backend, MemoryBackend } from './backend.ts'
 import { Model } from './model.ts'
 import { contentOf, type Of, type Operation, type Pages, type Plan, type Round } from './operations.ts'
+import { copyError, dedupeLength, preallocationError, remapError } from './rules.ts'
+import { VolumeBackend } from './volume-backend.ts'
 import { type Started, WINDOW, World } from './world.ts'
 
 /** Longer than a file is left alone after a failed write (RETRY_AFTER of the page cache). */
@@ -47,12 +50,12 @@ export interface Counts {
 }
 
 export function memoryBackend(plan: Plan, content: Uint8Array): Backend {
-  return new MemoryBackend(plan, content)
+  return plan.volume === null ? new MemoryBackend(plan, content) : new VolumeBackend(plan)
 }
 
 export class Exerciser {
   readonly model: Model
-  readonly world: World
+  world: World
   readonly counts: Counts = {
     operations: 0,
     refused: 0,
@@ -74,6 +77,8 @@ export class Exerciser {
   private readonly untold = new Set<number>()
   private everBroken = false
   private readonly unsettled: Pages[] = []
+  /** How often each file had been changed when the round began. */
+  private marks: readonly number[] = []
 
   constructor(
     plan: Plan,
@@ -84,7 +89,7 @@ export class Exerciser {
     this.plan = plan
     this.backend = make(plan, content)
     this.world = new World(plan, this.backend)
-    this.model = new Model(plan.pageSize, plan.filePages, plan.windowPages, content)
+    this.model = new Model(plan, content)
     this.inspect = inspect
   }
 
@@ -92,6 +97,7 @@ export class Exerciser {
   async play(round: Round): Promise<void> {
     const flying: Started[] = []
     this.breaking = this.broken
+    this.marks = this.model.files.map(({ mark }) => mark)
     for (const operation of round) {
       const started = this.start(operation)
       if (started === undefined) continue
@@ -104,6 +110,7 @@ export class Exerciser {
     await this.settle(flying.map(started => started.task))
     for (const started of flying) this.finish(started, flying.length === 1)
     this.counts.operations += flying.length
+    if (flying[0]?.operation.kind === 'crash') await this.crash(flying[0].operation.seed)
     for (const { space, page, pages } of this.unsettled.splice(0)) {
       if (this.world.spaces[space] === undefined) continue
       await this.settle([this.world.unmap(space, WINDOW + page, WINDOW + page + pages)])
@@ -119,7 +126,8 @@ export class Exerciser {
     for (const [space, window] of model.spaces.entries())
       for (const page of window?.keys() ?? [])
         await this.play([{ kind: 'load', space, at: page * model.pageSize, length: model.pageSize }])
-    await this.play([{ kind: 'read', open: 0, at: 0, length: model.capacity }])
+    for (const open of model.files.keys())
+      await this.play([{ kind: 'read', open, at: 0, length: model.capacity }])
     this.counts.checked += this.counts.operations - operations
     this.counts.operations = operations
   }
@@ -139,22 +147,44 @@ export class Exerciser {
       if (passed !== undefined) await passed
       this.everBroken = false
     }
-    for (let open = 0; open < 2; open++) await this.play([{ kind: 'sync', open: 0 }])
+    for (const open of [0, 0, 1, 2]) await this.play([{ kind: 'sync', open }])
     await this.play([{ kind: 'evict' }])
     await this.check()
     this.look()
   }
 
   close(): void | Promise<void> {
-    const { pgfault, pgmajfault, refault, steal, swapOut } = this.backend.engine.memory.ledger.stat(ROOT)
-    Object.assign(this.counts, {
-      faults: pgfault,
-      majorFaults: pgmajfault,
-      refaults: refault,
-      evicted: steal,
-      swappedOut: swapOut,
-    })
+    this.tally()
     return this.backend.close()
+  }
+
+  /** What the engine says of itself is counted before it goes. */
+  private tally(): void {
+    const { counts } = this
+    const { pgfault, pgmajfault, refault, steal, swapOut } = this.backend.engine.memory.ledger.stat(ROOT)
+    counts.faults += pgfault
+    counts.majorFaults += pgmajfault
+    counts.refaults += refault
+    counts.evicted += steal
+    counts.swappedOut += swapOut
+  }
+
+  /** The machine goes, and what another one finds must be what the last syncs promised, or what was stored since. */
+  private async crash(seed: number): Promise<void> {
+    this.tally()
+    this.backend.crash(seed)
+    this.world = new World(this.plan, this.backend)
+    this.look()
+    const left: Uint8Array[] = []
+    for (const [at, file] of this.model.files.entries()) {
+      const { task, bytes } = this.world.whole(at)
+      await this.settle([task])
+      const wrong =
+        task!.errno === errno.OK ? file.forbids(bytes) : `can't be read: ${errnoName(task!.errno)}`
+      if (wrong !== undefined) throw new Mismatch(`after a crash file ${at} ${wrong}`)
+      left.push(bytes)
+    }
+    this.model.crash(left)
   }
 
   private async settle(tasks: readonly (Task | undefined)[]): Promise<void> {
@@ -195,10 +225,31 @@ export class Exerciser {
         this.finishWrite(started, operation)
         break
       case 'truncate':
-        if (this.judge(started, errno.OK)) model.truncate(operation.size)
+        if (this.judge(started, errno.OK)) model.truncate(operation.file, operation.size)
         break
       case 'punch':
-        if (this.judge(started, errno.OK)) model.punch(operation.at, operation.length)
+        if (this.judge(started, errno.OK))
+          model.files[operation.file]!.zero(operation.at, operation.at + operation.length)
+        break
+      case 'clone':
+        if (this.judge(started, remapError(model, operation)))
+          model.remap(operation, (started.task!.args as RemappingArgs).remapped)
+        break
+      case 'dedupe':
+        this.finishDedupe(started, operation, alone)
+        break
+      case 'copy':
+        if (this.judge(started, copyError(model, operation)))
+          model.remap(operation, (started.task!.args as RangeCopyingArgs).copied)
+        break
+      case 'unshare':
+        this.judge(started, errno.OK)
+        break
+      case 'allocate':
+      case 'zero':
+        this.finishPreallocation(started, operation)
+        break
+      case 'crash':
         break
       case 'sync':
         this.finishSync(started, operation, alone)
@@ -258,10 +309,13 @@ export class Exerciser {
     if (differs === -1) return
     const page = Math.floor((at + differs) / this.model.pageSize)
     const mapped = this.model.spaces[space]![page]!
-    const what = mapped.share === 'anonymous' ? 'anonymous memory' : `${mapped.share} page ${mapped.index}`
+    const what =
+      mapped.share === 'anonymous'
+        ? 'anonymous memory'
+        : `${mapped.share} page ${mapped.index} of file ${mapped.file}`
     const inPage = (at + differs) % this.model.pageSize
     throw new Mismatch(
-      `load of space ${space} page ${page} (${what}) byte ${inPage}: ${started.bytes[differs]} isn't what was stored; the file has ${this.model.size} bytes`,
+      `load of space ${space} page ${page} (${what}) byte ${inPage}: ${started.bytes[differs]} isn't what was stored; the file has ${this.model.files[mapped.file]!.size} bytes`,
     )
   }
 
@@ -276,12 +330,14 @@ export class Exerciser {
   private finishRead(started: Started, operation: Of<'read'>): void {
     if (!this.judge(started, errno.OK)) return
     const { copied } = started.task!.args as CopyArgs
-    const expected = this.model.readable(operation.at, operation.length)
+    const file = this.model.fileOf(operation.open)
+    const expected = this.model.readable(file, operation.at, operation.length)
     if (copied !== expected) throw new Mismatch(`read at ${operation.at} gave ${copied} bytes of ${expected}`)
-    const differs = this.model.file.differs(started.bytes.subarray(0, copied), operation.at)
+    const { bytes } = this.model.files[file]!
+    const differs = bytes.differs(started.bytes.subarray(0, copied), operation.at)
     if (differs !== -1)
       throw new Mismatch(
-        `read of byte ${operation.at + differs} gave ${started.bytes[differs]} in place of ${this.model.file.one[operation.at + differs]}`,
+        `read of byte ${operation.at + differs} of file ${file} gave ${started.bytes[differs]} in place of ${bytes.one[operation.at + differs]}`,
       )
   }
 
@@ -290,19 +346,22 @@ export class Exerciser {
     const whole = this.judge(started, errno.OK)
     if (whole && copied !== operation.length)
       throw new Mismatch(`write at ${operation.at} took ${copied} bytes of ${operation.length}`)
-    this.model.write(operation.at, started.bytes.subarray(0, copied))
+    this.model.write(this.model.fileOf(operation.open), operation.at, started.bytes.subarray(0, copied))
   }
 
   private finishSync(started: Started, operation: Of<'sync'>, alone: boolean): void {
     const synced = this.judge(started, errno.OK)
     if (!this.breaking) this.untold.delete(operation.open)
+    const file = this.model.fileOf(operation.open)
+    if (synced) this.model.files[file]!.promise(this.marks[file]!)
     if (synced && alone && !this.breaking) this.compareDurable()
   }
 
   /** After a sync the device has what the file has (N1). */
   private compareDurable(): void {
-    const { file, size } = this.model
     const durable = this.backend.durable()
+    if (durable === undefined) return
+    const { bytes: file, size } = this.model.files[0]!
     if (durable.length !== size)
       throw new Mismatch(`after a sync the device has ${durable.length} bytes, and the file ${size}`)
     const bytes = new Uint8Array(size)
@@ -331,7 +390,30 @@ export class Exerciser {
         return
       }
     }
-    this.model.map(where, operation)
+    this.model.map(where, { ...operation, file: this.model.fileOf(operation.open) })
+  }
+
+  /** Nothing can be seen of it; whether the two differed is known if nobody stored meanwhile. */
+  private finishDedupe(started: Started, operation: Of<'dedupe'>, alone: boolean): void {
+    if (!this.judge(started, remapError(this.model, operation)) || !alone) return
+    const { source, from, target, to } = operation
+    const { differs, remapped } = started.task!.args as RemappingArgs
+    const one = this.model.files[source]!.bytes.one
+    const other = this.model.files[target]!.bytes.one
+    const length = dedupeLength(this.model, operation)
+    const alike = one.subarray(from, from + length).every((byte, at) => byte === other[to + at])
+    if (differs === alike || remapped !== (alike ? length : 0))
+      throw new Mismatch(
+        `dedupe of ${length} bytes that ${alike ? 'are the same' : 'differ'} shared ${remapped} of them`,
+      )
+  }
+
+  private finishPreallocation(started: Started, operation: Of<'allocate' | 'zero'>): void {
+    if (!this.judge(started, preallocationError(operation))) return
+    const { kind, at, length, keeps } = operation
+    const file = this.model.files[operation.file]!
+    if (kind === 'zero') file.zero(at, at + length)
+    if (keeps === 'nothing') file.grow(at + length)
   }
 
   private finishAdvise(started: Started, operation: Of<'advise'>): void {
@@ -382,12 +464,17 @@ export class Exerciser {
         return error === errno.EIO && this.plan.errors
       case 'load':
       case 'read':
+        return this.excusesAny(error)
       case 'truncate':
       case 'punch':
-        return this.excusesAny(error)
+        return (error === errno.ENOSPC && this.plan.volume !== null) || this.excusesAny(error)
       case 'store':
       case 'write':
       case 'populate':
+      case 'copy':
+      case 'unshare':
+      case 'allocate':
+      case 'zero':
         return (error === errno.ENOSPC && this.plan.blocks !== null) || this.excusesAny(error)
       default:
         return false

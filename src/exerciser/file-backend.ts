@@ -12,16 +12,19 @@ import { HostFile, memoryBuffer } from '../host/index.ts'
 import { Engine } from '../machine/index.ts'
 import { disciplineNamed, RESTART } from '../mm/index.ts'
 import { RealDriver } from '../sched/index.ts'
-import { type Backend, DeferredDevice, WRITEBACK } from './backend.ts'
+import { type Backend, DeferredDevice, linearSubject, WRITEBACK } from './backend.ts'
 import { FullDevice } from './full-device.ts'
 import type { Plan } from './operations.ts'
+import type { Subject } from './subject.ts'
 
 /** Turns of the event loop in which a round is to be over. */
 const TURNS_MAX = 200_000
 
 export class FileBackend implements Backend {
   readonly engine: Engine
-  readonly device: Device
+  readonly volume = undefined
+  private readonly device: Device
+  private readonly plan: Plan
   private readonly driver = new RealDriver()
   private readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), 'faultline-exerciser-'))
   private readonly broken: BrokenDevice[] = []
@@ -30,6 +33,7 @@ export class FileBackend implements Backend {
 
   constructor(plan: Plan, content: Uint8Array) {
     const { pageSize, frames, windowPages, blocks } = plan
+    this.plan = plan
     const deferred = new DeferredDevice()
     this.engine = new Engine({
       driver: this.driver,
@@ -46,6 +50,14 @@ export class FileBackend implements Backend {
     const stored = blocks === null ? this.file : new FullDevice(scheduler, this.file, content.length, blocks)
     this.device = this.breakable(stored)
     deferred.stands(this.breakable(this.open('swap', new Uint8Array(0))))
+  }
+
+  subjects(): readonly Subject[] {
+    return [linearSubject(this.engine, this.device, this.plan)]
+  }
+
+  crash(): void {
+    // A file by itself promises nothing that a crash could break.
   }
 
   /** Time passes by itself here: a turn of the event loop is enough to let things begin. Long pauses are kept. */

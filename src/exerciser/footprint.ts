@@ -2,10 +2,13 @@
  * What an operation reads and changes of the model, so that a round holds only operations whose order doesn't matter:
  * they overlap in time, and share pages, files and locks, but no byte and no mapping that one of them changes.
  *
- *     resource    0: the file, in bytes; 1: private copies as a whole; 2: openings; 3 + s: the window of space s, in pages
+ *     resource    0: private copies as a whole; 1: openings; 2 + s: the window of space s, in pages; then each file, in bytes
+ *
+ * Whether a byte lies in a shared block is nobody's to see: dedupe and unshare change nothing, so anybody may store
+ * meanwhile. A crash is alone.
  */
 import type { Model } from './model.ts'
-import { OPENINGS, type Operation, type Pages, type Round, type Span } from './operations.ts'
+import { OPENINGS, type Operation, type Pages, type Round, SPACES, type Span } from './operations.ts'
 
 interface Use {
   readonly resource: number
@@ -14,15 +17,17 @@ interface Use {
   readonly changes: boolean
 }
 
-const FILE = 0
-const COPIES = 1
-const OPEN = 2
-const WINDOWS = 3
+const COPIES = 0
+const OPEN = 1
+const WINDOWS = 2
+const FILES = WINDOWS + SPACES
 
 export function compatible(model: Model, operation: Operation, others: readonly Operation[]): boolean {
+  if (others.length > 0 && [operation, ...others].some(({ kind }) => kind === 'crash')) return false
   const mine = footprint(model, operation)
   // A store across two mappings of one page, a shared and a private one: whether the copy sees the store isn't promised.
-  if (mine.some((use, at) => mine.some((own, place) => place > at && clash(own, use)))) return false
+  const stores = operation.kind === 'store' || operation.kind === 'populate'
+  if (stores && mine.some((use, at) => mine.some((own, place) => place > at && clash(own, use)))) return false
   return !others.some(other => footprint(model, other).some(use => mine.some(own => clash(own, use))))
 }
 
@@ -44,19 +49,42 @@ export function footprint(model: Model, operation: Operation): readonly Use[] {
     case 'store':
       return accesses(model, operation.space, operation, 'store')
     case 'read':
-      return [reads(FILE, operation.at, operation.at + operation.length), opening(operation.open, 'uses')]
-    case 'write': {
-      const end = operation.at + operation.length
-      const grows = end > model.size
       return [
-        changes(FILE, grows ? Math.min(operation.at, model.size) : operation.at, grows ? Infinity : end),
+        reads(FILES + model.fileOf(operation.open), operation.at, operation.at + operation.length),
         opening(operation.open, 'uses'),
       ]
+    case 'write':
+      return [writes(model, model.fileOf(operation.open), operation), opening(operation.open, 'uses')]
+    case 'truncate': {
+      const { size } = model.files[operation.file]!
+      return [
+        changes(FILES + operation.file, Math.min(operation.size, size), Infinity),
+        changes(COPIES, 0, 1),
+      ]
     }
-    case 'truncate':
-      return [changes(FILE, Math.min(operation.size, model.size), Infinity), changes(COPIES, 0, 1)]
     case 'punch':
-      return [changes(FILE, operation.at, operation.at + operation.length)]
+      return [changes(FILES + operation.file, operation.at, operation.at + operation.length)]
+    case 'clone':
+    case 'copy':
+      // Where the source ends is part of what is asked.
+      return [
+        reads(FILES + operation.source, operation.from, Infinity),
+        changes(
+          FILES + operation.target,
+          Math.min(operation.to, model.files[operation.target]!.size),
+          Infinity,
+        ),
+      ]
+    case 'dedupe':
+      return [ends(model, operation.source), ends(model, operation.target)]
+    case 'unshare':
+      return [ends(model, operation.file)]
+    case 'allocate':
+      return operation.keeps === 'size' ? [] : [grows(model, operation.file, operation)]
+    case 'zero':
+      return [writes(model, operation.file, operation)]
+    case 'crash':
+      return []
     case 'sync':
       return [opening(operation.open, 'changes')]
     case 'msync':
@@ -114,10 +142,11 @@ function accesses(
     const start = page.index * pageSize
     const inPage = Math.max(0, at - number * pageSize)
     const end = Math.min(pageSize, at + length - number * pageSize)
-    if (isPrivate) uses.push(reads(FILE, start, start + pageSize))
-    else if (data === 'without data') uses.push(reads(FILE, start, start + 1))
-    else if (access === 'load') uses.push(reads(FILE, start + inPage, start + end))
-    else uses.push(changes(FILE, start + inPage, start + end))
+    const resource = FILES + page.file
+    if (isPrivate) uses.push(reads(resource, start, start + pageSize))
+    else if (data === 'without data') uses.push(reads(resource, start, start + 1))
+    else if (access === 'load') uses.push(reads(resource, start + inPage, start + end))
+    else uses.push(changes(resource, start + inPage, start + end))
   }
   return uses
 }
@@ -128,6 +157,24 @@ function reads(resource: number, start: number, end: number): Use {
 
 function changes(resource: number, start: number, end: number): Use {
   return { resource, start, end, changes: true }
+}
+
+/** A change of bytes that makes the file longer if it must. */
+function writes(model: Model, file: number, { at, length }: Span): Use {
+  const { size } = model.files[file]!
+  const grows = at + length > size
+  return changes(FILES + file, grows ? Math.min(at, size) : at, grows ? Infinity : at + length)
+}
+
+/** A file that is made longer, if it must be, and keeps its bytes. */
+function grows(model: Model, file: number, { at, length }: Span): Use {
+  const { size } = model.files[file]!
+  return changes(FILES + file, size, at + length > size ? Infinity : size)
+}
+
+/** Where the file ends must stay. */
+function ends(model: Model, file: number): Use {
+  return reads(FILES + file, model.files[file]!.size, Infinity)
 }
 
 function opening(open: number | 'all', how: 'uses' | 'changes'): Use {

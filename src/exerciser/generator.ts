@@ -11,8 +11,10 @@ import {
   type Operation,
   type Pages,
   type Plan,
+  type Remap,
   type Round,
   SPACES,
+  type Span,
 } from './operations.ts'
 
 /** How often each kind is drawn. */
@@ -40,6 +42,17 @@ const WEIGHTS: readonly (readonly [Kind, number])[] = [
   ['heal', 1],
 ]
 
+/** Kinds that only a volume knows. */
+const VOLUME_WEIGHTS: readonly (readonly [Kind, number])[] = [
+  ['clone', 5],
+  ['dedupe', 3],
+  ['copy', 3],
+  ['unshare', 2],
+  ['allocate', 2],
+  ['zero', 2],
+  ['crash', 1],
+]
+
 const TOGETHER_MAX = 4
 const TRIES_MAX = 4
 
@@ -52,9 +65,10 @@ export class Generator {
   constructor(plan: Plan, prng: Prng) {
     this.plan = plan
     this.prng = prng
-    this.kinds = WEIGHTS.filter(([kind]) => plan.errors || (kind !== 'break' && kind !== 'heal')).flatMap(
-      ([kind, weight]) => new Array<Kind>(weight).fill(kind),
-    )
+    const weights = plan.volume === null ? WEIGHTS : [...WEIGHTS, ...VOLUME_WEIGHTS]
+    this.kinds = weights
+      .filter(([kind]) => plan.errors || (kind !== 'break' && kind !== 'heal'))
+      .flatMap(([kind, weight]) => new Array<Kind>(weight).fill(kind))
   }
 
   round(model: Model): Round {
@@ -76,19 +90,37 @@ export class Generator {
         return { kind, ...this.access(model) }
       case 'store':
         return { kind, ...this.access(model), seed: ++this.seeds }
-      case 'read':
-        return { kind, open: prng.below(OPENINGS), ...this.span(model, model.capacity) }
-      case 'write':
-        return {
-          kind,
-          open: prng.below(OPENINGS),
-          ...this.span(model, Math.min(model.capacity, model.size + 2 * model.pageSize)),
-          seed: ++this.seeds,
-        }
-      case 'truncate':
-        return { kind, size: this.size(model) }
+      case 'read': {
+        const open = prng.below(OPENINGS)
+        return { kind, open, ...this.span(model, model.fileOf(open), model.capacity) }
+      }
+      case 'write': {
+        const open = prng.below(OPENINGS)
+        const file = model.fileOf(open)
+        const end = Math.min(model.capacity, model.files[file]!.size + 2 * model.pageSize)
+        return { kind, open, ...this.span(model, file, end), seed: ++this.seeds }
+      }
+      case 'truncate': {
+        const file = this.file(model)
+        return { kind, file, size: this.size(model, file) }
+      }
       case 'punch':
-        return this.punch(model)
+      case 'unshare': {
+        const file = this.file(model)
+        return { kind, file, ...this.range(model, file) }
+      }
+      case 'allocate':
+      case 'zero': {
+        const file = this.file(model)
+        return { kind, file, ...this.range(model, file), keeps: prng.pick(['size', 'nothing'] as const) }
+      }
+      case 'clone':
+      case 'dedupe':
+      case 'copy':
+        return { kind, ...this.remap(model, kind) }
+      case 'crash':
+        // Rarer than any weight says: a crash takes all mappings away.
+        return prng.below(4) === 0 ? { kind, seed: prng.below(1 << 30) } : undefined
       case 'sync':
       case 'reopen':
         return { kind, open: prng.below(OPENINGS) }
@@ -145,45 +177,72 @@ export class Generator {
     const mapped = window[page]
     const end = window.length * model.pageSize
     const start = page * model.pageSize
-    const fileEnd = mapped === undefined ? 0 : start + model.size - mapped.index * model.pageSize
+    const fileEnd =
+      mapped === undefined ? 0 : start + model.files[mapped.file]!.size - mapped.index * model.pageSize
     const near = mapped !== undefined && prng.below(4) === 0 && fileEnd > start && fileEnd < end
     const at = near ? this.around(fileEnd, end) : this.within(start, model.pageSize, end)
     return { space, at, length: this.length(end - at) }
   }
 
-  /** Bytes of the file. */
-  private span(model: Model, end: Bytes): { readonly at: Bytes; readonly length: Bytes } {
+  private file(model: Model): number {
+    return model.files.length === 1 ? 0 : this.prng.below(model.files.length)
+  }
+
+  /** Bytes of a file. */
+  private span(model: Model, file: number, end: Bytes): Span {
     const { prng } = this
     const near = prng.below(3) === 0
     const page = prng.below(Math.ceil(end / model.pageSize))
     const at = near
-      ? this.around(Math.min(model.size, end - 1), end)
+      ? this.around(Math.min(model.files[file]!.size, end - 1), end)
       : this.within(page * model.pageSize, model.pageSize, end)
     return { at, length: this.length(end - at) }
   }
 
-  private size(model: Model): Bytes {
+  private size(model: Model, file: number): Bytes {
     const { prng } = this
-    if (prng.below(3) === 0) return this.around(model.size, model.capacity)
+    if (prng.below(3) === 0) return this.around(model.files[file]!.size, model.capacity)
     const { filePages } = this.plan
     const page =
       Math.max(prng.below(filePages), prng.below(filePages), prng.below(filePages)) * model.pageSize
     return prng.below(2) === 0 ? page : page + prng.below(model.pageSize)
   }
 
-  private punch(model: Model): Operation {
-    const { at } = this.span(model, model.capacity)
+  /** Bytes of a file, half of the time whole pages. */
+  private range(model: Model, file: number): Span {
+    const { at } = this.span(model, file, model.capacity)
     const { pageSize } = model
     const pages = 1 + this.prng.below(3)
-    if (this.prng.below(2) === 0) return { kind: 'punch', at, length: this.length(model.capacity - at) }
+    if (this.prng.below(2) === 0) return { at, length: this.length(model.capacity - at) }
     const start = at - (at % pageSize)
-    return { kind: 'punch', at: start, length: Math.min(pages * pageSize, model.capacity - start) }
+    return { at: start, length: Math.min(pages * pageSize, model.capacity - start) }
+  }
+
+  /** Bytes to go from one file to another, or elsewhere in the same one: mostly whole pages that can be shared. */
+  private remap(model: Model, kind: 'clone' | 'dedupe' | 'copy'): Remap {
+    const { prng } = this
+    const { pageSize, capacity } = model
+    const source = this.file(model)
+    const target = this.file(model)
+    const { size } = model.files[source]!
+    const pages = Math.max(1, model.pagesIn(source))
+    const page = prng.below(pages)
+    const from = page * pageSize
+    const whole = (1 + prng.below(Math.min(4, pages - page))) * pageSize
+    const most = kind === 'dedupe' ? Math.max(1, model.pagesIn(target)) : capacity / pageSize
+    const to = prng.below(4) === 0 ? from : prng.below(most) * pageSize
+    const length = Math.min(prng.below(4) === 0 ? Math.max(1, size - from) : whole, capacity - to)
+    if (prng.below(kind === 'copy' ? 2 : 12) > 0) return { source, from, target, to, length }
+    const askew = this.span(model, source, capacity)
+    const anywhere = prng.below(2) === 0 ? (askew.at + to - (to % pageSize)) % capacity : prng.below(capacity)
+    return { source, from: askew.at, target, to: anywhere, length: Math.min(length, capacity - anywhere) }
   }
 
   private map(model: Model): Operation {
     const { prng, plan } = this
     const pages = 1 + prng.below(Math.min(12, plan.windowPages))
     const space = this.space(model)
+    const open = prng.below(OPENINGS)
     return {
       kind: 'map',
       space,
@@ -191,8 +250,8 @@ export class Generator {
       pages,
       share: prng.pick(['shared', 'shared', 'shared', 'private', 'private', 'anonymous'] as const),
       allowed: prng.pick(['stores', 'stores', 'stores', 'stores', 'stores', 'loads'] as const),
-      open: prng.below(OPENINGS),
-      from: prng.below(prng.below(8) === 0 ? plan.filePages : Math.max(1, model.filePages)),
+      open,
+      from: prng.below(prng.below(8) === 0 ? plan.filePages : Math.max(1, model.pagesIn(model.fileOf(open)))),
       place: prng.below(6) === 0 ? 'anywhere' : 'here',
     }
   }

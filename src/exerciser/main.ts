@@ -30,6 +30,9 @@ usage: node src/exerciser/main.ts [options]
   --json             one line of JSON in place of words
   --help             this text
 
+The plans ${PLANS.filter(({ plan }) => plan.volume !== null)
+  .map(({ name }) => name)
+  .join(', ')} are of files of a volume, in memory; after every thousand operations the volume is checked.
 A failure is made small and printed with the line that plays it again. Exit status 1 means that there was one.
 `
 
@@ -74,6 +77,11 @@ async function main(): Promise<number> {
     PLANS.map(({ name }) => name),
   )
   const [backend] = chosen('backend', values.backend, ['memory', 'file'])
+  const ofVolumes = PLANS.filter(({ plan }) => plan.volume !== null).map(({ name }) => name)
+  if (backend === 'file' && plans.some(plan => ofVolumes.includes(plan)))
+    throw new Unknown(
+      `--backend file: expected a plan without a volume; ${ofVolumes.join(', ')} run in memory`,
+    )
   const reports: Report[] = []
   for (const plan of plans)
     for (const discipline of disciplines) {
@@ -135,8 +143,9 @@ async function arrays(operations: number, seed: number, json: boolean): Promise<
 
 async function optionsFor(plan: Plan, name: string, operations: number): Promise<Partial<Options>> {
   const progress = (played: number) => {
-    if (played % 10_000 < 400) say(`${name}: ${played} of ${operations} operations`)
+    if (played % 10_000 < 1000) say(`${name}: ${played} of ${operations} operations`)
   }
+  if (plan.volume !== null) return { progress, inspect, checkEvery: 1000, lookEvery: 1 }
   if (plan.backend === 'memory') return { progress, inspect }
   const { fileBackend } = await import('./file-backend.ts')
   return { progress, inspect, make: fileBackend }

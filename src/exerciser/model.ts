@@ -8,17 +8,19 @@
  *   that lies wholly past the end of file    ENXIO (SIGBUS by page, not by byte)
  *
  * Invariants
- *   ML1 Bytes of the file past its end are zero, or, in its last page, what a mapping stored there or zero (twin.ts).
+ *   ML1, MF1 (model-file.ts)
  *   ML2 A private page without a copy shows the file; its first store copies the page as it is then.
  *   ML3 Truncation takes the private copies of pages past the new end away; a punch leaves them.
  */
 import { type Bytes, type Errno, errno } from '../base/index.ts'
-import { type Allowed, type Kept, type Pages, SPACES } from './operations.ts'
+import { ModelFile } from './model-file.ts'
+import { type Allowed, type Kept, type Pages, type Plan, type Remap, SPACES } from './operations.ts'
 import { Twin } from './twin.ts'
 
 export interface ModelPage {
   readonly share: Kept
-  /** The page of the file; for anonymous memory it means nothing. */
+  /** The file, and the page of it; for anonymous memory they mean nothing. */
+  readonly file: number
   readonly index: number
   allowed: Allowed
   locked: boolean
@@ -29,33 +31,39 @@ export type ModelSpace = (ModelPage | undefined)[]
 
 export interface Mapping {
   readonly share: Kept
+  readonly file: number
   readonly allowed: Allowed
   readonly from: number
 }
 
 export class Model {
   readonly pageSize: Bytes
-  readonly file: Twin
-  size: Bytes
+  /** The most bytes that a file may have. */
+  readonly capacity: Bytes
+  readonly files: readonly ModelFile[]
   readonly spaces: (ModelSpace | undefined)[] = []
   private readonly windowPages: number
 
-  constructor(pageSize: Bytes, filePages: number, windowPages: number, content: Uint8Array) {
+  constructor({ pageSize, filePages, windowPages, files }: Plan, content: Uint8Array) {
     this.pageSize = pageSize
     this.windowPages = windowPages
-    this.file = Twin.zeros(filePages * pageSize)
-    this.file.set(content, 0)
-    this.size = content.length
-    for (let space = 0; space < SPACES; space++) this.spaces.push(space < 2 ? this.emptySpace() : undefined)
+    this.capacity = filePages * pageSize
+    const nothing = new Uint8Array(0)
+    this.files = Array.from(
+      { length: files },
+      (_, at) => new ModelFile(pageSize, this.capacity, at === 0 ? content : nothing),
+    )
+    this.noSpaces()
   }
 
-  get capacity(): Bytes {
-    return this.file.length
+  /** The file that an opening is one of. */
+  fileOf(open: number): number {
+    return open % this.files.length
   }
 
-  /** Pages of the file, the last one perhaps in part. */
-  get filePages(): number {
-    return Math.ceil(this.size / this.pageSize)
+  /** Pages of a file, the last one perhaps in part. */
+  pagesIn(file: number): number {
+    return Math.ceil(this.files[file]!.size / this.pageSize)
   }
 
   pagesOf({ space, page, pages }: Pages): (ModelPage | undefined)[] {
@@ -76,7 +84,7 @@ export class Model {
   accessPage(page: ModelPage | undefined, access: 'load' | 'store'): Errno {
     if (page === undefined) return errno.EFAULT
     if (page.allowed === 'nothing' || (access === 'store' && page.allowed === 'loads')) return errno.EACCES
-    if (page.share !== 'anonymous' && page.index >= this.filePages) return errno.ENXIO
+    if (page.share !== 'anonymous' && page.index >= this.pagesIn(page.file)) return errno.ENXIO
     return errno.OK
   }
 
@@ -93,7 +101,7 @@ export class Model {
     this.eachPage(at, bytes.length, (number, inPage, done, length) => {
       const page = this.spaces[space]![number]!
       const part = bytes.subarray(done, done + length)
-      if (page.share === 'shared') this.storeToFile(page.index * this.pageSize + inPage, part)
+      if (page.share === 'shared') this.storeToFile(page, inPage, part)
       else this.copyOf(page).set(part, inPage)
       return -1
     })
@@ -108,37 +116,52 @@ export class Model {
     return page.copy
   }
 
-  // ---- calls on the file
+  // ---- calls on files
 
   /** How many bytes a read call is to give. */
-  readable(at: Bytes, length: Bytes): Bytes {
-    return Math.max(0, Math.min(length, this.size - at))
+  readable(file: number, at: Bytes, length: Bytes): Bytes {
+    return Math.max(0, Math.min(length, this.files[file]!.size - at))
   }
 
-  write(at: Bytes, bytes: Uint8Array): void {
+  write(file: number, at: Bytes, bytes: Uint8Array): void {
     if (bytes.length === 0) return
-    this.grow(at + bytes.length)
-    this.file.set(bytes, at)
+    this.files[file]!.grow(at + bytes.length)
+    this.files[file]!.set(at, bytes)
   }
 
-  truncate(size: Bytes): void {
-    this.grow(size)
-    this.size = size
-    this.file.zero(size, this.capacity)
+  truncate(file: number, size: Bytes): void {
+    this.files[file]!.truncate(size)
     for (const space of this.spaces)
       for (const page of space ?? [])
-        if (page?.share === 'private' && page.index >= this.filePages) page.copy = undefined
+        if (page?.share === 'private' && page.file === file && page.index >= this.pagesIn(file))
+          page.copy = undefined
   }
 
-  punch(at: Bytes, length: Bytes): void {
-    this.file.zero(at, at + length)
+  /** What a clone or a copy does: a file's bytes are in another file too. */
+  remap({ source, from, target, to }: Remap, length: Bytes): void {
+    this.write(target, to, this.files[source]!.bytes.one.slice(from, from + length))
+  }
+
+  /** The machine is gone, and each file holds what is found. */
+  crash(left: readonly Uint8Array[]): void {
+    left.forEach((bytes, file) => {
+      this.files[file]!.becomes(bytes)
+    })
+    this.noSpaces()
   }
 
   // ---- mappings themselves
 
-  map({ space, page, pages }: Pages, { share, allowed, from }: Mapping): void {
+  map({ space, page, pages }: Pages, { share, file, allowed, from }: Mapping): void {
     for (let at = 0; at < pages; at++)
-      this.spaces[space]![page + at] = { share, allowed, index: from + at, locked: false, copy: undefined }
+      this.spaces[space]![page + at] = {
+        share,
+        file,
+        allowed,
+        index: from + at,
+        locked: false,
+        copy: undefined,
+      }
   }
 
   unmap({ space, page, pages }: Pages): void {
@@ -160,6 +183,12 @@ export class Model {
     this.spaces[space] = undefined
   }
 
+  /** As at the beginning. */
+  private noSpaces(): void {
+    for (let space = 0; space < SPACES; space++)
+      this.spaces[space] = space < 2 ? this.emptySpace() : undefined
+  }
+
   private emptySpace(): ModelSpace {
     return new Array<ModelPage | undefined>(this.windowPages).fill(undefined)
   }
@@ -171,21 +200,17 @@ export class Model {
   /** What stands behind a page: its own copy, or the file, or nothing but zeros. */
   private shown(page: ModelPage): { readonly from: Twin; readonly start: Bytes } {
     if (page.copy !== undefined) return { from: page.copy, start: 0 }
-    if (page.share !== 'anonymous') return { from: this.file, start: page.index * this.pageSize }
+    if (page.share !== 'anonymous')
+      return { from: this.files[page.file]!.bytes, start: page.index * this.pageSize }
     return { from: Twin.zeros(this.pageSize), start: 0 }
   }
 
-  private storeToFile(at: Bytes, bytes: Uint8Array): void {
-    const inside = Math.max(0, Math.min(bytes.length, this.size - at))
-    this.file.set(bytes.subarray(0, inside), at)
-    this.file.setFleeting(bytes.subarray(inside), at + inside)
-  }
-
-  /** What was stored past the old end doesn't show. */
-  private grow(size: Bytes): void {
-    if (size <= this.size) return
-    this.file.zero(this.size, size)
-    this.size = size
+  private storeToFile({ file: number, index }: ModelPage, inPage: Bytes, bytes: Uint8Array): void {
+    const file = this.files[number]!
+    const at = index * this.pageSize + inPage
+    const inside = Math.max(0, Math.min(bytes.length, file.size - at))
+    file.set(at, bytes.subarray(0, inside))
+    if (inside < bytes.length) file.setFleeting(at + inside, bytes.subarray(inside))
   }
 
   private eachPage(

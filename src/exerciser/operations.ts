@@ -5,7 +5,8 @@
  * Any sublist of a run is a run: an operation that means nothing where it stands (a space that isn't there, a child's
  * place that is taken) is passed over.
  *
- * Units   `at`, `length`, `size` in bytes; `page`, `pages`, `from` in pages; `space`, `open` are places from 0
+ * Units   `at`, `length`, `size` in bytes; `page`, `pages` and the `from` of a mapping in pages; `space`, `open`, `file`
+ *         are places from 0. The opening `open` is one of the file `open % plan.files`.
  */
 import type { Bytes, Errno, Ns } from '../base/index.ts'
 
@@ -25,13 +26,28 @@ export interface Span {
   readonly length: Bytes
 }
 
+/** Bytes of one file that go to another. */
+export interface Remap {
+  readonly source: number
+  readonly from: Bytes
+  readonly target: number
+  readonly to: Bytes
+  readonly length: Bytes
+}
+
 export type Operation = { readonly pause?: Ns } & (
   | ({ readonly kind: 'load'; readonly space: number } & Span)
   | ({ readonly kind: 'store'; readonly space: number; readonly seed: number } & Span)
   | ({ readonly kind: 'read'; readonly open: number } & Span)
   | ({ readonly kind: 'write'; readonly open: number; readonly seed: number } & Span)
-  | { readonly kind: 'truncate'; readonly size: Bytes }
-  | ({ readonly kind: 'punch' } & Span)
+  | { readonly kind: 'truncate'; readonly file: number; readonly size: Bytes }
+  | ({ readonly kind: 'punch'; readonly file: number } & Span)
+  | ({ readonly kind: 'clone' } & Remap)
+  | ({ readonly kind: 'dedupe' } & Remap)
+  | ({ readonly kind: 'copy' } & Remap)
+  | ({ readonly kind: 'unshare'; readonly file: number } & Span)
+  | ({ readonly kind: 'allocate' | 'zero'; readonly file: number; readonly keeps: 'size' | 'nothing' } & Span)
+  | { readonly kind: 'crash'; readonly seed: number }
   | { readonly kind: 'sync'; readonly open: number }
   | ({ readonly kind: 'msync' } & Pages)
   | ({
@@ -73,13 +89,16 @@ export interface Plan {
   /** Of memory, the zero page with them. */
   readonly frames: number
   readonly swap: boolean
-  /** How large the file may become, and how large each space's window is. */
+  /** How large a file may become, and how large each space's window is. */
   readonly filePages: number
   readonly windowPages: number
-  /** How large the file is at first. */
+  /** How large the first file is at first; others are empty. */
   readonly size: Bytes
-  /** Blocks of 4096 bytes that the device has room for; null: as many as it likes. */
+  /** Blocks of 4096 bytes that the device has room for; null: as many as it likes. Those of a volume, if there is one. */
   readonly blocks: number | null
+  /** How the files of a volume are open; null: there is one file, on a device of its own. */
+  readonly volume: 'cached' | 'dax' | null
+  readonly files: number
   /** Whether operations of the kinds `break` and `heal` are made. */
   readonly errors: boolean
   /** Seeds how long the device takes for each request. */

@@ -1,6 +1,6 @@
 /**
  * The worlds that runs are played in. Each has its own trouble: memory that is always full, no swap, large pages, a
- * device that breaks and heals, a device with too few blocks.
+ * device that breaks and heals, a device with too few blocks, a volume whose files share them.
  */
 import type { Plan } from './operations.ts'
 
@@ -17,8 +17,13 @@ const TINY: NamedPlan['plan'] = {
   windowPages: 40,
   size: 50_000,
   blocks: null,
+  volume: null,
+  files: 1,
   errors: false,
 }
+
+/** Three files that share what they can, in memory that is always full. */
+const VOLUME: NamedPlan['plan'] = { ...TINY, filePages: 16, size: 0, blocks: 400, volume: 'cached', files: 3 }
 
 const LARGE: NamedPlan['plan'] = {
   ...TINY,
@@ -37,6 +42,10 @@ export const PLANS: readonly NamedPlan[] = [
   { name: 'broken', plan: { ...TINY, errors: true } },
   { name: 'full', plan: { ...TINY, blocks: 20 } },
   { name: 'full-large', plan: { ...LARGE, blocks: 160 } },
+  { name: 'volume', plan: VOLUME },
+  { name: 'volume-full', plan: { ...VOLUME, blocks: 24 } },
+  { name: 'dax', plan: { ...VOLUME, volume: 'dax' } },
+  { name: 'dax-full', plan: { ...VOLUME, blocks: 24, volume: 'dax' } },
 ]
 
 export function planFor(name: string, chosen: Pick<Plan, 'discipline' | 'backend' | 'seed'>): Plan {

@@ -1,10 +1,8 @@
 /**
- * The engine as an exerciser uses it: a file, its openings, and spaces whose windows all begin at the same page. Each
+ * The engine as an exerciser uses it: files, their openings, and spaces whose windows all begin at the same page. Each
  * operation becomes a task of the engine's own verbs.
  */
 import { errno, type Ns, ROOT } from '../base/index.ts'
-import { type CachedFile, copyArgs, syncArgs, truncateArgs } from '../cache/index.ts'
-import { LinearFile } from '../fs/index.ts'
 import { newReadState } from '../memmap/index.ts'
 import {
   type OpenFile,
@@ -18,6 +16,7 @@ import {
 import { View } from '../mmu/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
 import { type MapArgs, msyncArgs, populateArgs } from '../space/index.ts'
+import { preallocatingArgs, rangeCopyingArgs, remappingArgs, unsharingArgs } from '../volume/index.ts'
 import type { Backend } from './backend.ts'
 import {
   type Allowed,
@@ -29,6 +28,7 @@ import {
   SPACES,
 } from './operations.ts'
 import { Section, sectionArgs } from './section.ts'
+import type { Subject } from './subject.ts'
 
 /** Where the window of each space begins: where a space begins to give room away. */
 export const WINDOW = 16
@@ -47,7 +47,7 @@ const PROT: Record<Allowed, Prot> = { nothing: PROT_NONE, loads: PROT_READ, stor
 
 export class World {
   readonly backend: Backend
-  readonly file: CachedFile
+  readonly subjects: readonly Subject[]
   readonly spaces: (Space | undefined)[] = []
   private readonly plan: Plan
   private readonly views = new Map<Space, View>()
@@ -57,14 +57,11 @@ export class World {
   constructor(plan: Plan, backend: Backend) {
     this.plan = plan
     this.backend = backend
-    const { cache, io, memory, mm } = backend.engine
-    const spaceFor = Math.floor(plan.size / plan.pageSize)
-    const backing = new LinearFile(backend.device, io, memory, { stablePages: true, spaceFor })
-    this.file = cache.add('file', plan.size, backing)
+    this.subjects = backend.subjects()
     this.section = new Section(backend.engine)
-    for (let open = 0; open < OPENINGS; open++) this.openings.push(this.open())
+    for (let open = 0; open < OPENINGS; open++) this.openings.push(this.open(open))
     for (let space = 0; space < SPACES; space++)
-      this.spaces.push(space < 2 ? mm.createSpace(spacePlan(space)) : undefined)
+      this.spaces.push(space < 2 ? backend.engine.mm.createSpace(spacePlan(space)) : undefined)
   }
 
   /** Begins an operation; undefined: it means nothing as things stand. */
@@ -97,23 +94,28 @@ export class World {
       case 'read': {
         const bytes = new Uint8Array(operation.length)
         const { read } = this.openings[operation.open]!
-        return started(this.spawn(verbs.read, copyArgs(this.file, operation.at, bytes, read)), bytes)
+        return started(this.subjectOf(operation.open).read(operation.at, bytes, read), bytes)
       }
       case 'write': {
         const bytes = contentOf(operation.seed, operation.length)
         const { read } = this.openings[operation.open]!
-        return started(this.spawn(verbs.write, copyArgs(this.file, operation.at, bytes, read)), bytes)
+        return started(this.subjectOf(operation.open).write(operation.at, bytes, read), bytes)
       }
       case 'truncate':
-        return started(this.spawn(verbs.truncate, truncateArgs(this.file, { size: operation.size })))
-      case 'punch': {
-        const { at: position, length } = operation
-        return started(this.spawn(verbs.truncate, truncateArgs(this.file, { position, length })))
-      }
+        return started(this.subjects[operation.file]!.truncate(operation.size))
+      case 'punch':
+        return started(this.subjects[operation.file]!.punch(operation.at, operation.length))
       case 'sync':
-        return started(
-          this.spawn(verbs.sync, syncArgs(this.file, 0, Infinity, this.openings[operation.open]!)),
-        )
+        return started(this.subjectOf(operation.open).sync(this.openings[operation.open]!))
+      case 'clone':
+      case 'dedupe':
+      case 'copy':
+      case 'unshare':
+      case 'allocate':
+      case 'zero':
+        return started(this.change(operation))
+      case 'crash':
+        return started(undefined)
       case 'msync': {
         const { start, end } = rangeOf(operation)
         return started(this.spawn(verbs.msync, msyncArgs(space!, start, end)))
@@ -144,7 +146,7 @@ export class World {
       case 'exit':
         return operation.space < 2 ? undefined : started(this.spawn(verbs.exit, { space: space! }))
       case 'reopen':
-        this.openings[operation.open] = this.open()
+        this.openings[operation.open] = this.open(operation.open)
         return started(undefined)
       case 'evict':
         shrink(engine.mm, 0)
@@ -158,6 +160,14 @@ export class World {
         this.backend.heals()
         return started(undefined)
     }
+  }
+
+  /** Reads a whole file. */
+  whole(file: number): Started {
+    const subject = this.subjects[file]!
+    const bytes = new Uint8Array(subject.file.size)
+    const task = subject.read(0, bytes, newReadState('normal'))
+    return { operation: { kind: 'read', open: file, at: 0, length: bytes.length }, task, bytes, pause: 0 }
   }
 
   /** A child was born or a space has ended. */
@@ -205,14 +215,44 @@ export class World {
     return this.spawn(this.backend.engine.verbs.map, args)
   }
 
-  private open(): OpenFile {
-    return {
-      file: this.file,
-      read: newReadState('normal'),
-      readOnly: false,
-      mappings: 0,
-      seen: this.file.errorCount,
+  /** What only files of a volume know. */
+  private change(operation: Of<'clone' | 'dedupe' | 'copy' | 'unshare' | 'allocate' | 'zero'>): Task {
+    const volume = this.backend.volume!
+    const opened = (file: number) => this.subjects[file]!.opened!
+    switch (operation.kind) {
+      case 'clone':
+      case 'dedupe': {
+        const { kind: how, from, to, length } = operation
+        const [source, target] = [opened(operation.source), opened(operation.target)]
+        return this.spawn(volume.remapping, remappingArgs({ how, source, from, target, to, length }))
+      }
+      case 'copy': {
+        const { from, to, length } = operation
+        const [source, target] = [opened(operation.source), opened(operation.target)]
+        return this.spawn(volume.copying, rangeCopyingArgs({ source, from, target, to, length }))
+      }
+      case 'unshare': {
+        const { at: position, length } = operation
+        const file = opened(operation.file)
+        return this.spawn(volume.unsharing, unsharingArgs({ file, position, length }))
+      }
+      case 'allocate':
+      case 'zero': {
+        const { kind: how, at: position, length, keeps } = operation
+        const file = opened(operation.file)
+        const size = keeps === 'size' ? 'kept' : 'grows'
+        return this.spawn(volume.preallocating, preallocatingArgs({ file, position, length, how, size }))
+      }
     }
+  }
+
+  private subjectOf(open: number): Subject {
+    return this.subjects[open % this.subjects.length]!
+  }
+
+  private open(open: number): OpenFile {
+    const { file, errorCount } = this.subjectOf(open)
+    return { file, read: newReadState('normal'), readOnly: false, mappings: 0, seen: errorCount }
   }
 
   private spawn<Args>(verb: Verb<Args>, args: Args): Task {

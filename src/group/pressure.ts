@@ -15,10 +15,11 @@
  * Compare  Linux 6.12 kernel/sched/psi.c: psi_task_change, update_averages, calc_avgs, psi_show. One processor: attempts
  *          run one at a time. Tasks that are neither stalled nor running (asleep, or queued for a lock) count for nothing.
  */
-import { assert, type GroupId, type GroupTree, type Ns, SECOND, US } from '../base/index.ts'
+import { broken, type GroupId, type GroupTree, type Ns, SECOND, US } from '../base/index.ts'
 import type { Task, Wait, Watcher, Why } from '../sched/index.ts'
 
-export type Resource = 'io' | 'memory'
+const RESOURCES = ['io', 'memory'] as const
+export type Resource = (typeof RESOURCES)[number]
 export type Kind = Resource | 'running'
 
 /** PSI_FREQ, 2 s. */
@@ -81,7 +82,7 @@ export class Pressure {
       const pressure = this.of(id, now)
       advance(pressure, now)
       pressure.tasks[kind] += by
-      assert(pressure.tasks[kind] >= 0, `P2: what ends was begun (${kind} in group ${id})`)
+      if (pressure.tasks[kind] < 0) broken(`P2: what ends was begun (${kind} in group ${id})`)
     }
   }
 
@@ -167,7 +168,7 @@ function spend(pressure: GroupPressure, until: Ns): void {
   const time = until - pressure.changedAt
   if (time <= 0) return
   pressure.changedAt = until
-  for (const resource of ['io', 'memory'] as const) {
+  for (const resource of RESOURCES) {
     if (pressure.tasks[resource] === 0) continue
     const { some, full } = pressure.states[resource]
     some.total += time

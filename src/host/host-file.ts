@@ -22,6 +22,8 @@ export interface HostFileOptions {
   readonly mode: 'r' | 'r+'
   /** Bypass the host's page cache where it can be done. */
   readonly direct: boolean
+  /** What else than a regular file it may be. */
+  readonly allow?: 'a block device'
   /** Runs what an end has made ready. */
   readonly pump: () => void
   /** Node's if left out. */
@@ -53,27 +55,29 @@ export class HostFile implements Device {
     fd: number,
     directFd: number | undefined,
     stat: fs.Stats,
+    length: Bytes,
     options: HostFileOptions,
   ) {
     this.name = path
     this.fd = fd
     this.directFd = directFd
-    this.disk = diskOf(stat.dev)
+    this.disk = diskOf(stat.isBlockDevice() ? stat.rdev : stat.dev)
     this.readOnly = options.mode === 'r'
     this.inode = `${stat.dev}:${stat.ino}`
-    this.length = stat.size
-    this.sparse = stat.blocks * 512 < stat.size
+    this.length = length
+    this.sparse = stat.isFile() && stat.blocks * 512 < length
     this.pump = options.pump
     this.calls = options.calls ?? NODE_CALLS
   }
 
-  /** Opens a regular file. Errors are the host's: ENOENT, EACCES, EROFS; EISDIR for a directory, EINVAL for the rest. */
+  /** Opens a regular file, or what is allowed beside. Errors are the host's: ENOENT, EACCES, EROFS; EISDIR for a directory, EINVAL for the rest. */
   static open(path: string, options: HostFileOptions): HostFile {
     const { O_NONBLOCK = 0 } = fs.constants
     // Without O_NONBLOCK the open of a FIFO would wait for its other end.
     const fd = fs.openSync(path, accessOf(options.mode) | O_NONBLOCK)
     const stat = fs.fstatSync(fd)
-    if (!stat.isFile()) {
+    const isDevice = stat.isBlockDevice() && options.allow === 'a block device'
+    if (!stat.isFile() && !isDevice) {
       fs.closeSync(fd)
       const code = stat.isDirectory() ? 'EISDIR' : 'EINVAL'
       throw Object.assign(
@@ -81,7 +85,9 @@ export class HostFile implements Device {
         { code },
       )
     }
-    return new HostFile(path, fd, options.direct ? openDirect(path, options.mode) : undefined, stat, options)
+    const length = isDevice ? deviceBytes(stat.rdev) : stat.size
+    const direct = options.direct ? openDirect(path, options.mode) : undefined
+    return new HostFile(path, fd, direct, stat, length, options)
   }
 
   /** Becomes writable if `other`, a second opening of the same file, is; requests on their way go on. Ends `other`. */
@@ -228,6 +234,11 @@ function openDirect(path: string, mode: 'r' | 'r+'): number | undefined {
   } catch {
     return undefined
   }
+}
+
+/** How long a block device is: stat says 0, sysfs tells its sectors of 512 bytes. */
+function deviceBytes(rdev: number): Bytes {
+  return 512 * Number(fs.readFileSync(`/sys/dev/block/${diskOf(rdev)}/size`, 'utf8'))
 }
 
 /** "major:minor" of a dev_t (gnu_dev_major, gnu_dev_minor). */

@@ -21,8 +21,12 @@ export const FULL = -1
 /** Takes the bio out of the stage on behalf of `group` and returns TAKEN, or says which level refused, or FULL: no one's may go. */
 export type Offer = (bio: Bio, group: GroupId) => GroupId | typeof TAKEN | typeof FULL
 
+/** How many bios that have left a fifo stay in front of it before it is cut. */
+const TRIM = 64
+
 interface Fifo {
   bios: Bio[]
+  /** The first that may still wait. */
   from: number
 }
 
@@ -42,13 +46,13 @@ export class FairQueue {
   }
 
   push(bio: Bio, group: GroupId): void {
-    const fifo = this.fifos.get(group)
-    if (fifo !== undefined) {
-      fifo.bios.push(bio)
-      return
+    let fifo = this.fifos.get(group)
+    if (fifo === undefined) {
+      fifo = { bios: [], from: 0 }
+      this.fifos.set(group, fifo)
     }
-    this.fifos.set(group, { bios: [bio], from: 0 })
-    this.turns.push(group)
+    if (fifo.from === fifo.bios.length) this.turns.push(group)
+    fifo.bios.push(bio)
   }
 
   /** One round: offers the first bio of each group in turn until nobody's is taken. */
@@ -80,14 +84,13 @@ export class FairQueue {
   private passTurn(turn: number, group: GroupId): void {
     this.turns.splice(turn, 1)
     if (this.first(group) !== undefined) this.turns.push(group)
-    else this.fifos.delete(group)
   }
 
   /** The first bio of the group that is still at this stage. */
   private first(group: GroupId): Bio | undefined {
     const fifo = this.fifos.get(group)!
     while (fifo.from < fifo.bios.length && fifo.bios[fifo.from]!.state !== this.stage) fifo.from++
-    if (fifo.from >= 1024 && 2 * fifo.from >= fifo.bios.length) {
+    if (fifo.from >= TRIM && 2 * fifo.from >= fifo.bios.length) {
       fifo.bios = fifo.bios.slice(fifo.from)
       fifo.from = 0
     }

@@ -194,21 +194,31 @@ export class Io implements Chore {
     bio.state = 'queued'
     bio.queuedAt = this.scheduler.now()
     disk.stats.count(bio)
+    if (disk.queue.empty && this.refusal(disk, bio, bio.group) === TAKEN) {
+      this.issue(disk, bio, bio.group)
+      this.alarm.by(disk.latency.next)
+      return
+    }
     disk.queue.push(bio, bio.group)
     for (const sponsor of bio.sponsors) disk.queue.push(bio, sponsor)
   }
 
   private dispatch(disk: Disk): void {
     if (disk.queue.empty) return
-    const now = this.scheduler.now()
     disk.queue.serve((bio, group) => {
-      if (disk.issued >= disk.nrRequests) return FULL
-      const refusal = disk.latency.refusal(group, now)
-      if (refusal !== 0 && (bio.operation === 'read' || bio.operation === 'write')) return refusal
-      this.issue(disk, bio, group)
-      return TAKEN
+      const refusal = this.refusal(disk, bio, group)
+      if (refusal === TAKEN) this.issue(disk, bio, group)
+      return refusal
     })
     this.alarm.by(disk.latency.next)
+  }
+
+  /** Whose limit refuses to let the bio go in the turn of `group`: TAKEN, if nobody's. */
+  private refusal(disk: Disk, { operation }: Bio, group: GroupId): GroupId | typeof TAKEN | typeof FULL {
+    if (disk.issued >= disk.nrRequests) return FULL
+    return operation === 'read' || operation === 'write'
+      ? disk.latency.refusal(group, this.scheduler.now())
+      : TAKEN
   }
 
   private issue(disk: Disk, bio: Bio, issuer: GroupId): void {
@@ -239,6 +249,10 @@ export class Io implements Chore {
 
   /** Frames that follow one another in memory go as one buffer. */
   private buffers({ frames, length }: Bio): Uint8Array[] {
+    if (frames.length === 1) {
+      const whole = this.memory.bytes(frames[0]!)
+      return [whole.length === length ? whole : whole.subarray(0, length)]
+    }
     const buffers: Uint8Array[] = []
     let left = length
     for (const frame of frames) {

@@ -14,6 +14,8 @@ import type { Discipline, Space, Vma } from '../mm/index.ts'
 import { readOnly } from '../mmu/index.ts'
 import { done, type Outcome, type Task } from '../sched/index.ts'
 import type { Machine } from './machine.ts'
+import { replace } from './replace.ts'
+import { VOLUME_CANARIES } from './volume/canaries.ts'
 
 export interface Canary {
   readonly name: string
@@ -22,20 +24,8 @@ export interface Canary {
   readonly under: string
   readonly plant?: (machine: Machine) => void
   readonly discipline?: (row: Discipline) => Discipline
-}
-
-/** Gives a part another method in place of its own; the new one is told the old one. */
-function replace<Part extends object, Name extends keyof Part>(
-  part: Part,
-  name: Name,
-  make: (original: Part[Name]) => Part[Name],
-): void {
-  const original = part[name] as unknown as (...args: unknown[]) => unknown
-  Object.defineProperty(part, name, {
-    value: make(original.bind(part) as unknown as Part[Name]),
-    writable: true,
-    configurable: true,
-  })
+  /** Only scenarios of these could find it. */
+  readonly among?: 'files of a volume'
 }
 
 function eachFile(machine: Machine, plant: (file: CachedFile) => void): void {
@@ -321,7 +311,10 @@ const PLANTED: readonly (Omit<Canary, 'under'> & Partial<Canary>)[] = [
   },
 ]
 
-export const CANARIES: readonly Canary[] = PLANTED.map(canary => ({ under: 'restart', ...canary }))
+export const CANARIES: readonly Canary[] = [...PLANTED, ...VOLUME_CANARIES].map(canary => ({
+  under: 'restart',
+  ...canary,
+}))
 
 function loseWakeUps(scheduler: Machine['engine']['scheduler'], whose: string): void {
   replace(scheduler, 'complete', complete => (ticket, error) => {

@@ -10,7 +10,7 @@ import { type Job, type Result, runJob } from './job.ts'
 export interface CrewOptions {
   readonly workers: number
   /** Called as each job ends. */
-  readonly progress: (done: number, of: number) => void
+  readonly progress: (done: number, of: number, result: Result) => void
   readonly signal: AbortSignal | undefined
 }
 
@@ -40,7 +40,7 @@ export async function runJobs(jobs: readonly Job[], options: Partial<CrewOptions
       }
       worker.on('message', (result: Result) => {
         results[at] = result
-        progress(++done, jobs.length)
+        progress(++done, jobs.length, result)
         give()
       })
       worker.on('error', reject)

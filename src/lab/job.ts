@@ -1,17 +1,21 @@
 /**
- * A piece of work for one thread, and what comes of it: one exploration, or the search for one canary. Both are plain
- * data, so they may be sent to a worker and back.
+ * A piece of work for one thread, and what comes of it: one exploration, the search for one canary, or a batch of crashes. All
+ * are plain data, so they may be sent to a worker and back.
  */
 import { assert } from '../base/index.ts'
 import { disciplineNamed } from '../mm/index.ts'
 import { CANARIES } from './canaries.ts'
 import { SCENARIOS } from './catalogue.ts'
+import { type Crashed, crashBatch } from './crash/explore.ts'
+import { plantedNamed } from './crash/planted.ts'
+import type { Batch } from './crash/workloads.ts'
 import { type Exploration, explore, isExpected } from './explorer.ts'
 import type { Scenario } from './scenario.ts'
 
 export type Job =
   | { readonly kind: 'explore'; readonly scenario: Scenario; readonly discipline: string }
   | { readonly kind: 'canary'; readonly name: string }
+  | { readonly kind: 'crash'; readonly batch: Batch; readonly planted?: string | undefined }
 
 export interface Explored extends Exploration {
   readonly seconds: number
@@ -34,10 +38,17 @@ export interface Caught {
   readonly seconds: number
 }
 
-export type Result = Explored | Caught
+export type Result = Explored | Caught | Crashed
 
 export function runJob(job: Job): Result {
-  return job.kind === 'explore' ? exploreTimed(job.scenario, job.discipline) : catchCanary(job.name)
+  switch (job.kind) {
+    case 'explore':
+      return exploreTimed(job.scenario, job.discipline)
+    case 'canary':
+      return catchCanary(job.name)
+    case 'crash':
+      return crashBatch(job.batch, plantedNamed(job.planted))
+  }
 }
 
 export function exploreTimed(scenario: Scenario, discipline: string): Explored {
@@ -61,6 +72,7 @@ export function catchCanary(name: string): Caught {
   const row = disciplineNamed(canary.under)!
   let states = 0
   for (const scenario of SCENARIOS) {
+    if (canary.among !== undefined && scenario.volume === undefined) continue
     const found = explore(scenario, row, { canary, stop: 'at the first violation' })
     states += found.states
     const violation = found.violations.find(({ property }) => !isExpected(property, row.name))

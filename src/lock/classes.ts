@@ -12,19 +12,17 @@
  *   L2  A task holds a lock at most once. A reader that takes a lock again while a writer queues would wait for the
  *       writer, which waits for the reader: that is an assertion here, and a deadlock elsewhere.
  */
-import { assert } from '../base/index.ts'
+import { assert, broken } from '../base/index.ts'
 import { holds, type Lock, type Task } from '../sched/index.ts'
 
 export const RANK = { mmap: 1, vma: 2 } as const
 
 /** L1 and L2, before a task takes `lock` or queues for it. */
 export function assertMayTake(task: Task, lock: Lock): void {
-  assert(!holds(task, lock), `L2: ${task.name} already holds ${lock.name}`)
+  if (holds(task, lock)) broken(`L2: ${task.name} already holds ${lock.name}`)
   const last = task.held.at(-1)
-  assert(
-    last === undefined || last.lock.rank <= lock.rank,
-    `L1: ${task.name} takes ${lock.name} while it holds ${last?.lock.name}`,
-  )
+  if (last !== undefined && last.lock.rank > lock.rank)
+    broken(`L1: ${task.name} takes ${lock.name} while it holds ${last.lock.name}`)
 }
 
 export function noteTaken(task: Task, lock: Lock, mode: 'read' | 'write'): void {
@@ -32,6 +30,10 @@ export function noteTaken(task: Task, lock: Lock, mode: 'read' | 'write'): void 
 }
 
 export function noteReleased(task: Task, lock: Lock): void {
+  if (task.held.at(-1)?.lock === lock) {
+    task.held.pop()
+    return
+  }
   const place = task.held.findIndex(held => held.lock === lock)
   assert(place !== -1, `L2: ${task.name} releases ${lock.name}, which it holds`)
   task.held.splice(place, 1)

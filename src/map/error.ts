@@ -46,6 +46,9 @@ const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
       store: 'the device failed; the page was not changed: a later store asks it again',
       read: 'the device failed to read; a later read asks it again',
       write: 'the device failed; the pages before this one were written',
+      get: 'a part of it is lost or damaged, or the device failed to read it',
+      clone: 'the device failed; nothing was changed',
+      check: 'the device failed',
       close: 'the device failed to write; what it did not take is given up with the file',
       else: 'the device failed to write; what it did not take stays in memory and is tried again',
     },
@@ -89,6 +92,15 @@ const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
   ],
   [errno.EINTR, { else: 'its space ended while it waited' }],
   [errno.EROFS, { else: 'the filesystem is read-only' }],
+  [errno.ENOENT, { else: 'there is nothing of that name' }],
+  [errno.EEXIST, { else: 'something has that name already; take another, or remove it' }],
+  [errno.ENOTDIR, { else: 'a part of the path is not a directory' }],
+  [errno.EISDIR, { else: 'it is a directory; expected a file' }],
+  [errno.ENOTEMPTY, { else: 'the directory is not empty' }],
+  [errno.ENAMETOOLONG, { else: 'a name has at most 255 bytes of UTF-8' }],
+  [errno.EPERM, { else: 'a directory has one name only' }],
+  [errno.EBUSY, { else: 'it is open in a way that forbids it; close it first' }],
+  [errno.EUCLEAN, { else: 'what is stored there is damaged; check the volume' }],
 ])
 
 export function fromErrno(error: Errno, operation: string, where: string): FaultlineError {

@@ -12,13 +12,24 @@ export type {
 export { type CallOptions, File } from './file.ts'
 export { Group } from './group.ts'
 export {
+  type CreateVolumeOptions,
   Machine,
   type MachineOptions,
   type OpenOptions,
+  type OpenVolumeOptions,
   type Platform,
   type SpaceOptions,
 } from './machine.ts'
 export { type AdviceName, Mapping, type ProtName, type RangeOptions, type RunOptions } from './mapping.ts'
 export { checkBytes, checkKeys, choice, invalid } from './options.ts'
+export { dumpVolume, type RepairReport, volumeBlockSize } from './repair-volume.ts'
 export { type Brought, type Participant, Sections } from './sections.ts'
 export { type AnonymousOptions, type MapOptions, MMUS, type MmuName, Space } from './space.ts'
+export type { TransferOptions } from './streams.ts'
+export {
+  type CheckOptions,
+  type PutOptions,
+  type RangeOfFiles,
+  Volume,
+  type VolumeFileOptions,
+} from './volume.ts'

@@ -22,10 +22,13 @@ import { File, fileBytesMax, tooLong } from './file.ts'
 import { Group, groupId } from './group.ts'
 import { INSPECT } from './inspect.ts'
 import type { Mapping } from './mapping.ts'
+import { makeVolume, mountVolume } from './mount.ts'
 import { bytes, checkKeys, choice, invalid } from './options.ts'
 import { machineClosed, Performer } from './performer.ts'
+import { type RepairReport, repairVolume } from './repair-volume.ts'
 import { Sections } from './sections.ts'
 import { Space, spaceName } from './space.ts'
+import { type CheckOptions, type Mounted, Volume } from './volume.ts'
 
 export interface MachineOptions {
   /** Memory for pages: bytes, or a size like '64 MiB'. */
@@ -54,6 +57,16 @@ export interface OpenOptions {
   readonly direct?: boolean
   /** A store to a page that is being written waits, as where pages are checksummed. The first opening decides. */
   readonly stablePages?: boolean
+}
+
+export interface CreateVolumeOptions {
+  /** How much data it may hold: bytes, or a size like '256 MiB'. Of a block device it takes all. */
+  readonly size?: Bytes | string
+}
+
+export interface OpenVolumeOptions {
+  /** 'r' if left out. */
+  readonly mode?: 'r' | 'r+'
 }
 
 export interface SpaceOptions {
@@ -97,6 +110,7 @@ export class Machine implements MachineFace {
   private readonly context: Context
   private readonly known = new Map<string, Known>()
   private readonly opened = new Set<File>()
+  private readonly volumes = new Set<Volume>()
   private readonly swapHost: HostFile | undefined
   private readonly calls: HostCalls | undefined
   private closing: Promise<void> | undefined
@@ -120,7 +134,6 @@ export class Machine implements MachineFace {
     const writeback = writebackOf(options.writeback)
     checkWatcher(watcher)
     const driver = new RealDriver()
-    const performer = new Performer(driver, watcher)
     const { hardware } = platform ?? {}
     const buffer = memoryFor(hardware === undefined ? frames : 1, pageSize)
     const swapHost = swap === undefined ? undefined : openSwap(swap, pageSize, driver)
@@ -131,16 +144,15 @@ export class Machine implements MachineFace {
       pageSize,
       discipline,
       writeback,
-      watcher: performer.watcher,
+      ...(watcher === undefined ? {} : { watcher }),
       ...(hardware === undefined ? {} : { hardware }),
       ...(swapHost === undefined ? {} : { swap: { device: swapHost, bytes: swapHost.length } }),
     })
     driver.attach(engine.scheduler)
-    performer.attach(engine.scheduler)
     const context: Context = {
       engine,
       driver,
-      performer,
+      performer: new Performer(driver, engine.scheduler),
       unmapped: new Map(),
       leaving: new Set(),
       untold: [],
@@ -196,6 +208,32 @@ export class Machine implements MachineFace {
     return file
   }
 
+  /** Makes a volume: a directory, or a block device with a directory beside it. Opens it for writing. */
+  async createVolume(path: string, options: CreateVolumeOptions = {}): Promise<Volume> {
+    this.check('createVolume')
+    checkKeys(options, ['size'], 'createVolume')
+    const size = options.size === undefined ? undefined : bytes(options.size, 'size', 'createVolume')
+    return this.volume(await makeVolume(this.context, path, { size }))
+  }
+
+  /** Opens a volume: one process to write, or many to read. One that is damaged opens to be read, whatever is asked. */
+  async openVolume(path: string, options: OpenVolumeOptions = {}): Promise<Volume> {
+    this.check('openVolume')
+    checkKeys(options, ['mode'], 'openVolume')
+    const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'openVolume')
+    return this.volume(await mountVolume(this.context, path, mode))
+  }
+
+  /**
+   * Mends what can be mended of a volume without guessing, and says what was wrong and what was given up. Nobody may have it
+   * open.
+   */
+  async repairVolume(path: string, options: CheckOptions = {}): Promise<RepairReport> {
+    this.check('repairVolume')
+    checkKeys(options, ['data', 'signal', 'progress'], 'repairVolume')
+    return repairVolume(this.context, path, options)
+  }
+
   space(options: SpaceOptions): Space {
     this.check('space')
     checkKeys(options, ['name', 'group', 'commandLine'], 'space')
@@ -238,11 +276,18 @@ export class Machine implements MachineFace {
     for (const space of [...engine.mm.spaces.values()])
       await new Space(this.context, space).exit().catch(told)
     for (const file of [...this.opened]) await file.close().catch(told)
+    for (const volume of [...this.volumes]) await volume.close().catch(told)
     await Promise.all(leaving)
     performer.close()
     driver.close()
     this.swapHost?.close()
     if (untold.length > 0) throw untold[0]
+  }
+
+  private volume(mounted: Mounted): Volume {
+    const volume = new Volume(this.context, mounted, () => void this.volumes.delete(volume))
+    this.volumes.add(volume)
+    return volume
   }
 
   /** What the machine has of this file already, or begins to have. `host` is its own from here on, or closed. */

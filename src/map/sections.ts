@@ -22,7 +22,10 @@ import { isAborted } from './performer.ts'
 /** A mapping that takes part in sections. */
 export interface Participant {
   readonly name: string
+  /** The view of the section that runs, or that ran last. */
   readonly view: View
+  /** A section begins: decides which view it gets. */
+  chooseView(): void
   /** Throws if it is mapped no more. */
   check(operation: string): void
 }
@@ -40,12 +43,20 @@ export interface Pages<P extends Participant> {
   inSection: boolean
 }
 
+interface MissIn<P> {
+  readonly mapping: P
+  readonly miss: Miss
+}
+
 /** What a section missed, in all the mappings that it touched. */
 class Cold<P extends Participant> {
-  readonly misses: readonly { readonly mapping: P; readonly miss: Miss }[]
+  readonly misses: readonly MissIn<P>[]
 
   constructor(running: readonly P[]) {
-    this.misses = running.flatMap(mapping => distinct(mapping.view.misses).map(miss => ({ mapping, miss })))
+    const misses: MissIn<P>[] = []
+    for (const mapping of running)
+      for (const miss of distinct(mapping.view.misses)) misses.push({ mapping, miss })
+    this.misses = misses
   }
 }
 
@@ -69,6 +80,7 @@ export class Sections<P extends Participant> {
   /** Runs the section as far as it gets: to its value, or to the pages that it misses. */
   private attempt<T>(mapping: P, section: (view: View) => T): T | Cold<P> {
     const { running, undo, pages } = this
+    mapping.chooseView()
     mapping.view.begin()
     running.push(mapping)
     pages.inSection = true
@@ -94,6 +106,7 @@ export class Sections<P extends Participant> {
   private join<T>(mapping: P, section: (view: View) => T): T {
     const { running, undo } = this
     if (!running.includes(mapping)) {
+      mapping.chooseView()
       mapping.view.begin()
       running.push(mapping)
     }
@@ -117,7 +130,14 @@ export class Sections<P extends Participant> {
     const kept: Pfn[] = []
     try {
       for (let cold = first; ; ) {
-        await this.bring(mapping, cold, kept, signal)
+        let failed: FaultlineError | undefined
+        for (const fault of this.bring(mapping, cold, signal)) {
+          const brought = await fault
+          if ('error' in brought) failed ??= brought.error
+          else if (brought.kept !== 0) kept.push(brought.kept)
+        }
+        if (failed !== undefined)
+          throw isAborted(signal) ? aborted('run', mapping.name, signal.reason) : failed
         mapping.check('run')
         const value = this.attempt(mapping, section)
         if (!(value instanceof Cold)) return value
@@ -128,29 +148,17 @@ export class Sections<P extends Participant> {
     }
   }
 
-  /** Faults for all of them at once. Each that succeeds leaves a pin in `kept`. */
-  private async bring(
-    { name }: P,
-    { misses }: Cold<P>,
-    kept: Pfn[],
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
+  /** Begins the faults for all of them at once. */
+  private bring({ name }: P, { misses }: Cold<P>, signal: AbortSignal | undefined): Promise<Brought>[] {
     if (signal?.aborted === true) throw aborted('run', name, signal.reason)
     for (const { mapping } of misses) mapping.check('run')
-    const faults = misses.map(({ mapping, miss }) => this.pages.bring(mapping, miss, signal))
-    let failed: FaultlineError | undefined
-    for (const fault of faults) {
-      const brought = await fault
-      if ('error' in brought) failed ??= brought.error
-      else if (brought.kept !== 0) kept.push(brought.kept)
-    }
-    if (failed === undefined) return
-    throw isAborted(signal) ? aborted('run', name, signal.reason) : failed
+    return misses.map(({ mapping, miss }) => this.pages.bring(mapping, miss, signal))
   }
 }
 
 /** One miss a page: the store, if it is wanted for both. */
-function distinct(misses: readonly Miss[]): Miss[] {
+function distinct(misses: readonly Miss[]): readonly Miss[] {
+  if (misses.length === 1) return misses
   const accesses = new Map<Vpn, Miss>()
   for (const miss of misses)
     if (miss.access === 'store' || !accesses.has(miss.vpn)) accesses.set(miss.vpn, miss)

@@ -13,7 +13,7 @@
  *       never by physical page: two files may share a block.
  */
 import type { Bytes, FileId, PageIndex, Pfn } from '../base/index.ts'
-import type { Outcome } from '../sched/index.ts'
+import type { Outcome, Ticket } from '../sched/index.ts'
 import type { PageRequest } from './vm-fault.ts'
 
 export type Advice = 'normal' | 'random' | 'sequential'
@@ -46,6 +46,8 @@ export interface Mappable {
   pageMkwrite(request: PageRequest): Outcome
   /** Marks the page of `frame` dirty: in the attempt in which pageMkwrite said done. */
   setDirty(frame: Pfn): void
+  /** What was stored until now is durable when the ticket completes well; a file with pages in the cache has Sync for it. */
+  sync?(): Ticket
   /** The frame of page `index` if it can be mapped right now, for fault-around; else 0. */
   residentPage(index: PageIndex): Pfn
 }

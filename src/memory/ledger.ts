@@ -10,7 +10,7 @@
  * Compare Linux mm/memcontrol.c, mm/page_counter.c (6.12). Linux charges in batches of 64; here each page is charged,
  *         since there are no per-CPU stocks to save.
  */
-import { assert, type GroupId, type GroupTree } from '../base/index.ts'
+import { broken, type GroupId, type GroupTree } from '../base/index.ts'
 
 export interface MemoryLimits {
   /** Hard limit: the charge that would pass it fails, after reclaim. */
@@ -106,7 +106,7 @@ export class Ledger {
   uncharge(group: GroupId): void {
     for (let id = group; id !== 0; id = this.tree.parent(id)) {
       const account = this.account(id)
-      assert(account.usage > 0, `B1: group ${id} gives back only what it was charged`)
+      if (account.usage <= 0) broken(`B1: group ${id} gives back only what it was charged`)
       account.usage--
     }
   }

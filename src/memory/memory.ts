@@ -12,7 +12,7 @@
  *   A1  Each frame is free, or charged and owned, or a device's; the counts add up to all but the zero page.
  *   A2  A frame is on the LRU list of the group that is charged for it, and of its own kind.
  */
-import { assert, END, errno, type GroupId, type Pfn } from '../base/index.ts'
+import { assert, broken, END, errno, type GroupId, type Pfn } from '../base/index.ts'
 import { type Done, type Fail, fail, type Wait } from '../sched/index.ts'
 import {
   ACTIVE,
@@ -122,7 +122,7 @@ export class Memory {
   /** Takes back a frame that nobody pins or maps and that no bio carries; any other is detached and freed later. */
   release(frame: Pfn): void {
     const { frames } = this
-    assert(frames.kind[frame] !== FREE, `F1: frame ${frame} is freed once`)
+    if (frames.kind[frame] === FREE) broken(`F1: frame ${frame} is freed once`)
     this.leaveLru(frame)
     if (frames.kind[frame] !== DETACHED) this.stat(frame, -1)
     frames.kind[frame] = DETACHED
@@ -135,7 +135,7 @@ export class Memory {
   }
 
   unpin(frame: Pfn): void {
-    assert(this.frames.pins[frame]! > 0, `F3: frame ${frame} is unpinned as often as pinned`)
+    if (this.frames.pins[frame] === 0) broken(`F3: frame ${frame} is unpinned as often as pinned`)
     this.frames.pins[frame]!--
     this.freeIfUnused(frame)
   }

@@ -90,8 +90,8 @@ function shrinkGroup(mm: Mm, group: GroupId, pass: Pass): void {
 function shrinkList(mm: Mm, group: GroupId, side: 'file' | 'anon', wanted: number, pass: Pass): void {
   const { memory } = mm
   const { lru } = memory.frames
-  const inactive = memory.lruList(group, `inactive ${side}`)
-  const active = memory.lruList(group, `active ${side}`)
+  const inactive = memory.lruList(group, side === 'file' ? 'inactive file' : 'inactive anon')
+  const active = memory.lruList(group, side === 'file' ? 'active file' : 'active anon')
   const goal = pass.freed + wanted
   let looks = Math.max(wanted, (lru.size(inactive) + lru.size(active)) >> pass.priority)
   while (pass.freed < goal && looks-- > 0) {

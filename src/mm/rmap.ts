@@ -84,30 +84,19 @@ export class Rmap implements Mappers {
   /** The entries that map a frame, as they are now. */
   mappingsOf(frame: Pfn): Mapping[] {
     const found: Mapping[] = []
-    if (this.frames.mapped[frame] === 0) return found
-    const owner = this.frames.owner[frame]!
-    const index = this.frames.index[frame]!
-    const family = this.frames.kind[frame] === ANON ? this.families.get(owner) : undefined
-    if (family !== undefined) {
-      for (const space of family.spaces) if (this.maps(space, index, frame)) found.push({ space, vpn: index })
-      return found
-    }
-    for (const vma of this.vmasOf(owner, index, index + 1)) {
-      const vpn = vma.start + index - vma.pageOffset
-      if (this.maps(vma.space, vpn, frame)) found.push({ space: vma.space, vpn })
-    }
+    this.walk(frame, (space, vpn) => found.push({ space, vpn }))
     return found
   }
 
   unmapPage(_file: FileId, _index: PageIndex, frame: Pfn): void {
-    for (const { space, vpn } of this.mappingsOf(frame)) this.setEntry(space, vpn, 0)
+    this.walk(frame, (space, vpn) => this.setEntry(space, vpn, 0))
   }
 
   writeProtect(_file: FileId, _index: PageIndex, frame: Pfn): void {
-    for (const { space, vpn } of this.mappingsOf(frame)) {
+    this.walk(frame, (space, vpn) => {
       const entry = space.table.get(vpn)
       if ((entry & WRITABLE) !== 0) space.table.set(vpn, readOnly(entry))
-    }
+    })
   }
 
   unmapRange(
@@ -124,22 +113,42 @@ export class Rmap implements Mappers {
     }
   }
 
-  /** Whether some entry of the frame was used since it was last asked; makes all of them old (folio_referenced). */
+  /** How many entries of the frame were used since it was last asked; makes all of them old (folio_referenced). */
   testAndClearYoung(frame: Pfn): number {
     let referenced = 0
-    for (const { space, vpn } of this.mappingsOf(frame)) {
+    this.walk(frame, (space, vpn) => {
       const entry = space.table.get(vpn)
-      if ((entry & LOAD) === 0) continue
+      if ((entry & LOAD) === 0) return
       referenced++
       space.table.set(vpn, old(entry))
-    }
+    })
     return referenced
   }
 
   /** Whether a VMA that maps the frame locks it in memory. */
   isLocked(frame: Pfn): boolean {
-    for (const { space, vpn } of this.mappingsOf(frame)) if (space.find(vpn)?.locked === true) return true
-    return false
+    let locked = false
+    this.walk(frame, (space, vpn) => {
+      locked ||= space.find(vpn)?.locked === true
+    })
+    return locked
+  }
+
+  // hot: reclaim walks each page that it looks at, up to four times
+  /** Calls `act` with each entry that maps the frame (rmap_walk). It may change that entry, and no VMA. */
+  private walk(frame: Pfn, act: (space: Space, vpn: Vpn) => void): void {
+    if (this.frames.mapped[frame] === 0) return
+    const owner = this.frames.owner[frame]!
+    const index = this.frames.index[frame]!
+    const family = this.frames.kind[frame] === ANON ? this.families.get(owner) : undefined
+    if (family !== undefined) {
+      for (const space of family.spaces) if (this.maps(space, index, frame)) act(space, index)
+      return
+    }
+    this.fileVmas.get(owner)?.visit(index, index + 1, vma => {
+      const vpn = vma.start + index - vma.pageOffset
+      if (this.maps(vma.space, vpn, frame)) act(vma.space, vpn)
+    })
   }
 
   private vmasOf(file: FileId, start: PageIndex, end: PageIndex): Vma[] {

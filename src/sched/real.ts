@@ -23,6 +23,8 @@ export class RealDriver implements Driver {
   private pumping = false
   private closed = false
   private asked: 'nothing' | 'soon' | 'a turn later' = 'nothing'
+  /** Whether the microtask of `wake` is still to come. */
+  private microtask = false
   private readonly channel = new MessageChannel()
 
   constructor() {
@@ -46,11 +48,9 @@ export class RealDriver implements Driver {
   wake(): void {
     if (this.pumping || this.asked !== 'nothing') return
     this.asked = 'soon'
-    queueMicrotask(() => {
-      if (this.asked !== 'soon') return
-      this.asked = 'nothing'
-      this.pump()
-    })
+    if (this.microtask) return
+    this.microtask = true
+    queueMicrotask(this.pumpIfAsked)
   }
 
   /** Runs what is ready now. Doors and I/O callbacks call it; inside an attempt it does nothing. */
@@ -70,6 +70,13 @@ export class RealDriver implements Driver {
     }
     if (scheduler.hasWork()) this.takeTurn()
     else this.arm(scheduler.timers.next)
+  }
+
+  private readonly pumpIfAsked = () => {
+    this.microtask = false
+    if (this.asked !== 'soon') return
+    this.asked = 'nothing'
+    this.pump()
   }
 
   /** Nothing runs after it; ends of I/O that come late are ignored. */

@@ -15,8 +15,9 @@
  *   S1 to S3 (task.ts) and K1 to K3 (ticket.ts)
  *   S4  Ready tasks run in the order they became ready.
  *   S5  No attempt begins inside another.
+ *   S6  No time passes within an attempt.
  */
-import { assert, type Errno, errno, type GroupId, type Ns, type Pfn } from '../base/index.ts'
+import { assert, broken, type Errno, errno, type GroupId, type Ns, type Pfn } from '../base/index.ts'
 import { type Outcome, type Wait, wait } from './outcome.ts'
 import { releaseAll, type Task, type Verb } from './task.ts'
 import type { Ticket } from './ticket.ts'
@@ -48,6 +49,9 @@ export interface Spawn {
   readonly group: GroupId
 }
 
+/** How many tasks that have had their turn stay in front of the queue before it is cut: to cut it costs an array. */
+const READY_TRIM = 64
+
 const NO_KEEPER: Keeper = { pin() {}, unpin() {} }
 
 export class Scheduler {
@@ -62,13 +66,15 @@ export class Scheduler {
   private readyFrom = 0
   private taskIds = 0
   private ticketIds = 0
+  /** When the present attempt began. */
+  private attemptAt: Ns = 0
 
   constructor(driver: Driver) {
     this.driver = driver
   }
 
   now(): Ns {
-    return this.driver.now()
+    return this.current === undefined ? this.driver.now() : this.attemptAt
   }
 
   ticket(what: string): Ticket {
@@ -85,7 +91,7 @@ export class Scheduler {
 
   /** It has happened: everyone who waited may attempt again. */
   complete(ticket: Ticket, error: Errno = errno.OK): void {
-    assert(!ticket.complete, `K1: ${ticket.what} completes once`)
+    if (ticket.complete) broken(`K1: ${ticket.what} completes once`)
     ticket.complete = true
     ticket.errno = error
     const now = ticket.waiters.length === 0 ? 0 : this.now()
@@ -114,6 +120,7 @@ export class Scheduler {
       held: [],
       killed: false,
       end: this.ticket(name),
+      onEnd: undefined,
     }
     this.tasks.set(id, task as Task)
     this.watcher?.began(task as Task)
@@ -180,7 +187,7 @@ export class Scheduler {
   private takeReady(): Task | undefined {
     if (this.readyFrom === this.readyTasks.length) return undefined
     const task = this.readyTasks[this.readyFrom++]!
-    if (this.readyFrom === this.readyTasks.length || this.readyFrom >= 1024) {
+    if (this.readyFrom >= READY_TRIM) {
       this.readyTasks.splice(0, this.readyFrom)
       this.readyFrom = 0
     }
@@ -194,6 +201,7 @@ export class Scheduler {
       return
     }
     const consumed = task.stash
+    this.attemptAt = this.driver.now()
     this.current = task
     let outcome: Outcome
     try {
@@ -250,7 +258,7 @@ export class Scheduler {
       task.verb.abandon(task)
       releaseAll(task)
     }
-    assert(task.held.length === 0, `S2: ${task.name} ends holding no lock`)
+    if (task.held.length !== 0) broken(`S2: ${task.name} ends holding no lock`)
     if (task.stash !== 0) this.keeper.unpin(task.stash)
     task.stash = 0
     task.state = 'ended'
@@ -259,5 +267,6 @@ export class Scheduler {
     this.tasks.delete(task.id)
     this.watcher?.ended(task)
     this.complete(task.end, task.errno)
+    task.onEnd?.()
   }
 }

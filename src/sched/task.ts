@@ -54,6 +54,8 @@ export interface Task<Args = unknown> {
   killed: boolean
   /** Completes when the task has ended. */
   readonly end: Ticket
+  /** Who outside of the machine is told of its end; the doors set it. */
+  onEnd: (() => void) | undefined
 }
 
 /** Gives back every lock a task holds, the last taken first. */

@@ -9,7 +9,16 @@
 import { type Errno, errno, type Vpn } from '../base/index.ts'
 import { type Sync, syncArgs } from '../cache/index.ts'
 import { indexOf, type Mm, type Space, type Vma } from '../mm/index.ts'
-import { done, fail, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
+import {
+  done,
+  fail,
+  type Outcome,
+  releaseAll,
+  type Task,
+  type Ticket,
+  type Verb,
+  wait,
+} from '../sched/index.ts'
 import { lockForReading } from './vmas.ts'
 
 export interface MsyncArgs {
@@ -18,11 +27,14 @@ export interface MsyncArgs {
   /** Up to here everything is synced. */
   vpn: Vpn
   error: Errno
+  /** The sync of a file in the cache. */
   child: Task | undefined
+  /** The end of that, or of what another file is asked. */
+  synced: Ticket | undefined
 }
 
 export function msyncArgs(space: Space, start: Vpn, end: Vpn): MsyncArgs {
-  return { space, end, vpn: start, error: errno.OK, child: undefined }
+  return { space, end, vpn: start, error: errno.OK, child: undefined, synced: undefined }
 }
 
 export class Msync implements Verb<MsyncArgs> {
@@ -38,11 +50,11 @@ export class Msync implements Verb<MsyncArgs> {
   attempt(task: Task<MsyncArgs>): Outcome {
     const { args } = task
     for (;;) {
-      if (args.child !== undefined) {
-        if (!args.child.end.complete) return this.mm.scheduler.join(args.child)
-        if (args.error === errno.OK) args.error = args.child.end.errno
-        args.child = undefined
-      }
+      if (args.synced?.complete === false)
+        return wait(args.synced, args.child === undefined ? 'device' : 'child')
+      if (args.error === errno.OK) args.error = args.synced?.errno ?? errno.OK
+      args.child = undefined
+      args.synced = undefined
       const queued = lockForReading(task, args.space)
       if (queued !== undefined) return queued
       const vma = args.space.overlapping(args.vpn, args.end)[0]
@@ -62,9 +74,14 @@ export class Msync implements Verb<MsyncArgs> {
     const from = Math.max(args.vpn, vma.start)
     const to = Math.min(args.end, vma.end)
     args.vpn = to
-    const file = vma.open === undefined ? undefined : this.mm.cache.files.get(vma.open.file.id)
-    if (file === undefined || vma.share === 'private') return
-    const range = syncArgs(file, indexOf(vma, from), indexOf(vma, from) + to - from, vma.open!)
+    if (vma.open === undefined || vma.share === 'private') return
+    const file = this.mm.cache.files.get(vma.open.file.id)
+    if (file === undefined) {
+      args.synced = vma.open.file.sync?.()
+      return
+    }
+    const range = syncArgs(file, indexOf(vma, from), indexOf(vma, from) + to - from, vma.open)
     args.child = this.mm.scheduler.spawn(this.sync, range, { name: task.name, group: task.group }) as Task
+    args.synced = args.child.end
   }
 }

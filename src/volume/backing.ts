@@ -10,15 +10,15 @@
  *   VB1 A page has one promise at most: from the attempt that makes it dirty until its write claims a block, or until it
  *       is cut off.
  */
-import type { Bytes, GroupId, PageIndex, Pfn } from '../base/index.ts'
+import { type Bytes, errno, type GroupId, type PageIndex, type Pfn } from '../base/index.ts'
 import type { Backing, CachedFile } from '../cache/index.ts'
 import type { Operation } from '../device/index.ts'
 import type { Bio, Io } from '../io/index.ts'
 import type { PageRequest } from '../memmap/index.ts'
-import { done, type Outcome, type Ticket } from '../sched/index.ts'
+import { done, fail, type Outcome, type Ticket } from '../sched/index.ts'
 import { UNWRITTEN } from './extents.ts'
 import type { FileDevice } from './file-device.ts'
-import { type Node, type Parts, roomFor } from './parts.ts'
+import { canBeLong, type Node, type Parts, roomFor } from './parts.ts'
 
 export class VolumeBacking implements Backing {
   /** Blocks are checksummed as they go out. */
@@ -58,6 +58,7 @@ export class VolumeBacking implements Backing {
 
   reserve(file: CachedFile, { index }: PageRequest): Outcome {
     if (this.isReserved(file, index)) return done
+    if (!canBeLong(this.parts, (index + 1) * this.parts.disk.blockSize)) return fail(errno.EFBIG)
     const room = roomFor(this.parts, 1)
     if (room.kind !== 'done') return room
     this.parts.space.reserve(1)

@@ -10,12 +10,11 @@
  *     pages of each file            -                its size, and that data has checksums (E2)
  */
 import { BlockSweep } from './check-blocks.ts'
-import { UNWRITTEN, WRITTEN } from './extents.ts'
+import { chunkOf, LOST, UNWRITTEN, WRITTEN } from './extents.ts'
 import { Damage } from './failure.ts'
 import type { Journal, Record } from './journal.ts'
 import {
   CHUNK_BLOCKS,
-  chunkKey,
   decodeInode,
   decodeLink,
   decodeNumbers,
@@ -23,6 +22,7 @@ import {
   type Header,
   type Inode,
   inodeKey,
+  inoIn,
   nameIn,
   numberIn,
   ROOT_INO,
@@ -30,6 +30,7 @@ import {
   u64,
   viewOf,
 } from './records.ts'
+import type { Blocks } from './space.ts'
 
 export interface CheckReport {
   /** What is wrong, a sentence each. */
@@ -37,10 +38,21 @@ export interface CheckReport {
   readonly files: number
   readonly directories: number
   readonly extents: number
+  /** Pages that a repair gave up: they are read with EIO. */
+  readonly lost: number
+  /** Blocks that were read and compared with their checksums. */
+  readonly compared: number
 }
 
-export function check(journal: Journal, header: Header): CheckReport {
-  return new Check(journal, header).report()
+/** What came of the metadata, and where the data lies that has checksums: in order, each block once. */
+export interface Checked {
+  readonly report: CheckReport
+  readonly data: readonly Blocks[]
+}
+
+export function check(journal: Journal, header: Header): Checked {
+  const check = new Check(journal, header)
+  return { report: check.report(), data: merged(check.data) }
 }
 
 class Check {
@@ -55,6 +67,8 @@ class Check {
   private free = 0
   private freed = 0
   private extents = 0
+  private lost = 0
+  readonly data: Blocks[] = []
 
   constructor(journal: Journal, header: Header) {
     this.journal = journal
@@ -62,13 +76,21 @@ class Check {
   }
 
   report(): CheckReport {
-    for (const record of this.journal.survey('', '~', what => this.wrong.push(what))) this.take(record)
+    for (const record of this.journal.survey('', '~', ({ message }) => this.wrong.push(message)))
+      this.take(record)
     this.checkInodes()
     this.checkState()
     for (const sentence of this.sweep.wrong(this.header.blocks)) this.wrong.push(sentence)
     const kinds = [...this.inodes.values()]
     const files = kinds.filter(inode => inode.kind === 'file').length
-    return { wrong: this.wrong, files, directories: kinds.length - files, extents: this.extents }
+    return {
+      wrong: this.wrong,
+      files,
+      directories: kinds.length - files,
+      extents: this.extents,
+      lost: this.lost,
+      compared: 0,
+    }
   }
 
   private take(record: Record): void {
@@ -87,7 +109,7 @@ class Check {
         break
       case 'd': {
         const { ino } = decodeLink(value, key)
-        const from = Number.parseInt(key.slice(1), 16)
+        const from = inoIn(key)
         const known = this.names.get(ino)
         if (known === undefined) this.names.set(ino, { count: 1, from, name: nameIn(key) })
         else known.count++
@@ -129,15 +151,18 @@ class Check {
   private noteExtent(key: string, value: Uint8Array): void {
     const [start, block, tag] = decodeNumbers(value, 3, `the run ${key}`)
     const end = numberIn(key) + 1
-    const ino = Number.parseInt(key.slice(1, 11), 16)
+    const ino = inoIn(key)
     this.extents++
-    this.sweep.add('extents', block!, block! + end - start!)
+    if (tag === LOST) this.lost += end - start!
+    else this.sweep.add('extents', block!, block! + end - start!)
     const inode = this.inodeNow(ino)
     const what = `pages ${start} to ${end - 1} of inode ${ino}`
     if (inode === undefined) this.wrong.push(`${what} have blocks, and there is no such inode`)
     else if (tag !== UNWRITTEN && end > Math.ceil(inode.size / this.header.blockSize))
       this.wrong.push(`${what} lie past its end at ${inode.size} bytes`)
-    if (tag === WRITTEN) this.checkSums(block!, block! + end - start!, what)
+    if (tag !== WRITTEN) return
+    this.data.push({ start: block!, end: Math.min(block! + end - start!, this.header.blocks) })
+    this.checkSums(block!, Math.min(block! + end - start!, this.header.blocks), what)
   }
 
   /** Records come in order of key, extents before inodes. */
@@ -149,7 +174,7 @@ class Check {
   private checkSums(start: number, end: number, what: string): void {
     for (let block = start; block < end; ) {
       const chunk = Math.floor(block / CHUNK_BLOCKS)
-      const sums = this.journal.get(chunkKey(chunk))
+      const sums = chunkOf(this.journal, chunk)
       const stop = Math.min(end, (chunk + 1) * CHUNK_BLOCKS)
       for (; block < stop; block++)
         if (sums === undefined || u64(viewOf(sums), 8 * (block % CHUNK_BLOCKS)) === 0) {
@@ -205,4 +230,16 @@ class Check {
     for (const ino of this.inodes.keys())
       if (ino >= state.nextIno) this.wrong.push(`inode ${ino} is beyond the next one, ${state.nextIno}`)
   }
+}
+
+/** The same blocks, each once, in as few ranges as can be. */
+function merged(ranges: Blocks[]): Blocks[] {
+  ranges.sort((a, b) => a.start - b.start)
+  const found: { start: number; end: number }[] = []
+  for (const { start, end } of ranges) {
+    const last = found.at(-1)
+    if (last !== undefined && start <= last.end) last.end = Math.max(last.end, end)
+    else found.push({ start, end })
+  }
+  return found
 }

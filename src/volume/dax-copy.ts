@@ -5,6 +5,7 @@
  *                                                                  and all entries of (file, index) go
  *                   -> the ticket completes
  *
+ * A page that fallocate set aside has its block already: that is filled with zeros, and becomes PLAIN.
  * The new block's frame is known from the start: it is the stash of all who wait.
  *
  * Invariants
@@ -14,7 +15,7 @@
 import { type Errno, errno, type PageIndex, ROOT } from '../base/index.ts'
 import { done, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
 import type { Copy, DaxFile } from './dax-file.ts'
-import { PLAIN } from './extents.ts'
+import { blocksOf, PLAIN, UNWRITTEN } from './extents.ts'
 import type { Answer } from './journal.ts'
 import type { Parts } from './parts.ts'
 import type { Run } from './runs.ts'
@@ -23,7 +24,8 @@ import type { Blocks } from './space.ts'
 interface DaxCopyArgs {
   readonly file: DaxFile
   readonly index: PageIndex
-  readonly claim: Blocks
+  readonly target: Blocks
+  readonly how: 'claimed' | 'set aside'
   readonly copy: Copy
   /** The read of the old block into the new one's frame; undefined: there is nothing to copy. */
   readonly reading: Ticket | undefined
@@ -40,17 +42,19 @@ export class DaxCopying implements Verb<DaxCopyArgs> {
   /** Begins the copy of what `part` holds, or of zeros. */
   begin(file: DaxFile, index: PageIndex, part: Run | undefined): Answer<Copy> {
     const { scheduler, journal, space, disk } = this.parts
-    const claimed = journal.ask(() => space.claim(1, 1))
-    if (claimed.value === undefined) return claimed
-    const claim = claimed.value
-    const frame = file.place.first + claim.start
+    const how = part?.tag === UNWRITTEN ? 'set aside' : 'claimed'
+    const found = journal.ask(() => (how === 'claimed' ? space.claim(1, 1) : blocksOf(part!)))
+    if (found.value === undefined) return found
+    const target = found.value
+    const frame = file.place.first + target.start
     const ticket = scheduler.ticket(`copy of ${file.name} page ${index}`)
     const copy: Copy = { ticket, frame }
     const bytes = file.place.bytes(frame)
-    if (part === undefined) bytes.fill(0)
-    const reading = part === undefined ? undefined : disk.read(part.value, [bytes])
+    const holdsNothing = part === undefined || how === 'set aside'
+    if (holdsNothing) bytes.fill(0)
+    const reading = holdsNothing ? undefined : disk.read(part.value, [bytes])
     file.copies.set(index, copy)
-    const args: DaxCopyArgs = { file, index, claim, copy, reading }
+    const args: DaxCopyArgs = { file, index, target, how, copy, reading }
     scheduler.spawn(this, args, { name: ticket.what, group: ROOT })
     return { errno: errno.OK, value: copy }
   }
@@ -69,17 +73,20 @@ export class DaxCopying implements Verb<DaxCopyArgs> {
     this.parts.scheduler.spawn(this, args, { name, group })
   }
 
-  private apply({ file, index, claim }: DaxCopyArgs, copied: Errno): Errno {
+  private apply(args: DaxCopyArgs, copied: Errno): Errno {
+    const { file, index, target, how } = args
     const { journal, space } = this.parts
-    const failed =
-      copied !== errno.OK
-        ? copied
-        : journal.edit(() => {
-            space.settle(claim)
-            file.node.extents.place(index, claim, PLAIN)
-          })
-    if (failed !== errno.OK) journal.edit(() => space.cancel(claim))
-    else file.place.mappers.unmapRange(file.id, index, index + 1, 'shared pages')
+    const failed = copied !== errno.OK ? copied : journal.edit(() => this.place(args))
+    if (failed === errno.OK) file.place.mappers.unmapRange(file.id, index, index + 1, 'shared pages')
+    else if (how === 'claimed') journal.edit(() => space.cancel(target))
     return failed
+  }
+
+  private place({ file, index, target, how }: DaxCopyArgs): void {
+    const { extents } = file.node
+    if (how === 'claimed') {
+      this.parts.space.settle(target)
+      extents.place(index, target, PLAIN)
+    } else extents.retag({ start: index, end: index + 1, value: target.start, tag: UNWRITTEN }, PLAIN)
   }
 }

@@ -4,7 +4,8 @@
  *
  *     fault          the block of the page, to read                               done
  *     pageMkwrite    the page's block is its own, here and in the durable state   done: stored to in place
- *                    shared, checksummed, unwritten, or a hole                    wait 'copy': a block of its own is made
+ *                    shared, checksummed, or a hole                               wait 'copy': a block of its own is made
+ *                    unwritten (fallocate)                                        wait 'copy': the block it has is made zero
  *                    a block of its own is being made                             wait 'copy' for the same ticket
  *                    lately shared with somebody who is gone, or not durable yet  wait 'reserve': a commit, no copy
  *
@@ -24,10 +25,12 @@ import { type Bytes, errno, type FileId, type PageIndex, type Pfn } from '../bas
 import type { Invalidation } from '../cache/index.ts'
 import { carriedError, type Mappable, type Mappers, type PageRequest } from '../memmap/index.ts'
 import { done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
+import type { Claim, Claimable } from './claiming.ts'
 import type { DaxCopying } from './dax-copy.ts'
-import { blocksOf, PLAIN, UNWRITTEN, WRITTEN } from './extents.ts'
-import { Damage } from './failure.ts'
+import { blocksOf, LOST, PLAIN, UNWRITTEN, WRITTEN } from './extents.ts'
+import { Damage, Failure } from './failure.ts'
 import { type Node, type Parts, roomFor } from './parts.ts'
+import { NUMBERS_MAX } from './records.ts'
 import type { Run } from './runs.ts'
 
 /** Zero, to be read: what a hole maps. */
@@ -57,7 +60,8 @@ export interface Copy {
   readonly frame: Pfn
 }
 
-export class DaxFile implements Mappable {
+export class DaxFile implements Mappable, Claimable {
+  readonly opened = 'dax'
   readonly id: FileId
   readonly name: string
   readonly node: Node
@@ -117,8 +121,10 @@ export class DaxFile implements Mappable {
       fault.asked = { ticket, file: this.id, index }
       return wait(ticket, 'reserve')
     }
-    const room = roomFor(this.parts, 1)
-    if (room.kind !== 'done') return room
+    if (part?.tag !== UNWRITTEN) {
+      const room = roomFor(this.parts, 1)
+      if (room.kind !== 'done') return room
+    }
     const begun = this.copying.begin(this, index, part)
     if (begun.value === undefined) return fail(begun.errno)
     fault.asked = { ticket: begun.value.ticket, file: this.id, index }
@@ -127,6 +133,11 @@ export class DaxFile implements Mappable {
 
   setDirty(): void {
     // A store is on the device already.
+  }
+
+  /** Stores are on the device already; where they lie is durable with the next commit. */
+  sync(): Ticket {
+    return this.parts.commits.request()
   }
 
   residentPage(index: PageIndex): Pfn {
@@ -144,10 +155,47 @@ export class DaxFile implements Mappable {
     return this.place.first + part.value
   }
 
+  // ---- what changes it from outside its pages
+
+  claimed({ start, end }: Claim): void {
+    this.place.mappers.unmapRange(this.id, start, end, 'shared pages')
+  }
+
+  settle({ start, end }: Claim): Outcome {
+    for (const [index, { ticket }] of this.copies)
+      if (index >= start && index < end) return wait(ticket, 'copy')
+    return this.clearTail()
+  }
+
+  drop(): void {
+    // No entry maps a claimed range, and nothing is promised to pages that have their blocks.
+  }
+
+  grow(size: Bytes): void {
+    if (size <= this.size) return
+    this.clearTail()
+    this.size = size
+  }
+
+  /** The file has been given another size: private copies of what was cut off go too. */
+  resize(size: Bytes): void {
+    const end = Math.ceil(size / this.parts.disk.blockSize)
+    if (size < this.size) this.place.mappers.unmapRange(this.id, end, NUMBERS_MAX, 'with private copies')
+    this.grow(size)
+    this.size = size
+  }
+
+  private clearTail(): Outcome {
+    const failed = this.parts.journal.edit(() => zeroTail(this.parts, this.place, this.node, this.size))
+    return failed === errno.OK ? done : fail(failed)
+  }
+
   /** Where the page lies, and whose the block is. */
   private look(index: PageIndex): { readonly part: Run | undefined; readonly owner: Owner } {
-    const part = this.sound(index)
+    const [part] = this.node.extents.inside(index, index + 1)
     const { space } = this.parts
+    if (part?.tag === LOST) throw new Failure(errno.EIO)
+    if (part?.tag === WRITTEN) this.check(part, index)
     if (part?.tag !== PLAIN || space.references(blocksOf(part)).count > 1) return { part, owner: 'nobody' }
     const settled = space.isExclusive(part.value) && (!this.durable || this.node.extents.isDurable(index))
     return { part, owner: settled ? 'this page' : 'this page once a commit is durable' }
@@ -157,13 +205,15 @@ export class DaxFile implements Mappable {
   private sound(index: PageIndex): Run | undefined {
     const [part] = this.node.extents.inside(index, index + 1)
     if (part === undefined || part.tag === UNWRITTEN) return undefined
-    const { checksum } = this.parts
-    if (
-      part.tag === WRITTEN &&
-      this.node.extents.sums(blocksOf(part))[0] !== checksum.of(this.place.bytes(this.frameOf(part)))
-    )
-      throw new Damage(`${this.name}, page ${index}: block ${part.value} doesn't match its checksum`)
+    if (part.tag === LOST) throw new Failure(errno.EIO)
+    if (part.tag === WRITTEN) this.check(part, index)
     return part
+  }
+
+  private check(part: Run, index: PageIndex): void {
+    const sum = this.parts.checksum.of(this.place.bytes(this.frameOf(part)))
+    if (this.node.extents.sums(blocksOf(part))[0] !== sum)
+      throw new Damage(`${this.name}, page ${index}: block ${part.value} doesn't match its checksum`)
   }
 }
 

@@ -16,9 +16,27 @@ export class Failure extends Error {
 
 /** A record or a block isn't what its checksum says, or says what can't be. */
 export class Damage extends Failure {
-  override readonly name = 'Damage'
+  override readonly name: string = 'Damage'
 
   constructor(what: string) {
     super(errno.EUCLEAN, what)
+  }
+}
+
+/** Throws Damage unless what the metadata says can be so. What is written down is nobody's word: it isn't asserted. */
+export function believe(canBe: boolean, what: string): asserts canBe {
+  if (!canBe) throw new Damage(what)
+}
+
+/** A store can't say what it holds of the keys [start, end). */
+export class Unreadable extends Damage {
+  override readonly name = 'Unreadable'
+  readonly start: string
+  readonly end: string
+
+  constructor(what: string, { start, end }: { readonly start: string; readonly end: string }) {
+    super(what)
+    this.start = start
+    this.end = end
   }
 }

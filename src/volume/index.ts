@@ -2,12 +2,19 @@
  * A filesystem whose files share blocks: extents, references, copy-on-write. volume.ts has the sum of it, and
  * docs/volume-format.md what it looks like on a device and in a store.
  */
+export { type BulkReadArgs, bulkReadArgs, bulkWriteArgs } from './bulk.ts'
 export type { CheckReport } from './check.ts'
+export { type CheckingArgs, checkingArgs } from './checking.ts'
 export { type Checksum, MIX53 } from './checksum.ts'
-export { CrashDevice } from './crash-device.ts'
+export type { Claimable } from './claiming.ts'
+export { type DaxCallArgs, daxCallArgs } from './dax-calls.ts'
 export { type DaxChangeArgs, type DaxChangePlan, daxChangeArgs } from './dax-change.ts'
-export type { DaxFile } from './dax-file.ts'
-export type { Answer } from './journal.ts'
+export { DaxFile } from './dax-file.ts'
+export { describeRecord } from './describe.ts'
+export { PLAIN, UNWRITTEN, WRITTEN } from './extents.ts'
+export { Damage, Unreadable } from './failure.ts'
+export { blockSizeIn, headerBlock } from './header.ts'
+export { type Answer, Journal } from './journal.ts'
 export { MemoryStore } from './memory-store.ts'
 export {
   type MakeArgs,
@@ -20,7 +27,14 @@ export {
   openArgs,
 } from './mounting.ts'
 export type { Named } from './names.ts'
+export { type PreallocatingArgs, type PreallocationPlan, preallocatingArgs } from './preallocating.ts'
+export { type RangeCopyingArgs, type RangeCopyPlan, rangeCopyingArgs } from './range-copying.ts'
+export { Region } from './region.ts'
 export { type RemapPlan, type RemappingArgs, remappingArgs } from './remapping.ts'
+export { type Repaired, repair } from './repair.ts'
+export { type SnapshotArgs, snapshotArgs } from './snapshot.ts'
+export { after, SortedMap } from './sorted-map.ts'
 export type { Change, Entry, Store } from './store.ts'
+export { type UnsharePlan, type UnsharingArgs, unsharingArgs } from './unsharing.ts'
 export { type Stat, type Usage, Volume } from './volume.ts'
-export type { VolumeFile } from './volume-file.ts'
+export { VolumeFile } from './volume-file.ts'

@@ -19,7 +19,7 @@
  */
 import { assert, type Errno, errno } from '../base/index.ts'
 import type { Checksum } from './checksum.ts'
-import { Damage, Failure } from './failure.ts'
+import { Damage, Failure, Unreadable } from './failure.ts'
 import { after, SortedMap } from './sorted-map.ts'
 import type { Change, Store } from './store.ts'
 
@@ -49,6 +49,7 @@ interface Undo {
 }
 
 const SUM_BYTES = 8
+const NOTHING: Layer = new SortedMap()
 
 export class Journal {
   /** What was found damaged, a sentence each, as long as nobody has taken note. */
@@ -98,17 +99,21 @@ export class Journal {
       yield next
   }
 
-  /** The same, past what is damaged: `onBad` hears of each such record. */
-  *survey(start: string, end: string, onBad: (what: string) => void): Generator<Record> {
-    for (let next = this.find(start, end); next !== undefined; next = this.find(after(next.key), end)) {
-      let value: Uint8Array | undefined
+  /** The same in one pass, while nothing changes, and past what is damaged: `onBad` hears of it. */
+  *survey(start: string, end: string, onBad: (damage: Unreadable) => void): Generator<Record> {
+    for (let from = start; from < end; ) {
       try {
-        value = this.valueOf(next)
+        for (const found of this.merged(from, end)) {
+          from = after(found.key)
+          const value = this.sound(found, onBad)
+          if (value !== undefined) yield { key: found.key, value }
+        }
+        return
       } catch (error) {
-        if (!(error instanceof Damage)) throw error
-        onBad(error.message)
+        if (!(error instanceof Unreadable)) throw error
+        onBad(error)
+        from = error.end
       }
-      if (value !== undefined) yield { key: next.key, value }
     }
   }
 
@@ -173,6 +178,34 @@ export class Journal {
       if (layered === undefined) return { key, layered, stored: stored!.value }
       if (layered !== null) return { key, layered, stored: undefined }
       from = after(key)
+    }
+  }
+
+  /** What `find` finds, one after the other, with a cursor in each layer. */
+  private *merged(start: string, end: string): Generator<Found> {
+    const running = this.running.range(start, end)
+    const sealed = (this.sealed ?? NOTHING).range(start, end)
+    const stored = this.store.range(start, end)[Symbol.iterator]()
+    let [one, two, three] = [running.next().value, sealed.next().value, stored.next().value]
+    for (;;) {
+      const key = least(least(one?.key, two?.key), three?.key)
+      if (key === undefined) return
+      const layered = one?.key === key ? one.value : two?.key === key ? two.value : undefined
+      if (layered === undefined) yield { key, layered, stored: three!.value }
+      else if (layered !== null) yield { key, layered, stored: undefined }
+      if (one?.key === key) one = running.next().value
+      if (two?.key === key) two = sealed.next().value
+      if (three?.key === key) three = stored.next().value
+    }
+  }
+
+  private sound(found: Found, onBad: (damage: Unreadable) => void): Uint8Array | undefined {
+    try {
+      return this.valueOf(found)
+    } catch (error) {
+      if (!(error instanceof Damage)) throw error
+      onBad(new Unreadable(error.message, { start: found.key, end: after(found.key) }))
+      return undefined
     }
   }
 

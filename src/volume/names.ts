@@ -56,7 +56,7 @@ export class Names {
 
   /** The root of a new volume. */
   format(): void {
-    this.newInode('directory')
+    this.newInode('directory', 1)
   }
 
   inode(ino: number): Inode {
@@ -78,6 +78,11 @@ export class Names {
   *list(path: string): Generator<Named> {
     const { ino, kind } = this.find(path)
     if (kind !== 'directory') throw new Failure(errno.ENOTDIR)
+    yield* this.entries(ino)
+  }
+
+  /** What a directory holds, in order. */
+  *entries(ino: number): Generator<Named> {
     const { start, end } = linkKeys(ino)
     for (const { key, value } of this.journal.range(start, end))
       yield { name: nameIn(key), ...decodeLink(value, key) }
@@ -86,9 +91,32 @@ export class Names {
   create(path: string, kind: Inode['kind']): number {
     const { directory, name, link } = this.place(path)
     if (link !== undefined) throw new Failure(errno.EEXIST)
-    const ino = this.newInode(kind)
+    return this.createIn(directory, name, kind)
+  }
+
+  /** The same, under a name that the directory doesn't have. */
+  createIn(directory: number, name: string, kind: Inode['kind']): number {
+    const ino = this.newInode(kind, 1)
     this.journal.put(linkKey(directory, name), encodeLink({ ino, kind }))
     return ino
+  }
+
+  /** A file that no name leads to. */
+  createUnnamed(): number {
+    const ino = this.newInode('file', 0)
+    this.keepOrphan(ino)
+    return ino
+  }
+
+  /** Gives a file without names its first; a file that has the name already loses it, if it may be replaced. */
+  publish(ino: number, path: string, existing: 'stays' | 'is replaced'): void {
+    const { directory, name, link } = this.place(path)
+    if (link !== undefined && existing === 'stays') throw new Failure(errno.EEXIST)
+    if (link?.kind === 'directory') throw new Failure(errno.EISDIR)
+    this.setInode(ino, { ...this.inode(ino), links: 1 })
+    this.journal.delete(orphanKey(ino))
+    this.journal.put(linkKey(directory, name), encodeLink({ ino, kind: 'file' }))
+    if (link !== undefined) this.unlinked(link)
   }
 
   /** One name more for a file. */
@@ -138,10 +166,10 @@ export class Names {
     if (this.journal.get(orphanKey(ino)) !== undefined) this.journal.delete(orphanKey(ino))
   }
 
-  private newInode(kind: Inode['kind']): number {
+  private newInode(kind: Inode['kind'], links: number): number {
     const state = decodeState(this.journal.get(STATE_KEY))
     this.journal.put(STATE_KEY, encodeState({ ...state, nextIno: state.nextIno + 1 }))
-    this.setInode(state.nextIno, { kind, links: 1, size: 0 })
+    this.setInode(state.nextIno, { kind, links, size: 0 })
     return state.nextIno
   }
 

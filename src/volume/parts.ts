@@ -1,5 +1,5 @@
 /** What the operations of a volume work with, brought together; and a file of it that somebody has open. Plain data. */
-import { errno, type PageIndex, type PageRange } from '../base/index.ts'
+import { type Bytes, errno, type PageIndex, type PageRange } from '../base/index.ts'
 import { done, fail, type Outcome, type Scheduler, wait } from '../sched/index.ts'
 import type { Checksum } from './checksum.ts'
 import type { Commits } from './commit.ts'
@@ -8,6 +8,9 @@ import type { Extents } from './extents.ts'
 import type { Journal } from './journal.ts'
 import type { Names } from './names.ts'
 import type { Space } from './space.ts'
+
+/** Pages that a file can have: a PageIndex is below 2^32. */
+const PAGES_MAX = 2 ** 32
 
 export interface Parts {
   readonly scheduler: Scheduler
@@ -46,4 +49,9 @@ export function roomFor({ space, commits }: Parts, blocks: number): Outcome {
   return space.deferred > 0 && commits.broken === errno.OK
     ? wait(commits.request(), 'reserve')
     : fail(errno.ENOSPC)
+}
+
+/** Whether a file can be so long; EFBIG is told if it can't. */
+export function canBeLong({ disk }: Parts, size: Bytes): boolean {
+  return size <= PAGES_MAX * disk.blockSize
 }

@@ -11,9 +11,9 @@
  */
 import { type Bytes, errno, type PageRange } from '../base/index.ts'
 import { done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
-import { blocksOf, UNWRITTEN, WRITTEN } from './extents.ts'
+import { blocksOf, LOST, UNWRITTEN, WRITTEN } from './extents.ts'
 import { Damage } from './failure.ts'
-import { roomFor, unreserve } from './parts.ts'
+import { canBeLong, roomFor, unreserve } from './parts.ts'
 import { NUMBERS_MAX } from './records.ts'
 import type { Run } from './runs.ts'
 import type { Blocks } from './space.ts'
@@ -49,6 +49,8 @@ export class Reshaping extends Transfer<ReshapingArgs> {
     const { journal, commits } = this.parts
     if (args.plan === undefined) {
       if (commits.broken !== errno.OK) return fail(errno.EROFS)
+      const { operation, length } = args.request
+      if (operation === 'resize' && !canBeLong(this.parts, length)) return fail(errno.EFBIG)
       const planned = journal.ask(() => this.plan(args))
       if (planned.value === undefined) return fail(planned.errno)
       args.plan = planned.value
@@ -82,7 +84,7 @@ export class Reshaping extends Transfer<ReshapingArgs> {
     for (const index of new Set([Math.floor(from / blockSize), Math.floor((to - 1) / blockSize)])) {
       if (from >= size || (index >= holes.start && index < holes.end)) continue
       const [part] = node.extents.inside(index, index + 1)
-      if (part === undefined || part.tag === UNWRITTEN) continue
+      if (part === undefined || part.tag === UNWRITTEN || part.tag === LOST) continue
       const page = index * blockSize
       cuts.push({
         part,

@@ -8,6 +8,7 @@
  * Invariants
  *   ST1 A commit is applied as a whole or not at all, a crash included; one that has ended well is durable.
  *   ST2 Reads see a commit from the moment its ticket completes at the latest, and never a part of one.
+ *   ST4 What isn't sound isn't handed out: `get` and `range` throw Unreadable, with the keys that it is about.
  *   ST3 One commit is on its way at a time: the volume sees to it.
  */
 import type { Ticket } from '../sched/index.ts'

@@ -14,13 +14,17 @@ import { type Opened, PAGE, World, type WorldOptions } from '../machine/world.su
 import { newReadState } from '../memmap/index.ts'
 import type { OpenFile } from '../mm/index.ts'
 import type { Ticket } from '../sched/index.ts'
+import { daxCallArgs } from './dax-calls.ts'
 import { type DaxChangePlan, daxChangeArgs } from './dax-change.ts'
 import type { DaxFile } from './dax-file.ts'
 import type { Answer } from './journal.ts'
 import { MemoryStore } from './memory-store.ts'
 import { Making, makeArgs, Opening, openArgs } from './mounting.ts'
+import { type PreallocationPlan, preallocatingArgs } from './preallocating.ts'
+import { rangeCopyingArgs } from './range-copying.ts'
 import { Region } from './region.ts'
 import { type RemapPlan, remappingArgs } from './remapping.ts'
+import { unsharingArgs } from './unsharing.ts'
 import type { Volume } from './volume.ts'
 import type { VolumeFile } from './volume-file.ts'
 
@@ -43,6 +47,13 @@ export interface Image {
 export interface OpenedFile extends Opened {
   readonly volumeFile: VolumeFile
 }
+
+export interface OpenedDax {
+  readonly dax: DaxFile
+  readonly open: OpenFile
+}
+
+type AnyFile = OpenedFile | OpenedDax
 
 export class VolumeWorld {
   readonly world: World
@@ -68,6 +79,7 @@ export class VolumeWorld {
     const plan = {
       cache: engine.cache,
       io: engine.io,
+      calls: engine.verbs,
       device: this.device,
       store: this.store,
       ...(region !== undefined && { region }),
@@ -174,23 +186,47 @@ export class VolumeWorld {
   }
 
   /** Begins a clone or a dedupe; by default of the whole source to the start of the target. */
-  remap(how: 'clone' | 'dedupe', source: OpenedFile, target: OpenedFile, range: Partial<RemapPlan> = {}) {
-    const { from = 0, to = 0, length = source.file.size - from } = range
-    const plan = { how, source: source.volumeFile, target: target.volumeFile, from, to, length }
+  remap(how: 'clone' | 'dedupe', source: AnyFile, target: AnyFile, range: Partial<RemapPlan> = {}) {
+    const { from = 0, to = 0, length = fileOf(source).size - from } = range
+    const plan = { how, source: fileOf(source), target: fileOf(target), from, to, length }
     return this.world.spawn(this.volume.remapping, remappingArgs(plan))
   }
 
-  allocate(file: OpenedFile, position: Bytes, length: Bytes) {
-    return this.world.spawn(this.volume.preallocating, { file: file.volumeFile, position, length })
+  /** Begins to give a range blocks; `how` may ask for zeros, or that the size is kept. */
+  allocate(file: AnyFile, position: Bytes, length: Bytes, how: Partial<PreallocationPlan> = {}) {
+    const plan = { file: fileOf(file), position, length, how: 'allocate', size: 'grows', ...how } as const
+    return this.world.spawn(this.volume.preallocating, preallocatingArgs(plan))
+  }
+
+  unshare(file: AnyFile, position: Bytes, length: Bytes) {
+    return this.world.spawn(this.volume.unsharing, unsharingArgs({ file: fileOf(file), position, length }))
+  }
+
+  /** Begins copy_file_range. */
+  copyRange(source: AnyFile, from: Bytes, target: AnyFile, to: Bytes, length: Bytes) {
+    const plan = { source: fileOf(source), from, target: fileOf(target), to, length }
+    return this.world.spawn(this.volume.copying, rangeCopyingArgs(plan))
+  }
+
+  daxWrite(file: OpenedDax, position: Bytes, bytes: Uint8Array) {
+    return this.world.spawn(this.volume.daxWrite, daxCallArgs(file.dax, position, bytes))
+  }
+
+  /** The bytes of a DAX file. */
+  daxBytes(file: OpenedDax, position: Bytes, length: Bytes): Uint8Array {
+    const args = daxCallArgs(file.dax, position, new Uint8Array(length))
+    const task = this.world.spawn(this.volume.daxRead, args)
+    this.does(task)
+    return task.args.buffer.subarray(0, task.args.copied)
   }
 
   /** A file for DAX, and an opening of it that can be mapped. */
-  openDax(path: string, { durable = false } = {}): { readonly dax: DaxFile; readonly open: OpenFile } {
+  openDax(path: string, { durable = false } = {}): OpenedDax {
     const dax = ok(this.volume.openDax(path, { durable }))
     return { dax, open: { file: dax, read: newReadState('normal'), readOnly: false, mappings: 0, seen: 0 } }
   }
 
-  /** Begins a change of DAX files. */
+  /** Begins a change of a DAX file. */
   change(plan: DaxChangePlan) {
     return this.world.spawn(this.volume.daxChange, daxChangeArgs(plan))
   }
@@ -209,6 +245,10 @@ export class VolumeWorld {
   private does(task: Parameters<World['says']>[0]): void {
     assert.equal(this.world.says(task), 'done', task.name)
   }
+}
+
+function fileOf(file: AnyFile): VolumeFile | DaxFile {
+  return 'dax' in file ? file.dax : file.volumeFile
 }
 
 export function ok<T>(answer: Answer<T>): T {

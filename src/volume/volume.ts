@@ -13,30 +13,37 @@
  *   VO2 A volume that is damaged is read-only from then on, and `damage` says what was found.
  */
 import { assert, type Bytes, type Errno, errno, type Pfn } from '../base/index.ts'
-import type { PageCache } from '../cache/index.ts'
+import type { CopyArgs, PageCache } from '../cache/index.ts'
 import type { Io } from '../io/index.ts'
-import type { Ticket } from '../sched/index.ts'
+import type { Ticket, Verb } from '../sched/index.ts'
 import { VolumeBacking } from './backing.ts'
+import { BulkRead, BulkWrite } from './bulk.ts'
 import { type CheckReport, check } from './check.ts'
+import { Checking } from './checking.ts'
 import type { Checksum } from './checksum.ts'
 import { Commits } from './commit.ts'
+import { DaxRead, DaxWrite } from './dax-calls.ts'
 import { DaxChange } from './dax-change.ts'
 import { DaxCopying } from './dax-copy.ts'
 import { DaxFile, type DaxPlace, zeroTail } from './dax-file.ts'
 import type { Disk } from './disk.ts'
-import { Extents } from './extents.ts'
-import { Failure } from './failure.ts'
+import { Extents, LOST } from './extents.ts'
+import { believe, Failure } from './failure.ts'
 import { FileDevice, Transfers } from './file-device.ts'
 import { type Answer, Journal } from './journal.ts'
 import { type Named, Names } from './names.ts'
-import { type Node, type Parts, unreserve } from './parts.ts'
+import { canBeLong, type Node, type Parts, unreserve } from './parts.ts'
 import { Preallocating } from './preallocating.ts'
+import { RangeCopying } from './range-copying.ts'
 import { type Header, type Inode, NUMBERS_MAX, numberIn, orphanKey } from './records.ts'
 import type { Region } from './region.ts'
 import { Remapping } from './remapping.ts'
+import { Snapshot } from './snapshot.ts'
 import { Space } from './space.ts'
 import type { Store } from './store.ts'
-import type { VolumeFile } from './volume-file.ts'
+import { SyncVolume } from './sync.ts'
+import { Unsharing } from './unsharing.ts'
+import { VolumeFile } from './volume-file.ts'
 
 /** Sentences about damage that are kept; more are only counted. */
 const DAMAGE_MAX = 100
@@ -61,6 +68,8 @@ export interface Usage {
 export interface VolumeSetting {
   readonly cache: PageCache
   readonly io: Io
+  /** read(2) and write(2) on files in the cache. */
+  readonly calls: { readonly read: Verb<CopyArgs>; readonly write: Verb<CopyArgs> }
   readonly disk: Disk
   readonly store: Store
   readonly checksum: Checksum
@@ -71,11 +80,23 @@ export interface VolumeSetting {
 export class Volume {
   readonly parts: Parts
   readonly header: Header
-  /** Clone and dedupe of a range. */
+  /** Clone and dedupe of a range (FICLONERANGE, FIDEDUPERANGE). */
   readonly remapping: Remapping
+  /** fallocate: blocks for holes, and zeros for a range. */
   readonly preallocating: Preallocating
-  /** Size, zeroing and clone of DAX files. */
+  readonly unsharing: Unsharing
+  /** copy_file_range. */
+  readonly copying: RangeCopying
+  readonly bulkRead: BulkRead
+  readonly bulkWrite: BulkWrite
+  readonly snapshot: Snapshot
+  readonly syncing: SyncVolume
+  /** Check, of the data too. */
+  readonly checking: Checking
+  /** Size and holes of DAX files; those of cached ones are the cache's matter. */
   readonly daxChange: DaxChange
+  readonly daxRead: DaxRead
+  readonly daxWrite: DaxWrite
   /** What was found damaged, a sentence each. */
   readonly damage: string[] = []
   damageCount = 0
@@ -89,7 +110,7 @@ export class Volume {
   private readonly place: DaxPlace | undefined
 
   constructor(setting: VolumeSetting, header: Header) {
-    const { cache, io, disk, store, checksum, region } = setting
+    const { cache, io, calls, disk, store, checksum, region } = setting
     const { scheduler } = cache
     this.cache = cache
     this.io = io
@@ -116,9 +137,26 @@ export class Volume {
       },
     }
     this.transfers = new Transfers(this.parts)
-    this.remapping = new Remapping(this.parts, cache, this.transfers)
-    this.preallocating = new Preallocating(this.parts, cache)
+    this.remapping = new Remapping(this.parts, this.transfers)
+    this.preallocating = new Preallocating(this.parts, this.transfers)
+    this.unsharing = new Unsharing(this.parts, cache)
+    this.bulkRead = new BulkRead(this.parts, cache, this.transfers)
+    this.bulkWrite = new BulkWrite(this.parts, cache, this.transfers)
+    this.syncing = new SyncVolume(commits)
+    this.checking = new Checking(this.parts, header)
+    const extents = (ino: number) => this.extents(ino)
+    const openFiles = () => [...this.files.values(), ...this.daxFiles.values()]
+    this.snapshot = new Snapshot(this.parts, { openFiles, extents })
     this.daxChange = new DaxChange(this.parts, this.transfers)
+    this.daxRead = new DaxRead(this.parts)
+    this.daxWrite = new DaxWrite(this.parts)
+    const { daxRead, daxWrite } = this
+    this.copying = new RangeCopying(this.parts, this.remapping, {
+      read: calls.read,
+      write: calls.write,
+      daxRead,
+      daxWrite,
+    })
     this.daxCopying = new DaxCopying(this.parts)
     if (region !== undefined) {
       const bytes = (frame: Pfn) => cache.frames.bytes(frame)
@@ -139,6 +177,11 @@ export class Volume {
       'V1: free, used and reserved blocks are all there are',
     )
     return { blockSize: disk.blockSize, size, free, used, reserved }
+  }
+
+  /** The same, where the counts may be damaged. */
+  usageNow(): Answer<Usage> {
+    return this.parts.journal.ask(() => this.usage)
   }
 
   /** The ticket of a commit: everything that was changed before is durable when it completes well. */
@@ -174,6 +217,21 @@ export class Volume {
   }
 
   // ---- files
+
+  /** A new file that no name leads to, open (O_TMPFILE): `publish` gives it one, and the last close takes it away. */
+  createUnnamed(name: string): Answer<VolumeFile> {
+    return this.change(() => {
+      const ino = this.parts.names.createUnnamed()
+      const file = this.enter(ino, name)
+      this.files.set(ino, file)
+      file.openings++
+      return file
+    })
+  }
+
+  publish({ node }: VolumeFile, path: string, existing: 'stays' | 'is replaced'): Errno {
+    return this.change(() => this.parts.names.publish(node.ino, path, existing)).errno
+  }
 
   /** The file at the path, once more. Whoever opens it closes it. */
   open(path: string): Answer<VolumeFile> {
@@ -253,7 +311,7 @@ export class Volume {
 
   /** Recomputes the metadata, and says what is wrong with it. What isn't durable yet is looked at too. */
   check(): CheckReport {
-    return check(this.parts.journal, this.header)
+    return check(this.parts.journal, this.header).report
   }
 
   /** Whether the change may be made, and its making. */
@@ -270,7 +328,9 @@ export class Volume {
   }
 
   private sizeOf(ino: number): Bytes {
-    return this.parts.names.inode(ino).size
+    const { size } = this.parts.names.inode(ino)
+    believe(canBeLong(this.parts, size), `inode ${ino} has ${size} bytes, more than a file can have`)
+    return size
   }
 
   private enter(ino: number, name: string): VolumeFile {
@@ -279,13 +339,14 @@ export class Volume {
     if (this.place !== undefined) zeroTail(this.parts, this.place, node, size)
     const device = new FileDevice(this.parts, this.transfers, node)
     const backing = new VolumeBacking(this.parts, this.io, node, device)
-    return { node, cached: this.cache.add(name, size, backing), openings: 0 }
+    return new VolumeFile(this.parts, this.cache, node, this.cache.add(name, size, backing))
   }
 
   private statOf(ino: number): Stat {
     let blocks = 0
     let shared = 0
     for (const part of this.extents(ino).inside(0, NUMBERS_MAX)) {
+      if (part.tag === LOST) continue
       blocks += part.end - part.start
       for (let start = part.value, end = part.value + part.end - part.start; start < end; ) {
         const alike = this.parts.space.references({ start, end })

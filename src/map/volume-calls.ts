@@ -1,0 +1,61 @@
+/**
+ * What the calls of a volume have in common: tasks become promises, errnos become errors, and an error that damage is the
+ * reason of says which damage.
+ */
+import { type Errno, errno, ROOT } from '../base/index.ts'
+import { shown } from '../group/index.ts'
+import type { Verb } from '../sched/index.ts'
+import type { Answer, Volume as Core } from '../volume/index.ts'
+import type { Context } from './context.ts'
+import { FaultlineError, fromErrno } from './error.ts'
+import { invalid } from './options.ts'
+import type { Call } from './performer.ts'
+
+export class VolumeCalls {
+  readonly core: Core
+  private readonly context: Context
+
+  constructor(context: Context, core: Core) {
+    this.context = context
+    this.core = core
+  }
+
+  async perform<Args>(verb: Verb<Args>, args: Args, call: Call): Promise<Args> {
+    const who = { name: `${call.operation} of ${call.where}`, group: ROOT }
+    try {
+      return await this.context.performer.perform(verb, args, who, call)
+    } catch (error) {
+      throw error instanceof FaultlineError ? this.explained(error) : error
+    }
+  }
+
+  /** Makes everything durable that was done to names, and all that was written to the device. */
+  async sync(where: string): Promise<void> {
+    await this.perform(this.core.syncing, { commit: undefined }, { operation: 'sync', where })
+  }
+
+  said<T>(answer: Answer<T>, operation: string, where: string): T {
+    this.went(answer.errno, operation, where)
+    return answer.value as T
+  }
+
+  went(error: Errno, operation: string, where: string): void {
+    if (error !== errno.OK) throw this.explained(fromErrno(error, operation, where))
+  }
+
+  private explained(error: FaultlineError): FaultlineError {
+    const found = this.core.damage.at(-1)
+    if (found === undefined || !['EIO', 'EUCLEAN', 'EROFS'].includes(error.code)) return error
+    return new FaultlineError(error.code, error.operation, `${error.message}; found damaged: ${found}`, error)
+  }
+}
+
+export function checkPath(path: unknown, operation: string): void {
+  if (typeof path !== 'string' || !path.startsWith('/'))
+    throw invalid(operation, `expected a path of the volume, from /, got ${shown(path)}`)
+}
+
+export function checkWhole(bytes: unknown, what: string, operation: string): void {
+  if (typeof bytes !== 'number' || !Number.isSafeInteger(bytes) || bytes < 0)
+    throw invalid(operation, `${what}: expected whole bytes from 0, got ${shown(bytes)}`)
+}

@@ -1,0 +1,409 @@
+/**
+ * A volume that is open in a machine: names, files that share blocks, snapshots. What it opens are Files as those of the host
+ * are: spaces map them, and calls read and write them.
+ *
+ *     const volume = await machine.openVolume('/data/vol', { mode: 'r+' })
+ *     const file = await volume.open('/a', { mode: 'r+' })
+ *     const map = await space.map(file, { prot: 'rw' })
+ *     await volume.clone('/a', '/b')
+ *
+ * Names change at once; what is durable is what was synced: by `sync` of the volume, or of a file of it, which takes all
+ * that was done before with it.
+ *
+ * Invariants
+ *   VL1 A file that is being let go of is opened again only when it has gone.
+ *   VL2 close syncs all, and gives the lock back whatever happens.
+ */
+import { type Bytes, errno } from '../base/index.ts'
+import type { HostFile } from '../host/index.ts'
+import { type FileStore, type LmdbStore, noteDamage, type Place, type VolumeLock } from '../store/index.ts'
+import {
+  type CheckReport,
+  type Volume as Core,
+  checkingArgs,
+  type Named,
+  preallocatingArgs,
+  remappingArgs,
+  type Stat,
+  snapshotArgs,
+  type Usage,
+  type VolumeFile,
+} from '../volume/index.ts'
+import type { Context } from './context.ts'
+import { FaultlineError } from './error.ts'
+import { File } from './file.ts'
+import { INSPECT } from './inspect.ts'
+import { checkKeys, choice, invalid } from './options.ts'
+import { bringIn, type Source, type TransferOptions, takeOut } from './streams.ts'
+import { checkPath, checkWhole, VolumeCalls } from './volume-calls.ts'
+
+export interface VolumeFileOptions {
+  /** 'r' if left out. */
+  readonly mode?: 'r' | 'r+'
+}
+
+export interface PutOptions extends TransferOptions {
+  /** What becomes of a file that has the name already; it stays, and EEXIST is told, if left out. */
+  readonly existing?: 'stays' | 'is replaced'
+}
+
+export interface CheckOptions extends TransferOptions {
+  readonly data?: 'with data' | 'metadata only'
+}
+
+export interface RangeOfFiles {
+  readonly source: File
+  readonly target: File
+  /** Bytes into the source and the target, multiples of the page size; 0 if left out. */
+  readonly from?: Bytes
+  readonly to?: Bytes
+  /** To the end of the source if left out. */
+  readonly length?: Bytes
+}
+
+/** 'repair': nobody else may have it, it is only read, and of its metadata as much as there is. */
+export type Purpose = 'r' | 'r+' | 'repair'
+
+/** Where a volume lies, and what it holds of the host. */
+export interface Mounted {
+  readonly core: Core
+  readonly path: string
+  readonly place: Place
+  readonly purpose: Purpose
+  /** How many of the sentences about damage are on the disk. */
+  readonly noted: number
+  readonly store: LmdbStore | FileStore
+  readonly device: HostFile
+  readonly lock: VolumeLock
+}
+
+export class Volume {
+  readonly path: string
+  /** The engine's own part of it. */
+  readonly core: Core
+  private readonly context: Context
+  private readonly mounted: Mounted
+  private readonly calls: VolumeCalls
+  private readonly onClosed: () => void
+  private readonly opened = new Map<File, VolumeFile>()
+  /** Inodes whose last opening is being closed. */
+  private readonly leaving = new Map<number, Promise<void>>()
+  /** How many of the sentences about damage are on the disk. */
+  private noted: number
+  private closing: Promise<void> | undefined
+
+  constructor(context: Context, mounted: Mounted, onClosed: () => void) {
+    this.context = context
+    this.mounted = mounted
+    this.core = mounted.core
+    this.path = mounted.path
+    this.calls = new VolumeCalls(context, mounted.core)
+    this.onClosed = onClosed
+    this.noted = mounted.noted
+  }
+
+  get readOnly(): boolean {
+    return this.core.isReadOnly
+  }
+
+  /** What was found damaged, a sentence each. A volume with any is read-only. */
+  get damage(): readonly string[] {
+    return this.core.damage
+  }
+
+  /** Blocks: free + used + reserved = size. */
+  get usage(): Usage {
+    this.checkCall('usage')
+    return this.calls.said(this.core.usageNow(), 'usage', this.path)
+  }
+
+  /** Opens a file. Opened twice it has one set of pages. */
+  async open(path: string, options: VolumeFileOptions = {}): Promise<File> {
+    this.checkCall('open', path)
+    checkKeys(options, ['mode'], 'open')
+    const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'open')
+    if (mode === 'r+' && this.readOnly) this.calls.went(errno.EROFS, 'open', path)
+    for (;;) {
+      const { ino } = this.calls.said(this.core.stat(path), 'open', path)
+      const left = this.leaving.get(ino)
+      if (left === undefined) break
+      await left
+      this.checkCall('open')
+    }
+    return this.handOut(this.calls.said(this.core.open(path), 'open', path), mode)
+  }
+
+  /** Makes an empty file. */
+  async create(path: string): Promise<void> {
+    this.checkCall('create', path)
+    this.calls.said(this.core.create(path, 'file'), 'create', path)
+  }
+
+  async mkdir(path: string): Promise<void> {
+    this.checkCall('mkdir', path)
+    this.calls.said(this.core.create(path, 'directory'), 'mkdir', path)
+  }
+
+  /** What a directory holds, in order. */
+  async list(path: string): Promise<Named[]> {
+    this.checkCall('list', path)
+    return this.calls.said(this.core.list(path), 'list', path)
+  }
+
+  async stat(path: string): Promise<Stat> {
+    this.checkCall('stat', path)
+    return this.calls.said(this.core.stat(path), 'stat', path)
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    this.checkCall('rename', from, to)
+    this.calls.went(this.core.rename(from, to), 'rename', `${from} to ${to}`)
+  }
+
+  /** One name more for a file. */
+  async link(from: string, to: string): Promise<void> {
+    this.checkCall('link', from, to)
+    this.calls.went(this.core.link(from, to), 'link', `${from} to ${to}`)
+  }
+
+  /** Takes a file's name away, or an empty directory. A file without names lives until it is closed. */
+  async unlink(path: string): Promise<void> {
+    this.checkCall('unlink', path)
+    this.calls.went(this.core.unlink(path), 'unlink', path)
+  }
+
+  /** A new file that lies where another does: time and space for its extents, not for its bytes. */
+  async clone(from: string, to: string, options: Pick<TransferOptions, 'signal'> = {}): Promise<void> {
+    checkKeys(options, ['signal'], 'clone')
+    const source = await this.open(from)
+    try {
+      await this.newFile('clone', to, 'stays', async target => {
+        const range = { source: this.opened.get(source)!, target, from: 0, to: 0, length: source.size }
+        const call = { operation: 'clone', where: `${from} to ${to}`, signal: options.signal }
+        await this.calls.perform(this.core.remapping, remappingArgs({ how: 'clone', ...range }), call)
+      })
+    } finally {
+      await source.close()
+    }
+  }
+
+  /** Lets a range of one open file lie where a range of another does. */
+  async cloneRange(range: RangeOfFiles): Promise<void> {
+    await this.remap('clone', range)
+  }
+
+  /** The same if both hold the same bytes; returns whether they do. Atomic against writers. */
+  async dedupe(range: RangeOfFiles): Promise<boolean> {
+    const { differs } = await this.remap('dedupe', range)
+    return !differs
+  }
+
+  /** Gives the holes of a range blocks of their own, which read as zeros; makes the file longer if it must. */
+  async fallocate(file: File, position: Bytes, length: Bytes): Promise<void> {
+    checkWhole(position, 'position', 'fallocate')
+    checkWhole(length, 'length', 'fallocate')
+    const mine = this.mine(file, 'fallocate', 'for writing')
+    const args = preallocatingArgs({ file: mine, position, length, how: 'allocate', size: 'grows' })
+    await this.calls.perform(this.core.preallocating, args, { operation: 'fallocate', where: file.name })
+  }
+
+  /** Everything below a directory, as it is at one moment, below a new one. Returns how many files are in it. */
+  async snapshot(from: string, to: string): Promise<number> {
+    this.checkCall('snapshot', from, to)
+    const call = { operation: 'snapshot', where: `${from} to ${to}` }
+    const { files } = await this.calls.perform(this.core.snapshot, snapshotArgs(from, to), call)
+    return files
+  }
+
+  /**
+   * Brings a file of the host in, or a stream: of any length, in constant memory. Its name appears when all of it is there, and is durable when the
+   * promise is kept; if anything fails nothing is left of it. Returns its length.
+   */
+  async put(source: Source, to: string, options: PutOptions = {}): Promise<Bytes> {
+    checkKeys(options, ['existing', 'signal', 'progress'], 'put')
+    const existing = choice(options.existing ?? 'stays', ['stays', 'is replaced'], 'existing', 'put')
+    let length = 0
+    await this.newFile('put', to, existing, async file => {
+      length = await bringIn(this.calls, file, source, options)
+    })
+    await this.sync()
+    return length
+  }
+
+  /**
+   * What a file holds, in parts that are good until the next is asked for; in constant memory. Each has been compared with
+   * its checksums.
+   */
+  async *get(from: string, options: TransferOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    checkKeys(options, ['signal', 'progress'], 'get')
+    const file = await this.open(from)
+    try {
+      if (!this.readOnly) await file.sync()
+      yield* takeOut(this.calls, this.opened.get(file)!, options)
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** Makes durable everything that was done to names, and all that was written to the device. */
+  async sync(): Promise<void> {
+    this.checkCall('sync')
+    await this.calls.sync(this.path)
+  }
+
+  /**
+   * Recomputes the metadata and, unless told not to, reads all data; says what is wrong, a sentence each. Mends nothing;
+   * others may go on. `progress` hears of the bytes that have been read.
+   */
+  async check(options: CheckOptions = {}): Promise<CheckReport> {
+    const { report } = await this.inspect(options)
+    return report
+  }
+
+  /** The same, with the blocks whose data is bad. */
+  async inspect(
+    options: CheckOptions,
+  ): Promise<{ readonly report: CheckReport; readonly bad: ReadonlySet<number> }> {
+    this.checkCall('check')
+    checkKeys(options, ['data', 'signal', 'progress'], 'check')
+    const { data = 'with data', signal, progress } = options
+    const args = checkingArgs(choice(data, ['with data', 'metadata only'], 'data', 'check'))
+    const { blockSize } = this.core.header
+    const timer = setInterval(() => progress?.((args.scrub?.compared ?? 0) * blockSize), 100)
+    try {
+      const call = { operation: 'check', where: this.path, signal }
+      const { report, bad } = await this.calls.perform(this.core.checking, args, call)
+      const wrong = [...this.mounted.store.flaws(), ...report!.wrong]
+      for (const what of wrong) this.core.parts.damaged(what)
+      return { report: { ...report!, wrong }, bad }
+    } finally {
+      clearInterval(timer)
+    }
+  }
+
+  /** Closes the files that are open yet, makes everything durable, and lets go of the volume. */
+  close(): Promise<void> {
+    this.closing ??= this.end()
+    return this.closing
+  }
+
+  [INSPECT](): string {
+    const state = this.readOnly ? 'open to be read' : 'open'
+    return `Volume ${this.path}, ${this.closing === undefined ? state : 'closed'}`
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  private async end(): Promise<void> {
+    const { store, device, lock, path } = this.mounted
+    let failed: unknown
+    const told = (error: unknown) => {
+      failed ??= error
+    }
+    for (const file of [...this.opened.keys()]) await file.close().catch(told)
+    await Promise.all([...this.context.leaving, ...this.leaving.values()])
+    if (!this.readOnly) await this.calls.sync(path).catch(told)
+    this.note()
+    await store.close().catch(told)
+    device.close()
+    lock.release()
+    this.onClosed()
+    if (failed !== undefined) throw failed
+  }
+
+  /** Makes a file under no name, has it filled, and gives it its name. If anything fails nothing is left of it. */
+  private async newFile(
+    operation: string,
+    to: string,
+    existing: 'stays' | 'is replaced',
+    fill: (file: VolumeFile) => Promise<void>,
+  ): Promise<void> {
+    this.checkCall(operation, to)
+    if (existing === 'stays' && this.core.stat(to).errno === errno.OK)
+      this.calls.went(errno.EEXIST, operation, to)
+    const volumeFile = this.calls.said(this.core.createUnnamed(to), operation, to)
+    const file = this.handOut(volumeFile, 'r')
+    try {
+      await fill(volumeFile)
+      this.calls.went(this.core.publish(volumeFile, to, existing), operation, to)
+    } finally {
+      await file.close()
+    }
+  }
+
+  private async remap(how: 'clone' | 'dedupe', range: RangeOfFiles) {
+    this.checkCall(how)
+    checkKeys(range, ['source', 'target', 'from', 'to', 'length'], how)
+    const { from = 0, to = 0 } = range
+    const source = this.mine(range.source, how, 'for reading')
+    const target = this.mine(range.target, how, 'for writing')
+    const { length = source.cached.size - from } = range
+    checkWhole(from, 'from', how)
+    checkWhole(to, 'to', how)
+    checkWhole(length, 'length', how)
+    const call = { operation: how, where: `${range.source.name} to ${range.target.name}` }
+    return this.calls.perform(
+      this.core.remapping,
+      remappingArgs({ how, source, target, from, to, length }),
+      call,
+    )
+  }
+
+  private handOut(volumeFile: VolumeFile, mode: 'r' | 'r+'): File {
+    const file = new File(this.context, volumeFile.cached, mode === 'r', closed => this.release(closed))
+    this.opened.set(file, volumeFile)
+    return file
+  }
+
+  /** An opening has been synced and closed, and nobody maps it. */
+  private async release(file: File): Promise<void> {
+    const volumeFile = this.opened.get(file)!
+    this.opened.delete(file)
+    this.note()
+    if (this.core.close(volumeFile) === 'still open') return
+    const { ino } = volumeFile.node
+    const left = this.letGo(volumeFile).finally(() => this.leaving.delete(ino))
+    this.leaving.set(
+      ino,
+      left.catch(() => {}),
+    )
+    await left
+  }
+
+  private async letGo(volumeFile: VolumeFile): Promise<void> {
+    const { cached } = volumeFile
+    const call = { operation: 'close', where: cached.name }
+    await this.calls.perform(this.context.engine.verbs.forget, { file: cached }, call)
+    this.calls.went(this.core.forget(volumeFile), 'close', cached.name)
+  }
+
+  /** What was found damaged is written down, where that can be, so that the volume opens to be read next time. */
+  private note(): void {
+    const { damage } = this.core
+    const { purpose, place } = this.mounted
+    if (damage.length === this.noted || purpose === 'repair') return
+    try {
+      noteDamage(place, damage.slice(this.noted))
+    } catch (error) {
+      if (!['EACCES', 'EPERM', 'EROFS', 'ENOSPC'].includes((error as { code: string }).code)) throw error
+    }
+    this.noted = damage.length
+  }
+
+  private mine(file: File, operation: string, purpose: 'for reading' | 'for writing'): VolumeFile {
+    this.checkCall(operation)
+    const found = file instanceof File ? this.opened.get(file) : undefined
+    if (found === undefined)
+      throw invalid(operation, `${operation}: expected a file that this volume has opened`)
+    if (purpose === 'for writing' && file.readOnly) this.calls.went(errno.EACCES, operation, file.name)
+    return found
+  }
+
+  private checkCall(operation: string, ...paths: readonly string[]): void {
+    if (this.closing !== undefined)
+      throw new FaultlineError('EBADF', operation, `the volume ${this.path} is closed; open it again`)
+    for (const path of paths) checkPath(path, operation)
+  }
+}

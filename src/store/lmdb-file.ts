@@ -1,0 +1,407 @@
+/**
+ * The file of an LMDB environment, read without LMDB: every bound is looked at before it is used, so that no flipped bit can
+ * lead a read out of the file or end the process, and whatever is wrong is told by its offset.
+ *
+ *     page 0, 1       the two headers; the one of the later transaction counts
+ *     header          -> root of the free pages, root of the main tree
+ *     branch page     | header | pointers … | nodes: child page, least key of the child |
+ *     leaf page       | header | pointers … | nodes: key, page that holds the value     |
+ *     value           a page of its own: LMDB's header and PAGE_BYTES (record-page.ts)
+ *
+ * Here each value fills a page of its own, so leaves hold keys and page numbers only: a hundredth of the file.
+ * Layout as LMDB's mdb.c has it for data version 2, as the package `lmdb` writes it; free lists as that package does, where
+ * -n stands before the first of n pages in a row.
+ *
+ * Invariants
+ *   LM1 No read goes by a number of the file that wasn't compared with what it may be.
+ */
+import fs from 'node:fs'
+import type { Bytes } from '../base/index.ts'
+import { PAGE_BYTES } from './record-page.ts'
+
+const LMDB_PAGE: Bytes = 4096
+const LMDB_MAGIC = 0xbeefc0de
+const LMDB_DATA_VERSION = 2
+const PAGE_HEADER: Bytes = 24
+const NODE_HEADER: Bytes = 8
+const BRANCH = 1
+const LEAF = 2
+const OVERFLOW = 4
+const BIG_DATA = 1
+/** MDB_CURSOR's stack: no tree is deeper. */
+const DEPTH_MAX = 32
+const NO_PAGE = 2 ** 64
+/** In a header: the two tables, and the number of its transaction. */
+const TABLES: Bytes = PAGE_HEADER + 24
+const TRANSACTION: Bytes = TABLES + 104
+/** Branch and leaf pages that are kept. */
+const KEPT_MAX = 256
+
+/** Whether a transaction that may not be the last is better than none. */
+export type Belief = 'the last transaction' | 'any transaction'
+
+/** Something in the file isn't what it must be. */
+export class BadPage extends Error {
+  readonly offset: Bytes
+
+  constructor(offset: Bytes, what: string) {
+    super(what)
+    this.offset = offset
+  }
+}
+
+/** A value's page, and the key that leads to it. */
+export interface Found {
+  readonly key: string
+  readonly offset: Bytes
+}
+
+/** Keys from `start` on and below `end` can't be found, for what stands at `offset`. */
+export interface Gap {
+  readonly start: string
+  readonly end: string
+  readonly offset: Bytes
+  readonly what: string
+}
+
+interface Snapshot {
+  readonly transaction: number
+  readonly lastPage: number
+  readonly freeRoot: number
+  readonly root: number
+}
+
+interface Node {
+  readonly at: number
+  readonly flags: number
+  readonly key: Buffer
+  /** Of the value, or of the child. */
+  readonly page: number
+}
+
+/** Keys that a page may hold: [start, end). */
+interface Bounds {
+  readonly start: string
+  readonly end: string
+}
+
+export class LmdbFile {
+  private readonly fd: number
+  private readonly kept = new Map<number, Buffer>()
+  private snapshot: Snapshot
+
+  /** What is wrong with its headers, though they can be gone by. */
+  readonly headerFlaws: BadPage[] = []
+  private readonly belief: Belief
+
+  /** Throws BadPage if it isn't such a file. */
+  constructor(fd: number, belief: Belief = 'the last transaction') {
+    this.fd = fd
+    this.belief = belief
+    this.snapshot = this.latest()
+  }
+
+  /** Sees what was committed since. */
+  renew(): void {
+    this.kept.clear()
+    this.snapshot = this.latest()
+  }
+
+  /** The first key above `key`, and where its value is. */
+  above(key: string): Found | Gap | undefined {
+    const { root } = this.snapshot
+    if (root === NO_PAGE) return undefined
+    return this.seek(root, Buffer.from(`${key}\0`, 'latin1'), { start: '', end: '~' }, 0)
+  }
+
+  /** The bytes of a value's page, without LMDB's header. */
+  value(offset: Bytes): Buffer {
+    const page = this.read(offset / LMDB_PAGE)
+    if (page.readUInt16LE(18) !== OVERFLOW || page.readUInt32LE(20) !== 1)
+      throw new BadPage(offset, 'a page of records is expected, and its header tells of something else')
+    return page.subarray(PAGE_HEADER)
+  }
+
+  /**
+   * Goes through all of the tree and all free pages, and yields what is wrong, each as the keys that can't be found for it.
+   * Values aren't read.
+   */
+  *survey(): Generator<Gap> {
+    for (const flaw of this.headerFlaws) yield gapOf(flaw, { start: '', end: '' })
+    const { root, freeRoot, lastPage } = this.snapshot
+    const seen = new Uint8Array(Math.ceil((lastPage + 1) / 8))
+    const claim = (page: number, offset: Bytes) => {
+      if (page > lastPage || page < 2)
+        throw new BadPage(offset, `page ${page} is named; the file ends with page ${lastPage}`)
+      const bit = 1 << (page & 7)
+      if ((seen[page >>> 3]! & bit) !== 0) throw new BadPage(offset, `page ${page} is in use twice`)
+      seen[page >>> 3]! |= bit
+    }
+    if (root !== NO_PAGE) yield* this.surveyTree(root, { start: '', end: '~' }, claim)
+    if (freeRoot !== NO_PAGE) yield* this.surveyFree(freeRoot, claim, 0)
+  }
+
+  private *surveyTree(
+    number: number,
+    bounds: Bounds,
+    claim: (page: number, offset: Bytes) => void,
+    depth = 0,
+  ): Generator<Gap> {
+    const gap = (error: unknown): Gap => gapOf(error, bounds)
+    let nodes: Node[]
+    let isBranch: boolean
+    try {
+      if (depth > DEPTH_MAX) throw new BadPage(number * LMDB_PAGE, 'the tree has no end')
+      claim(number, number * LMDB_PAGE)
+      const page = this.treePage(number)
+      isBranch = page.readUInt16LE(18) === BRANCH
+      nodes = this.nodes(page, number)
+      let before: Buffer = Buffer.from(bounds.start, 'latin1')
+      nodes.forEach(({ key, at }, place) => {
+        const isFirst = place === 0
+        if (isBranch && isFirst) return
+        const wrong = isFirst ? before.compare(key) > 0 : before.compare(key) >= 0
+        if (wrong || key.toString('latin1') > bounds.end)
+          throw new BadPage(number * LMDB_PAGE + at, 'its keys are out of order')
+        before = key
+      })
+    } catch (error) {
+      yield gap(error)
+      return
+    }
+    for (const [place, node] of nodes.entries()) {
+      const inside = boundsOf(nodes, place, bounds)
+      if (isBranch) yield* this.surveyTree(node.page, inside, claim, depth + 1)
+      else
+        try {
+          claim(node.page, number * LMDB_PAGE + node.at)
+        } catch (error) {
+          yield gapOf(error, { start: inside.start, end: node.key.toString('latin1') })
+        }
+    }
+  }
+
+  /** Free pages are in no tree, and free once. A list is told to be wrong as a whole: no keys are lost by it. */
+  private *surveyFree(
+    number: number,
+    claim: (page: number, offset: Bytes) => void,
+    depth: number,
+  ): Generator<Gap> {
+    try {
+      if (depth > DEPTH_MAX) throw new BadPage(number * LMDB_PAGE, 'the tree of free pages has no end')
+      claim(number, number * LMDB_PAGE)
+      const page = this.treePage(number)
+      for (const node of this.nodes(page, number, 'free pages'))
+        if (page.readUInt16LE(18) === BRANCH) yield* this.surveyFree(node.page, claim, depth + 1)
+        else this.claimList(page, number, node, claim)
+    } catch (error) {
+      yield gapOf(error, { start: '', end: '' })
+    }
+  }
+
+  private claimList(
+    page: Buffer,
+    number: number,
+    { at, flags, page: first }: Node,
+    claim: (page: number, offset: Bytes) => void,
+  ): void {
+    const offset = number * LMDB_PAGE + at
+    const size = page.readUInt32LE(at)
+    let list = page.subarray(
+      at + NODE_HEADER + page.readUInt16LE(at + 6),
+      at + NODE_HEADER + page.readUInt16LE(at + 6) + size,
+    )
+    if ((flags & BIG_DATA) !== 0) {
+      const pages = Math.ceil((PAGE_HEADER + size) / LMDB_PAGE)
+      for (let more = 0; more < pages; more++) claim(first + more, offset)
+      list = this.readRun(first, pages).subarray(PAGE_HEADER, PAGE_HEADER + size)
+    }
+    if (list.length !== size || size < 8 || size % 8 !== 0 || u64(list, 0) * 8 + 8 > size)
+      throw new BadPage(offset, 'a list of free pages has no sense')
+    for (let entry = 8; entry < 8 + 8 * u64(list, 0); entry += 8) {
+      const run = -list.readBigInt64LE(entry)
+      if (run <= 0n) {
+        if (run !== 0n) claim(u64(list, entry), offset)
+        continue
+      }
+      entry += 8
+      for (let more = 0; more < Number(run); more++) claim(u64(list, entry) + more, offset)
+    }
+  }
+
+  private seek(number: number, target: Buffer, bounds: Bounds, depth: number): Found | Gap | undefined {
+    try {
+      if (depth > DEPTH_MAX) throw new BadPage(number * LMDB_PAGE, 'the tree has no end')
+      const page = this.treePage(number)
+      const isBranch = page.readUInt16LE(18) === BRANCH
+      const count = page.readUInt16LE(20) >>> 1
+      let low = isBranch ? 1 : 0
+      let high = count
+      while (low < high) {
+        const middle = (low + high) >>> 1
+        if (this.node(page, number, middle).key.compare(target) < 0) low = middle + 1
+        else high = middle
+      }
+      if (!isBranch) {
+        if (low === count) return undefined
+        const { key, page: value } = this.node(page, number, low)
+        return { key: key.toString('latin1'), offset: value * LMDB_PAGE }
+      }
+      for (let place = low - 1; place < count; place++) {
+        const start = place === 0 ? bounds.start : this.node(page, number, place).key.toString('latin1')
+        const end =
+          place + 1 === count ? bounds.end : this.node(page, number, place + 1).key.toString('latin1')
+        const found = this.seek(this.node(page, number, place).page, target, { start, end }, depth + 1)
+        if (found !== undefined) return found
+      }
+      return undefined
+    } catch (error) {
+      return gapOf(error, bounds)
+    }
+  }
+
+  private nodes(page: Buffer, number: number, of: 'records' | 'free pages' = 'records'): Node[] {
+    const count = page.readUInt16LE(20) >>> 1
+    return Array.from({ length: count }, (_, place) => this.node(page, number, place, of))
+  }
+
+  private node(page: Buffer, number: number, place: number, of: 'records' | 'free pages' = 'records'): Node {
+    const bad = (what: string) => new BadPage(number * LMDB_PAGE + PAGE_HEADER + 2 * place, what)
+    const at = PAGE_HEADER + page.readUInt16LE(PAGE_HEADER + 2 * place)
+    if (at % 2 !== 0 || at + NODE_HEADER > LMDB_PAGE) throw bad('a node lies outside of its page')
+    const keyLength = page.readUInt16LE(at + 6)
+    const end = at + NODE_HEADER + keyLength
+    if (end > LMDB_PAGE) throw bad('a key lies outside of its page')
+    const key = page.subarray(at + NODE_HEADER, end)
+    if (page.readUInt16LE(18) === BRANCH)
+      return { at, flags: 0, key, page: page.readUInt32LE(at) + page.readUInt16LE(at + 4) * 2 ** 32 }
+    const flags = page.readUInt16LE(at + 4)
+    const isBig = flags === BIG_DATA
+    if (of === 'records' && (!isBig || page.readUInt32LE(at) !== PAGE_BYTES))
+      throw bad('a value has a length that no page of records has')
+    if (flags > BIG_DATA || (isBig && end + 8 > LMDB_PAGE)) throw bad('a node has no sense')
+    return { at, flags, key, page: isBig ? u64(page, end) : 0 }
+  }
+
+  private treePage(number: number): Buffer {
+    const known = this.kept.get(number)
+    if (known !== undefined) return known
+    const page = this.read(number)
+    const flags = page.readUInt16LE(18)
+    const lower = page.readUInt16LE(20)
+    const upper = page.readUInt16LE(22)
+    const room = LMDB_PAGE - PAGE_HEADER
+    if (
+      (flags !== BRANCH && flags !== LEAF) ||
+      lower % 2 !== 0 ||
+      lower > upper ||
+      upper > room ||
+      lower < 2 ||
+      (flags === BRANCH && lower < 4)
+    )
+      throw new BadPage(number * LMDB_PAGE, 'a page of the tree is expected, and its header has no sense')
+    if (this.kept.size === KEPT_MAX) this.kept.clear()
+    this.kept.set(number, page)
+    return page
+  }
+
+  private read(number: number): Buffer {
+    const { lastPage, transaction } = this.snapshot
+    const offset = number * LMDB_PAGE
+    if (number < 2 || number > lastPage)
+      throw new BadPage(offset, `page ${number} is named; the file ends with page ${lastPage}`)
+    const page = this.readRun(number, 1)
+    if (u64(page, 0) !== number || u64(page, 8) > transaction)
+      throw new BadPage(offset, 'its header tells of another page')
+    return page
+  }
+
+  private readRun(number: number, pages: number): Buffer {
+    const bytes = Buffer.allocUnsafeSlow(pages * LMDB_PAGE)
+    const got = fs.readSync(this.fd, bytes, 0, bytes.length, number * LMDB_PAGE)
+    if (got < bytes.length) throw new BadPage(number * LMDB_PAGE + got, 'the file ends here')
+    return bytes
+  }
+
+  /**
+   * What the header of the later transaction says. The headers are written in turn, so they are one transaction apart. With
+   * one of them damaged the other is believed if it is the later one, or if it is all there is to be had.
+   */
+  private latest(): Snapshot {
+    this.headerFlaws.length = 0
+    const page = Buffer.alloc(LMDB_PAGE)
+    const headers: Snapshot[] = []
+    const told: number[] = []
+    for (const which of [0, 1]) {
+      const offset = which * LMDB_PAGE
+      if (fs.readSync(this.fd, page, 0, LMDB_PAGE, offset) < LMDB_PAGE)
+        throw new BadPage(offset, 'the file ends within its headers')
+      told.push(u64(page, TRANSACTION))
+      try {
+        headers.push(headerIn(page, which))
+      } catch (error) {
+        if (!(error instanceof BadPage)) throw error
+        this.headerFlaws.push(error)
+      }
+    }
+    const [one, other] = headers
+    const [flaw] = this.headerFlaws
+    if (one === undefined) throw flaw!
+    if (other === undefined) {
+      const isLater = told.includes(one.transaction - 1)
+      if (!isLater && this.belief === 'the last transaction') throw flaw!
+      return one
+    }
+    if (Math.abs(one.transaction - other.transaction) > 1) {
+      const apart = new BadPage(
+        TRANSACTION,
+        `its headers are of transactions ${one.transaction} and ${other.transaction}, expected two in a row`,
+      )
+      if (this.belief === 'the last transaction') throw apart
+      this.headerFlaws.push(apart)
+    }
+    return one.transaction > other.transaction ? one : other
+  }
+}
+
+/** Which keys node `place` leads to. */
+function boundsOf(nodes: readonly Node[], place: number, { start, end }: Bounds): Bounds {
+  return {
+    start: place === 0 ? start : nodes[place]!.key.toString('latin1'),
+    end: place + 1 === nodes.length ? end : nodes[place + 1]!.key.toString('latin1'),
+  }
+}
+
+function gapOf(error: unknown, { start, end }: Bounds): Gap {
+  if (!(error instanceof BadPage)) throw error
+  return { start, end, offset: error.offset, what: error.message }
+}
+
+function headerIn(page: Buffer, which: number): Snapshot {
+  const offset = which * LMDB_PAGE
+  if (page.readUInt32LE(PAGE_HEADER) !== LMDB_MAGIC)
+    throw new BadPage(offset + PAGE_HEADER, "its header isn't that of an LMDB file")
+  const version = page.readUInt32LE(PAGE_HEADER + 4)
+  if (version !== LMDB_DATA_VERSION)
+    throw new BadPage(
+      offset + PAGE_HEADER + 4,
+      `LMDB's data has version ${version}; this program reads version ${LMDB_DATA_VERSION}`,
+    )
+  const pageSize = page.readUInt32LE(TABLES)
+  if (pageSize !== LMDB_PAGE)
+    throw new BadPage(offset + TABLES, `its pages have ${pageSize} bytes, expected ${LMDB_PAGE}`)
+  const transaction = u64(page, TRANSACTION)
+  if (transaction > 1 && transaction % 2 !== which)
+    throw new BadPage(offset + TRANSACTION, `transaction ${transaction} has written the wrong header`)
+  return {
+    transaction,
+    lastPage: u64(page, TABLES + 96),
+    freeRoot: u64(page, TABLES + 40),
+    root: u64(page, TABLES + 88),
+  }
+}
+
+/** Numbers above 2^53 come out rounded: no page or transaction has one, and none compares equal. */
+function u64(bytes: Buffer, at: number): number {
+  return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 2 ** 32
+}

@@ -1,0 +1,49 @@
+/**
+ * Where the parts of a volume lie.
+ *
+ *     a directory     VOLUME/data            the device: its blocks
+ *                     VOLUME/data.mdb        the metadata, in LMDB (lock.mdb beside it is LMDB's own)
+ *                     VOLUME/locks/          who has it open
+ *                     VOLUME/damage          what was found damaged: until it is repaired it opens to be read
+ *     a file, or a    VOLUME                 the device
+ *     block device    VOLUME.store/          the rest
+ */
+import fs from 'node:fs'
+import { join } from 'node:path'
+import { STORE_FILE } from './lmdb-store.ts'
+
+export interface Place {
+  readonly data: string
+  /** The directory of the metadata. */
+  readonly directory: string
+  readonly store: string
+  readonly damage: string
+}
+
+const DATA_FILE = 'data'
+
+/** Where the volume lies that is called so, whether it exists or not. */
+export function placeOf(path: string): Place {
+  const kind = fs.statSync(path, { throwIfNoEntry: false })
+  const isDevice = kind !== undefined && !kind.isDirectory()
+  const directory = isDevice ? `${path}.store` : path
+  const data = isDevice ? path : join(path, DATA_FILE)
+  return { data, directory, store: join(directory, STORE_FILE), damage: join(directory, 'damage') }
+}
+
+/** Takes note, on the disk, of what was found damaged. */
+export function noteDamage({ damage }: Place, sentences: readonly string[]): void {
+  const fd = fs.openSync(damage, 'a')
+  fs.writeSync(fd, sentences.map(sentence => `${sentence}\n`).join(''))
+  fs.fsyncSync(fd)
+  fs.closeSync(fd)
+}
+
+/** What was noted. */
+export function notedDamage({ damage }: Place): string[] {
+  if (!fs.existsSync(damage)) return []
+  return fs
+    .readFileSync(damage, 'utf8')
+    .split('\n')
+    .filter(line => line !== '')
+}

@@ -1,0 +1,96 @@
+/**
+ * The check of a volume as a task: the metadata first (check.ts), then, if it is asked for, all data (scrub.ts). What is wrong with a
+ * block is told of each file that has it.
+ */
+import { done, type Outcome, type Task, type Verb } from '../sched/index.ts'
+import { type Checked, type CheckReport, check } from './check.ts'
+import type { Parts } from './parts.ts'
+import { decodeLink, decodeNumbers, type Header, inoIn, nameIn, numberIn, ROOT_INO } from './records.ts'
+import { type BadBlock, Scrub, type ScrubArgs, scrubArgs } from './scrub.ts'
+
+export interface CheckingArgs {
+  readonly data: 'with data' | 'metadata only'
+  checked: Checked | undefined
+  scrub: ScrubArgs | undefined
+  report: CheckReport | undefined
+  /** Blocks whose data is bad. */
+  readonly bad: Set<number>
+}
+
+export function checkingArgs(data: CheckingArgs['data']): CheckingArgs {
+  return { data, checked: undefined, scrub: undefined, report: undefined, bad: new Set() }
+}
+
+export class Checking implements Verb<CheckingArgs> {
+  readonly name = 'check'
+  private readonly parts: Parts
+  private readonly header: Header
+  private readonly scrub: Scrub
+
+  constructor(parts: Parts, header: Header) {
+    this.parts = parts
+    this.header = header
+    this.scrub = new Scrub(parts)
+  }
+
+  attempt(task: Task<CheckingArgs>): Outcome {
+    const { args } = task
+    args.checked ??= check(this.parts.journal, this.header)
+    if (args.data === 'with data') {
+      args.scrub ??= scrubArgs(args.checked.data)
+      const outcome = this.scrub.step(args.scrub)
+      if (outcome.kind !== 'done') return outcome
+    }
+    const bad = args.scrub?.bad ?? []
+    for (const { block } of bad) args.bad.add(block)
+    const { report } = args.checked
+    args.report = {
+      ...report,
+      wrong: [...report.wrong, ...this.told(bad)],
+      compared: args.scrub?.compared ?? 0,
+    }
+    return done
+  }
+
+  abandon(): void {
+    // It holds nothing.
+  }
+
+  /** A sentence for each file that has a bad block. */
+  private *told(bad: readonly BadBlock[]): Generator<string> {
+    if (bad.length === 0) return
+    const { journal, disk } = this.parts
+    const paths = pathsOf(this.parts)
+    for (const { key, value } of journal.survey('e', 'f', () => {})) {
+      const [start, first] = decodeNumbers(value, 3, key)
+      const length = numberIn(key) + 1 - start!
+      for (const { block, why } of bad) {
+        if (block < first! || block >= first! + length) continue
+        const position = (start! + block - first!) * disk.blockSize
+        const ino = inoIn(key)
+        yield `${paths.get(ino) ?? `inode ${ino}`}, bytes ${position} to ${position + disk.blockSize - 1}: block ${block} ${why} (${disk.name}, offset ${block * disk.blockSize})`
+      }
+    }
+  }
+}
+
+/** A path that leads to each inode. */
+export function pathsOf({ journal }: Pick<Parts, 'journal'>): Map<number, string> {
+  const up = new Map<number, { readonly directory: number; readonly name: string }>()
+  for (const { key, value } of journal.survey('d', 'e', () => {}))
+    up.set(decodeLink(value, key).ino, { directory: inoIn(key), name: nameIn(key) })
+  const paths = new Map<number, string>([[ROOT_INO, '']])
+  const path = (ino: number, depth: number): string => {
+    const known = paths.get(ino)
+    if (known !== undefined) return known
+    const link = up.get(ino)
+    const found =
+      link === undefined || depth > up.size
+        ? `inode ${ino}`
+        : `${path(link.directory, depth + 1)}/${link.name}`
+    paths.set(ino, found)
+    return found
+  }
+  for (const ino of up.keys()) path(ino, 0)
+  return paths
+}

@@ -1,0 +1,104 @@
+/**
+ * Reading all data of a volume and comparing it with its checksums, in order of block, each block once however many files
+ * share it.
+ *
+ * Invariants
+ *   SC1 A block is told to be bad only if its checksum is still the one it was compared with: writers may go on meanwhile.
+ */
+import { errno } from '../base/index.ts'
+import { done, type Outcome, type Ticket, wait } from '../sched/index.ts'
+import { Extents } from './extents.ts'
+import type { Parts } from './parts.ts'
+import type { Blocks } from './space.ts'
+
+/** Blocks of one read, and reads on their way. */
+const READ_BLOCKS = 256
+const READS_MAX = 4
+
+interface Read extends Blocks {
+  readonly bytes: Uint8Array
+  readonly sums: readonly number[]
+  readonly ticket: Ticket
+}
+
+export interface BadBlock {
+  readonly block: number
+  readonly why: 'unreadable' | "doesn't match its checksum"
+}
+
+export interface ScrubArgs {
+  /** In order, without overlap. */
+  readonly ranges: readonly Blocks[]
+  readonly bad: BadBlock[]
+  /** Blocks that have been compared. */
+  compared: number
+  /** The range at hand, and how far reads of it have begun. */
+  at: number
+  begun: number
+  readonly reads: Read[]
+  readonly unused: Uint8Array[]
+}
+
+export function scrubArgs(ranges: readonly Blocks[]): ScrubArgs {
+  return { ranges, bad: [], compared: 0, at: 0, begun: 0, reads: [], unused: [] }
+}
+
+export class Scrub {
+  private readonly parts: Parts
+  private readonly sums: Extents
+
+  constructor(parts: Parts) {
+    this.parts = parts
+    this.sums = new Extents(parts.journal, parts.space, 0)
+  }
+
+  /** One attempt at it. */
+  step(args: ScrubArgs): Outcome {
+    for (;;) {
+      while (args.reads.length < READS_MAX && this.begin(args));
+      const read = args.reads[0]
+      if (read === undefined) return done
+      if (!read.ticket.complete) return wait(read.ticket, 'device')
+      args.reads.shift()
+      this.compare(args, read)
+    }
+  }
+
+  /** Begins the next read; says whether there was one. */
+  private begin(args: ScrubArgs): boolean {
+    const { disk, journal } = this.parts
+    const range = args.ranges[args.at]
+    if (range === undefined) return false
+    const start = Math.max(range.start, args.begun)
+    const end = Math.min(range.end, start + READ_BLOCKS)
+    args.begun = end
+    if (end === range.end) args.at++
+    const sums = journal.ask(() => this.sums.sums({ start, end })).value
+    // What has no checksums to be read is told of by the check of the metadata.
+    if (sums === undefined) return true
+    const whole = args.unused.pop() ?? new Uint8Array(READ_BLOCKS * disk.blockSize)
+    const bytes = whole.subarray(0, (end - start) * disk.blockSize)
+    args.reads.push({ start, end, bytes, sums, ticket: disk.read(start, [bytes]) })
+    return true
+  }
+
+  private compare(args: ScrubArgs, read: Read): void {
+    const { disk, checksum } = this.parts
+    const { start, end, bytes, sums, ticket } = read
+    for (let block = start; block < end; block++) {
+      const sum = sums[block - start]!
+      if (sum === 0) continue
+      const from = (block - start) * disk.blockSize
+      const failed = ticket.errno !== errno.OK
+      if (!failed && checksum.of(bytes.subarray(from, from + disk.blockSize)) === sum) continue
+      if (this.isStill(block, sum))
+        args.bad.push({ block, why: failed ? 'unreadable' : "doesn't match its checksum" })
+    }
+    args.compared += end - start
+    if (bytes.length === READ_BLOCKS * disk.blockSize) args.unused.push(bytes)
+  }
+
+  private isStill(block: number, sum: number): boolean {
+    return this.parts.journal.ask(() => this.sums.sums({ start: block, end: block + 1 })[0]).value === sum
+  }
+}

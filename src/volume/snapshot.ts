@@ -1,0 +1,75 @@
+/**
+ * A snapshot: everything below a directory, as it is at one moment, below a new one. Files share their blocks; time and records
+ * grow with names and extents, not with bytes. All files that are open are claimed for it, and what is dirty is written.
+ *
+ * Invariants   CL1, CL2 (claiming.ts)
+ *   SN1 All files are shared in one edit: what was stored to two of them before is in both or, with the error told, in none.
+ */
+import { type Errno, errno } from '../base/index.ts'
+import { done, fail, type Outcome } from '../sched/index.ts'
+import { type Claim, type Claimable, Claiming, type ClaimingArgs, claimOf, unclaimed } from './claiming.ts'
+import type { Extents } from './extents.ts'
+import { Failure } from './failure.ts'
+import type { Parts } from './parts.ts'
+import { NUMBERS_MAX } from './records.ts'
+
+export interface SnapshotArgs extends ClaimingArgs {
+  /** A directory. */
+  readonly from: string
+  /** A name that nothing has; below `from` only if that is the root. */
+  readonly to: string
+  /** How many files are in it. */
+  files: number
+}
+
+export function snapshotArgs(from: string, to: string): SnapshotArgs {
+  return { ...unclaimed(), from, to, files: 0 }
+}
+
+/** What of the volume a snapshot looks at. */
+export interface SnapshotScope {
+  openFiles(): Iterable<Claimable>
+  extents(ino: number): Extents
+}
+
+export class Snapshot extends Claiming<SnapshotArgs> {
+  readonly name = 'snapshot'
+  private readonly scope: SnapshotScope
+
+  constructor(parts: Parts, scope: SnapshotScope) {
+    super(parts)
+    this.scope = scope
+  }
+
+  protected refusal({ from, to }: SnapshotArgs): Errno {
+    return from !== '/' && `${to}/`.startsWith(`${from}/`) ? errno.EINVAL : errno.OK
+  }
+
+  protected claims(): Claim[] {
+    return [...this.scope.openFiles()].map(file => claimOf(file, { start: 0, end: NUMBERS_MAX }, 'all'))
+  }
+
+  protected change(args: SnapshotArgs): Outcome {
+    const failed = this.parts.journal.edit(() => this.copy(args))
+    return failed === errno.OK ? done : fail(failed)
+  }
+
+  private copy(args: SnapshotArgs): void {
+    const { names } = this.parts
+    const source = names.find(args.from)
+    if (source.kind !== 'directory') throw new Failure(errno.ENOTDIR)
+    const top = names.create(args.to, 'directory')
+    const directories = [{ from: source.ino, to: top }]
+    for (let next = directories.pop(); next !== undefined; next = directories.pop())
+      for (const { name, ino, kind } of [...names.entries(next.from)]) {
+        if (ino === top) continue
+        const copy = names.createIn(next.to, name, kind)
+        if (kind === 'directory') directories.push({ from: ino, to: copy })
+        else {
+          this.scope.extents(copy).shareFrom(this.scope.extents(ino), 0, 0, NUMBERS_MAX)
+          names.setInode(copy, { ...names.inode(copy), size: names.inode(ino).size })
+          args.files++
+        }
+      }
+  }
+}
