@@ -112,14 +112,12 @@ export class Machine implements MachineFace {
   private readonly opened = new Set<File>()
   private readonly volumes = new Set<Volume>()
   private readonly swapHost: HostFile | undefined
-  private readonly calls: HostCalls | undefined
   private closing: Promise<void> | undefined
 
-  private constructor(context: Context, swapHost: HostFile | undefined, calls: HostCalls | undefined) {
+  private constructor(context: Context, swapHost: HostFile | undefined) {
     if (context === undefined) throw invalid('start', 'a machine is made by: await Machine.start()')
     this.context = context
     this.swapHost = swapHost
-    this.calls = calls
     this.pageSize = context.engine.memory.frames.pageSize
     this.root = Group.root(context)
   }
@@ -158,6 +156,7 @@ export class Machine implements MachineFace {
       untold: [],
       exits: new WeakMap(),
       mmu: hardware === undefined ? 'software' : 'hardware',
+      calls: platform?.calls,
       sections: new Sections<Mapping>({
         bring: (mapping, miss, signal) => mapping.bring(miss, signal),
         unpin(kept) {
@@ -174,7 +173,7 @@ export class Machine implements MachineFace {
       context.unmapped.delete(open)
       release?.()
     }
-    return new Machine(context, swapHost, platform?.calls)
+    return new Machine(context, swapHost)
   }
 
   get mmu(): 'software' | 'hardware' {
@@ -199,7 +198,7 @@ export class Machine implements MachineFace {
     const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'open')
     const direct = flag(options.direct, 'direct')
     const stablePages = flag(options.stablePages, 'stablePages')
-    const { calls } = this
+    const { calls } = this.context
     const host = openHost(path, { mode, direct, pump: () => this.context.driver.pump(), calls })
     const known = this.knownFor(host, stablePages)
     known.openings++

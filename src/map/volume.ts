@@ -31,6 +31,7 @@ import {
 } from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
+import type { VolumeFace } from './faces.ts'
 import { File } from './file.ts'
 import { INSPECT } from './inspect.ts'
 import { checkKeys, choice, invalid } from './options.ts'
@@ -77,7 +78,7 @@ export interface Mounted {
   readonly lock: VolumeLock
 }
 
-export class Volume {
+export class Volume implements VolumeFace {
   readonly path: string
   /** The engine's own part of it. */
   readonly core: Core
