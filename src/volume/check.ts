@@ -10,12 +10,11 @@
  *     pages of each file            -                its size, and that data has checksums (E2)
  */
 import { BlockSweep } from './check-blocks.ts'
-import { LOST, UNWRITTEN, WRITTEN } from './extents.ts'
+import { chunkOf, LOST, UNWRITTEN, WRITTEN } from './extents.ts'
 import { Damage } from './failure.ts'
 import type { Journal, Record } from './journal.ts'
 import {
   CHUNK_BLOCKS,
-  chunkKey,
   decodeInode,
   decodeLink,
   decodeNumbers,
@@ -162,8 +161,8 @@ class Check {
     else if (tag !== UNWRITTEN && end > Math.ceil(inode.size / this.header.blockSize))
       this.wrong.push(`${what} lie past its end at ${inode.size} bytes`)
     if (tag !== WRITTEN) return
-    this.data.push({ start: block!, end: block! + end - start! })
-    this.checkSums(block!, block! + end - start!, what)
+    this.data.push({ start: block!, end: Math.min(block! + end - start!, this.header.blocks) })
+    this.checkSums(block!, Math.min(block! + end - start!, this.header.blocks), what)
   }
 
   /** Records come in order of key, extents before inodes. */
@@ -175,7 +174,7 @@ class Check {
   private checkSums(start: number, end: number, what: string): void {
     for (let block = start; block < end; ) {
       const chunk = Math.floor(block / CHUNK_BLOCKS)
-      const sums = this.journal.get(chunkKey(chunk))
+      const sums = chunkOf(this.journal, chunk)
       const stop = Math.min(end, (chunk + 1) * CHUNK_BLOCKS)
       for (; block < stop; block++)
         if (sums === undefined || u64(viewOf(sums), 8 * (block % CHUNK_BLOCKS)) === 0) {

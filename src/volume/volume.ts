@@ -28,11 +28,11 @@ import { DaxCopying } from './dax-copy.ts'
 import { DaxFile, type DaxPlace, zeroTail } from './dax-file.ts'
 import type { Disk } from './disk.ts'
 import { Extents, LOST } from './extents.ts'
-import { Failure } from './failure.ts'
+import { believe, Failure } from './failure.ts'
 import { FileDevice, Transfers } from './file-device.ts'
 import { type Answer, Journal } from './journal.ts'
 import { type Named, Names } from './names.ts'
-import { type Node, type Parts, unreserve } from './parts.ts'
+import { canBeLong, type Node, type Parts, unreserve } from './parts.ts'
 import { Preallocating } from './preallocating.ts'
 import { RangeCopying } from './range-copying.ts'
 import { type Header, type Inode, NUMBERS_MAX, numberIn, orphanKey } from './records.ts'
@@ -333,7 +333,9 @@ export class Volume {
   }
 
   private sizeOf(ino: number): Bytes {
-    return this.parts.names.inode(ino).size
+    const { size } = this.parts.names.inode(ino)
+    believe(canBeLong(this.parts, size), `inode ${ino} has ${size} bytes, more than a file can have`)
+    return size
   }
 
   private enter(ino: number, name: string): VolumeFile {
