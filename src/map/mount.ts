@@ -28,6 +28,7 @@ import {
 } from '../store/index.ts'
 import { Making, type MountPlan, makeArgs, Opening, openArgs, Unreadable } from '../volume/index.ts'
 import type { Context } from './context.ts'
+import { MappedRegion } from './dax-memory.ts'
 import { FaultlineError, fromErrno } from './error.ts'
 import { invalid } from './options.ts'
 import type { Mounted, Purpose } from './volume.ts'
@@ -89,8 +90,11 @@ export async function mountVolume(context: Context, path: string, purpose: Purpo
   })
 }
 
-function planOf({ engine }: Context, device: HostFile, store: ClosableStore): MountPlan {
-  return { cache: engine.cache, io: engine.io, calls: engine.verbs, device, store }
+/** The volume whose blocks are memory of the machine is served from there. */
+function planOf({ engine, dax }: Context, host: HostFile, store: ClosableStore): MountPlan {
+  const plan = { cache: engine.cache, io: engine.io, calls: engine.verbs, store }
+  if (dax?.memory.data !== host.name) return { ...plan, device: host }
+  return { ...plan, device: new MappedRegion(dax.region, host), region: dax.region }
 }
 
 /** The data and the metadata; a store whose tree is damaged to be read, with what is wrong with it. */

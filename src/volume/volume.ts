@@ -164,6 +164,11 @@ export class Volume {
     }
   }
 
+  /** Whether its blocks are frames of memory: files can be open for DAX. */
+  get hasRegion(): boolean {
+    return this.place !== undefined
+  }
+
   get isReadOnly(): boolean {
     const { disk, commits } = this.parts
     return this.store.readOnly || disk.readOnly || this.damageCount > 0 || commits.broken !== errno.OK
