@@ -50,7 +50,7 @@ const DAMAGE_MAX = 100
 
 export interface Stat extends Inode {
   readonly ino: number
-  /** Blocks of its own or shared. */
+  /** Blocks of its own or shared, with those promised to pages that have none yet. */
   readonly blocks: number
   /** Of these, blocks that other files have too. */
   readonly shared: number
@@ -342,9 +342,12 @@ export class Volume {
   }
 
   private statOf(ino: number): Stat {
+    const open = this.files.get(ino)
+    const extents = this.extents(ino)
     let blocks = 0
     let shared = 0
-    for (const part of this.extents(ino).inside(0, NUMBERS_MAX)) {
+    for (const index of open?.node.reserved ?? []) if (extents.at(index) === undefined) blocks++
+    for (const part of extents.inside(0, NUMBERS_MAX)) {
       blocks += part.end - part.start
       for (let start = part.value, end = part.value + part.end - part.start; start < end; ) {
         const alike = this.parts.space.references({ start, end })
@@ -352,7 +355,6 @@ export class Volume {
         start = alike.end
       }
     }
-    const open = this.files.get(ino)
     const inode = this.parts.names.inode(ino)
     return { ...inode, size: open?.cached.size ?? inode.size, ino, blocks, shared }
   }
