@@ -52,7 +52,11 @@ describe('the pages of a clone that can’t be written', () => {
             [1, 60, 60, 4],
           ],
         )
-        assert.deepEqual(story.durable(b), [1, 2, 3, 4], 'the clone was made durable, what was written to it not')
+        assert.deepEqual(
+          story.durable(b),
+          [1, 2, 3, 4],
+          'the clone was made durable, what was written to it not',
+        )
         assert.equal(story.sync(b), 'done', 'the device is well again, and the pages are still dirty')
         assert.deepEqual(
           [story.durable(a), story.durable(b)],
