@@ -25,9 +25,10 @@ import type { Mapping } from './mapping.ts'
 import { makeVolume, mountVolume } from './mount.ts'
 import { bytes, checkKeys, choice, invalid } from './options.ts'
 import { machineClosed, Performer } from './performer.ts'
+import { type RepairReport, repairVolume } from './repair-volume.ts'
 import { Sections } from './sections.ts'
 import { Space, spaceName } from './space.ts'
-import { type Mounted, Volume } from './volume.ts'
+import { type CheckOptions, type Mounted, Volume } from './volume.ts'
 
 export interface MachineOptions {
   /** Memory for pages: bytes, or a size like '64 MiB'. */
@@ -221,6 +222,16 @@ export class Machine implements MachineFace {
     checkKeys(options, ['mode'], 'openVolume')
     const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'openVolume')
     return this.volume(await mountVolume(this.context, path, mode))
+  }
+
+  /**
+   * Mends what can be mended of a volume without guessing, and says what was wrong and what was given up. Nobody may have it
+   * open.
+   */
+  async repairVolume(path: string, options: CheckOptions = {}): Promise<RepairReport> {
+    this.check('repairVolume')
+    checkKeys(options, ['data', 'signal', 'progress'], 'repairVolume')
+    return repairVolume(this.context, path, options)
   }
 
   space(options: SpaceOptions): Space {

@@ -42,6 +42,11 @@ export interface VolumeFileOptions {
   readonly mode?: 'r' | 'r+'
 }
 
+export interface PutOptions extends TransferOptions {
+  /** What becomes of a file that has the name already; it stays, and EEXIST is told, if left out. */
+  readonly existing?: 'stays' | 'is replaced'
+}
+
 export interface CheckOptions extends TransferOptions {
   readonly data?: 'with data' | 'metadata only'
 }
@@ -56,11 +61,17 @@ export interface RangeOfFiles {
   readonly length?: Bytes
 }
 
+/** 'repair': nobody else may have it, it is only read, and of its metadata as much as there is. */
+export type Purpose = 'r' | 'r+' | 'repair'
+
 /** Where a volume lies, and what it holds of the host. */
 export interface Mounted {
   readonly core: Core
   readonly path: string
   readonly place: Place
+  readonly purpose: Purpose
+  /** How many of the sentences about damage are on the disk. */
+  readonly noted: number
   readonly store: LmdbStore | FileStore
   readonly device: HostFile
   readonly lock: VolumeLock
@@ -88,7 +99,7 @@ export class Volume {
     this.path = mounted.path
     this.calls = new VolumeCalls(context, mounted.core)
     this.onClosed = onClosed
-    this.noted = mounted.core.damage.length
+    this.noted = mounted.noted
   }
 
   get readOnly(): boolean {
@@ -166,7 +177,7 @@ export class Volume {
     checkKeys(options, ['signal'], 'clone')
     const source = await this.open(from)
     try {
-      await this.newFile('clone', to, async target => {
+      await this.newFile('clone', to, 'stays', async target => {
         const range = { source: this.opened.get(source)!, target, from: 0, to: 0, length: source.size }
         const call = { operation: 'clone', where: `${from} to ${to}`, signal: options.signal }
         await this.calls.perform(this.core.remapping, remappingArgs({ how: 'clone', ...range }), call)
@@ -208,10 +219,11 @@ export class Volume {
    * Brings a file of the host in, or a stream: of any length, in constant memory. Its name appears when all of it is there, and is durable when the
    * promise is kept; if anything fails nothing is left of it. Returns its length.
    */
-  async put(source: Source, to: string, options: TransferOptions = {}): Promise<Bytes> {
-    checkKeys(options, ['signal', 'progress'], 'put')
+  async put(source: Source, to: string, options: PutOptions = {}): Promise<Bytes> {
+    checkKeys(options, ['existing', 'signal', 'progress'], 'put')
+    const existing = choice(options.existing ?? 'stays', ['stays', 'is replaced'], 'existing', 'put')
     let length = 0
-    await this.newFile('put', to, async file => {
+    await this.newFile('put', to, existing, async file => {
       length = await bringIn(this.calls, file, source, options)
     })
     await this.sync()
@@ -240,26 +252,33 @@ export class Volume {
   }
 
   /**
-   * Recomputes the metadata and, unless told not to, reads all data; says what is wrong, a sentence each. Changes nothing;
+   * Recomputes the metadata and, unless told not to, reads all data; says what is wrong, a sentence each. Mends nothing;
    * others may go on. `progress` hears of the bytes that have been read.
    */
   async check(options: CheckOptions = {}): Promise<CheckReport> {
+    const { report } = await this.inspect(options)
+    return report
+  }
+
+  /** The same, with the blocks whose data is bad. */
+  async inspect(
+    options: CheckOptions,
+  ): Promise<{ readonly report: CheckReport; readonly bad: ReadonlySet<number> }> {
     this.checkCall('check')
     checkKeys(options, ['data', 'signal', 'progress'], 'check')
-    const args = checkingArgs(
-      choice(options.data ?? 'with data', ['with data', 'metadata only'], 'data', 'check'),
-    )
+    const { data = 'with data', signal, progress } = options
+    const args = checkingArgs(choice(data, ['with data', 'metadata only'], 'data', 'check'))
     const { blockSize } = this.core.header
-    const told = () => options.progress?.((args.scrub?.compared ?? 0) * blockSize)
-    const timer = setInterval(told, 100)
+    const timer = setInterval(() => progress?.((args.scrub?.compared ?? 0) * blockSize), 100)
     try {
-      const call = { operation: 'check', where: this.path, signal: options.signal }
-      await this.calls.perform(this.core.checking, args, call)
+      const call = { operation: 'check', where: this.path, signal }
+      const { report, bad } = await this.calls.perform(this.core.checking, args, call)
+      const wrong = [...this.mounted.store.flaws(), ...report!.wrong]
+      for (const what of wrong) this.core.parts.damaged(what)
+      return { report: { ...report!, wrong }, bad }
     } finally {
       clearInterval(timer)
     }
-    const { report } = args
-    return { ...report!, wrong: [...this.mounted.store.flaws(), ...report!.wrong] }
   }
 
   /** Closes the files that are open yet, makes everything durable, and lets go of the volume. */
@@ -298,15 +317,17 @@ export class Volume {
   private async newFile(
     operation: string,
     to: string,
+    existing: 'stays' | 'is replaced',
     fill: (file: VolumeFile) => Promise<void>,
   ): Promise<void> {
     this.checkCall(operation, to)
-    if (this.core.stat(to).errno === errno.OK) this.calls.went(errno.EEXIST, operation, to)
+    if (existing === 'stays' && this.core.stat(to).errno === errno.OK)
+      this.calls.went(errno.EEXIST, operation, to)
     const volumeFile = this.calls.said(this.core.createUnnamed(to), operation, to)
     const file = this.handOut(volumeFile, 'r')
     try {
       await fill(volumeFile)
-      this.calls.went(this.core.publish(volumeFile, to), operation, to)
+      this.calls.went(this.core.publish(volumeFile, to, existing), operation, to)
     } finally {
       await file.close()
     }
@@ -358,11 +379,16 @@ export class Volume {
     this.calls.went(this.core.forget(volumeFile), 'close', cached.name)
   }
 
-  /** What was found damaged is written down, so that the volume opens to be read next time. */
+  /** What was found damaged is written down, where that can be, so that the volume opens to be read next time. */
   private note(): void {
     const { damage } = this.core
-    if (damage.length === this.noted || this.mounted.store.readOnly) return
-    noteDamage(this.mounted.place, damage.slice(this.noted))
+    const { purpose, place } = this.mounted
+    if (damage.length === this.noted || purpose === 'repair') return
+    try {
+      noteDamage(place, damage.slice(this.noted))
+    } catch (error) {
+      if (!['EACCES', 'EPERM', 'EROFS', 'ENOSPC'].includes((error as { code: string }).code)) throw error
+    }
     this.noted = damage.length
   }
 

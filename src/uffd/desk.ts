@@ -3,11 +3,11 @@
  *
  * Invariants
  *   DE1 An answer leaves only after the hardware shows what it says.
- *   DE2 An object stays until it is closed, unmapped or ended; its number is never given again.
+ *   DE2 An object stays for as long as the other side has it; its number is never given again.
  */
 import { FaultlineError, File, Group, type Machine, type MapOptions, Mapping, Space } from '../map/index.ts'
 import type { Areas } from './areas.ts'
-import { type Abort, type Reference, type Reply, type Request, sent } from './wire.ts'
+import { type Abort, type Reference, type Release, type Reply, type Request, sent } from './wire.ts'
 
 /** What the other side knows of an object without asking. */
 export interface FileFacts extends Reference {
@@ -60,8 +60,9 @@ export class Desk {
     return number
   }
 
-  take(message: Request | Abort): void {
-    if ('abort' in message) this.aborts.get(message.abort)?.abort()
+  take(message: Request | Abort | Release): void {
+    if ('release' in message) this.forget(message.release)
+    else if ('abort' in message) this.aborts.get(message.abort)?.abort()
     else if (message.sync === true) this.answerNow(message)
     else void this.answer(message)
   }
@@ -128,8 +129,6 @@ export class Desk {
       case 'map':
         if ((args[1] as MapOptions | undefined)?.share === 'private') throw notShared('a private mapping')
         return space.map(args[0] as File, args[1] as MapOptions).then(mapping => this.place(mapping))
-      case 'exit':
-        return space.exit().finally(() => this.forget(space))
       default:
         return call(space, method, args)
     }
@@ -141,8 +140,6 @@ export class Desk {
         return file.size
       case 'read':
         return this.read(file, args)
-      case 'close':
-        return file.close().finally(() => this.forget(file))
       default:
         return call(file, method, args)
     }
@@ -173,7 +170,6 @@ export class Desk {
       await mapping.unmap()
     } finally {
       this.areas.letGo(mapping)
-      this.forget(mapping)
     }
   }
 
@@ -182,10 +178,9 @@ export class Desk {
     return mapping
   }
 
-  private forget(object: object): void {
-    const number = this.numbers.get(object)
-    if (number === undefined) return
-    this.numbers.delete(object)
+  private forget(number: number): void {
+    const object = this.objects.get(number)
+    if (object !== undefined) this.numbers.delete(object)
     this.objects.delete(number)
   }
 
