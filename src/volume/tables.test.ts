@@ -113,7 +113,7 @@ describe('a table of runs', () => {
         tag: fc.integer({ min: 0, max: 1 }),
       })
       fc.assert(
-        fc.property(fc.array(step, { maxLength: 60 }), steps => {
+        fc.property(fc.array(step, { maxLength: 60, size: 'max' }), steps => {
           const { journal: it } = journal()
           const table = new RunTable(it, 'x', values)
           const model: ({ value: number; tag: number } | undefined)[] = new Array(90).fill(undefined)
