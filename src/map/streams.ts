@@ -67,9 +67,10 @@ export async function bringIn(
       commit = calls.sync(where)
       commit.catch(() => {})
     }
-  } finally {
-    await Promise.all(flying)
+  } catch (error) {
+    failed ??= isAborted(signal) ? aborted('put', where, signal.reason) : error
   }
+  await Promise.all(flying)
   if (failed !== undefined) throw failed
   await commit
   return position
