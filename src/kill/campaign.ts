@@ -94,8 +94,12 @@ interface Told {
 }
 
 async function makeVolume(path: string): Promise<void> {
-  await using machine = await Machine.start({ memory: '1 MiB' })
-  await machine.createVolume(path, { size: VOLUME_BYTES })
+  const machine = await Machine.start({ memory: '1 MiB' })
+  try {
+    await machine.createVolume(path, { size: VOLUME_BYTES })
+  } finally {
+    await machine.close()
+  }
 }
 
 /** Lets a victim work, and kills it. */
