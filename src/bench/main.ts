@@ -14,6 +14,8 @@ import { isolation } from './isolation.ts'
 import { type Bench, type Figure, meets, type Plan, Skipped, type Target } from './measure.ts'
 import { coldReads, stalls } from './misses.ts'
 import { observed, traces } from './traces.ts'
+import { volumeCheck, volumeOpen } from './volume-large.ts'
+import { volumeClone, volumeCopies, volumeStores } from './volumes.ts'
 
 const BENCHES: readonly Bench[] = [
   loads,
@@ -25,6 +27,11 @@ const BENCHES: readonly Bench[] = [
   footprint,
   traces,
   observed,
+  volumeClone,
+  volumeStores,
+  volumeCopies,
+  volumeOpen,
+  volumeCheck,
 ]
 const NAMES = BENCHES.map(bench => bench.name)
 
@@ -50,7 +57,7 @@ function options(): Options {
     .option('--smoke', 'run everything once with tiny counts; the figures mean nothing')
     .option('--only <name>', 'run this bench only; may be given again', benchNamed)
     .option('--dir <directory>', 'where files are made, on a disk and not in memory', os.tmpdir())
-    .addHelpText('after', `\nBenches:\n${BENCHES.map(b => `  ${b.name.padEnd(12)}${b.about}`).join('\n')}`)
+    .addHelpText('after', `\nBenches:\n${BENCHES.map(b => `  ${b.name.padEnd(15)}${b.about}`).join('\n')}`)
     .parse()
     .opts<Options>()
 }

@@ -5,6 +5,7 @@ import type { Bytes } from '../base/index.ts'
 import { Skipped } from './measure.ts'
 
 const PROT_READ = 1
+const PROT_WRITE = 2
 const MAP_SHARED = 1
 const MADV_RANDOM = 1
 const POSIX_FADV_DONTNEED = 4
@@ -38,6 +39,18 @@ export class Native {
     fs.closeSync(fd)
     if (address === MAP_FAILED) throw new Error(`mmap of ${path} failed with errno ${koffi.errno()}`)
     this.madvise(address, length, MADV_RANDOM)
+    return {
+      bytes: new Uint8Array(koffi.view(address, length)),
+      unmap: () => this.munmap(address, length),
+    }
+  }
+
+  /** Maps a file shared, to be stored to. */
+  mapShared(path: string, length: Bytes): NativeMap {
+    const fd = fs.openSync(path, 'r+')
+    const address: bigint = this.mmap(null, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
+    fs.closeSync(fd)
+    if (address === MAP_FAILED) throw new Error(`mmap of ${path} failed with errno ${koffi.errno()}`)
     return {
       bytes: new Uint8Array(koffi.view(address, length)),
       unmap: () => this.munmap(address, length),

@@ -113,6 +113,7 @@ export class PageCache {
     this.frames.siblings.destroy(file.clean)
     this.frames.siblings.destroy(file.dirty)
     this.files.delete(file.id)
+    this.frames.store?.forget(file.id)
   }
 
   /** 0: not cached. */
@@ -205,6 +206,7 @@ export class PageCache {
     if (this.frames.has(frame, DIRTY)) this.clean(file, frame)
     this.hash.remove(frame)
     this.frames.siblings.remove(file.clean, frame)
+    this.frames.store?.drop(file.id, this.frames.index[frame]!)
   }
 
   /** Reclaim's way out of the cache: the page is remembered, so that its early return is noticed. */

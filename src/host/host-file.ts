@@ -1,5 +1,6 @@
 /**
- * A file of this computer as a device: requests go to libuv's threads, their ends come back through the event loop.
+ * A file of this computer as a device: requests go to threads of the host (calls.ts), their ends come back through the
+ * event loop.
  *
  * With `direct`, requests that are aligned bypass the host's page cache (O_DIRECT), so that I/O is I/O; the others, and
  * all of them where the host refuses, go through it. The two see each other's bytes.
@@ -11,6 +12,7 @@
 import fs from 'node:fs'
 import { type Bytes, type Errno, errno } from '../base/index.ts'
 import type { Device, Request } from '../device/index.ts'
+import { type HostCalls, NODE_CALLS } from './calls.ts'
 
 /** What O_DIRECT asks of positions, lengths and memory everywhere we have met it. */
 const ALIGNMENT: Bytes = 4096
@@ -24,6 +26,8 @@ export interface HostFileOptions {
   readonly allow?: 'a block device'
   /** Runs what an end has made ready. */
   readonly pump: () => void
+  /** Node's if left out. */
+  readonly calls?: HostCalls | undefined
 }
 
 export class HostFile implements Device {
@@ -41,6 +45,7 @@ export class HostFile implements Device {
   /** Descriptors that requests on their way may still use. */
   private readonly retired: number[] = []
   private readonly pump: () => void
+  private readonly calls: HostCalls
   /** Requests on their way. */
   private running = 0
   private closing = false
@@ -62,6 +67,7 @@ export class HostFile implements Device {
     this.length = length
     this.sparse = stat.isFile() && stat.blocks * 512 < length
     this.pump = options.pump
+    this.calls = options.calls ?? NODE_CALLS
   }
 
   /** Opens a regular file, or what is allowed beside. Errors are the host's: ENOENT, EACCES, EROFS; EISDIR for a directory, EINVAL for the rest. */
@@ -113,10 +119,10 @@ export class HostFile implements Device {
         this.write(request, request.position, request.buffers)
         break
       case 'flush':
-        fs.fsync(this.fd, error => this.end(request, error))
+        this.calls.flush(this.fd, error => this.end(request, error))
         break
       case 'resize':
-        fs.ftruncate(this.fd, request.length, error => {
+        this.calls.resize(this.fd, request.length, error => {
           if (error === null) this.length = request.length
           this.end(request, error)
         })
@@ -159,14 +165,12 @@ export class HostFile implements Device {
         this.end(request, error)
       }
     }
-    const [only] = request.buffers
-    if (request.buffers.length === 1) fs.read(fd, only!, 0, only!.length, request.position, finish)
-    else fs.readv(fd, request.buffers, request.position, finish)
+    this.calls.read(fd, request.buffers, request.position, finish)
   }
 
   private write(request: Request, position: Bytes, buffers: readonly Uint8Array[]): void {
     const fd = this.fdFor(position, buffers)
-    fs.writev(fd, buffers, position, (error, taken) => {
+    this.calls.write(fd, buffers, position, (error, taken) => {
       if (error?.code === 'EINVAL' && fd === this.directFd) {
         this.giveUpDirect()
         this.write(request, position, buffers)
@@ -183,10 +187,11 @@ export class HostFile implements Device {
   private zero(request: Request, position: Bytes): void {
     const end = Math.min(request.position + request.length, this.length)
     if (position >= end) {
-      fs.fsync(this.fd, error => this.end(request, error))
+      this.calls.flush(this.fd, error => this.end(request, error))
       return
     }
-    fs.write(this.fd, ZEROS, 0, Math.min(ZEROS.length, end - position), position, (error, taken) => {
+    const part = ZEROS.subarray(0, Math.min(ZEROS.length, end - position))
+    this.calls.write(this.fd, [part], position, (error, taken) => {
       if (error !== null) this.end(request, error)
       else this.zero(request, position + taken)
     })

@@ -13,8 +13,9 @@
  *     Rmap.onSwapEntryGone           a swap slot loses a user (hung by Swapping)
  *     Groups.limited       a lowered limit is reached by reclaim
  *     Mm.onLastUnmap       a file that nobody maps may be closed (hung by the door)
+ *     Hardware             entries that change, and pages that leave the cache, go to the hardware MMU (made by the door)
  */
-import { assert, type Bytes, GroupTree } from '../base/index.ts'
+import { assert, type Bytes, GroupTree, type SpaceId } from '../base/index.ts'
 import {
   Forget,
   PageCache,
@@ -30,11 +31,18 @@ import type { Device } from '../device/index.ts'
 import { LinearFile, Swap } from '../fs/index.ts'
 import { Groups, Pressure, PressureWatcher } from '../group/index.ts'
 import { Io } from '../io/index.ts'
-import { Frames, Ledger, Memory } from '../memory/index.ts'
+import { Frames, Ledger, Memory, type PageStore } from '../memory/index.ts'
 import { type Discipline, Fault, Mm, RESTART, Rmap, Swapping, shrink } from '../mm/index.ts'
+import type { TableMirror } from '../mmu/index.ts'
 import { ProcReader, Ps } from '../proc/index.ts'
 import { type Driver, Scheduler, type Watcher } from '../sched/index.ts'
 import { Advise, Exit, Fork, LockPages, MapVerb, Msync, Populate, Protect, Unmap } from '../space/index.ts'
+
+/** An MMU of the host: it keeps the bytes of files' pages, and a copy of each space's page table. */
+export interface Hardware {
+  readonly store: PageStore
+  mirrorOf(space: SpaceId): TableMirror
+}
 
 export interface EngineOptions {
   readonly driver: Driver
@@ -52,6 +60,8 @@ export interface EngineOptions {
   readonly swap?: { readonly device: Device; readonly bytes: Bytes }
   /** Sees every task begin, wait, resume and end. */
   readonly watcher?: Watcher
+  /** undefined: memory is `buffer`, and the software MMU reads it. */
+  readonly hardware?: Hardware
 }
 
 export class Engine {
@@ -76,7 +86,8 @@ export class Engine {
     this.discipline = discipline
     this.scheduler = new Scheduler(driver)
     const count = options.frames ?? Math.floor(buffer.byteLength / pageSize)
-    const frames = new Frames(buffer, count, pageSize)
+    const { hardware } = options
+    const frames = new Frames(buffer, count, pageSize, hardware?.store)
     const ledger = new Ledger(this.tree)
     this.memory = new Memory(frames, ledger)
     this.io = new Io(this.scheduler, frames, this.tree)
@@ -94,6 +105,7 @@ export class Engine {
       groups: this.tree,
       discipline,
       swapping,
+      mirrorOf: hardware === undefined ? undefined : space => hardware.mirrorOf(space),
     })
     swapping?.attach(this.mm)
     this.pressure = new Pressure(this.tree)

@@ -1,2 +1,2 @@
 /** The composition root: an engine made of the rooms below, for the doors above. It runs wherever JavaScript does. */
-export { Engine, type EngineOptions, type Verbs } from './engine.ts'
+export { Engine, type EngineOptions, type Hardware, type Verbs } from './engine.ts'

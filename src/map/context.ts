@@ -1,11 +1,16 @@
 /** What the objects of one machine share. Made by Machine.start, known to nobody outside this room. */
 import type { Engine } from '../machine/index.ts'
 import type { Space as MmSpace, OpenFile } from '../mm/index.ts'
-import type { UndoLog, View } from '../mmu/index.ts'
 import type { RealDriver } from '../sched/index.ts'
+import type { Region } from '../volume/index.ts'
+import type { DaxMemory } from './dax-memory.ts'
+import type { Mapping } from './mapping.ts'
 import type { Performer } from './performer.ts'
+import type { Sections } from './sections.ts'
 
 export interface Context {
+  /** The volume whose blocks are memory of the machine. */
+  readonly dax: { readonly memory: DaxMemory; readonly region: Region } | undefined
   readonly engine: Engine
   readonly driver: RealDriver
   readonly performer: Performer
@@ -17,13 +22,7 @@ export interface Context {
   readonly untold: unknown[]
   /** The spaces that are ending, or have ended. */
   readonly exits: WeakMap<MmSpace, Promise<void>>
-  /** What the section that runs now has stored, through whatever mapping. */
-  readonly undo: UndoLog
-  /** The mappings of the section that runs now, the outermost first; empty when none runs. */
-  readonly running: Running[]
-}
-
-/** A mapping that takes part in a section. */
-export interface Running {
-  readonly view: View
+  readonly mmu: 'software' | 'hardware'
+  /** What runs sections of programs in this thread. */
+  readonly sections: Sections<Mapping>
 }

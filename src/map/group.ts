@@ -3,10 +3,11 @@ import { type GroupId, ROOT } from '../base/index.ts'
 import { SettingError, type Settings } from '../group/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
+import type { GroupFace } from './faces.ts'
 import { INSPECT } from './inspect.ts'
 import { invalid } from './options.ts'
 
-export class Group {
+export class Group implements GroupFace {
   readonly id: GroupId
   private readonly context: Context
 

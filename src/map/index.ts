@@ -1,5 +1,14 @@
 /** The library: machines, groups, files, spaces and mappings on real files, and the one error they throw. */
 export { FaultlineError } from './error.ts'
+export type {
+  CallFace,
+  FileFace,
+  GroupFace,
+  MachineFace,
+  MappingFace,
+  MappingHandle,
+  SpaceFace,
+} from './faces.ts'
 export { type CallOptions, File } from './file.ts'
 export { Group } from './group.ts'
 export {
@@ -8,9 +17,19 @@ export {
   type MachineOptions,
   type OpenOptions,
   type OpenVolumeOptions,
+  type Platform,
   type SpaceOptions,
 } from './machine.ts'
 export { type AdviceName, Mapping, type ProtName, type RangeOptions, type RunOptions } from './mapping.ts'
-export { type MapOptions, Space } from './space.ts'
+export { checkBytes, checkKeys, choice, invalid } from './options.ts'
+export { dumpVolume, type RepairReport, volumeBlockSize } from './repair-volume.ts'
+export { type Brought, type Participant, Sections } from './sections.ts'
+export { type AnonymousOptions, type MapOptions, MMUS, type MmuName, Space } from './space.ts'
 export type { TransferOptions } from './streams.ts'
-export { type RangeOfFiles, Volume, type VolumeFileOptions } from './volume.ts'
+export {
+  type CheckOptions,
+  type PutOptions,
+  type RangeOfFiles,
+  Volume,
+  type VolumeFileOptions,
+} from './volume.ts'

@@ -1,29 +1,20 @@
 /**
- * A mapping: pages of a file, or of memory, as a section of a program sees them.
- *
- *     run(section):  section(view) -> returns: it has taken effect
- *                         \-> MISS: its stores are undone; its missing pages are brought, all at once; again
- *
- * A section may run others, of this mapping or of any other of the machine: they are part of it, and take effect with it.
- *
- * Invariants
- *   MP1 A section takes effect once, or not at all, with all that ran inside it.
- *   MP2 Pages that a section waited for stay pinned until it is over: it is run again at most twice
- *       for each page: once to load from it, once to store to it.
- *   MP3 When every page is there nothing is allocated and nothing is awaited: run returns the section's own value.
+ * A mapping: pages of a file, or of memory, as a section of a program sees them, and what can be asked of their range.
  */
-import type { Bytes, Pfn, Vpn } from '../base/index.ts'
+import type { Bytes, Vpn } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import { newVmFault } from '../memmap/index.ts'
 import { type FaultArgs, faultArgs, PROT_NONE, PROT_READ, PROT_WRITE, type Prot } from '../mm/index.ts'
-import { MISS, type Miss, View } from '../mmu/index.ts'
+import { type Miss, type View, Views } from '../mmu/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
 import { type LockArgs, msyncArgs, populateArgs } from '../space/index.ts'
-import type { Context, Running } from './context.ts'
-import { aborted, FaultlineError, fromErrno } from './error.ts'
+import type { Context } from './context.ts'
+import { FaultlineError, fromErrno } from './error.ts'
+import type { MappingFace } from './faces.ts'
 import { INSPECT } from './inspect.ts'
 import { checkKeys, choice, invalid, pageAligned } from './options.ts'
-import { isAborted, type Who } from './performer.ts'
+import type { Who } from './performer.ts'
+import type { Brought, Participant } from './sections.ts'
 import type { Space } from './space.ts'
 
 export type ProtName = 'none' | 'r' | 'w' | 'rw'
@@ -69,33 +60,18 @@ export interface Place {
 
 const RANGE_KEYS = ['offset', 'length', 'signal']
 
-interface MissIn {
-  readonly mapping: Mapping
-  readonly miss: Miss
-}
-
-/** What a section missed, in all the mappings that it touched. */
-class Cold {
-  readonly misses: readonly MissIn[]
-
-  constructor(running: readonly Mapping[]) {
-    const misses: MissIn[] = []
-    for (const mapping of running) for (const miss of mapping.takeMisses()) misses.push({ mapping, miss })
-    this.misses = misses
-  }
-}
-
-export class Mapping implements Running {
+export class Mapping implements Participant, MappingFace {
   readonly space: Space
   readonly length: Bytes
   /** What it maps, for messages. */
   readonly name: string
-  /** For sections, while one runs. */
-  readonly view: View
+  private current: View
+  private readonly views: Views
   private readonly context: Context
   private readonly place: Place
-  private readonly start: Vpn
-  private readonly end: Vpn
+  /** Its pages in the space: [start, end). */
+  readonly start: Vpn
+  readonly end: Vpn
   private unmapped = false
 
   constructor(context: Context, space: Space, name: string, place: Place) {
@@ -107,7 +83,25 @@ export class Mapping implements Running {
     this.start = place.start
     this.end = place.start + Math.ceil(place.length / frames.pageSize)
     this.length = place.length
-    this.view = new View(space.mm.table, frames, place.start, place.length, context.undo)
+    this.views = new Views(space.mm.table, frames, place.start, place.length, context.sections.undo)
+    this.current = this.views.choose()
+  }
+
+  /** For sections. */
+  get view(): View {
+    return this.current
+  }
+
+  chooseView(): void {
+    this.current = this.views.choose()
+  }
+
+  get bytes(): never {
+    throw this.hasNoArray('bytes')
+  }
+
+  get handle(): never {
+    throw this.hasNoArray('handle')
   }
 
   /** Where it begins in its space, in bytes: the number that /proc shows. */
@@ -127,9 +121,7 @@ export class Mapping implements Running {
     if (typeof section !== 'function')
       throw invalid('run', `expected a function of a view, got ${shown(section)}`)
     if (options !== undefined) checkKeys(options, ['signal'], 'run')
-    if (this.context.running.length > 0) return this.join(section)
-    const value = this.attempt(section)
-    return value instanceof Cold ? this.runCold(section, value, options?.signal) : value
+    return this.context.sections.run(this, section, options?.signal)
   }
 
   /** Brings pages that sections will need, all at once, and waits until they are there. */
@@ -213,99 +205,14 @@ export class Mapping implements Running {
     return new Mapping(this.context, child, this.name, this.place)
   }
 
-  /** What its view has missed. For the section that runs, of whatever mapping. */
-  takeMisses(): readonly Miss[] {
-    if (this.view.misses.length === 1) return this.view.misses
-    const accesses = new Map<Vpn, Miss>()
-    for (const miss of this.view.misses)
-      if (miss.access === 'store' || !accesses.has(miss.vpn)) accesses.set(miss.vpn, miss)
-    return [...accesses.values()]
-  }
-
-  /** Runs the section as far as it gets: to its value, or to the pages that it misses. */
-  private attempt<T>(section: (view: View) => T): T | Cold {
-    const { running, undo, driver } = this.context
-    this.view.begin()
-    running.push(this)
-    driver.inSection = true
-    try {
-      const value = section(this.view)
-      if (isThenable(value)) throw notSynchronous(value)
-      if (anyMissed(running)) throw swallowed()
-      undo.forget()
-      return value
-    } catch (thrown) {
-      undo.rollback(0)
-      if (thrown === MISS) return new Cold(running as Mapping[])
-      if (anyMissed(running) && !(thrown instanceof FaultlineError)) throw swallowed(thrown)
-      throw thrown
-    } finally {
-      for (const { view } of running) view.close()
-      running.length = 0
-      driver.inSection = false
-    }
-  }
-
-  /** Runs inside another section: what it misses, the other one misses. If it throws, its own stores are taken back. */
-  private join<T>(section: (view: View) => T): T {
-    const { running, undo } = this.context
-    if (!running.includes(this)) {
-      this.view.begin()
-      running.push(this)
-    }
-    const { mark } = undo
-    try {
-      const value = section(this.view)
-      if (isThenable(value)) throw notSynchronous(value)
-      return value
-    } catch (thrown) {
-      undo.rollback(mark)
-      throw thrown
-    }
-  }
-
-  private async runCold<T>(
-    section: (view: View) => T,
-    first: Cold,
-    signal: AbortSignal | undefined,
-  ): Promise<T> {
-    const kept: Pfn[] = []
-    try {
-      for (let cold = first; ; ) {
-        const tasks = this.begin(cold, signal)
-        for (const task of tasks)
-          if (task.state !== 'ended') await this.context.performer.finished(task as Task, signal)
-        this.keep(cold, tasks, kept, signal)
-        this.check('run')
-        const value = this.attempt(section)
-        if (!(value instanceof Cold)) return value
-        cold = value
-      }
-    } finally {
-      for (const frame of kept) this.context.engine.memory.unpin(frame)
-      this.context.driver.pump()
-    }
-  }
-
-  /** Faults for all of them at once. */
-  private begin({ misses }: Cold, signal: AbortSignal | undefined): Task<FaultArgs>[] {
-    if (signal?.aborted === true) throw aborted('run', this.name, signal.reason)
-    for (const { mapping } of misses) mapping.check('run')
-    return misses.map(({ mapping, miss }) => mapping.fault(miss))
-  }
-
-  /** The faults have ended: each that succeeded leaves a pin in `kept`, and the first that failed is told. */
-  private keep(
-    { misses }: Cold,
-    tasks: readonly Task<FaultArgs>[],
-    kept: Pfn[],
-    signal: AbortSignal | undefined,
-  ): void {
-    for (const { errno, args } of tasks) if (errno === 0 && args.kept !== 0) kept.push(args.kept)
-    const failed = tasks.findIndex(task => task.errno !== 0)
-    if (failed === -1) return
-    if (isAborted(signal)) throw aborted('run', this.name, signal.reason)
-    throw misses[failed]!.mapping.faultError(tasks[failed]!)
+  /** Begins the fault of a page that a section missed. For the sections of the machine. */
+  bring(miss: Miss, signal: AbortSignal | undefined): Promise<Brought> {
+    const task = this.fault(miss)
+    return this.context.performer.finished(
+      task,
+      ({ errno, args }) => (errno === 0 ? { kept: args.kept } : { error: this.faultError(task) }),
+      signal,
+    )
   }
 
   private fault({ vpn, access }: Miss): Task<FaultArgs> {
@@ -318,6 +225,14 @@ export class Mapping implements Running {
     const { access, vpn } = args.fault
     const offset = this.place.offset + (vpn - this.start) * this.pageSize
     return fromErrno(errno, access, `${this.name} at offset ${offset}`)
+  }
+
+  private hasNoArray(what: string): FaultlineError {
+    return new FaultlineError(
+      'ENOTSUP',
+      what,
+      `${what} of ${this.name}: the software MMU shows it by run only; for an array start the machine with mmu 'hardware'`,
+    )
   }
 
   private get mm(): Space['mm'] {
@@ -388,7 +303,8 @@ export class Mapping implements Running {
       )
   }
 
-  private check(operation: string): void {
+  /** Throws if it was unmapped. */
+  check(operation: string): void {
     if (this.unmapped)
       throw new FaultlineError(
         'EBADF',
@@ -396,30 +312,4 @@ export class Mapping implements Running {
         `this mapping of ${this.name} was unmapped; map the file again`,
       )
   }
-}
-
-function anyMissed(running: readonly Running[]): boolean {
-  for (const { view } of running) if (view.missed) return true
-  return false
-}
-
-function isThenable(value: unknown): boolean {
-  return (
-    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
-  )
-}
-
-/** What its promise says later is of no interest, least of all to the process. */
-function notSynchronous(promise: unknown): FaultlineError {
-  Promise.resolve(promise).catch(() => {})
-  return invalid('run', 'a section must be synchronous, and this one returned a promise; await outside of it')
-}
-
-function swallowed(cause?: unknown): FaultlineError {
-  return new FaultlineError(
-    'EINVAL',
-    'run',
-    'the section caught the signal of a missing page and went on; let what `view` throws pass through',
-    cause,
-  )
 }

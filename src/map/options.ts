@@ -36,6 +36,12 @@ export function bytes(value: unknown, what: string, operation: string): Bytes {
   }
 }
 
+export function flag(value: unknown, what: string, operation: string): boolean {
+  if (value !== undefined && typeof value !== 'boolean')
+    throw invalid(operation, `${what}: expected true or false, got ${shown(value)}`)
+  return value ?? false
+}
+
 /** A place or a length in bytes, from 0, in whole pages. */
 export function pageAligned(value: unknown, what: string, pageSize: Bytes, operation: string): Bytes {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0 || value % pageSize !== 0)
@@ -44,6 +50,11 @@ export function pageAligned(value: unknown, what: string, pageSize: Bytes, opera
       `${what}: expected a multiple of the page size ${pageSize}, from 0; got ${shown(value)}`,
     )
   return value
+}
+
+export function checkBytes(operation: string, bytes: unknown): void {
+  if (!(bytes instanceof Uint8Array))
+    throw invalid(operation, `${operation}: expected a Uint8Array or Buffer, got ${shown(bytes)}`)
 }
 
 export function invalid(operation: string, message: string): FaultlineError {

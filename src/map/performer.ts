@@ -5,8 +5,16 @@
  *   PF1 Each promise settles once, when its task ends; an abort kills the task, and no other.
  *   PF2 A task that ends at once costs no turn of the event loop.
  */
-import type { GroupId } from '../base/index.ts'
-import type { RealDriver, Scheduler, Task, Verb } from '../sched/index.ts'
+import { type GroupId, ROOT } from '../base/index.ts'
+import {
+  done,
+  type RealDriver,
+  type Scheduler,
+  type Task,
+  type Ticket,
+  type Verb,
+  wait,
+} from '../sched/index.ts'
 import { aborted, FaultlineError, fromErrno } from './error.ts'
 
 export interface Who {
@@ -41,13 +49,29 @@ export class Performer {
     return task
   }
 
-  /** Settles when the task has ended; aborting kills it. */
-  finished(task: Task, signal?: AbortSignal): Promise<void> {
-    if (task.state === 'ended') return Promise.resolve()
+  /** Settles with what `result` says of the task when it has ended; aborting kills it. */
+  finished<Args, T>(
+    task: Task<Args>,
+    result: (task: Task<Args>) => T,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
     return new Promise(resolve => {
-      task.onEnd = resolve
-      if (signal !== undefined) this.killOnAbort(task, signal)
+      const settle = () => resolve(result(task))
+      if (task.state === 'ended') settle()
+      else if (signal === undefined) task.onEnd = settle
+      else this.killOnAbort(task as Task, signal, settle)
     })
+  }
+
+  /** Settles when the ticket is complete. */
+  completed(ticket: Ticket): Promise<undefined> {
+    const waiting: Verb<undefined> = {
+      name: ticket.what,
+      attempt: () => (ticket.complete ? done : wait(ticket, 'device')),
+      abandon() {},
+    }
+    const task = this.begin(waiting, undefined, { name: ticket.what, group: ROOT })
+    return this.finished(task, () => undefined, undefined)
   }
 
   /** Begins a verb, waits for its end, and throws if it failed. */
@@ -55,14 +79,13 @@ export class Performer {
     const { operation, where, signal } = call
     if (signal?.aborted === true) throw aborted(operation, where, signal.reason)
     const task = this.begin(verb, args, who)
-    await this.finished(task as Task, signal)
-    if (task.errno !== 0 && isAborted(signal)) throw aborted(operation, where, signal.reason)
-    if (task.errno !== 0) throw fromErrno(task.errno, operation, where)
+    const errno = await this.finished(task, ended => ended.errno, signal)
+    if (errno !== 0 && isAborted(signal)) throw aborted(operation, where, signal.reason)
+    if (errno !== 0) throw fromErrno(errno, operation, where)
     return args
   }
 
-  private killOnAbort(task: Task, signal: AbortSignal): void {
-    const settle = task.onEnd!
+  private killOnAbort(task: Task, signal: AbortSignal, settle: () => void): void {
     const kill = () => this.kill(task)
     task.onEnd = () => {
       signal.removeEventListener('abort', kill)

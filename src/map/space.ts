@@ -10,11 +10,14 @@ import type { Verb } from '../sched/index.ts'
 import type { ForkArgs, MapArgs } from '../space/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
+import type { SpaceFace } from './faces.ts'
 import { File, fileBytesMax, tooLong } from './file.ts'
 import { INSPECT } from './inspect.ts'
 import { type AdviceName, Mapping, type ProtName, protOf } from './mapping.ts'
 import { bytes, checkKeys, choice, invalid, pageAligned } from './options.ts'
 import type { Who } from './performer.ts'
+
+export type MmuName = 'software' | 'hardware' | 'auto'
 
 export interface MapOptions {
   /** Bytes into the file, a multiple of the page size; 0 if left out. */
@@ -27,16 +30,19 @@ export interface MapOptions {
   /** The address to map at, which replaces what is there; wherever there is room if left out. */
   readonly fixed?: Bytes
   readonly advice?: Extract<AdviceName, 'normal' | 'random' | 'sequential'>
+  /** Which MMU is to show it; `auto`, whichever the machine has, if left out. */
+  readonly mmu?: MmuName
   readonly signal?: AbortSignal
 }
 
 /** Memory has no offset, and must be told how long it is. */
 export type AnonymousOptions = Omit<MapOptions, 'offset'> & { readonly length: Bytes | string }
 
-const ANONYMOUS_KEYS = ['length', 'prot', 'share', 'fixed', 'advice', 'signal']
+const ANONYMOUS_KEYS = ['length', 'prot', 'share', 'fixed', 'advice', 'mmu', 'signal']
+export const MMUS = ['software', 'hardware', 'auto'] as const
 const MAP_KEYS = ['offset', ...ANONYMOUS_KEYS]
 
-export class Space {
+export class Space implements SpaceFace {
   /** The engine's own record of it. */
   readonly mm: MmSpace
   private readonly context: Context
@@ -161,7 +167,13 @@ export class Space {
   ): Promise<Mapping> {
     this.checkAlive('map')
     const { pageSize } = this
-    const { prot = 'r', share, advice = 'normal' } = options
+    const { prot = 'r', share, advice = 'normal', mmu = 'auto' } = options
+    if (choice(mmu, MMUS, 'mmu', 'map') === 'hardware' && this.context.mmu === 'software')
+      throw new FaultlineError(
+        'ENOTSUP',
+        'map',
+        `map of ${name}: this machine has the software MMU only; start it with mmu 'hardware'`,
+      )
     const pages = pagesOf(length, pageSize)
     const args: MapArgs = {
       space: this.mm,

@@ -22,7 +22,7 @@
  *   F2  WRITEBACK and LOCKED frames belong to a bio; they are never freed, only detached.
  *   F3  A pinned frame is never freed, so a stash is never reclaimed.
  */
-import { type Bytes, IndexLists, type Pfn } from '../base/index.ts'
+import { type Bytes, type FileId, IndexLists, type PageIndex, type Pfn } from '../base/index.ts'
 
 export const FREE = 0
 export const ANON = 1
@@ -48,6 +48,16 @@ export const WORKINGSET = 1 << 8
 /** It is on an LRU list. */
 export const ON_LRU = 1 << 9
 
+/** Where the bytes of files' pages lie, if not in the buffer of the frames: the hardware MMU keeps them file by file. */
+export interface PageStore {
+  /** The memory of a page that has a frame. */
+  bytes(file: FileId, index: PageIndex): Uint8Array
+  /** The page has left its file. Its memory may be given back, and is zero when the page comes again. */
+  drop(file: FileId, index: PageIndex): void
+  /** The file has ended, and has no page. */
+  forget(file: FileId): void
+}
+
 export class Frames {
   readonly count: number
   readonly pageSize: Bytes
@@ -62,9 +72,10 @@ export class Frames {
   readonly siblings: IndexLists
   readonly data: Uint8Array
   readonly words: DataView
+  readonly store: PageStore | undefined
 
-  /** `buffer` holds the content of all frames, frame 0 first; `count` of them. */
-  constructor(buffer: ArrayBuffer, count: number, pageSize: Bytes) {
+  /** `buffer` holds the content of all frames, frame 0 first; `count` of them. With a `store` it holds frame 0 alone. */
+  constructor(buffer: ArrayBuffer, count: number, pageSize: Bytes, store?: PageStore) {
     this.count = count
     this.pageSize = pageSize
     this.kind = new Uint8Array(count)
@@ -78,9 +89,12 @@ export class Frames {
     this.siblings = new IndexLists(count)
     this.data = new Uint8Array(buffer)
     this.words = new DataView(buffer)
+    this.store = store
   }
 
   bytes(frame: Pfn): Uint8Array {
+    if (this.store !== undefined && frame !== 0)
+      return this.store.bytes(this.owner[frame]!, this.index[frame]!)
     return this.data.subarray(frame * this.pageSize, (frame + 1) * this.pageSize)
   }
 

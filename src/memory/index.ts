@@ -14,6 +14,7 @@ export {
   Frames,
   LOCKED,
   ON_LRU,
+  type PageStore,
   READAHEAD,
   REFERENCED,
   UNEVICTABLE,

@@ -6,6 +6,7 @@ import { type GroupId, type GroupTree, ROOT, type SpaceId } from '../base/index.
 import type { PageCache, Writeback } from '../cache/index.ts'
 import type { Io } from '../io/index.ts'
 import type { Memory } from '../memory/index.ts'
+import type { TableMirror } from '../mmu/index.ts'
 import type { Scheduler } from '../sched/index.ts'
 import type { Discipline } from './disciplines.ts'
 import type { Rmap } from './rmap.ts'
@@ -24,6 +25,8 @@ export interface MmParts {
   readonly discipline: Discipline
   /** undefined: anonymous pages can't be reclaimed. */
   readonly swapping: Swapping | undefined
+  /** Who mirrors the page table of a space; undefined: nobody. */
+  readonly mirrorOf: ((space: SpaceId) => TableMirror) | undefined
 }
 
 export class Mm {
@@ -36,6 +39,7 @@ export class Mm {
   readonly groups: GroupTree
   readonly discipline: Discipline
   readonly swapping: Swapping | undefined
+  private readonly mirrorOf: MmParts['mirrorOf']
   readonly spaces = new Map<SpaceId, Space>()
   /** The last VMA that mapped a file through this opening has gone. Set once, by the machine. */
   onLastUnmap: (open: OpenFile) => void = () => {}
@@ -53,11 +57,14 @@ export class Mm {
     this.groups = parts.groups
     this.discipline = parts.discipline
     this.swapping = parts.swapping
+    this.mirrorOf = parts.mirrorOf
   }
 
   /** A new space, of a family of its own or, for fork, of its parent's. */
   createSpace(plan: SpacePlan, family: Family = this.newFamily()): Space {
-    const space = new Space(this.scheduler, ++this.ids, plan, family, this.memory.frames.pageSize)
+    const id = ++this.ids
+    const { pageSize } = this.memory.frames
+    const space = new Space(this.scheduler, id, plan, family, pageSize, this.mirrorOf?.(id))
     this.spaces.set(space.id, space)
     return space
   }

@@ -11,7 +11,7 @@
  */
 import { type GroupId, OrderedList, type SpaceId, type Vpn } from '../base/index.ts'
 import { SpaceLock } from '../lock/index.ts'
-import { PageTable } from '../mmu/index.ts'
+import { PageTable, type TableMirror } from '../mmu/index.ts'
 import type { Scheduler } from '../sched/index.ts'
 import type { Vma } from './vma.ts'
 
@@ -79,14 +79,21 @@ export class Space {
   state: 'alive' | 'exiting' = 'alive'
   private nextFree: Vpn = FIRST_VPN
 
-  constructor(scheduler: Scheduler, id: SpaceId, plan: SpacePlan, family: Family, pageSize: number) {
+  constructor(
+    scheduler: Scheduler,
+    id: SpaceId,
+    plan: SpacePlan,
+    family: Family,
+    pageSize: number,
+    mirror?: TableMirror,
+  ) {
     this.id = id
     this.name = plan.name
     this.group = plan.group
     this.commandLine = plan.commandLine
     this.family = family
     this.locks = new SpaceLock(scheduler, plan.name)
-    this.table = new PageTable(LEAF_BYTES_MAX / pageSize)
+    this.table = new PageTable(LEAF_BYTES_MAX / pageSize, mirror)
     family.spaces.add(this)
   }
 

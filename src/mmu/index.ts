@@ -11,9 +11,11 @@ export {
   STORE,
   SWAP,
   swapEntry,
+  type TableMirror,
   VPN_END,
   WRITABLE,
   young,
 } from './page-table.ts'
+export { Views } from './row-view.ts'
 export { UndoLog } from './undo-log.ts'
-export { MISS, type Miss, View } from './view.ts'
+export { type FrameMemory, MISS, type Miss, View, type Walk } from './view.ts'

@@ -18,6 +18,8 @@
  *   P2  `mapped` of a frame (frames.ts) = the entries that map it, over all tables. Kept by the callers of set.
  *   P3  The shared empty leaf stays empty.
  *   P4  All slots of the directory that a leaf covers hold that leaf.
+ *   P5  A mirror is told of each entry that changes, after it has.
+ *   P6  `changes` has risen since any moment at which a load through the table would have found something else.
  */
 import { assert, type Pfn, type Vpn } from '../base/index.ts'
 
@@ -38,6 +40,11 @@ export const VPN_END: Vpn = 2 ** 31
 const EMPTY = new Int32Array(SLOT)
 
 export type Entry = number
+
+/** Who keeps a second copy of a table: the hardware MMU. */
+export interface TableMirror {
+  changed(vpn: Vpn, entry: Entry): void
+}
 
 export function entryOf(frame: Pfn, writable: 'writable' | 'read only'): Entry {
   const bits = writable === 'writable' ? PRESENT | LOAD | WRITABLE | STORE : PRESENT | LOAD
@@ -71,11 +78,14 @@ export class PageTable {
   /** For a slot without a leaf: how many entries the leaf that will cover it has. */
   private readonly planned: number[] = []
   private readonly leafMax: number
+  private readonly mirror: TableMirror | undefined
   private entries = 0
+  private changed = 0
 
   /** `leafMax`: the most entries in one leaf, a power of two of at least 1024. */
-  constructor(leafMax: number) {
+  constructor(leafMax: number, mirror?: TableMirror) {
     this.leafMax = Math.max(SLOT, leafMax)
+    this.mirror = mirror
   }
 
   get(vpn: Vpn): Entry {
@@ -89,12 +99,35 @@ export class PageTable {
       if (entry === 0) return
       leaf = this.grow(vpn)
     }
-    leaf[vpn & (leaf.length - 1)] = entry
+    const at = vpn & (leaf.length - 1)
+    const before = leaf[at]!
+    leaf[at] = entry
+    if (((before ^ entry) & ~(WRITABLE | STORE)) !== 0) this.changed++
+    if (this.mirror !== undefined && before !== entry) this.mirror.changed(vpn, entry)
   }
 
   /** The leaf of `vpn`, which is empty and shared where nothing is mapped. */
   leafOf(vpn: Vpn): Int32Array {
     return this.directory[vpn >>> SLOT_BITS] ?? EMPTY
+  }
+
+  /** Rises with what loads find; other than that it has no meaning. */
+  get changes(): number {
+    return this.changed
+  }
+
+  /** The first frame of pages [start, end), if all of them may be loaded from and their frames lie in a row; else 0. */
+  rowOf(start: Vpn, end: Vpn): Pfn {
+    const first = frameOf(this.get(start))
+    for (let vpn = start; vpn < end; ) {
+      const leaf = this.leafOf(vpn)
+      const leafEnd = Math.min(end, vpn - (vpn & (leaf.length - 1)) + leaf.length)
+      for (; vpn < leafEnd; vpn++) {
+        const entry = leaf[vpn & (leaf.length - 1)]!
+        if ((entry & LOAD) === 0 || frameOf(entry) !== first + vpn - start) return 0
+      }
+    }
+    return first
   }
 
   /** Prepares for a mapping of [start, end): large aligned runs of it that hold nothing yet will get large leaves. */

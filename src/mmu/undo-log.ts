@@ -7,46 +7,47 @@
  *   UL2 Noting a store of 1 or 4 bytes allocates nothing, but for the rare doubling of the log.
  */
 import type { Bytes } from '../base/index.ts'
-import type { Frames } from '../memory/index.ts'
+
+/** Memory that sections store to. */
+export interface Stored {
+  readonly data: Uint8Array
+  readonly words: DataView
+}
 
 const BLOB = 255
 const LOG_START = 64
 
 export class UndoLog {
-  private readonly data: Uint8Array
-  private readonly words: DataView
   /** Where, how many bytes, and what stood there: the bytes themselves, or which blob holds them. */
   private length = 0
+  private readonly memory: Stored[] = []
   private at = new Float64Array(LOG_START)
   private size = new Uint8Array(LOG_START)
   private low = new Uint32Array(LOG_START)
   private readonly blobs: Uint8Array[] = []
-
-  constructor({ data, words }: Frames) {
-    this.data = data
-    this.words = words
-  }
 
   /** A moment to roll back to. */
   get mark(): number {
     return this.length
   }
 
-  /** `size` bytes at `at` of memory are about to be overwritten. */
-  note(at: Bytes, size: 1 | 4): void {
+  /** `size` bytes at `at` of `memory` are about to be overwritten. */
+  note(memory: Stored, at: Bytes, size: 1 | 4): void {
     const entry = this.length++
     if (entry === this.at.length) this.grow()
+    this.memory[entry] = memory
     this.at[entry] = at
     this.size[entry] = size
-    this.low[entry] = size === 1 ? this.data[at]! : this.words.getUint32(at, true)
+    this.low[entry] = size === 1 ? memory.data[at]! : memory.words.getUint32(at, true)
   }
 
-  noteBlob(at: Bytes, length: Bytes): void {
+  noteBlob(memory: Stored, at: Bytes, length: Bytes): void {
     const entry = this.length++
     if (entry === this.at.length) this.grow()
+    this.memory[entry] = memory
     this.at[entry] = at
     this.size[entry] = BLOB
-    this.low[entry] = this.blobs.push(this.data.slice(at, at + length)) - 1
+    this.low[entry] = this.blobs.push(memory.data.slice(at, at + length)) - 1
   }
 
   rollback(mark: number): void {
@@ -54,9 +55,10 @@ export class UndoLog {
       const entry = --this.length
       const at = this.at[entry]!
       const size = this.size[entry]!
-      if (size === BLOB) this.data.set(this.blobs.pop()!, at)
-      else if (size === 1) this.data[at] = this.low[entry]!
-      else this.words.setUint32(at, this.low[entry]!, true)
+      const { data, words } = this.memory[entry]!
+      if (size === BLOB) data.set(this.blobs.pop()!, at)
+      else if (size === 1) data[at] = this.low[entry]!
+      else words.setUint32(at, this.low[entry]!, true)
     }
   }
 

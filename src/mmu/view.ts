@@ -18,9 +18,8 @@
  * Compare   the look-up is what a TLB and a page walk do; an entry without LOAD is a missing accessed bit.
  */
 import type { Bytes, Vpn } from '../base/index.ts'
-import type { Frames } from '../memory/index.ts'
-import { FRAME_SHIFT, frameOf, LOAD, type PageTable, STORE } from './page-table.ts'
-import { UndoLog } from './undo-log.ts'
+import { type Entry, FRAME_SHIFT, frameOf, LOAD, STORE } from './page-table.ts'
+import { type Stored, UndoLog } from './undo-log.ts'
 
 export interface Miss {
   readonly vpn: Vpn
@@ -37,16 +36,30 @@ const FRAME: number = FRAME_SHIFT
 /** The widest access of one load. */
 const WIDEST = 8
 
+/** What it looks pages up in: the page table of a space, or what the hardware MMU says of one mapping. */
+export interface Walk {
+  get(vpn: Vpn): Entry
+  leafOf(vpn: Vpn): Int32Array
+}
+
+/** The memory that entries lead to. */
+export interface FrameMemory extends Stored {
+  readonly pageSize: Bytes
+  /** How many pages may be in it at once. */
+  readonly count: number
+}
+
 export class View {
   /** Length of the mapping in bytes. */
   readonly length: Bytes
   /** Pages the section needed and didn't find, in the order it asked. */
   readonly misses: Miss[] = []
-  private readonly table: PageTable
+  private readonly table: Walk
+  private readonly memory: FrameMemory
   private readonly base: Vpn
-  private readonly words: DataView
+  protected readonly words: DataView
   private readonly data: Uint8Array
-  private readonly pageSize: Bytes
+  protected readonly pageSize: Bytes
   private readonly shift: number
   private readonly mask: number
   /** The window: the leaf that was used last, from offset `from` to `from + span` of the mapping, span < 2^31. */
@@ -66,8 +79,9 @@ export class View {
   private readonly missesMax: number
 
   /** `undo`: the log that it shares with the views of other sections of the machine. */
-  constructor(table: PageTable, frames: Frames, base: Vpn, length: Bytes, undo = new UndoLog(frames)) {
+  constructor(table: Walk, frames: FrameMemory, base: Vpn, length: Bytes, undo = new UndoLog()) {
     this.table = table
+    this.memory = frames
     this.base = base
     this.length = length
     this.words = frames.words
@@ -146,7 +160,7 @@ export class View {
 
   setU8(offset: Bytes, value: number): void {
     const at = this.find(offset, 1, STORE)
-    this.undo.note(at, 1)
+    this.undo.note(this.memory, at, 1)
     this.data[at] = value
   }
 
@@ -158,7 +172,7 @@ export class View {
   setU32(offset: Bytes, value: number): void {
     if ((offset & this.mask) <= this.pageSize - 4) {
       const at = this.find(offset, 4, STORE)
-      this.undo.note(at, 4)
+      this.undo.note(this.memory, at, 4)
       this.words.setUint32(at, value, true)
       return
     }
@@ -192,7 +206,7 @@ export class View {
     for (let done = 0; done < source.length; ) {
       const at = this.find(offset + done, 1, STORE)
       const part = Math.min(source.length - done, this.pageSize - (at & this.mask))
-      this.undo.noteBlob(at, part)
+      this.undo.noteBlob(this.memory, at, part)
       this.data.set(source.subarray(done, done + part), at)
       done += part
     }
@@ -297,7 +311,7 @@ export class View {
     for (let byte = 0; byte < size; byte++) this.find(offset + byte, 1, STORE)
     for (let byte = 0; byte < size; byte++) {
       const at = this.find(offset + byte, 1, STORE)
-      this.undo.note(at, 1)
+      this.undo.note(this.memory, at, 1)
       this.data[at] = this.scratch.getUint8(byte)
     }
   }
@@ -329,7 +343,7 @@ export class View {
       throw this.outside(offset, size)
   }
 
-  private outside(offset: Bytes, size: number): Error {
+  protected outside(offset: Bytes, size: number): Error {
     if (!this.open)
       return new Error(
         'this view was used outside of its section; use it only inside the function given to run',

@@ -6,6 +6,7 @@
  *     WRITTEN     its data                 yes                    yes: a page is written to new blocks each time
  *     PLAIN       its data                 yes                    no: stored to in place, by DAX
  *     UNWRITTEN   zeros (fallocate)        no                     no
+ *     LOST        not at all: EIO          it has none            no: what was there couldn't be mended
  *     no extent   zeros (a hole)
  *
  * Invariants
@@ -21,6 +22,7 @@ import type { Blocks, Space } from './space.ts'
 export const WRITTEN = 0
 export const UNWRITTEN = 1
 export const PLAIN = 2
+export const LOST = 3
 
 export class Extents {
   private readonly journal: Journal
@@ -40,7 +42,7 @@ export class Extents {
   /** The parts of extents in [start, end), in order; `value` is the block of a part's first page. */
   *inside(start: number, end: number): Generator<Run> {
     for (const part of this.table.inside(start, end)) {
-      this.space.believeIn(blocksOf(part))
+      if (part.tag !== LOST) this.space.believeIn(blocksOf(part))
       yield part
     }
   }
@@ -64,13 +66,14 @@ export class Extents {
 
   /** Makes a hole. */
   remove(start: number, end: number): void {
-    for (const run of this.table.take(start, end)) this.space.drop(blocksOf(run))
+    for (const run of this.table.take(start, end)) if (run.tag !== LOST) this.space.drop(blocksOf(run))
   }
 
   /** Lets [to, to + count) of this file lie where [from, from + count) of `source` does. Unwritten pages become holes. */
   shareFrom(source: Extents, from: number, to: number, count: number): void {
     const parts = [...source.inside(from, from + count)]
-    for (const part of parts) if (part.tag !== UNWRITTEN) this.space.share(blocksOf(part))
+    for (const part of parts)
+      if (part.tag !== UNWRITTEN && part.tag !== LOST) this.space.share(blocksOf(part))
     this.remove(to, to + count)
     for (const part of parts)
       if (part.tag !== UNWRITTEN)

@@ -72,6 +72,14 @@ export class Space {
     return this.state.deferred
   }
 
+  /** Blocks that are claimed and neither settled nor cancelled yet: counted, not kept. */
+  get claimed(): number {
+    let blocks = 0
+    for (const { start, end, tag } of this.limbo.overlapping(0, NUMBERS_MAX))
+      if (tag === CLAIMED) blocks += end - start
+    return blocks
+  }
+
   reserve(blocks: number): void {
     assert(blocks <= this.available, 'V1: no more is promised than there is')
     this.promised += blocks

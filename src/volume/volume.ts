@@ -27,7 +27,7 @@ import { DaxChange } from './dax-change.ts'
 import { DaxCopying } from './dax-copy.ts'
 import { DaxFile, type DaxPlace, zeroTail } from './dax-file.ts'
 import type { Disk } from './disk.ts'
-import { Extents } from './extents.ts'
+import { Extents, LOST } from './extents.ts'
 import { believe, Failure } from './failure.ts'
 import { FileDevice, Transfers } from './file-device.ts'
 import { type Answer, Journal } from './journal.ts'
@@ -145,7 +145,8 @@ export class Volume {
     this.syncing = new SyncVolume(commits)
     this.checking = new Checking(this.parts, header)
     const extents = (ino: number) => this.extents(ino)
-    this.snapshot = new Snapshot(this.parts, cache, { cached: this.files, dax: this.daxFiles, extents })
+    const openFiles = () => [...this.files.values(), ...this.daxFiles.values()]
+    this.snapshot = new Snapshot(this.parts, { openFiles, extents })
     this.daxChange = new DaxChange(this.parts, this.transfers)
     this.daxRead = new DaxRead(this.parts)
     this.daxWrite = new DaxWrite(this.parts)
@@ -161,6 +162,11 @@ export class Volume {
       const bytes = (frame: Pfn) => cache.frames.bytes(frame)
       this.place = { first: region.first, mappers: cache.mappers, bytes }
     }
+  }
+
+  /** Whether its blocks are frames of memory: files can be open for DAX. */
+  get hasRegion(): boolean {
+    return this.place !== undefined
   }
 
   get isReadOnly(): boolean {
@@ -228,8 +234,8 @@ export class Volume {
     })
   }
 
-  publish({ node }: VolumeFile, path: string): Errno {
-    return this.change(() => this.parts.names.publish(node.ino, path)).errno
+  publish({ node }: VolumeFile, path: string, existing: 'stays' | 'is replaced'): Errno {
+    return this.change(() => this.parts.names.publish(node.ino, path, existing)).errno
   }
 
   /** The file at the path, once more. Whoever opens it closes it. */
@@ -348,6 +354,7 @@ export class Volume {
     let shared = 0
     for (const index of open?.node.reserved ?? []) if (extents.at(index) === undefined) blocks++
     for (const part of extents.inside(0, NUMBERS_MAX)) {
+      if (part.tag === LOST) continue
       blocks += part.end - part.start
       for (let start = part.value, end = part.value + part.end - part.start; start < end; ) {
         const alike = this.parts.space.references({ start, end })

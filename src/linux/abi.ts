@@ -1,0 +1,60 @@
+/**
+ * Numbers of Linux: what include/uapi gives the calls that this project makes, in one place. The ioctls of userfaultfd
+ * carry the sizes of their arguments in bits 16 to 29; userfaultfd.ts asserts them against its own buffers.
+ */
+
+/** asm/unistd_64.h and asm-generic/unistd.h. */
+export const SYS_USERFAULTFD: Readonly<Record<string, number>> = { x64: 323, arm64: 282 }
+
+/** asm-generic/fcntl.h */
+export const O_NONBLOCK = 0o4000
+export const O_CLOEXEC = 0o2000000
+
+/** asm-generic/mman-common.h, asm-generic/mman.h, linux/mman.h */
+export const PROT_NONE = 0
+export const PROT_READ = 1
+export const PROT_WRITE = 2
+export const MAP_SHARED = 1
+export const MAP_FIXED = 0x10
+export const MAP_NORESERVE = 0x4000
+export const MADV_DONTNEED = 4
+export const MADV_DONTFORK = 10
+export const MADV_NOHUGEPAGE = 15
+
+/** linux/memfd.h, linux/falloc.h */
+export const MFD_CLOEXEC = 1
+export const FALLOC_FL_KEEP_SIZE = 1
+export const FALLOC_FL_PUNCH_HOLE = 2
+
+/** sys/eventfd.h, asm-generic/poll.h */
+export const EFD_CLOEXEC = O_CLOEXEC
+export const EFD_NONBLOCK = O_NONBLOCK
+export const POLLIN = 1
+
+/** linux/userfaultfd.h */
+export const USERFAULTFD_IOC_NEW = 0xaa00
+export const UFFD_API = 0xaa
+export const UFFDIO_API = 0xc018aa3f
+export const UFFDIO_REGISTER = 0xc020aa00
+export const UFFDIO_WAKE = 0x8010aa02
+export const UFFDIO_WRITEPROTECT = 0xc018aa06
+export const UFFDIO_CONTINUE = 0xc020aa07
+
+export const UFFD_FEATURE_MISSING_SHMEM = 1 << 5
+export const UFFD_FEATURE_THREAD_ID = 1 << 8
+export const UFFD_FEATURE_MINOR_SHMEM = 1 << 10
+export const UFFD_FEATURE_WP_HUGETLBFS_SHMEM = 1 << 12
+
+export const UFFDIO_REGISTER_MODE_MISSING = 1
+export const UFFDIO_REGISTER_MODE_WP = 2
+export const UFFDIO_REGISTER_MODE_MINOR = 4
+export const UFFDIO_WRITEPROTECT_MODE_WP = 1
+export const UFFDIO_WRITEPROTECT_MODE_DONTWAKE = 2
+export const UFFDIO_CONTINUE_MODE_DONTWAKE = 1
+export const UFFDIO_CONTINUE_MODE_WP = 2
+
+export const UFFD_EVENT_PAGEFAULT = 0x12
+export const UFFD_PAGEFAULT_FLAG_WRITE = 1
+export const UFFD_PAGEFAULT_FLAG_WP = 2
+/** struct uffd_msg: event u8 at 0; flags u64 at 8; address u64 at 16; thread u32 at 24. */
+export const UFFD_MSG_BYTES = 32

@@ -1,0 +1,230 @@
+/**
+ * Calls of Linux that Node doesn't offer: memory, memory files, event counters, waiting for descriptors. One object a
+ * thread. A call that fails throws a LinuxError, which names the call and the host's word for the error.
+ */
+import { getSystemErrorName } from 'node:util'
+import type { Bytes } from '../base/index.ts'
+import {
+  EFD_CLOEXEC,
+  EFD_NONBLOCK,
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  MAP_FIXED,
+  MAP_NORESERVE,
+  MAP_SHARED,
+  MFD_CLOEXEC,
+  POLLIN,
+  PROT_READ,
+  PROT_WRITE,
+} from './abi.ts'
+import { type Address, type Ffi, type Foreign, loadFfi } from './ffi.ts'
+
+export class LinuxError extends Error {
+  readonly errno: number
+  readonly code: string
+
+  constructor(call: string, errno: number) {
+    const code = getSystemErrorName(-errno)
+    super(`${call} failed with ${code}`)
+    this.errno = errno
+    this.code = code
+  }
+}
+
+/** One buffer of a vectored read or write, as struct iovec. */
+const IOVEC_WORDS = 2
+
+export class Linux {
+  readonly ffi: Ffi
+  private readonly mmapCall: Foreign
+  private readonly munmapCall: Foreign
+  private readonly mprotectCall: Foreign
+  private readonly madviseCall: Foreign
+  private readonly memfdCreateCall: Foreign
+  private readonly ftruncateCall: Foreign
+  private readonly fallocateCall: Foreign
+  private readonly eventfdCall: Foreign
+  private readonly pollCall: Foreign
+  private readonly readCall: Foreign
+  private readonly writeCall: Foreign
+  private readonly closeCall: Foreign
+  private readonly ioctlCall: Foreign
+  private readonly ioctlNewCall: Foreign
+  private readonly syscallCall: Foreign
+  private readonly preadvCall: Foreign
+  private readonly pwritevCall: Foreign
+  private readonly fsyncCall: Foreign
+  private readonly gettidCall: Foreign
+  private readonly abortCall: Foreign
+  private readonly exitCall: Foreign
+  private readonly counter = new BigUint64Array(1)
+  private readonly watched = new Int32Array(4)
+
+  constructor() {
+    this.ffi = loadFfi()
+    const libc = this.ffi.open('libc.so.6')
+    this.mmapCall = libc.call('mmap', 'long', ['long', 'long', 'int', 'int', 'int', 'long'])
+    this.munmapCall = libc.call('munmap', 'int', ['long', 'long'])
+    this.mprotectCall = libc.call('mprotect', 'int', ['long', 'long', 'int'])
+    this.madviseCall = libc.call('madvise', 'int', ['long', 'long', 'int'])
+    this.memfdCreateCall = libc.call('memfd_create', 'int', ['pointer', 'int'])
+    this.ftruncateCall = libc.call('ftruncate', 'int', ['int', 'long'])
+    this.fallocateCall = libc.call('fallocate', 'int', ['int', 'int', 'long', 'long'])
+    this.eventfdCall = libc.call('eventfd', 'int', ['int', 'int'])
+    this.pollCall = libc.call('poll', 'int', ['pointer', 'long', 'int'])
+    this.readCall = libc.call('read', 'long', ['int', 'pointer', 'long'])
+    this.writeCall = libc.call('write', 'long', ['int', 'pointer', 'long'])
+    this.closeCall = libc.call('close', 'int', ['int'])
+    this.ioctlCall = libc.call('ioctl', 'int', ['int', 'long', 'pointer'])
+    this.ioctlNewCall = libc.call('ioctl', 'int', ['int', 'long', 'long'])
+    this.syscallCall = libc.call('syscall', 'long', ['long', 'long'])
+    this.preadvCall = libc.call('preadv', 'long', ['int', 'pointer', 'int', 'long'])
+    this.pwritevCall = libc.call('pwritev', 'long', ['int', 'pointer', 'int', 'long'])
+    this.fsyncCall = libc.call('fsync', 'int', ['int'])
+    this.gettidCall = libc.call('gettid', 'int', [])
+    this.abortCall = libc.call('abort', 'int', [])
+    this.exitCall = libc.call('_exit', 'int', ['int'])
+  }
+
+  /** Shared memory of a file, wherever there is room. It takes none until it is touched. */
+  mmap(fd: number, offset: Bytes, length: Bytes): Address {
+    const protection = PROT_READ | PROT_WRITE
+    return this.checked('mmap', this.mmapCall(0, length, protection, MAP_SHARED | MAP_NORESERVE, fd, offset))
+  }
+
+  /** Shared memory of a file from its start, in place of what is mapped at `address`. */
+  mmapOver(address: Address, fd: number, length: Bytes): void {
+    const protection = PROT_READ | PROT_WRITE
+    this.checked('mmap', this.mmapCall(address, length, protection, MAP_SHARED | MAP_FIXED, fd, 0))
+  }
+
+  munmap(address: Address, length: Bytes): void {
+    this.checked('munmap', this.munmapCall(address, length))
+  }
+
+  mprotect(address: Address, length: Bytes, protection: number): void {
+    this.checked('mprotect', this.mprotectCall(address, length, protection))
+  }
+
+  madvise(address: Address, length: Bytes, advice: number): void {
+    this.checked('madvise', this.madviseCall(address, length, advice))
+  }
+
+  /** A file in memory, as long as said and empty; `name` is what /proc/self/maps shows. */
+  memfd(name: string, length: Bytes): number {
+    const fd = this.checked('memfd_create', this.memfdCreateCall(Buffer.from(`${name}\0`), MFD_CLOEXEC))
+    try {
+      this.ftruncate(fd, length)
+      return fd
+    } catch (error) {
+      this.close(fd)
+      throw error
+    }
+  }
+
+  ftruncate(fd: number, length: Bytes): void {
+    this.checked('ftruncate', this.ftruncateCall(fd, length))
+  }
+
+  /** Takes pages out of a file in memory, and out of every mapping of it. */
+  punch(fd: number, offset: Bytes, length: Bytes): void {
+    const mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
+    this.checked('fallocate', this.fallocateCall(fd, mode, offset, length))
+  }
+
+  /** A counter that wakes whoever polls it. */
+  eventfd(): number {
+    return this.checked('eventfd', this.eventfdCall(0, EFD_CLOEXEC | EFD_NONBLOCK))
+  }
+
+  notify(eventfd: number): void {
+    this.counter[0] = 1n
+    this.writeCall(eventfd, this.counter, 8)
+  }
+
+  /** Sets the counter back to 0. */
+  clear(eventfd: number): void {
+    this.readCall(eventfd, this.counter, 8)
+  }
+
+  /** Waits until one of two descriptors can be read, or so many milliseconds. */
+  poll(
+    first: number,
+    second: number,
+    timeout: number,
+  ): { readonly first: boolean; readonly second: boolean } {
+    const { watched } = this
+    watched[0] = first
+    watched[1] = POLLIN
+    watched[2] = second
+    watched[3] = POLLIN
+    this.pollCall(watched, 2, timeout)
+    return { first: watched[1]! >>> 16 !== 0, second: watched[3]! >>> 16 !== 0 }
+  }
+
+  /** Bytes that there were; 0: none now. */
+  read(fd: number, target: NodeJS.TypedArray): Bytes {
+    return Math.max(0, this.readCall(fd, target, target.byteLength))
+  }
+
+  close(fd: number): void {
+    this.checked('close', this.closeCall(fd))
+  }
+
+  /** 0, or the errno: some errors of ioctls are news. */
+  ioctl(fd: number, request: number, argument: NodeJS.TypedArray | null): number {
+    return this.ioctlCall(fd, request, argument) < 0 ? this.ffi.errno() : 0
+  }
+
+  /** A descriptor that an ioctl makes. */
+  ioctlNew(fd: number, request: number, flags: number): number {
+    return this.checked('ioctl', this.ioctlNewCall(fd, request, flags))
+  }
+
+  syscall(number: number, argument: number): number {
+    return this.checked('syscall', this.syscallCall(number, argument))
+  }
+
+  /** Bytes moved, or -errno. `vectors`: address and length of each piece. */
+  preadv(fd: number, vectors: BigUint64Array, position: Bytes): number {
+    return this.result(this.preadvCall(fd, vectors, vectors.length / IOVEC_WORDS, position))
+  }
+
+  pwritev(fd: number, vectors: BigUint64Array, position: Bytes): number {
+    return this.result(this.pwritevCall(fd, vectors, vectors.length / IOVEC_WORDS, position))
+  }
+
+  /** 0 or -errno. */
+  fsync(fd: number): number {
+    return this.result(this.fsyncCall(fd))
+  }
+
+  /** 0 or -errno. */
+  tryFtruncate(fd: number, length: Bytes): number {
+    return this.result(this.ftruncateCall(fd, length))
+  }
+
+  /** This thread, as the kernel numbers it. */
+  gettid(): number {
+    return this.gettidCall()
+  }
+
+  /** Ends the process at once, with SIGABRT. */
+  abort(): void {
+    this.abortCall()
+  }
+
+  /** Ends the process at once, waiting for no thread. */
+  exitNow(status: number): void {
+    this.exitCall(status)
+  }
+
+  private checked(call: string, result: number): number {
+    if (result === -1) throw new LinuxError(call, this.ffi.errno())
+    return result
+  }
+
+  private result(result: number): number {
+    return result === -1 ? -this.ffi.errno() : result
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * Foreign functions, as little of them as is needed: open a library, call a function, look at memory. koffi fills it, and
+ * so can node:ffi of Node 26. Addresses are numbers: those of user space have 47 bits.
+ *
+ * Each thread loads for itself: what is made here can't be posted.
+ */
+import { createRequire } from 'node:module'
+import type { Bytes } from '../base/index.ts'
+
+export type Address = number
+
+/** How an argument or a result is passed. `pointer`: a typed array, or null. */
+export type Passed = 'int' | 'long' | 'pointer'
+
+export type Foreign = (...args: (number | NodeJS.TypedArray | null)[]) => number
+
+export interface Ffi {
+  /** A shared library by name, or null: the program itself. */
+  open(library: string | null): {
+    call(name: string, result: 'int' | 'long', takes: readonly Passed[]): Foreign
+  }
+  /** Memory as an ArrayBuffer that owns nothing: it must be detached before the memory goes. */
+  view(address: Address, length: Bytes): ArrayBuffer
+  addressOf(array: NodeJS.TypedArray): Address
+  /** errno of the last call. */
+  errno(): number
+}
+
+/** The package is missing, or doesn't load on this host. */
+export class NoFfi extends Error {}
+
+const TYPES = { int: 'int', long: 'int64_t', pointer: 'void *' } as const
+
+export function loadFfi(): Ffi {
+  const koffi = requireKoffi()
+  return {
+    open(library) {
+      const opened = koffi.load(library)
+      return {
+        call: (name, result, takes) =>
+          opened.func(
+            name,
+            TYPES[result],
+            takes.map(each => TYPES[each]),
+          ),
+      }
+    },
+    view: (address, length) => koffi.view(address, length),
+    addressOf: array => Number(koffi.address(array)),
+    errno: () => koffi.errno(),
+  }
+}
+
+function requireKoffi(): typeof import('koffi') {
+  try {
+    return createRequire(import.meta.url)('koffi')
+  } catch (error) {
+    const missing = (error as { code?: unknown }).code === 'MODULE_NOT_FOUND'
+    throw new NoFfi(
+      missing
+        ? 'package koffi is missing; install it: npm install koffi'
+        : `package koffi does not load: ${(error as Error).message}`,
+      { cause: error },
+    )
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * The address ranges of mappings, from the mapping to the last thread that lets go of its array.
+ *
+ *     place --> mapped --unmap--> let go: registered, nothing installed --nobody is attached--> munmap
+ *
+ * A range that was unmapped stays registered while a thread may still hold its array: what that thread touches comes to
+ * the pager, and is an error, never zeros and never another mapping's bytes.
+ *
+ * Invariants
+ *   AR1 A range is munmapped only when no thread is attached to it; until then its faults are answered here.
+ */
+import { assert, type Bytes, type FileId, OrderedList, type PageIndex } from '../base/index.ts'
+import { type Linux, PROT_NONE, type Userfaultfd } from '../linux/index.ts'
+import type { Mapping } from '../map/index.ts'
+import { Control } from './control.ts'
+import type { Area, Mirror } from './mirror.ts'
+import type { MemoryFiles } from './store.ts'
+
+export interface Placed {
+  readonly mapping: Mapping
+  readonly area: Area
+  readonly control: Control
+  readonly length: Bytes
+  state: 'mapped' | 'let go'
+}
+
+/** Entries of leaves are looked up by the low bits of a page number. */
+function leafFor(pages: number): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(4 * 2 ** Math.ceil(Math.log2(pages))))
+}
+
+/** The file that the mapping shows, and which page of it comes first. */
+function sourceOf({ space, start }: Mapping): { readonly file: FileId; readonly index: PageIndex } {
+  const vma = space.mm.find(start)
+  assert(vma?.open !== undefined, 'a mapping of a file has a VMA with that file')
+  return { file: vma.open.file.id, index: vma.pageOffset + start - vma.start }
+}
+
+export class Areas {
+  private readonly linux: Linux
+  private readonly uffd: Userfaultfd
+  private readonly store: MemoryFiles
+  private readonly mirror: Mirror
+  private readonly byMapping = new Map<Mapping, Placed>()
+  private readonly byAddress = new OrderedList<Placed>(
+    placed => placed.area.address,
+    placed => placed.area.address + placed.length,
+  )
+  private readonly lettingGo = new Set<Placed>()
+
+  constructor(linux: Linux, uffd: Userfaultfd, store: MemoryFiles, mirror: Mirror) {
+    this.linux = linux
+    this.uffd = uffd
+    this.store = store
+    this.mirror = mirror
+  }
+
+  /** Gives a mapping its addresses. */
+  place(mapping: Mapping, pageSize: Bytes): Placed {
+    const { space, start, end } = mapping
+    const pages = end - start
+    const { file, index } = sourceOf(mapping)
+    const address = this.store.map(file, index, pages)
+    try {
+      this.uffd.register(address, pages * pageSize)
+    } catch (error) {
+      this.linux.munmap(address, pages * pageSize)
+      throw error
+    }
+    const area: Area = {
+      space: space.pid,
+      start,
+      end,
+      file,
+      index,
+      address,
+      leaf: leafFor(pages),
+      change: 'take',
+      from: 0,
+      to: 0,
+    }
+    const control = new Control(new SharedArrayBuffer(Control.bytes))
+    const placed: Placed = { mapping, area, control, length: pages * pageSize, state: 'mapped' }
+    this.byMapping.set(mapping, placed)
+    this.byAddress.insert(placed)
+    this.mirror.add(area)
+    return placed
+  }
+
+  of(mapping: Mapping): Placed {
+    return this.byMapping.get(mapping)!
+  }
+
+  find(address: number): Placed | undefined {
+    const placed = this.byAddress.floor(address)
+    return placed !== undefined && address < placed.area.address + placed.length ? placed : undefined
+  }
+
+  /** The mapping has been unmapped in the engine: its threads are told to let go. */
+  letGo(mapping: Mapping): void {
+    const placed = this.byMapping.get(mapping)
+    if (placed === undefined) return
+    this.byMapping.delete(mapping)
+    this.mirror.remove(placed.area)
+    placed.state = 'let go'
+    placed.control.unmap()
+    this.lettingGo.add(placed)
+    this.sweep()
+  }
+
+  letAllGo(): void {
+    for (const mapping of [...this.byMapping.keys()]) this.letGo(mapping)
+  }
+
+  /** Whether some range waits for threads to let go of it. */
+  get waiting(): boolean {
+    return this.lettingGo.size > 0
+  }
+
+  /** Takes away the ranges that nobody is attached to any more. */
+  sweep(): void {
+    for (const placed of this.lettingGo) {
+      if (placed.control.inUse()) continue
+      this.lettingGo.delete(placed)
+      this.byAddress.remove(placed)
+      this.linux.munmap(placed.area.address, placed.length)
+    }
+  }
+
+  /** The pager ends. What is still held may be touched no more: whoever does ends the process. */
+  bar(): void {
+    for (const { area, length } of this.lettingGo) this.linux.mprotect(area.address, length, PROT_NONE)
+  }
+}

@@ -1,0 +1,256 @@
+/**
+ * The caller's side of the wire: makes calls of objects of the pager, and starts and ends its threads.
+ *
+ * A call that is synchronous in the library is so here: the caller waits for the pager, which never waits for a caller.
+ *
+ * Invariants
+ *   LI1 Each call is answered once; if the pager dies, the process ends (watchdog.ts), so no call waits for ever.
+ *   LI2 The process is kept alive by calls under way, and by nothing else of the machine.
+ */
+import { extname } from 'node:path'
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
+import { Linux, NoFfi } from '../linux/index.ts'
+import { FaultlineError, type MachineOptions } from '../map/index.ts'
+import type { CrewData } from './crew-thread.ts'
+import { Mailbox } from './mailbox.ts'
+import { ENDED, REPLIES, SIGNALS, STATE } from './signals.ts'
+import { abortProcess } from './stuck.ts'
+import {
+  type Abort,
+  type Lost,
+  type OnError,
+  type PagerData,
+  type Release,
+  type Reply,
+  type Request,
+  received,
+  type SentError,
+  type Started,
+  unsupported,
+} from './wire.ts'
+
+/** Calls of the host that run at once. */
+const CREW = 4
+
+interface Pending {
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+  readonly signal: AbortSignal | undefined
+}
+
+export interface LineOptions {
+  readonly options: MachineOptions
+  readonly onError: OnError
+  /** A worker was stopped for good. */
+  readonly onLost: (threadId: number, error: FaultlineError) => void
+}
+
+export class Line {
+  readonly linux: Linux
+  readonly started: Started
+  private readonly port: MessagePort
+  readonly signals: Int32Array<SharedArrayBuffer>
+  private readonly eventfd: number
+  private readonly threads: readonly Thread[]
+  private readonly onLost: LineOptions['onLost']
+  private readonly pending = new Map<number, Pending>()
+  private readonly collected = new FinalizationRegistry<number>(ref => this.post({ release: ref }))
+  private ids = 0
+  private ended = false
+
+  private constructor(
+    linux: Linux,
+    started: Started,
+    port: MessagePort,
+    signals: Int32Array<SharedArrayBuffer>,
+    eventfd: number,
+    threads: readonly Thread[],
+    onLost: LineOptions['onLost'],
+  ) {
+    this.linux = linux
+    this.started = started
+    this.port = port
+    this.signals = signals
+    this.eventfd = eventfd
+    this.threads = threads
+    this.onLost = onLost
+    port.on('message', message => this.take(message))
+    port.unref()
+  }
+
+  /** Starts a pager and its crew. Throws ENOTSUP where the host can't, and what Machine.start throws. */
+  static async open({ options, onError, onLost }: LineOptions): Promise<Line> {
+    const linux = supported()
+    const signals = new SharedArrayBuffer(4 * SIGNALS)
+    const eventfd = linux.eventfd()
+    const mailboxes = Array.from({ length: CREW }, () => new SharedArrayBuffer(Mailbox.bytes))
+    const { port1, port2 } = new MessageChannel()
+    const data: PagerData = { options, onError, port: port2, signals, mailboxes, eventfd }
+    const pager = thread('./pager', data, [port2])
+    const words = new Int32Array(signals)
+    const threads = [new Thread(pager, linux, words)]
+    const first = await new Promise<Started | { readonly error: SentError }>(resolve => {
+      port1.once('message', resolve)
+    })
+    if ('error' in first) {
+      await ended(threads)
+      port1.close()
+      linux.close(eventfd)
+      throw received(first.error)
+    }
+    for (const mailbox of mailboxes) {
+      const crew = thread('./crew-thread', { mailbox, eventfd } satisfies CrewData)
+      threads.push(new Thread(crew, linux, words))
+    }
+    return new Line(linux, first, port1, words, eventfd, threads, onLost)
+  }
+
+  /** Makes a call; `signal` aborts it. */
+  call(to: number, method: string, args: readonly unknown[], signal?: AbortSignal): Promise<unknown> {
+    const id = ++this.ids
+    return new Promise((resolve, reject) => {
+      const abort = () => this.post({ abort: id })
+      const settle = () => {
+        signal?.removeEventListener('abort', abort)
+        if (this.pending.size === 0) this.port.unref()
+      }
+      this.pending.set(id, {
+        resolve: value => {
+          settle()
+          resolve(value)
+        },
+        reject: error => {
+          settle()
+          reject(error)
+        },
+        signal,
+      })
+      const state =
+        signal === undefined ? {} : { signal: signal.aborted ? ('aborted' as const) : ('open' as const) }
+      try {
+        this.post({ id, to, method, args, ...state })
+      } catch (error) {
+        this.pending.delete(id)
+        throw unsendable(method, error)
+      }
+      this.port.ref()
+      signal?.addEventListener('abort', abort, { once: true })
+    })
+  }
+
+  /** Makes a call whose answer the pager has at once, and waits for it. */
+  ask(to: number, method: string, args: readonly unknown[]): unknown {
+    const id = ++this.ids
+    let answer: { value: unknown } | { error: unknown } | undefined
+    this.pending.set(id, {
+      resolve: value => {
+        answer = { value }
+      },
+      reject: error => {
+        answer = { error }
+      },
+      signal: undefined,
+    })
+    try {
+      this.post({ id, to, method, args, sync: true })
+    } catch (error) {
+      this.pending.delete(id)
+      throw unsendable(method, error)
+    }
+    while (answer === undefined) {
+      const seen = Atomics.load(this.signals, REPLIES)
+      const news = receiveMessageOnPort(this.port)
+      if (news !== undefined) this.take(news.message)
+      else Atomics.wait(this.signals, REPLIES, seen)
+    }
+    if ('error' in answer) throw answer.error
+    return answer.value
+  }
+
+  /** The pager keeps an object for as long as this side does. */
+  register(object: object, ref: number): void {
+    this.collected.register(object, ref)
+  }
+
+  /** The machine has been closed: waits until its threads have ended. */
+  async end(): Promise<void> {
+    this.ended = true
+    await ended(this.threads)
+    this.port.close()
+    this.linux.close(this.eventfd)
+  }
+
+  /** The process ends: nobody is to wonder that the pager does. */
+  abandon(): void {
+    Atomics.store(this.signals, STATE, ENDED)
+    this.linux.notify(this.eventfd)
+  }
+
+  private post(message: Request | Abort | Release): void {
+    if (this.ended) return
+    this.port.postMessage(message)
+    this.linux.notify(this.eventfd)
+  }
+
+  private take(message: Reply | Lost): void {
+    if ('lost' in message) {
+      this.onLost(message.lost.threadId, received(message.lost.error))
+      return
+    }
+    const pending = this.pending.get(message.id)
+    if (pending === undefined) return
+    this.pending.delete(message.id)
+    if (!('error' in message)) pending.resolve(message.value)
+    else if (message.error.code === 'ABORT_ERR')
+      pending.reject(received(message.error, pending.signal?.reason))
+    else pending.reject(received(message.error))
+  }
+}
+
+function supported(): Linux {
+  if (process.platform !== 'linux')
+    throw unsupported(`the hardware MMU is made for Linux; this is ${process.platform}`)
+  try {
+    return new Linux()
+  } catch (error) {
+    if (error instanceof NoFfi) throw unsupported(error.message, error)
+    throw error
+  }
+}
+
+function thread(name: string, workerData: object, transferList: MessagePort[] = []): Worker {
+  const url = new URL(`${name}${extname(import.meta.url)}`, import.meta.url)
+  const worker = new Worker(url, { workerData, transferList })
+  worker.unref()
+  return worker
+}
+
+/** A thread of the machine. If it dies before its time, threads that wait for pages would wait for ever. */
+class Thread {
+  readonly worker: Worker
+  readonly exit: Promise<void>
+
+  constructor(worker: Worker, linux: Linux, signals: Int32Array) {
+    this.worker = worker
+    worker.on('error', error => {
+      if (Atomics.load(signals, STATE) !== ENDED)
+        abortProcess(linux, `a thread of the machine failed: ${error}`)
+    })
+    this.exit = new Promise(resolve => worker.on('exit', () => resolve()))
+  }
+}
+
+/** Waits for threads that are ending; the process stays for it. */
+async function ended(threads: readonly Thread[]): Promise<void> {
+  for (const { worker } of threads) worker.ref()
+  for (const { exit } of threads) await exit
+}
+
+function unsendable(method: string, error: unknown): FaultlineError {
+  return new FaultlineError(
+    'EINVAL',
+    method,
+    `${method}: an argument can't be sent to the pager: ${(error as Error).message}`,
+    error,
+  )
+}

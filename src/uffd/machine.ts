@@ -1,0 +1,115 @@
+/**
+ * A hardware machine, as its caller holds it: mappings are plain Uint8Arrays, and a touch of a missing page stops only
+ * the thread that touched it. The machine itself runs in the pager's thread.
+ */
+import type { Bytes } from '../base/index.ts'
+import type { Settings } from '../group/index.ts'
+import {
+  choice,
+  type FaultlineError,
+  type GroupFace,
+  invalid,
+  type MachineFace,
+  type MachineOptions,
+  type OpenOptions,
+} from '../map/index.ts'
+import type { PsRow } from '../proc/index.ts'
+import type { FileFacts, GroupFacts, SpaceFacts } from './desk.ts'
+import { Line } from './line.ts'
+import { HardwareFile, HardwareGroup, HardwareSpace } from './objects.ts'
+import { Programs } from './programs.ts'
+import { Remote } from './remote.ts'
+import { watch } from './watch.ts'
+import type { OnError } from './wire.ts'
+
+export interface HardwareOptions {
+  /** What becomes of a thread that touched a page which can't be had; `abort` if left out. */
+  readonly onError?: OnError
+  /** A worker was stopped for good, by `terminate-worker`: Node's number of it, and why. */
+  readonly onWorkerLost?: (threadId: number, error: FaultlineError) => void
+}
+
+export class HardwareMachine extends Remote implements MachineFace {
+  readonly mmu = 'hardware'
+  readonly pageSize: Bytes
+  readonly root: HardwareGroup
+  private readonly programs: Programs
+  private readonly onExit: (status: number) => void
+  private closing: Promise<void> | undefined
+
+  private constructor(line: Line) {
+    super(line, { ref: line.started.machine })
+    this.pageSize = line.started.pageSize
+    this.root = new HardwareGroup(line, { ref: line.started.root, path: '/' })
+    this.programs = new Programs(line)
+    this.onExit = status => this.leave(status)
+    process.on('exit', this.onExit)
+    watch(line.signals.buffer)
+  }
+
+  static async start(options: MachineOptions & HardwareOptions): Promise<HardwareMachine> {
+    const { onError = 'abort', onWorkerLost = () => {}, ...rest } = options
+    choice(onError, ['abort', 'terminate-worker'], 'onError', 'start')
+    if (typeof onWorkerLost !== 'function') throw invalid('start', 'onWorkerLost: expected a function')
+    if (rest.watcher !== undefined)
+      throw invalid(
+        'start',
+        "watcher: a hardware machine runs in a thread of its own; start with mmu 'software'",
+      )
+    if (rest.swap !== undefined)
+      throw invalid(
+        'start',
+        "swap: a hardware machine has no memory of its own to swap; start with mmu 'software'",
+      )
+    return new HardwareMachine(await Line.open({ options: rest, onError, onLost: onWorkerLost }))
+  }
+
+  group(name: string, settings: Settings = {}): HardwareGroup {
+    return new HardwareGroup(this.line, this.ask('group', name, settings) as GroupFacts)
+  }
+
+  async open(path: string, options: OpenOptions = {}): Promise<HardwareFile> {
+    return new HardwareFile(this.line, (await this.call('open', path, options)) as FileFacts)
+  }
+
+  space(options: {
+    readonly name: string
+    readonly group?: GroupFace
+    readonly commandLine?: string
+  }): HardwareSpace {
+    return new HardwareSpace(this.line, this.programs, this.ask('space', options) as SpaceFacts)
+  }
+
+  async ps(options: { readonly group?: GroupFace; readonly signal?: AbortSignal } = {}): Promise<PsRow[]> {
+    return (await this.call('ps', options)) as PsRow[]
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.end()
+    return this.closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  private async end(): Promise<void> {
+    for (const mapping of [...this.programs.mappings]) mapping.detach()
+    try {
+      await this.call('close')
+    } finally {
+      process.off('exit', this.onExit)
+      await this.line.end()
+    }
+  }
+
+  /**
+   * The process ends. It would wait for all of its threads, and one of them may be waiting for the pager, which is
+   * another: if a worker has an array, the process ends at once.
+   */
+  private leave(status: number): void {
+    const { shared } = this.programs
+    this.line.abandon()
+    if (shared) this.line.linux.exitNow(status)
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * A mapping of a hardware machine, as its caller holds it: the array, and what can be asked of its range.
+ *
+ * Sections run here, over the same memory as the array. What their views look pages up in is the mirror's leaf: a page
+ * that isn't there is asked for by a message, so that a section never stops the thread. If a page goes between the look
+ * and the touch, the touch is a hardware fault and gets the right bytes.
+ *
+ * Invariants
+ *   HM1 After unmap begins no array of this thread shows the mapping: they are detached.
+ */
+import type { Bytes } from '../base/index.ts'
+import { shown } from '../group/index.ts'
+import {
+  type AdviceName,
+  type Brought,
+  checkKeys,
+  FaultlineError,
+  invalid,
+  type MappingFace,
+  type MappingHandle,
+  type MmuName,
+  type Participant,
+  type ProtName,
+  type RangeOptions,
+  type RunOptions,
+} from '../map/index.ts'
+import { type Miss, View } from '../mmu/index.ts'
+import { Control } from './control.ts'
+import type { MappingFacts } from './desk.ts'
+import type { Line } from './line.ts'
+import type { HardwareSpace } from './objects.ts'
+import { broughtOr, type Programs } from './programs.ts'
+import { Remote } from './remote.ts'
+
+export class HardwareMapping extends Remote implements MappingFace, Participant {
+  readonly space: HardwareSpace
+  readonly name: string
+  readonly length: Bytes
+  readonly address: Bytes
+  readonly view: View
+  readonly control: Control
+  private readonly array: Uint8Array
+  private readonly host: number
+  private readonly shownBy: MmuName
+  private readonly programs: Programs
+  private unmapped = false
+
+  constructor(line: Line, programs: Programs, space: HardwareSpace, facts: MappingFacts, shownBy: MmuName) {
+    super(line, facts)
+    this.space = space
+    this.name = facts.name
+    this.length = facts.length
+    this.address = facts.address
+    this.host = facts.host
+    this.shownBy = shownBy
+    this.programs = programs
+    this.control = new Control(facts.control)
+    const buffer = line.linux.ffi.view(facts.host, facts.length)
+    this.array = new Uint8Array(buffer)
+    const leaf = new Int32Array(facts.leaf)
+    const walk = { get: (page: number) => leaf[page]!, leafOf: () => leaf }
+    const { pageSize, frames } = line.started
+    const memory = { data: this.array, words: new DataView(buffer), pageSize, count: frames }
+    this.view = new View(walk, memory, 0, facts.length, programs.sections.undo)
+    programs.mappings.add(this)
+  }
+
+  /** There is but one: what may be loaded changes under a section here. */
+  chooseView(): void {}
+
+  get bytes(): Uint8Array {
+    this.check('bytes')
+    if (this.shownBy === 'software')
+      throw new FaultlineError(
+        'ENOTSUP',
+        'bytes',
+        `bytes of ${this.name}: it was mapped with mmu 'software', which shows it by run only; map it with mmu 'hardware'`,
+      )
+    return this.array
+  }
+
+  get handle(): MappingHandle {
+    const { length } = this.bytes
+    const { name, host, control } = this
+    return { process: process.pid, name, host, length, control: control.buffer }
+  }
+
+  run<T>(section: (view: View) => T, options?: RunOptions): T | Promise<T> {
+    this.check('run')
+    if (typeof section !== 'function')
+      throw invalid('run', `expected a function of a view, got ${shown(section)}`)
+    if (options !== undefined) checkKeys(options, ['signal'], 'run')
+    return this.programs.sections.run(this, section, options?.signal)
+  }
+
+  async prefetch(
+    ranges: readonly { readonly offset: Bytes; readonly length: Bytes }[],
+    options: RunOptions = {},
+  ): Promise<void> {
+    this.check('prefetch')
+    await this.call('prefetch', ranges, options)
+  }
+
+  async sync(options: RangeOptions = {}): Promise<void> {
+    await this.ranged('sync', options)
+  }
+
+  async protect(prot: ProtName, options: RangeOptions = {}): Promise<void> {
+    this.check('protect')
+    await this.call('protect', prot, options)
+  }
+
+  async advise(advice: AdviceName, options: RangeOptions = {}): Promise<void> {
+    this.check('advise')
+    await this.call('advise', advice, options)
+  }
+
+  async populate(options: RangeOptions = {}): Promise<void> {
+    await this.ranged('populate', options)
+  }
+
+  async lock(options: RangeOptions = {}): Promise<void> {
+    await this.ranged('lock', options)
+  }
+
+  async unlock(options: RangeOptions = {}): Promise<void> {
+    await this.ranged('unlock', options)
+  }
+
+  async unmap(): Promise<void> {
+    this.check('unmap')
+    this.detach()
+    await this.call('unmap')
+  }
+
+  inFork(child: HardwareSpace): HardwareMapping {
+    this.check('inFork')
+    const facts = this.ask('inFork', child) as MappingFacts
+    return new HardwareMapping(this.line, this.programs, child, facts, this.shownBy)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.unmapped) await this.unmap()
+  }
+
+  /** Makes every array of this thread unusable (HM1). */
+  detach(): void {
+    this.unmapped = true
+    this.programs.mappings.delete(this)
+    const { buffer } = this.array as Uint8Array<ArrayBuffer>
+    buffer.transfer()
+  }
+
+  check(operation: string): void {
+    if (this.unmapped)
+      throw new FaultlineError(
+        'EBADF',
+        operation,
+        `this mapping of ${this.name} was unmapped; map the file again`,
+      )
+  }
+
+  /** Asks for a page that a section misses. For the sections of this thread. */
+  bring({ vpn, access }: Miss, signal: AbortSignal | undefined): Promise<Brought> {
+    return this.call('bring', vpn, access, signal === undefined ? {} : { signal }).then(
+      kept => ({ kept: kept as number }),
+      broughtOr,
+    )
+  }
+
+  private async ranged(method: string, options: RangeOptions): Promise<void> {
+    this.check(method)
+    await this.call(method, options)
+  }
+}

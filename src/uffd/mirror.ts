@@ -1,0 +1,184 @@
+/**
+ * The mirror: keeps what the hardware maps of each area within what the page tables allow. The table is the truth; a
+ * change of an entry arrives here after it was made, and is done to the hardware soon, in runs.
+ *
+ *     area.leaf[page]          what the hardware is to let programs do: LOAD, STORE; beside it the page itself as `frame`,
+ *                              so that a View looks pages up in it (one mapping, pages in order, no other frames)
+ *
+ *     nothing -> loads, stores     UFFDIO_CONTINUE            loads -> stores, stores -> loads    UFFDIO_WRITEPROTECT
+ *     loads, stores -> nothing     MADV_DONTNEED: the next touch is a fault again. So are old entries treated: it is how
+ *                                  a reference is noticed, and the page itself stays in its memory file.
+ *
+ * What is taken away must have been taken before the engine relies on it: `flush` is called before a write begins, before
+ * an answer leaves the pager, and at the end of each turn.
+ *
+ * Invariants
+ *   MI1 After flush the hardware lets through no access that the entry doesn't allow.
+ *   MI2 A page is installed only for an entry whose frame is the page of the area's own file at that place: another
+ *       mapping may have been put where this one was.
+ *   MI3 leaf says LOAD or STORE only if the entry does.
+ */
+import {
+  assert,
+  type Bytes,
+  type FileId,
+  OrderedList,
+  type PageIndex,
+  type SpaceId,
+  type Vpn,
+} from '../base/index.ts'
+import { type Address, type Linux, MADV_DONTNEED, type Userfaultfd } from '../linux/index.ts'
+import type { Frames } from '../memory/index.ts'
+import { type Entry, entryOf, frameOf, LOAD, PRESENT, STORE, type TableMirror } from '../mmu/index.ts'
+
+/** What the hardware is to do to a run of pages. */
+type Change = 'install for loads' | 'install for stores' | 'let stores' | 'stop stores' | 'take'
+
+/** A mapping of a program, as the host has it. */
+export interface Area {
+  readonly space: SpaceId
+  readonly start: Vpn
+  readonly end: Vpn
+  readonly file: FileId
+  /** The page of the file at `start`. */
+  readonly index: PageIndex
+  readonly address: Address
+  readonly leaf: Int32Array
+  /** The run of pages [from, to) that is changed next. */
+  change: Change
+  from: number
+  to: number
+}
+
+const EEXIST = 17
+const EAGAIN = 11
+
+export class Mirror {
+  /** Where frames are known to belong. Set once, when the engine is made. */
+  frames: Frames | undefined
+  private readonly linux: Linux
+  private readonly uffd: Userfaultfd
+  private readonly pageSize: Bytes
+  private readonly areas = new Map<SpaceId, OrderedList<Area>>()
+  private readonly changed = new Set<Area>()
+
+  constructor(linux: Linux, uffd: Userfaultfd, pageSize: Bytes) {
+    this.linux = linux
+    this.uffd = uffd
+    this.pageSize = pageSize
+  }
+
+  of(space: SpaceId): TableMirror {
+    return {
+      changed: (vpn, entry) => {
+        const areas = this.areas.get(space)
+        if (areas !== undefined)
+          for (const area of areas.overlapping(vpn, vpn + 1)) this.refresh(area, vpn, entry)
+      },
+    }
+  }
+
+  add(area: Area): void {
+    let areas = this.areas.get(area.space)
+    if (areas === undefined) {
+      areas = new OrderedList(
+        each => each.start,
+        each => each.end,
+      )
+      this.areas.set(area.space, areas)
+    }
+    areas.insert(area)
+  }
+
+  remove(area: Area): void {
+    this.settle(area)
+    const areas = this.areas.get(area.space)
+    assert(areas?.remove(area) === true, 'an area is removed once')
+    if (areas.size === 0) this.areas.delete(area.space)
+  }
+
+  /** Lets the hardware follow an entry. */
+  refresh(area: Area, vpn: Vpn, entry: Entry): void {
+    const page = vpn - area.start
+    const now = this.isOf(area, page, entry) ? entry & (LOAD | STORE) : 0
+    const was = area.leaf[page]! & (LOAD | STORE)
+    if (now === was) return
+    area.leaf[page] = now === 0 ? 0 : (entryOf(page, 'writable') & ~(LOAD | STORE)) | now
+    if (now === 0) this.note(area, page, 'take')
+    else if (was === 0)
+      this.note(area, page, (now & STORE) !== 0 ? 'install for stores' : 'install for loads')
+    else this.note(area, page, (now & STORE) !== 0 ? 'let stores' : 'stop stores')
+  }
+
+  /** Whether the hardware lets the access through, once flushed. */
+  allows(area: Area, page: number, access: 'load' | 'store'): boolean {
+    return (area.leaf[page]! & (access === 'store' ? STORE : LOAD)) !== 0
+  }
+
+  /** Whether the entry maps the area's own page (MI2). */
+  isOf(area: Area, page: number, entry: Entry): boolean {
+    if ((entry & PRESENT) === 0) return false
+    const { owner, index } = this.frames!
+    const frame = frameOf(entry)
+    return owner[frame] === area.file && index[frame] === area.index + page
+  }
+
+  /** Does to the hardware what has been noted. */
+  flush(): void {
+    for (const area of this.changed) this.settle(area)
+  }
+
+  private note(area: Area, page: number, change: Change): void {
+    const follows = area.change === change && area.to > area.from
+    if (follows && page === area.to) area.to++
+    else if (follows && page === area.from - 1) area.from--
+    else {
+      this.settle(area)
+      area.change = change
+      area.from = page
+      area.to = page + 1
+      this.changed.add(area)
+    }
+  }
+
+  private settle(area: Area): void {
+    this.changed.delete(area)
+    const start = area.address + area.from * this.pageSize
+    const length = (area.to - area.from) * this.pageSize
+    area.from = 0
+    area.to = 0
+    if (length === 0) return
+    switch (area.change) {
+      case 'install for loads':
+        this.install(start, length, 'loads')
+        break
+      case 'install for stores':
+        this.install(start, length, 'stores')
+        break
+      case 'let stores':
+        this.uffd.protect(start, length, 'stores')
+        break
+      case 'stop stores':
+        this.uffd.protect(start, length, 'loads')
+        break
+      case 'take':
+        this.linux.madvise(start, length, MADV_DONTNEED)
+        break
+    }
+  }
+
+  private install(start: Address, length: Bytes, allowed: 'loads' | 'stores'): void {
+    for (let done = 0; done < length; ) {
+      const result = this.uffd.install(start + done, length - done, allowed)
+      done += result.done
+      if (result.error === EEXIST) {
+        this.uffd.protect(start + done, this.pageSize, allowed)
+        done += this.pageSize
+      } else
+        assert(
+          result.error === 0 || result.error === EAGAIN,
+          `MI1: the host installs a page: errno ${result.error}`,
+        )
+    }
+  }
+}

@@ -1,0 +1,133 @@
+/** Groups, files and spaces of a hardware machine, as its caller holds them. What they do is done in the pager. */
+import type { Bytes } from '../base/index.ts'
+import type { Settings } from '../group/index.ts'
+import {
+  type AnonymousOptions,
+  type CallFace,
+  checkBytes,
+  type FileFace,
+  type GroupFace,
+  type MapOptions,
+  type SpaceFace,
+} from '../map/index.ts'
+import type { ProcFile, Status } from '../proc/index.ts'
+import type { FileFacts, GroupFacts, MappingFacts, SpaceFacts } from './desk.ts'
+import type { Line } from './line.ts'
+import { HardwareMapping } from './mapping.ts'
+import type { Programs } from './programs.ts'
+import { Remote } from './remote.ts'
+
+export class HardwareGroup extends Remote implements GroupFace {
+  readonly path: string
+
+  constructor(line: Line, facts: GroupFacts) {
+    super(line, facts)
+    this.path = facts.path
+  }
+
+  group(name: string, settings: Settings = {}): HardwareGroup {
+    return new HardwareGroup(this.line, this.ask('group', name, settings) as GroupFacts)
+  }
+
+  set(key: string, value: unknown): void {
+    this.ask('set', key, value)
+  }
+
+  read(key: string): string {
+    return this.ask('read', key) as string
+  }
+}
+
+export class HardwareFile extends Remote implements FileFace {
+  readonly name: string
+  readonly readOnly: boolean
+  private closing: Promise<void> | undefined
+
+  constructor(line: Line, facts: FileFacts) {
+    super(line, facts)
+    this.name = facts.name
+    this.readOnly = facts.readOnly
+  }
+
+  get size(): Bytes {
+    return this.ask('size') as Bytes
+  }
+
+  async read(target: Uint8Array, position: Bytes, options: CallFace = {}): Promise<Bytes> {
+    checkBytes('read', target)
+    const bytes = (await this.call('read', target.length, position, options)) as Uint8Array
+    target.set(bytes)
+    return bytes.length
+  }
+
+  async write(source: Uint8Array, position: Bytes, options: CallFace = {}): Promise<void> {
+    checkBytes('write', source)
+    // A view would be sent with all of its buffer.
+    await this.call('write', new Uint8Array(source), position, options)
+  }
+
+  async truncate(size: Bytes, options: CallFace = {}): Promise<void> {
+    await this.call('truncate', size, options)
+  }
+
+  async punch(position: Bytes, length: Bytes, options: CallFace = {}): Promise<void> {
+    await this.call('punch', position, length, options)
+  }
+
+  async sync(options: CallFace = {}): Promise<void> {
+    await this.call('sync', options)
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.call('close').then(() => {})
+    return this.closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}
+
+export class HardwareSpace extends Remote implements SpaceFace {
+  readonly pid: number
+  readonly name: string
+  private readonly programs: Programs
+
+  constructor(line: Line, programs: Programs, facts: SpaceFacts) {
+    super(line, facts)
+    this.programs = programs
+    this.pid = facts.pid
+    this.name = facts.name
+  }
+
+  async map(file: FileFace, options: MapOptions = {}): Promise<HardwareMapping> {
+    const facts = (await this.call('map', file, options)) as MappingFacts
+    return new HardwareMapping(this.line, this.programs, this, facts, options.mmu ?? 'auto')
+  }
+
+  async mapAnonymous(options: AnonymousOptions): Promise<never> {
+    return (await this.call('mapAnonymous', options)) as never
+  }
+
+  async fork(
+    options: { readonly name?: string; readonly signal?: AbortSignal } = {},
+  ): Promise<HardwareSpace> {
+    return new HardwareSpace(this.line, this.programs, (await this.call('fork', options)) as SpaceFacts)
+  }
+
+  async proc(file: ProcFile, options: { readonly signal?: AbortSignal } = {}): Promise<string> {
+    return (await this.call('proc', file, options)) as string
+  }
+
+  status(): Status {
+    return this.ask('status') as Status
+  }
+
+  async exit(): Promise<void> {
+    await this.call('exit')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.exit()
+  }
+}

@@ -1,0 +1,37 @@
+/** The door: starts a machine with the MMU that is asked for. The hardware one is loaded only when it is wanted. */
+import {
+  choice,
+  FaultlineError,
+  type MachineFace,
+  type MachineOptions,
+  MMUS,
+  type MmuName,
+  Machine as SoftwareMachine,
+} from '../map/index.ts'
+import type { HardwareOptions } from './machine.ts'
+
+export interface StartOptions extends MachineOptions, HardwareOptions {
+  /** `software` everywhere; `hardware` on Linux with userfaultfd; `auto`: hardware where it can be had. */
+  readonly mmu?: MmuName
+}
+
+export async function start({ mmu = 'software', ...options }: StartOptions = {}): Promise<MachineFace> {
+  if (choice(mmu, MMUS, 'mmu', 'start') === 'software') return SoftwareMachine.start(software(options))
+  const { HardwareMachine } = await import('./machine.ts')
+  try {
+    return await HardwareMachine.start(options)
+  } catch (error) {
+    if (mmu === 'auto' && error instanceof FaultlineError && error.code === 'ENOTSUP')
+      return SoftwareMachine.start(software(options))
+    throw error
+  }
+}
+
+/** What concerns hardware faults has no meaning where there are none. */
+function software({
+  onError: _,
+  onWorkerLost: __,
+  ...options
+}: MachineOptions & HardwareOptions): MachineOptions {
+  return options
+}

@@ -1,0 +1,120 @@
+/**
+ * The pages of files as memory of the host: a memory file for each file of the cache, page i at byte i * pageSize. All
+ * mappings of the file show this memory, so they see one another's stores.
+ *
+ * The pager has a view of its own, in pieces, that is registered with no userfaultfd: touching a page there makes it. So
+ * it touches only pages that have a frame.
+ *
+ * Pages that leave the cache are given back in runs. A page of such a run that comes again is given back first.
+ *
+ * Invariants
+ *   ST1 A page of the memory file exists only if the page has a frame, or is in the run that is given back next.
+ *   ST2 A page that comes again after it was dropped is zero.
+ */
+import type { Bytes, FileId, PageIndex } from '../base/index.ts'
+import { type Address, type Linux, MADV_DONTFORK, MADV_NOHUGEPAGE } from '../linux/index.ts'
+import type { PageStore } from '../memory/index.ts'
+
+/** What one piece of the pager's view covers. */
+const PIECE: Bytes = 2 ** 28
+/** Pages of a file are numbered by 32 bits. A memory file takes no memory for what was never touched. */
+const FILE_PAGES = 2 ** 32
+/** So many dropped pages are given back at once at most. */
+const DROPPED_MAX = 1024
+
+interface MemoryFile {
+  readonly fd: number
+  readonly pieces: ({ readonly address: Address; readonly bytes: Uint8Array } | undefined)[]
+}
+
+export class MemoryFiles implements PageStore {
+  private readonly linux: Linux
+  private readonly pageSize: Bytes
+  private readonly piecePages: number
+  private readonly files = new Map<FileId, MemoryFile>()
+  /** Pages [start, end) of `file` are to be given back. */
+  private readonly dropped = { file: 0, start: 0, end: 0 }
+
+  constructor(linux: Linux, pageSize: Bytes) {
+    this.linux = linux
+    this.pageSize = pageSize
+    this.piecePages = PIECE / pageSize
+  }
+
+  bytes(file: FileId, index: PageIndex): Uint8Array {
+    const { dropped, piecePages } = this
+    if (file === dropped.file && index >= dropped.start && index < dropped.end) this.flush()
+    const place = index % piecePages
+    const piece = this.piece(file, (index - place) / piecePages)
+    return piece.subarray(place * this.pageSize, (place + 1) * this.pageSize)
+  }
+
+  drop(file: FileId, index: PageIndex): void {
+    const { dropped } = this
+    const before = index === dropped.start - 1
+    if (
+      dropped.file !== file ||
+      !(before || index === dropped.end) ||
+      dropped.end - dropped.start >= DROPPED_MAX
+    ) {
+      this.flush()
+      dropped.file = file
+      dropped.start = index
+      dropped.end = index
+    }
+    if (before) dropped.start = index
+    else dropped.end = index + 1
+  }
+
+  forget(file: FileId): void {
+    if (this.dropped.file === file) this.flush()
+    const found = this.files.get(file)
+    if (found === undefined) return
+    this.files.delete(file)
+    for (const piece of found.pieces) {
+      if (piece === undefined) continue
+      ;(piece.bytes.buffer as ArrayBuffer).transfer()
+      this.linux.munmap(piece.address, PIECE)
+    }
+    this.linux.close(found.fd)
+  }
+
+  /** Gives back what was dropped. */
+  flush(): void {
+    const { dropped, pageSize } = this
+    const { file, start, end } = dropped
+    dropped.start = 0
+    dropped.end = 0
+    if (end > start) this.linux.punch(this.file(file).fd, start * pageSize, (end - start) * pageSize)
+  }
+
+  /** Pages [index, index + pages) of a file, for programs: nothing of it is there before it is installed. */
+  map(file: FileId, index: PageIndex, pages: number): Address {
+    const address = this.linux.mmap(this.file(file).fd, index * this.pageSize, pages * this.pageSize)
+    this.linux.madvise(address, pages * this.pageSize, MADV_DONTFORK)
+    return address
+  }
+
+  private piece(file: FileId, at: number): Uint8Array {
+    const { pieces, fd } = this.file(file)
+    const found = pieces[at]
+    if (found !== undefined) return found.bytes
+    const { linux } = this
+    const address = linux.mmap(fd, at * PIECE, PIECE)
+    linux.madvise(address, PIECE, MADV_DONTFORK)
+    // A huge page would bring neighbours that have no frame.
+    linux.madvise(address, PIECE, MADV_NOHUGEPAGE)
+    const bytes = new Uint8Array(linux.ffi.view(address, PIECE))
+    pieces[at] = { address, bytes }
+    return bytes
+  }
+
+  private file(id: FileId): MemoryFile {
+    let file = this.files.get(id)
+    if (file === undefined) {
+      file = { fd: this.linux.memfd('faultline', FILE_PAGES * this.pageSize), pieces: [] }
+      this.files.set(id, file)
+    }
+    return file
+  }
+}
