@@ -8,6 +8,7 @@ export type {
   MappingFace,
   MappingHandle,
   SpaceFace,
+  VolumeFace,
 } from './faces.ts'
 export { type CallOptions, File } from './file.ts'
 export { Group } from './group.ts'

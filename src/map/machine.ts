@@ -117,14 +117,12 @@ export class Machine implements MachineFace {
   private readonly opened = new Set<File>()
   private readonly volumes = new Set<Volume>()
   private readonly swapHost: HostFile | undefined
-  private readonly calls: HostCalls | undefined
   private closing: Promise<void> | undefined
 
-  private constructor(context: Context, swapHost: HostFile | undefined, calls: HostCalls | undefined) {
+  private constructor(context: Context, swapHost: HostFile | undefined) {
     if (context === undefined) throw invalid('start', 'a machine is made by: await Machine.start()')
     this.context = context
     this.swapHost = swapHost
-    this.calls = calls
     this.pageSize = context.engine.memory.frames.pageSize
     this.root = Group.root(context)
   }
@@ -168,6 +166,7 @@ export class Machine implements MachineFace {
         memory: dax,
         region: new Region(engine.scheduler, engine.memory, dax.data, dax.blocks),
       },
+      calls: platform?.calls,
       sections: new Sections<Mapping>({
         bring: (mapping, miss, signal) => mapping.bring(miss, signal),
         unpin(kept) {
@@ -184,7 +183,7 @@ export class Machine implements MachineFace {
       context.unmapped.delete(open)
       release?.()
     }
-    return new Machine(context, swapHost, platform?.calls)
+    return new Machine(context, swapHost)
   }
 
   get mmu(): 'software' | 'hardware' {
@@ -210,7 +209,7 @@ export class Machine implements MachineFace {
     const direct = flag(options.direct, 'direct', 'open')
     const stablePages = flag(options.stablePages, 'stablePages', 'open')
     const pump = () => this.context.driver.pump()
-    const host = openHost(path, { mode, direct, pump, calls: this.calls })
+    const host = openHost(path, { mode, direct, pump, calls: this.context.calls })
     const known = this.knownFor(host, stablePages)
     known.openings++
     const calls = new CachedCalls(this.engine, known.cached)

@@ -99,10 +99,10 @@ function planOf({ engine, dax }: Context, host: HostFile, store: ClosableStore):
 
 /** The data and the metadata; a store whose tree is damaged to be read, with what is wrong with it. */
 async function opened(context: Context, place: Place, purpose: Purpose, undo: Undo) {
-  const { engine, driver } = context
+  const { engine, driver, calls } = context
   const pump = () => driver.pump()
   const mode = purpose === 'r+' ? 'r+' : 'r'
-  const device = HostFile.open(place.data, { mode, direct: false, allow: 'a block device', pump })
+  const device = HostFile.open(place.data, { mode, direct: false, allow: 'a block device', pump, calls })
   undo(() => device.close())
   let flaw: string | undefined
   let store: ClosableStore | undefined

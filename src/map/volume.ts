@@ -29,6 +29,7 @@ import {
 } from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
+import type { VolumeFace } from './faces.ts'
 import type { File } from './file.ts'
 import { INSPECT } from './inspect.ts'
 import { checkKeys, choice, flag, invalid } from './options.ts'
@@ -80,7 +81,7 @@ export interface Mounted {
   readonly lock: VolumeLock
 }
 
-export class Volume {
+export class Volume implements VolumeFace {
   readonly path: string
   /** The engine's own part of it. */
   readonly core: Core

@@ -5,7 +5,16 @@
  *   DE1 An answer leaves only after the hardware shows what it says.
  *   DE2 An object stays for as long as the other side has it; its number is never given again.
  */
-import { FaultlineError, File, Group, type Machine, type MapOptions, Mapping, Space } from '../map/index.ts'
+import {
+  FaultlineError,
+  File,
+  Group,
+  type Machine,
+  type MapOptions,
+  Mapping,
+  Space,
+  Volume,
+} from '../map/index.ts'
 import type { Areas } from './areas.ts'
 import { type Abort, type Reference, type Release, type Reply, type Request, sent } from './wire.ts'
 
@@ -13,6 +22,9 @@ import { type Abort, type Reference, type Release, type Reply, type Request, sen
 export interface FileFacts extends Reference {
   readonly name: string
   readonly readOnly: boolean
+}
+export interface VolumeFacts extends Reference {
+  readonly path: string
 }
 export interface GroupFacts extends Reference {
   readonly path: string
@@ -31,6 +43,9 @@ export interface MappingFacts extends Reference {
   readonly leaf: SharedArrayBuffer
   readonly control: SharedArrayBuffer
 }
+
+/** What a volume is asked without a call. */
+const VOLUME_FACTS: ReadonlySet<string> = new Set(['readOnly', 'damage', 'usage'])
 
 type Method = (...args: readonly unknown[]) => unknown
 
@@ -105,6 +120,7 @@ export class Desk {
     if (target instanceof Mapping) return this.ofMapping(target, method, args)
     if (target instanceof Space) return this.ofSpace(target, method, args)
     if (target instanceof File) return this.ofFile(target, method, args)
+    if (target instanceof Volume && VOLUME_FACTS.has(method)) return target[method as 'usage']
     if (target === this.machine && method === 'unpin') return this.unpin(args[0] as readonly number[])
     return call(target, method, args)
   }
@@ -205,6 +221,7 @@ export class Desk {
       return { ref: this.numberOf(value), name, readOnly } satisfies FileFacts
     }
     if (value instanceof Group) return { ref: this.numberOf(value), path: value.path } satisfies GroupFacts
+    if (value instanceof Volume) return { ref: this.numberOf(value), path: value.path } satisfies VolumeFacts
     if (value instanceof Space) {
       const { pid, name } = value
       return { ref: this.numberOf(value), pid, name } satisfies SpaceFacts
