@@ -18,6 +18,8 @@ import { isolation } from './isolation.ts'
 import { type Bench, type Figure, meets, type Plan, Skipped, type Target } from './measure.ts'
 import { coldReads, stalls } from './misses.ts'
 import { observed, traces } from './traces.ts'
+import { volumeCheck, volumeOpen } from './volume-large.ts'
+import { volumeClone, volumeCopies, volumeStores } from './volumes.ts'
 
 const BENCHES: readonly Bench[] = [
   loads,
@@ -29,6 +31,11 @@ const BENCHES: readonly Bench[] = [
   footprint,
   traces,
   observed,
+  volumeClone,
+  volumeStores,
+  volumeCopies,
+  volumeOpen,
+  volumeCheck,
   hardwareLoads,
   hardwareFaults,
   hardwareScans,

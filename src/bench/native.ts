@@ -60,6 +60,18 @@ export class Native {
     }
   }
 
+  /** Maps a file shared, to be stored to. */
+  mapShared(path: string, length: Bytes): NativeMap {
+    const fd = fs.openSync(path, 'r+')
+    const address: bigint = this.mmap(null, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
+    fs.closeSync(fd)
+    if (address === MAP_FAILED) throw new Error(`mmap of ${path} failed with errno ${koffi.errno()}`)
+    return {
+      bytes: new Uint8Array(koffi.view(address, length)),
+      unmap: () => this.munmap(address, length),
+    }
+  }
+
   /** Drops the file's clean pages from the host's page cache. No mapping of it may be left. */
   dropCache(path: string): void {
     const fd = fs.openSync(path, 'r')

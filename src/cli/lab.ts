@@ -25,6 +25,7 @@ import {
 } from '../lab/index.ts'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import { crashCommand } from './lab-crash.ts'
+import { killCommand } from './lab-kill.ts'
 import { compareCommand, runCommand } from './lab-timed.ts'
 import { interruptible, Progress } from './terminal.ts'
 
@@ -86,7 +87,8 @@ export function labCommand(): Command {
     .option('--json', 'print one row for each canary as JSON')
     .addHelpText('after', STATUS)
     .action((flags: CanaryFlags) => guarded(() => canaries(flags)))
-  for (const command of [crashCommand(), runCommand(), compareCommand()]) lab.addCommand(command)
+  for (const command of [crashCommand(), killCommand(), runCommand(), compareCommand()])
+    lab.addCommand(command)
   for (const command of lab.commands) command.exitOverride().showSuggestionAfterError()
   return lab
 }

@@ -10,16 +10,24 @@ import { FaultlineError } from '../map/index.ts'
 import { demoCommand } from './demo.ts'
 import { labCommand } from './lab.ts'
 import { observeCommand } from './observe.ts'
+import { volumeCommand } from './volume.ts'
 
 export function program(): Command {
   const main = new Command('faultline')
     .description('Memory-mapped files bigger than memory, whose faults hold no lock while they wait for I/O.')
     .showSuggestionAfterError()
     .exitOverride()
-  for (const command of [demoCommand(), labCommand(), observeCommand()]) main.addCommand(command)
+  for (const command of [demoCommand(), labCommand(), observeCommand(), volumeCommand()])
+    main.addCommand(command)
   for (const command of main.commands) command.exitOverride().showSuggestionAfterError()
   return main
 }
+
+// Whoever reads our output has read enough: `| head`. The shell's status for SIGPIPE.
+process.stdout.on('error', error => {
+  if ((error as { code?: string }).code !== 'EPIPE') throw error
+  process.exit(141)
+})
 
 try {
   await program().parseAsync()
@@ -30,6 +38,7 @@ try {
 function statusOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   if (error instanceof Error && error.name === 'AbortError') return 130
+  if (error instanceof FaultlineError && error.code === 'ABORT_ERR') return 130
   if (error instanceof FaultlineError || isOfHost(error)) {
     console.error(`faultline: ${error.message}`)
     return 1

@@ -14,16 +14,23 @@ export function interruptible(): AbortSignal {
 export class Progress {
   private readonly shows = process.stderr.isTTY === true
   private timer: NodeJS.Timeout | undefined
+  private detail = ''
 
   /** Shows `text`, with the seconds since. */
   step(text: string): void {
     if (!this.shows) return
     this.stop()
+    this.detail = ''
     const began = Date.now()
     const draw = () =>
-      process.stderr.write(`\r\u001b[2K${text}  ${((Date.now() - began) / 1000).toFixed(0)} s`)
+      process.stderr.write(`\r\u001b[2K${text}  ${this.detail}${((Date.now() - began) / 1000).toFixed(0)} s`)
     draw()
     this.timer = setInterval(draw, 500)
+  }
+
+  /** How far it is: shown with the seconds. */
+  note(detail: string): void {
+    this.detail = `${detail}  `
   }
 
   stop(): void {

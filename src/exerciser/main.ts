@@ -5,7 +5,9 @@
  *
  * Exit status: 0 all ran without a mismatch; 1 a mismatch; 2 it was asked for something it doesn't know.
  */
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import type { Counts } from './exerciser.ts'
@@ -22,7 +24,8 @@ usage: node src/exerciser/main.ts [options]
   --seed S           where chance begins; the same seed plays the same operations (default 1)
   --discipline D     one of ${DISCIPLINES.map(({ name }) => name).join(', ')}; all if left out
   --plan P           one of ${PLANS.map(({ name }) => name).join(', ')}, or all (default tiny)
-  --backend B        memory (a simulated clock) or file (a real file, the real driver; default memory)
+  --backend B        memory (a simulated clock), file (a real file, the real driver), or hardware (loads and stores
+                     through arrays in two threads; it has one plan and one discipline); default memory
   --replay FILE      play a run again: a file of JSON, or the JSON itself
   --json             one line of JSON in place of words
   --help             this text
@@ -62,6 +65,7 @@ async function main(): Promise<number> {
   if (values.replay !== undefined) return playAgain(values.replay, values.json)
   const operations = wholeNumber('operations', values.operations)
   const seed = wholeNumber('seed', values.seed)
+  if (values.backend === 'hardware') return arrays(operations, seed, values.json)
   const disciplines = chosen(
     'discipline',
     values.discipline ?? 'all',
@@ -109,6 +113,31 @@ async function campaign(name: string, plan: Plan, operations: number): Promise<R
     counts,
     seconds,
     failure: smallest,
+  }
+}
+
+/** The hardware MMU: a file of 1024 pages in memory for 256. */
+async function arrays(operations: number, seed: number, json: boolean): Promise<number> {
+  const { exerciseArrays } = await import('./arrays.ts')
+  const { Mismatch } = await import('./exerciser.ts')
+  const directory = mkdtempSync(join(tmpdir(), 'faultline-exercise-'))
+  const began = performance.now()
+  try {
+    const plan = { seed, pages: 1024, memory: 256, path: join(directory, 'file') }
+    const result = await exerciseArrays(plan, operations)
+    const seconds = (performance.now() - began) / 1000
+    if (json) console.log(JSON.stringify({ ...result, seconds, failure: null }))
+    else
+      console.log(
+        `hardware: ${result.operations} operations in ${seconds.toFixed(1)} s, ${result.faults} faults, ${result.majorFaults} major; no mismatch`,
+      )
+    return 0
+  } catch (error) {
+    if (!(error instanceof Mismatch)) throw error
+    console.log(json ? JSON.stringify({ failure: error.message }) : error.message)
+    return 1
+  } finally {
+    rmSync(directory, { recursive: true })
   }
 }
 

@@ -15,6 +15,7 @@ import { readOnly } from '../mmu/index.ts'
 import { done, type Outcome, type Task } from '../sched/index.ts'
 import type { Machine } from './machine.ts'
 import { replace } from './replace.ts'
+import { VOLUME_CANARIES } from './volume/canaries.ts'
 
 export interface Canary {
   readonly name: string
@@ -23,6 +24,8 @@ export interface Canary {
   readonly under: string
   readonly plant?: (machine: Machine) => void
   readonly discipline?: (row: Discipline) => Discipline
+  /** Only scenarios of these could find it. */
+  readonly among?: 'files of a volume'
 }
 
 function eachFile(machine: Machine, plant: (file: CachedFile) => void): void {
@@ -308,7 +311,10 @@ const PLANTED: readonly (Omit<Canary, 'under'> & Partial<Canary>)[] = [
   },
 ]
 
-export const CANARIES: readonly Canary[] = PLANTED.map(canary => ({ under: 'restart', ...canary }))
+export const CANARIES: readonly Canary[] = [...PLANTED, ...VOLUME_CANARIES].map(canary => ({
+  under: 'restart',
+  ...canary,
+}))
 
 function loseWakeUps(scheduler: Machine['engine']['scheduler'], whose: string): void {
   replace(scheduler, 'complete', complete => (ticket, error) => {

@@ -11,8 +11,10 @@ import {
   SCENARIO_DEFAULTS,
   type Scenario,
 } from './scenario.ts'
+import { VOLUME_PLANS } from './volume/catalogue.ts'
 
-type Plan = Pick<Scenario, 'name' | 'about' | 'from' | 'tasks'> &
+/** A scenario, without what is as usual. */
+export type Plan = Pick<Scenario, 'name' | 'about' | 'from' | 'tasks'> &
   Partial<Omit<Scenario, 'files' | 'mappings'>> & {
     readonly files: Readonly<Record<string, Partial<FileSpec>>>
     readonly mappings: Readonly<Record<string, Partial<MappingSpec>>>
@@ -236,4 +238,4 @@ const PLANS: readonly Plan[] = [
   },
 ]
 
-export const SCENARIOS: readonly Scenario[] = PLANS.map(scenarioOf)
+export const SCENARIOS: readonly Scenario[] = [...PLANS, ...VOLUME_PLANS].map(scenarioOf)

@@ -47,6 +47,37 @@ const MODELS: readonly Scenario[] = [
     tasks: ['write data 1', 'truncate data 1'],
     fails: [{ operation: 'resize', times: 1 }],
   }),
+  scenarioOf({
+    name: 'a store to a shared block that can’t be read, and a punch',
+    about: '',
+    from: '',
+    volume: { blocks: 8, open: 'dax' },
+    files: { a: {}, b: { pages: 0 } },
+    mappings: { a: { file: 'a' } },
+    before: ['clone a b'],
+    tasks: ['store a 0', 'punch a 0'],
+    fails: [{ operation: 'read', times: 1 }],
+  }),
+  scenarioOf({
+    name: 'a store to a shared block, and a commit',
+    about: '',
+    from: '',
+    volume: { blocks: 8, open: 'dax' },
+    files: { a: {}, b: { pages: 0 } },
+    mappings: { a: { file: 'a' } },
+    before: ['clone a b'],
+    tasks: ['store a 0', 'commit'],
+  }),
+  scenarioOf({
+    name: 'a store to a page of the cache that is being cloned',
+    about: '',
+    from: '',
+    volume: { blocks: 8, open: 'cached' },
+    files: { a: {}, b: { pages: 0 } },
+    mappings: { a: { file: 'a' } },
+    before: ['store a 0'],
+    tasks: ['clone a b', 'store a 0'],
+  }),
 ]
 
 /** Every schedule to its end, each state reached by running from the beginning; nothing is pruned. */
@@ -106,6 +137,19 @@ describe('the catalogue', () => {
 
   test('shows whom a store that waits for writeback lets wait: every design that keeps the lock for page_mkwrite', () => {
     assert.deepEqual(hangs('mkwrite-fork-proc'), ['hold', 'linux-5.1', 'linux-6.4', 'vma-retry', 'vma-hold'])
+  })
+
+  test('shows whom a store to a shared block lets wait: the designs that keep the lock, or drop it once and must wait again', () => {
+    const keep = ['hold', 'linux-5.1', 'linux-6.4', 'vma-retry', 'vma-hold']
+    assert.deepEqual(hangs('dax-two-stores'), keep)
+    assert.deepEqual(hangs('dax-eio'), [
+      'hold',
+      'linux-5.1',
+      'v3-mkwrite',
+      'linux-6.4',
+      'vma-retry',
+      'vma-hold',
+    ])
   })
 
   test('shows whom a read fault lets wait: the designs that keep a lock while they read', () => {

@@ -5,6 +5,7 @@
  *     spaces    VMAs, whether each is write-locked; entries, by what they map rather than by which frame it is
  *     tasks     verb, state, arguments; locks held; place in the lock's queue; what it waits for
  *     bios      what is being done, with whose frames
+ *     volume    its metadata, blocks and requests, if there is one (volume/key.ts)
  *     the rest  failures left; where memory is short, the LRU lists too
  *
  * Numbers that only tell machines apart (ids of tasks, tickets, bios and frames, times, counters for reports) aren't in
@@ -21,8 +22,10 @@ import { ACTIVE, CACHE, DIRTY, LOCKED, READAHEAD, REFERENCED, UPTODATE, WRITEBAC
 import type { Space } from '../mm/index.ts'
 import { frameOf, LOAD, PRESENT, STORE, WRITABLE } from '../mmu/index.ts'
 import type { Task, Ticket } from '../sched/index.ts'
-import type { LabDevice } from './lab-device.ts'
+import { DaxFile } from '../volume/index.ts'
 import type { Machine } from './machine.ts'
+import { commitOf, hashOfWord, metadataRow, volumeRow } from './volume/key.ts'
+import type { LabVolume } from './volume/volume.ts'
 
 const FRAME_FLAGS = UPTODATE | LOCKED | DIRTY | WRITEBACK | READAHEAD
 const LRU_FLAGS = REFERENCED | ACTIVE
@@ -40,6 +43,7 @@ const SILENT = new Set([
   'word',
   'plan',
   'read',
+  'changes',
 ])
 
 export class Keys {
@@ -55,13 +59,14 @@ export class Keys {
   /** The row of a machine, valid until the next call. */
   row(machine: Machine): Int32Array {
     this.machine = machine
-    this.flying = machine.flying
+    this.flying = machine.bios
     this.at = 0
     this.names.clear()
     for (const file of machine.files.values()) this.putFile(file)
     for (const space of machine.engine.mm.spaces.values()) this.putSpace(space)
     for (const { space, vpn, word } of machine.truth.copyPlaces()) this.put((space << 20) | (vpn << 8) | word)
     this.putSorted(this.flying, bio => this.putBio(bio))
+    if (machine.volume !== undefined) this.putVolume(machine.volume)
     for (const left of machine.failures) this.put(left)
     if (machine.scenario.reclaims) this.putLru()
     this.putTasks()
@@ -90,6 +95,18 @@ export class Keys {
       this.put(file.backing.isReserved(file, page) ? 1 : 0)
       this.putFrame(frame)
     }
+  }
+
+  private putVolume(volume: LabVolume): void {
+    for (const number of metadataRow(volume)) this.put(number)
+    for (const number of volumeRow(volume)) this.put(number)
+    for (const file of volume.opened.values())
+      if (file instanceof DaxFile) for (const word of this.machine.truth.files.get(file.id)!) this.put(word)
+    this.putSorted(volume.disk.flying, ({ operation, position, buffers }) => {
+      this.putWord(operation)
+      this.put(position / this.machine.pageSize)
+      this.put(buffers.length)
+    })
   }
 
   private putFrame(frame: Pfn): void {
@@ -130,8 +147,7 @@ export class Keys {
   }
 
   private putBio(bio: Bio): void {
-    const device = bio.device as LabDevice
-    this.putWord(device.name)
+    this.putWord(bio.device.name)
     this.putWord(bio.purpose)
     this.putWord(bio.operation)
     this.put(bio.index)
@@ -194,15 +210,16 @@ export class Keys {
   private putTicket(ticket: Ticket): void {
     const bio = ticket.complete ? undefined : this.flying.find(each => each.ticket === ticket)
     if (ticket.complete) this.put(-100 - ticket.errno)
-    else if (bio === undefined) this.putWord(ticket.what)
-    else this.putBio(bio)
+    else if (bio === undefined) {
+      this.putWord(ticket.what)
+      if (this.machine.volume !== undefined) this.put(commitOf(this.machine.volume, ticket))
+    } else this.putBio(bio)
   }
 
   private putWord(word: string): void {
     let number = this.words.get(word)
     if (number === undefined) {
-      number = 0x811c9dc5 | 0
-      for (let at = 0; at < word.length; at++) number = Math.imul(number ^ word.charCodeAt(at), 0x01000193)
+      number = hashOfWord(word)
       this.words.set(word, number)
     }
     this.put(number)
@@ -219,17 +236,21 @@ export class Keys {
         this.putValue(key)
         this.putValue(each)
       }
-    } else if ('waiters' in value) this.putTicket(value as Ticket)
+    } else if (Array.isArray(value)) {
+      this.put(value.length)
+      for (const each of value) this.putValue(each)
+    } else if (ArrayBuffer.isView(value)) this.put((value as Uint8Array)[0] ?? -1)
+    else if ('waiters' in value) this.putTicket(value as Ticket)
     else if ('verb' in value) this.putTicket((value as Task).end)
     else if (Object.getPrototypeOf(value) !== Object.prototype)
-      this.putPart(value as { id?: number; name: string })
+      this.putPart(value as { id?: number; name?: string })
     else this.putFields(value as Record<string, unknown>)
   }
 
-  /** A part of the machine that arguments only point to: a space, a file, an alarm's chore. */
-  private putPart({ id, name }: { readonly id?: number; readonly name: string }): void {
-    if (id === undefined) this.putWord(name)
-    else this.put(id)
+  /** A part of the machine that arguments only point to: a space, a file, an alarm's chore. One without a name is known by its owner's. */
+  private putPart({ id, name }: { readonly id?: number; readonly name?: string }): void {
+    if (id !== undefined) this.put(id)
+    else if (name !== undefined) this.putWord(name)
   }
 
   private putFields(fields: Record<string, unknown>): void {

@@ -8,7 +8,7 @@
  *   MA1 The same scenario, discipline and choices give the same machine.
  *   MA2 `choices` lists the cheapest first: going on in order costs nothing, each place further down is a delay.
  */
-import { assert, errno, ROOT } from '../base/index.ts'
+import { assert, type Errno, errno, ROOT } from '../base/index.ts'
 import type { CachedFile } from '../cache/index.ts'
 import type { Request } from '../device/index.ts'
 import type { Bio } from '../io/index.ts'
@@ -16,6 +16,7 @@ import { Engine } from '../machine/index.ts'
 import {
   FAULT_FLAG_TRIED,
   FAULT_FLAG_VMA_LOCK,
+  type Mappable,
   newReadState,
   VM_FAULT_MAJOR,
   type VmFault,
@@ -30,12 +31,22 @@ import { Monitor, WatchedFile } from './monitor.ts'
 import { begin } from './phrases.ts'
 import { type Phrase, parsePhrase, type Scenario } from './scenario.ts'
 import { Truth } from './truth.ts'
+import { type Under, UnderVolume, watchReserve } from './volume/under.ts'
+import { LabVolume } from './volume/volume.ts'
 
 /** Phrases before the scenario's own are given up after so many steps. */
 const BEFORE_STEPS_MAX = 500
 /** Where mappings begin, and how far apart: VMAs that don't touch are never merged. */
 const MAPPINGS_FROM = 16
 const MAPPINGS_APART = 16
+
+/** I/O that a device is doing. */
+export interface Flying {
+  readonly request: Request
+  /** What it is, in words. */
+  readonly what: string
+  end(error: Errno): void
+}
 
 /** Where a mapping lies. */
 export interface Place {
@@ -64,8 +75,11 @@ export class Machine {
   readonly truth = new Truth()
   readonly access: Access
   readonly monitor: Monitor
+  /** Files with pages in the cache, and what lies under each. */
   readonly files = new Map<string, CachedFile>()
-  readonly devices = new Map<string, LabDevice>()
+  readonly devices = new Map<string, Under>()
+  /** Where the files lie that may share blocks, if they do. */
+  readonly volume: LabVolume | undefined
   readonly places = new Map<string, Place>()
   /** The scenario's tasks, in its order. */
   readonly tasks: Task[] = []
@@ -93,7 +107,7 @@ export class Machine {
     this.monitor = new Monitor(this)
     this.engine = new Engine({
       driver: this.clock,
-      buffer: new ArrayBuffer((scenario.frames + 1) * this.pageSize),
+      buffer: new ArrayBuffer((scenario.frames + 1 + framesOfBlocks(scenario)) * this.pageSize),
       pageSize: this.pageSize,
       discipline: canary?.discipline?.(discipline) ?? discipline,
       writeback: scenario.throttles
@@ -103,9 +117,13 @@ export class Machine {
     this.engine.scheduler.watcher = this.monitor
     this.access = new Access(this.engine.mm, this.engine.verbs.fault, this.truth)
     this.monitor.attach()
-    this.addFiles()
+    this.volume =
+      scenario.volume === undefined ? undefined : new LabVolume(this.engine, scenario, this.pageSize)
+    if (this.volume === undefined) this.addFiles()
+    else this.addVolumeFiles(this.volume)
     this.addMappings()
     for (const [nth, text] of scenario.before.entries()) this.runWhole(this.phrase(text), nth + 32)
+    this.volume?.commit()
     canary?.plant?.(this)
     for (const text of scenario.tasks) {
       const kin = scenario.tasks.indexOf(text)
@@ -140,23 +158,36 @@ export class Machine {
     return child ? { ...place, space: this.space('child') } : place
   }
 
-  /** The I/O that devices are doing, first issued first. */
-  get flying(): readonly Bio[] {
+  /** The bios that are under way, first issued first. */
+  get bios(): readonly Bio[] {
     return [...this.engine.io.issued.values()]
+  }
+
+  /** The I/O that devices are doing, first issued first. A volume's device is below the bios of its files. */
+  get flying(): readonly Flying[] {
+    const { volume, engine } = this
+    if (volume !== undefined)
+      return volume.disk.flying.map(request => ({
+        request,
+        what: `${request.operation} of block ${request.position / this.pageSize}`,
+        end: error => volume.disk.end(request, error),
+      }))
+    return [...engine.io.issued].map(([request, bio]) => ({
+      request,
+      what: bio.what,
+      end: error => (bio.device as LabDevice).end(request, error, bio.purpose),
+    }))
   }
 
   choices(): Choice[] {
     const { scheduler, io } = this.engine
+    const requests = this.volume?.disk.flying ?? [...io.issued.keys()]
     const found: Choice[] = scheduler.ready().map(task => task.id - this.firstId)
-    for (let at = 0; at < io.issued.size; at++) found.push(IO_WELL + at)
+    for (let at = 0; at < requests.length; at++) found.push(IO_WELL + at)
     if (scheduler.timers.next !== Infinity) found.push(TIME)
-    if (this.failures.some(left => left > 0)) {
-      let at = 0
-      for (const { operation } of io.issued.keys()) {
+    if (this.failures.some(left => left > 0))
+      for (const [at, { operation }] of requests.entries())
         if (this.failureOf(operation) !== -1) found.push(IO_FAILS + at)
-        at++
-      }
-    }
     for (const place of this.scenario.kills) {
       const task = this.tasks[place]!
       if (!task.killed && task.state !== 'ended') found.push(KILL + place)
@@ -193,9 +224,9 @@ export class Machine {
 
   private endIo(choice: Choice): void {
     const fails = choice >= IO_FAILS
-    const [request, bio] = [...this.engine.io.issued][choice - (fails ? IO_FAILS : IO_WELL)] as [Request, Bio]
+    const { request, end } = this.flying[choice - (fails ? IO_FAILS : IO_WELL)]!
     if (fails) this.failures[this.failureOf(request.operation)]!--
-    ;(bio.device as LabDevice).end(request, fails ? errno.EIO : errno.OK, bio.purpose)
+    end(fails ? errno.EIO : errno.OK)
   }
 
   private failureOf(operation: Request['operation']): number {
@@ -220,14 +251,37 @@ export class Machine {
     }
   }
 
+  private addVolumeFiles(on: LabVolume): void {
+    const { engine, monitor, truth } = this
+    for (const [name, opened] of on.opened) {
+      const ever = this.pagesEver(name, this.scenario.files[name]!.pages)
+      const { id } = opened.opened === 'dax' ? opened : opened.cached
+      truth.files.set(
+        id,
+        Array.from({ length: ever }, (_, page) => on.word(opened, page)),
+      )
+      if (opened.opened === 'dax') continue
+      this.files.set(name, opened.cached)
+      this.devices.set(opened.cached.name, new UnderVolume(on, opened))
+      watchReserve(monitor, engine.memory.frames, opened.cached)
+    }
+  }
+
+  /** The file as mappings have it. */
+  private mappable(name: string): Mappable | undefined {
+    const opened = this.volume?.opened.get(name)
+    return opened?.opened === 'dax' ? opened : this.files.get(name)
+  }
+
   /** The pages that a file has at any time, and those that are written before it has them: all are part of the state. */
   private pagesEver(name: string, pages: number): number {
     const { before, tasks } = this.scenario
     const named = [...before, ...tasks].map(text => this.phrase(text)).filter(({ target }) => target === name)
-    return named.reduce(
-      (most, { verb, number }) => Math.max(most, verb === 'truncate' ? number : number + 1),
-      pages,
-    )
+    const grown = ({ verb, number, source }: Phrase) => {
+      if (verb === 'truncate') return number
+      return source === '' ? number + 1 : this.scenario.files[source]!.pages
+    }
+    return named.reduce((most, phrase) => Math.max(most, grown(phrase)), pages)
   }
 
   private addMappings(): void {
@@ -236,7 +290,7 @@ export class Machine {
     this.spaceNamed('app')
     for (const [name, spec] of Object.entries(this.scenario.mappings)) {
       const space = this.spaceNamed(spec.space)
-      const file = this.files.get(spec.file)
+      const file = this.mappable(spec.file)
       const open: OpenFile | undefined =
         file === undefined
           ? undefined
@@ -273,13 +327,13 @@ export class Machine {
 
   /** Runs a phrase to its end, with whatever else it needs, in order. */
   private runWhole(phrase: Phrase, nth: number): void {
-    const { scheduler, io } = this.engine
+    const { scheduler } = this.engine
     const task = begin(this, phrase, nth)
-    for (let steps = 0; task.state !== 'ended' || io.issued.size > 0; steps++) {
+    for (let steps = 0; task.state !== 'ended' || this.flying.length > 0; steps++) {
       assert(steps < BEFORE_STEPS_MAX, `\`${phrase.text}\` ends before the scenario begins`)
       const ready = scheduler.ready()[0]
       if (ready !== undefined) scheduler.step(ready)
-      else if (io.issued.size > 0) this.endIo(IO_WELL)
+      else if (this.flying.length > 0) this.endIo(IO_WELL)
       else {
         this.clock.time = scheduler.timers.next
         scheduler.fireTimers()
@@ -290,9 +344,14 @@ export class Machine {
   }
 }
 
+/** Blocks of a volume for DAX are frames. */
+function framesOfBlocks({ volume }: Scenario): number {
+  return volume?.open === 'dax' ? volume.blocks : 0
+}
+
 function timesTakenAway({ tasks, mappings, fails, reclaims }: Scenario): number {
   const isPrivate = (text: string) => mappings[text.split(/[ /]/).at(-2)!]?.share === 'private'
-  const changes = tasks.filter(text => /^(truncate|punch)/.test(text)).length
+  const changes = tasks.filter(text => /^(truncate|punch|clone|zero)/.test(text)).length
   const copies = reclaims ? tasks.filter(text => text.startsWith('store') && isPrivate(text)).length : 0
   const ahead = Object.values(mappings).some(({ advice }) => advice !== 'random')
   const failures = ahead

@@ -8,6 +8,7 @@
  *   MO3 In one attempt a page becomes dirty exactly as often as it was made ready for a store.
  *   MO4 A sync that ends has told every error of writeback until then.
  */
+import { type Bytes, errno, type FileId } from '../base/index.ts'
 import type { CachedFile } from '../cache/index.ts'
 import { LinearFile } from '../fs/index.ts'
 import { RANK, type VmaLock } from '../lock/index.ts'
@@ -15,9 +16,18 @@ import type { PageRequest } from '../memmap/index.ts'
 import { DIRTY, type Frames } from '../memory/index.ts'
 import type { Space } from '../mm/index.ts'
 import { type Held, holds, type Outcome, type Task, type Watcher } from '../sched/index.ts'
+import type {
+  Claimable,
+  DaxChangeArgs,
+  DaxFile,
+  PreallocatingArgs,
+  RemappingArgs,
+  VolumeFile,
+} from '../volume/index.ts'
 import { type Choice, TIME } from './choice.ts'
 import type { LabDevice } from './lab-device.ts'
 import type { Machine } from './machine.ts'
+import { UnderVolume } from './volume/under.ts'
 
 /** The place of a lock before a step. */
 interface Before {
@@ -47,7 +57,14 @@ export class Monitor implements Watcher {
   }
 
   attach(): void {
-    const { cache } = this.machine.engine
+    const { cache, io } = this.machine.engine
+    const end = io.onEnd
+    io.onEnd = bio => {
+      const under = this.machine.devices.get(cache.files.get(bio.file)?.name ?? '')
+      const counts = bio.purpose === 'writeback' || bio.operation === 'flush'
+      if (under instanceof UnderVolume && counts && bio.errno !== errno.OK) under.failed(bio.errno)
+      end(bio)
+    }
     const tellFlusher = cache.onDirty
     cache.onDirty = file => {
       this.dirtied++
@@ -77,7 +94,8 @@ export class Monitor implements Watcher {
   after(): void {
     const { actor } = this
     if (actor === undefined) return
-    if (this.prepared !== this.dirtied)
+    // Pages that couldn't be written become dirty again, by whoever ends their I/O; nobody stores to them.
+    if (this.prepared !== this.dirtied && this.machine.tasks.includes(actor))
       this.breach = {
         property: 'page_mkwrite',
         says: `${actor.name} made ${this.prepared} pages ready for a store and ${this.dirtied} dirty in one attempt`,
@@ -98,7 +116,11 @@ export class Monitor implements Watcher {
     const { verbs } = this.machine.engine
     if (task.verb === verbs.sync) this.checkTold(task)
     if (task.errno !== 0) return
+    const { volume } = this.machine
     if (task.verb === verbs.truncate) this.truncated(task)
+    else if (task.verb === volume?.volume.daxChange) this.daxChanged(task.args as DaxChangeArgs)
+    else if (task.verb === volume?.volume.remapping) this.remapped(task.args as RemappingArgs)
+    else if (task.verb === volume?.volume.preallocating) this.preallocated(task.args as PreallocatingArgs)
     else if (task.verb === verbs.fork) {
       const args = task.args as { readonly space: Space; readonly child: Space }
       this.machine.truth.forked(args.space, args.child)
@@ -127,16 +149,39 @@ export class Monitor implements Watcher {
       readonly file: CachedFile
       readonly change: { readonly size: number } | { readonly position: number; readonly length: number }
     }
+    if ('size' in change) this.zeroed(file, change.size, Infinity, 'cut off')
+    else this.zeroed(file, change.position, change.position + change.length, 'punched')
+  }
+
+  private daxChanged({ plan }: DaxChangeArgs): void {
+    if (plan.how === 'resize') this.zeroed(plan.file, plan.size, Infinity, 'cut off')
+    else this.zeroed(plan.file, plan.position, plan.position + plan.length, 'punched')
+  }
+
+  /** The target holds what the source does: a clone makes it so, and a dedupe has seen it. */
+  private remapped({ plan, remapped }: RemappingArgs): void {
     const { truth, pageSize } = this.machine
+    const { source, from, target, to } = plan
+    for (let done = 0; done < remapped; done += pageSize) {
+      const word = truth.word(idOf(source), (from + done) / pageSize)
+      if (plan.how === 'clone') truth.write(idOf(target), (to + done) / pageSize, word)
+    }
+  }
+
+  private preallocated({ plan: { how, file, position, length } }: PreallocatingArgs): void {
+    if (how === 'zero') this.zeroed({ id: idOf(file) }, position, position + length, 'punched')
+  }
+
+  /** Bytes [from, to) of a file read as zeros now; what was cut off takes its private copies with it. */
+  private zeroed(file: { readonly id: FileId }, from: Bytes, to: Bytes, how: 'cut off' | 'punched'): void {
+    const { truth, pageSize, engine } = this.machine
     const words = truth.files.get(file.id)!
-    const from = 'size' in change ? change.size / pageSize : change.position / pageSize
-    const to = 'size' in change ? words.length : from + change.length / pageSize
-    for (let page = from; page < to; page++) words[page] = 0
-    if (!('size' in change)) return
-    for (const space of this.machine.engine.mm.spaces.values())
+    for (let page = from / pageSize; page < Math.min(to / pageSize, words.length); page++) words[page] = 0
+    if (how === 'punched') return
+    for (const space of engine.mm.spaces.values())
       for (const vma of space.vmas)
-        if (vma.open?.file === file)
-          this.forget(space, vma.start + Math.max(0, from - vma.pageOffset), vma.end)
+        if (vma.open?.file.id === file.id)
+          this.forget(space, vma.start + Math.max(0, from / pageSize - vma.pageOffset), vma.end)
   }
 
   private noteWritten(actor: Task): void {
@@ -185,6 +230,12 @@ export class WatchedFile extends LinearFile {
     if (outcome.kind === 'done' && !this.frames.has(frame, DIRTY)) this.monitor.noteReady()
     return outcome
   }
+}
+
+function idOf(file: Claimable): FileId {
+  return (file as VolumeFile | DaxFile).opened === 'dax'
+    ? (file as DaxFile).id
+    : (file as VolumeFile).cached.id
 }
 
 type Rest = ConstructorParameters<typeof LinearFile> extends [unknown, ...infer Others] ? Others : never

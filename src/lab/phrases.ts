@@ -4,18 +4,31 @@
  * Invariants
  *   PH1 Two phrases with the same text become tasks that differ in nothing but their number.
  */
-import { ROOT } from '../base/index.ts'
+import { assert, ROOT } from '../base/index.ts'
 import { copyArgs, syncArgs, truncateArgs } from '../cache/index.ts'
 import { newReadState } from '../memmap/index.ts'
 import { PROT_NONE, PROT_READ, PROT_WRITE, type Prot, type Space, shrink } from '../mm/index.ts'
 import { type ProcFile, procArgs } from '../proc/index.ts'
 import { done, type Outcome, type Task, type Verb } from '../sched/index.ts'
 import { msyncArgs, populateArgs } from '../space/index.ts'
+import {
+  type DaxChangePlan,
+  type DaxFile,
+  daxChangeArgs,
+  preallocatingArgs,
+  remappingArgs,
+  unsharingArgs,
+  type VolumeFile,
+} from '../volume/index.ts'
 import type { Machine, Place } from './machine.ts'
 import type { Phrase, VerbName } from './scenario.ts'
+import type { LabVolume } from './volume/volume.ts'
 
 /** What the task of a phrase writes: its own word, the same for phrases of the same text. */
 const WORDS_FROM = 200
+
+/** More pages than a file of a scenario has. */
+const PAGES_MAX = 100
 
 const PROTS: Readonly<Record<string, Prot>> = {
   none: PROT_NONE,
@@ -99,6 +112,8 @@ const MAKERS: Readonly<Record<VerbName, Maker>> = {
     spawn(machine, phrase, machine.engine.verbs.write, call(machine, phrase, WORDS_FROM + nth)),
   truncate(machine, phrase) {
     const size = phrase.number * machine.pageSize
+    const dax = daxFile(machine, phrase)
+    if (dax !== undefined) return daxChange(machine, phrase, { how: 'resize', file: dax, size })
     return spawn(
       machine,
       phrase,
@@ -108,6 +123,8 @@ const MAKERS: Readonly<Record<VerbName, Maker>> = {
   },
   punch(machine, phrase) {
     const change = { position: phrase.number * machine.pageSize, length: machine.pageSize }
+    const dax = daxFile(machine, phrase)
+    if (dax !== undefined) return daxChange(machine, phrase, { how: 'punch', file: dax, ...change })
     return spawn(
       machine,
       phrase,
@@ -116,15 +133,64 @@ const MAKERS: Readonly<Record<VerbName, Maker>> = {
     )
   },
   sync(machine, phrase) {
+    if (daxFile(machine, phrase) !== undefined) return commit(machine, phrase)
     const args = syncArgs(machine.file(phrase.target), 0, Infinity, { seen: 0 })
     return spawn(machine, phrase, machine.engine.verbs.sync, args)
   },
   reclaim: (machine, phrase) => spawn(machine, phrase, new Reclaim(machine), {}),
+  clone: (machine, phrase) => remap(machine, phrase, 'clone'),
+  dedupe: (machine, phrase) => remap(machine, phrase, 'dedupe'),
+  unshare(machine, phrase) {
+    const file = opened(machine, phrase.target)
+    const args = unsharingArgs({ file, position: 0, length: PAGES_MAX * machine.pageSize })
+    return spawn(machine, phrase, volumeOf(machine).volume.unsharing, args)
+  },
+  allocate(machine, phrase) {
+    const file = opened(machine, phrase.target)
+    const plan = { file, position: 0, length: file.size, how: 'allocate', size: 'kept' } as const
+    return spawn(machine, phrase, volumeOf(machine).volume.preallocating, preallocatingArgs(plan))
+  },
+  zero(machine, phrase) {
+    const file = opened(machine, phrase.target)
+    const position = phrase.number * machine.pageSize
+    const plan = { file, position, length: machine.pageSize, how: 'zero', size: 'kept' } as const
+    return spawn(machine, phrase, volumeOf(machine).volume.preallocating, preallocatingArgs(plan))
+  },
+  commit,
 }
 
 /** Makes the task of a phrase; `nth` tells phrases with different texts apart. */
 export function begin(machine: Machine, phrase: Phrase, nth: number): Task {
   return MAKERS[phrase.verb](machine, phrase, nth)
+}
+
+function volumeOf({ volume, scenario }: Machine): LabVolume {
+  assert(volume !== undefined, `${scenario.name}: the files are a volume's`)
+  return volume
+}
+
+function opened(machine: Machine, name: string): VolumeFile | DaxFile {
+  return volumeOf(machine).opened.get(name)!
+}
+
+function daxFile({ volume }: Machine, { target }: Phrase): DaxFile | undefined {
+  const file = volume?.opened.get(target)
+  return file?.opened === 'dax' ? file : undefined
+}
+
+function daxChange(machine: Machine, phrase: Phrase, plan: DaxChangePlan): Task {
+  return spawn(machine, phrase, volumeOf(machine).volume.daxChange, daxChangeArgs(plan))
+}
+
+function remap(machine: Machine, phrase: Phrase, how: 'clone' | 'dedupe'): Task {
+  const source = opened(machine, phrase.source)
+  const target = opened(machine, phrase.target)
+  const args = remappingArgs({ how, source, from: 0, target, to: 0, length: source.size })
+  return spawn(machine, phrase, volumeOf(machine).volume.remapping, args)
+}
+
+function commit(machine: Machine, phrase: Phrase): Task {
+  return spawn(machine, phrase, volumeOf(machine).committing, { ticket: undefined })
 }
 
 function spawn<Args>(machine: Machine, phrase: Phrase, verb: Verb<Args>, args: Args): Task {

@@ -11,12 +11,14 @@
  */
 import type { CachedFile } from '../cache/index.ts'
 import type { VmFault } from '../memmap/index.ts'
-import { ANON, CACHE, DIRTY, LOCKED, UPTODATE, WRITEBACK } from '../memory/index.ts'
+import { ANON, CACHE, DEVICE, DIRTY, LOCKED, UPTODATE, WRITEBACK } from '../memory/index.ts'
 import { indexOf, PROT_READ, PROT_WRITE, ruleFor, type Space, type Vma } from '../mm/index.ts'
 import { frameOf, LOAD, PRESENT, STORE, WRITABLE } from '../mmu/index.ts'
 import type { Task } from '../sched/index.ts'
+import { DaxFile } from '../volume/index.ts'
 import { hangs } from './chain.ts'
 import type { Machine } from './machine.ts'
+import { leftOver, VOLUME_SAFETY, wrongDaxEntry } from './volume/properties.ts'
 
 export interface Property {
   readonly name: string
@@ -24,8 +26,7 @@ export interface Property {
   readonly check: (machine: Machine) => string | undefined
 }
 
-/** Checked in every state. */
-export const SAFETY: readonly Property[] = [
+const SAFETY: readonly Property[] = [
   {
     name: 'entries',
     says: 'every entry lies in a VMA that allows it and maps the up-to-date page of its file and index, inside EOF',
@@ -83,6 +84,13 @@ export const SAFETY: readonly Property[] = [
   },
 ]
 
+const WITH_VOLUME: readonly Property[] = [...SAFETY, ...VOLUME_SAFETY]
+
+/** Checked in every state of a machine. */
+export function safetyOf({ volume }: Machine): readonly Property[] {
+  return volume === undefined ? SAFETY : WITH_VOLUME
+}
+
 /** Checked where nothing more can happen. */
 export function atTheEnd(machine: Machine): { readonly property: string; readonly says: string } | undefined {
   const stuck = machine.engine.scheduler.tasks.values().next().value
@@ -95,7 +103,8 @@ export function atTheEnd(machine: Machine): { readonly property: string; readonl
   for (const file of machine.files.values())
     if (file.invalidation !== undefined)
       return { property: 'leak', says: `${file.name} is claimed when all have ended` }
-  return undefined
+  const left = machine.volume === undefined ? undefined : leftOver(machine.volume)
+  return left === undefined ? undefined : { property: 'leak', says: left }
 }
 
 /** Who waits for a lock behind I/O that isn't their own: if the world stands still from here on, they never go on. */
@@ -137,10 +146,13 @@ function wrongEntry(machine: Machine, vma: Vma, vpn: number, entry: number): str
     return 'may be read though its VMA forbids it'
   if ((entry & WRITABLE) !== 0 && (vma.prot & PROT_WRITE) === 0)
     return 'is writable though its VMA forbids it'
-  if (frame === 0) return (entry & WRITABLE) === 0 ? undefined : 'may be stored to though it is the zero page'
-  const file = vma.open?.file as CachedFile | undefined
   const index = indexOf(vma, vpn)
-  if (file !== undefined && index >= file.pages) return `is mapped past the end of ${file.name}`
+  if (vma.open !== undefined && index * machine.pageSize >= vma.open.file.size)
+    return `is mapped past the end of ${vma.open.file.name}`
+  if (vma.open?.file instanceof DaxFile && (frame === 0 || frames.kind[frame] === DEVICE))
+    return wrongDaxEntry(machine, vma.open.file, vma, index, entry)
+  const file = vma.open?.file as CachedFile | undefined
+  if (frame === 0) return (entry & WRITABLE) === 0 ? undefined : 'may be stored to though it is the zero page'
   if (frames.kind[frame] === ANON) {
     if (vma.share === 'shared') return 'is an anonymous page in a shared mapping'
     return frames.owner[frame] === vma.space.family.id && frames.index[frame] === vpn
@@ -253,7 +265,7 @@ function checkTried(machine: Machine): string | undefined {
 
 function checkReads(machine: Machine): string | undefined {
   const reading = new Set<number>()
-  for (const bio of machine.flying) {
+  for (const bio of machine.bios) {
     if (bio.purpose !== 'fill') continue
     for (let at = 0; at < bio.frames.length; at++) {
       const page = bio.file * 4096 + bio.index + at
@@ -282,7 +294,7 @@ function checkReservations(machine: Machine): string | undefined {
       const frame = machine.engine.cache.find(file.id, page)
       if (frame !== 0 && frames.has(frame, DIRTY) && !reserved && !device.inDoubt)
         return `page ${page} of ${file.name} is dirty and has no space`
-      if (machine.scenario.files[file.name]!.free === undefined) continue
+      if (machine.scenario.files[file.name]?.free === undefined) continue
       if (reserved && !device.hasBlock(page))
         return `page ${page} of ${file.name} is reserved and has no block`
     }
@@ -292,7 +304,7 @@ function checkReservations(machine: Machine): string | undefined {
 
 function checkStable(machine: Machine): string | undefined {
   for (const [name, device] of machine.devices)
-    if (machine.scenario.files[name]!.stable && device.torn > 0)
+    if ((machine.volume !== undefined || machine.scenario.files[name]?.stable) && device.torn > 0)
       return `a page of ${name} changed while it was written`
   return undefined
 }

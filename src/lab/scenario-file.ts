@@ -22,6 +22,8 @@ import {
   parsePhrase,
   SCENARIO_DEFAULTS,
   type Scenario,
+  VOLUME_VERBS,
+  type VolumeSpec,
 } from './scenario.ts'
 
 export class ScenarioError extends Error {
@@ -67,6 +69,11 @@ class Reader {
     })
     if (scenario.tasks === undefined) this.fail(node, 'a scenario needs `tasks`')
     if (scenario.name === undefined) this.fail(node, 'a scenario needs a `name`')
+    const foreign = [...scenario.before, ...scenario.tasks].find(text =>
+      VOLUME_VERBS.has(text.split(' ')[0]!),
+    )
+    if (foreign !== undefined && scenario.volume === undefined)
+      this.fail(node, `\`${foreign}\` is for files of a volume; say \`volume: { open: cached }\` or dax`)
     for (const place of scenario.kills)
       if (place >= scenario.tasks.length)
         this.fail(node, `\`kills\` names task ${place}; the last is ${scenario.tasks.length - 1}`)
@@ -169,7 +176,7 @@ function oneOf<Word extends string>(...words: readonly Word[]): Read<Word> {
   }
 }
 
-const FILE: Readers<FileSpec> = { pages: whole(1, 8), stable: yesOrNo, free: whole(0, 8) }
+const FILE: Readers<FileSpec> = { pages: whole(0, 8), stable: yesOrNo, free: whole(0, 8) }
 
 const MAPPING: Readers<MappingSpec> = {
   space: word,
@@ -186,6 +193,8 @@ const FAILURE: Readers<Failure> = {
   times: whole(1, 4),
 }
 
+const VOLUME: Readers<VolumeSpec> = { blocks: whole(2, 64), open: oneOf('cached', 'dax') }
+
 const SCENARIO: Readers<Scenario> = {
   name: word,
   about: word,
@@ -194,6 +203,7 @@ const SCENARIO: Readers<Scenario> = {
   reclaims: yesOrNo,
   pageKiB: (reader, node) => Number(oneOf('4', '16', '64', '128')(reader, asWord(node))),
   throttles: yesOrNo,
+  volume: (reader, node) => reader.record(node, 'a volume', VOLUME, { blocks: 16, open: 'cached' }),
   files: (reader, node) => reader.readFiles(node),
   mappings: (reader, node) => reader.readMappings(node),
   before: (reader, node) => reader.list(node, '`before`', (each, item) => each.phrase(item)),

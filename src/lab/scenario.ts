@@ -12,6 +12,11 @@
  *     truncate FILE PAGES, punch FILE PAGE, sync FILE, msync MAPPING
  *     reclaim                         one pass for memory
  *
+ * and where the files are a volume's:
+ *
+ *     clone FILE FILE, dedupe FILE FILE         the whole of the first; the second is the one that changes
+ *     unshare FILE, allocate FILE, zero FILE PAGE, commit
+ *
  * A mapping of a forked child is named `child/MAPPING`.
  */
 import type { PageIndex } from '../base/index.ts'
@@ -22,6 +27,14 @@ export interface FileSpec {
   readonly stable: boolean
   /** Blocks that are still to be had for pages without one; undefined: every page has its block. */
   readonly free: number | undefined
+}
+
+/** Where files lie that may share blocks. */
+export interface VolumeSpec {
+  /** Of its device, the first with them, which holds no data. */
+  readonly blocks: number
+  /** Whether the pages of its files are in the cache, or are the device's own blocks. */
+  readonly open: 'cached' | 'dax'
 }
 
 export interface MappingSpec {
@@ -52,6 +65,8 @@ export interface Scenario {
   readonly pageKiB: number
   /** Whether writers are made to pause for what they dirty. */
   readonly throttles: boolean
+  /** undefined: each file lies on a device of its own. */
+  readonly volume: VolumeSpec | undefined
   readonly files: Readonly<Record<string, FileSpec>>
   readonly mappings: Readonly<Record<string, MappingSpec>>
   /** Done first, one after the other, before anything is explored. */
@@ -80,6 +95,7 @@ export const SCENARIO_DEFAULTS: Omit<Scenario, 'name' | 'about' | 'from' | 'task
   reclaims: false,
   pageKiB: 4,
   throttles: false,
+  volume: undefined,
   files: {},
   mappings: {},
   before: [],
@@ -88,7 +104,7 @@ export const SCENARIO_DEFAULTS: Omit<Scenario, 'name' | 'about' | 'from' | 'task
 }
 
 /** What a word of a phrase names. */
-type WordKind = 'mapping' | 'file' | 'page' | 'pages' | 'space' | readonly string[]
+type WordKind = 'mapping' | 'file' | 'source' | 'page' | 'pages' | 'space' | readonly string[]
 
 export const GRAMMAR = {
   load: ['mapping', 'page'],
@@ -110,7 +126,23 @@ export const GRAMMAR = {
   punch: ['file', 'page'],
   sync: ['file'],
   reclaim: [],
+  clone: ['source', 'file'],
+  dedupe: ['source', 'file'],
+  unshare: ['file'],
+  allocate: ['file'],
+  zero: ['file', 'page'],
+  commit: [],
 } as const satisfies Readonly<Record<string, readonly WordKind[]>>
+
+/** Verbs that only files of a volume know. */
+export const VOLUME_VERBS: ReadonlySet<string> = new Set([
+  'clone',
+  'dedupe',
+  'unshare',
+  'allocate',
+  'zero',
+  'commit',
+])
 
 export type VerbName = keyof typeof GRAMMAR
 
@@ -119,6 +151,8 @@ export interface Phrase {
   readonly verb: VerbName
   /** The mapping or the file, '' if the verb has none. */
   readonly target: string
+  /** The file that another one is to be like. */
+  readonly source: string
   readonly space: string
   /** A page, or a number of pages. */
   readonly number: number
@@ -136,7 +170,7 @@ export function parsePhrase(
   if (!Object.hasOwn(GRAMMAR, verb))
     return `\`${verb}\` is no verb; the verbs are ${Object.keys(GRAMMAR).join(', ')}`
   const grammar: readonly WordKind[] = GRAMMAR[verb as VerbName]
-  const phrase = { text, verb: verb as VerbName, target: '', space: 'app', number: 0, word: '' }
+  const phrase = { text, verb: verb as VerbName, target: '', source: '', space: 'app', number: 0, word: '' }
   for (const [at, kind] of grammar.entries()) {
     const word = words[at]
     if (word === undefined && kind === 'space') continue
@@ -146,11 +180,12 @@ export function parsePhrase(
       if (!/^\d{1,2}$/.test(word))
         return `\`${text}\`: expected a number of ${kind} below 100, got \`${word}\``
       phrase.number = Number(word)
-    } else if (kind === 'mapping' || kind === 'file') {
-      const known = kind === 'file' ? files : mappings
+    } else if (kind === 'mapping' || kind === 'file' || kind === 'source') {
+      const known = kind === 'mapping' ? mappings : files
       if (!known.includes(word.replace(/^child\//, '')))
-        return `\`${text}\`: there is no ${kind} \`${word}\`; there ${known.length === 1 ? 'is' : 'are'} ${known.join(', ') || 'none'}`
-      phrase.target = word
+        return `\`${text}\`: there is no ${nameOf(kind)} \`${word}\`; there ${known.length === 1 ? 'is' : 'are'} ${known.join(', ') || 'none'}`
+      if (kind === 'source') phrase.source = word
+      else phrase.target = word
     } else {
       if (!kind.includes(word)) return `\`${text}\`: expected ${kind.join(' or ')}, got \`${word}\``
       phrase.word = word
@@ -161,5 +196,6 @@ export function parsePhrase(
 }
 
 function nameOf(kind: WordKind): string {
+  if (kind === 'source') return 'file'
   return typeof kind === 'string' ? kind : kind.join(' or ')
 }

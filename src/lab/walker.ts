@@ -6,7 +6,7 @@ import type { Choice } from './choice.ts'
 import { hashOf, Keys } from './key.ts'
 import type { Machine } from './machine.ts'
 import type { Breach } from './monitor.ts'
-import { atTheEnd, SAFETY } from './properties.ts'
+import { atTheEnd, safetyOf } from './properties.ts'
 import { Rewinder, type Snapshot } from './rewind.ts'
 
 /** A place to come back to: the machine, and the one byte of each page that carries its word. */
@@ -45,7 +45,7 @@ export class Walker {
 
   /** What is wrong with the state that the machine is in. */
   check(choices: readonly Choice[]): Breach | undefined {
-    for (const { name, check } of SAFETY) {
+    for (const { name, check } of safetyOf(this.machine)) {
       const says = check(this.machine)
       if (says !== undefined) return { property: name, says }
     }

@@ -1,12 +1,17 @@
 /** What the objects of one machine share. Made by Machine.start, known to nobody outside this room. */
+import type { HostCalls } from '../host/index.ts'
 import type { Engine } from '../machine/index.ts'
 import type { Space as MmSpace, OpenFile } from '../mm/index.ts'
 import type { RealDriver } from '../sched/index.ts'
+import type { Region } from '../volume/index.ts'
+import type { DaxMemory } from './dax-memory.ts'
 import type { Mapping } from './mapping.ts'
 import type { Performer } from './performer.ts'
 import type { Sections } from './sections.ts'
 
 export interface Context {
+  /** The volume whose blocks are memory of the machine. */
+  readonly dax: { readonly memory: DaxMemory; readonly region: Region } | undefined
   readonly engine: Engine
   readonly driver: RealDriver
   readonly performer: Performer
@@ -19,6 +24,8 @@ export interface Context {
   /** The spaces that are ending, or have ended. */
   readonly exits: WeakMap<MmSpace, Promise<void>>
   readonly mmu: 'software' | 'hardware'
+  /** By which files of the host are read and written; Node's if undefined. */
+  readonly calls: HostCalls | undefined
   /** What runs sections of programs in this thread. */
   readonly sections: Sections<Mapping>
 }

@@ -7,9 +7,11 @@ import type { Bytes } from '../base/index.ts'
 import type { Settings } from '../group/index.ts'
 import type { View } from '../mmu/index.ts'
 import type { ProcFile, PsRow, Status } from '../proc/index.ts'
-import type { OpenOptions } from './machine.ts'
+import type { CheckReport, Named, Stat, Usage } from '../volume/index.ts'
+import type { CreateVolumeOptions, OpenOptions, OpenVolumeOptions } from './machine.ts'
 import type { AdviceName, ProtName, RangeOptions, RunOptions } from './mapping.ts'
 import type { AnonymousOptions, MapOptions } from './space.ts'
+import type { CheckOptions, VolumeFileOptions } from './volume.ts'
 
 export interface MachineFace extends AsyncDisposable {
   readonly mmu: 'software' | 'hardware'
@@ -20,6 +22,8 @@ export interface MachineFace extends AsyncDisposable {
   group(name: string, settings?: Settings): GroupFace
   /** Opens a regular file of the host. The same file opened twice has one set of pages. */
   open(path: string, options?: OpenOptions): Promise<FileFace>
+  createVolume(path: string, options?: CreateVolumeOptions): Promise<VolumeFace>
+  openVolume(path: string, options?: OpenVolumeOptions): Promise<VolumeFace>
   space(options: {
     readonly name: string
     readonly group?: GroupFace
@@ -28,6 +32,28 @@ export interface MachineFace extends AsyncDisposable {
   /** What ps shows: a row for each space. */
   ps(options?: { readonly group?: GroupFace; readonly signal?: AbortSignal }): Promise<PsRow[]>
   /** Syncs and closes everything. */
+  close(): Promise<void>
+}
+
+/** A volume: names, and files that share blocks. The streams of a software machine's volume aren't among them. */
+export interface VolumeFace extends AsyncDisposable {
+  readonly path: string
+  readonly readOnly: boolean
+  readonly damage: readonly string[]
+  readonly usage: Usage
+  open(path: string, options?: VolumeFileOptions): Promise<FileFace>
+  create(path: string): Promise<void>
+  mkdir(path: string): Promise<void>
+  list(path: string): Promise<Named[]>
+  stat(path: string): Promise<Stat>
+  rename(from: string, to: string): Promise<void>
+  link(from: string, to: string): Promise<void>
+  unlink(path: string): Promise<void>
+  clone(from: string, to: string, options?: { readonly signal?: AbortSignal }): Promise<void>
+  snapshot(from: string, to: string): Promise<number>
+  fallocate(file: FileFace, position: Bytes, length: Bytes): Promise<void>
+  sync(): Promise<void>
+  check(options?: Omit<CheckOptions, 'progress'>): Promise<CheckReport>
   close(): Promise<void>
 }
 

@@ -8,6 +8,7 @@ export type {
   MappingFace,
   MappingHandle,
   SpaceFace,
+  VolumeFace,
 } from './faces.ts'
 export { type CallOptions, File } from './file.ts'
 export { Group } from './group.ts'
@@ -22,7 +23,14 @@ export {
 } from './machine.ts'
 export { type AdviceName, Mapping, type ProtName, type RangeOptions, type RunOptions } from './mapping.ts'
 export { checkBytes, checkKeys, choice, invalid } from './options.ts'
+export { dumpVolume, type RepairReport, volumeBlockSize } from './repair-volume.ts'
 export { type Brought, type Participant, Sections } from './sections.ts'
 export { type AnonymousOptions, type MapOptions, MMUS, type MmuName, Space } from './space.ts'
 export type { TransferOptions } from './streams.ts'
-export { type RangeOfFiles, Volume, type VolumeFileOptions } from './volume.ts'
+export {
+  type CheckOptions,
+  type PutOptions,
+  type RangeOfFiles,
+  Volume,
+  type VolumeFileOptions,
+} from './volume.ts'

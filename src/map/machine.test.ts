@@ -5,7 +5,7 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { inspect, promisify } from 'node:util'
-import { Machine, type MachineOptions } from '../index.ts'
+import { Machine, type MachineOptions } from './index.ts'
 import { byteOf, HostCalls, numbered, PAGE, refuses, scratch, sparse } from './world.suite.ts'
 
 async function start(t: TestContext, options: MachineOptions = {}): Promise<Machine> {

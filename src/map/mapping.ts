@@ -5,7 +5,7 @@ import type { Bytes, Vpn } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import { newVmFault } from '../memmap/index.ts'
 import { type FaultArgs, faultArgs, PROT_NONE, PROT_READ, PROT_WRITE, type Prot } from '../mm/index.ts'
-import { type Miss, View } from '../mmu/index.ts'
+import { type Miss, type View, Views } from '../mmu/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
 import { type LockArgs, msyncArgs, populateArgs } from '../space/index.ts'
 import type { Context } from './context.ts'
@@ -65,8 +65,8 @@ export class Mapping implements Participant, MappingFace {
   readonly length: Bytes
   /** What it maps, for messages. */
   readonly name: string
-  /** For sections, while one runs. */
-  readonly view: View
+  private current: View
+  private readonly views: Views
   private readonly context: Context
   private readonly place: Place
   /** Its pages in the space: [start, end). */
@@ -83,7 +83,17 @@ export class Mapping implements Participant, MappingFace {
     this.start = place.start
     this.end = place.start + Math.ceil(place.length / frames.pageSize)
     this.length = place.length
-    this.view = new View(space.mm.table, frames, place.start, place.length, context.sections.undo)
+    this.views = new Views(space.mm.table, frames, place.start, place.length, context.sections.undo)
+    this.current = this.views.choose()
+  }
+
+  /** For sections. */
+  get view(): View {
+    return this.current
+  }
+
+  chooseView(): void {
+    this.current = this.views.choose()
   }
 
   get bytes(): never {

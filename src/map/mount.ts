@@ -28,15 +28,18 @@ import {
 } from '../store/index.ts'
 import { Making, type MountPlan, makeArgs, Opening, openArgs, Unreadable } from '../volume/index.ts'
 import type { Context } from './context.ts'
+import { MappedRegion } from './dax-memory.ts'
 import { FaultlineError, fromErrno } from './error.ts'
 import { invalid } from './options.ts'
-import type { Mounted } from './volume.ts'
+import type { Mounted, Purpose } from './volume.ts'
 
 export interface CreatePlan {
   /** Bytes for data; a block device is taken as it is. */
   readonly size: Bytes | undefined
 }
 
+/** Takes note of what is to be done if the rest fails. */
+type Undo = (step: () => void) => void
 type ClosableStore = LmdbStore | FileStore
 
 /** Makes a volume; the directory or the file that it is to be may not exist, or is an empty directory or a block device. */
@@ -57,11 +60,11 @@ export async function makeVolume(context: Context, path: string, { size }: Creat
     const id = Number(BigInt.asUintN(53, crypto.getRandomValues(new BigUint64Array(1))[0]!))
     const args = makeArgs({ ...planOf(context, device, store), size: device.length, id })
     await perform(context, new Making(), args, `making of ${path}`, () => '')
-    return { core: args.volume!, path, place, store, device, lock }
+    return { core: args.volume!, path, place, purpose: 'r+', noted: 0, store, device, lock }
   })
 }
 
-export async function mountVolume(context: Context, path: string, mode: 'r' | 'r+'): Promise<Mounted> {
+export async function mountVolume(context: Context, path: string, purpose: Purpose): Promise<Mounted> {
   const place = placeOf(checked(path, 'openVolume'))
   return guarded('openVolume', path, async undo => {
     if (!fs.existsSync(place.store))
@@ -70,37 +73,47 @@ export async function mountVolume(context: Context, path: string, mode: 'r' | 'r
         'openVolume',
         `${path} is no volume: ${place.store} doesn't exist; make one with createVolume`,
       )
-    const lock = VolumeLock.take(place.directory, mode)
+    const lock = VolumeLock.take(place.directory, purpose === 'r' ? 'r' : 'r+')
     undo(() => lock.release())
     const damage = notedDamage(place)
-    const { device, store, flaw } = await opened(context, place, damage.length > 0 ? 'r' : mode, undo)
+    const noted = damage.length
+    const { device, store, flaw } = await opened(
+      context,
+      place,
+      damage.length > 0 && purpose === 'r+' ? 'r' : purpose,
+      undo,
+    )
     if (flaw !== undefined) damage.push(flaw)
     const args = openArgs({ ...planOf(context, device, store), damage })
     await perform(context, new Opening(), args, `opening of ${path}`, () => args.why)
-    return { core: args.volume!, path, place, store, device, lock }
+    return { core: args.volume!, path, place, purpose, noted, store, device, lock }
   })
 }
 
-function planOf({ engine }: Context, device: HostFile, store: ClosableStore): MountPlan {
-  return { cache: engine.cache, io: engine.io, calls: engine.verbs, device, store }
+/** The volume whose blocks are memory of the machine is served from there. */
+function planOf({ engine, dax }: Context, host: HostFile, store: ClosableStore): MountPlan {
+  const plan = { cache: engine.cache, io: engine.io, calls: engine.verbs, store }
+  if (dax?.memory.data !== host.name) return { ...plan, device: host }
+  return { ...plan, device: new MappedRegion(dax.region, host), region: dax.region }
 }
 
 /** The data and the metadata; a store whose tree is damaged to be read, with what is wrong with it. */
-async function opened(context: Context, place: Place, mode: 'r' | 'r+', undo: (step: () => void) => void) {
-  const { engine, driver } = context
+async function opened(context: Context, place: Place, purpose: Purpose, undo: Undo) {
+  const { engine, driver, calls } = context
   const pump = () => driver.pump()
-  const device = HostFile.open(place.data, { mode, direct: false, allow: 'a block device', pump })
+  const mode = purpose === 'r+' ? 'r+' : 'r'
+  const device = HostFile.open(place.data, { mode, direct: false, allow: 'a block device', pump, calls })
   undo(() => device.close())
   let flaw: string | undefined
   let store: ClosableStore | undefined
-  if (mode === 'r+')
+  if (purpose === 'r+')
     try {
       store = await LmdbStore.open(place.directory, engine.scheduler, pump)
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error
       flaw = error.message
     }
-  store ??= FileStore.open(place.store)
+  store ??= FileStore.open(place.store, purpose === 'repair' ? 'any transaction' : 'the last transaction')
   const { close } = store
   undo(() => void close.call(store))
   return { device, store, flaw }
@@ -158,10 +171,10 @@ function refusal(error: Errno, name: string, why: string): FaultlineError {
 }
 
 /** Undoes what was done, last first, if the rest fails (MT1); and says in one sentence what the host or the store meant. */
-async function guarded<T>(
+export async function guarded<T>(
   operation: string,
   path: string,
-  act: (undo: (step: () => void) => void) => Promise<T>,
+  act: (undo: Undo) => Promise<T>,
 ): Promise<T> {
   const steps: (() => void)[] = []
   try {

@@ -5,8 +5,16 @@
  *   PF1 Each promise settles once, when its task ends; an abort kills the task, and no other.
  *   PF2 A task that ends at once costs no turn of the event loop.
  */
-import type { GroupId } from '../base/index.ts'
-import type { RealDriver, Scheduler, Task, Verb } from '../sched/index.ts'
+import { type GroupId, ROOT } from '../base/index.ts'
+import {
+  done,
+  type RealDriver,
+  type Scheduler,
+  type Task,
+  type Ticket,
+  type Verb,
+  wait,
+} from '../sched/index.ts'
 import { aborted, FaultlineError, fromErrno } from './error.ts'
 
 export interface Who {
@@ -53,6 +61,17 @@ export class Performer {
       else if (signal === undefined) task.onEnd = settle
       else this.killOnAbort(task as Task, signal, settle)
     })
+  }
+
+  /** Settles when the ticket is complete. */
+  completed(ticket: Ticket): Promise<undefined> {
+    const waiting: Verb<undefined> = {
+      name: ticket.what,
+      attempt: () => (ticket.complete ? done : wait(ticket, 'device')),
+      abandon() {},
+    }
+    const task = this.begin(waiting, undefined, { name: ticket.what, group: ROOT })
+    return this.finished(task, () => undefined, undefined)
   }
 
   /** Begins a verb, waits for its end, and throws if it failed. */

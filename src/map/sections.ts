@@ -22,7 +22,10 @@ import { isAborted } from './performer.ts'
 /** A mapping that takes part in sections. */
 export interface Participant {
   readonly name: string
+  /** The view of the section that runs, or that ran last. */
   readonly view: View
+  /** A section begins: decides which view it gets. */
+  chooseView(): void
   /** Throws if it is mapped no more. */
   check(operation: string): void
 }
@@ -77,6 +80,7 @@ export class Sections<P extends Participant> {
   /** Runs the section as far as it gets: to its value, or to the pages that it misses. */
   private attempt<T>(mapping: P, section: (view: View) => T): T | Cold<P> {
     const { running, undo, pages } = this
+    mapping.chooseView()
     mapping.view.begin()
     running.push(mapping)
     pages.inSection = true
@@ -102,6 +106,7 @@ export class Sections<P extends Participant> {
   private join<T>(mapping: P, section: (view: View) => T): T {
     const { running, undo } = this
     if (!running.includes(mapping)) {
+      mapping.chooseView()
       mapping.view.begin()
       running.push(mapping)
     }

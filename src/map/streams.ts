@@ -83,7 +83,8 @@ export async function* takeOut(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { name, size } = file.cached
   const { blockSize } = calls.core.header
-  const buffers = [new Uint8Array(WINDOW_BYTES), new Uint8Array(WINDOW_BYTES)]
+  const window = Math.min(WINDOW_BYTES, Math.ceil(size / blockSize) * blockSize)
+  const buffers = [new Uint8Array(window), new Uint8Array(size > window ? window : 0)]
   const bring = (position: Bytes) => {
     const blocks = Math.ceil(Math.min(WINDOW_BYTES, size - position) / blockSize)
     const buffer = buffers[(position / WINDOW_BYTES) % 2]!.subarray(0, blocks * blockSize)

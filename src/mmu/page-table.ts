@@ -19,6 +19,7 @@
  *   P3  The shared empty leaf stays empty.
  *   P4  All slots of the directory that a leaf covers hold that leaf.
  *   P5  A mirror is told of each entry that changes, after it has.
+ *   P6  `changes` has risen since any moment at which a load through the table would have found something else.
  */
 import { assert, type Pfn, type Vpn } from '../base/index.ts'
 
@@ -79,6 +80,7 @@ export class PageTable {
   private readonly leafMax: number
   private readonly mirror: TableMirror | undefined
   private entries = 0
+  private changed = 0
 
   /** `leafMax`: the most entries in one leaf, a power of two of at least 1024. */
   constructor(leafMax: number, mirror?: TableMirror) {
@@ -100,12 +102,32 @@ export class PageTable {
     const at = vpn & (leaf.length - 1)
     const before = leaf[at]!
     leaf[at] = entry
+    if (((before ^ entry) & ~(WRITABLE | STORE)) !== 0) this.changed++
     if (this.mirror !== undefined && before !== entry) this.mirror.changed(vpn, entry)
   }
 
   /** The leaf of `vpn`, which is empty and shared where nothing is mapped. */
   leafOf(vpn: Vpn): Int32Array {
     return this.directory[vpn >>> SLOT_BITS] ?? EMPTY
+  }
+
+  /** Rises with what loads find; other than that it has no meaning. */
+  get changes(): number {
+    return this.changed
+  }
+
+  /** The first frame of pages [start, end), if all of them may be loaded from and their frames lie in a row; else 0. */
+  rowOf(start: Vpn, end: Vpn): Pfn {
+    const first = frameOf(this.get(start))
+    for (let vpn = start; vpn < end; ) {
+      const leaf = this.leafOf(vpn)
+      const leafEnd = Math.min(end, vpn - (vpn & (leaf.length - 1)) + leaf.length)
+      for (; vpn < leafEnd; vpn++) {
+        const entry = leaf[vpn & (leaf.length - 1)]!
+        if ((entry & LOAD) === 0 || frameOf(entry) !== first + vpn - start) return 0
+      }
+    }
+    return first
   }
 
   /** Prepares for a mapping of [start, end): large aligned runs of it that hold nothing yet will get large leaves. */

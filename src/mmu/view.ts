@@ -57,9 +57,9 @@ export class View {
   private readonly table: Walk
   private readonly memory: FrameMemory
   private readonly base: Vpn
-  private readonly words: DataView
+  protected readonly words: DataView
   private readonly data: Uint8Array
-  private readonly pageSize: Bytes
+  protected readonly pageSize: Bytes
   private readonly shift: number
   private readonly mask: number
   /** The window: the leaf that was used last, from offset `from` to `from + span` of the mapping, span < 2^31. */
@@ -343,7 +343,7 @@ export class View {
       throw this.outside(offset, size)
   }
 
-  private outside(offset: Bytes, size: number): Error {
+  protected outside(offset: Bytes, size: number): Error {
     if (!this.open)
       return new Error(
         'this view was used outside of its section; use it only inside the function given to run',

@@ -31,8 +31,14 @@ const BIG_DATA = 1
 /** MDB_CURSOR's stack: no tree is deeper. */
 const DEPTH_MAX = 32
 const NO_PAGE = 2 ** 64
+/** In a header: the two tables, and the number of its transaction. */
+const TABLES: Bytes = PAGE_HEADER + 24
+const TRANSACTION: Bytes = TABLES + 104
 /** Branch and leaf pages that are kept. */
 const KEPT_MAX = 256
+
+/** Whether a transaction that may not be the last is better than none. */
+export type Belief = 'the last transaction' | 'any transaction'
 
 /** Something in the file isn't what it must be. */
 export class BadPage extends Error {
@@ -84,9 +90,14 @@ export class LmdbFile {
   private readonly kept = new Map<number, Buffer>()
   private snapshot: Snapshot
 
+  /** What is wrong with its headers, though they can be gone by. */
+  readonly headerFlaws: BadPage[] = []
+  private readonly belief: Belief
+
   /** Throws BadPage if it isn't such a file. */
-  constructor(fd: number) {
+  constructor(fd: number, belief: Belief = 'the last transaction') {
     this.fd = fd
+    this.belief = belief
     this.snapshot = this.latest()
   }
 
@@ -116,6 +127,7 @@ export class LmdbFile {
    * Values aren't read.
    */
   *survey(): Generator<Gap> {
+    for (const flaw of this.headerFlaws) yield gapOf(flaw, { start: '', end: '' })
     const { root, freeRoot, lastPage } = this.snapshot
     const seen = new Uint8Array(Math.ceil((lastPage + 1) / 8))
     const claim = (page: number, offset: Bytes) => {
@@ -311,21 +323,43 @@ export class LmdbFile {
     return bytes
   }
 
-  /** What the header of the later transaction says. The headers are written in turn, so they are one transaction apart. */
+  /**
+   * What the header of the later transaction says. The headers are written in turn, so they are one transaction apart. With
+   * one of them damaged the other is believed if it is the later one, or if it is all there is to be had.
+   */
   private latest(): Snapshot {
+    this.headerFlaws.length = 0
     const page = Buffer.alloc(LMDB_PAGE)
-    const headers = [0, 1].map(which => {
+    const headers: Snapshot[] = []
+    const told: number[] = []
+    for (const which of [0, 1]) {
       const offset = which * LMDB_PAGE
       if (fs.readSync(this.fd, page, 0, LMDB_PAGE, offset) < LMDB_PAGE)
         throw new BadPage(offset, 'the file ends within its headers')
-      return headerIn(page, which)
-    })
-    const [one, other] = headers as [Snapshot, Snapshot]
-    if (Math.abs(one.transaction - other.transaction) > 1)
-      throw new BadPage(
-        0,
+      told.push(u64(page, TRANSACTION))
+      try {
+        headers.push(headerIn(page, which))
+      } catch (error) {
+        if (!(error instanceof BadPage)) throw error
+        this.headerFlaws.push(error)
+      }
+    }
+    const [one, other] = headers
+    const [flaw] = this.headerFlaws
+    if (one === undefined) throw flaw!
+    if (other === undefined) {
+      const isLater = told.includes(one.transaction - 1)
+      if (!isLater && this.belief === 'the last transaction') throw flaw!
+      return one
+    }
+    if (Math.abs(one.transaction - other.transaction) > 1) {
+      const apart = new BadPage(
+        TRANSACTION,
         `its headers are of transactions ${one.transaction} and ${other.transaction}, expected two in a row`,
       )
+      if (this.belief === 'the last transaction') throw apart
+      this.headerFlaws.push(apart)
+    }
     return one.transaction > other.transaction ? one : other
   }
 }
@@ -353,18 +387,17 @@ function headerIn(page: Buffer, which: number): Snapshot {
       offset + PAGE_HEADER + 4,
       `LMDB's data has version ${version}; this program reads version ${LMDB_DATA_VERSION}`,
     )
-  const tables = PAGE_HEADER + 24
-  const pageSize = page.readUInt32LE(tables)
+  const pageSize = page.readUInt32LE(TABLES)
   if (pageSize !== LMDB_PAGE)
-    throw new BadPage(offset + tables, `its pages have ${pageSize} bytes, expected ${LMDB_PAGE}`)
-  const transaction = u64(page, tables + 104)
+    throw new BadPage(offset + TABLES, `its pages have ${pageSize} bytes, expected ${LMDB_PAGE}`)
+  const transaction = u64(page, TRANSACTION)
   if (transaction > 1 && transaction % 2 !== which)
-    throw new BadPage(offset + tables + 104, `transaction ${transaction} has written the wrong header`)
+    throw new BadPage(offset + TRANSACTION, `transaction ${transaction} has written the wrong header`)
   return {
     transaction,
-    lastPage: u64(page, tables + 96),
-    freeRoot: u64(page, tables + 40),
-    root: u64(page, tables + 88),
+    lastPage: u64(page, TABLES + 96),
+    freeRoot: u64(page, TABLES + 40),
+    root: u64(page, TABLES + 88),
   }
 }
 

@@ -9,7 +9,7 @@
  *   PS2 What a read hands out is what the last commit that ended left.
  */
 import { after, type Entry, SortedMap, Unreadable } from '../volume/index.ts'
-import { BadPage, type Gap, LmdbFile } from './lmdb-file.ts'
+import { BadPage, type Belief, type Gap, LmdbFile } from './lmdb-file.ts'
 import { decodePage, KEYS_END, placeIn, type RecordPage } from './record-page.ts'
 
 /** Pages that are kept decoded: some 15 MB. */
@@ -22,9 +22,9 @@ export class PagedStore {
   private kept = new SortedMap<RecordPage>()
 
   /** Throws BadPage if there is no store in the file. */
-  constructor(path: string, fd: number) {
+  constructor(path: string, fd: number, belief?: Belief) {
     this.name = path
-    this.file = new LmdbFile(fd)
+    this.file = new LmdbFile(fd, belief)
   }
 
   get(key: string): Uint8Array | undefined {

@@ -85,7 +85,8 @@ export function decodePage(bytes: Buffer): RecordPage | string {
     at += RECORD_BYTES
     if (at + keyLength + valueLength > bytes.length) return 'ends within a record'
     keys.push(text(keyLength))
-    values.push(bytes.subarray(at, at + valueLength))
+    // No Buffer: its slice would be no copy.
+    values.push(new Uint8Array(bytes.buffer, bytes.byteOffset + at, valueLength))
     at += valueLength
   }
   return { low, high, keys, values }

@@ -3,16 +3,28 @@
  *
  * Invariants
  *   DE1 An answer leaves only after the hardware shows what it says.
- *   DE2 An object stays until it is closed, unmapped or ended; its number is never given again.
+ *   DE2 An object stays for as long as the other side has it; its number is never given again.
  */
-import { FaultlineError, File, Group, type Machine, type MapOptions, Mapping, Space } from '../map/index.ts'
+import {
+  FaultlineError,
+  File,
+  Group,
+  type Machine,
+  type MapOptions,
+  Mapping,
+  Space,
+  Volume,
+} from '../map/index.ts'
 import type { Areas } from './areas.ts'
-import { type Abort, type Reference, type Reply, type Request, sent } from './wire.ts'
+import { type Abort, type Reference, type Release, type Reply, type Request, sent } from './wire.ts'
 
 /** What the other side knows of an object without asking. */
 export interface FileFacts extends Reference {
   readonly name: string
   readonly readOnly: boolean
+}
+export interface VolumeFacts extends Reference {
+  readonly path: string
 }
 export interface GroupFacts extends Reference {
   readonly path: string
@@ -31,6 +43,9 @@ export interface MappingFacts extends Reference {
   readonly leaf: SharedArrayBuffer
   readonly control: SharedArrayBuffer
 }
+
+/** What a volume is asked without a call. */
+const VOLUME_FACTS: ReadonlySet<string> = new Set(['readOnly', 'damage', 'usage'])
 
 type Method = (...args: readonly unknown[]) => unknown
 
@@ -60,8 +75,9 @@ export class Desk {
     return number
   }
 
-  take(message: Request | Abort): void {
-    if ('abort' in message) this.aborts.get(message.abort)?.abort()
+  take(message: Request | Abort | Release): void {
+    if ('release' in message) this.forget(message.release)
+    else if ('abort' in message) this.aborts.get(message.abort)?.abort()
     else if (message.sync === true) this.answerNow(message)
     else void this.answer(message)
   }
@@ -104,6 +120,7 @@ export class Desk {
     if (target instanceof Mapping) return this.ofMapping(target, method, args)
     if (target instanceof Space) return this.ofSpace(target, method, args)
     if (target instanceof File) return this.ofFile(target, method, args)
+    if (target instanceof Volume && VOLUME_FACTS.has(method)) return target[method as 'usage']
     if (target === this.machine && method === 'unpin') return this.unpin(args[0] as readonly number[])
     return call(target, method, args)
   }
@@ -128,8 +145,6 @@ export class Desk {
       case 'map':
         if ((args[1] as MapOptions | undefined)?.share === 'private') throw notShared('a private mapping')
         return space.map(args[0] as File, args[1] as MapOptions).then(mapping => this.place(mapping))
-      case 'exit':
-        return space.exit().finally(() => this.forget(space))
       default:
         return call(space, method, args)
     }
@@ -141,8 +156,6 @@ export class Desk {
         return file.size
       case 'read':
         return this.read(file, args)
-      case 'close':
-        return file.close().finally(() => this.forget(file))
       default:
         return call(file, method, args)
     }
@@ -173,7 +186,6 @@ export class Desk {
       await mapping.unmap()
     } finally {
       this.areas.letGo(mapping)
-      this.forget(mapping)
     }
   }
 
@@ -182,10 +194,9 @@ export class Desk {
     return mapping
   }
 
-  private forget(object: object): void {
-    const number = this.numbers.get(object)
-    if (number === undefined) return
-    this.numbers.delete(object)
+  private forget(number: number): void {
+    const object = this.objects.get(number)
+    if (object !== undefined) this.numbers.delete(object)
     this.objects.delete(number)
   }
 
@@ -210,6 +221,7 @@ export class Desk {
       return { ref: this.numberOf(value), name, readOnly } satisfies FileFacts
     }
     if (value instanceof Group) return { ref: this.numberOf(value), path: value.path } satisfies GroupFacts
+    if (value instanceof Volume) return { ref: this.numberOf(value), path: value.path } satisfies VolumeFacts
     if (value instanceof Space) {
       const { pid, name } = value
       return { ref: this.numberOf(value), pid, name } satisfies SpaceFacts

@@ -14,4 +14,5 @@
  */
 export { type Attachment, attach } from './attach.ts'
 export type { HardwareOptions } from './machine.ts'
-export { type StartOptions, start } from './start.ts'
+export { Machine, type StartOptions, start } from './start.ts'
+export type { OnError } from './wire.ts'

@@ -16,9 +16,11 @@ import { Mailbox } from './mailbox.ts'
 import { ENDED, REPLIES, SIGNALS, STATE } from './signals.ts'
 import { abortProcess } from './stuck.ts'
 import {
+  type Abort,
   type Lost,
   type OnError,
   type PagerData,
+  type Release,
   type Reply,
   type Request,
   received,
@@ -52,7 +54,9 @@ export class Line {
   private readonly threads: readonly Thread[]
   private readonly onLost: LineOptions['onLost']
   private readonly pending = new Map<number, Pending>()
+  private readonly collected = new FinalizationRegistry<number>(ref => this.post({ release: ref }))
   private ids = 0
+  private ended = false
 
   private constructor(
     linux: Linux,
@@ -83,9 +87,8 @@ export class Line {
     const { port1, port2 } = new MessageChannel()
     const data: PagerData = { options, onError, port: port2, signals, mailboxes, eventfd }
     const pager = thread('./pager', data, [port2])
-    const crew = mailboxes.map(mailbox => thread('./crew-thread', { mailbox, eventfd } satisfies CrewData))
     const words = new Int32Array(signals)
-    const threads = [pager, ...crew].map(worker => new Thread(worker, linux, words))
+    const threads = [new Thread(pager, linux, words)]
     const first = await new Promise<Started | { readonly error: SentError }>(resolve => {
       port1.once('message', resolve)
     })
@@ -94,6 +97,10 @@ export class Line {
       port1.close()
       linux.close(eventfd)
       throw received(first.error)
+    }
+    for (const mailbox of mailboxes) {
+      const crew = thread('./crew-thread', { mailbox, eventfd } satisfies CrewData)
+      threads.push(new Thread(crew, linux, words))
     }
     return new Line(linux, first, port1, words, eventfd, threads, onLost)
   }
@@ -160,8 +167,14 @@ export class Line {
     return answer.value
   }
 
+  /** The pager keeps an object for as long as this side does. */
+  register(object: object, ref: number): void {
+    this.collected.register(object, ref)
+  }
+
   /** The machine has been closed: waits until its threads have ended. */
   async end(): Promise<void> {
+    this.ended = true
     await ended(this.threads)
     this.port.close()
     this.linux.close(this.eventfd)
@@ -173,7 +186,8 @@ export class Line {
     this.linux.notify(this.eventfd)
   }
 
-  private post(message: Request | { readonly abort: number }): void {
+  private post(message: Request | Abort | Release): void {
+    if (this.ended) return
     this.port.postMessage(message)
     this.linux.notify(this.eventfd)
   }

@@ -5,6 +5,7 @@
 import type { Bytes } from '../base/index.ts'
 import type { Settings } from '../group/index.ts'
 import {
+  type CreateVolumeOptions,
   choice,
   type FaultlineError,
   type GroupFace,
@@ -12,13 +13,15 @@ import {
   type MachineFace,
   type MachineOptions,
   type OpenOptions,
+  type OpenVolumeOptions,
 } from '../map/index.ts'
 import type { PsRow } from '../proc/index.ts'
-import type { FileFacts, GroupFacts, SpaceFacts } from './desk.ts'
+import type { FileFacts, GroupFacts, SpaceFacts, VolumeFacts } from './desk.ts'
 import { Line } from './line.ts'
 import { HardwareFile, HardwareGroup, HardwareSpace } from './objects.ts'
 import { Programs } from './programs.ts'
 import { Remote } from './remote.ts'
+import { HardwareVolume } from './volume.ts'
 import { watch } from './watch.ts'
 import type { OnError } from './wire.ts'
 
@@ -70,6 +73,14 @@ export class HardwareMachine extends Remote implements MachineFace {
 
   async open(path: string, options: OpenOptions = {}): Promise<HardwareFile> {
     return new HardwareFile(this.line, (await this.call('open', path, options)) as FileFacts)
+  }
+
+  async createVolume(path: string, options: CreateVolumeOptions = {}): Promise<HardwareVolume> {
+    return new HardwareVolume(this.line, (await this.call('createVolume', path, options)) as VolumeFacts)
+  }
+
+  async openVolume(path: string, options: OpenVolumeOptions = {}): Promise<HardwareVolume> {
+    return new HardwareVolume(this.line, (await this.call('openVolume', path, options)) as VolumeFacts)
   }
 
   space(options: {

@@ -65,6 +65,9 @@ export class HardwareMapping extends Remote implements MappingFace, Participant 
     programs.mappings.add(this)
   }
 
+  /** There is but one: what may be loaded changes under a section here. */
+  chooseView(): void {}
+
   get bytes(): Uint8Array {
     this.check('bytes')
     if (this.shownBy === 'software')

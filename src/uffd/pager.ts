@@ -28,6 +28,7 @@ import {
   type Abort,
   type Lost,
   type PagerData,
+  type Release,
   type Reply,
   type Request,
   type Started,
@@ -63,7 +64,7 @@ const stuck = new Stuck(linux, uffd, pageSize, onError, tellLost)
 const answers = new Answers(uffd, pageSize, areas, mirror, stuck, frame => memory.unpin(frame))
 const desk = new Desk(machine, areas, reply)
 
-port.on('message', (message: Request | Abort) => {
+port.on('message', (message: Request | Abort | Release) => {
   if ('method' in message && message.method === 'close' && message.to === machineNumber)
     void close(message.id)
   else desk.take(message)

@@ -9,6 +9,7 @@ export class Remote {
   constructor(line: Line, { ref }: Reference) {
     this.line = line
     this.ref = ref
+    line.register(this, ref)
   }
 
   /** Makes a call; the signal of its options travels beside them. */

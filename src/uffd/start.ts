@@ -15,6 +15,12 @@ export interface StartOptions extends MachineOptions, HardwareOptions {
   readonly mmu?: MmuName
 }
 
+/** A machine, whichever MMU shows its memory. */
+export type Machine = MachineFace
+
+/** Where machines come from. */
+export const Machine = { start }
+
 export async function start({ mmu = 'software', ...options }: StartOptions = {}): Promise<MachineFace> {
   if (choice(mmu, MMUS, 'mmu', 'start') === 'software') return SoftwareMachine.start(software(options))
   const { HardwareMachine } = await import('./machine.ts')

@@ -39,6 +39,11 @@ export interface Abort {
   readonly abort: number
 }
 
+/** The other side has let go of an object. */
+export interface Release {
+  readonly release: number
+}
+
 export interface SentError {
   readonly code: string
   readonly operation: string

@@ -10,12 +10,11 @@
  *     pages of each file            -                its size, and that data has checksums (E2)
  */
 import { BlockSweep } from './check-blocks.ts'
-import { UNWRITTEN, WRITTEN } from './extents.ts'
+import { chunkOf, LOST, UNWRITTEN, WRITTEN } from './extents.ts'
 import { Damage } from './failure.ts'
 import type { Journal, Record } from './journal.ts'
 import {
   CHUNK_BLOCKS,
-  chunkKey,
   decodeInode,
   decodeLink,
   decodeNumbers,
@@ -39,6 +38,8 @@ export interface CheckReport {
   readonly files: number
   readonly directories: number
   readonly extents: number
+  /** Pages that a repair gave up: they are read with EIO. */
+  readonly lost: number
   /** Blocks that were read and compared with their checksums. */
   readonly compared: number
 }
@@ -66,6 +67,7 @@ class Check {
   private free = 0
   private freed = 0
   private extents = 0
+  private lost = 0
   readonly data: Blocks[] = []
 
   constructor(journal: Journal, header: Header) {
@@ -81,7 +83,14 @@ class Check {
     for (const sentence of this.sweep.wrong(this.header.blocks)) this.wrong.push(sentence)
     const kinds = [...this.inodes.values()]
     const files = kinds.filter(inode => inode.kind === 'file').length
-    return { wrong: this.wrong, files, directories: kinds.length - files, extents: this.extents, compared: 0 }
+    return {
+      wrong: this.wrong,
+      files,
+      directories: kinds.length - files,
+      extents: this.extents,
+      lost: this.lost,
+      compared: 0,
+    }
   }
 
   private take(record: Record): void {
@@ -144,15 +153,16 @@ class Check {
     const end = numberIn(key) + 1
     const ino = inoIn(key)
     this.extents++
-    this.sweep.add('extents', block!, block! + end - start!)
+    if (tag === LOST) this.lost += end - start!
+    else this.sweep.add('extents', block!, block! + end - start!)
     const inode = this.inodeNow(ino)
     const what = `pages ${start} to ${end - 1} of inode ${ino}`
     if (inode === undefined) this.wrong.push(`${what} have blocks, and there is no such inode`)
     else if (tag !== UNWRITTEN && end > Math.ceil(inode.size / this.header.blockSize))
       this.wrong.push(`${what} lie past its end at ${inode.size} bytes`)
     if (tag !== WRITTEN) return
-    this.data.push({ start: block!, end: block! + end - start! })
-    this.checkSums(block!, block! + end - start!, what)
+    this.data.push({ start: block!, end: Math.min(block! + end - start!, this.header.blocks) })
+    this.checkSums(block!, Math.min(block! + end - start!, this.header.blocks), what)
   }
 
   /** Records come in order of key, extents before inodes. */
@@ -164,7 +174,7 @@ class Check {
   private checkSums(start: number, end: number, what: string): void {
     for (let block = start; block < end; ) {
       const chunk = Math.floor(block / CHUNK_BLOCKS)
-      const sums = this.journal.get(chunkKey(chunk))
+      const sums = chunkOf(this.journal, chunk)
       const stop = Math.min(end, (chunk + 1) * CHUNK_BLOCKS)
       for (; block < stop; block++)
         if (sums === undefined || u64(viewOf(sums), 8 * (block % CHUNK_BLOCKS)) === 0) {

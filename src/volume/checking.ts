@@ -13,10 +13,12 @@ export interface CheckingArgs {
   checked: Checked | undefined
   scrub: ScrubArgs | undefined
   report: CheckReport | undefined
+  /** Blocks whose data is bad. */
+  readonly bad: Set<number>
 }
 
 export function checkingArgs(data: CheckingArgs['data']): CheckingArgs {
-  return { data, checked: undefined, scrub: undefined, report: undefined }
+  return { data, checked: undefined, scrub: undefined, report: undefined, bad: new Set() }
 }
 
 export class Checking implements Verb<CheckingArgs> {
@@ -40,6 +42,7 @@ export class Checking implements Verb<CheckingArgs> {
       if (outcome.kind !== 'done') return outcome
     }
     const bad = args.scrub?.bad ?? []
+    for (const { block } of bad) args.bad.add(block)
     const { report } = args.checked
     args.report = {
       ...report,

@@ -27,8 +27,8 @@ import { carriedError, type Mappable, type Mappers, type PageRequest } from '../
 import { done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
 import type { Claim, Claimable } from './claiming.ts'
 import type { DaxCopying } from './dax-copy.ts'
-import { blocksOf, PLAIN, UNWRITTEN, WRITTEN } from './extents.ts'
-import { Damage } from './failure.ts'
+import { blocksOf, LOST, PLAIN, UNWRITTEN, WRITTEN } from './extents.ts'
+import { Damage, Failure } from './failure.ts'
 import { type Node, type Parts, roomFor } from './parts.ts'
 import { NUMBERS_MAX } from './records.ts'
 import type { Run } from './runs.ts'
@@ -194,6 +194,7 @@ export class DaxFile implements Mappable, Claimable {
   private look(index: PageIndex): { readonly part: Run | undefined; readonly owner: Owner } {
     const [part] = this.node.extents.inside(index, index + 1)
     const { space } = this.parts
+    if (part?.tag === LOST) throw new Failure(errno.EIO)
     if (part?.tag === WRITTEN) this.check(part, index)
     if (part?.tag !== PLAIN || space.references(blocksOf(part)).count > 1) return { part, owner: 'nobody' }
     const settled = space.isExclusive(part.value) && (!this.durable || this.node.extents.isDurable(index))
@@ -204,6 +205,7 @@ export class DaxFile implements Mappable, Claimable {
   private sound(index: PageIndex): Run | undefined {
     const [part] = this.node.extents.inside(index, index + 1)
     if (part === undefined || part.tag === UNWRITTEN) return undefined
+    if (part.tag === LOST) throw new Failure(errno.EIO)
     if (part.tag === WRITTEN) this.check(part, index)
     return part
   }

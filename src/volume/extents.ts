@@ -6,13 +6,14 @@
  *     WRITTEN     its data                 yes                    yes: a page is written to new blocks each time
  *     PLAIN       its data                 yes                    no: stored to in place, by DAX
  *     UNWRITTEN   zeros (fallocate)        no                     no
+ *     LOST        not at all: EIO          it has none            no: what was there couldn't be mended
  *     no extent   zeros (a hole)
  *
  * Invariants
  *   E1  A block of an extent is referenced once for each extent that has it (V4, space.ts).
  *   E2  A WRITTEN block has a checksum, of the whole block.
  */
-import { Damage } from './failure.ts'
+import { believe } from './failure.ts'
 import type { Journal } from './journal.ts'
 import { CHUNK_BLOCKS, chunkKey, hex, putU64, u64, viewOf } from './records.ts'
 import { type Run, RunTable } from './runs.ts'
@@ -21,6 +22,7 @@ import type { Blocks, Space } from './space.ts'
 export const WRITTEN = 0
 export const UNWRITTEN = 1
 export const PLAIN = 2
+export const LOST = 3
 
 export class Extents {
   private readonly journal: Journal
@@ -38,8 +40,11 @@ export class Extents {
   }
 
   /** The parts of extents in [start, end), in order; `value` is the block of a part's first page. */
-  inside(start: number, end: number): Generator<Run> {
-    return this.table.inside(start, end)
+  *inside(start: number, end: number): Generator<Run> {
+    for (const part of this.table.inside(start, end)) {
+      if (part.tag !== LOST) this.space.believeIn(blocksOf(part))
+      yield part
+    }
   }
 
   /** Whether where the page lies is durable. */
@@ -61,13 +66,14 @@ export class Extents {
 
   /** Makes a hole. */
   remove(start: number, end: number): void {
-    for (const run of this.table.take(start, end)) this.space.drop(blocksOf(run))
+    for (const run of this.table.take(start, end)) if (run.tag !== LOST) this.space.drop(blocksOf(run))
   }
 
   /** Lets [to, to + count) of this file lie where [from, from + count) of `source` does. Unwritten pages become holes. */
   shareFrom(source: Extents, from: number, to: number, count: number): void {
     const parts = [...source.inside(from, from + count)]
-    for (const part of parts) if (part.tag !== UNWRITTEN) this.space.share(blocksOf(part))
+    for (const part of parts)
+      if (part.tag !== UNWRITTEN && part.tag !== LOST) this.space.share(blocksOf(part))
     this.remove(to, to + count)
     for (const part of parts)
       if (part.tag !== UNWRITTEN)
@@ -79,9 +85,7 @@ export class Extents {
     const sums: number[] = []
     for (let block = start; block < end; ) {
       const chunk = Math.floor(block / CHUNK_BLOCKS)
-      const bytes = this.journal.get(chunkKey(chunk))
-      if (bytes !== undefined && bytes.length !== 8 * CHUNK_BLOCKS)
-        throw new Damage(`the checksums of block ${block} are ${bytes.length} bytes long`)
+      const bytes = chunkOf(this.journal, chunk)
       const view = bytes === undefined ? undefined : viewOf(bytes)
       for (const stop = Math.min(end, (chunk + 1) * CHUNK_BLOCKS); block < stop; block++)
         sums.push(view === undefined ? 0 : u64(view, 8 * (block % CHUNK_BLOCKS)))
@@ -92,16 +96,27 @@ export class Extents {
   /** Sets the checksums of the blocks from `start` on. */
   setSums(start: number, sums: readonly number[]): void {
     for (let done = 0; done < sums.length; ) {
-      const key = chunkKey(Math.floor((start + done) / CHUNK_BLOCKS))
-      const bytes = this.journal.get(key)?.slice() ?? new Uint8Array(8 * CHUNK_BLOCKS)
+      const chunk = Math.floor((start + done) / CHUNK_BLOCKS)
+      const bytes = chunkOf(this.journal, chunk)?.slice() ?? new Uint8Array(8 * CHUNK_BLOCKS)
       const view = viewOf(bytes)
       let slot = (start + done) % CHUNK_BLOCKS
       while (slot < CHUNK_BLOCKS && done < sums.length) putU64(view, 8 * slot++, sums[done++]!)
-      this.journal.put(key, bytes)
+      this.journal.put(chunkKey(chunk), bytes)
     }
   }
 }
 
 export function blocksOf(part: Run): Blocks {
   return { start: part.value, end: part.value + part.end - part.start }
+}
+
+/** The checksums of CHUNK_BLOCKS blocks, if some of them have any. */
+export function chunkOf(journal: Journal, chunk: number): Uint8Array | undefined {
+  const bytes = journal.get(chunkKey(chunk))
+  const length = bytes?.length ?? 8 * CHUNK_BLOCKS
+  believe(
+    length === 8 * CHUNK_BLOCKS,
+    `the checksums of blocks from ${chunk * CHUNK_BLOCKS} on are ${length} bytes long`,
+  )
+  return bytes
 }

@@ -23,6 +23,11 @@ export class Damage extends Failure {
   }
 }
 
+/** Throws Damage unless what the metadata says can be so. What is written down is nobody's word: it isn't asserted. */
+export function believe(canBe: boolean, what: string): asserts canBe {
+  if (!canBe) throw new Damage(what)
+}
+
 /** A store can't say what it holds of the keys [start, end). */
 export class Unreadable extends Damage {
   override readonly name = 'Unreadable'

@@ -15,21 +15,36 @@ export function headerBlock(header: Header, checksum: Checksum): Uint8Array {
   return block
 }
 
-/** Throws Damage unless the device's first block is that of the volume that the store tells of. */
+/** Throws Damage unless the device's first block is that of a volume. */
+export function checkBlock(block: Uint8Array, checksum: Checksum, device: string): void {
+  const end: Bytes = block.length - 8
+  if (u64(viewOf(block), end) !== checksum.of(block.subarray(0, end)))
+    throw new Damage(
+      `${device}, offset 0: the device's first block doesn't match its checksum: it isn't a volume's, or is damaged`,
+    )
+}
+
+/** Throws Damage unless it is that of the volume that the store tells of. */
 export function checkHeaderBlock(
   block: Uint8Array,
   header: Header,
   checksum: Checksum,
   device: string,
 ): void {
-  const end: Bytes = block.length - 8
-  if (u64(viewOf(block), end) !== checksum.of(block.subarray(0, end)))
-    throw new Damage(
-      `${device}, offset 0: the device's first block doesn't match its checksum: it isn't a volume's, or is damaged`,
-    )
+  checkBlock(block, checksum, device)
   const there = decodeHeader(block)
   if (there.id !== header.id)
     throw new Damage(
       `${device}, offset 0: the device is of volume ${there.id}, and the metadata of volume ${header.id}`,
     )
+}
+
+/** What the first bytes of a device say of its blocks; undefined: they aren't those of a volume. */
+export function blockSizeIn(bytes: Uint8Array): Bytes | undefined {
+  try {
+    return decodeHeader(bytes).blockSize
+  } catch (error) {
+    if (error instanceof Damage) return undefined
+    throw error
+  }
 }

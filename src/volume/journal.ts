@@ -100,7 +100,7 @@ export class Journal {
   }
 
   /** The same in one pass, while nothing changes, and past what is damaged: `onBad` hears of it. */
-  *survey(start: string, end: string, onBad: (damage: Damage) => void): Generator<Record> {
+  *survey(start: string, end: string, onBad: (damage: Unreadable) => void): Generator<Record> {
     for (let from = start; from < end; ) {
       try {
         for (const found of this.merged(from, end)) {
@@ -199,12 +199,12 @@ export class Journal {
     }
   }
 
-  private sound(found: Found, onBad: (damage: Damage) => void): Uint8Array | undefined {
+  private sound(found: Found, onBad: (damage: Unreadable) => void): Uint8Array | undefined {
     try {
       return this.valueOf(found)
     } catch (error) {
       if (!(error instanceof Damage)) throw error
-      onBad(error)
+      onBad(new Unreadable(error.message, { start: found.key, end: after(found.key) }))
       return undefined
     }
   }

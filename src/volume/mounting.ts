@@ -2,11 +2,11 @@
  * Making a volume, and opening one: what its first block and its header must say before anything else is believed.
  *
  *     make:   first block -> commit of header, state and root
- *     open:   header of the store -> first block of the device -> what the last life left is given back
+ *     open:   first block of the device -> header of the store, or that block's -> what the last life left is given back
  *
  * Invariants
  *   MN1 A volume that isn't wholly made can't be opened: its header is in the one commit that makes it.
- *   MN2 Damage that opening meets leaves a volume that is open to be read, if its header can be believed.
+ *   MN2 Damage that opening meets leaves a volume that is open to be read, if one of its two headers can be believed.
  */
 import { type Bytes, type Errno, errno } from '../base/index.ts'
 import type { CopyArgs, PageCache } from '../cache/index.ts'
@@ -16,7 +16,7 @@ import { done, fail, type Outcome, type Task, type Ticket, type Verb, wait } fro
 import { type Checksum, MIX53 } from './checksum.ts'
 import { Disk } from './disk.ts'
 import { Damage } from './failure.ts'
-import { checkHeaderBlock, headerBlock } from './header.ts'
+import { checkBlock, checkHeaderBlock, headerBlock } from './header.ts'
 import { Journal } from './journal.ts'
 import { decodeHeader, encodeHeader, HEADER_KEY, type Header } from './records.ts'
 import type { Region } from './region.ts'
@@ -79,7 +79,8 @@ export class Making implements Verb<MakeArgs> {
   private begin(args: MakeArgs, plan: MakePlan): Errno {
     const { store, id, size } = plan
     if (store.get(HEADER_KEY) !== undefined) return errno.EEXIST
-    const setting = settingOf(plan)
+    const { scheduler, frames } = plan.cache
+    const setting = settingOf(plan, new Disk(scheduler, plan.device, frames.pageSize))
     const { blockSize } = setting.disk
     const header: Header = {
       blockSize,
@@ -112,68 +113,81 @@ export interface OpenArgs {
   volume: Volume | undefined
   /** Why it couldn't be opened, in words. */
   why: string
+  readonly disk: Disk
   readonly bytes: Uint8Array
   block: Ticket | undefined
 }
 
 export function openArgs(plan: OpenPlan): OpenArgs {
-  const bytes = new Uint8Array(plan.cache.frames.pageSize)
-  return { plan, volume: undefined, why: '', bytes, block: undefined }
+  const { scheduler, frames } = plan.cache
+  const disk = new Disk(scheduler, plan.device, frames.pageSize)
+  return { plan, volume: undefined, why: '', disk, bytes: new Uint8Array(frames.pageSize), block: undefined }
 }
 
 export class Opening implements Verb<OpenArgs> {
   readonly name = 'open a volume'
 
   attempt({ args }: Task<OpenArgs>): Outcome {
-    if (args.block === undefined) {
-      const failed = this.begin(args)
-      if (failed !== errno.OK) return fail(failed)
-    }
-    if (!args.block!.complete) return wait(args.block!, 'device')
-    if (args.block!.errno !== errno.OK) return fail(args.block!.errno)
-    const volume = args.volume!
-    const { journal, checksum, space, disk } = volume.parts
-    journal.edit(() => {
-      checkHeaderBlock(args.bytes, volume.header, checksum, disk.name)
-      space.look()
-    })
-    if (!volume.isReadOnly) volume.recover()
-    return done
+    args.block ??= args.disk.read(0, [args.bytes])
+    if (!args.block.complete) return wait(args.block, 'device')
+    if (args.block.errno !== errno.OK) return fail(args.block.errno)
+    const failed = this.open(args)
+    return failed === errno.OK ? done : fail(failed)
   }
 
   abandon(): void {
     // It was only looked at.
   }
 
-  private begin(args: OpenArgs): Errno {
-    const { plan } = args
-    const setting = settingOf(plan)
-    const { checksum, disk, store } = setting
-    const { pageSize } = plan.cache.frames
+  private open(args: OpenArgs): Errno {
+    const { plan, disk, bytes } = args
+    const setting = settingOf(plan, disk)
+    const { checksum, store } = setting
+    const damage = [...(plan.damage ?? [])]
     const journal = new Journal(store, checksum)
     journal.onDamage = what => {
       args.why = what
     }
-    const header = journal.ask(() => {
-      const bytes = journal.get(HEADER_KEY)
-      if (bytes === undefined) throw new Damage('there is no volume: it has no header')
-      return decodeHeader(bytes)
+    let header = journal.ask(() => {
+      const record = journal.get(HEADER_KEY)
+      if (record === undefined) throw new Damage(`${store.name}: there is no volume: it has no header`)
+      return decodeHeader(record)
     })
-    if (header.value === undefined) return header.errno
-    const { value } = header
-    if (value.blockSize !== pageSize)
-      args.why = `the volume has blocks of ${value.blockSize} bytes; open it in a machine with pages of that size`
-    else if (value.checksum !== checksum.name)
-      args.why = `the volume's checksums are made by ${value.checksum}, and ${checksum.name} was given`
+    if (header.value === undefined) {
+      damage.push(args.why)
+      header = journal.ask(() => {
+        checkBlock(bytes, checksum, disk.name)
+        return decodeHeader(bytes)
+      })
+      if (header.value === undefined) {
+        args.why = damage.at(-1)!
+        return header.errno
+      }
+    }
+    args.why = unfit(header.value, disk.blockSize, checksum.name)
     if (args.why !== '') return errno.EINVAL
-    args.volume = new Volume(setting, value)
-    for (const what of plan.damage ?? []) args.volume.parts.damaged(what)
-    args.block = disk.read(0, [args.bytes])
+    const volume = new Volume(setting, header.value)
+    args.volume = volume
+    for (const what of damage) volume.parts.damaged(what)
+    volume.parts.journal.edit(() => {
+      checkHeaderBlock(bytes, header.value!, checksum, disk.name)
+      volume.parts.space.look()
+    })
+    if (!volume.isReadOnly) volume.recover()
     return errno.OK
   }
 }
 
-function settingOf({ cache, io, calls, device, store, checksum = MIX53, region }: MountPlan): VolumeSetting {
-  const disk = new Disk(cache.scheduler, device, cache.frames.pageSize)
+/** Why this machine can't open a volume with such a header; '' if it can. */
+function unfit({ blockSize, checksum }: Header, pageSize: Bytes, given: string): string {
+  if (blockSize !== pageSize)
+    return `the volume has blocks of ${blockSize} bytes; open it in a machine with pages of that size`
+  return checksum === given ? '' : `the volume's checksums are made by ${checksum}, and ${given} was given`
+}
+
+function settingOf(
+  { cache, io, calls, store, checksum = MIX53, region }: MountPlan,
+  disk: Disk,
+): VolumeSetting {
   return { cache, io, calls, disk, store, checksum, region }
 }

@@ -108,13 +108,15 @@ export class Names {
     return ino
   }
 
-  /** Gives a file without names its first. */
-  publish(ino: number, path: string): void {
+  /** Gives a file without names its first; a file that has the name already loses it, if it may be replaced. */
+  publish(ino: number, path: string, existing: 'stays' | 'is replaced'): void {
     const { directory, name, link } = this.place(path)
-    if (link !== undefined) throw new Failure(errno.EEXIST)
+    if (link !== undefined && existing === 'stays') throw new Failure(errno.EEXIST)
+    if (link?.kind === 'directory') throw new Failure(errno.EISDIR)
     this.setInode(ino, { ...this.inode(ino), links: 1 })
     this.journal.delete(orphanKey(ino))
     this.journal.put(linkKey(directory, name), encodeLink({ ino, kind: 'file' }))
+    if (link !== undefined) this.unlinked(link)
   }
 
   /** One name more for a file. */

@@ -6,7 +6,8 @@
  */
 import { type Bytes, errno } from '../base/index.ts'
 import { done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
-import { blocksOf, UNWRITTEN, WRITTEN } from './extents.ts'
+import { blocksOf, LOST, UNWRITTEN, WRITTEN } from './extents.ts'
+import { Failure } from './failure.ts'
 import { joined, slice, zero } from './pieces.ts'
 import type { Run } from './runs.ts'
 import { Transfer, type TransferArgs } from './transfer.ts'
@@ -44,7 +45,8 @@ export class Reading extends Transfer<ReadingArgs> {
     const first = request.position / blockSize
     const plans: Plan[] = []
     for (const part of node.extents.inside(first, first + Math.ceil(request.length / blockSize)))
-      if (part.tag !== UNWRITTEN)
+      if (part.tag === LOST) throw new Failure(errno.EIO)
+      else if (part.tag !== UNWRITTEN)
         plans.push({ part, sums: part.tag === WRITTEN ? node.extents.sums(blocksOf(part)) : [] })
     return plans
   }

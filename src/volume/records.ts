@@ -18,7 +18,7 @@
  * little-endian.
  */
 import type { Bytes } from '../base/index.ts'
-import { Damage } from './failure.ts'
+import { believe, Damage } from './failure.ts'
 
 export const FORMAT_VERSION = 1
 export const MAGIC = 'faultvol'
@@ -99,7 +99,11 @@ export function linkKeys(directory: number): { readonly start: string; readonly 
 }
 
 export function nameIn(key: string): string {
-  return decodeURIComponent(key.slice(key.indexOf('/') + 1))
+  try {
+    return decodeURIComponent(key.slice(key.indexOf('/') + 1))
+  } catch {
+    throw new Damage(`the entry ${key} has a name that can't be read`)
+  }
 }
 
 export function chunkKey(chunk: number): string {
@@ -178,7 +182,11 @@ export function decodeNumbers(bytes: Uint8Array | undefined, count: number, what
   if (bytes.length !== 8 * count) throw new Damage(`${what} has ${bytes.length} bytes, expected ${8 * count}`)
   const view = viewOf(bytes)
   const numbers: number[] = []
-  for (let at = 0; at < count; at++) numbers.push(u64(view, 8 * at))
+  for (let at = 0; at < count; at++) {
+    const number = u64(view, 8 * at)
+    believe(Number.isSafeInteger(number), `${what} has a number above 2^53`)
+    numbers.push(number)
+  }
   return numbers
 }
 

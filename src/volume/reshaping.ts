@@ -11,7 +11,7 @@
  */
 import { type Bytes, errno, type PageRange } from '../base/index.ts'
 import { done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
-import { blocksOf, UNWRITTEN, WRITTEN } from './extents.ts'
+import { blocksOf, LOST, UNWRITTEN, WRITTEN } from './extents.ts'
 import { Damage } from './failure.ts'
 import { canBeLong, roomFor, unreserve } from './parts.ts'
 import { NUMBERS_MAX } from './records.ts'
@@ -84,7 +84,7 @@ export class Reshaping extends Transfer<ReshapingArgs> {
     for (const index of new Set([Math.floor(from / blockSize), Math.floor((to - 1) / blockSize)])) {
       if (from >= size || (index >= holes.start && index < holes.end)) continue
       const [part] = node.extents.inside(index, index + 1)
-      if (part === undefined || part.tag === UNWRITTEN) continue
+      if (part === undefined || part.tag === UNWRITTEN || part.tag === LOST) continue
       const page = index * blockSize
       cuts.push({
         part,

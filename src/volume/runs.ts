@@ -11,8 +11,7 @@
  *   RU1 Runs of a table don't overlap.
  *   RU2 Two runs that touch, go on in value and have the same tag are one, after `add`.
  */
-import { assert } from '../base/index.ts'
-import { Damage } from './failure.ts'
+import { believe } from './failure.ts'
 import type { Journal, Record } from './journal.ts'
 import { decodeNumbers, encodeNumbers, hex, NUMBERS_MAX, numberIn } from './records.ts'
 
@@ -50,8 +49,12 @@ export class RunTable {
 
   /** The runs that overlap [start, end), whole. The table may change while they are walked. */
   *overlapping(start: number, end: number): Generator<Run> {
-    if (start >= end) return
-    for (let run = this.from(start); run !== undefined && run.start < end; run = this.from(run.end)) yield run
+    for (let at = start; at < Math.min(end, NUMBERS_MAX); ) {
+      const run = this.from(at)
+      if (run === undefined || run.start >= end) return
+      yield run
+      at = run.end
+    }
   }
 
   /** The parts of runs inside [start, end). */
@@ -75,7 +78,10 @@ export class RunTable {
       value = before.value
     }
     const next = this.from(end)
-    assert(next === undefined || next.start >= run.end, `RU1: nothing is at ${this.prefix}${hex(run.start)}`)
+    believe(
+      next === undefined || next.start >= run.end,
+      `RU1: the run at ${this.prefix}${hex(run.start)} lies over the one at ${next?.start}`,
+    )
     if (next !== undefined && next.start === end && this.goesOn(run, next)) {
       this.drop(next)
       end = next.end
@@ -126,7 +132,7 @@ export class RunTable {
   private decode({ key, value: bytes }: Record): Run {
     const [start, value, tag] = decodeNumbers(bytes, 3, `the run ${key}`)
     const end = numberIn(key) + 1
-    if (!(start! < end)) throw new Damage(`the run ${key} begins at ${start}, behind its end`)
+    believe(start! < end, `the run ${key} begins at ${start}, behind its end`)
     return { start: start!, end, value: value!, tag: tag! }
   }
 

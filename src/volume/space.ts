@@ -17,7 +17,7 @@
  *   V4  A run of the table of shared blocks has value n >= 2: n extents refer to each of its blocks.
  */
 import { assert, errno } from '../base/index.ts'
-import { Failure } from './failure.ts'
+import { believe, Failure } from './failure.ts'
 import type { Journal } from './journal.ts'
 import { decodeState, encodeState, NUMBERS_MAX, STATE_KEY, type State } from './records.ts'
 import { type Run, RunTable } from './runs.ts'
@@ -72,6 +72,14 @@ export class Space {
     return this.state.deferred
   }
 
+  /** Blocks that are claimed and neither settled nor cancelled yet: counted, not kept. */
+  get claimed(): number {
+    let blocks = 0
+    for (const { start, end, tag } of this.limbo.overlapping(0, NUMBERS_MAX))
+      if (tag === CLAIMED) blocks += end - start
+    return blocks
+  }
+
   reserve(blocks: number): void {
     assert(blocks <= this.available, 'V1: no more is promised than there is')
     this.promised += blocks
@@ -84,9 +92,17 @@ export class Space {
 
   // ---- inside an edit
 
-  /** Throws Damage if the counts can't be read. */
+  /** Throws Damage if the counts can't be read, or can't be so. */
   look(): void {
-    decodeState(this.journal.get(STATE_KEY))
+    this.believeState(this.state)
+  }
+
+  /** Throws Damage unless the blocks are the volume's. */
+  believeIn({ start, end }: Blocks): void {
+    believe(
+      start >= 1 && end <= this.size + 1,
+      `blocks ${start} to ${end - 1} are told of, and the volume has ${this.size}`,
+    )
   }
 
   /** What a new volume begins with. */
@@ -103,6 +119,7 @@ export class Space {
     if (run === undefined) throw new Failure(errno.ENOSPC)
     const start = ahead === undefined ? run.start : Math.max(run.start, this.cursor)
     const end = Math.min(run.end, start + Math.min(wanted, most))
+    this.believeIn({ start, end })
     this.freeRuns.take(start, end)
     this.count(start - end, 0)
     this.limbo.add({ start, end, value: 0, tag: CLAIMED })
@@ -172,8 +189,13 @@ export class Space {
   private count(free: number, deferred: number): void {
     const { state } = this
     const next = { ...state, free: state.free + free, deferred: state.deferred + deferred }
-    assert(next.free >= 0 && next.free <= this.size && next.deferred >= 0, 'V1: no count is negative')
+    this.believeState(next)
     this.journal.put(STATE_KEY, encodeState(next))
+  }
+
+  private believeState({ free, deferred }: State): void {
+    const canBe = free >= 0 && deferred >= 0 && free + deferred <= this.size
+    believe(canBe, `V1: of ${this.size} blocks ${free} are free and ${deferred} wait for a commit`)
   }
 
   private toFree(start: number, end: number): void {
@@ -184,10 +206,10 @@ export class Space {
   private takeClaimed(start: number, end: number): void {
     let blocks = 0
     for (const run of this.limbo.take(start, end)) {
-      assert(run.tag === CLAIMED, 'V2: what is settled or cancelled was claimed')
+      believe(run.tag === CLAIMED, `V2: of blocks ${start} to ${end - 1}, which are claimed, some are freed`)
       blocks += run.end - run.start
     }
-    assert(blocks === end - start, 'V2: what is settled or cancelled was claimed')
+    believe(blocks === end - start, `V2: of blocks ${start} to ${end - 1} only ${blocks} are claimed`)
   }
 
   private adjust(start: number, end: number, change: 1 | -1): void {

@@ -43,6 +43,9 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       assert.deepEqual(all(at.store), expected)
       const later = await at.reopen()
       assert.deepEqual(all(later.store), expected)
+      const value = later.store.get('b2')!
+      value.slice()[0] = 9
+      assert.deepEqual(all(later.store), expected, 'a slice of a value is a copy of it')
       await later.close()
     })
 

@@ -18,7 +18,7 @@ import { newReadState, newVmFault, type PageRequest } from '../memmap/index.ts'
 import { DIRTY, WRITEBACK } from '../memory/index.ts'
 import { done, fail, type Outcome, type Task, type Verb, wait } from '../sched/index.ts'
 import { DaxFile } from './dax-file.ts'
-import { blocksOf } from './extents.ts'
+import { blocksOf, LOST } from './extents.ts'
 import type { Answer } from './journal.ts'
 import type { Parts } from './parts.ts'
 import type { VolumeFile } from './volume-file.ts'
@@ -91,6 +91,7 @@ export class Unsharing implements Verb<UnsharingArgs> {
     const { journal, space } = this.parts
     return journal.ask(() => {
       for (const part of file.node.extents.inside(from, end)) {
+        if (part.tag === LOST) continue
         if (file.opened === 'dax') return part.start
         const blocks = blocksOf(part)
         for (let at = blocks.start; at < blocks.end; ) {

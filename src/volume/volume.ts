@@ -27,12 +27,12 @@ import { DaxChange } from './dax-change.ts'
 import { DaxCopying } from './dax-copy.ts'
 import { DaxFile, type DaxPlace, zeroTail } from './dax-file.ts'
 import type { Disk } from './disk.ts'
-import { Extents } from './extents.ts'
-import { Failure } from './failure.ts'
+import { Extents, LOST } from './extents.ts'
+import { believe, Failure } from './failure.ts'
 import { FileDevice, Transfers } from './file-device.ts'
 import { type Answer, Journal } from './journal.ts'
 import { type Named, Names } from './names.ts'
-import { type Node, type Parts, unreserve } from './parts.ts'
+import { canBeLong, type Node, type Parts, unreserve } from './parts.ts'
 import { Preallocating } from './preallocating.ts'
 import { RangeCopying } from './range-copying.ts'
 import { type Header, type Inode, NUMBERS_MAX, numberIn, orphanKey } from './records.ts'
@@ -50,7 +50,7 @@ const DAMAGE_MAX = 100
 
 export interface Stat extends Inode {
   readonly ino: number
-  /** Blocks of its own or shared. */
+  /** Blocks of its own or shared, with those promised to pages that have none yet. */
   readonly blocks: number
   /** Of these, blocks that other files have too. */
   readonly shared: number
@@ -145,7 +145,8 @@ export class Volume {
     this.syncing = new SyncVolume(commits)
     this.checking = new Checking(this.parts, header)
     const extents = (ino: number) => this.extents(ino)
-    this.snapshot = new Snapshot(this.parts, cache, { cached: this.files, dax: this.daxFiles, extents })
+    const openFiles = () => [...this.files.values(), ...this.daxFiles.values()]
+    this.snapshot = new Snapshot(this.parts, { openFiles, extents })
     this.daxChange = new DaxChange(this.parts, this.transfers)
     this.daxRead = new DaxRead(this.parts)
     this.daxWrite = new DaxWrite(this.parts)
@@ -161,6 +162,11 @@ export class Volume {
       const bytes = (frame: Pfn) => cache.frames.bytes(frame)
       this.place = { first: region.first, mappers: cache.mappers, bytes }
     }
+  }
+
+  /** Whether its blocks are frames of memory: files can be open for DAX. */
+  get hasRegion(): boolean {
+    return this.place !== undefined
   }
 
   get isReadOnly(): boolean {
@@ -228,8 +234,8 @@ export class Volume {
     })
   }
 
-  publish({ node }: VolumeFile, path: string): Errno {
-    return this.change(() => this.parts.names.publish(node.ino, path)).errno
+  publish({ node }: VolumeFile, path: string, existing: 'stays' | 'is replaced'): Errno {
+    return this.change(() => this.parts.names.publish(node.ino, path, existing)).errno
   }
 
   /** The file at the path, once more. Whoever opens it closes it. */
@@ -327,7 +333,9 @@ export class Volume {
   }
 
   private sizeOf(ino: number): Bytes {
-    return this.parts.names.inode(ino).size
+    const { size } = this.parts.names.inode(ino)
+    believe(canBeLong(this.parts, size), `inode ${ino} has ${size} bytes, more than a file can have`)
+    return size
   }
 
   private enter(ino: number, name: string): VolumeFile {
@@ -340,9 +348,13 @@ export class Volume {
   }
 
   private statOf(ino: number): Stat {
+    const open = this.files.get(ino)
+    const extents = this.extents(ino)
     let blocks = 0
     let shared = 0
-    for (const part of this.extents(ino).inside(0, NUMBERS_MAX)) {
+    for (const index of open?.node.reserved ?? []) if (extents.at(index) === undefined) blocks++
+    for (const part of extents.inside(0, NUMBERS_MAX)) {
+      if (part.tag === LOST) continue
       blocks += part.end - part.start
       for (let start = part.value, end = part.value + part.end - part.start; start < end; ) {
         const alike = this.parts.space.references({ start, end })
@@ -350,7 +362,6 @@ export class Volume {
         start = alike.end
       }
     }
-    const open = this.files.get(ino)
     const inode = this.parts.names.inode(ino)
     return { ...inode, size: open?.cached.size ?? inode.size, ino, blocks, shared }
   }

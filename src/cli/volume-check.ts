@@ -1,0 +1,94 @@
+/** faultline volume check and dump: what is wrong with a volume, what can be mended, and what it holds, record by record. */
+import { Command } from 'commander'
+import { dumpVolume, volumeBlockSize } from '../map/index.ts'
+import { interruptible, Progress } from './terminal.ts'
+import { inVolume, print, size, withMachine } from './volume-open.ts'
+
+interface CheckWords {
+  readonly repair?: true
+  readonly metadata?: true
+  readonly json?: true
+}
+
+export function checkCommand(): Command {
+  return new Command('check')
+    .description(
+      'recompute everything that a volume says of itself, read all its data, and say what is wrong',
+    )
+    .argument('<volume>')
+    .option('--metadata', "don't read the data")
+    .option('--repair', 'mend what can be mended without guessing, and say what was given up')
+    .option('--json', 'print what was found as JSON')
+    .action(check)
+}
+
+export function dumpCommand(): Command {
+  return new Command('dump')
+    .description('print every record of the metadata, a line each')
+    .argument('<volume>')
+    .option('--json', 'print each as a line of JSON')
+    .action(dump)
+}
+
+async function check(path: string, words: CheckWords): Promise<void> {
+  const start = performance.now()
+  const progress = new Progress()
+  progress.step(`${words.repair ? 'repair' : 'check'} of ${path}`)
+  const options = {
+    data: words.metadata ? ('metadata only' as const) : ('with data' as const),
+    signal: interruptible(),
+    progress: (bytes: number) => progress.note(`${size(bytes)} read`),
+  }
+  try {
+    if (words.repair) {
+      const repaired = await withMachine(volumeBlockSize(path), machine =>
+        machine.repairVolume(path, options),
+      )
+      progress.stop()
+      const { wrong, givenUp } = repaired
+      if (words.json === true)
+        print({ volume: path, ...repaired, seconds: (performance.now() - start) / 1000 })
+      else if (wrong.length === 0) console.log(`${path}: nothing is wrong`)
+      else {
+        for (const sentence of wrong) console.log(`was wrong: ${sentence}`)
+        for (const sentence of givenUp) console.log(`given up: ${sentence}`)
+        console.log(
+          `${path}: mended; ${givenUp.length === 0 ? 'nothing was' : `${givenUp.length} things were`} given up`,
+        )
+      }
+      return
+    }
+    const { report, noted } = await inVolume(path, 'r', async volume => {
+      const noted = [...volume.damage]
+      return { report: await volume.check(options), noted }
+    })
+    progress.stop()
+    const { wrong, files, directories, extents, compared } = report
+    if (wrong.length + noted.length > 0) process.exitCode = 1
+    const seconds = (performance.now() - start) / 1000
+    if (words.json === true) {
+      print({ volume: path, wrong, noted, files, directories, extents, compared, seconds })
+      return
+    }
+    const told = new Set([...wrong, ...noted])
+    for (const sentence of told) console.log(sentence)
+    console.log(
+      `${path}: ${told.size === 0 ? 'nothing is wrong' : `${told.size} things are wrong; --repair mends what can be mended`}; ${files} files, ${directories} directories, ${extents} extents, ${compared} blocks compared in ${seconds.toFixed(2)} s`,
+    )
+  } finally {
+    progress.stop()
+  }
+}
+
+async function dump(path: string, { json }: { readonly json?: true }): Promise<void> {
+  for (const record of dumpVolume(path)) {
+    const line =
+      json === true
+        ? JSON.stringify(record)
+        : 'damage' in record
+          ? `!  ${record.damage}`
+          : `${record.key.padEnd(24)} ${record.what}`
+    if (!process.stdout.write(`${line}\n`))
+      await new Promise(resolve => process.stdout.once('drain', resolve))
+  }
+}

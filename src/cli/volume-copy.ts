@@ -1,0 +1,123 @@
+/**
+ * faultline volume put and get: files into a volume and out of it, of any length, in constant memory. What is interrupted
+ * leaves no half file, neither in the volume nor on the host.
+ */
+import fs from 'node:fs'
+import { Command } from 'commander'
+import { interruptible, Progress } from './terminal.ts'
+import { inVolume, print, size } from './volume-open.ts'
+
+interface CopyWords {
+  readonly force?: true
+  readonly json?: true
+}
+
+export function putCommand(): Command {
+  return new Command('put')
+    .description('copy a file of this computer into a volume')
+    .argument('<volume>')
+    .argument('<file>', 'a file, or - for standard input')
+    .argument('<path>', 'what it is to be called in the volume, from /')
+    .option('--force', 'replace the file that is called so')
+    .option('--json', 'print what was done as JSON')
+    .action(put)
+}
+
+export function getCommand(): Command {
+  return new Command('get')
+    .description('copy a file of a volume out of it')
+    .argument('<volume>')
+    .argument('<path>', 'a file of the volume, from /')
+    .argument('<file>', 'where to, or - for standard output')
+    .option('--json', 'print what was done as JSON')
+    .action(get)
+}
+
+async function put(path: string, source: string, to: string, { force, json }: CopyWords): Promise<void> {
+  if (source !== '-') fs.accessSync(source, fs.constants.R_OK)
+  const total = source === '-' ? undefined : fs.statSync(source).size
+  const start = performance.now()
+  const bytes = await inVolume(path, 'r+', volume =>
+    shown(`put ${to}`, total, async options => {
+      const from = source === '-' ? process.stdin : source
+      return volume.put(from, to, { ...options, existing: force === true ? 'is replaced' : 'stays' })
+    }),
+  )
+  report(json, { put: { from: source, to, bytes, seconds: (performance.now() - start) / 1000 } })
+}
+
+async function get(path: string, from: string, target: string, { json }: CopyWords): Promise<void> {
+  const start = performance.now()
+  const bytes = await inVolume(path, 'r', async volume => {
+    const { size: total } = await volume.stat(from)
+    return shown(`get ${from}`, total, async options => {
+      const parts = volume.get(from, options)
+      return target === '-' ? await toOutput(parts) : await toFile(parts, target)
+    })
+  })
+  if (target !== '-')
+    report(json, { get: { from, to: target, bytes, seconds: (performance.now() - start) / 1000 } })
+}
+
+/** Runs a copy with progress and a clean stop on Ctrl-C. */
+async function shown<T>(
+  what: string,
+  total: number | undefined,
+  copy: (options: { signal: AbortSignal; progress: (bytes: number) => void }) => Promise<T>,
+): Promise<T> {
+  const progress = new Progress()
+  progress.step(what)
+  try {
+    return await copy({
+      signal: interruptible(),
+      progress: bytes =>
+        progress.note(total === undefined ? size(bytes) : `${size(bytes)} of ${size(total)}`),
+    })
+  } finally {
+    progress.stop()
+  }
+}
+
+/** Beside the target first, and then in its place: a copy that is interrupted leaves what was there. */
+async function toFile(parts: AsyncIterable<Uint8Array>, target: string): Promise<number> {
+  const beside = `${target}.${process.pid}.part`
+  const fd = fs.openSync(beside, 'wx')
+  let position = 0
+  try {
+    for await (const part of parts) {
+      await writeAll(fd, part, position)
+      position += part.length
+    }
+    fs.closeSync(fd)
+    fs.renameSync(beside, target)
+  } catch (error) {
+    fs.rmSync(beside, { force: true })
+    throw error
+  }
+  return position
+}
+
+async function writeAll(fd: number, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; )
+    done += await new Promise<number>((resolve, reject) =>
+      fs.write(fd, bytes, done, bytes.length - done, position + done, (error, written) =>
+        error === null ? resolve(written) : reject(error),
+      ),
+    )
+}
+
+async function toOutput(parts: AsyncIterable<Uint8Array>): Promise<number> {
+  let bytes = 0
+  for await (const part of parts) {
+    bytes += part.length
+    // The part is good until the next is asked for: it must be gone by then.
+    await new Promise<void>((resolve, reject) =>
+      process.stdout.write(part, error => (error ? reject(error) : resolve())),
+    )
+  }
+  return bytes
+}
+
+function report(json: true | undefined, done: object): void {
+  if (json === true) print(done)
+}

@@ -1,0 +1,43 @@
+/** What the commands about volumes share: a machine for one volume, and how figures are shown. */
+import { Machine, type Volume, volumeBlockSize } from '../map/index.ts'
+
+/** Enough for the pages of what commands map and write; whole files go past it. */
+const MEMORY = 16 * 2 ** 20
+
+export async function withMachine<T>(blockSize: number, act: (machine: Machine) => Promise<T>): Promise<T> {
+  const machine = await Machine.start({ memory: Math.max(MEMORY, 64 * blockSize), pageSize: blockSize })
+  try {
+    return await act(machine)
+  } finally {
+    await machine.close()
+  }
+}
+
+/** Opens the volume for one thing to be done, and closes it. */
+export async function inVolume<T>(
+  path: string,
+  mode: 'r' | 'r+',
+  act: (volume: Volume) => Promise<T>,
+): Promise<T> {
+  return withMachine(volumeBlockSize(path), async machine => {
+    const volume = await machine.openVolume(path, { mode })
+    const said = await act(volume)
+    await volume.close()
+    return said
+  })
+}
+
+export function print(value: unknown): void {
+  console.log(JSON.stringify(value, undefined, 2))
+}
+
+export function size(bytes: number): string {
+  for (const [unit, of] of [
+    ['TiB', 2 ** 40],
+    ['GiB', 2 ** 30],
+    ['MiB', 2 ** 20],
+    ['KiB', 2 ** 10],
+  ] as const)
+    if (bytes >= of) return `${(bytes / of).toFixed(bytes % of === 0 ? 0 : 1)} ${unit}`
+  return `${bytes} bytes`
+}

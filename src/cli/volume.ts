@@ -1,0 +1,177 @@
+/**
+ * faultline volume: volumes on this computer. Each command opens the volume, does one thing, makes it durable and closes it.
+ *
+ * Exit status   0 done · 1 it couldn't be done, or check found something wrong · 2 the words were wrong · 130 interrupted
+ */
+import { Command, InvalidArgumentError } from 'commander'
+import { parseBytes, SettingError } from '../group/index.ts'
+import { checkCommand, dumpCommand } from './volume-check.ts'
+import { getCommand, putCommand } from './volume-copy.ts'
+import { inVolume, print, size, withMachine } from './volume-open.ts'
+
+interface JsonFlag {
+  readonly json?: true
+}
+
+interface CreateWords extends JsonFlag {
+  readonly size: number
+  readonly blockSize: number
+}
+
+const STATUS =
+  '\nExit status: 0 done; 1 it could not be done, or check found something wrong; 130 interrupted.'
+
+export function volumeCommand(): Command {
+  const volume = new Command('volume')
+    .description('filesystems whose files share blocks: make, fill, clone, check and mend them')
+    .addHelpText('after', STATUS)
+  volume
+    .command('create')
+    .description('make a volume: a directory, or beside a block device')
+    .argument('<volume>', 'the directory that it is to be, or a block device')
+    .option(
+      '--size <bytes>',
+      'how much data it may hold; of a block device it takes all',
+      bytesOf,
+      256 * 2 ** 20,
+    )
+    .option('--block-size <bytes>', 'a power of two from 4096', bytesOf, 4096)
+    .option('--json', 'print what was made as JSON')
+    .action(create)
+  volume
+    .command('ls')
+    .description('list a directory')
+    .argument('<volume>')
+    .argument('[path]', 'a directory of it', '/')
+    .option('--json', 'print the entries as JSON')
+    .action(list)
+  volume
+    .command('stat')
+    .description('say how full a volume is, or what a file of it takes')
+    .argument('<volume>')
+    .argument('[path]')
+    .option('--json', 'print it as JSON')
+    .action(stat)
+  change('mkdir', 'make a directory', ['path'], (volume, [path]) => volume.mkdir(path!), volume)
+  change(
+    'mv',
+    'give a file or a directory another name',
+    ['from', 'to'],
+    (volume, [from, to]) => volume.rename(from!, to!),
+    volume,
+  )
+  change(
+    'rm',
+    'remove a file, or an empty directory',
+    ['path'],
+    (volume, [path]) => volume.unlink(path!),
+    volume,
+  )
+  change(
+    'clone',
+    'make a file that shares all blocks of another',
+    ['from', 'to'],
+    (volume, [from, to]) => volume.clone(from!, to!),
+    volume,
+  )
+  change(
+    'snapshot',
+    'make a directory that holds all of another as it is now, sharing all blocks',
+    ['from', 'to'],
+    async (volume, [from, to]) => ({ files: await volume.snapshot(from!, to!) }),
+    volume,
+  )
+  for (const command of [putCommand(), getCommand(), checkCommand(), dumpCommand()])
+    volume.addCommand(command)
+  for (const command of volume.commands) command.exitOverride().showSuggestionAfterError()
+  return volume
+}
+
+/** A command that changes names, and says nothing when it has. */
+function change(
+  name: string,
+  about: string,
+  words: readonly string[],
+  act: (volume: Parameters<Parameters<typeof inVolume>[2]>[0], paths: readonly string[]) => Promise<unknown>,
+  to: Command,
+): void {
+  const command = to.command(name).description(about).argument('<volume>')
+  for (const word of words) command.argument(`<${word}>`, 'a path of the volume, from /')
+  command.option('--json', 'print what was done as JSON').action(async (path: string, ...rest: unknown[]) => {
+    const paths = rest.slice(0, words.length) as string[]
+    const { json } = rest[words.length] as JsonFlag
+    const start = performance.now()
+    const more = await inVolume(path, 'r+', async volume => {
+      const said = await act(volume, paths)
+      await volume.sync()
+      return said
+    })
+    if (json !== true) return
+    const done = Object.fromEntries(words.map((word, at) => [word, paths[at]]))
+    print({
+      [name]: { ...done, ...(more as object | undefined), seconds: (performance.now() - start) / 1000 },
+    })
+  })
+}
+
+async function create(path: string, { size: bytes, blockSize, json }: CreateWords): Promise<void> {
+  await withMachine(blockSize, async machine => {
+    const volume = await machine.createVolume(path, { size: bytes })
+    const { size: blocks } = volume.usage
+    await volume.close()
+    if (json === true) print({ volume: path, blockSize, blocks })
+    else
+      console.log(`${path}: a volume of ${blocks} blocks of ${blockSize} bytes, ${size(blocks * blockSize)}`)
+  })
+}
+
+async function list(path: string, directory: string, { json }: JsonFlag): Promise<void> {
+  await inVolume(path, 'r', async volume => {
+    const names = await volume.list(directory)
+    const base = directory.endsWith('/') ? directory : `${directory}/`
+    const entries = []
+    for (const { name, kind, ino } of names) {
+      const { size: bytes, links } = await volume.stat(base + name)
+      entries.push({ name, kind, ino, size: bytes, links })
+    }
+    if (json === true) print(entries)
+    else
+      for (const { name, kind, size: bytes } of entries)
+        console.log(
+          `${kind === 'file' ? String(bytes).padStart(15) : '-'.padStart(15)}  ${name}${kind === 'file' ? '' : '/'}`,
+        )
+  })
+}
+
+async function stat(path: string, file: string | undefined, { json }: JsonFlag): Promise<void> {
+  await inVolume(path, 'r', async volume => {
+    const { blockSize } = volume.usage
+    if (file !== undefined) {
+      const found = await volume.stat(file)
+      if (json === true) print({ path: file, blockSize, ...found })
+      else
+        console.log(
+          `${file}: ${found.kind}, inode ${found.ino}, ${found.links} names, ${found.size} bytes in ${found.blocks} blocks of ${blockSize} bytes, ${found.shared} of them shared`,
+        )
+      return
+    }
+    const { damage, readOnly, usage } = volume
+    if (json === true) {
+      print({ volume: path, readOnly: damage.length > 0 && readOnly, damage, ...usage })
+      return
+    }
+    const { size: blocks, free, used } = usage
+    console.log(
+      `${path}: ${size(blocks * blockSize)} in ${blocks} blocks of ${blockSize} bytes; ${used} used, ${free} free (${size(free * blockSize)})`,
+    )
+    for (const what of damage) console.log(`damaged, so it opens to be read: ${what}`)
+  })
+}
+
+function bytesOf(text: string): number {
+  try {
+    return parseBytes(text, 'size')
+  } catch (error) {
+    throw error instanceof SettingError ? new InvalidArgumentError(error.message) : error
+  }
+}

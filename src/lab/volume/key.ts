@@ -1,0 +1,93 @@
+/**
+ * The state of a small machine's volume as a row of numbers, a part of its key (key.ts): the metadata in its layers, what
+ * is kept beside them, commits, copies, and what lies in the blocks.
+ *
+ * Records are told apart by hashes of their keys and values. Blocks go by their own numbers, so two machines that differ in
+ * nothing but which free block they took are two states: more than need be, and none too few.
+ */
+import type { Ticket } from '../../sched/index.ts'
+import { DaxFile } from '../../volume/index.ts'
+import type { LabVolume } from './volume.ts'
+
+type Value = Uint8Array | null
+
+interface Layer extends Iterable<readonly [string, Value]> {
+  readonly size: number
+}
+
+/** What the parts keep to themselves: the key alone may look. */
+interface Journal {
+  readonly running: Layer
+  readonly sealed: Layer | undefined
+}
+interface Space {
+  readonly promised: number
+  readonly cursor: number
+  readonly epoch: number
+  readonly freeRuns: { at(block: number): object | undefined }
+}
+interface Commits {
+  readonly next: Ticket | undefined
+  readonly running: boolean
+  readonly broken: number
+}
+
+/** The values of records never change, so each is looked at once. */
+const HASHES = new WeakMap<Uint8Array, number>()
+
+/** The metadata: what was changed last, what is on its way, what is durable. */
+export function metadataRow({ volume, store }: LabVolume): number[] {
+  const { running, sealed } = inside<Journal>(volume.parts.journal)
+  const { committed } = inside<{ readonly committed: Layer }>(store)
+  const row: number[] = []
+  for (const layer of [running, sealed, committed]) {
+    row.push(layer === undefined ? -8 : layer.size)
+    for (const [key, value] of layer ?? []) row.push(hashOfWord(key), hashOfValue(value))
+  }
+  return row
+}
+
+/** The rest of it. */
+export function volumeRow({ volume, store, disk, opened, blocks }: LabVolume): number[] {
+  const { space, commits, journal } = volume.parts
+  const { promised, cursor, epoch, freeRuns } = inside<Space>(space)
+  const { next, running, broken } = inside<Commits>(commits)
+  const row = [promised, cursor, epoch, next === undefined ? 0 : 1, running ? 1 : 0, broken]
+  row.push(store.busy ? 1 : 0, volume.damageCount)
+  for (let block = 1; block < blocks; block++) {
+    const free = journal.ask(() => freeRuns.at(block) !== undefined).value !== false
+    row.push(free ? -9 : disk.words.get(block))
+  }
+  for (const file of opened.values()) {
+    row.push(file.size, file.invalidation?.start ?? -1, file.invalidation?.end ?? -1)
+    if (!(file instanceof DaxFile)) continue
+    for (const [index, { frame }] of file.copies) row.push(index, frame)
+  }
+  return row
+}
+
+/** Which of two commits a ticket is the end of: all are called the same. */
+export function commitOf({ volume }: LabVolume, ticket: Ticket): number {
+  return inside<Commits>(volume.parts.commits).next === ticket ? 1 : 0
+}
+
+export function hashOfWord(word: string): number {
+  let number = 0x811c9dc5 | 0
+  for (let at = 0; at < word.length; at++) number = Math.imul(number ^ word.charCodeAt(at), 0x01000193)
+  return number
+}
+
+function hashOfValue(value: Value): number {
+  if (value === null) return -1
+  let hash = HASHES.get(value)
+  if (hash === undefined) {
+    hash = 0x811c9dc5 | 0
+    for (const byte of value) hash = Math.imul(hash ^ byte, 0x01000193)
+    HASHES.set(value, hash)
+  }
+  return hash
+}
+
+function inside<Part>(part: object): Part {
+  return part as Part
+}

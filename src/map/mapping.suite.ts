@@ -1,0 +1,309 @@
+/** Mappings: of files and of memory, shared and private, where they are put, what they allow, and what becomes of them. */
+import assert from 'node:assert/strict'
+import { describe, type TestContext, test } from 'node:test'
+import { type Mmu, needs } from './conformance.suite.ts'
+import type { FileFace, MachineFace, MachineOptions, SpaceFace } from './index.ts'
+import { engineOf } from './software.suite.ts'
+import { byteOf, HostCalls, numbered, PAGE, refuses } from './world.suite.ts'
+
+export function mappings(mmu: Mmu): void {
+  interface World {
+    readonly machine: MachineFace
+    readonly path: string
+    readonly file: FileFace
+    readonly space: SpaceFace
+  }
+
+  async function world(t: TestContext, pages = 16, options: MachineOptions = {}): Promise<World> {
+    const machine = await mmu.start({ memory: 256 * PAGE, ...options })
+    t.after(() => machine.close())
+    const path = numbered(t, pages)
+    const file = await machine.open(path, { mode: 'r+' })
+    return { machine, path, file, space: machine.space({ name: 'a' }) }
+  }
+
+  describe('a shared mapping', () => {
+    test('shows its stores to every other, to read, and after sync to the host', async t => {
+      const { machine, file, space, path } = await world(t)
+      const map = await space.map(file, { prot: 'rw' })
+      const other = await machine.space({ name: 'b' }).map(file)
+      await map.run(view => view.setU8(PAGE, 200))
+      assert.equal(await other.run(view => view.u8(PAGE)), 200)
+      const byte = new Uint8Array(1)
+      await file.read(byte, PAGE)
+      assert.equal(byte[0], 200)
+      assert.equal(byteOf(path, PAGE), 2)
+      await map.sync()
+      assert.equal(byteOf(path, PAGE), 200)
+    })
+
+    test('of a part of a file begins there', async t => {
+      const { file, space } = await world(t)
+      const map = await space.map(file, { offset: 3 * PAGE, length: 2 * PAGE })
+      assert.equal(map.length, 2 * PAGE)
+      assert.deepEqual(await map.run(view => [view.u8(0), view.u8(PAGE)]), [4, 5])
+      await refuses(
+        () => map.run(view => view.setU8(0, 1)),
+        'EACCES',
+        'store',
+        /at offset 12288 .*does not allow/,
+      )
+    })
+
+    test('that is a part of a page sees no more than its length', async t => {
+      const { file, space } = await world(t)
+      const map = await space.map(file, { length: 100, prot: 'rw' })
+      await map.run(view => view.setU8(99, 1))
+      await assert.rejects(async () => map.run(view => view.u8(100)), RangeError)
+      await map.sync()
+      await map.protect('r')
+    })
+  })
+
+  describe('a private mapping', () => {
+    test('keeps its stores to itself', needs(mmu, 'private memory'), async t => {
+      const { machine, file, space, path } = await world(t)
+      const map = await space.map(file, { prot: 'rw', share: 'private' })
+      const other = await machine.space({ name: 'b' }).map(file, { prot: 'rw' })
+      await map.run(view => view.setU8(0, 200))
+      assert.equal(await other.run(view => view.u8(0)), 1)
+      await other.run(view => view.setU8(PAGE, 201))
+      assert.equal(await map.run(view => view.u8(PAGE)), 201)
+      await map.sync()
+      await machine.close()
+      assert.deepEqual([byteOf(path, 0), byteOf(path, PAGE)], [1, 201])
+    })
+
+    test('may be stored to even where the file may only be read', needs(mmu, 'private memory'), async t => {
+      const { machine, path, space } = await world(t)
+      const readable = await machine.open(path)
+      const map = await space.map(readable, { prot: 'rw', share: 'private' })
+      await map.run(view => view.setU8(0, 9))
+      assert.equal(await map.run(view => view.u8(0)), 9)
+    })
+  })
+
+  describe('memory', () => {
+    test(
+      'is zero until it is stored to, and ends with its space',
+      needs(mmu, 'private memory', 'the engine in this thread'),
+      async t => {
+        const { machine, space } = await world(t)
+        const map = await space.mapAnonymous({ length: '1 MiB', prot: 'rw' })
+        assert.equal(await map.run(view => view.u32(2 ** 20 - 4)), 0)
+        await map.run(view => view.setF64(8192, Math.PI))
+        assert.equal(await map.run(view => view.f64(8192)), Math.PI)
+        await space.exit()
+        assert.equal(engineOf(machine).memory.free, engineOf(machine).memory.total)
+      },
+    )
+
+    test(
+      'that is shared is one for a space and its forks',
+      needs(mmu, 'private memory', 'the engine in this thread'),
+      async t => {
+        const { machine, space } = await world(t)
+        const map = await space.mapAnonymous({ length: 4 * PAGE, prot: 'rw', share: 'shared' })
+        const child = await space.fork({ name: 'child' })
+        const same = map.inFork(child)
+        await same.run(view => view.setU32(PAGE, 7))
+        assert.equal(await map.run(view => view.u32(PAGE)), 7)
+        await space.exit()
+        assert.equal(await same.run(view => view.u32(PAGE)), 7)
+        await child.exit()
+        assert.equal(engineOf(machine).memory.free, engineOf(machine).memory.total)
+      },
+    )
+
+    test(
+      'that is private is copied when one side stores after a fork',
+      needs(mmu, 'private memory'),
+      async t => {
+        const { space } = await world(t)
+        const map = await space.mapAnonymous({ length: 4 * PAGE, prot: 'rw' })
+        await map.run(view => view.setU32(0, 1))
+        const child = await space.fork()
+        const same = map.inFork(child)
+        assert.equal(await same.run(view => view.u32(0)), 1)
+        await map.run(view => view.setU32(0, 2))
+        await same.run(view => view.setU32(4, 3))
+        assert.deepEqual(await map.run(view => [view.u32(0), view.u32(4)]), [2, 0])
+        assert.deepEqual(await same.run(view => [view.u32(0), view.u32(4)]), [1, 3])
+        await child.exit()
+        assert.equal(await map.run(view => view.u32(0)), 2)
+      },
+    )
+  })
+
+  describe('a place', () => {
+    test('is kept when it is free, and replaces what is there', needs(mmu, 'private memory'), async t => {
+      const { file, space } = await world(t)
+      const low = await space.map(file, { prot: 'rw' })
+      const at = low.address + 4 * PAGE
+      const memory = await space.mapAnonymous({ length: 2 * PAGE, prot: 'rw', fixed: at })
+      assert.equal(memory.address, at)
+      assert.deepEqual(
+        await low.run(view => [view.u8(3 * PAGE), view.u8(4 * PAGE), view.u8(6 * PAGE)]),
+        [4, 0, 7],
+      )
+      await memory.unmap()
+      await refuses(() => low.run(view => view.u8(4 * PAGE)), 'EFAULT', 'load', /nothing is mapped there/)
+      await refuses(() => low.protect('r'), 'ENOMEM', 'protect', /part of the range is mapped no more/)
+      await refuses(() => low.sync(), 'ENOMEM', 'sync', /part of the range is mapped no more/)
+      await low.sync({ length: 4 * PAGE })
+    })
+
+    test('past the end of the space is refused', async t => {
+      const { file, space } = await world(t)
+      const end = 2 ** 31 * PAGE
+      await refuses(() => space.map(file, { fixed: end }), 'EINVAL', 'map', /don't fit/)
+      const last = await space.map(file, { fixed: end - 16 * PAGE })
+      assert.equal(await last.run(view => view.u8(15 * PAGE)), 16)
+    })
+
+    test('for more than a space holds is refused', needs(mmu, 'private memory'), async t => {
+      const { space } = await world(t)
+      await refuses(
+        () => space.mapAnonymous({ length: 2 ** 31 * PAGE }),
+        'ENOMEM',
+        'map',
+        /no room for it.*unmap something/,
+      )
+    })
+  })
+
+  describe('a protection', () => {
+    test('takes at once and gives back by the next fault', async t => {
+      const { file, space } = await world(t)
+      const map = await space.map(file, { prot: 'rw' })
+      await map.run(view => view.setU8(0, 5))
+      await map.protect('r', { length: PAGE })
+      await refuses(
+        () => map.run(view => view.setU8(0, 6)),
+        'EACCES',
+        'store',
+        /numbered\.bin at offset 0 .*EACCES/,
+      )
+      await map.run(view => view.setU8(PAGE, 6))
+      await map.protect('none')
+      await refuses(() => map.run(view => view.u8(0)), 'EACCES', 'load', /does not allow/)
+      await map.protect('rw')
+      assert.equal(await map.run(view => view.u8(0)), 5)
+    })
+
+    test('for stores is refused where the file may only be read', async t => {
+      const { machine, path, space } = await world(t)
+      const map = await space.map(await machine.open(path))
+      await refuses(
+        () => map.protect('rw'),
+        'EACCES',
+        'protect',
+        /open for reading; expected one .* mode 'r\+'/,
+      )
+    })
+  })
+
+  describe('advice', () => {
+    test(
+      'to populate brings every page, and for stores makes each its own',
+      needs(mmu, 'the engine in this thread'),
+      async t => {
+        const { space, file, machine } = await world(t)
+        const map = await space.map(file, { prot: 'rw' })
+        await map.populate()
+        assert.equal(space.status().vmRss, 16 * PAGE)
+        assert.equal(
+          map.run(view => view.u8(15 * PAGE)),
+          16,
+        )
+        await map.advise('populate-write', { length: 4 * PAGE })
+        assert.equal(engineOf(machine).cache.dirtyPages, 4)
+        assert.equal(
+          map.run(view => view.setU8(3 * PAGE, 1)),
+          undefined,
+        )
+      },
+    )
+
+    test(
+      'that a range is needed starts its reading and waits for nothing',
+      needs(mmu, 'calls in this thread'),
+      async t => {
+        const { space, file } = await world(t)
+        const host = new HostCalls(t)
+        const map = await space.map(file)
+        host.hold('read')
+        await map.advise('willneed')
+        await host.heldAre(1)
+        host.release()
+        assert.equal(await map.run(view => view.u8(0)), 1)
+        assert.equal(host.begun.read, 1)
+      },
+    )
+
+    test(
+      'that a range is not needed drops private copies, and nothing of a file',
+      needs(mmu, 'private memory'),
+      async t => {
+        const { space, file } = await world(t)
+        const shared = await space.map(file, { prot: 'rw' })
+        const copies = await space.map(file, { prot: 'rw', share: 'private' })
+        await shared.run(view => view.setU8(0, 50))
+        await copies.run(view => view.setU8(0, 60))
+        await shared.advise('dontneed')
+        await copies.advise('dontneed')
+        assert.equal(await shared.run(view => view.u8(0)), 50)
+        assert.equal(await copies.run(view => view.u8(0)), 50)
+      },
+    )
+
+    test('to drop what is locked is refused', async t => {
+      const { space, file } = await world(t)
+      const map = await space.map(file)
+      await map.lock({ length: PAGE })
+      await refuses(() => map.advise('dontneed'), 'EINVAL', 'advise', /locked in memory; unlock it first/)
+      await map.unlock()
+      await map.advise('dontneed')
+    })
+  })
+
+  test('what is locked stays in memory while everything else goes', async t => {
+    const { space, file } = await world(t, 64, { memory: 32 * PAGE })
+    const map = await space.map(file, { advice: 'random' })
+    await map.lock({ offset: 8 * PAGE, length: 4 * PAGE })
+    for (let page = 0; page < 64; page++) await map.run(view => view.u8(page * PAGE))
+    const sum = map.run(view => {
+      let total = 0
+      for (let page = 8; page < 12; page++) total += view.u8(page * PAGE)
+      return total
+    })
+    assert.equal(sum, 9 + 10 + 11 + 12)
+    assert.match(await space.proc('smaps'), /Locked: +16 kB/)
+    await map.unlock()
+    for (let page = 12; page < 64; page++) await map.run(view => view.u8(page * PAGE))
+    const again = map.run(view => view.u8(8 * PAGE))
+    assert.ok(again instanceof Promise)
+    assert.equal(await again, 9)
+  })
+
+  test('a mapping that was unmapped, or whose space has ended, says so', async t => {
+    const { space, file } = await world(t)
+    const gone = await space.map(file)
+    await gone.unmap()
+    await refuses(() => gone.run(view => view.u8(0)), 'EBADF', 'run', /was unmapped; map the file again/)
+    await refuses(() => gone.unmap(), 'EBADF', 'unmap', /was unmapped/)
+    await refuses(() => gone.sync(), 'EBADF', 'sync', /was unmapped/)
+    const orphan = await space.map(file)
+    await Promise.all([space.exit(), space.exit()])
+    await refuses(() => orphan.run(view => view.u8(0)), 'EFAULT', 'load', /nothing is mapped there/)
+    for (const [operation, call] of [
+      ['sync', () => orphan.sync()],
+      ['protect', () => orphan.protect('r')],
+      ['map', () => space.map(file)],
+      ['fork', () => space.fork()],
+      ['proc', () => space.proc('maps')],
+    ] as const)
+      await refuses(call, 'EBADF', operation, /has ended/)
+    await orphan.unmap()
+  })
+}

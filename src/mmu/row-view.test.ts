@@ -1,0 +1,145 @@
+/** Mappings that lie in a row: the same loads as through the table, and never a row that isn't one any more. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { Frames } from '../memory/index.ts'
+import { entryOf, old, PageTable, readOnly, UndoLog, type View, Views } from './index.ts'
+
+const PAGE = 64
+const PAGES = 6
+const BASE = 1021
+const LENGTH = PAGES * PAGE - 10
+
+function world() {
+  const frames = new Frames(new ArrayBuffer(20 * PAGE), 20, PAGE)
+  for (let at = 0; at < frames.data.length; at++) frames.data[at] = (at * 7 + (at >> 6) * 31) & 0xff
+  const table = new PageTable(1024)
+  table.plan(BASE, BASE + PAGES)
+  const place = (page: number, frame: number) => table.set(BASE + page, entryOf(frame, 'writable'))
+  for (let page = 0; page < PAGES; page++) place(page, 3 + page)
+  const views = new Views(table, frames, BASE, LENGTH, new UndoLog())
+  const section = <T>(use: (view: View) => T): T => {
+    const view = views.choose()
+    view.begin()
+    try {
+      return use(view)
+    } finally {
+      view.close()
+    }
+  }
+  /** What kind of view a section gets, once the table has been quiet for one. */
+  const kind = () => {
+    section(() => {})
+    return section(view => view.constructor.name)
+  }
+  return { frames, table, place, section, kind }
+}
+
+describe('a mapping', () => {
+  it('is read without look-ups when its frames lie in a row, and with them when one doesn’t', () => {
+    const { kind, place, table } = world()
+    assert.equal(kind(), 'RowView')
+    place(2, 15)
+    assert.equal(kind(), 'View')
+    place(2, 5)
+    assert.equal(kind(), 'RowView')
+    table.set(BASE + 5, 0)
+    assert.equal(kind(), 'View')
+    place(5, 8)
+    assert.equal(kind(), 'RowView')
+  })
+
+  it('isn’t once a page is old, and stays one when a page is write-protected (P6)', () => {
+    const { kind, table } = world()
+    table.set(BASE, readOnly(table.get(BASE)))
+    assert.equal(kind(), 'RowView')
+    table.set(BASE, old(table.get(BASE)))
+    assert.equal(kind(), 'View')
+  })
+
+  it('is looked through only after a section in which nothing changed (RV2)', () => {
+    const { section, place, table } = world()
+    let looks = 0
+    const { rowOf } = table
+    table.rowOf = (start, end) => {
+      looks++
+      return rowOf.call(table, start, end)
+    }
+    for (let round = 0; round < 5; round++) {
+      place(0, 3 + (round % 2) * 10)
+      section(() => {})
+    }
+    assert.equal(looks, 0)
+    for (let round = 0; round < 5; round++) section(() => {})
+    assert.equal(looks, 1)
+  })
+
+  it('moves with its frames', () => {
+    const { section, place, kind, frames } = world()
+    assert.equal(kind(), 'RowView')
+    for (let page = 0; page < PAGES; page++) place(page, 10 + page)
+    assert.equal(kind(), 'RowView')
+    assert.equal(
+      section(view => view.u32(5)),
+      frames.words.getUint32(10 * PAGE + 5, true),
+    )
+  })
+})
+
+describe('a load', () => {
+  it('finds what the look-up finds, whatever changes between sections (RV1)', () => {
+    const step = fc.record({
+      page: fc.nat({ max: PAGES - 1 }),
+      to: fc.oneof(fc.constant('in place' as const), fc.integer({ min: 1, max: 19 })),
+      offsets: fc.array(fc.nat({ max: LENGTH - 8 }), { minLength: 1, maxLength: 4 }),
+    })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 20, size: 'max' }), steps => {
+        const { section, place, table, frames } = world()
+        const byteAt = (offset: number) => {
+          const frame = table.get(BASE + Math.floor(offset / PAGE)) >>> 5
+          return frames.data[frame * PAGE + (offset % PAGE)]!
+        }
+        for (const { page, to, offsets } of steps) {
+          place(page, to === 'in place' ? 3 + page : to)
+          for (const offset of offsets) {
+            const bytes = new DataView(Uint8Array.from({ length: 8 }, (_, at) => byteAt(offset + at)).buffer)
+            section(view => {
+              assert.equal(view.u8(offset), bytes.getUint8(0))
+              assert.equal(view.u16(offset), bytes.getUint16(0, true))
+              assert.equal(view.u32(offset), bytes.getUint32(0, true))
+              assert.equal(view.i32(offset), bytes.getInt32(0, true))
+              assert.equal(view.f32(offset), bytes.getFloat32(0, true))
+              assert.equal(view.f64(offset), bytes.getFloat64(0, true))
+              assert.equal(view.u64(offset), bytes.getBigUint64(0, true))
+            })
+          }
+        }
+      }),
+    )
+  })
+
+  it('outside of the mapping, or of the section, is refused in our words (U1)', () => {
+    const { section, kind } = world()
+    assert.equal(kind(), 'RowView')
+    for (const offset of [-1, LENGTH - 3, LENGTH, 2 ** 40])
+      assert.throws(
+        () => section(view => view.u32(offset)),
+        /is outside the mapping: expected 0 <= offset <= 370/,
+      )
+    const leaked = section(view => view)
+    assert.throws(() => leaked.u8(0), /outside of its section/)
+  })
+
+  it('sees what the section has stored, and a rollback takes it back (U2)', () => {
+    const { section, kind, frames } = world()
+    assert.equal(kind(), 'RowView')
+    const before = frames.data.slice()
+    section(view => {
+      view.setU32(PAGE - 2, 0xdeadbeef)
+      assert.equal(view.u32(PAGE - 2), 0xdeadbeef)
+      view.rollback()
+    })
+    assert.deepEqual(frames.data, before)
+  })
+})

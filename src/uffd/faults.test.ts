@@ -1,0 +1,168 @@
+/** Pages that can't be had, arrays that are gone, threads and processes that end: nobody hangs, nobody reads a lie. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import fs from 'node:fs'
+import { join } from 'node:path'
+import { describe, type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { numbered, PAGE, refuses, scratch } from '../map/world.suite.ts'
+import { unavailable } from './hardware.suite.ts'
+import { start } from './index.ts'
+
+interface Ending {
+  readonly status: number | null
+  readonly signal: string | null
+  readonly out: string
+  readonly err: string
+}
+
+/** Plays a scene in a process of its own. */
+function play(t: TestContext, name: string, path = numbered(t, 64)): Promise<Ending> {
+  const scenes = fileURLToPath(new URL('./scenes.suite.ts', import.meta.url))
+  const child = spawn(process.execPath, [scenes, name, path], { stdio: ['ignore', 'pipe', 'pipe'] })
+  t.after(() => void child.kill('SIGKILL'))
+  let out = ''
+  let err = ''
+  child.stdout.on('data', text => {
+    out += text
+  })
+  child.stderr.on('data', text => {
+    err += text
+  })
+  return new Promise(resolve => {
+    child.on('close', (status, signal) => resolve({ status, signal, out, err }))
+  })
+}
+
+async function world(t: TestContext, pages = 64) {
+  const machine = await start({ mmu: 'hardware', memory: 64 * PAGE })
+  t.after(() => machine.close())
+  const path = numbered(t, pages)
+  const file = await machine.open(path, { mode: 'r+' })
+  const space = machine.space({ name: 'a' })
+  const map = await space.map(file, { prot: 'rw', advice: 'random' })
+  return { machine, path, file, space, map }
+}
+
+describe('over the hardware MMU', { skip: unavailable, timeout: 60_000 }, () => {
+  describe('a page that can not be had', () => {
+    test('ends the process with a sentence, when the main thread touched it', async t => {
+      const { signal, out, err } = await play(t, 'main loads past the end')
+      assert.equal(out, '')
+      assert.match(
+        err,
+        /faultline: load of .*numbered\.bin at offset 8192 failed with ENXIO.*the process ends/,
+      )
+      assert.equal(signal, 'SIGABRT')
+    })
+
+    test('ends it too when the mapping forbids the store', async t => {
+      const { signal, out, err } = await play(t, 'main stores to what it may only read')
+      assert.equal(out, '')
+      assert.match(err, /store of .* at offset 0 failed with EACCES.*does not allow it/)
+      assert.equal(signal, 'SIGABRT')
+    })
+
+    test('ends it when a worker touched it', async t => {
+      const { signal, out, err } = await play(t, 'a worker loads past the end')
+      assert.equal(out, '')
+      assert.match(err, /failed with ENXIO/)
+      assert.equal(signal, 'SIGABRT')
+    })
+
+    test('stops that worker alone where it is asked to, tells its owner, and holds up no exit', async t => {
+      const { status, out, err } = await play(t, 'stopped: a worker loads past the end')
+      assert.equal(out, 'lost true ENXIO\n')
+      assert.equal(err, '')
+      assert.equal(status, 4)
+    })
+
+    test('fails a call of the host with EFAULT, and the next call when it is there', async t => {
+      const { file, map } = await world(t)
+      const target = join(scratch(t), 'copy.bin')
+      const fd = fs.openSync(target, 'w+')
+      t.after(() => fs.closeSync(fd))
+      await file.truncate(PAGE)
+      for (let tries = 0; tries < 3; tries++)
+        assert.throws(() => fs.writeSync(fd, map.bytes, 2 * PAGE, 10), { code: 'EFAULT' })
+      await file.write(new Uint8Array(10).fill(66), 2 * PAGE)
+      assert.equal(fs.writeSync(fd, map.bytes, 2 * PAGE, 10, 0), 10)
+      assert.deepEqual(fs.readFileSync(target), Buffer.alloc(10, 66))
+      assert.equal(map.bytes[2 * PAGE], 66)
+    })
+  })
+
+  describe('calls of the host', () => {
+    test('read from the array and into it, pages missing or not', async t => {
+      const { map, path } = await world(t, 512)
+      const copy = join(scratch(t), 'copy.bin')
+      const fd = fs.openSync(copy, 'w+')
+      t.after(() => fs.closeSync(fd))
+      assert.equal(fs.writeSync(fd, map.bytes), 512 * PAGE)
+      assert.deepEqual(fs.readFileSync(copy), fs.readFileSync(path))
+      fs.writeFileSync(copy, Buffer.alloc(512 * PAGE, 7))
+      assert.equal(fs.readSync(fd, map.bytes, 0, 512 * PAGE, 0), 512 * PAGE)
+      await map.sync()
+      assert.deepEqual(fs.readFileSync(path), Buffer.alloc(512 * PAGE, 7))
+    })
+
+    test("may have all of libuv's threads wait for pages", async t => {
+      const { map, path } = await world(t, 512)
+      const before = fs.readFileSync(path)
+      const writes = Array.from({ length: 16 }, async (_, at) => {
+        const part = map.bytes.subarray(at * 32 * PAGE, (at + 1) * 32 * PAGE)
+        const copy = await fs.promises.open(join(scratch(t), `part-${at}`), 'w+')
+        await copy.write(part, 0, part.length, 0)
+        await copy.close()
+        return part
+      })
+      const parts = await Promise.all(writes)
+      assert.deepEqual(Buffer.concat(parts), before)
+    })
+  })
+
+  describe('an array', () => {
+    test('is unusable from the moment its mapping is unmapped', async t => {
+      const { map } = await world(t)
+      const { bytes } = map
+      const words = new Uint32Array(bytes.buffer)
+      const unmapped = map.unmap()
+      assert.deepEqual([bytes.length, words.length, bytes[0]], [0, 0, undefined])
+      await unmapped
+      await refuses(() => map.bytes, 'EBADF', 'bytes', /was unmapped; map the file again/)
+    })
+
+    test('is unusable after its machine has closed', async t => {
+      const { map, machine } = await world(t)
+      const { bytes } = map
+      await machine.close()
+      assert.equal(bytes.length, 0)
+    })
+
+    test('that a worker still holds tells it so when it is touched', async t => {
+      const { signal, out, err } = await play(t, 'a worker touches what was unmapped')
+      assert.equal(out, '')
+      assert.match(err, /load of .*numbered\.bin failed with EBADF: it was unmapped/)
+      assert.equal(signal, 'SIGABRT')
+    })
+
+    test('is not to be had of a mapping that another MMU shows', async t => {
+      const { file, space } = await world(t)
+      const map = await space.map(file, { mmu: 'software' })
+      await refuses(() => map.bytes, 'ENOTSUP', 'bytes', /map it with mmu 'hardware'/)
+      assert.equal(await map.run(view => view.u8(PAGE)), 2)
+    })
+  })
+
+  test('a process that exits does not wait for a worker that waits for a page', async t => {
+    const { status, out } = await play(t, 'the process exits while a worker waits for a page')
+    assert.equal(out, '')
+    assert.equal(status, 3)
+  })
+
+  test('a pager that is gone ends the process with a sentence', async t => {
+    const { signal, err } = await play(t, 'the pager is gone')
+    assert.match(err, /faultline: the pager is gone; threads .* would wait for ever; the process ends/)
+    assert.equal(signal, 'SIGABRT')
+  })
+})

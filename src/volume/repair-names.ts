@@ -1,0 +1,96 @@
+/**
+ * The tree of names, put in order: every inode is reached from the root once its names are right, or is an orphan that goes.
+ *
+ * Invariants   N1, N2 (names.ts)
+ *   RN1 What no name leads to any more is found as /lost+found/<inode>.
+ */
+import { type Inode, type Link, ROOT_INO } from './records.ts'
+
+const LOST_AND_FOUND = 'lost+found'
+
+export interface NameRecord extends Link {
+  readonly directory: number
+  readonly name: string
+}
+
+export interface NamesRepaired {
+  readonly links: readonly NameRecord[]
+  readonly nextIno: number
+  pathOf(ino: number): string
+}
+
+/** Puts `inodes` right too: links are counted, orphans and directories for what was found are taken out and put in. */
+export function repairNames(
+  inodes: Map<number, Inode>,
+  names: readonly NameRecord[],
+  orphans: ReadonlySet<number>,
+  nextIno: number,
+  givenUp: string[],
+): NamesRepaired {
+  inodes.set(ROOT_INO, { kind: 'directory', links: 1, size: 0 })
+  let next = Math.max(nextIno, ROOT_INO + 1)
+  const links: NameRecord[] = []
+  const byDirectory = Map.groupBy(names, ({ directory }) => directory)
+  const up = new Map<number, NameRecord>()
+  const keep = (link: NameRecord) => {
+    links.push(link)
+    if (!up.has(link.ino)) up.set(link.ino, link)
+  }
+  const reached = new Set<number>()
+  const walk = (from: number) => {
+    const directories = [from]
+    for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
+      reached.add(directory)
+      for (const link of byDirectory.get(directory) ?? []) {
+        const inode = inodes.get(link.ino)
+        const again = inode?.kind === 'directory' && reached.has(link.ino)
+        if (inode === undefined || again) {
+          givenUp.push(
+            `the name "${link.name}" in directory ${directory}: it leads to ${again ? 'a directory that has a name already' : `inode ${link.ino}, which is gone`}`,
+          )
+          continue
+        }
+        keep({ ...link, kind: inode.kind })
+        if (inode.kind === 'directory') directories.push(link.ino)
+        reached.add(link.ino)
+      }
+    }
+  }
+  walk(ROOT_INO)
+  // Directories first: what they hold is reached through them.
+  const stray = [...inodes].sort(([a, one], [b, other]) => one.kind.localeCompare(other.kind) || a - b)
+  let found: number | undefined
+  for (const [ino, { kind }] of stray) {
+    if (reached.has(ino)) continue
+    if (orphans.has(ino)) {
+      inodes.delete(ino)
+      continue
+    }
+    if (found === undefined) {
+      found = next++
+      inodes.set(found, { kind: 'directory', links: 1, size: 0 })
+      const taken = new Set(links.filter(({ directory }) => directory === ROOT_INO).map(({ name }) => name))
+      let name = LOST_AND_FOUND
+      while (taken.has(name)) name += '+'
+      keep({ directory: ROOT_INO, name, ino: found, kind: 'directory' })
+      reached.add(found)
+    }
+    keep({ directory: found, name: String(ino), ino, kind })
+    givenUp.push(`the name of inode ${ino}: it is ${pathOf(ino)} now`)
+    if (kind === 'directory') walk(ino)
+    else reached.add(ino)
+  }
+  const counts = new Map<number, number>()
+  for (const { ino } of links) counts.set(ino, (counts.get(ino) ?? 0) + 1)
+  for (const [ino, inode] of inodes)
+    inodes.set(ino, { ...inode, links: ino === ROOT_INO ? 1 : (counts.get(ino) ?? 0) })
+
+  function pathOf(ino: number): string {
+    let path = ''
+    for (let link = up.get(ino); link !== undefined; link = up.get(link.directory))
+      path = `/${link.name}${path}`
+    return path === '' ? `inode ${ino}` : path
+  }
+
+  return { links, nextIno: next, pathOf }
+}

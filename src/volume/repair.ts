@@ -1,0 +1,234 @@
+/**
+ * The repair of a volume: from what can still be read of the metadata, the metadata that it should have. Nothing is guessed: what
+ * can be worked out is worked out anew (references, free blocks, counts, links), what is lost is given up, by name.
+ *
+ *     read what is sound -> names and inodes (repair-names.ts) -> extents -> blocks -> new records
+ *
+ *     lost                        becomes
+ *     checksum of a page          pages that are LOST: reading them fails with EIO, writing them anew heals them
+ *     a page that doesn't match   the same
+ *     extents                     LOST where they may have been: between what is known before and behind
+ *     an inode                    directory: made anew; file: as long as its last extent tells
+ *     names                       what they led to is found below /lost+found, by number
+ *     runs of blocks, the state   worked out anew from the extents
+ *
+ * Invariants
+ *   RR1 The check finds nothing wrong with what comes out of it.
+ *   RR2 A page that isn't known to be what was written is never read as data, nor as a hole.
+ */
+import type { Bytes } from '../base/index.ts'
+import { type Edge, freeRuns, sharedRuns } from './block-edges.ts'
+import { LOST, UNWRITTEN, WRITTEN } from './extents.ts'
+import { Damage, Unreadable } from './failure.ts'
+import type { Journal, Record } from './journal.ts'
+import {
+  CHUNK_BLOCKS,
+  chunkKey,
+  decodeInode,
+  decodeLink,
+  decodeNumbers,
+  decodeState,
+  encodeHeader,
+  encodeInode,
+  encodeLink,
+  encodeNumbers,
+  encodeState,
+  HEADER_KEY,
+  type Header,
+  hex,
+  type Inode,
+  inodeKey,
+  inoIn,
+  linkKey,
+  NUMBERS_MAX,
+  nameIn,
+  numberIn,
+  STATE_KEY,
+  u64,
+  viewOf,
+} from './records.ts'
+import { type NameRecord, repairNames } from './repair-names.ts'
+import type { Run } from './runs.ts'
+
+export interface Repaired {
+  readonly records: readonly Record[]
+  /** What couldn't be kept, a sentence each. */
+  readonly givenUp: readonly string[]
+}
+
+/** `bad`: blocks whose data isn't what their checksums say. */
+export function repair(journal: Journal, header: Header, bad: ReadonlySet<number>): Repaired {
+  return new Repair(journal, header, bad).run()
+}
+
+class Repair {
+  private readonly header: Header
+  private readonly bad: ReadonlySet<number>
+  private readonly givenUp: string[] = []
+  private readonly gaps: Unreadable[] = []
+  private readonly inodes = new Map<number, Inode>()
+  private readonly names: NameRecord[] = []
+  private readonly orphans = new Set<number>()
+  private readonly extents = new Map<number, Run[]>()
+  private readonly chunks = new Map<number, Uint8Array>()
+  private nextIno = 1
+
+  constructor(journal: Journal, header: Header, bad: ReadonlySet<number>) {
+    this.header = header
+    this.bad = bad
+    for (const record of journal.survey('', '~', gap => this.gaps.push(gap)))
+      try {
+        this.note(record)
+      } catch (error) {
+        if (!(error instanceof Damage)) throw error
+        this.gaps.push(new Unreadable(error.message, { start: record.key, end: `${record.key}\0` }))
+      }
+  }
+
+  run(): Repaired {
+    this.restoreInodes()
+    const names = repairNames(this.inodes, this.names, this.orphans, this.nextIno, this.givenUp)
+    this.nextIno = names.nextIno
+    for (const ino of this.extents.keys()) if (!this.inodes.has(ino)) this.extents.delete(ino)
+    for (const [ino, inode] of this.inodes)
+      if (inode.kind === 'file') this.mendFile(ino, inode, names.pathOf(ino))
+      else this.extents.delete(ino)
+    return { records: [...this.records(names.links)], givenUp: this.givenUp }
+  }
+
+  private note({ key, value }: Record): void {
+    switch (key[0]) {
+      case 'i':
+        this.inodes.set(numberIn(key), decodeInode(value, numberIn(key)))
+        break
+      case 'd':
+        this.names.push({ directory: inoIn(key), name: nameIn(key), ...decodeLink(value, key) })
+        break
+      case 'o':
+        this.orphans.add(numberIn(key))
+        break
+      case 'e':
+        this.noteExtent(key, value)
+        break
+      case 'c':
+        if (value.length === 8 * CHUNK_BLOCKS) this.chunks.set(numberIn(key), value.slice())
+        break
+      case 's':
+        this.nextIno = decodeState(value).nextIno
+        break
+    }
+  }
+
+  private noteExtent(key: string, bytes: Uint8Array): void {
+    const [start, value, tag] = decodeNumbers(bytes, 3, `the run ${key}`)
+    const end = numberIn(key) + 1
+    if (!(start! < end) || tag! > LOST) throw new Damage(`the run ${key} has no sense`)
+    const runs = this.extents.get(inoIn(key)) ?? []
+    runs.push({ start: start!, end, value: value!, tag: tag! })
+    this.extents.set(inoIn(key), runs)
+  }
+
+  /** Inodes that names or extents tell of, and whose records are lost. */
+  private restoreInodes(): void {
+    const told = new Map<number, Inode['kind']>()
+    for (const { ino, kind } of this.names) told.set(ino, kind)
+    for (const { directory } of this.names) told.set(directory, 'directory')
+    for (const ino of this.extents.keys()) if (!told.has(ino)) told.set(ino, 'file')
+    for (const [ino, kind] of told) {
+      if (this.inodes.has(ino) || this.gapAt(inodeKey(ino)) === undefined) continue
+      const end = this.extents.get(ino)?.at(-1)?.end ?? 0
+      const size = kind === 'file' ? end * this.header.blockSize : 0
+      this.inodes.set(ino, { kind, links: 1, size })
+      if (kind === 'file')
+        this.givenUp.push(
+          `the exact length of inode ${ino}: it has ${size} bytes now, as far as its last extent reaches`,
+        )
+    }
+    for (const ino of this.inodes.keys()) this.nextIno = Math.max(this.nextIno, ino + 1)
+  }
+
+  /** The extents of a file, without what can't be believed. */
+  private mendFile(ino: number, inode: Inode, path: string): void {
+    const pages = Math.ceil(inode.size / this.header.blockSize)
+    const mended: Run[] = []
+    const lose = (start: number, end: number, why: string) => {
+      if (start >= end) return
+      mended.push({ start, end, value: 0, tag: LOST })
+      const bytes = (page: number): Bytes => Math.min(page * this.header.blockSize, inode.size)
+      this.givenUp.push(`${path}, bytes ${bytes(start)} to ${bytes(end) - 1}: ${why}`)
+    }
+    let at = 0
+    for (const run of this.extents.get(ino) ?? []) {
+      if (this.gapIn(ino, at, run.end)) lose(at, Math.min(run.start, pages), 'its extents are lost')
+      at = Math.max(at, run.start)
+      const end = run.tag === UNWRITTEN ? run.end : Math.min(run.end, pages)
+      for (const part of this.parts(run, at, end))
+        if (part.tag !== LOST || run.tag === LOST) mended.push(part)
+        else lose(part.start, part.end, 'its data is lost')
+      at = Math.max(at, run.end)
+    }
+    if (this.gapIn(ino, at, NUMBERS_MAX)) lose(at, pages, 'its extents are lost')
+    this.extents.set(ino, mended)
+  }
+
+  /** [start, end) of a run in parts that can be believed, and parts that are LOST. */
+  private *parts(run: Run, start: number, end: number): Generator<Run> {
+    let from = start
+    let tag = start < end ? this.tagOf(run, start) : run.tag
+    for (let page = start + 1; page <= end; page++) {
+      const next = page < end ? this.tagOf(run, page) : undefined
+      if (next === tag) continue
+      const value = tag === LOST ? 0 : run.value + from - run.start
+      yield { start: from, end: page, value, tag }
+      from = page
+      tag = next ?? run.tag
+    }
+  }
+
+  private tagOf({ start, value, tag }: Run, page: number): number {
+    if (tag === LOST) return LOST
+    const block = value + page - start
+    if (block < 1 || block >= this.header.blocks) return LOST
+    return tag === WRITTEN && (this.bad.has(block) || !this.hasSum(block)) ? LOST : tag
+  }
+
+  private hasSum(block: number): boolean {
+    const chunk = this.chunks.get(Math.floor(block / CHUNK_BLOCKS))
+    return chunk !== undefined && u64(viewOf(chunk), 8 * (block % CHUNK_BLOCKS)) !== 0
+  }
+
+  /** Whether an extent of the file that ends in (first, end] may be lost. */
+  private gapIn(ino: number, first: number, end: number): boolean {
+    const from = `e${hex(ino)}${hex(first)}`
+    const to = `e${hex(ino)}${hex(Math.max(0, end - 1))}`
+    return this.gaps.some(gap => gap.start < `${to}\0` && gap.end > from)
+  }
+
+  private gapAt(key: string): Unreadable | undefined {
+    return this.gaps.find(gap => gap.start <= key && key < gap.end)
+  }
+
+  private *records(links: readonly NameRecord[]): Generator<Record> {
+    const { blocks } = this.header
+    const edges: Edge[] = []
+    yield { key: HEADER_KEY, value: encodeHeader(this.header) }
+    for (const [ino, inode] of this.inodes) yield { key: inodeKey(ino), value: encodeInode(inode) }
+    for (const { directory, name, ino, kind } of links)
+      yield { key: linkKey(directory, name), value: encodeLink({ ino, kind }) }
+    for (const [ino, runs] of this.extents)
+      for (const { start, end, value, tag } of runs) {
+        yield { key: `e${hex(ino)}${hex(end - 1)}`, value: encodeNumbers(start, value, tag) }
+        if (tag !== LOST) edges.push({ block: value, change: 1 }, { block: value + end - start, change: -1 })
+      }
+    for (const [chunk, value] of this.chunks) yield { key: chunkKey(chunk), value }
+    edges.sort((a, b) => a.block - b.block)
+    let free = 0
+    for (const { start, end } of freeRuns(edges, blocks)) {
+      free += end - start
+      yield { key: `f${hex(end - 1)}`, value: encodeNumbers(start, 0, 0) }
+    }
+    for (const { start, end, value } of sharedRuns(edges))
+      yield { key: `r${hex(end - 1)}`, value: encodeNumbers(start, value, 0) }
+    yield { key: STATE_KEY, value: encodeState({ nextIno: this.nextIno, free, deferred: 0 }) }
+  }
+}
