@@ -122,7 +122,7 @@ export const volumeStores: Bench = {
     const theirs = () => {
       run('cp', ['--reflink=always', source, clone])
       syncFile(clone)
-      const map = native.mapShared(clone, size)
+      const map = native.map(clone, size, { stores: true })
       let sum = 0
       for (let page = 0; page < pages; page++) sum += map.bytes[page * PAGE]!
       const start = performance.now()
