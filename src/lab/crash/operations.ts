@@ -217,7 +217,7 @@ function punch(name: string, position: Bytes, endOf: (size: Bytes) => Bytes): Op
       handles.has('a') && oracle.size('a') >= endOf(oracle.size('a')) && endOf(oracle.size('a')) > position,
     *run(stage, oracle) {
       const length = endOf(oracle.size('a')) - position
-      oracle.change(() => oracle.zero('a', { start: position, end: position + length }))
+      oracle.change(() => oracle.punch('a', { start: position, end: position + length }))
       const { file } = stage.handle('a')
       const { volume, engine } = stage
       const task: Task =
