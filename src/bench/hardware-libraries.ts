@@ -28,7 +28,9 @@ export const hardwareLibraries: Bench = {
       await using machine = await startHardware({ memory: size + 16 * MIB })
       await using file = await machine.open(sample.path)
       const group = machine.group('reader', { 'memory.max': Math.ceil(size * share) + MIB })
-      const map = await machine.space({ name: 'reader', group }).map(file, { mmu: 'hardware' })
+      const map = await machine
+        .space({ name: 'reader', group })
+        .map(file, { mmu: 'hardware', advice: 'random' })
       await map.populate()
       const { bytes } = map
       const mapped = new Reader<Response>(Buffer.from(bytes.buffer, bytes.byteOffset, size))
