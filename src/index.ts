@@ -15,10 +15,12 @@ export {
   FaultlineError,
   File,
   Group,
+  type GroupFace,
   Machine,
   type MachineOptions,
   type MapOptions,
   Mapping,
+  type MappingHandle,
   type OpenOptions,
   type ProtName,
   type RangeOptions,
@@ -28,3 +30,4 @@ export {
 } from './map/index.ts'
 export type { View } from './mmu/index.ts'
 export type { PsRow, Status } from './proc/index.ts'
+export { type Attachment, attach, type StartOptions, start } from './uffd/index.ts'

@@ -72,7 +72,7 @@ describe('index lists', () => {
   it('are arrays of members, many to one pair of columns', () => {
     const step = fc.tuple(fc.nat({ max: 2 }), fc.nat({ max: 2 }), fc.nat({ max: 19 }))
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 200 }), steps => {
+      fc.property(fc.array(step, { maxLength: 200, size: 'max' }), steps => {
         const lists = new IndexLists(20)
         const numbers = [lists.create(), lists.create(), lists.create()]
         const models: number[][] = [[], [], []]

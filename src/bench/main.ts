@@ -9,11 +9,17 @@ import { Command, InvalidArgumentError } from 'commander'
 import { didYouMean } from '../group/index.ts'
 import { footprint } from './footprint.ts'
 import { growth } from './growth.ts'
+import { hardwareFaults } from './hardware-faults.ts'
+import { hardwareLibraries } from './hardware-libraries.ts'
+import { hardwareLoads } from './hardware-loads.ts'
+import { hardwareScans } from './hardware-scans.ts'
 import { loads, records } from './hits.ts'
 import { isolation } from './isolation.ts'
 import { type Bench, type Figure, meets, type Plan, Skipped, type Target } from './measure.ts'
 import { coldReads, stalls } from './misses.ts'
 import { observed, traces } from './traces.ts'
+import { volumeCheck, volumeOpen } from './volume-large.ts'
+import { volumeClone, volumeCopies, volumeStores } from './volumes.ts'
 
 const BENCHES: readonly Bench[] = [
   loads,
@@ -25,6 +31,15 @@ const BENCHES: readonly Bench[] = [
   footprint,
   traces,
   observed,
+  volumeClone,
+  volumeStores,
+  volumeCopies,
+  volumeOpen,
+  volumeCheck,
+  hardwareLoads,
+  hardwareFaults,
+  hardwareScans,
+  hardwareLibraries,
 ]
 const NAMES = BENCHES.map(bench => bench.name)
 
@@ -50,7 +65,7 @@ function options(): Options {
     .option('--smoke', 'run everything once with tiny counts; the figures mean nothing')
     .option('--only <name>', 'run this bench only; may be given again', benchNamed)
     .option('--dir <directory>', 'where files are made, on a disk and not in memory', os.tmpdir())
-    .addHelpText('after', `\nBenches:\n${BENCHES.map(b => `  ${b.name.padEnd(12)}${b.about}`).join('\n')}`)
+    .addHelpText('after', `\nBenches:\n${BENCHES.map(b => `  ${b.name.padEnd(20)}${b.about}`).join('\n')}`)
     .parse()
     .opts<Options>()
 }

@@ -63,30 +63,55 @@ export interface Comparison {
 }
 
 export async function compare(plan: Plan, comparison: Comparison): Promise<Figure> {
-  const { name, what, unit, target, ratio, warmUps = 1, ours, theirs } = comparison
+  const { target, ours, theirs } = comparison
+  const one = (side: Side) => async () => [await side()]
+  const [figure] = await compareAll(plan, {
+    ...comparison,
+    of: [{ name: comparison.name, target }],
+    ours: one(ours),
+    theirs: one(theirs),
+  })
+  return figure!
+}
+
+/** One round of a side that has several measures, as many as the comparison names. */
+export type Sides = () => Promise<readonly number[]>
+
+export interface Comparisons extends Omit<Comparison, 'target' | 'ours' | 'theirs'> {
+  /** What a round measures. */
+  readonly of: readonly { readonly name: string; readonly target: Target }[]
+  readonly ours: Sides
+  readonly theirs: Sides
+}
+
+/** Several measures of the same work: a figure for each. */
+export async function compareAll(plan: Plan, comparison: Comparisons): Promise<Figure[]> {
+  const { name, what, unit, of, ratio, warmUps = 1, ours, theirs } = comparison
   const rounds = plan.smoke ? 1 : comparison.rounds
-  const measured: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] }
+  const measured: { ours: (readonly number[])[]; theirs: (readonly number[])[] } = { ours: [], theirs: [] }
   for (let round = plan.smoke ? 0 : -warmUps; round < rounds; round++) {
     plan.say(`${name}: ${round < 0 ? 'warm-up' : `round ${round + 1} of ${rounds}`}`)
     const order = round % 2 === 0 ? (['ours', 'theirs'] as const) : (['theirs', 'ours'] as const)
     for (const side of order) {
-      const measure = await (side === 'ours' ? ours : theirs)()
-      if (round >= 0) measured[side].push(measure)
+      const measures = await (side === 'ours' ? ours : theirs)()
+      if (round >= 0) measured[side].push(measures)
     }
   }
   const over = (a: number, b: number) => (ratio === 'ours/theirs' ? a / b : b / a)
-  const each = measured.ours.map((value, round) => over(value, measured.theirs[round]!))
-  return {
-    name,
-    what,
-    unit,
-    target,
-    rounds,
-    ours: median(measured.ours),
-    theirs: median(measured.theirs),
-    ratio: median(each),
-    spread: [Math.min(...each), Math.max(...each)],
-  }
+  return of.map(({ name, target }, at) => {
+    const each = measured.ours.map((measures, round) => over(measures[at]!, measured.theirs[round]![at]!))
+    return {
+      name,
+      what,
+      unit,
+      target,
+      rounds,
+      ours: median(measured.ours.map(measures => measures[at]!)),
+      theirs: median(measured.theirs.map(measures => measures[at]!)),
+      ratio: median(each),
+      spread: [Math.min(...each), Math.max(...each)],
+    }
+  })
 }
 
 /** Whether the figure is what it should be; undefined: nothing was asked of it. */
@@ -100,6 +125,17 @@ export function nsEach(count: number, work: () => unknown): number {
   const start = performance.now()
   work()
   return ((performance.now() - start) * 1e6) / count
+}
+
+/**
+ * Nanoseconds of processor time for each of `count` pieces of work that waits for nothing: what else runs on the host
+ * has no part in them.
+ */
+export function cpuNsEach(count: number, work: () => unknown): number {
+  const start = process.cpuUsage()
+  work()
+  const { user, system } = process.cpuUsage(start)
+  return ((user + system) * 1e3) / count
 }
 
 /** Pieces of work a second. */

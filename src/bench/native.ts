@@ -5,21 +5,32 @@ import type { Bytes } from '../base/index.ts'
 import { Skipped } from './measure.ts'
 
 const PROT_READ = 1
+const PROT_WRITE = 2
 const MAP_SHARED = 1
-const MADV_RANDOM = 1
+const MADV = { normal: 0, random: 1, sequential: 2 } as const
+const MS_SYNC = 4
 const POSIX_FADV_DONTNEED = 4
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn
 
 export interface NativeMap {
   readonly bytes: Uint8Array
+  /** Writes what was stored to the device. */
+  sync(): void
   /** Nothing may touch `bytes` any more. */
   unmap(): void
+}
+
+export interface NativeOptions {
+  /** As the other side is advised: `random` reads what is touched and no more. */
+  readonly advice?: keyof typeof MADV
+  readonly stores?: true
 }
 
 export class Native {
   private readonly mmap
   private readonly munmap
   private readonly madvise
+  private readonly msync
   private readonly fadvise
 
   constructor() {
@@ -28,18 +39,24 @@ export class Native {
     this.mmap = libc.func('void *mmap(void *, size_t, int, int, int, int64_t)')
     this.munmap = libc.func('int munmap(void *, size_t)')
     this.madvise = libc.func('int madvise(void *, size_t, int)')
+    this.msync = libc.func('int msync(void *, size_t, int)')
     this.fadvise = libc.func('int posix_fadvise(int, int64_t, int64_t, int)')
   }
 
-  /** Maps a file for reading, advised MADV_RANDOM: it reads what is touched and no more, as our side does. */
-  map(path: string, length: Bytes): NativeMap {
-    const fd = fs.openSync(path, 'r')
-    const address: bigint = this.mmap(null, length, PROT_READ, MAP_SHARED, fd, 0)
+  /** Maps a file shared, as its pages are asked for: for loads alone and advised `random` if left out. */
+  map(path: string, length: Bytes, { advice = 'random', stores }: NativeOptions = {}): NativeMap {
+    const fd = fs.openSync(path, stores ? 'r+' : 'r')
+    const prot = stores ? PROT_READ | PROT_WRITE : PROT_READ
+    const address: bigint = this.mmap(null, length, prot, MAP_SHARED, fd, 0)
     fs.closeSync(fd)
     if (address === MAP_FAILED) throw new Error(`mmap of ${path} failed with errno ${koffi.errno()}`)
-    this.madvise(address, length, MADV_RANDOM)
+    this.madvise(address, length, MADV[advice])
     return {
       bytes: new Uint8Array(koffi.view(address, length)),
+      sync: () => {
+        if (this.msync(address, length, MS_SYNC) !== 0)
+          throw new Error(`msync of ${path} failed with errno ${koffi.errno()}`)
+      },
       unmap: () => this.munmap(address, length),
     }
   }

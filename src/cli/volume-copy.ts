@@ -37,8 +37,11 @@ async function put(path: string, source: string, to: string, { force, json }: Co
   if (source !== '-') fs.accessSync(source, fs.constants.R_OK)
   const total = source === '-' ? undefined : fs.statSync(source).size
   const start = performance.now()
+  const signal = interruptible()
+  // A source that says nothing for long must not keep us from stopping.
+  signal.addEventListener('abort', () => process.stdin.destroy(), { once: true })
   const bytes = await inVolume(path, 'r+', volume =>
-    shown(`put ${to}`, total, async options => {
+    shown(`put ${to}`, total, signal, async options => {
       const from = source === '-' ? process.stdin : source
       return volume.put(from, to, { ...options, existing: force === true ? 'is replaced' : 'stays' })
     }),
@@ -48,9 +51,10 @@ async function put(path: string, source: string, to: string, { force, json }: Co
 
 async function get(path: string, from: string, target: string, { json }: CopyWords): Promise<void> {
   const start = performance.now()
+  const signal = interruptible()
   const bytes = await inVolume(path, 'r', async volume => {
     const { size: total } = await volume.stat(from)
-    return shown(`get ${from}`, total, async options => {
+    return shown(`get ${from}`, total, signal, async options => {
       const parts = volume.get(from, options)
       return target === '-' ? await toOutput(parts) : await toFile(parts, target)
     })
@@ -59,17 +63,18 @@ async function get(path: string, from: string, target: string, { json }: CopyWor
     report(json, { get: { from, to: target, bytes, seconds: (performance.now() - start) / 1000 } })
 }
 
-/** Runs a copy with progress and a clean stop on Ctrl-C. */
+/** Runs a copy with progress. */
 async function shown<T>(
   what: string,
   total: number | undefined,
+  signal: AbortSignal,
   copy: (options: { signal: AbortSignal; progress: (bytes: number) => void }) => Promise<T>,
 ): Promise<T> {
   const progress = new Progress()
   progress.step(what)
   try {
     return await copy({
-      signal: interruptible(),
+      signal,
       progress: bytes =>
         progress.note(total === undefined ? size(bytes) : `${size(bytes)} of ${size(total)}`),
     })

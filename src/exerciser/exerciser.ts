@@ -173,6 +173,8 @@ export class Exerciser {
   private async crash(seed: number): Promise<void> {
     this.tally()
     this.backend.crash(seed)
+    this.broken = false
+    this.untold.clear()
     this.world = new World(this.plan, this.backend)
     this.look()
     const left: Uint8Array[] = []
@@ -465,6 +467,8 @@ export class Exerciser {
       case 'load':
       case 'read':
         return this.excusesAny(error)
+      case 'clone':
+      case 'dedupe':
       case 'truncate':
       case 'punch':
         return (error === errno.ENOSPC && this.plan.volume !== null) || this.excusesAny(error)

@@ -44,8 +44,10 @@ export const PLANS: readonly NamedPlan[] = [
   { name: 'full-large', plan: { ...LARGE, blocks: 160 } },
   { name: 'volume', plan: VOLUME },
   { name: 'volume-full', plan: { ...VOLUME, blocks: 24 } },
+  { name: 'volume-broken', plan: { ...VOLUME, errors: true } },
   { name: 'dax', plan: { ...VOLUME, volume: 'dax' } },
   { name: 'dax-full', plan: { ...VOLUME, blocks: 24, volume: 'dax' } },
+  { name: 'dax-broken', plan: { ...VOLUME, volume: 'dax', errors: true } },
 ]
 
 export function planFor(name: string, chosen: Pick<Plan, 'discipline' | 'backend' | 'seed'>): Plan {

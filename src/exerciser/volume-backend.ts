@@ -7,7 +7,7 @@
  *   OR1 A promise is one of a page that is dirty, and all promises together are what the space has promised.
  */
 import { assert, type Bytes, type Errno, type Ns, Prng } from '../base/index.ts'
-import { type Device, MemoryDevice, SlowDevice } from '../device/index.ts'
+import { BrokenDevice, type Device, MemoryDevice, SlowDevice } from '../device/index.ts'
 import { Engine } from '../machine/index.ts'
 import { DIRTY } from '../memory/index.ts'
 import { disciplineNamed, RESTART } from '../mm/index.ts'
@@ -30,6 +30,7 @@ interface Machine {
   readonly driver: TimedDriver
   readonly volume: Volume
   readonly store: MemoryStore
+  readonly broken: BrokenDevice
   /** What the device holds, once a crash has lost what it may. */
   readonly left: (prng: Prng) => Uint8Array
 }
@@ -116,11 +117,14 @@ export class VolumeBackend implements Backend {
     return undefined
   }
 
-  breaks(_nth: number, _times: number, _error: Errno): void {
-    // A volume whose flush has failed takes no more changes: the lab's scenarios tell of its errors.
+  /** Flushes go on: a volume whose flush has failed takes no more changes. */
+  breaks(nth: number, times: number, error: Errno): void {
+    this.machine!.broken.breaks({ nth, times, errno: error, operations: ['read', 'write'] })
   }
 
-  heals(): void {}
+  heals(): void {
+    this.machine!.broken.heals()
+  }
 
   close(): void {}
 
@@ -146,13 +150,14 @@ export class VolumeBackend implements Backend {
     const region = dax > 0 ? new Region(scheduler, memory, 'pmem', dax) : undefined
     const lying = region === undefined ? onDisk(scheduler, size) : inMemory(engine, region)
     if (image !== undefined) lying.fill(image.device)
-    const plan = { cache, io, calls: verbs, device: slow(lying.device), store, ...(region && { region }) }
+    const broken = new BrokenDevice(scheduler, lying.device)
+    const plan = { cache, io, calls: verbs, device: slow(broken), store, ...(region && { region }) }
     const args = image === undefined ? makeArgs({ ...plan, size, id: 7 }) : openArgs(plan)
     const verb = (image === undefined ? new Making() : new Opening()) as Verb<typeof args>
     const task = scheduler.spawn(verb, args, { name: verb.name, group: 1 }) as Task
     settles(driver, scheduler, () => task.state === 'ended')
     assert(task.errno === 0 && args.volume !== undefined, 'what a crash leaves is a volume')
-    return { engine, driver, volume: args.volume, store, left: lying.left }
+    return { engine, driver, volume: args.volume, store, broken, left: lying.left }
   }
 }
 

@@ -46,7 +46,7 @@ const step = fc.oneof(
 describe('the I/O scheduler, under anything', () => {
   it('ends every bio once, keeps order within a group, and never issues too many', () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 80 }), steps => {
+      fc.property(fc.array(step, { maxLength: 80, size: 'max' }), steps => {
         const w = ioWorld({ held: true })
         w.io.configure(DISK, { nrRequests: NR_REQUESTS, rotational: false })
         const outer = w.group()

@@ -60,7 +60,7 @@ describe('io.max', () => {
       fc.property(
         anyMax,
         fc.tuple(anyMax, anyMax),
-        fc.array(anyBio, { maxLength: 60 }),
+        fc.array(anyBio, { maxLength: 60, size: 'max' }),
         (whole, parts, bios) => {
           const w = ioWorld()
           const parent = w.group()

@@ -66,8 +66,8 @@ describe('a scenario file', () => {
     'says what a number may be',
     refused(
       '{ pages: 2, stable',
-      '{ pages: 0, stable',
-      /^own\.yaml:4:18: expected a whole number from 1 to 8, got `0`$/,
+      '{ pages: 9, stable',
+      /^own\.yaml:4:18: expected a whole number from 0 to 8, got `9`$/,
     ),
   )
   test(
@@ -88,6 +88,32 @@ describe('a scenario file', () => {
     assert.throws(
       () => readScenario('own.yaml', ''),
       /^ScenarioError: own\.yaml:1:1: expected a scenario, got an empty file$/,
+    )
+  })
+})
+
+describe('a scenario file of a volume', () => {
+  const OWN = `name: own
+volume: { open: dax }
+files:
+  a: {}
+  b: { pages: 0 }
+mappings:
+  a: { file: a }
+before: [clone a b]
+tasks: [store a 0, proc maps]
+`
+  test('has files that share blocks, and can be explored', () => {
+    const scenario = readScenario('own.yaml', OWN)
+    assert.deepEqual(scenario.volume, { blocks: 16, open: 'dax' })
+    const { complete, violations } = explore(scenario, RESTART)
+    assert.deepEqual([complete, violations], [true, []])
+  })
+
+  test('is needed for what only its files know', () => {
+    assert.throws(
+      () => readScenario('own.yaml', OWN.replace('volume: { open: dax }\n', '')),
+      /^ScenarioError: own\.yaml:1:1: `clone a b` is for files of a volume; say `volume: \{ open: cached \}` or dax$/,
     )
   })
 })

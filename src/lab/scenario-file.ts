@@ -176,7 +176,7 @@ function oneOf<Word extends string>(...words: readonly Word[]): Read<Word> {
   }
 }
 
-const FILE: Readers<FileSpec> = { pages: whole(1, 8), stable: yesOrNo, free: whole(0, 8) }
+const FILE: Readers<FileSpec> = { pages: whole(0, 8), stable: yesOrNo, free: whole(0, 8) }
 
 const MAPPING: Readers<MappingSpec> = {
   space: word,

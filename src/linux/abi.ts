@@ -15,6 +15,7 @@ export const PROT_NONE = 0
 export const PROT_READ = 1
 export const PROT_WRITE = 2
 export const MAP_SHARED = 1
+export const MAP_FIXED = 0x10
 export const MAP_NORESERVE = 0x4000
 export const MADV_DONTNEED = 4
 export const MADV_DONTFORK = 10

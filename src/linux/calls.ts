@@ -9,6 +9,7 @@ import {
   EFD_NONBLOCK,
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
+  MAP_FIXED,
   MAP_NORESERVE,
   MAP_SHARED,
   MFD_CLOEXEC,
@@ -89,6 +90,12 @@ export class Linux {
   mmap(fd: number, offset: Bytes, length: Bytes): Address {
     const protection = PROT_READ | PROT_WRITE
     return this.checked('mmap', this.mmapCall(0, length, protection, MAP_SHARED | MAP_NORESERVE, fd, offset))
+  }
+
+  /** Shared memory of a file from its start, in place of what is mapped at `address`. */
+  mmapOver(address: Address, fd: number, length: Bytes): void {
+    const protection = PROT_READ | PROT_WRITE
+    this.checked('mmap', this.mmapCall(address, length, protection, MAP_SHARED | MAP_FIXED, fd, 0))
   }
 
   munmap(address: Address, length: Bytes): void {

@@ -3,11 +3,15 @@ import type { HostCalls } from '../host/index.ts'
 import type { Engine } from '../machine/index.ts'
 import type { Space as MmSpace, OpenFile } from '../mm/index.ts'
 import type { RealDriver } from '../sched/index.ts'
+import type { Region } from '../volume/index.ts'
+import type { DaxMemory } from './dax-memory.ts'
 import type { Mapping } from './mapping.ts'
 import type { Performer } from './performer.ts'
 import type { Sections } from './sections.ts'
 
 export interface Context {
+  /** The volume whose blocks are memory of the machine. */
+  readonly dax: { readonly memory: DaxMemory; readonly region: Region } | undefined
   readonly engine: Engine
   readonly driver: RealDriver
   readonly performer: Performer

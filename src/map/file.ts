@@ -7,14 +7,13 @@
  *   OF3 close waits for the calls that are under way; none begins after it.
  */
 import { type Bytes, ROOT } from '../base/index.ts'
-import { type CachedFile, copyArgs, syncArgs, truncateArgs } from '../cache/index.ts'
 import { shown } from '../group/index.ts'
 import { newReadState } from '../memmap/index.ts'
 import type { OpenFile } from '../mm/index.ts'
-import type { Verb } from '../sched/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
 import type { FileFace } from './faces.ts'
+import type { FileCalls, Job } from './file-calls.ts'
 import { type Group, groupId } from './group.ts'
 import { INSPECT } from './inspect.ts'
 import { checkBytes, checkKeys, invalid } from './options.ts'
@@ -30,7 +29,7 @@ export class File implements FileFace {
   /** For spaces of this machine. */
   readonly open: OpenFile
   private readonly context: Context
-  private readonly cached: CachedFile
+  private readonly stands: FileCalls
   private readonly release: (file: File) => Promise<void>
   /** Calls that are under way (OF3). */
   private readonly calls = new Set<Promise<unknown>>()
@@ -38,22 +37,23 @@ export class File implements FileFace {
 
   constructor(
     context: Context,
-    cached: CachedFile,
+    stands: FileCalls,
     readOnly: boolean,
     release: (file: File) => Promise<void>,
   ) {
     this.context = context
-    this.cached = cached
+    this.stands = stands
     this.release = release
-    this.open = { file: cached, read: newReadState('normal'), readOnly, mappings: 0, seen: cached.errorCount }
+    const { file, errorCount: seen } = stands
+    this.open = { file, read: newReadState('normal'), readOnly, mappings: 0, seen }
   }
 
   get name(): string {
-    return this.cached.name
+    return this.open.file.name
   }
 
   get size(): Bytes {
-    return this.cached.size
+    return this.open.file.size
   }
 
   get readOnly(): boolean {
@@ -64,9 +64,9 @@ export class File implements FileFace {
   async read(target: Uint8Array, position: Bytes, options: CallOptions = {}): Promise<Bytes> {
     this.checkPlace('read', position, 'position')
     checkBytes('read', target)
-    const args = copyArgs(this.cached, position, target, this.open.read)
-    await this.perform('read', this.context.engine.verbs.read, args, options)
-    return args.copied
+    const job = this.stands.read(target, position, this.open.read)
+    await this.perform('read', job, options)
+    return job.args.copied
   }
 
   /** Writes all of `source` at `position`, and makes the file longer if it must. */
@@ -74,20 +74,14 @@ export class File implements FileFace {
     checkBytes('write', source)
     this.checkPlace('write', position, 'position', source.length)
     this.checkWritable('write')
-    const args = copyArgs(this.cached, position, source, this.open.read)
-    await this.perform('write', this.context.engine.verbs.write, args, options)
+    await this.perform('write', this.stands.write(source, position, this.open.read), options)
   }
 
   /** Makes the file `size` bytes long. Mapped pages past the end are taken away; loads of them fail with ENXIO. */
   async truncate(size: Bytes, options: CallOptions = {}): Promise<void> {
     this.checkPlace('truncate', size, 'size')
     this.checkWritable('truncate')
-    await this.perform(
-      'truncate',
-      this.context.engine.verbs.truncate,
-      truncateArgs(this.cached, { size }),
-      options,
-    )
+    await this.perform('truncate', this.stands.truncate(size), options)
   }
 
   /** Makes [position, position + length) read as zeros. */
@@ -97,19 +91,12 @@ export class File implements FileFace {
     this.checkWritable('punch')
     const end = Math.min(position + length, this.size)
     if (end <= position) return
-    const change = { position, length: end - position }
-    await this.perform(
-      'punch',
-      this.context.engine.verbs.truncate,
-      truncateArgs(this.cached, change),
-      options,
-    )
+    await this.perform('punch', this.stands.punch(position, end - position), options)
   }
 
   /** Makes everything stored and written so far durable, and tells an error of writeback that wasn't told before. */
   async sync(options: CallOptions = {}): Promise<void> {
-    const args = syncArgs(this.cached, 0, Infinity, this.open)
-    await this.perform('sync', this.context.engine.verbs.sync, args, options)
+    await this.perform('sync', this.stands.sync(this.open), options)
   }
 
   /** Syncs and closes. Mappings of the file go on working. */
@@ -166,9 +153,9 @@ export class File implements FileFace {
 
   private async syncLast(): Promise<void> {
     if (this.readOnly) return
-    const args = syncArgs(this.cached, 0, Infinity, this.open)
+    const { verb, args } = this.stands.sync(this.open)
     const who: Who = { name: `close of ${this.name}`, group: ROOT }
-    await this.context.performer.perform(this.context.engine.verbs.sync, args, who, {
+    await this.context.performer.perform(verb, args, who, {
       operation: 'close',
       where: this.name,
     })
@@ -176,8 +163,7 @@ export class File implements FileFace {
 
   private async perform<Args>(
     operation: string,
-    verb: Verb<Args>,
-    args: Args,
+    { verb, args }: Job<Args>,
     options: CallOptions,
   ): Promise<void> {
     const { performer } = this.context

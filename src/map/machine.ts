@@ -15,15 +15,18 @@ import { Engine, type Hardware } from '../machine/index.ts'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import type { PsRow } from '../proc/index.ts'
 import { RealDriver, type Watcher } from '../sched/index.ts'
+import { Region } from '../volume/index.ts'
 import type { Context } from './context.ts'
+import { DaxMemory } from './dax-memory.ts'
 import { FaultlineError } from './error.ts'
 import type { MachineFace } from './faces.ts'
 import { File, fileBytesMax, tooLong } from './file.ts'
+import { CachedCalls } from './file-calls.ts'
 import { Group, groupId } from './group.ts'
 import { INSPECT } from './inspect.ts'
 import type { Mapping } from './mapping.ts'
 import { makeVolume, mountVolume } from './mount.ts'
-import { bytes, checkKeys, choice, invalid } from './options.ts'
+import { bytes, checkKeys, choice, flag, invalid } from './options.ts'
 import { machineClosed, Performer } from './performer.ts'
 import { type RepairReport, repairVolume } from './repair-volume.ts'
 import { Sections } from './sections.ts'
@@ -43,6 +46,8 @@ export interface MachineOptions {
   readonly writeback?: Partial<WritebackSettings>
   /** Sees every task begin, wait, resume and end. */
   readonly watcher?: Watcher
+  /** The path of a volume whose blocks are to be memory of this machine, so that its files can be opened for DAX. */
+  readonly dax?: string
 }
 
 /** What a machine stands on when another MMU than the software one shows its memory. */
@@ -60,8 +65,10 @@ export interface OpenOptions {
 }
 
 export interface CreateVolumeOptions {
-  /** How much data it may hold: bytes, or a size like '256 MiB'. Of a block device it takes all. */
+  /** How much data it may hold: bytes, or a size like '256 MiB'. Of what is there already it takes all. */
   readonly size?: Bytes | string
+  /** A file or a block device that is to hold the data; a file in the volume's directory if left out. */
+  readonly data?: string
 }
 
 export interface OpenVolumeOptions {
@@ -94,7 +101,7 @@ const HOST_ERRORS: ReadonlyMap<string, string> = new Map([
   ['EACCES', "this process may not open it so; check its permissions, or open it with mode 'r'"],
   ['EROFS', "its filesystem is read-only; open it with mode 'r'"],
 ])
-const MACHINE_KEYS = ['memory', 'pageSize', 'discipline', 'swap', 'writeback', 'watcher']
+const MACHINE_KEYS = ['memory', 'pageSize', 'discipline', 'swap', 'writeback', 'watcher', 'dax']
 
 /** A file of the host as the machine has it, for all who opened it. */
 interface Known {
@@ -133,12 +140,13 @@ export class Machine implements MachineFace {
     checkWatcher(watcher)
     const driver = new RealDriver()
     const { hardware } = platform ?? {}
-    const buffer = memoryFor(hardware === undefined ? frames : 1, pageSize)
+    const dax = daxFor(options.dax, frames, pageSize, hardware)
+    const buffer = dax?.buffer ?? memoryFor(hardware === undefined ? frames : 1, pageSize)
     const swapHost = swap === undefined ? undefined : openSwap(swap, pageSize, driver)
     const engine = new Engine({
       driver,
       buffer,
-      frames,
+      frames: frames + (dax?.blocks ?? 0),
       pageSize,
       discipline,
       writeback,
@@ -156,6 +164,10 @@ export class Machine implements MachineFace {
       untold: [],
       exits: new WeakMap(),
       mmu: hardware === undefined ? 'software' : 'hardware',
+      dax: dax && {
+        memory: dax,
+        region: new Region(engine.scheduler, engine.memory, dax.data, dax.blocks),
+      },
       calls: platform?.calls,
       sections: new Sections<Mapping>({
         bring: (mapping, miss, signal) => mapping.bring(miss, signal),
@@ -196,23 +208,24 @@ export class Machine implements MachineFace {
     this.check('open')
     checkKeys(options, ['mode', 'direct', 'stablePages'], 'open')
     const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'open')
-    const direct = flag(options.direct, 'direct')
-    const stablePages = flag(options.stablePages, 'stablePages')
-    const { calls } = this.context
-    const host = openHost(path, { mode, direct, pump: () => this.context.driver.pump(), calls })
+    const direct = flag(options.direct, 'direct', 'open')
+    const stablePages = flag(options.stablePages, 'stablePages', 'open')
+    const pump = () => this.context.driver.pump()
+    const host = openHost(path, { mode, direct, pump, calls: this.context.calls })
     const known = this.knownFor(host, stablePages)
     known.openings++
-    const file = new File(this.context, known.cached, mode === 'r', closed => this.release(known, closed))
+    const calls = new CachedCalls(this.engine, known.cached)
+    const file = new File(this.context, calls, mode === 'r', closed => this.release(known, closed))
     this.opened.add(file)
     return file
   }
 
-  /** Makes a volume: a directory, or a block device with a directory beside it. Opens it for writing. */
+  /** Makes a volume: a directory, with its data in it or elsewhere. Opens it for writing. */
   async createVolume(path: string, options: CreateVolumeOptions = {}): Promise<Volume> {
     this.check('createVolume')
-    checkKeys(options, ['size'], 'createVolume')
+    checkKeys(options, ['size', 'data'], 'createVolume')
     const size = options.size === undefined ? undefined : bytes(options.size, 'size', 'createVolume')
-    return this.volume(await makeVolume(this.context, path, { size }))
+    return this.volume(await makeVolume(this.context, path, { size, data: options.data }))
   }
 
   /** Opens a volume: one process to write, or many to read. One that is damaged opens to be read, whatever is asked. */
@@ -279,6 +292,7 @@ export class Machine implements MachineFace {
     await Promise.all(leaving)
     performer.close()
     driver.close()
+    this.context.dax?.memory.unmap()
     this.swapHost?.close()
     if (untold.length > 0) throw untold[0]
   }
@@ -360,6 +374,20 @@ function framesOf({ memory = MEMORY_DEFAULT, pageSize = 4096 }: MachineOptions):
   return { frames: frames + 1, pageSize }
 }
 
+function daxFor(
+  path: unknown,
+  frames: number,
+  pageSize: Bytes,
+  hardware: Hardware | undefined,
+): DaxMemory | undefined {
+  if (path === undefined) return undefined
+  if (typeof path !== 'string' || path === '' || path.includes('\0'))
+    throw invalid('start', `dax: expected the path of a volume, got ${shown(path)}`)
+  if (hardware !== undefined)
+    throw invalid('start', "dax: the hardware MMU can't show a volume's blocks; use the software one")
+  return DaxMemory.map(path, frames, pageSize)
+}
+
 function memoryFor(frames: number, pageSize: Bytes): ArrayBuffer {
   try {
     return memoryBuffer(frames * pageSize)
@@ -391,12 +419,6 @@ function checkWatcher(watcher: unknown): void {
   for (const method of ['began', 'waits', 'resumes', 'ended'])
     if (typeof (watcher as Record<string, unknown> | null)?.[method] !== 'function')
       throw invalid('start', `watcher: expected an object with the methods began, waits, resumes and ended`)
-}
-
-function flag(value: unknown, what: string): boolean {
-  if (value !== undefined && typeof value !== 'boolean')
-    throw invalid('open', `${what}: expected true or false, got ${shown(value)}`)
-  return value ?? false
 }
 
 /** As swapon does, refuses a file with holes: a page that goes out must not meet a full filesystem. */

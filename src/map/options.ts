@@ -36,6 +36,12 @@ export function bytes(value: unknown, what: string, operation: string): Bytes {
   }
 }
 
+export function flag(value: unknown, what: string, operation: string): boolean {
+  if (value !== undefined && typeof value !== 'boolean')
+    throw invalid(operation, `${what}: expected true or false, got ${shown(value)}`)
+  return value ?? false
+}
+
 /** A place or a length in bytes, from 0, in whole pages. */
 export function pageAligned(value: unknown, what: string, pageSize: Bytes, operation: string): Bytes {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0 || value % pageSize !== 0)

@@ -26,7 +26,8 @@ const PIECE_BYTES: Bytes = 2 ** 20
 const PIECES_MAX = 6
 /** After so much a commit begins. */
 const COMMIT_BYTES: Bytes = 256 * 2 ** 20
-const WINDOW_BYTES: Bytes = 4 * 2 ** 20
+/** Large, so that few turns of the event loop are waited for where processors are busy. */
+const WINDOW_BYTES: Bytes = 16 * 2 ** 20
 
 /** Fills an empty file that nobody else has. Returns its length. */
 export async function bringIn(
@@ -67,9 +68,10 @@ export async function bringIn(
       commit = calls.sync(where)
       commit.catch(() => {})
     }
-  } finally {
-    await Promise.all(flying)
+  } catch (error) {
+    failed ??= isAborted(signal) ? aborted('put', where, signal.reason) : error
   }
+  await Promise.all(flying)
   if (failed !== undefined) throw failed
   await commit
   return position

@@ -44,7 +44,9 @@ export class VolumeCalls {
   }
 
   private explained(error: FaultlineError): FaultlineError {
-    const found = this.core.damage.at(-1)
+    const { damage } = this.core
+    // What was found first made it read-only; what was found last is what was just read.
+    const found = error.code === 'EROFS' ? damage[0] : damage.at(-1)
     if (found === undefined || !['EIO', 'EUCLEAN', 'EROFS'].includes(error.code)) return error
     return new FaultlineError(error.code, error.operation, `${error.message}; found damaged: ${found}`, error)
   }

@@ -201,13 +201,86 @@ describe('a volume', () => {
     await refuses(() => machine.openVolume(at), 'EINVAL', 'openVolume', /has blocks of 16384 bytes/)
   })
 
-  test('lies on a plain file too, with its metadata beside it', async t => {
+  test('has its data elsewhere if it is told so, and not where another volume has its own', async t => {
     const { machine, path } = await world(t)
-    await (await machine.createVolume(`${path}.d`, { size: '1 MiB' })).close()
-    fs.renameSync(join(`${path}.d`, 'data'), `${path}.raw`)
-    fs.renameSync(`${path}.d`, `${path}.raw.store`)
-    const volume = await machine.openVolume(`${path}.raw`, { mode: 'r+' })
+    const raw = `${path}.raw`
+    fs.writeFileSync(raw, new Uint8Array(2 ** 20))
+    const volume = await machine.createVolume(`${path}.elsewhere`, { data: raw })
+    assert.equal(volume.usage.size, 255)
     await volume.put(parts(random(100)), '/a')
-    assert.deepEqual(await held(volume, '/a'), random(100))
+    await volume.close()
+    assert.ok(fs.readFileSync(raw).includes(random(100)))
+    const again = await machine.openVolume(`${path}.elsewhere`)
+    assert.deepEqual(await held(again, '/a'), random(100))
+    await refuses(
+      () => machine.createVolume(`${path}.other`, { data: raw }),
+      'EEXIST',
+      'createVolume',
+      /holds the data of a volume/,
+    )
+  })
+})
+
+describe('a volume whose blocks are memory of the machine', { skip: process.platform !== 'linux' }, () => {
+  test('maps its files as they lie: a store is in the data at once, and a clone keeps the old block', async t => {
+    const { machine, volume, path } = await world(t)
+    await volume.put(parts(random(4 * PAGE)), '/a')
+    await volume.clone('/a', '/b')
+    await volume.close()
+    await machine.close()
+    const dax = await Machine.start({ memory: '1 MiB', dax: path })
+    const again = await dax.openVolume(path, { mode: 'r+' })
+    const a = await again.open('/a', { mode: 'r+', dax: true })
+    const map = await dax.space({ name: 's' }).map(a, { prot: 'rw' })
+    const mark = Buffer.from('where is it now?')
+    await map.run(view => view.write(PAGE, mark))
+    assert.ok(
+      fs.readFileSync(join(path, 'data')).includes(mark),
+      'no sync was needed for the file to have it',
+    )
+    await map.sync()
+    assert.equal((await again.stat('/a')).shared, 3)
+    assert.deepEqual(await held(again, '/b'), random(4 * PAGE))
+    await a.write(Buffer.from('behind'), 6 * PAGE)
+    await a.truncate(5 * PAGE)
+    await a.punch(0, PAGE)
+    const bytes = Buffer.alloc(PAGE)
+    await a.read(bytes, PAGE)
+    assert.ok(bytes.includes(mark))
+    await refuses(() => again.open('/a'), 'EBUSY', 'open', /open in a way/)
+    await dax.close()
+    await using later = await Machine.start({ memory: '1 MiB' })
+    const found = await later.openVolume(path)
+    assert.deepEqual((await found.check()).wrong, [])
+    const held5 = await held(found, '/a')
+    assert.deepEqual([held5.length, held5[0], held5.indexOf(mark)], [5 * PAGE, 0, PAGE])
+    await refuses(() => found.open('/a', { dax: true }), 'EINVAL', 'open', /start it with \{ dax: /)
+  })
+
+  test('with mapSync lets a store in only when where it goes is durable', async t => {
+    const { machine, volume, path } = await world(t)
+    await volume.put(parts(random(PAGE)), '/a')
+    await volume.close()
+    await machine.close()
+    await using dax = await Machine.start({ memory: '1 MiB', dax: path })
+    const again = await dax.openVolume(path, { mode: 'r+' })
+    const a = await again.open('/a', { mode: 'r+', dax: true, mapSync: true })
+    const map = await dax.space({ name: 's' }).map(a, { prot: 'rw' })
+    const before = again.core.parts.commits.count
+    await map.run(view => view.setU8(5, 1))
+    assert.ok(
+      again.core.parts.commits.count > before,
+      'the copy was made durable before the store was let in',
+    )
+    await refuses(() => again.open('/a', { mapSync: true }), 'EINVAL', 'open', /opened with dax/)
+  })
+
+  test('that can’t be mapped gets one sentence', async () => {
+    await refuses(
+      () => Machine.start({ dax: '/nowhere/at/all' }),
+      'ENOENT',
+      'start',
+      /dax: .* can't be mapped/,
+    )
   })
 })

@@ -11,8 +11,7 @@
  * that was done before with it.
  *
  * Invariants
- *   VL1 A file that is being let go of is opened again only when it has gone.
- *   VL2 close syncs all, and gives the lock back whatever happens.
+ *   VL3 close syncs all, and gives the lock back whatever happens.
  */
 import { type Bytes, errno } from '../base/index.ts'
 import type { HostFile } from '../host/index.ts'
@@ -27,20 +26,24 @@ import {
   type Stat,
   snapshotArgs,
   type Usage,
-  type VolumeFile,
 } from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
 import type { VolumeFace } from './faces.ts'
-import { File } from './file.ts'
+import type { File } from './file.ts'
 import { INSPECT } from './inspect.ts'
-import { checkKeys, choice, invalid } from './options.ts'
+import { checkKeys, choice, flag, invalid } from './options.ts'
 import { bringIn, type Source, type TransferOptions, takeOut } from './streams.ts'
 import { checkPath, checkWhole, VolumeCalls } from './volume-calls.ts'
+import { OpenFiles } from './volume-files.ts'
 
 export interface VolumeFileOptions {
   /** 'r' if left out. */
   readonly mode?: 'r' | 'r+'
+  /** Mappings show the device's own blocks: of a volume that the machine was started with as `dax`. */
+  readonly dax?: boolean
+  /** A store is let in only when where it goes is durable already (MAP_SYNC); holds for all who have the file open. */
+  readonly mapSync?: boolean
 }
 
 export interface PutOptions extends TransferOptions {
@@ -82,23 +85,20 @@ export class Volume implements VolumeFace {
   readonly path: string
   /** The engine's own part of it. */
   readonly core: Core
-  private readonly context: Context
   private readonly mounted: Mounted
   private readonly calls: VolumeCalls
   private readonly onClosed: () => void
-  private readonly opened = new Map<File, VolumeFile>()
-  /** Inodes whose last opening is being closed. */
-  private readonly leaving = new Map<number, Promise<void>>()
+  private readonly files: OpenFiles
   /** How many of the sentences about damage are on the disk. */
   private noted: number
   private closing: Promise<void> | undefined
 
   constructor(context: Context, mounted: Mounted, onClosed: () => void) {
-    this.context = context
     this.mounted = mounted
     this.core = mounted.core
     this.path = mounted.path
     this.calls = new VolumeCalls(context, mounted.core)
+    this.files = new OpenFiles(context, this.calls, () => this.note())
     this.onClosed = onClosed
     this.noted = mounted.noted
   }
@@ -121,17 +121,20 @@ export class Volume implements VolumeFace {
   /** Opens a file. Opened twice it has one set of pages. */
   async open(path: string, options: VolumeFileOptions = {}): Promise<File> {
     this.checkCall('open', path)
-    checkKeys(options, ['mode'], 'open')
+    checkKeys(options, ['mode', 'dax', 'mapSync'], 'open')
+    const dax = flag(options.dax, 'dax', 'open')
+    const mapSync = flag(options.mapSync, 'mapSync', 'open')
+    if (mapSync && !dax) throw invalid('open', 'mapSync: it is for files that are opened with dax: true')
     const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'open')
     if (mode === 'r+' && this.readOnly) this.calls.went(errno.EROFS, 'open', path)
-    for (;;) {
-      const { ino } = this.calls.said(this.core.stat(path), 'open', path)
-      const left = this.leaving.get(ino)
-      if (left === undefined) break
-      await left
-      this.checkCall('open')
-    }
-    return this.handOut(this.calls.said(this.core.open(path), 'open', path), mode)
+    if (!dax) return this.files.open(path, mode, () => this.core.open(path))
+    if (!this.core.hasRegion)
+      throw new FaultlineError(
+        'EINVAL',
+        'open',
+        `open of ${path} for DAX: the blocks of ${this.path} aren't memory of this machine; start it with { dax: '${this.path}' }`,
+      )
+    return this.files.open(path, mode, () => this.core.openDax(path, { durable: mapSync }))
   }
 
   /** Makes an empty file. */
@@ -176,16 +179,14 @@ export class Volume implements VolumeFace {
   /** A new file that lies where another does: time and space for its extents, not for its bytes. */
   async clone(from: string, to: string, options: Pick<TransferOptions, 'signal'> = {}): Promise<void> {
     checkKeys(options, ['signal'], 'clone')
-    const source = await this.open(from)
-    try {
-      await this.newFile('clone', to, 'stays', async target => {
-        const range = { source: this.opened.get(source)!, target, from: 0, to: 0, length: source.size }
+    this.checkCall('clone', from, to)
+    await this.files.using(from, async source => {
+      await this.files.make('clone', to, 'stays', async target => {
+        const range = { source, target, from: 0, to: 0, length: source.size }
         const call = { operation: 'clone', where: `${from} to ${to}`, signal: options.signal }
         await this.calls.perform(this.core.remapping, remappingArgs({ how: 'clone', ...range }), call)
       })
-    } finally {
-      await source.close()
-    }
+    })
   }
 
   /** Lets a range of one open file lie where a range of another does. */
@@ -203,7 +204,7 @@ export class Volume implements VolumeFace {
   async fallocate(file: File, position: Bytes, length: Bytes): Promise<void> {
     checkWhole(position, 'position', 'fallocate')
     checkWhole(length, 'length', 'fallocate')
-    const mine = this.mine(file, 'fallocate', 'for writing')
+    const mine = this.files.mine(file, 'fallocate', 'for writing')
     const args = preallocatingArgs({ file: mine, position, length, how: 'allocate', size: 'grows' })
     await this.calls.perform(this.core.preallocating, args, { operation: 'fallocate', where: file.name })
   }
@@ -217,14 +218,15 @@ export class Volume implements VolumeFace {
   }
 
   /**
-   * Brings a file of the host in, or a stream: of any length, in constant memory. Its name appears when all of it is there, and is durable when the
-   * promise is kept; if anything fails nothing is left of it. Returns its length.
+   * Brings a file of the host in, or a stream: of any length, in constant memory. Its name appears when all of it is
+   * there, and is durable when the promise is kept; if anything fails nothing is left of it. Returns its length.
    */
   async put(source: Source, to: string, options: PutOptions = {}): Promise<Bytes> {
     checkKeys(options, ['existing', 'signal', 'progress'], 'put')
     const existing = choice(options.existing ?? 'stays', ['stays', 'is replaced'], 'existing', 'put')
     let length = 0
-    await this.newFile('put', to, existing, async file => {
+    this.checkCall('put', to)
+    await this.files.make('put', to, existing, async file => {
       length = await bringIn(this.calls, file, source, options)
     })
     await this.sync()
@@ -237,10 +239,11 @@ export class Volume implements VolumeFace {
    */
   async *get(from: string, options: TransferOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
     checkKeys(options, ['signal', 'progress'], 'get')
-    const file = await this.open(from)
+    this.checkCall('get', from)
+    const file = await this.files.open(from, 'r', () => this.core.open(from))
     try {
       if (!this.readOnly) await file.sync()
-      yield* takeOut(this.calls, this.opened.get(file)!, options)
+      yield* takeOut(this.calls, this.files.cached(file), options)
     } finally {
       await file.close()
     }
@@ -303,8 +306,7 @@ export class Volume implements VolumeFace {
     const told = (error: unknown) => {
       failed ??= error
     }
-    for (const file of [...this.opened.keys()]) await file.close().catch(told)
-    await Promise.all([...this.context.leaving, ...this.leaving.values()])
+    await this.files.close(told)
     if (!this.readOnly) await this.calls.sync(path).catch(told)
     this.note()
     await store.close().catch(told)
@@ -314,33 +316,13 @@ export class Volume implements VolumeFace {
     if (failed !== undefined) throw failed
   }
 
-  /** Makes a file under no name, has it filled, and gives it its name. If anything fails nothing is left of it. */
-  private async newFile(
-    operation: string,
-    to: string,
-    existing: 'stays' | 'is replaced',
-    fill: (file: VolumeFile) => Promise<void>,
-  ): Promise<void> {
-    this.checkCall(operation, to)
-    if (existing === 'stays' && this.core.stat(to).errno === errno.OK)
-      this.calls.went(errno.EEXIST, operation, to)
-    const volumeFile = this.calls.said(this.core.createUnnamed(to), operation, to)
-    const file = this.handOut(volumeFile, 'r')
-    try {
-      await fill(volumeFile)
-      this.calls.went(this.core.publish(volumeFile, to, existing), operation, to)
-    } finally {
-      await file.close()
-    }
-  }
-
   private async remap(how: 'clone' | 'dedupe', range: RangeOfFiles) {
     this.checkCall(how)
     checkKeys(range, ['source', 'target', 'from', 'to', 'length'], how)
     const { from = 0, to = 0 } = range
-    const source = this.mine(range.source, how, 'for reading')
-    const target = this.mine(range.target, how, 'for writing')
-    const { length = source.cached.size - from } = range
+    const source = this.files.mine(range.source, how, 'for reading')
+    const target = this.files.mine(range.target, how, 'for writing')
+    const { length = source.size - from } = range
     checkWhole(from, 'from', how)
     checkWhole(to, 'to', how)
     checkWhole(length, 'length', how)
@@ -350,34 +332,6 @@ export class Volume implements VolumeFace {
       remappingArgs({ how, source, target, from, to, length }),
       call,
     )
-  }
-
-  private handOut(volumeFile: VolumeFile, mode: 'r' | 'r+'): File {
-    const file = new File(this.context, volumeFile.cached, mode === 'r', closed => this.release(closed))
-    this.opened.set(file, volumeFile)
-    return file
-  }
-
-  /** An opening has been synced and closed, and nobody maps it. */
-  private async release(file: File): Promise<void> {
-    const volumeFile = this.opened.get(file)!
-    this.opened.delete(file)
-    this.note()
-    if (this.core.close(volumeFile) === 'still open') return
-    const { ino } = volumeFile.node
-    const left = this.letGo(volumeFile).finally(() => this.leaving.delete(ino))
-    this.leaving.set(
-      ino,
-      left.catch(() => {}),
-    )
-    await left
-  }
-
-  private async letGo(volumeFile: VolumeFile): Promise<void> {
-    const { cached } = volumeFile
-    const call = { operation: 'close', where: cached.name }
-    await this.calls.perform(this.context.engine.verbs.forget, { file: cached }, call)
-    this.calls.went(this.core.forget(volumeFile), 'close', cached.name)
   }
 
   /** What was found damaged is written down, where that can be, so that the volume opens to be read next time. */
@@ -391,15 +345,6 @@ export class Volume implements VolumeFace {
       if (!['EACCES', 'EPERM', 'EROFS', 'ENOSPC'].includes((error as { code: string }).code)) throw error
     }
     this.noted = damage.length
-  }
-
-  private mine(file: File, operation: string, purpose: 'for reading' | 'for writing'): VolumeFile {
-    this.checkCall(operation)
-    const found = file instanceof File ? this.opened.get(file) : undefined
-    if (found === undefined)
-      throw invalid(operation, `${operation}: expected a file that this volume has opened`)
-    if (purpose === 'for writing' && file.readOnly) this.calls.went(errno.EACCES, operation, file.name)
-    return found
   }
 
   private checkCall(operation: string, ...paths: readonly string[]): void {

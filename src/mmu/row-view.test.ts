@@ -94,7 +94,7 @@ describe('a load', () => {
       offsets: fc.array(fc.nat({ max: LENGTH - 8 }), { minLength: 1, maxLength: 4 }),
     })
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 20 }), steps => {
+      fc.property(fc.array(step, { maxLength: 20, size: 'max' }), steps => {
         const { section, place, table, frames } = world()
         const byteAt = (offset: number) => {
           const frame = table.get(BASE + Math.floor(offset / PAGE)) >>> 5

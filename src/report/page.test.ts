@@ -242,7 +242,7 @@ test('any spans at all come back from the page’s data, and lanes never overlap
       }),
     )
   fc.assert(
-    fc.property(fc.array(span, { maxLength: 60 }), spans => {
+    fc.property(fc.array(span, { maxLength: 60, size: 'max' }), spans => {
       const groups = ['a', 'b', 'a', 'c']
       const rows = groups.map((group, at) => ({ name: `task ${at}`, group }))
       const track = unpackTrack(packTimeline({ kind: 'timeline', id: 't', title: 't', rows, spans }))
@@ -267,7 +267,7 @@ test('any spans at all come back from the page’s data, and lanes never overlap
 })
 
 test('a search by halves finds what a look at every span finds', () => {
-  const gaps = fc.array(fc.tuple(fc.nat(4), fc.nat(4)), { maxLength: 30 })
+  const gaps = fc.array(fc.tuple(fc.nat(4), fc.nat(4)), { maxLength: 30, size: 'max' })
   fc.assert(
     fc.property(gaps, fc.nat(100), fc.nat(9), (pieces, from, length) => {
       let time = 0

@@ -206,7 +206,7 @@ test('any spans at all nest on their tracks, and none is lost', () => {
     .record({ row: fc.nat(2), start: fc.nat(30), length: fc.nat(12) })
     .map(({ row, start, length }): Span => ({ row, start, end: start + length, kind: 'running', label: 'x' }))
   fc.assert(
-    fc.property(fc.array(span, { maxLength: 40 }), spans => {
+    fc.property(fc.array(span, { maxLength: 40, size: 'max' }), spans => {
       const key = (row: string, start: number, end: number) => `${row} ${start} ${end}`
       const slices = slicesOf(readTrace(perfettoTrace([timelineOf(spans)])))
       assert.deepEqual(

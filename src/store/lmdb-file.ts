@@ -147,38 +147,48 @@ export class LmdbFile {
     claim: (page: number, offset: Bytes) => void,
     depth = 0,
   ): Generator<Gap> {
-    const gap = (error: unknown): Gap => gapOf(error, bounds)
-    let nodes: Node[]
-    let isBranch: boolean
+    let page: Buffer
+    let children: readonly number[] = []
     try {
       if (depth > DEPTH_MAX) throw new BadPage(number * LMDB_PAGE, 'the tree has no end')
       claim(number, number * LMDB_PAGE)
-      const page = this.treePage(number)
-      isBranch = page.readUInt16LE(18) === BRANCH
-      nodes = this.nodes(page, number)
-      let before: Buffer = Buffer.from(bounds.start, 'latin1')
-      nodes.forEach(({ key, at }, place) => {
-        const isFirst = place === 0
-        if (isBranch && isFirst) return
-        const wrong = isFirst ? before.compare(key) > 0 : before.compare(key) >= 0
-        if (wrong || key.toString('latin1') > bounds.end)
-          throw new BadPage(number * LMDB_PAGE + at, 'its keys are out of order')
-        before = key
-      })
+      page = this.treePage(number)
+      const pages = this.inOrder(page, number, bounds)
+      if (page.readUInt16LE(18) === BRANCH) children = pages
+      else for (const value of pages) claim(value, number * LMDB_PAGE)
     } catch (error) {
-      yield gap(error)
+      yield gapOf(error, bounds)
       return
     }
-    for (const [place, node] of nodes.entries()) {
-      const inside = boundsOf(nodes, place, bounds)
-      if (isBranch) yield* this.surveyTree(node.page, inside, claim, depth + 1)
-      else
-        try {
-          claim(node.page, number * LMDB_PAGE + node.at)
-        } catch (error) {
-          yield gapOf(error, { start: inside.start, end: node.key.toString('latin1') })
-        }
+    for (const [place, child] of children.entries())
+      yield* this.surveyTree(child, this.boundsOf(page, number, place, bounds), claim, depth + 1)
+  }
+
+  /** The pages that the nodes of a page lead to. Throws unless its keys rise, inside its bounds. */
+  private inOrder(page: Buffer, number: number, { start, end }: Bounds): number[] {
+    const isBranch = page.readUInt16LE(18) === BRANCH
+    const count = page.readUInt16LE(20) >>> 1
+    const last = Buffer.from(end, 'latin1')
+    let before: Buffer = Buffer.from(start, 'latin1')
+    const pages: number[] = []
+    // hot: once for each page of records when a volume is opened for writing
+    for (let place = 0; place < count; place++) {
+      const { at, key, page: leadsTo } = this.node(page, number, place)
+      pages.push(leadsTo)
+      if (isBranch && place === 0) continue
+      const order = before.compare(key)
+      if (order > 0 || (order === 0 && place > 0) || key.compare(last) > 0)
+        throw new BadPage(number * LMDB_PAGE + at, 'its keys are out of order')
+      before = key
     }
+    return pages
+  }
+
+  /** Which keys node `place` of a branch leads to. */
+  private boundsOf(page: Buffer, number: number, place: number, { start, end }: Bounds): Bounds {
+    const count = page.readUInt16LE(20) >>> 1
+    const keyOf = (at: number) => this.node(page, number, at).key.toString('latin1')
+    return { start: place === 0 ? start : keyOf(place), end: place + 1 === count ? end : keyOf(place + 1) }
   }
 
   /** Free pages are in no tree, and free once. A list is told to be wrong as a whole: no keys are lost by it. */
@@ -361,14 +371,6 @@ export class LmdbFile {
       this.headerFlaws.push(apart)
     }
     return one.transaction > other.transaction ? one : other
-  }
-}
-
-/** Which keys node `place` leads to. */
-function boundsOf(nodes: readonly Node[], place: number, { start, end }: Bounds): Bounds {
-  return {
-    start: place === 0 ? start : nodes[place]!.key.toString('latin1'),
-    end: place + 1 === nodes.length ? end : nodes[place + 1]!.key.toString('latin1'),
   }
 }
 

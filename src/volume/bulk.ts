@@ -24,7 +24,7 @@ import type { VolumeFile } from './volume-file.ts'
 import type { WritingArgs } from './writing.ts'
 
 /** What one read of the device brings; a task has several on their way. */
-const READ_BYTES: Bytes = 2 ** 20
+const READ_BYTES: Bytes = 2 * 2 ** 20
 
 export interface BulkWriteArgs extends WritingArgs {
   readonly file: VolumeFile

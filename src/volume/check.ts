@@ -67,6 +67,8 @@ class Check {
   private free = 0
   private freed = 0
   private extents = 0
+  /** The inode that was asked for last. */
+  private latest: { readonly ino: number; readonly inode: Inode | undefined } | undefined
   private lost = 0
   readonly data: Blocks[] = []
 
@@ -165,10 +167,13 @@ class Check {
     this.checkSums(block!, Math.min(block! + end - start!, this.header.blocks), what)
   }
 
-  /** Records come in order of key, extents before inodes. */
+  /** Records come in order of key, extents before inodes, and those of one inode after another. */
   private inodeNow(ino: number): Inode | undefined {
-    const bytes = this.journal.get(inodeKey(ino))
-    return bytes === undefined ? undefined : decodeInode(bytes, ino)
+    if (this.latest?.ino !== ino) {
+      const bytes = this.journal.get(inodeKey(ino))
+      this.latest = { ino, inode: bytes === undefined ? undefined : decodeInode(bytes, ino) }
+    }
+    return this.latest.inode
   }
 
   private checkSums(start: number, end: number, what: string): void {

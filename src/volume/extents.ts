@@ -42,7 +42,7 @@ export class Extents {
   /** The parts of extents in [start, end), in order; `value` is the block of a part's first page. */
   *inside(start: number, end: number): Generator<Run> {
     for (const part of this.table.inside(start, end)) {
-      this.space.believeIn(blocksOf(part))
+      if (part.tag !== LOST) this.space.believeIn(blocksOf(part))
       yield part
     }
   }

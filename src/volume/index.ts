@@ -27,6 +27,7 @@ export {
   openArgs,
 } from './mounting.ts'
 export type { Named } from './names.ts'
+export { largeVolume } from './plot.ts'
 export { type PreallocatingArgs, type PreallocationPlan, preallocatingArgs } from './preallocating.ts'
 export { type RangeCopyingArgs, type RangeCopyPlan, rangeCopyingArgs } from './range-copying.ts'
 export { Region } from './region.ts'

@@ -122,9 +122,8 @@ export class Preallocating extends Claiming<PreallocatingArgs> {
         most -= claimed.end - claimed.start
         index += claimed.end - claimed.start
       }
-    const inode = names.inode(ino)
-    if (size === 'grows' && position + length > inode.size)
-      names.setInode(ino, { ...inode, size: position + length })
+    if (size === 'grows' && position + length > file.size)
+      names.setInode(ino, { ...names.inode(ino), size: position + length })
   }
 }
 

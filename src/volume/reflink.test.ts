@@ -193,6 +193,17 @@ describe('fallocate', () => {
     at.recount()
   })
 
+  it('inside a file whose end isn’t written yet leaves the size that is durable', () => {
+    const { at, b } = pair()
+    at.write(b, PAGE, full(7, 100))
+    assert.equal(at.world.says(at.allocate(b, PAGE, 50)), 'done')
+    at.commit()
+    assert.equal(ok(at.crash().volume.stat('/b')).size, 0)
+    at.sync(b)
+    assert.equal(ok(at.crash().volume.stat('/b')).size, PAGE + 100)
+    at.recount()
+  })
+
   it('of more than there is gives nothing (PA1)', () => {
     const { at, b } = pair(16)
     const before = at.volume.usage

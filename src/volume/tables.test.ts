@@ -14,7 +14,7 @@ describe('a sorted map', () => {
     const key = fc.integer({ min: 0, max: 400 }).map(number => number.toString(36))
     const step = fc.record({ key, what: fc.constantFrom('set', 'set', 'delete') })
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 900 }), key, key, (steps, from, end) => {
+      fc.property(fc.array(step, { maxLength: 900, size: 'max' }), key, key, (steps, from, end) => {
         const map = new SortedMap<number>()
         const model = new Map<string, number>()
         steps.forEach(({ key, what }, at) => {
@@ -54,7 +54,7 @@ describe('a journal', () => {
       fc.record({ what: fc.constantFrom('seal' as const, 'durable' as const, 'lost' as const) }),
     )
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 40 }), steps => {
+      fc.property(fc.array(step, { maxLength: 40, size: 'max' }), steps => {
         const { journal: it, store } = journal()
         const model = new Map<string, number>()
         let committed = new Map<string, number>()
@@ -113,7 +113,7 @@ describe('a table of runs', () => {
         tag: fc.integer({ min: 0, max: 1 }),
       })
       fc.assert(
-        fc.property(fc.array(step, { maxLength: 60 }), steps => {
+        fc.property(fc.array(step, { maxLength: 60, size: 'max' }), steps => {
           const { journal: it } = journal()
           const table = new RunTable(it, 'x', values)
           const model: ({ value: number; tag: number } | undefined)[] = new Array(90).fill(undefined)

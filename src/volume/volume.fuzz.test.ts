@@ -47,85 +47,89 @@ const step = fc.oneof(
 describe('a volume', () => {
   it('does to its files what happens to plain arrays, and a crash after a sync changes nothing', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 12, max: 40 }), fc.array(step, { maxLength: 40 }), (blocks, steps) => {
-        const at = new VolumeWorld({ blocks, checked: false })
-        const names = Array.from({ length: FILES }, (_, number) => `/${number}`)
-        const files: OpenedFile[] = names.map(name => at.create(name, 0))
-        const models: Uint8Array[] = names.map(() => new Uint8Array(0))
-        for (const each of steps) {
-          const target = files[each.file]!
-          const model = models[each.file]!
-          switch (each.kind) {
-            case 'write': {
-              const position = each.page * PAGE + each.offset
-              const bytes = new Uint8Array(each.pages * PAGE).fill(each.value)
-              const task = at.world.write(target, position, bytes)
-              if (at.world.says(task) === 'done') models[each.file] = over(model, position, bytes)
-              else {
-                assert.equal(at.world.says(task), 'ENOSPC')
-                if (task.args.copied > 0)
-                  models[each.file] = over(model, position, bytes.subarray(0, task.args.copied))
+      fc.property(
+        fc.integer({ min: 12, max: 40 }),
+        fc.array(step, { maxLength: 40, size: 'max' }),
+        (blocks, steps) => {
+          const at = new VolumeWorld({ blocks, checked: false })
+          const names = Array.from({ length: FILES }, (_, number) => `/${number}`)
+          const files: OpenedFile[] = names.map(name => at.create(name, 0))
+          const models: Uint8Array[] = names.map(() => new Uint8Array(0))
+          for (const each of steps) {
+            const target = files[each.file]!
+            const model = models[each.file]!
+            switch (each.kind) {
+              case 'write': {
+                const position = each.page * PAGE + each.offset
+                const bytes = new Uint8Array(each.pages * PAGE).fill(each.value)
+                const task = at.world.write(target, position, bytes)
+                if (at.world.says(task) === 'done') models[each.file] = over(model, position, bytes)
+                else {
+                  assert.equal(at.world.says(task), 'ENOSPC')
+                  if (task.args.copied > 0)
+                    models[each.file] = over(model, position, bytes.subarray(0, task.args.copied))
+                }
+                break
               }
-              break
+              case 'clone':
+              case 'dedupe': {
+                const source = models[each.source]!
+                const from = each.from * PAGE
+                const to = each.page * PAGE
+                const length = each.pages * PAGE
+                const task = at.remap(each.kind, files[each.source]!, target, { from, to, length })
+                const bytes = source.slice(from, from + length)
+                if (each.kind === 'clone' && at.world.says(task) === 'done')
+                  models[each.file] = over(model, to, bytes)
+                if (each.kind === 'dedupe' && at.world.says(task) === 'done')
+                  assert.equal(task.args.differs, !same(bytes, model.subarray(to, to + length)))
+                break
+              }
+              case 'punch': {
+                const position = each.page * PAGE + each.offset
+                const length = Math.min(model.length - position, each.pages * PAGE)
+                if (length <= 0) break
+                if (at.world.says(at.world.punch(target, position, length)) === 'done')
+                  model.fill(0, position, position + length)
+                break
+              }
+              case 'truncate': {
+                const size = each.page * PAGE + each.offset
+                if (at.world.says(at.world.truncate(target, size)) === 'done')
+                  models[each.file] = over(model.slice(0, size), size, new Uint8Array(0))
+                break
+              }
+              case 'allocate': {
+                const end = (each.page + each.pages) * PAGE
+                if (at.world.says(at.allocate(target, each.page * PAGE, each.pages * PAGE)) === 'done')
+                  models[each.file] = over(model, end, new Uint8Array(0))
+                break
+              }
+              case 'sync':
+                for (const one of files) at.sync(one)
+                compare(at.crash(), names, models)
+                break
+              case 'evict':
+                at.sync(target)
+                at.evict(target)
+                break
+              case 'renew':
+                assert.equal(at.volume.unlink(names[each.file]!), 0)
+                at.close(target)
+                files[each.file] = at.create(names[each.file]!, 0)
+                models[each.file] = new Uint8Array(0)
+                break
             }
-            case 'clone':
-            case 'dedupe': {
-              const source = models[each.source]!
-              const from = each.from * PAGE
-              const to = each.page * PAGE
-              const length = each.pages * PAGE
-              const task = at.remap(each.kind, files[each.source]!, target, { from, to, length })
-              const bytes = source.slice(from, from + length)
-              if (each.kind === 'clone' && at.world.says(task) === 'done')
-                models[each.file] = over(model, to, bytes)
-              if (each.kind === 'dedupe' && at.world.says(task) === 'done')
-                assert.equal(task.args.differs, !same(bytes, model.subarray(to, to + length)))
-              break
-            }
-            case 'punch': {
-              const position = each.page * PAGE + each.offset
-              const length = Math.min(model.length - position, each.pages * PAGE)
-              if (length <= 0) break
-              if (at.world.says(at.world.punch(target, position, length)) === 'done')
-                model.fill(0, position, position + length)
-              break
-            }
-            case 'truncate': {
-              const size = each.page * PAGE + each.offset
-              if (at.world.says(at.world.truncate(target, size)) === 'done')
-                models[each.file] = over(model.slice(0, size), size, new Uint8Array(0))
-              break
-            }
-            case 'allocate': {
-              const end = (each.page + each.pages) * PAGE
-              if (at.world.says(at.allocate(target, each.page * PAGE, each.pages * PAGE)) === 'done')
-                models[each.file] = over(model, end, new Uint8Array(0))
-              break
-            }
-            case 'sync':
-              for (const one of files) at.sync(one)
-              compare(at.crash(), names, models)
-              break
-            case 'evict':
-              at.sync(target)
-              at.evict(target)
-              break
-            case 'renew':
-              assert.equal(at.volume.unlink(names[each.file]!), 0)
-              at.close(target)
-              files[each.file] = at.create(names[each.file]!, 0)
-              models[each.file] = new Uint8Array(0)
-              break
+            at.recount()
+            files.forEach((one, number) => {
+              assert.deepEqual(at.read(one, 0, PAGE * 20), models[number])
+            })
           }
-          at.recount()
-          files.forEach((one, number) => {
-            assert.deepEqual(at.read(one, 0, PAGE * 20), models[number])
-          })
-        }
-        for (const one of files) at.sync(one)
-        compare(at.crash(), names, models)
-        assert.equal(at.volume.usage.reserved, 0)
-      }),
+          for (const one of files) at.sync(one)
+          compare(at.crash(), names, models)
+          assert.equal(at.volume.usage.reserved, 0)
+        },
+      ),
       { numRuns: 60 },
     )
   })

@@ -50,7 +50,7 @@ const DAMAGE_MAX = 100
 
 export interface Stat extends Inode {
   readonly ino: number
-  /** Blocks of its own or shared. */
+  /** Blocks of its own or shared, with those promised to pages that have none yet. */
   readonly blocks: number
   /** Of these, blocks that other files have too. */
   readonly shared: number
@@ -162,6 +162,11 @@ export class Volume {
       const bytes = (frame: Pfn) => cache.frames.bytes(frame)
       this.place = { first: region.first, mappers: cache.mappers, bytes }
     }
+  }
+
+  /** Whether its blocks are frames of memory: files can be open for DAX. */
+  get hasRegion(): boolean {
+    return this.place !== undefined
   }
 
   get isReadOnly(): boolean {
@@ -343,9 +348,12 @@ export class Volume {
   }
 
   private statOf(ino: number): Stat {
+    const open = this.files.get(ino)
+    const extents = this.extents(ino)
     let blocks = 0
     let shared = 0
-    for (const part of this.extents(ino).inside(0, NUMBERS_MAX)) {
+    for (const index of open?.node.reserved ?? []) if (extents.at(index) === undefined) blocks++
+    for (const part of extents.inside(0, NUMBERS_MAX)) {
       if (part.tag === LOST) continue
       blocks += part.end - part.start
       for (let start = part.value, end = part.value + part.end - part.start; start < end; ) {
@@ -354,7 +362,6 @@ export class Volume {
         start = alike.end
       }
     }
-    const open = this.files.get(ino)
     const inode = this.parts.names.inode(ino)
     return { ...inode, size: open?.cached.size ?? inode.size, ino, blocks, shared }
   }

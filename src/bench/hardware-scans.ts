@@ -1,0 +1,95 @@
+/**
+ * A pass over a file four times as big as the memory that it may have: through the hardware MMU with memory.max, and in a
+ * child process under the same limit of the host's, through native mmap and by fs.readSync in pieces.
+ *
+ * Our side reads and writes the file past the host's page cache, so memory.max is all that it has.
+ */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import type { Bytes } from '../base/index.ts'
+import { limitMemory } from './cgroup.ts'
+import { startHardware } from './hardware.ts'
+import type { Pass } from './limited.ts'
+import { type Bench, compare, type Figure, MIB, sink } from './measure.ts'
+import { loadLines, storePages } from './passes.ts'
+import { makeFile } from './scratch.ts'
+
+const PAGE: Bytes = 4096
+const PIECE: Bytes = 64 * 1024
+const TIMES = 4
+
+export const hardwareScans: Bench = {
+  name: 'hardware-scans',
+  about: 'a file four times memory.max, read in order and stored to in order, against mmap and fs.readSync',
+  async run(plan) {
+    const memory = (plan.smoke ? 4 : 32) * MIB
+    const length = TIMES * memory
+    const path = makeFile(plan, 'hardware-scans', length)
+    const child = fork(new URL('./limited.ts', import.meta.url))
+    const theirs = (way: Pass['way'], piece: Bytes) => async () => {
+      child.send({ way, path, length, piece } satisfies Pass)
+      const [took] = (await once(child, 'message')) as [number]
+      return took
+    }
+    await using machine = await startHardware({ memory: memory + 16 * MIB })
+    const group = machine.group('scan', { 'memory.max': memory })
+    const ours = (stores: boolean) => async () => {
+      // A file that was closed is cold when it is opened again.
+      await using file = await machine.open(path, { direct: true, mode: 'r+' })
+      await using space = machine.space({ name: 'scan', group })
+      const map = await space.map(file, { mmu: 'hardware', advice: 'sequential', prot: stores ? 'rw' : 'r' })
+      const start = performance.now()
+      if (stores) {
+        storePages(map.bytes, PAGE, start & 255)
+        await map.sync()
+      } else sink.value += loadLines(map.bytes)
+      const took = performance.now() - start
+      await map.unmap()
+      return took
+    }
+    // What the child allocates for code and heap it allocates before it is limited.
+    for (const way of ['mmap', 'readSync', 'store'] as const) await theirs(way, PIECE)()
+    const limit = limitMemory(child.pid!, memory)
+    const figures: Figure[] = []
+    const perSecond = (count: number, milliseconds: Promise<number>) =>
+      milliseconds.then(took => (count * 1000) / took)
+    try {
+      for (const [way, name] of [
+        ['mmap', 'native mmap'],
+        ['readSync', `fs.readSync of ${PIECE / 1024} KiB`],
+      ] as const)
+        figures.push(
+          await compare(plan, {
+            name: `scan, ${name}`,
+            what: `a byte of each cache line of ${length / MIB} MiB through map.bytes with ${memory / MIB} MiB against ${name} ${limit.what}`,
+            unit: 'MiB/s',
+            target: { atLeast: 0.8 },
+            ratio: 'ours/theirs',
+            rounds: 9,
+            warmUps: 5,
+            ours: () => perSecond(length / MIB, ours(false)()),
+            theirs: () => perSecond(length / MIB, theirs(way, PIECE)()),
+          }),
+        )
+      figures.push(
+        await compare(plan, {
+          name: 'dirty pages, native mmap',
+          what: `a store to each page of ${length / MIB} MiB and sync, with ${memory / MIB} MiB, against native mmap and msync ${limit.what}`,
+          unit: 'pages/s',
+          target: 'none',
+          ratio: 'ours/theirs',
+          rounds: 7,
+          warmUps: 3,
+          ours: () => perSecond(length / PAGE, ours(true)()),
+          theirs: () => perSecond(length / PAGE, theirs('store', PAGE)()),
+        }),
+      )
+    } finally {
+      const exit = once(child, 'exit')
+      child.kill()
+      await exit
+      limit.remove()
+    }
+    return figures
+  },
+}

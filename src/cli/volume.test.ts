@@ -1,0 +1,105 @@
+/** `faultline volume` as its user meets it: pipes, JSON, bad words, a flipped bit, Ctrl-C. */
+import assert from 'node:assert/strict'
+import { type SpawnSyncOptions, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import fs from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+
+const MAIN = join(import.meta.dirname, 'main.ts')
+const folder = fs.mkdtempSync(join(tmpdir(), 'faultline-cli-volume-'))
+after(() => fs.rmSync(folder, { recursive: true }))
+const VOLUME = join(folder, 'v')
+const PAGE = 4096
+
+function volume(words: readonly string[], options: SpawnSyncOptions = {}) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'volume', ...words], options)
+  return { status, out: stdout as Buffer, text: String(stdout), err: String(stderr) }
+}
+
+function does(...words: readonly string[]): string {
+  const { status, text, err } = volume(words)
+  assert.equal(status, 0, err)
+  return text
+}
+
+test('a volume is made, filled, cloned, listed and read, with figures as JSON and bytes through pipes', () => {
+  const bytes = Buffer.from(Array.from({ length: 3 * PAGE + 9 }, (_, at) => (at * 31) & 255))
+  const host = join(folder, 'host')
+  fs.writeFileSync(host, bytes)
+  assert.match(does('create', VOLUME, '--size', '4MiB'), /a volume of 1023 blocks of 4096 bytes/)
+  assert.equal(JSON.parse(does('put', VOLUME, host, '/a', '--json')).put.bytes, bytes.length)
+  assert.equal(volume(['put', VOLUME, '-', '/b'], { input: bytes.subarray(5) }).status, 0)
+  does('mkdir', VOLUME, '/d')
+  does('clone', VOLUME, '/a', '/d/c')
+  does('mv', VOLUME, '/b', '/d/b')
+  assert.equal(JSON.parse(does('snapshot', VOLUME, '/', '/snap', '--json')).snapshot.files, 3)
+  does('rm', VOLUME, '/d/b')
+  assert.deepEqual(
+    JSON.parse(does('ls', VOLUME, '/snap/d', '--json')).map(({ name }: { name: string }) => name),
+    ['b', 'c'],
+  )
+  assert.equal(JSON.parse(does('stat', VOLUME, '/d/c', '--json')).shared, 4)
+  assert.deepEqual(volume(['get', VOLUME, '/snap/d/b', '-']).out, bytes.subarray(5))
+  const out = join(folder, 'out')
+  does('get', VOLUME, '/d/c', out)
+  assert.deepEqual(fs.readFileSync(out), bytes)
+  assert.deepEqual(JSON.parse(does('check', VOLUME, '--json')).wrong, [])
+  assert.match(does('dump', VOLUME), /"a" in directory 1: inode \d+, file/)
+})
+
+test('words that make no sense, and what cannot be done, get one sentence', () => {
+  const cases: readonly (readonly [readonly string[], RegExp, number])[] = [
+    [['ls', join(folder, 'none')], /is no volume: .* doesn't exist/, 1],
+    [['put', VOLUME, join(folder, 'none'), '/x'], /ENOENT/, 1],
+    [['put', VOLUME, '/etc/hostname', '/a'], /EEXIST: something has that name already/, 1],
+    [['put', VOLUME, '/etc/hostname', 'x'], /expected a path of the volume, from \//, 1],
+    [['rm', VOLUME, '/d'], /ENOTEMPTY/, 1],
+    [['create', VOLUME], /is a volume already/, 1],
+    [['create', join(folder, 'x'), '--size', 'much'], /size/, 2],
+    [['chek', VOLUME], /Did you mean check/, 2],
+  ]
+  for (const [words, sentence, expected] of cases) {
+    const { status, err } = volume(words)
+    assert.match(err, sentence)
+    assert.equal(status, expected, err)
+    assert.doesNotMatch(err, /\n {4}at /)
+  }
+})
+
+test('a flipped bit is told by file and offset; the volume is read-only until it is repaired', () => {
+  const data = join(VOLUME, 'data')
+  const { wrong: none } = JSON.parse(does('check', VOLUME, '--json'))
+  assert.deepEqual(none, [])
+  const fd = fs.openSync(data, 'r+')
+  const byte = Buffer.alloc(1)
+  fs.readSync(fd, byte, 0, 1, PAGE + 77)
+  fs.writeSync(fd, Buffer.from([byte[0]! ^ 2]), 0, 1, PAGE + 77)
+  fs.closeSync(fd)
+  const { status, text } = volume(['check', VOLUME])
+  assert.equal(status, 1)
+  assert.match(text, /\/a, bytes 0 to 4095: block 1 doesn't match its checksum \(.*data, offset 4096\)/)
+  assert.match(volume(['rm', VOLUME, '/a']).err, /EROFS.*found damaged: \/a, bytes 0 to 4095/)
+  assert.match(does('check', VOLUME, '--repair'), /given up: \/a, bytes 0 to 4095: its data is lost/)
+  does('check', VOLUME)
+  assert.match(volume(['get', VOLUME, '/a', '-']).err, /EIO: a part of it is lost or damaged/)
+  does('rm', VOLUME, '/a')
+})
+
+test('what if it is interrupted? Neither the volume nor the host has half a file', async () => {
+  const before = does('ls', VOLUME)
+  const child = spawn(process.execPath, [MAIN, 'volume', 'put', VOLUME, '-', '/half'], {
+    stdio: ['pipe', 'ignore', 'inherit'],
+  })
+  child.stdin.on('error', () => {})
+  const ended = once(child, 'exit')
+  // More than a pipe holds: it has begun to copy. Then its source says nothing more.
+  for (let chunk = 0; chunk < 24; chunk++)
+    await new Promise<void>(taken => child.stdin.write(Buffer.alloc(65_536), () => taken()))
+  child.kill('SIGINT')
+  const [status] = await ended
+  assert.equal(status, 130)
+  assert.equal(does('ls', VOLUME), before)
+  does('check', VOLUME)
+})

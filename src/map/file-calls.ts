@@ -1,0 +1,96 @@
+/** What a File asks the engine for, by the kind of file that it stands on: pages in the cache, or a device's own blocks (DAX). */
+import type { Bytes } from '../base/index.ts'
+import { type CachedFile, copyArgs, syncArgs, truncateArgs } from '../cache/index.ts'
+import type { Engine } from '../machine/index.ts'
+import type { Mappable, ReadState } from '../memmap/index.ts'
+import type { OpenFile } from '../mm/index.ts'
+import type { Verb } from '../sched/index.ts'
+import { type Volume as Core, type DaxFile, daxCallArgs, daxChangeArgs } from '../volume/index.ts'
+
+/** A task to be begun. */
+export interface Job<Args = unknown> {
+  readonly verb: Verb<Args>
+  readonly args: Args
+}
+
+export interface FileCalls {
+  readonly file: Mappable
+  /** How many errors of writeback it has had. */
+  readonly errorCount: number
+  read(target: Uint8Array, position: Bytes, read: ReadState): Job<{ copied: number }>
+  write(source: Uint8Array, position: Bytes, read: ReadState): Job
+  truncate(size: Bytes): Job
+  punch(position: Bytes, length: Bytes): Job
+  sync(open: OpenFile): Job
+}
+
+export class CachedCalls implements FileCalls {
+  readonly file: CachedFile
+  private readonly verbs: Engine['verbs']
+
+  constructor({ verbs }: Engine, file: CachedFile) {
+    this.file = file
+    this.verbs = verbs
+  }
+
+  get errorCount(): number {
+    return this.file.errorCount
+  }
+
+  read(target: Uint8Array, position: Bytes, read: ReadState): Job<{ copied: number }> {
+    return job(this.verbs.read, copyArgs(this.file, position, target, read))
+  }
+
+  write(source: Uint8Array, position: Bytes, read: ReadState): Job {
+    return job(this.verbs.write, copyArgs(this.file, position, source, read))
+  }
+
+  truncate(size: Bytes): Job {
+    return job(this.verbs.truncate, truncateArgs(this.file, { size }))
+  }
+
+  punch(position: Bytes, length: Bytes): Job {
+    return job(this.verbs.truncate, truncateArgs(this.file, { position, length }))
+  }
+
+  sync(open: OpenFile): Job {
+    return job(this.verbs.sync, syncArgs(this.file, 0, Infinity, open))
+  }
+}
+
+export class DaxCalls implements FileCalls {
+  readonly file: DaxFile
+  /** Nothing is written back: a store is on the device, or has failed. */
+  readonly errorCount = 0
+  private readonly core: Core
+
+  constructor(core: Core, file: DaxFile) {
+    this.core = core
+    this.file = file
+  }
+
+  read(target: Uint8Array, position: Bytes): Job<{ copied: number }> {
+    return job(this.core.daxRead, daxCallArgs(this.file, position, target))
+  }
+
+  write(source: Uint8Array, position: Bytes): Job {
+    return job(this.core.daxWrite, daxCallArgs(this.file, position, source))
+  }
+
+  truncate(size: Bytes): Job {
+    return job(this.core.daxChange, daxChangeArgs({ how: 'resize', file: this.file, size }))
+  }
+
+  punch(position: Bytes, length: Bytes): Job {
+    return job(this.core.daxChange, daxChangeArgs({ how: 'punch', file: this.file, position, length }))
+  }
+
+  sync(): Job {
+    return job(this.core.syncing, { commit: undefined })
+  }
+}
+
+/** The kinds of arguments are the verbs' own matter: whoever performs a job only hands them on. */
+function job<Args, Seen>(verb: Verb<Args>, args: Args & Seen): Job<Seen> {
+  return { verb, args } as unknown as Job<Seen>
+}

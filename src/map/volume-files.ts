@@ -1,0 +1,129 @@
+/**
+ * The files of a volume that a program has open, from the opening to the time when nothing of one is left.
+ *
+ *     open -> File -> close -> synced, nobody maps it -> the last opening: its pages are forgotten -> gone
+ *
+ * Invariants
+ *   VL1 A file that is being let go of is opened again only when it has gone.
+ *   VL2 A file that is made either gets its name whole, or nothing is left of it.
+ */
+import { errno } from '../base/index.ts'
+import type { Answer, DaxFile, VolumeFile } from '../volume/index.ts'
+import type { Context } from './context.ts'
+import { File } from './file.ts'
+import { CachedCalls, DaxCalls } from './file-calls.ts'
+import { invalid } from './options.ts'
+import type { VolumeCalls } from './volume-calls.ts'
+
+export class OpenFiles {
+  private readonly context: Context
+  private readonly calls: VolumeCalls
+  private readonly onRelease: () => void
+  private readonly opened = new Map<File, VolumeFile | DaxFile>()
+  /** Inodes whose last opening is being closed. */
+  private readonly leaving = new Map<number, Promise<void>>()
+
+  /** `onRelease`: an opening has ended. */
+  constructor(context: Context, calls: VolumeCalls, onRelease: () => void) {
+    this.context = context
+    this.calls = calls
+    this.onRelease = onRelease
+  }
+
+  async open(path: string, mode: 'r' | 'r+', open: () => Answer<VolumeFile | DaxFile>): Promise<File> {
+    const { core } = this.calls
+    for (;;) {
+      const { ino } = this.calls.said(core.stat(path), 'open', path)
+      const left = this.leaving.get(ino)
+      if (left === undefined) return this.handOut(this.calls.said(open(), 'open', path), mode)
+      await left
+    }
+  }
+
+  /** Opens a file to be read while something is done with it. */
+  async using(path: string, act: (file: VolumeFile) => Promise<void>): Promise<void> {
+    const file = await this.open(path, 'r', () => this.calls.core.open(path))
+    try {
+      await act(this.cached(file))
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** Makes a file under no name, has it filled, and gives it its name. */
+  async make(
+    operation: string,
+    to: string,
+    existing: 'stays' | 'is replaced',
+    fill: (file: VolumeFile) => Promise<void>,
+  ): Promise<void> {
+    const { core } = this.calls
+    if (existing === 'stays' && core.stat(to).errno === errno.OK) this.calls.went(errno.EEXIST, operation, to)
+    const made = this.calls.said(core.createUnnamed(to), operation, to)
+    const file = this.handOut(made, 'r')
+    try {
+      await fill(made)
+      this.calls.went(core.publish(made, to, existing), operation, to)
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** The engine's own record of a file that this volume has opened. */
+  mine(file: File, operation: string, purpose: 'for reading' | 'for writing'): VolumeFile | DaxFile {
+    const found = file instanceof File ? this.opened.get(file) : undefined
+    if (found === undefined)
+      throw invalid(operation, `${operation}: expected a file that this volume has opened`)
+    if (purpose === 'for writing' && file.readOnly) this.calls.went(errno.EACCES, operation, file.name)
+    return found
+  }
+
+  /** The record of a file that wasn't opened for DAX. */
+  cached(file: File): VolumeFile {
+    return this.opened.get(file) as VolumeFile
+  }
+
+  /** Closes what is open yet, and waits for what is on its way out. `told` hears of errors. */
+  async close(told: (error: unknown) => void): Promise<void> {
+    for (const file of [...this.opened.keys()]) await file.close().catch(told)
+    await Promise.all([...this.context.leaving, ...this.leaving.values()])
+  }
+
+  private handOut(found: VolumeFile | DaxFile, mode: 'r' | 'r+'): File {
+    const { core } = this.calls
+    const calls =
+      found.opened === 'dax' ? new DaxCalls(core, found) : new CachedCalls(this.context.engine, found.cached)
+    const file = new File(this.context, calls, mode === 'r', closed => this.release(closed))
+    this.opened.set(file, found)
+    return file
+  }
+
+  /** An opening has been synced and closed, and nobody maps it. */
+  private async release(file: File): Promise<void> {
+    const found = this.opened.get(file)!
+    this.opened.delete(file)
+    this.onRelease()
+    if (found.opened === 'cached' && this.calls.core.close(found) === 'still open') return
+    const { ino } = found.node
+    const going = found.opened === 'dax' ? this.leaveDax(found) : this.leave(found)
+    const left = going.finally(() => this.leaving.delete(ino))
+    this.leaving.set(
+      ino,
+      left.catch(() => {}),
+    )
+    await left
+  }
+
+  private async leave(found: VolumeFile): Promise<void> {
+    const { cached } = found
+    const call = { operation: 'close', where: cached.name }
+    await this.calls.perform(this.context.engine.verbs.forget, { file: cached }, call)
+    this.calls.went(this.calls.core.forget(found), 'close', cached.name)
+  }
+
+  /** Copies of its blocks that are on their way end first. */
+  private async leaveDax(found: DaxFile): Promise<void> {
+    for (const { ticket } of [...found.copies.values()]) await this.context.performer.completed(ticket)
+    this.calls.went(this.calls.core.closeDax(found), 'close', found.name)
+  }
+}
