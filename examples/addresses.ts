@@ -14,7 +14,12 @@ import { answer, argumentsFor, inWorker } from './mapped.ts'
 if (isMainThread) {
   const [database, list] = argumentsFor('DATABASE', 'ADDRESSES')
   const addresses = fs.readFileSync(list, 'utf8').trimEnd().split('\n')
-  const { answer: found, facts } = await inWorker<(Response | null)[]>(import.meta.url, database, addresses)
+  const { answer: found, facts } = await inWorker<(Response | null)[]>(
+    import.meta.url,
+    database,
+    'random',
+    addresses,
+  )
   for (const [at, each] of found.entries()) console.log(`${addresses[at]} ${JSON.stringify(each)}`)
   console.error(JSON.stringify(facts))
 } else {

@@ -12,7 +12,7 @@ import { answer, argumentsFor, inWorker } from './mapped.ts'
 
 if (isMainThread) {
   const [path, column] = argumentsFor('FILE', 'COLUMN')
-  const { answer: found, facts } = await inWorker(import.meta.url, path, column)
+  const { answer: found, facts } = await inWorker(import.meta.url, path, 'sequential', column)
   console.log(JSON.stringify(found))
   console.error(JSON.stringify(facts))
 } else {

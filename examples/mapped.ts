@@ -9,7 +9,7 @@
 import fs from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
-import { attach, type GroupFace, type MappingHandle, start } from 'faultline'
+import { type AdviceName, attach, type GroupFace, type MappingHandle, start } from 'faultline'
 
 /** How much of a file may be in memory. */
 const MEMORY_MAX = 4 * 2 ** 20
@@ -41,19 +41,20 @@ interface Given {
 }
 
 /**
- * Maps a file and has `program`, which calls `answer`, read it in a worker thread. `question` is posted to it; what it
- * answers comes back.
+ * Maps a file and has `program`, which calls `answer`, read it in a worker thread. `advice` says how it will read it.
+ * `question` is posted to it; what it answers comes back.
  */
 export async function inWorker<Answer>(
   program: string,
   path: string,
+  advice: AdviceName,
   question: unknown,
 ): Promise<{ readonly answer: Answer; readonly facts: Facts }> {
   await using machine = await start({ mmu: 'hardware', memory: 4 * MEMORY_MAX })
   const group = machine.group('readers', { 'memory.max': MEMORY_MAX })
   await using file = await machine.open(path)
   const space = machine.space({ name: 'reader', group })
-  const map = await space.map(file, { mmu: 'hardware' })
+  const map = await space.map(file, { mmu: 'hardware', advice })
 
   const given: Given = { handle: map.handle, fileBytes: file.size, question }
   const worker = new Worker(new URL(program), { workerData: given })

@@ -13,7 +13,7 @@ import { Order, Orders } from './order.ts'
 
 if (isMainThread) {
   const [path] = argumentsFor('ORDERS')
-  const { answer: found, facts } = await inWorker(import.meta.url, path, undefined)
+  const { answer: found, facts } = await inWorker(import.meta.url, path, 'sequential', undefined)
   console.log(JSON.stringify(found))
   console.error(JSON.stringify(facts))
 } else {

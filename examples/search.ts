@@ -10,7 +10,7 @@ import { answer, argumentsFor, inWorker } from './mapped.ts'
 
 if (isMainThread) {
   const [path, text] = argumentsFor('FILE', 'TEXT')
-  const { answer: places, facts } = await inWorker<number[]>(import.meta.url, path, text)
+  const { answer: places, facts } = await inWorker<number[]>(import.meta.url, path, 'sequential', text)
   for (const place of places) console.log(place)
   console.error(JSON.stringify(facts))
 } else {

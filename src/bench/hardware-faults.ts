@@ -2,8 +2,8 @@
  * A fault there and back: threads touch cold pages of a file at random, through the hardware MMU, a native mmap, and by
  * fs.readSync. Each touch is timed in the thread that makes it.
  *
- * Our side reads the file past the host's page cache, so its pages are cold whenever its machine is new; the others find
- * it dropped from the host's cache.
+ * Our side reads the file past the host's page cache, so its pages are cold whenever it is opened; the others find it
+ * dropped from the host's cache.
  */
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
@@ -24,12 +24,15 @@ export const hardwareFaults: Bench = {
     const native = new Native()
     const size = (plan.smoke ? 4 : 256) * MIB
     const path = makeFile(plan, 'hardware-faults', size)
+    await using machine = await startHardware({ memory: size + 16 * MIB })
     const ours = (threads: number) => async () => {
-      await using machine = await startHardware({ memory: size + 16 * MIB })
+      // A file that was closed is cold when it is opened again.
       await using file = await machine.open(path, { direct: true })
-      const space = machine.space({ name: 'faults' })
+      await using space = machine.space({ name: 'faults' })
       const map = await space.map(file, { mmu: 'hardware', advice: 'random' })
-      return await touched(plan, { handle: map.handle }, size, threads)
+      const measures = await touched(plan, { handle: map.handle }, size, threads)
+      await map.unmap()
+      return measures
     }
     const theirs = (side: 'mmap' | 'readSync', threads: number) => async () => {
       native.dropCache(path)
@@ -48,6 +51,7 @@ export const hardwareFaults: Bench = {
             unit: 'µs',
             ratio: 'ours/theirs',
             rounds: 7,
+            warmUps: 2,
             ours: ours(threads),
             theirs: theirs(side, threads),
           })),

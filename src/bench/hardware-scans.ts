@@ -31,18 +31,21 @@ export const hardwareScans: Bench = {
       const [took] = (await once(child, 'message')) as [number]
       return took
     }
+    await using machine = await startHardware({ memory: memory + 16 * MIB })
+    const group = machine.group('scan', { 'memory.max': memory })
     const ours = (stores: boolean) => async () => {
-      await using machine = await startHardware({ memory: memory + 16 * MIB })
+      // A file that was closed is cold when it is opened again.
       await using file = await machine.open(path, { direct: true, mode: 'r+' })
-      const group = machine.group('scan', { 'memory.max': memory })
-      const space = machine.space({ name: 'scan', group })
+      await using space = machine.space({ name: 'scan', group })
       const map = await space.map(file, { mmu: 'hardware', advice: 'sequential', prot: stores ? 'rw' : 'r' })
       const start = performance.now()
       if (stores) {
         storePages(map.bytes, PAGE, start & 255)
         await map.sync()
       } else sink.value += loadLines(map.bytes)
-      return performance.now() - start
+      const took = performance.now() - start
+      await map.unmap()
+      return took
     }
     // What the child allocates for code and heap it allocates before it is limited.
     for (const way of ['mmap', 'readSync', 'store'] as const) await theirs(way, PIECE)()
@@ -63,6 +66,7 @@ export const hardwareScans: Bench = {
             target: { atLeast: 0.8 },
             ratio: 'ours/theirs',
             rounds: 9,
+            warmUps: 5,
             ours: () => perSecond(length / MIB, ours(false)()),
             theirs: () => perSecond(length / MIB, theirs(way, PIECE)()),
           }),
@@ -75,6 +79,7 @@ export const hardwareScans: Bench = {
           target: 'none',
           ratio: 'ours/theirs',
           rounds: 7,
+          warmUps: 3,
           ours: () => perSecond(length / PAGE, ours(true)()),
           theirs: () => perSecond(length / PAGE, theirs('store', PAGE)()),
         }),

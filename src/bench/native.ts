@@ -7,7 +7,7 @@ import { Skipped } from './measure.ts'
 const PROT_READ = 1
 const PROT_WRITE = 2
 const MAP_SHARED = 1
-const MADV = { random: 1, sequential: 2 } as const
+const MADV = { normal: 0, random: 1, sequential: 2 } as const
 const MS_SYNC = 4
 const POSIX_FADV_DONTNEED = 4
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn
@@ -21,7 +21,7 @@ export interface NativeMap {
 }
 
 export interface NativeOptions {
-  /** As our side is advised: `random` reads what is touched and no more. */
+  /** As the other side is advised: `random` reads what is touched and no more. */
   readonly advice?: keyof typeof MADV
   readonly stores?: true
 }
@@ -43,6 +43,7 @@ export class Native {
     this.fadvise = libc.func('int posix_fadvise(int, int64_t, int64_t, int)')
   }
 
+  /** Maps a file shared, as its pages are asked for: for loads alone and advised `random` if left out. */
   map(path: string, length: Bytes, { advice = 'random', stores }: NativeOptions = {}): NativeMap {
     const fd = fs.openSync(path, stores ? 'r+' : 'r')
     const prot = stores ? PROT_READ | PROT_WRITE : PROT_READ

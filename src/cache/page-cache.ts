@@ -156,7 +156,7 @@ export class PageCache {
     return wait(this.flights.get(frame)!.ticket, 'read', frame)
   }
 
-  /** Reads what is absent of a window, and `wanted`, whose frame is already in place. Never reclaims. */
+  /** Reads what is absent of a window, and `wanted`, whose frame is already in place, as far as memory lies free. */
   readAhead(file: CachedFile, window: Window, group: GroupId, wanted = -1): void {
     const end = Math.min(window.start + window.size, file.pages)
     let run: Pfn[] = []
@@ -182,6 +182,15 @@ export class PageCache {
       run.push(frame)
     }
     submit(last)
+  }
+
+  /** Has older pages give way to a window, as far as one reclaim goes; the page `kept`, which is in use now, stays. */
+  makeRoom(pages: number, kept: Pfn, group: GroupId): void {
+    const over = this.memory.ledger.wouldExceed(group, pages)
+    if (over === 0 && this.memory.free >= pages) return
+    this.memory.pin(kept)
+    this.memory.pressure(over, group)
+    this.memory.unpin(kept)
   }
 
   /** Puts a frame into the cache as page `index` of the file. */

@@ -56,7 +56,10 @@ export function readWindow(
   return { start: index, size: Math.min(wanted, max), mark: -1 }
 }
 
-/** A marked page was touched: reads the next window, if there is memory for it without reclaim. */
+/**
+ * A marked page was touched: reads the next window, into memory that it takes from older pages if it must. Without that,
+ * a group at its limit would wait for each window: its readers keep it there.
+ */
 export function asyncReadahead(
   cache: PageCache,
   file: CachedFile,
@@ -71,6 +74,7 @@ export function asyncReadahead(
   const follows = index === read.start + read.size - read.asyncSize
   const start = follows ? read.start + read.size : index + 1
   const size = Math.min(max, 2 * Math.max(1, read.size))
+  cache.makeRoom(size, frame, group)
   cache.readAhead(file, remember(read, start, size, size), group)
 }
 

@@ -68,7 +68,7 @@ async function crash({ seed, states, workloads, workers, canary, json }: CrashFl
     signal: interruptible(),
     progress: says => progress.step(says),
   }).finally(() => progress.stop())
-  console.log(json ? JSON.stringify(campaign, null, 2) : campaignText(campaign))
+  console.log(json ? JSON.stringify(campaign, null, 2) : campaignText(campaign, canary))
   if (campaign.violations.length > 0) process.exitCode = 1
 }
 
@@ -85,7 +85,11 @@ function replay({ seed, canary, json }: CrashFlags, line: string): void {
   if (found.wrong) process.exitCode = 1
 }
 
-function campaignText({ seed, seconds, kinds, violations, ...total }: Campaign): string {
+function campaignText(
+  { seed, seconds, kinds, violations, ...total }: Campaign,
+  canary: string | undefined,
+): string {
+  const options = `--seed ${seed}${canary === undefined ? '' : ` --canary ${canary}`}`
   const rows = [...Object.entries(kinds), ['all', total] as const].map(
     ([kind, { workloads, states, distinct, afterwards }]) =>
       kind.padEnd(8) +
@@ -93,7 +97,7 @@ function campaignText({ seed, seconds, kinds, violations, ...total }: Campaign):
   )
   const told = violations.flatMap(({ says, when, replay: line }) => [
     `${says}  (after ${when})`,
-    `    faultline lab crash --seed ${seed} --replay '${line}'`,
+    `    faultline lab crash ${options} --replay '${line}'`,
   ])
   return [
     `${'workloads'.padStart(22)}${'states'.padStart(14)}${'distinct'.padStart(14)}${'in recovery'.padStart(14)}`,

@@ -142,14 +142,18 @@ function follow(expected: Promises, { seed, stamp }: Round, { begun, done }: Tol
 }
 
 async function look(path: string, expected: Promises) {
-  await using machine = await Machine.start({ memory: '1 MiB' })
-  const volume = await machine.openVolume(path)
-  const { wrong } = await volume.check()
+  const machine = await Machine.start({ memory: '1 MiB' })
   try {
-    const found = await filesOf(volume)
-    return { why: wrong[0] ?? expected.wrong(found), found }
-  } catch (error) {
-    if (!(error instanceof TornPage || error instanceof FaultlineError)) throw error
-    return { why: wrong[0] ?? error.message, found: new Map() }
+    const volume = await machine.openVolume(path)
+    const { wrong } = await volume.check()
+    try {
+      const found = await filesOf(volume)
+      return { why: wrong[0] ?? expected.wrong(found), found }
+    } catch (error) {
+      if (!(error instanceof TornPage || error instanceof FaultlineError)) throw error
+      return { why: wrong[0] ?? error.message, found: new Map() }
+    }
+  } finally {
+    await machine.close()
   }
 }

@@ -81,11 +81,11 @@ export class Ledger {
     return this.account(group).stat
   }
 
-  /** The nearest group, from `group` up, that one more page would take over its max; 0: none. */
-  wouldExceed(group: GroupId): GroupId {
+  /** The nearest group, from `group` up, that so many more pages would take over its max; 0: none. */
+  wouldExceed(group: GroupId, pages = 1): GroupId {
     for (let id = group; id !== 0; id = this.tree.parent(id)) {
       const { usage, limits } = this.account(id)
-      if (usage + 1 > limits.max) return id
+      if (usage + pages > limits.max) return id
     }
     return 0
   }

@@ -149,7 +149,9 @@ export class Scheduler {
 
   /** Whether a task is ready or a timer is due. */
   hasWork(): boolean {
-    return this.readyFrom < this.readyTasks.length || this.timers.next <= this.now()
+    if (this.readyFrom < this.readyTasks.length) return true
+    const { next } = this.timers
+    return next !== Infinity && next <= this.now()
   }
 
   /** Fires due timers and runs ready tasks until none is left or `until` has come. Inside an attempt it does nothing. */

@@ -4,7 +4,7 @@ import type { Image } from './image.ts'
 import { type Operation, operationNamed, write } from './operations.ts'
 import { Oracle } from './oracle.ts'
 import { openAll } from './play.ts'
-import { oracleOf, recover } from './recovery.ts'
+import { type Found, oracleOf, recover } from './recovery.ts'
 import { expectValue, type Mode, PAGE, Stage } from './stage.ts'
 import type { Start } from './workloads.ts'
 
@@ -16,7 +16,8 @@ export interface Beginning {
 const SIZES = { a: 2.5 * PAGE, b: 2 * PAGE }
 /** Above all that operations write (play.ts). */
 const FIRST_VALUE = 0xa0
-const images = new Map<string, Image>()
+/** Each beginning that was asked for, and what another machine finds in it. */
+const made = new Map<string, { readonly image: Image; readonly found: Found }>()
 
 export function begin(mode: Mode, start: Start): Beginning {
   if (start === 'nothing') {
@@ -24,19 +25,23 @@ export function begin(mode: Mode, start: Start): Beginning {
     oracle.mayBeNothing = true
     return { image: undefined, oracle }
   }
-  const known = `${mode} ${start}`
-  const image = images.get(known) ?? make(mode, start)
-  images.set(known, image)
-  const { found, wrong } = recover(image, mode)
-  assert(found !== undefined, `a volume that lies ${start} opens: ${wrong}`)
-  return { image, oracle: oracleOf(found, mode) }
+  const name = `${mode} ${start}`
+  let known = made.get(name)
+  if (known === undefined) {
+    const image = make(mode, start)
+    const { found, wrong } = recover(image, mode)
+    assert(found !== undefined, `a volume that lies ${start} opens: ${wrong}`)
+    known = { image, found }
+    made.set(name, known)
+  }
+  return { image: known.image, oracle: oracleOf(known.found, mode) }
 }
 
 function make(mode: Mode, start: Start): Image {
-  const made = new Stage({ mode: 'cache', order: 'oldest-first', image: undefined })
-  made.settle()
-  for (const name of ['a', 'b']) expectValue(made.volume.create(`/${name}`, 'file'), 'create')
-  expectValue(made.volume.create('/d', 'directory'), 'create')
+  const first = new Stage({ mode: 'cache', order: 'oldest-first', image: undefined })
+  first.settle()
+  for (const name of ['a', 'b']) expectValue(first.volume.create(`/${name}`, 'file'), 'create')
+  expectValue(first.volume.create('/d', 'directory'), 'create')
   const oracle = new Oracle(
     'cache',
     new Map([
@@ -48,13 +53,13 @@ function make(mode: Mode, start: Start): Image {
       ['b', new Uint8Array(0)],
     ]),
   )
-  openAll(made, oracle)
+  openAll(first, oracle)
   const fill = (name: string, length: Bytes) => write('fill', name, () => ({ position: 0, length }))
   const clone = ['clone', 'sync'].map(named)
-  perform(made, oracle, [fill('a', SIZES.a), fill('b', SIZES.b), named('sync')])
-  if (start === 'clones') perform(made, oracle, clone)
-  if (start === 'apart' || start === 'clones') return made.image()
-  const stored = new Stage({ mode, order: 'oldest-first', image: made.image() })
+  perform(first, oracle, [fill('a', SIZES.a), fill('b', SIZES.b), named('sync')])
+  if (start === 'clones') perform(first, oracle, clone)
+  if (start === 'apart' || start === 'clones') return first.image()
+  const stored = new Stage({ mode, order: 'oldest-first', image: first.image() })
   stored.settle()
   openAll(stored, oracle)
   perform(stored, oracle, [...['store-head', 'store-part', 'store-tail', 'store-b', 'sync'].map(named)])

@@ -97,4 +97,10 @@ describe('an oracle', () => {
     oracle.change(() => oracle.zero('a', { start: 0, end: 4096 }))
     assert.deepEqual(allowed(oracle), [[1], [1, 2], [0]])
   })
+
+  it('lets the last page of a file be zeroed by a punch when it likes', () => {
+    const oracle = made()
+    oracle.change(() => oracle.punch('a', { start: 0, end: 4096 }))
+    assert.deepEqual(allowed(oracle), [[1], [1, 0]])
+  })
 })

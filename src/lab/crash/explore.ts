@@ -11,15 +11,14 @@
  *   EX1 What a batch finds is a function of the batch: neither of the others nor of who runs it.
  *   EX2 Each violation can be replayed from its line.
  */
-import { AssertionError } from '../../base/index.ts'
 import { begin } from './begin.ts'
 import { type Image, keyOf } from './image.ts'
 import { COMMIT, type Operation, store, sync, write } from './operations.ts'
 import { DIRECTORY, type Oracle } from './oracle.ts'
 import type { Planted } from './planted.ts'
 import { type CrashState, crashStates, DoesNotApply, type Play } from './play.ts'
-import { type Found, judge, oracleOf } from './recovery.ts'
-import { Broken, type Mode, PAGE } from './stage.ts'
+import { type Found, judge, oracleOf, sayOf } from './recovery.ts'
+import { type Mode, PAGE } from './stage.ts'
 import { type Batch, type Workload, wordsOf, workloadFrom, workloadsOf } from './workloads.ts'
 
 export interface CrashViolation {
@@ -85,8 +84,7 @@ class Search {
       }
     } catch (error) {
       if (error instanceof DoesNotApply) return false
-      if (!(error instanceof Broken || error instanceof AssertionError)) throw error
-      this.violations.push({ says: error.message, when: last?.when ?? '', replay: `${line}end` })
+      this.violations.push({ says: sayOf(error), when: last?.when ?? '', replay: `${line}end` })
     }
     return true
   }
@@ -150,7 +148,7 @@ function reach(play: Play, step: string): CrashState | string | undefined {
   try {
     for (const state of crashStates(play)) if (`${state.moment}.${state.choice}` === step) return state
   } catch (error) {
-    return error instanceof Error ? error.message : String(error)
+    return sayOf(error)
   }
   return undefined
 }

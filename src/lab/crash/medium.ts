@@ -21,7 +21,7 @@
 import type { Prng } from '../../base/index.ts'
 import { type Block, blockOf, tornBlock } from './image.ts'
 
-export const COMBINED_MAX = 4
+const COMBINED_MAX = 4
 const SAMPLES = 8
 
 /** For each pending block the version that is durable once the flush has ended. */
@@ -34,10 +34,6 @@ export class Medium {
 
   constructor(blocks: readonly Block[]) {
     this.durable = [...blocks]
-  }
-
-  get pendingBlocks(): number {
-    return this.pending.size
   }
 
   /** The newest version of a block. */

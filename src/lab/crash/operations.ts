@@ -217,7 +217,7 @@ function punch(name: string, position: Bytes, endOf: (size: Bytes) => Bytes): Op
       handles.has('a') && oracle.size('a') >= endOf(oracle.size('a')) && endOf(oracle.size('a')) > position,
     *run(stage, oracle) {
       const length = endOf(oracle.size('a')) - position
-      oracle.change(() => oracle.zero('a', { start: position, end: position + length }))
+      oracle.change(() => oracle.punch('a', { start: position, end: position + length }))
       const { file } = stage.handle('a')
       const { volume, engine } = stage
       const task: Task =
@@ -240,7 +240,6 @@ function fallocate(name: string, how: 'allocate' | 'zero', position: Bytes, leng
       oracle.change(() => {
         if (how === 'zero') oracle.zero('a', { start: position, end })
         if (end > oracle.size('a')) oracle.resize('a', end)
-        else oracle.sizes('a', size => Math.max(size, end))
       })
       const { file } = stage.handle('a')
       const plan = { file, position, length, how, size: 'grows' as const }

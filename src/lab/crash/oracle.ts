@@ -115,18 +115,18 @@ export class Oracle {
     this.sizes(name, size => Math.max(size, end))
   }
 
-  /** Inside `change`: whatever a range of a file held, it is zero now. Pages that it has a part of may hold old things elsewhere. */
-  zero(name: string, { start, end }: Range): void {
-    const now = this.content.get(name)!.slice()
-    now.fill(0, start, end)
-    this.content.set(name, now)
-    this.eachPage(name, { start, end }, (versions, page) =>
-      versions.map(version => {
-        const bytes = this.versions.get(version)!.bytes.slice()
-        bytes.fill(0, Math.max(0, start - page * PAGE), Math.min(PAGE, end - page * PAGE))
-        return this.know(bytes)
-      }),
-    )
+  /** Inside `change`: whatever a range of a file held, it is zero now. Its edges may hold old things outside of it. */
+  zero(name: string, range: Range): void {
+    this.clear(name, range, () => 'zeroed')
+  }
+
+  /** The same, but a page of the cache at an edge, or at the end of the file, may be dirty: then it is zeroed there, as by a write. */
+  punch(name: string, range: Range): void {
+    const last = Math.ceil(this.size(name) / PAGE) - 1
+    this.clear(name, range, page => {
+      const isWhole = range.start <= page * PAGE && range.end >= (page + 1) * PAGE
+      return this.mode === 'cache' && (!isWhole || page === last) ? 'written' : 'zeroed'
+    })
   }
 
   /** Inside `change`: the file is this long, and zero behind that. */
@@ -190,6 +190,20 @@ export class Oracle {
   }
 
   // ---- inside
+
+  private clear(name: string, { start, end }: Range, how: (page: number) => 'zeroed' | 'written'): void {
+    const now = this.content.get(name)!.slice()
+    now.fill(0, start, end)
+    this.content.set(name, now)
+    this.eachPage(name, { start, end }, (versions, page) => {
+      const zeroed = versions.map(version => {
+        const bytes = this.versions.get(version)!.bytes.slice()
+        bytes.fill(0, Math.max(0, start - page * PAGE), Math.min(PAGE, end - page * PAGE))
+        return this.know(bytes)
+      })
+      return how(page) === 'written' ? [...versions, ...zeroed] : zeroed
+    })
+  }
 
   private put(name: string, position: Bytes, bytes: Uint8Array): void {
     const old = this.content.get(name)!

@@ -10,6 +10,7 @@ const SEED = 1
 /** Of the bounded workloads one that shows the bug. */
 const SHOWN_BY: Readonly<Record<string, string>> = {
   'flush-nothing': 'cache nothing oldest-first:',
+  'first-block-unflushed': 'cache nothing newest-first:',
   'flush-skipped': 'cache apart oldest-first: write-head sync',
   'extent-before-data': 'cache apart oldest-first: write-head write-grow sync',
   'promise-before-commit': 'cache apart oldest-first: write-head sync',

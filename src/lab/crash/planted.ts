@@ -22,6 +22,12 @@ export const PLANTED: readonly Planted[] = [
     onDevice: ({ device }) => replace(device, 'covers', () => () => new Map()),
   },
   {
+    name: 'first-block-unflushed',
+    says: 'the first block of a new volume isn’t durable before the commit that makes it one',
+    onDevice: ({ device }) =>
+      replace(device, 'covers', covers => () => new Map([...covers()].filter(([block]) => block !== 0))),
+  },
+  {
     name: 'flush-skipped',
     says: 'a commit doesn’t flush the device first',
     onVolume: stage => replace(stage.volume.parts.disk, 'flush', () => () => over(stage)),

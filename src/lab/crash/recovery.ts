@@ -32,6 +32,19 @@ export type Verdict =
 
 /** Opens what is there, and looks at all of it. */
 export function recover(image: Image, mode: Mode): Verdict {
+  try {
+    return lookAt(image, mode)
+  } catch (error) {
+    return broken(sayOf(error))
+  }
+}
+
+/** What an operation or a recovery says that broke off: a failed assertion too is something that a crash has led to. */
+export function sayOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function lookAt(image: Image, mode: Mode): Verdict {
   const stage = new Stage({ mode, order: 'oldest-first', image })
   stage.settle()
   if (stage.mount.errno !== 0) return broken(`the volume doesn’t open: ${errnoName(stage.mount.errno)}`)
