@@ -7,6 +7,7 @@ import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { Linux } from '../linux/index.ts'
 import { start } from '../uffd/index.ts'
+import { takePrecedence } from './readers-monitor.ts'
 import type { Done, Part, Shown } from './readers-thread.ts'
 
 export interface BatchPlan {
@@ -15,7 +16,6 @@ export interface BatchPlan {
   readonly length: number
   /** Bytes a second that Faultline lets the job write; the disk has its own limit. */
   readonly rate: number
-  readonly seconds: number
 }
 
 export interface BatchDone {
@@ -63,22 +63,26 @@ async function kernel({ path, length }: BatchPlan): Promise<Stage> {
   }
 }
 
-function play(part: Part): Promise<Done> {
+/** Starts a thread; it says when it is ready, and later what it did. */
+async function play(part: Part): Promise<{ readonly done: Promise<Done> }> {
   const url = new URL(`./readers-thread${extname(import.meta.url)}`, import.meta.url)
   const thread = new Worker(url, { workerData: part })
-  return new Promise((resolve, reject) => {
-    thread.once('message', resolve)
-    thread.once('error', reject)
-  })
+  const message = () => new Promise<Done>(resolve => thread.once('message', resolve))
+  await message()
+  return { done: message() }
 }
 
 const plan = JSON.parse(process.argv[2]!) as BatchPlan
+takePrecedence()
 const stage = await (plan.shownBy === 'faultline' ? faultline(plan) : kernel(plan))
-fs.writeSync(1, 'ready\n')
-const until = Date.now() + plan.seconds * 1000
-const parts = [play({ part: 'writer', shown: stage.shown, until }), play({ part: 'forker', until })]
+const over = new SharedArrayBuffer(4)
+const forker = await play({ part: 'forker', over })
+const writer = await play({ part: 'writer', shown: stage.shown, over })
 const syncing = setInterval(() => void stage.sync(), SYNC_EVERY_MS)
-const [writer, forker] = await Promise.all(parts)
+fs.writeSync(1, 'ready\n')
+await new Promise(resolve => process.stdin.once('end', resolve).resume())
+Atomics.store(new Int32Array(over), 0, 1)
 clearInterval(syncing)
-fs.writeSync(1, `${JSON.stringify({ writer, forker } as BatchDone)}\n`)
+const done: BatchDone = { writer: await writer.done, forker: await forker.done }
+fs.writeSync(1, `${JSON.stringify(done)}\n`)
 await stage.end()

@@ -11,8 +11,8 @@ import { attach } from '../uffd/index.ts'
 export type Shown = { readonly handle: MappingHandle } | { readonly address: number; readonly length: number }
 
 export type Part =
-  | { readonly part: 'writer'; readonly shown: Shown; readonly until: number }
-  | { readonly part: 'forker'; readonly until: number }
+  | { readonly part: 'writer'; readonly shown: Shown; readonly over: SharedArrayBuffer }
+  | { readonly part: 'forker'; readonly over: SharedArrayBuffer }
 
 /** What it did, and the longest that one of its acts took. */
 export interface Done {
@@ -26,30 +26,31 @@ const FORK_EVERY_MS = 2
 const linux = new Linux()
 const sleep = new Int32Array(new SharedArrayBuffer(4))
 
-function writer(shown: Shown, until: number): Done {
+function writer(shown: Shown): Done {
   const bytes =
     'handle' in shown
       ? attach(shown.handle).bytes
       : new Uint8Array(linux.ffi.view(shown.address, shown.length))
   let count = 0
   let longestMs = 0
-  for (let now = Date.now(), page = 0; now < until; page = (page + 1) % (bytes.length / PAGE)) {
+  ready()
+  for (let page = 0; !isOver(); page = (page + 1) % (bytes.length / PAGE)) {
     const began = performance.now()
     bytes[page * PAGE] = count++
     longestMs = Math.max(longestMs, performance.now() - began)
-    now = Date.now()
   }
   return { count, longestMs }
 }
 
-function forker(until: number): Done {
+function forker(): Done {
   const libc = linux.ffi.open('libc.so.6')
   const fork = libc.call('fork', 'int', [])
   const waitpid = libc.call('waitpid', 'int', ['int', 'pointer', 'int'])
   const scratch = linux.memfd(`forker-${threadId}`, PAGE)
   let count = 0
   let longestMs = 0
-  while (Date.now() < until) {
+  ready()
+  while (!isOver()) {
     const began = performance.now()
     const child = fork()
     if (child === 0) linux.exitNow(0)
@@ -63,5 +64,14 @@ function forker(until: number): Done {
   return { count, longestMs }
 }
 
-const { part, until, ...rest } = workerData as Part & { readonly shown: Shown }
-parentPort!.postMessage(part === 'writer' ? writer(rest.shown, until) : forker(until))
+function ready(): void {
+  parentPort!.postMessage('ready')
+}
+
+function isOver(): boolean {
+  return Atomics.load(over, 0) !== 0
+}
+
+const plan = workerData as Part
+const over = new Int32Array(plan.over)
+parentPort!.postMessage(plan.part === 'writer' ? writer(plan.shown) : forker())

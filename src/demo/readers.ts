@@ -72,12 +72,13 @@ async function playSide(
   fs.writeSync(fd, Buffer.alloc(LENGTH, 0x5a))
   fs.fsyncSync(fd)
   fs.closeSync(fd)
-  const plan: BatchPlan = { shownBy, path: file, length: LENGTH, rate, seconds: seconds + 1 }
+  const plan: BatchPlan = { shownBy, path: file, length: LENGTH, rate }
   const batch = program('readers-batch', [JSON.stringify(plan)], signal)
   await batch.line()
   limit()
   const monitor = program('readers-monitor', [String(batch.child.pid), String(seconds)], signal)
   const watched = JSON.parse(await monitor.line()) as MonitorDone
+  batch.child.stdin!.end()
   const done = JSON.parse(await batch.line()) as BatchDone
   await Promise.all([batch.end, monitor.end])
   return { ...watched, ...done }
@@ -92,7 +93,7 @@ interface Program {
 
 function program(name: string, args: readonly string[], signal: AbortSignal): Program {
   const script = fileURLToPath(new URL(`./${name}${path.extname(import.meta.url)}`, import.meta.url))
-  const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'], signal })
+  const child = spawn(process.execPath, [script, ...args], { stdio: 'pipe', signal })
   const lines: string[] = []
   let complaint = ''
   let told = () => {}
