@@ -9,7 +9,7 @@
 import fs from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
-import { type AdviceName, attach, type GroupFace, type MappingHandle, start } from 'faultline'
+import { attach, type GroupFace, type MapOptions, type MappingHandle, start } from 'faultline'
 
 /** How much of a file may be in memory. */
 const MEMORY_MAX = 4 * 2 ** 20
@@ -47,7 +47,7 @@ interface Given {
 export async function inWorker<Answer>(
   program: string,
   path: string,
-  advice: AdviceName,
+  advice: NonNullable<MapOptions['advice']>,
   question: unknown,
 ): Promise<{ readonly answer: Answer; readonly facts: Facts }> {
   await using machine = await start({ mmu: 'hardware', memory: 4 * MEMORY_MAX })
