@@ -1,7 +1,15 @@
 /** faultline demo: the inversion and its end, on this computer, in under 40 seconds. */
 import fs from 'node:fs'
-import { Command, InvalidArgumentError } from 'commander'
-import { playDemo, reportOf, sentenceOf, tableOf } from '../demo/index.ts'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import {
+  playDemo,
+  playReaders,
+  readersSentence,
+  readersTable,
+  reportOf,
+  sentenceOf,
+  tableOf,
+} from '../demo/index.ts'
 import { didYouMean, parseBytes, SettingError } from '../group/index.ts'
 import { DISCIPLINES } from '../mm/index.ts'
 import { renderPage } from '../report/index.ts'
@@ -13,6 +21,7 @@ interface DemoWords {
   readonly seconds: number
   readonly rate: number
   readonly discipline?: readonly string[]
+  readonly mmu: string
   readonly json?: boolean
 }
 
@@ -27,11 +36,35 @@ export function demoCommand(): Command {
     .option('--seconds <n>', 'how long each discipline plays', seconds, 4)
     .option('--rate <size>', 'bytes a second that the batch job may write', rate, 4 * 2 ** 20)
     .option('--discipline <names...>', 'play these only', disciplines)
+    .addOption(
+      new Option('--mmu <kind>', "software: all disciplines; hardware: the kernel's own readers of /proc")
+        .choices(['software', 'hardware'])
+        .default('software'),
+    )
     .option('--json', 'print the figures as JSON')
     .action(run)
 }
 
 async function run(words: DemoWords): Promise<void> {
+  if (words.mmu === 'hardware') await runReaders(words)
+  else await runScenes(words)
+}
+
+/** The hardware MMU, and the kernel's own mapping beside it. */
+async function runReaders({ seconds, rate, json }: DemoWords): Promise<void> {
+  const progress = new Progress()
+  try {
+    const signal = interruptible()
+    const result = await playReaders({ seconds, rate, signal, onSide: side => progress.step(side) })
+    progress.stop()
+    if (json === true) console.log(JSON.stringify(result, undefined, 2))
+    else console.log(`${readersTable(result)}\n\n${wrap(readersSentence(result))}`)
+  } finally {
+    progress.stop()
+  }
+}
+
+async function runScenes(words: DemoWords): Promise<void> {
   fs.closeSync(fs.openSync(words.out, 'a'))
   const signal = interruptible()
   const progress = new Progress()

@@ -16,6 +16,7 @@ interface JsonFlag {
 interface CreateWords extends JsonFlag {
   readonly size: number
   readonly blockSize: number
+  readonly data?: string
 }
 
 const STATUS =
@@ -27,13 +28,17 @@ export function volumeCommand(): Command {
     .addHelpText('after', STATUS)
   volume
     .command('create')
-    .description('make a volume: a directory, or beside a block device')
-    .argument('<volume>', 'the directory that it is to be, or a block device')
+    .description('make a volume')
+    .argument('<volume>', 'the directory that it is to be')
     .option(
       '--size <bytes>',
-      'how much data it may hold; of a block device it takes all',
+      'how much data it may hold; of a device, or a file that exists, it takes all',
       bytesOf,
       256 * 2 ** 20,
+    )
+    .option(
+      '--data <path>',
+      'the file or block device that is to hold the data, in place of a file in the directory',
     )
     .option('--block-size <bytes>', 'a power of two from 4096', bytesOf, 4096)
     .option('--json', 'print what was made as JSON')
@@ -114,9 +119,9 @@ function change(
   })
 }
 
-async function create(path: string, { size: bytes, blockSize, json }: CreateWords): Promise<void> {
+async function create(path: string, { size: bytes, blockSize, data, json }: CreateWords): Promise<void> {
   await withMachine(blockSize, async machine => {
-    const volume = await machine.createVolume(path, { size: bytes })
+    const volume = await machine.createVolume(path, { size: bytes, ...(data !== undefined && { data }) })
     const { size: blocks } = volume.usage
     await volume.close()
     if (json === true) print({ volume: path, blockSize, blocks })

@@ -2,6 +2,7 @@
 export { type DemoOptions, type DemoResult, playDemo } from './demo.ts'
 export { reportOf } from './page.ts'
 export { type Latencies, quantile, summarize } from './quantiles.ts'
+export { playReaders, type ReadersResult, readersSentence, readersTable } from './readers.ts'
 export { Recorder } from './recorder.ts'
 export type { SceneResult } from './scene.ts'
 export { columns, ms, sentenceOf, tableOf } from './words.ts'

@@ -65,8 +65,10 @@ export interface OpenOptions {
 }
 
 export interface CreateVolumeOptions {
-  /** How much data it may hold: bytes, or a size like '256 MiB'. Of a block device it takes all. */
+  /** How much data it may hold: bytes, or a size like '256 MiB'. Of what is there already it takes all. */
   readonly size?: Bytes | string
+  /** A file or a block device that is to hold the data; a file in the volume's directory if left out. */
+  readonly data?: string
 }
 
 export interface OpenVolumeOptions {
@@ -218,12 +220,12 @@ export class Machine implements MachineFace {
     return file
   }
 
-  /** Makes a volume: a directory, or a block device with a directory beside it. Opens it for writing. */
+  /** Makes a volume: a directory, with its data in it or elsewhere. Opens it for writing. */
   async createVolume(path: string, options: CreateVolumeOptions = {}): Promise<Volume> {
     this.check('createVolume')
-    checkKeys(options, ['size'], 'createVolume')
+    checkKeys(options, ['size', 'data'], 'createVolume')
     const size = options.size === undefined ? undefined : bytes(options.size, 'size', 'createVolume')
-    return this.volume(await makeVolume(this.context, path, { size }))
+    return this.volume(await makeVolume(this.context, path, { size, data: options.data }))
   }
 
   /** Opens a volume: one process to write, or many to read. One that is damaged opens to be read, whatever is asked. */

@@ -11,6 +11,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
+import { resolve } from 'node:path'
 import { type Bytes, type Errno, errnoName, ROOT } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import { HostFile } from '../host/index.ts'
@@ -26,7 +27,15 @@ import {
   placeOf,
   VolumeLock,
 } from '../store/index.ts'
-import { Making, type MountPlan, makeArgs, Opening, openArgs, Unreadable } from '../volume/index.ts'
+import {
+  blockSizeIn,
+  Making,
+  type MountPlan,
+  makeArgs,
+  Opening,
+  openArgs,
+  Unreadable,
+} from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { MappedRegion } from './dax-memory.ts'
 import { FaultlineError, fromErrno } from './error.ts'
@@ -34,16 +43,18 @@ import { invalid } from './options.ts'
 import type { Mounted, Purpose } from './volume.ts'
 
 export interface CreatePlan {
-  /** Bytes for data; a block device is taken as it is. */
+  /** Bytes for data; what is there already is taken as it is. */
   readonly size: Bytes | undefined
+  /** A file or a block device that is to hold the data; undefined: a file in the volume's directory. */
+  readonly data: string | undefined
 }
 
 /** Takes note of what is to be done if the rest fails. */
 type Undo = (step: () => void) => void
 type ClosableStore = LmdbStore | FileStore
 
-/** Makes a volume; the directory or the file that it is to be may not exist, or is an empty directory or a block device. */
-export async function makeVolume(context: Context, path: string, { size }: CreatePlan): Promise<Mounted> {
+/** Makes a volume, in a directory that holds none yet. */
+export async function makeVolume(context: Context, path: string, plan: CreatePlan): Promise<Mounted> {
   const place = placeOf(checked(path, 'createVolume'))
   return guarded('createVolume', path, async undo => {
     fs.mkdirSync(place.directory, { recursive: true })
@@ -55,7 +66,7 @@ export async function makeVolume(context: Context, path: string, { size }: Creat
         'createVolume',
         `${path} is a volume already; remove it first, or choose another place`,
       )
-    makeData(place, path, size)
+    makeData(place, plan)
     const { device, store } = await opened(context, place, 'r+', undo)
     const id = Number(BigInt.asUintN(53, crypto.getRandomValues(new BigUint64Array(1))[0]!))
     const args = makeArgs({ ...planOf(context, device, store), size: device.length, id })
@@ -119,22 +130,45 @@ async function opened(context: Context, place: Place, purpose: Purpose, undo: Un
   return { device, store, flaw }
 }
 
-/** A file as long as it is asked for, with all of its space: a store to the volume must not find the host full. */
-function makeData({ data }: Place, path: string, size: Bytes | undefined): void {
-  const kind = fs.statSync(data, { throwIfNoEntry: false })
-  if (kind?.isBlockDevice() === true) return
-  if (kind !== undefined)
+/** The volume's data: a file as long as it is asked for, or a link to what is to hold it. */
+function makeData({ data }: Place, { size, data: elsewhere }: CreatePlan): void {
+  if (fs.lstatSync(data, { throwIfNoEntry: false }) !== undefined)
     throw new FaultlineError(
       'EEXIST',
       'createVolume',
-      `${data} exists already; remove it first, or choose another place than ${path}`,
+      `${data} exists already; remove it first, or choose another place`,
     )
+  if (elsewhere === undefined) makeFile(data, size)
+  else {
+    const kind = fs.statSync(elsewhere, { throwIfNoEntry: false })
+    if (kind === undefined) makeFile(elsewhere, size)
+    else refuseVolume(elsewhere)
+    fs.symlinkSync(resolve(elsewhere), data)
+  }
+}
+
+/** What holds a volume isn't overwritten with another. */
+function refuseVolume(path: string): void {
+  const bytes = new Uint8Array(64)
+  const fd = fs.openSync(path, 'r')
+  fs.readSync(fd, bytes, 0, bytes.length, 0)
+  fs.closeSync(fd)
+  if (blockSizeIn(bytes) !== undefined)
+    throw new FaultlineError(
+      'EEXIST',
+      'createVolume',
+      `${path} holds the data of a volume; overwrite its first bytes if that isn't needed`,
+    )
+}
+
+/** All of the file gets its space now: a store to the volume must not find the host full. */
+function makeFile(path: string, size: Bytes | undefined): void {
   if (size === undefined) throw invalid('createVolume', 'size: expected how many bytes of data it may hold')
-  fs.closeSync(fs.openSync(data, 'wx'))
+  fs.closeSync(fs.openSync(path, 'wx'))
   try {
-    allocate(data, size)
+    allocate(path, size)
   } catch (error) {
-    fs.rmSync(data)
+    fs.rmSync(path)
     throw error
   }
 }

@@ -201,14 +201,23 @@ describe('a volume', () => {
     await refuses(() => machine.openVolume(at), 'EINVAL', 'openVolume', /has blocks of 16384 bytes/)
   })
 
-  test('lies on a plain file too, with its metadata beside it', async t => {
+  test('has its data elsewhere if it is told so, and not where another volume has its own', async t => {
     const { machine, path } = await world(t)
-    await (await machine.createVolume(`${path}.d`, { size: '1 MiB' })).close()
-    fs.renameSync(join(`${path}.d`, 'data'), `${path}.raw`)
-    fs.renameSync(`${path}.d`, `${path}.raw.store`)
-    const volume = await machine.openVolume(`${path}.raw`, { mode: 'r+' })
+    const raw = `${path}.raw`
+    fs.writeFileSync(raw, new Uint8Array(2 ** 20))
+    const volume = await machine.createVolume(`${path}.elsewhere`, { data: raw })
+    assert.equal(volume.usage.size, 255)
     await volume.put(parts(random(100)), '/a')
-    assert.deepEqual(await held(volume, '/a'), random(100))
+    await volume.close()
+    assert.ok(fs.readFileSync(raw).includes(random(100)))
+    const again = await machine.openVolume(`${path}.elsewhere`)
+    assert.deepEqual(await held(again, '/a'), random(100))
+    await refuses(
+      () => machine.createVolume(`${path}.other`, { data: raw }),
+      'EEXIST',
+      'createVolume',
+      /holds the data of a volume/,
+    )
   })
 })
 

@@ -1,12 +1,10 @@
 /**
- * Where the parts of a volume lie.
+ * Where the parts of a volume lie, all in one directory.
  *
- *     a directory     VOLUME/data            the device: its blocks
- *                     VOLUME/data.mdb        the metadata, in LMDB (lock.mdb beside it is LMDB's own)
- *                     VOLUME/locks/          who has it open
- *                     VOLUME/damage          what was found damaged: until it is repaired it opens to be read
- *     a file, or a    VOLUME                 the device
- *     block device    VOLUME.store/          the rest
+ *     VOLUME/data            the device: a file, or a link to a file or a block device elsewhere
+ *     VOLUME/data.mdb        the metadata, in LMDB (lock.mdb beside it is LMDB's own)
+ *     VOLUME/locks/          who has it open
+ *     VOLUME/damage          what was found damaged: until it is repaired it opens to be read
  */
 import fs from 'node:fs'
 import { join } from 'node:path'
@@ -23,12 +21,13 @@ export interface Place {
 const DATA_FILE = 'data'
 
 /** Where the volume lies that is called so, whether it exists or not. */
-export function placeOf(path: string): Place {
-  const kind = fs.statSync(path, { throwIfNoEntry: false })
-  const isDevice = kind !== undefined && !kind.isDirectory()
-  const directory = isDevice ? `${path}.store` : path
-  const data = isDevice ? path : join(path, DATA_FILE)
-  return { data, directory, store: join(directory, STORE_FILE), damage: join(directory, 'damage') }
+export function placeOf(directory: string): Place {
+  return {
+    data: join(directory, DATA_FILE),
+    directory,
+    store: join(directory, STORE_FILE),
+    damage: join(directory, 'damage'),
+  }
 }
 
 /** Takes note, on the disk, of what was found damaged. */

@@ -1,5 +1,5 @@
-/** A thread of the crew: makes the calls of its mailbox, one after the other, and wakes the pager. */
-import { workerData } from 'node:worker_threads'
+/** A thread of the crew: makes the calls of its mailbox, one after the other, and wakes the pager. Then it is another's. */
+import { parentPort } from 'node:worker_threads'
 import { Linux } from '../linux/index.ts'
 import { FLUSH, Mailbox, READ, RESIZE, WRITE } from './mailbox.ts'
 
@@ -9,14 +9,16 @@ export interface CrewData {
   readonly eventfd: number
 }
 
-const { mailbox: buffer, eventfd } = workerData as CrewData
-const mailbox = new Mailbox(buffer)
 const linux = new Linux()
 
-for (let call = mailbox.next(); call !== undefined; call = mailbox.next()) {
-  mailbox.end(perform(call))
-  linux.notify(eventfd)
-}
+parentPort!.on('message', ({ mailbox: buffer, eventfd }: CrewData) => {
+  const mailbox = new Mailbox(buffer)
+  for (let call = mailbox.next(); call !== undefined; call = mailbox.next()) {
+    mailbox.end(perform(call))
+    linux.notify(eventfd)
+  }
+  parentPort!.postMessage('ended')
+})
 
 function perform({ kind, fd, position, vectors }: NonNullable<ReturnType<Mailbox['next']>>): number {
   switch (kind) {

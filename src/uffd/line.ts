@@ -7,14 +7,13 @@
  *   LI1 Each call is answered once; if the pager dies, the process ends (watchdog.ts), so no call waits for ever.
  *   LI2 The process is kept alive by calls under way, and by nothing else of the machine.
  */
-import { extname } from 'node:path'
-import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { Linux, NoFfi } from '../linux/index.ts'
 import { FaultlineError, type MachineOptions } from '../map/index.ts'
 import type { CrewData } from './crew-thread.ts'
 import { Mailbox } from './mailbox.ts'
 import { ENDED, REPLIES, SIGNALS, STATE } from './signals.ts'
-import { abortProcess } from './stuck.ts'
+import { endWithProcess, Thread } from './threads.ts'
 import {
   type Abort,
   type Lost,
@@ -86,22 +85,19 @@ export class Line {
     const mailboxes = Array.from({ length: CREW }, () => new SharedArrayBuffer(Mailbox.bytes))
     const { port1, port2 } = new MessageChannel()
     const data: PagerData = { options, onError, port: port2, signals, mailboxes, eventfd }
-    const pager = thread('./pager', data, [port2])
     const words = new Int32Array(signals)
-    const threads = [new Thread(pager, linux, words)]
+    const threads = [new Thread('pager-thread', data, [port2])]
     const first = await new Promise<Started | { readonly error: SentError }>(resolve => {
       port1.once('message', resolve)
     })
     if ('error' in first) {
-      await ended(threads)
+      await threads[0]!.ended()
       port1.close()
       linux.close(eventfd)
       throw received(first.error)
     }
-    for (const mailbox of mailboxes) {
-      const crew = thread('./crew-thread', { mailbox, eventfd } satisfies CrewData)
-      threads.push(new Thread(crew, linux, words))
-    }
+    for (const mailbox of mailboxes)
+      threads.push(new Thread('crew-thread', { mailbox, eventfd } satisfies CrewData))
     return new Line(linux, first, port1, words, eventfd, threads, onLost)
   }
 
@@ -175,13 +171,14 @@ export class Line {
   /** The machine has been closed: waits until its threads have ended. */
   async end(): Promise<void> {
     this.ended = true
-    await ended(this.threads)
+    await Promise.all(this.threads.map(thread => thread.ended()))
     this.port.close()
     this.linux.close(this.eventfd)
   }
 
   /** The process ends: nobody is to wonder that the pager does. */
   abandon(): void {
+    endWithProcess()
     Atomics.store(this.signals, STATE, ENDED)
     this.linux.notify(this.eventfd)
   }
@@ -216,34 +213,6 @@ function supported(): Linux {
     if (error instanceof NoFfi) throw unsupported(error.message, error)
     throw error
   }
-}
-
-function thread(name: string, workerData: object, transferList: MessagePort[] = []): Worker {
-  const url = new URL(`${name}${extname(import.meta.url)}`, import.meta.url)
-  const worker = new Worker(url, { workerData, transferList })
-  worker.unref()
-  return worker
-}
-
-/** A thread of the machine. If it dies before its time, threads that wait for pages would wait for ever. */
-class Thread {
-  readonly worker: Worker
-  readonly exit: Promise<void>
-
-  constructor(worker: Worker, linux: Linux, signals: Int32Array) {
-    this.worker = worker
-    worker.on('error', error => {
-      if (Atomics.load(signals, STATE) !== ENDED)
-        abortProcess(linux, `a thread of the machine failed: ${error}`)
-    })
-    this.exit = new Promise(resolve => worker.on('exit', () => resolve()))
-  }
-}
-
-/** Waits for threads that are ending; the process stays for it. */
-async function ended(threads: readonly Thread[]): Promise<void> {
-  for (const { worker } of threads) worker.ref()
-  for (const { exit } of threads) await exit
 }
 
 function unsendable(method: string, error: unknown): FaultlineError {

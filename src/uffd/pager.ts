@@ -1,6 +1,6 @@
 /**
- * The pager: the thread in which a hardware machine runs. The whole engine is here, with the library over it; other
- * threads touch its pages and ask for things by messages.
+ * The pager of a hardware machine: the whole engine, with the library over it, in a thread of its own. Other threads
+ * touch its pages and ask for things by messages.
  *
  *     turn:  wait for a fault, an ended call, a message or a timer -> begin, end, answer -> flush -> a turn of the event loop
  *
@@ -9,21 +9,20 @@
  *
  * Invariants
  *   PG1 While it serves, it is back at the top of a turn within POLL_MAX of having nothing to do.
- *   PG2 It dies only with a sentence and with the process: a thread that waits for it would wait for ever.
+ *   PG2 It fails only with a sentence and with the process: a thread that waits for it would wait for ever.
  */
-import { workerData } from 'node:worker_threads'
+import type { MessagePort } from 'node:worker_threads'
 import { MS, type SpaceId } from '../base/index.ts'
-import { Linux, NoUserfaultfd, Userfaultfd } from '../linux/index.ts'
+import { type Linux, NoUserfaultfd, Userfaultfd } from '../linux/index.ts'
 import { type FaultlineError, Machine } from '../map/index.ts'
 import { Answers } from './answers.ts'
 import { Areas } from './areas.ts'
 import { Crew } from './crew.ts'
 import { Desk } from './desk.ts'
-import { Mailbox } from './mailbox.ts'
 import { Mirror } from './mirror.ts'
 import { ENDED, HEARTBEAT, PAGER, REPLIES, SERVING, STATE } from './signals.ts'
 import { MemoryFiles } from './store.ts'
-import { abortProcess, Stuck } from './stuck.ts'
+import { Stuck } from './stuck.ts'
 import {
   type Abort,
   type Lost,
@@ -43,114 +42,174 @@ const POLL_LOOKING = 5
 /** How long close waits for threads to let go of arrays. */
 const GRACE = 1000
 
-const data = workerData as PagerData
-const { port } = data
-const signals = new Int32Array(data.signals)
-const linux = new Linux()
-process.on('uncaughtException', error => abortProcess(linux, `the pager failed: ${error.stack ?? error}`))
+export class Pager {
+  private readonly linux: Linux
+  private readonly port: MessagePort
+  private readonly signals: Int32Array
+  private readonly eventfd: number
+  private readonly uffd: Userfaultfd
+  private readonly mirror: Mirror
+  private readonly store: MemoryFiles
+  private readonly crew: Crew
+  private readonly machine: Machine
+  private readonly areas: Areas
+  private readonly stuck: Stuck
+  private readonly answers: Answers
+  private readonly desk: Desk
+  private readonly number: number
+  private ended: () => void = () => {}
 
-const { options, onError } = data
-const pageSize = options.pageSize ?? PAGE_SIZE_DEFAULT
-const uffd = userfaultfd()
-const mirror = new Mirror(linux, uffd, pageSize)
-const store = new MemoryFiles(linux, pageSize)
-const crew = new Crew(linux, data.mailboxes, flush)
-const hardware = { store, mirrorOf: (space: SpaceId) => mirror.of(space) }
-const machine = await Machine.start(options, { hardware, calls: crew }).catch(refuse)
-const { scheduler, memory } = machine.engine
-mirror.frames = memory.frames
-const areas = new Areas(linux, uffd, store, mirror)
-const stuck = new Stuck(linux, uffd, pageSize, onError, tellLost)
-const answers = new Answers(uffd, pageSize, areas, mirror, stuck, frame => memory.unpin(frame))
-const desk = new Desk(machine, areas, reply)
+  private constructor(linux: Linux, data: PagerData, parts: Parts, machine: Machine) {
+    const { uffd, mirror, store, crew } = parts
+    const { pageSize } = machine
+    const { memory } = machine.engine
+    this.linux = linux
+    this.port = data.port
+    this.signals = new Int32Array(data.signals)
+    this.eventfd = data.eventfd
+    this.uffd = uffd
+    this.mirror = mirror
+    this.store = store
+    this.crew = crew
+    this.machine = machine
+    mirror.frames = memory.frames
+    this.areas = new Areas(linux, uffd, store, mirror)
+    this.stuck = new Stuck(linux, uffd, pageSize, data.onError, (threadId, error) =>
+      this.tellLost(threadId, error),
+    )
+    this.answers = new Answers(uffd, pageSize, this.areas, mirror, this.stuck, frame => memory.unpin(frame))
+    this.desk = new Desk(machine, this.areas, message => this.reply(message))
+    this.number = this.desk.numberOf(machine)
+  }
 
-port.on('message', (message: Request | Abort | Release) => {
-  if ('method' in message && message.method === 'close' && message.to === machineNumber)
-    void close(message.id)
-  else desk.take(message)
-})
-const machineNumber = desk.numberOf(machine)
-Atomics.store(signals, PAGER, linux.gettid())
-Atomics.store(signals, STATE, SERVING)
-const root = desk.numberOf(machine.root)
-port.postMessage({ pageSize, frames: memory.total, machine: machineNumber, root } satisfies Started)
-turn()
+  /** Starts a machine and serves until it is closed. If it can't start, says why on the wire. */
+  static async serve(linux: Linux, data: PagerData): Promise<void> {
+    let pager: Pager
+    try {
+      pager = await Pager.start(linux, data)
+    } catch (error) {
+      const refused = error instanceof NoUserfaultfd ? unsupported(error.message, error) : error
+      Atomics.store(new Int32Array(data.signals), STATE, ENDED)
+      data.port.postMessage({ error: sent(refused) })
+      data.port.close()
+      return
+    }
+    await pager.run()
+  }
 
-function userfaultfd(): Userfaultfd {
-  try {
-    return new Userfaultfd(linux)
-  } catch (error) {
-    return refuse(error instanceof NoUserfaultfd ? unsupported(error.message, error) : error)
+  private static async start(linux: Linux, data: PagerData): Promise<Pager> {
+    const parts = makeParts(linux, data)
+    const { uffd, store, mirror, crew } = parts
+    try {
+      const hardware = { store, mirrorOf: (space: SpaceId) => mirror.of(space) }
+      return new Pager(linux, data, parts, await Machine.start(data.options, { hardware, calls: crew }))
+    } catch (error) {
+      uffd.close()
+      throw error
+    }
+  }
+
+  private run(): Promise<void> {
+    const { machine, desk } = this
+    this.port.on('message', (message: Request | Abort | Release) => this.take(message))
+    Atomics.store(this.signals, PAGER, this.linux.gettid())
+    Atomics.store(this.signals, STATE, SERVING)
+    const { pageSize, root } = machine
+    const frames = machine.engine.memory.total
+    const started: Started = { pageSize, frames, machine: this.number, root: desk.numberOf(root) }
+    this.port.postMessage(started)
+    setImmediate(() => this.turn())
+    return new Promise(resolve => {
+      this.ended = resolve
+    })
+  }
+
+  private take(message: Request | Abort | Release): void {
+    if ('method' in message && message.method === 'close' && message.to === this.number)
+      void this.close(message.id)
+    else this.desk.take(message)
+  }
+
+  private turn(): void {
+    if (Atomics.load(this.signals, STATE) === ENDED) return
+    Atomics.add(this.signals, HEARTBEAT, 1)
+    this.flush()
+    const ready = this.linux.poll(this.uffd.fd, this.eventfd, this.patience())
+    if (ready.second) {
+      this.linux.clear(this.eventfd)
+      this.crew.collect()
+    }
+    if (ready.first) for (const message of this.uffd.read()) void this.answers.answer(message)
+    if (this.stuck.waiting) this.stuck.sweep()
+    if (this.areas.waiting) this.areas.sweep()
+    setImmediate(() => this.turn())
+  }
+
+  /** How long to wait for something to do, in milliseconds. */
+  private patience(): number {
+    const { scheduler } = this.machine.engine
+    if (scheduler.hasWork()) return 0
+    const timer = Math.max(0, Math.ceil((scheduler.timers.next - scheduler.now()) / MS))
+    return Math.min(timer, this.stuck.waiting || this.areas.waiting ? POLL_LOOKING : POLL_MAX)
+  }
+
+  /** What the hardware shows is now what the engine says. */
+  private flush(): void {
+    this.mirror.flush()
+    this.store.flush()
+  }
+
+  /** To the other side: what is told is shown (DE1). */
+  private reply(message: Reply): void {
+    this.flush()
+    const bytes = 'value' in message && message.value instanceof Uint8Array ? message.value : undefined
+    this.port.postMessage(message, bytes === undefined ? [] : [bytes.buffer as ArrayBuffer])
+    Atomics.add(this.signals, REPLIES, 1)
+    Atomics.notify(this.signals, REPLIES)
+  }
+
+  private tellLost(threadId: number, error: FaultlineError): void {
+    this.port.postMessage({ lost: { threadId, error: sent(error) } } satisfies Lost)
+  }
+
+  /** Ends the machine, and the pager once nobody holds an array any more, or the time to let go is over. */
+  private async close(id: number): Promise<void> {
+    let failure: unknown
+    await this.machine.close().catch((error: unknown) => {
+      failure = error
+    })
+    this.areas.letAllGo()
+    for (const end = performance.now() + GRACE; this.areas.waiting && performance.now() < end; )
+      await new Promise(resolve => setTimeout(resolve, POLL_LOOKING))
+    Atomics.store(this.signals, STATE, ENDED)
+    this.crew.stop()
+    // A thread that is stopped for good waits in the userfaultfd: it must stay.
+    if (this.stuck.stopped === 0) {
+      this.areas.bar()
+      this.uffd.close()
+    }
+    this.port.postMessage(failure === undefined ? { id, value: undefined } : { id, error: sent(failure) })
+    this.port.close()
+    this.ended()
   }
 }
 
-/** The machine can't start: says why, and ends this thread. */
-function refuse(error: unknown): never {
-  Atomics.store(signals, STATE, ENDED)
-  for (const mailbox of data.mailboxes) new Mailbox(mailbox).stop()
-  port.postMessage({ error: sent(error) })
-  process.exit(0)
+/** What the engine stands on. */
+interface Parts {
+  readonly uffd: Userfaultfd
+  readonly mirror: Mirror
+  readonly store: MemoryFiles
+  readonly crew: Crew
 }
 
-/** What the hardware shows is now what the engine says. */
-function flush(): void {
-  mirror.flush()
-  store.flush()
-}
-
-function turn(): void {
-  if (Atomics.load(signals, STATE) === ENDED) return
-  Atomics.add(signals, HEARTBEAT, 1)
-  flush()
-  const ready = linux.poll(uffd.fd, data.eventfd, patience())
-  if (ready.second) {
-    linux.clear(data.eventfd)
-    crew.collect()
-  }
-  if (ready.first) for (const message of uffd.read()) void answers.answer(message)
-  if (stuck.waiting) stuck.sweep()
-  if (areas.waiting) areas.sweep()
-  setImmediate(turn)
-}
-
-/** How long to wait for something to do, in milliseconds. */
-function patience(): number {
-  if (scheduler.hasWork()) return 0
-  const timer = Math.max(0, Math.ceil((scheduler.timers.next - scheduler.now()) / MS))
-  return Math.min(timer, stuck.waiting || areas.waiting ? POLL_LOOKING : POLL_MAX)
-}
-
-/** To the other side: what is told is shown (DE1). */
-function reply(message: Reply): void {
-  flush()
-  const transfer =
-    'value' in message && message.value instanceof Uint8Array ? [message.value.buffer as ArrayBuffer] : []
-  port.postMessage(message, transfer)
-  Atomics.add(signals, REPLIES, 1)
-  Atomics.notify(signals, REPLIES)
-}
-
-function tellLost(threadId: number, error: FaultlineError): void {
-  port.postMessage({ lost: { threadId, error: sent(error) } } satisfies Lost)
-}
-
-/** Ends the machine, and the pager once nobody holds an array any more, or the time to let go is over. */
-async function close(id: number): Promise<void> {
-  let failure: unknown
-  await machine.close().catch((error: unknown) => {
-    failure = error
+function makeParts(linux: Linux, { options, mailboxes }: PagerData): Parts {
+  const { pageSize = PAGE_SIZE_DEFAULT } = options
+  const uffd = new Userfaultfd(linux)
+  const mirror = new Mirror(linux, uffd, pageSize)
+  const store = new MemoryFiles(linux, pageSize)
+  const crew = new Crew(linux, mailboxes, () => {
+    mirror.flush()
+    store.flush()
   })
-  areas.letAllGo()
-  const end = performance.now() + GRACE
-  while (areas.waiting && performance.now() < end)
-    await new Promise(resolve => setTimeout(resolve, POLL_LOOKING))
-  Atomics.store(signals, STATE, ENDED)
-  crew.stop()
-  // A thread that is stopped for good waits in the userfaultfd: it must stay.
-  if (stuck.stopped === 0) {
-    areas.bar()
-    uffd.close()
-  }
-  port.postMessage(failure === undefined ? { id, value: undefined } : { id, error: sent(failure) })
-  port.close()
+  return { uffd, mirror, store, crew }
 }

@@ -1,14 +1,10 @@
 /** The one watchdog of this process, started with its first hardware machine. */
-import { extname } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import { Thread } from './threads.ts'
 
-let watchdog: Worker | undefined
+let watchdog: Thread | undefined
 
 /** Watches a pager until it ends. */
 export function watch(signals: SharedArrayBuffer): void {
-  if (watchdog === undefined) {
-    watchdog = new Worker(new URL(`./watchdog${extname(import.meta.url)}`, import.meta.url))
-    watchdog.unref()
-  }
-  watchdog.postMessage(signals)
+  if (watchdog === undefined) watchdog = new Thread('watchdog', signals)
+  else watchdog.tell(signals)
 }

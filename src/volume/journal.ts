@@ -170,6 +170,12 @@ export class Journal {
   private find(start: string, end: string): Found | undefined {
     for (let from = start; ; ) {
       const running = this.running.ceiling(from, end)
+      // hot: nothing comes before `from`, so nobody else need be asked.
+      if (running?.key === from) {
+        if (running.value !== null) return { key: from, layered: running.value, stored: undefined }
+        from = after(from)
+        continue
+      }
       const sealed = this.sealed?.ceiling(from, end)
       const stored = firstOf(this.store.range(from, end))
       const key = least(least(running?.key, sealed?.key), stored?.key)
@@ -216,7 +222,13 @@ export class Journal {
   private change(key: string, value: Uint8Array | null): void {
     assert(this.undo !== undefined, 'J1: metadata changes inside an edit')
     this.undo.push({ key, before: this.running.get(key) })
-    this.running.set(key, value)
+    if (value !== null || this.isBelow(key)) this.running.set(key, value)
+    else this.running.delete(key)
+  }
+
+  /** Whether a layer below the running one knows the key: if none does, nothing need say that it is gone. */
+  private isBelow(key: string): boolean {
+    return this.sealed?.get(key) !== undefined || this.store.get(key) !== undefined
   }
 
   private takeBack(): void {

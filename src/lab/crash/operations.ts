@@ -240,7 +240,6 @@ function fallocate(name: string, how: 'allocate' | 'zero', position: Bytes, leng
       oracle.change(() => {
         if (how === 'zero') oracle.zero('a', { start: position, end })
         if (end > oracle.size('a')) oracle.resize('a', end)
-        else oracle.sizes('a', size => Math.max(size, end))
       })
       const { file } = stage.handle('a')
       const plan = { file, position, length, how, size: 'grows' as const }

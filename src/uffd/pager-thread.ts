@@ -1,0 +1,14 @@
+/** A thread for pagers, one after the other. */
+import { parentPort } from 'node:worker_threads'
+import { Linux } from '../linux/index.ts'
+import { Pager } from './pager.ts'
+import { abortProcess } from './stuck.ts'
+import type { PagerData } from './wire.ts'
+
+const linux = new Linux()
+process.on('uncaughtException', error => abortProcess(linux, `the pager failed: ${error.stack ?? error}`))
+
+parentPort!.on('message', async (data: PagerData) => {
+  await Pager.serve(linux, data)
+  parentPort!.postMessage('ended')
+})

@@ -1,0 +1,64 @@
+/**
+ * Threads of machines. One that has done its work waits for the next machine instead of ending: a thread costs a tenth of
+ * a second to start, and koffi keeps some memory of each that ends.
+ *
+ * Invariants
+ *   TH1 A thread has one task at a time. If it dies, the process ends: threads may be waiting for it.
+ *   TH2 A thread that waits keeps no process alive.
+ */
+import { extname } from 'node:path'
+import { type MessagePort, Worker } from 'node:worker_threads'
+import { Linux } from '../linux/index.ts'
+import { abortProcess } from './stuck.ts'
+
+export type ThreadKind = 'pager-thread' | 'crew-thread' | 'watchdog'
+
+const idle = new Map<ThreadKind, Worker[]>()
+let processEnds = false
+
+/** Gives a thread a task. The promise is kept when the task has ended; once it is asked for, it keeps the process alive. */
+export class Thread {
+  private readonly worker: Worker
+  private readonly done: Promise<void>
+  private working = true
+
+  constructor(kind: ThreadKind, task: unknown, transfer: readonly MessagePort[] = []) {
+    const worker = idle.get(kind)?.pop() ?? make(kind)
+    this.worker = worker
+    this.done = new Promise(resolve => {
+      worker.once('message', () => {
+        this.working = false
+        worker.unref()
+        idle.set(kind, [...(idle.get(kind) ?? []), worker])
+        resolve()
+      })
+    })
+    worker.postMessage(task, transfer)
+    worker.unref()
+  }
+
+  ended(): Promise<void> {
+    if (this.working) this.worker.ref()
+    return this.done
+  }
+
+  /** One more thing for a thread that never ends. */
+  tell(news: unknown): void {
+    this.worker.postMessage(news)
+  }
+}
+
+/** From now on it is no news that threads end. */
+export function endWithProcess(): void {
+  processEnds = true
+}
+
+function make(kind: ThreadKind): Worker {
+  const worker = new Worker(new URL(`./${kind}${extname(import.meta.url)}`, import.meta.url))
+  const linux = new Linux()
+  worker.on('error', error => abortProcess(linux, `a thread of the machine failed: ${error.stack ?? error}`))
+  worker.on('exit', () => {
+    if (!processEnds) abortProcess(linux, `a thread of the machine is gone: ${kind}`)
+  })
+  return worker
+}
