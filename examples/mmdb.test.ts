@@ -56,7 +56,7 @@ test('MM1: an address is answered by the narrowest network that it lies in', () 
         for (const each of [...asked, ...edges]) assert.deepEqual(get(each), expected(networks, each))
       },
     ),
-    { numRuns: 200 },
+    { numRuns: 100 },
   )
 })
 

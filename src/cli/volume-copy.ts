@@ -55,8 +55,7 @@ async function get(path: string, from: string, target: string, { json }: CopyWor
   const bytes = await inVolume(path, 'r', async volume => {
     const { size: total } = await volume.stat(from)
     return shown(`get ${from}`, total, signal, async options => {
-      const parts = volume.get(from, options)
-      return target === '-' ? await toOutput(parts) : await toFile(parts, target)
+      return target === '-' ? toOutput(volume.get(from, options)) : volume.getFile(from, target, options)
     })
   })
   if (target !== '-')
@@ -81,34 +80,6 @@ async function shown<T>(
   } finally {
     progress.stop()
   }
-}
-
-/** Beside the target first, and then in its place: a copy that is interrupted leaves what was there. */
-async function toFile(parts: AsyncIterable<Uint8Array>, target: string): Promise<number> {
-  const beside = `${target}.${process.pid}.part`
-  const fd = fs.openSync(beside, 'wx')
-  let position = 0
-  try {
-    for await (const part of parts) {
-      await writeAll(fd, part, position)
-      position += part.length
-    }
-    fs.closeSync(fd)
-    fs.renameSync(beside, target)
-  } catch (error) {
-    fs.rmSync(beside, { force: true })
-    throw error
-  }
-  return position
-}
-
-async function writeAll(fd: number, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length; )
-    done += await new Promise<number>((resolve, reject) =>
-      fs.write(fd, bytes, done, bytes.length - done, position + done, (error, written) =>
-        error === null ? resolve(written) : reject(error),
-      ),
-    )
 }
 
 async function toOutput(parts: AsyncIterable<Uint8Array>): Promise<number> {

@@ -113,7 +113,7 @@ describe('a volume', () => {
   })
 
   test('a file that comes in while another is there replaces it as a whole, or not at all', async t => {
-    const { volume } = await world(t)
+    const { volume, path } = await world(t)
     await volume.put(parts(Buffer.from('old')), '/a')
     await refuses(() => volume.put(parts(Buffer.from('new')), '/a'), 'EEXIST', 'put', /has that name/)
     const { free } = volume.usage
@@ -142,6 +142,13 @@ describe('a volume', () => {
     assert.equal(volume.usage.free, free, 'nothing is left of what failed')
     await volume.put(parts(Buffer.from('new')), '/a', { existing: 'is replaced' })
     assert.equal((await held(volume, '/a')).toString(), 'new')
+    const host = join(path, '..', 'host')
+    fs.writeFileSync(host, 'what was there')
+    await refuses(() => volume.getFile('/none', host), 'ENOENT', 'open', /nothing of that name/)
+    assert.equal(fs.readFileSync(host, 'utf8'), 'what was there')
+    assert.equal(await volume.getFile('/a', host), 3)
+    assert.equal(fs.readFileSync(host, 'utf8'), 'new')
+    assert.deepEqual(fs.readdirSync(join(path, '..')).sort(), ['host', 'volume'])
     assert.deepEqual((await volume.check()).wrong, [])
   })
 

@@ -31,6 +31,7 @@ import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
 import type { VolumeFace } from './faces.ts'
 import type { File } from './file.ts'
+import { writeWhole } from './host-target.ts'
 import { INSPECT } from './inspect.ts'
 import { checkKeys, choice, flag, invalid } from './options.ts'
 import { bringIn, type Source, type TransferOptions, takeOut } from './streams.ts'
@@ -247,6 +248,11 @@ export class Volume implements VolumeFace {
     } finally {
       await file.close()
     }
+  }
+
+  /** The same, into a file of the host, which appears when it is whole. Returns its length. */
+  async getFile(from: string, target: string, options: TransferOptions = {}): Promise<Bytes> {
+    return writeWhole(target, this.get(from, options))
   }
 
   /** Makes durable everything that was done to names, and all that was written to the device. */

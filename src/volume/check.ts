@@ -184,7 +184,7 @@ class Check {
       for (; block < stop; block++)
         if (sums === undefined || u64(viewOf(sums), 8 * (block % CHUNK_BLOCKS)) === 0) {
           this.wrong.push(`${what} are data, and block ${block} has no checksum`)
-          block = stop
+          return
         }
     }
   }
