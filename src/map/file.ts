@@ -99,6 +99,11 @@ export class File implements FileFace {
     await this.perform('sync', this.stands.sync(this.open), options)
   }
 
+  /** Whether a mapping of this opening is left, though it may be closed by now. */
+  get isMapped(): boolean {
+    return this.open.mappings > 0
+  }
+
   /** Syncs and closes. Mappings of the file go on working. */
   close(): Promise<void> {
     this.closing ??= this.end()

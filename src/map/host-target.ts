@@ -1,6 +1,6 @@
 /**
- * A file of the host that parts are written to, beside its place first: it appears there when it is whole, and whatever ends
- * the copy before leaves what was there.
+ * A file of the host that parts are written to, beside its place first: it appears there when it is whole and durable, and
+ * whatever ends the copy before, a power cut too, leaves what was there.
  */
 import fs from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
@@ -22,6 +22,7 @@ export async function writeWhole(target: string, parts: AsyncIterable<Uint8Array
       await Promise.all(writes)
       length += part.length
     }
+    await file.sync()
     await file.close()
     fs.renameSync(beside, target)
     return length

@@ -83,6 +83,11 @@ export class OpenFiles {
     return this.opened.get(file) as VolumeFile
   }
 
+  /** The files that are mapped yet, by their names. */
+  mapped(): string[] {
+    return [...this.opened.keys()].filter(file => file.isMapped).map(file => file.name)
+  }
+
   /** Closes what is open yet, and waits for what is on its way out. `told` hears of errors. */
   async close(told: (error: unknown) => void): Promise<void> {
     for (const file of [...this.opened.keys()]) await file.close().catch(told)

@@ -98,6 +98,21 @@ describe('a volume', () => {
     assert.equal(b.size, 12 * PAGE)
   })
 
+  test('is not closed under a mapping: close says which, and changes nothing', async t => {
+    const { machine, volume } = await world(t)
+    await volume.put(parts(random(2 * PAGE)), '/a')
+    const a = await volume.open('/a', { mode: 'r+' })
+    const map = await machine.space({ name: 's' }).map(a, { prot: 'rw' })
+    await map.run(view => view.setU8(0, 7))
+    await a.close()
+    await refuses(() => volume.close(), 'EBUSY', 'close', /a is mapped; unmap first/)
+    await map.run(view => view.setU8(PAGE, 8))
+    await map.unmap()
+    assert.equal((await held(volume, '/a'))[PAGE], 8)
+    await volume.close()
+    await volume.close()
+  })
+
   test('a snapshot holds everything as it was, what is only in memory too', async t => {
     const { volume } = await world(t)
     await volume.mkdir('/d')

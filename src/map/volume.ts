@@ -291,10 +291,20 @@ export class Volume implements VolumeFace {
     }
   }
 
-  /** Closes the files that are open yet, makes everything durable, and lets go of the volume. */
-  close(): Promise<void> {
+  /**
+   * Closes the files that are open yet, makes everything durable, and lets go of the volume. Throws EBUSY, and changes
+   * nothing, while a file of it is mapped.
+   */
+  async close(): Promise<void> {
+    const mapped = this.files.mapped()
+    if (this.closing === undefined && mapped.length > 0)
+      throw new FaultlineError(
+        'EBUSY',
+        'close',
+        `the volume ${this.path} is busy: ${mapped[0]} is mapped${mapped.length > 1 ? `, and ${mapped.length - 1} more` : ''}; unmap first, or close the machine`,
+      )
     this.closing ??= this.end()
-    return this.closing
+    await this.closing
   }
 
   [INSPECT](): string {
