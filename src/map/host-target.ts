@@ -9,10 +9,14 @@ import type { Bytes } from '../base/index.ts'
 /** Writes of this much are quickest by far: of larger ones Linux 6.18 makes folios that it has to look for. */
 const WRITE_BYTES: Bytes = 2 ** 20
 
+/** The device is kept busy meanwhile: a sync goes on beside the copy for each so many bytes. */
+const SYNC_BYTES: Bytes = 32 * 2 ** 20
+
 /** Returns how many bytes it has. Each part is good until the next is asked for. */
 export async function writeWhole(target: string, parts: AsyncIterable<Uint8Array>): Promise<Bytes> {
   const beside = `${target}.${process.pid}.part`
   const file = await open(beside, 'wx')
+  let syncing = Promise.resolve()
   try {
     let length = 0
     for await (const part of parts) {
@@ -20,13 +24,20 @@ export async function writeWhole(target: string, parts: AsyncIterable<Uint8Array
       for (let at = 0; at < part.length; at += WRITE_BYTES)
         writes.push(writeAll(file, part.subarray(at, at + WRITE_BYTES), length + at))
       await Promise.all(writes)
+      const crossed = Math.floor(length / SYNC_BYTES) !== Math.floor((length + part.length) / SYNC_BYTES)
       length += part.length
+      if (!crossed) continue
+      await syncing
+      syncing = file.datasync()
+      syncing.catch(() => {})
     }
+    await syncing
     await file.sync()
     await file.close()
     fs.renameSync(beside, target)
     return length
   } catch (error) {
+    await syncing.catch(() => {})
     await file.close()
     fs.rmSync(beside, { force: true })
     throw error
