@@ -10,7 +10,7 @@ import type { Bytes } from '../base/index.ts'
 const WRITE_BYTES: Bytes = 2 ** 20
 
 /** The device is kept busy meanwhile: a sync goes on beside the copy for each so many bytes. */
-const SYNC_BYTES: Bytes = 32 * 2 ** 20
+const SYNC_BYTES: Bytes = 64 * 2 ** 20
 
 /** Returns how many bytes it has. Each part is good until the next is asked for. */
 export async function writeWhole(target: string, parts: AsyncIterable<Uint8Array>): Promise<Bytes> {
