@@ -203,14 +203,7 @@ export const volumeCopies: Bench = {
           await volume.sync()
           return found
         },
-        theirs: async () => {
-          const found = await rate(() => {
-            run('cp', [source, target])
-            syncFile(target)
-          })
-          fs.rmSync(target)
-          return found
-        },
+        theirs: async () => size / MIB / (await timedCopy([source, target], target)),
       })
       await volume.put(source, '/a')
       const get = await compare(plan, {
@@ -225,14 +218,7 @@ export const volumeCopies: Bench = {
           fs.rmSync(target)
           return found
         },
-        theirs: async () => {
-          const found = await rate(() => {
-            run('cp', [source, target])
-            syncFile(target)
-          })
-          fs.rmSync(target)
-          return found
-        },
+        theirs: async () => size / MIB / (await timedCopy([source, target], target)),
       })
       return [put, get]
     } finally {

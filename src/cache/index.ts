@@ -6,6 +6,7 @@
  */
 export type { Backing } from './backing.ts'
 export { CachedFile, type Invalidation } from './cached-file.ts'
+export { type Copying, partAt, requestAt } from './copying.ts'
 export { Forget, type ForgetArgs } from './forget.ts'
 export { PageCache } from './page-cache.ts'
 export { type CopyArgs, copyArgs, ReadCall, WriteCall } from './read-write.ts'

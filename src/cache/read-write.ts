@@ -11,24 +11,18 @@
  *   RW3 Space for a page is reserved before it is changed: a write that has succeeded can't meet ENOSPC later.
  */
 import { type Bytes, errno, type PageIndex } from '../base/index.ts'
-import { newVmFault, type PageRequest, type ReadState } from '../memmap/index.ts'
+import type { PageRequest, ReadState } from '../memmap/index.ts'
 import { CACHE, UPTODATE } from '../memory/index.ts'
 import { done, fail, type Outcome, type Task, type Verb, wait } from '../sched/index.ts'
 import type { CachedFile } from './cached-file.ts'
+import { type Copying, partAt, requestAt } from './copying.ts'
 import { filemapFault, filemapMkwrite } from './filemap.ts'
 import type { PageCache } from './page-cache.ts'
 import { readWindow } from './readahead.ts'
 import type { Writeback } from './writeback.ts'
 
-export interface CopyArgs {
+export interface CopyArgs extends Copying {
   readonly file: CachedFile
-  readonly position: Bytes
-  readonly buffer: Uint8Array
-  readonly read: ReadState
-  /** Bytes copied so far. */
-  copied: number
-  /** The request for the page at hand. */
-  request: PageRequest | undefined
 }
 
 export function copyArgs(file: CachedFile, position: Bytes, buffer: Uint8Array, read: ReadState): CopyArgs {
@@ -46,25 +40,13 @@ abstract class Copy {
     // A copy holds nothing.
   }
 
-  protected request(task: Task<CopyArgs>, access: 'load' | 'store'): PageRequest {
-    const { args } = task
-    const index = Math.floor((args.position + args.copied) / this.cache.frames.pageSize)
-    if (args.request?.index !== index)
-      args.request = {
-        index,
-        fault: newVmFault(0, access, task.group, this.cache.scheduler.now()),
-        read: args.read,
-        fileEnd: access === 'load' ? 0 : args.position + args.buffer.length,
-      }
-    return args.request
+  protected request({ args, group }: Task<CopyArgs>, access: 'load' | 'store'): PageRequest {
+    const now = this.cache.scheduler.now()
+    return requestAt(args, this.cache.frames.pageSize, { group, access, now })
   }
 
-  /** Where the copy stands in its page, and how many bytes of the page it wants. */
   protected part(args: CopyArgs, end: Bytes): { readonly inPage: Bytes; readonly length: Bytes } {
-    const { pageSize } = this.cache.frames
-    const at = args.position + args.copied
-    const inPage = at % pageSize
-    return { inPage, length: Math.min(pageSize - inPage, end - at) }
+    return partAt(args, this.cache.frames.pageSize, end)
   }
 }
 

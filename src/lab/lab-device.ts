@@ -12,6 +12,7 @@
 import { assert, type Bytes, type Errno, errno } from '../base/index.ts'
 import type { Device, Request } from '../device/index.ts'
 import type { Bio } from '../io/index.ts'
+import { eachPage, wordsOf } from './request-pages.ts'
 
 /** A page without a block; it reads as 0. */
 const HOLE = -1
@@ -53,7 +54,10 @@ export class LabDevice implements Device {
   }
 
   start(request: Request): void {
-    this.started.push({ request, words: request.operation === 'write' ? this.wordsOf(request) : [] })
+    this.started.push({
+      request,
+      words: request.operation === 'write' ? wordsOf(request, this.pageSize) : [],
+    })
   }
 
   /** Ends a started request, well or with the errno given; `purpose` is its bio's. */
@@ -78,13 +82,13 @@ export class LabDevice implements Device {
       case 'flush':
         return errno.OK
       case 'read':
-        this.eachPage(request, (bytes, at) => {
+        eachPage(request, this.pageSize, (bytes, at) => {
           bytes.fill(0)
           bytes[0] = this.word(page + at)
         })
         return errno.OK
       case 'write':
-        return this.write(page, words, this.wordsOf(request))
+        return this.write(page, words, wordsOf(request, this.pageSize))
       case 'zero':
         for (let at = page; at < page + pages; at++) this.drop(at)
         return errno.OK
@@ -109,18 +113,5 @@ export class LabDevice implements Device {
     if (!this.hasBlock(page)) return
     this.blocks[page] = HOLE
     this.free++
-  }
-
-  private wordsOf(request: Request): number[] {
-    const words: number[] = []
-    this.eachPage(request, bytes => words.push(bytes[0]!))
-    return words
-  }
-
-  private eachPage({ buffers }: Request, visit: (bytes: Uint8Array, at: number) => void): void {
-    let page = 0
-    for (const buffer of buffers)
-      for (let at = 0; at < buffer.length; at += this.pageSize)
-        visit(buffer.subarray(at, Math.min(buffer.length, at + this.pageSize)), page++)
   }
 }

@@ -21,10 +21,10 @@ export {
   type Platform,
   type SpaceOptions,
 } from './machine.ts'
-export { type AdviceName, Mapping, type ProtName, type RangeOptions, type RunOptions } from './mapping.ts'
+export { type AdviceName, Mapping, type ProtName, type RangeOptions } from './mapping.ts'
 export { checkBytes, checkKeys, choice, invalid } from './options.ts'
 export { dumpVolume, type RepairReport, volumeBlockSize } from './repair-volume.ts'
-export { type Brought, type Participant, Sections } from './sections.ts'
+export { type Brought, type Participant, type RunOptions, Sections } from './sections.ts'
 export { type AnonymousOptions, type MapOptions, MMUS, type MmuName, Space } from './space.ts'
 export type { TransferOptions } from './streams.ts'
 export {

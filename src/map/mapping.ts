@@ -14,7 +14,7 @@ import type { MappingFace } from './faces.ts'
 import { INSPECT } from './inspect.ts'
 import { checkKeys, choice, invalid, pageAligned } from './options.ts'
 import type { Who } from './performer.ts'
-import type { Brought, Participant } from './sections.ts'
+import type { Brought, Participant, RunOptions } from './sections.ts'
 import type { Space } from './space.ts'
 
 export type ProtName = 'none' | 'r' | 'w' | 'rw'
@@ -33,10 +33,6 @@ export interface RangeOptions {
   /** Bytes from the start of the mapping; multiples of the page size. The whole mapping if left out. */
   readonly offset?: Bytes
   readonly length?: Bytes
-  readonly signal?: AbortSignal
-}
-
-export interface RunOptions {
   readonly signal?: AbortSignal
 }
 
@@ -117,11 +113,7 @@ export class Mapping implements Participant, MappingFace {
    * Throws FaultlineError: EACCES, ENXIO (past the end of the file), EIO, ENOSPC, ENOMEM, and what the section throws.
    */
   run<T>(section: (view: View) => T, options?: RunOptions): T | Promise<T> {
-    this.check('run')
-    if (typeof section !== 'function')
-      throw invalid('run', `expected a function of a view, got ${shown(section)}`)
-    if (options !== undefined) checkKeys(options, ['signal'], 'run')
-    return this.context.sections.run(this, section, options?.signal)
+    return this.context.sections.run(this, section, options)
   }
 
   /** Brings pages that sections will need, all at once, and waits until they are there. */

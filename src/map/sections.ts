@@ -14,10 +14,15 @@
  *   MP3 When every page is there nothing is allocated and nothing is awaited: run returns the section's own value.
  */
 import type { Pfn, Vpn } from '../base/index.ts'
+import { shown } from '../group/index.ts'
 import { MISS, type Miss, UndoLog, type View } from '../mmu/index.ts'
 import { aborted, FaultlineError } from './error.ts'
-import { invalid } from './options.ts'
+import { checkKeys, invalid } from './options.ts'
 import { isAborted } from './performer.ts'
+
+export interface RunOptions {
+  readonly signal?: AbortSignal
+}
 
 /** A mapping that takes part in sections. */
 export interface Participant {
@@ -71,7 +76,12 @@ export class Sections<P extends Participant> {
     this.pages = pages
   }
 
-  run<T>(mapping: P, section: (view: View) => T, signal: AbortSignal | undefined): T | Promise<T> {
+  run<T>(mapping: P, section: (view: View) => T, options: RunOptions | undefined): T | Promise<T> {
+    mapping.check('run')
+    if (typeof section !== 'function')
+      throw invalid('run', `expected a function of a view, got ${shown(section)}`)
+    if (options !== undefined) checkKeys(options, ['signal'], 'run')
+    const signal = options?.signal
     if (this.running.length > 0) return this.join(mapping, section)
     const value = this.attempt(mapping, section)
     return value instanceof Cold ? this.runCold(mapping, section, value, signal) : value

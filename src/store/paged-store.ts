@@ -8,9 +8,9 @@
  *   PS1 A key is said to be absent only by a sound page that covers it.
  *   PS2 What a read hands out is what the last commit that ended left.
  */
-import { after, type Entry, SortedMap, Unreadable } from '../volume/index.ts'
+import { after, type Entry, lower, SortedMap, Unreadable } from '../volume/index.ts'
 import { BadPage, type Belief, type Gap, LmdbFile } from './lmdb-file.ts'
-import { decodePage, KEYS_END, placeIn, type RecordPage } from './record-page.ts'
+import { decodePage, KEYS_END, type RecordPage } from './record-page.ts'
 
 /** Pages that are kept decoded: some 15 MB. */
 const KEPT_MAX = 1024
@@ -30,7 +30,7 @@ export class PagedStore {
   get(key: string): Uint8Array | undefined {
     const page = this.covering(key)
     if (page === undefined) return undefined
-    const place = placeIn(page, key)
+    const place = lower(page.keys, key)
     return page.keys[place] === key ? page.values[place] : undefined
   }
 
@@ -39,7 +39,7 @@ export class PagedStore {
       const page = this.covering(from)
       if (page === undefined) return
       const { keys, values, high } = page
-      for (let place = placeIn(page, from); place < keys.length && keys[place]! < end; place++)
+      for (let place = lower(page.keys, from); place < keys.length && keys[place]! < end; place++)
         yield { key: keys[place]!, value: values[place]! }
       from = high
     }

@@ -91,15 +91,3 @@ export function decodePage(bytes: Buffer): RecordPage | string {
   }
   return { low, high, keys, values }
 }
-
-/** The place of the first key that is at least `key`. */
-export function placeIn({ keys }: RecordPage, key: string): number {
-  let low = 0
-  let high = keys.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (keys[middle]! < key) low = middle + 1
-    else high = middle
-  }
-  return low
-}

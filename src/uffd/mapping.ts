@@ -9,13 +9,10 @@
  *   HM1 After unmap begins no array of this thread shows the mapping: they are detached.
  */
 import type { Bytes } from '../base/index.ts'
-import { shown } from '../group/index.ts'
 import {
   type AdviceName,
   type Brought,
-  checkKeys,
   FaultlineError,
-  invalid,
   type MappingFace,
   type MappingHandle,
   type MmuName,
@@ -86,11 +83,7 @@ export class HardwareMapping extends Remote implements MappingFace, Participant 
   }
 
   run<T>(section: (view: View) => T, options?: RunOptions): T | Promise<T> {
-    this.check('run')
-    if (typeof section !== 'function')
-      throw invalid('run', `expected a function of a view, got ${shown(section)}`)
-    if (options !== undefined) checkKeys(options, ['signal'], 'run')
-    return this.programs.sections.run(this, section, options?.signal)
+    return this.programs.sections.run(this, section, options)
   }
 
   async prefetch(

@@ -9,25 +9,20 @@
  *   DW2 No block lies past the end of the file, but for those that fallocate set aside.
  */
 import { type Bytes, type Errno, errno, type PageIndex } from '../base/index.ts'
-import { newReadState, newVmFault, type PageRequest } from '../memmap/index.ts'
+import { type Copying, partAt, requestAt } from '../cache/index.ts'
+import { newReadState, type PageRequest } from '../memmap/index.ts'
 import { done, fail, type Outcome, type Task, type Verb, wait } from '../sched/index.ts'
 import type { DaxFile } from './dax-file.ts'
 import { blocksOf, PLAIN, UNWRITTEN } from './extents.ts'
 import { canBeLong, type Parts, roomFor } from './parts.ts'
 import type { Blocks } from './space.ts'
 
-export interface DaxCallArgs {
+export interface DaxCallArgs extends Copying {
   readonly file: DaxFile
-  readonly position: Bytes
-  readonly buffer: Uint8Array
-  /** Bytes copied so far. */
-  copied: number
-  /** The request for the page at hand. */
-  request: PageRequest | undefined
 }
 
 export function daxCallArgs(file: DaxFile, position: Bytes, buffer: Uint8Array): DaxCallArgs {
-  return { file, position, buffer, copied: 0, request: undefined }
+  return { file, position, buffer, read: newReadState('random'), copied: 0, request: undefined }
 }
 
 abstract class DaxCall {
@@ -43,23 +38,11 @@ abstract class DaxCall {
 
   protected request({ args, group }: Task<DaxCallArgs>, access: 'load' | 'store'): PageRequest {
     const { scheduler, disk } = this.parts
-    const index = Math.floor((args.position + args.copied) / disk.blockSize)
-    if (args.request?.index !== index)
-      args.request = {
-        index,
-        fault: newVmFault(0, access, group, scheduler.now()),
-        read: newReadState('random'),
-        fileEnd: access === 'load' ? 0 : args.position + args.buffer.length,
-      }
-    return args.request
+    return requestAt(args, disk.blockSize, { group, access, now: scheduler.now() })
   }
 
-  /** Where the copy stands in its page, and how many bytes of the page it wants. */
   protected part(args: DaxCallArgs, end: Bytes): { readonly inPage: Bytes; readonly length: Bytes } {
-    const { blockSize } = this.parts.disk
-    const at = args.position + args.copied
-    const inPage = at % blockSize
-    return { inPage, length: Math.min(blockSize - inPage, end - at) }
+    return partAt(args, this.parts.disk.blockSize, end)
   }
 }
 

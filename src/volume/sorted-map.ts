@@ -110,7 +110,8 @@ export function after(key: string): string {
   return `${key}\0`
 }
 
-function lower(keys: readonly string[], key: string): number {
+/** The place of the first key that is at least `key`. */
+export function lower(keys: readonly string[], key: string): number {
   let low = 0
   let high = keys.length
   while (low < high) {

@@ -8,6 +8,7 @@
 import { assert, type Bytes, type Errno, errno, type Pfn } from '../../base/index.ts'
 import type { Device, Request } from '../../device/index.ts'
 import type { Frames } from '../../memory/index.ts'
+import { eachPage, wordsOf } from '../request-pages.ts'
 
 interface Started {
   readonly request: Request
@@ -79,7 +80,10 @@ export class VolumeDisk implements Device {
   }
 
   start(request: Request): void {
-    this.started.push({ request, words: request.operation === 'write' ? this.wordsOf(request) : [] })
+    this.started.push({
+      request,
+      words: request.operation === 'write' ? wordsOf(request, this.pageSize) : [],
+    })
   }
 
   end(request: Request, error: Errno): void {
@@ -93,27 +97,14 @@ export class VolumeDisk implements Device {
   private serve(request: Request, before: readonly number[]): void {
     const block = request.position / this.pageSize
     if (request.operation === 'write')
-      this.wordsOf(request).forEach((word, at) => {
+      wordsOf(request, this.pageSize).forEach((word, at) => {
         if (word !== before[at]) this.torn++
         this.words.set(block + at, word)
       })
     if (request.operation === 'read')
-      this.eachPage(request, (bytes, at) => {
+      eachPage(request, this.pageSize, (bytes, at) => {
         bytes.fill(0)
         bytes[0] = this.words.get(block + at)
       })
-  }
-
-  private wordsOf(request: Request): number[] {
-    const words: number[] = []
-    this.eachPage(request, bytes => words.push(bytes[0]!))
-    return words
-  }
-
-  private eachPage({ buffers }: Request, visit: (bytes: Uint8Array, at: number) => void): void {
-    let page = 0
-    for (const buffer of buffers)
-      for (let at = 0; at < buffer.length; at += this.pageSize)
-        visit(buffer.subarray(at, Math.min(buffer.length, at + this.pageSize)), page++)
   }
 }
