@@ -36,6 +36,8 @@ const IOVEC_WORDS = 2
 
 export class Linux {
   readonly ffi: Ffi
+  /** Of the host's own pages. */
+  readonly pageSize: Bytes
   private readonly mmapCall: Foreign
   private readonly munmapCall: Foreign
   private readonly mprotectCall: Foreign
@@ -84,6 +86,7 @@ export class Linux {
     this.gettidCall = libc.call('gettid', 'int', [])
     this.abortCall = libc.call('abort', 'int', [])
     this.exitCall = libc.call('_exit', 'int', ['int'])
+    this.pageSize = libc.call('getpagesize', 'int', [])()
   }
 
   /** Shared memory of a file, wherever there is room. It takes none until it is touched. */

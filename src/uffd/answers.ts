@@ -64,9 +64,12 @@ export class Answers {
   ): 'installed' | 'elsewhere' | 'gone again' {
     if (state === 'let go') return 'gone again'
     const entry = mapping.space.mm.table.get(area.start + page)
+    const allowed = this.mirror.allows(area, page, access)
     this.mirror.refresh(area, area.start + page, entry)
     this.mirror.flush()
     if (this.mirror.allows(area, page, access)) {
+      // The fault says that the hardware lacks what it was given before.
+      if (allowed) this.mirror.restore(area, page)
       this.uffd.wake(area.address + page * this.pageSize, this.pageSize)
       return 'installed'
     }

@@ -154,6 +154,13 @@ describe('over the hardware MMU', { skip: unavailable, timeout: 60_000 }, () => 
     })
   })
 
+  test('pages that the host takes out of the hardware come back', async t => {
+    const { status, out, err } = await play(t, 'the host takes pages out of the hardware')
+    assert.equal(err, '')
+    assert.equal(out, 'stored true\n')
+    assert.equal(status, 0)
+  })
+
   test('a process that exits does not wait for a worker that waits for a page', async t => {
     const { status, out } = await play(t, 'the process exits while a worker waits for a page')
     assert.equal(out, '')

@@ -12,6 +12,8 @@
  * What is taken away must have been taken before the engine relies on it: `flush` is called before a write begins, before
  * an answer leaves the pager, and at the end of each turn.
  *
+ * The host may take pages out of the hardware on its own, so a fault of a page that `leaf` allows is no contradiction.
+ *
  * Invariants
  *   MI1 After flush the hardware lets through no access that the entry doesn't allow.
  *   MI2 A page is installed only for an entry whose frame is the page of the area's own file at that place: another
@@ -115,6 +117,15 @@ export class Mirror {
     return (area.leaf[page]! & (access === 'store' ? STORE : LOAD)) !== 0
   }
 
+  /**
+   * Installs a page that the hardware should have and has lost: a host that is short of memory, or moves it about, takes
+   * pages out as it likes.
+   */
+  restore(area: Area, page: number): void {
+    const stores = this.allows(area, page, 'store')
+    this.install(area.address + page * this.pageSize, this.pageSize, stores ? 'stores' : 'loads')
+  }
+
   /** Whether the entry maps the area's own page (MI2). */
   isOf(area: Area, page: number, entry: Entry): boolean {
     if ((entry & PRESENT) === 0) return false
@@ -172,8 +183,8 @@ export class Mirror {
       const result = this.uffd.install(start + done, length - done, allowed)
       done += result.done
       if (result.error === EEXIST) {
-        this.uffd.protect(start + done, this.pageSize, allowed)
-        done += this.pageSize
+        this.uffd.protect(start + done, this.linux.pageSize, allowed)
+        done += this.linux.pageSize
       } else
         assert(
           result.error === 0 || result.error === EAGAIN,

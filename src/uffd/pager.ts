@@ -204,6 +204,10 @@ interface Parts {
 
 function makeParts(linux: Linux, { options, mailboxes }: PagerData): Parts {
   const { pageSize = PAGE_SIZE_DEFAULT } = options
+  if (pageSize % linux.pageSize !== 0)
+    throw unsupported(
+      `this host's own pages have ${linux.pageSize} bytes; pageSize must be a multiple of that`,
+    )
   const uffd = new Userfaultfd(linux)
   const mirror = new Mirror(linux, uffd, pageSize)
   const store = new MemoryFiles(linux, pageSize)

@@ -4,6 +4,7 @@
  */
 import fs from 'node:fs'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { Linux, MADV_DONTNEED } from '../linux/index.ts'
 import type { FileFace, GroupFace, MachineFace, MappingFace, MappingHandle } from '../map/index.ts'
 import { attach, start } from './index.ts'
 import { PAGER, SERVING, SIGNALS, STATE } from './signals.ts'
@@ -81,6 +82,30 @@ const SCENES: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
     signals[STATE] = SERVING
     watch(signals.buffer)
     await new Promise(resolve => setTimeout(resolve, 10_000))
+  },
+
+  async 'the host takes pages out of the hardware'({ path }) {
+    // Pages of ours are several of the host's, which takes one at a time.
+    await using machine = await start({ mmu: 'hardware', memory: 256 * PAGE, pageSize: 4 * PAGE })
+    await using file = await machine.open(path, { mode: 'r+' })
+    const map = await machine.space({ name: 'b' }).map(file, { prot: 'rw' })
+    const linux = new Linux()
+    const address = linux.ffi.addressOf(map.bytes)
+    const { bytes } = map
+    for (let page = 0; page < 64; page++)
+      if (page >= 32) bytes[page * PAGE]! += 100
+      else if (bytes[page * PAGE] !== page + 1) say(`page ${page} is wrong`)
+    for (let page = 1; page < 64; page += 3) linux.madvise(address + page * PAGE, PAGE, MADV_DONTNEED)
+    for (let page = 0; page < 64; page++) {
+      const value = page + (page >= 32 ? 101 : 1)
+      if (bytes[page * PAGE] !== value) say(`page ${page} is ${bytes[page * PAGE]} afterwards`)
+      bytes[page * PAGE + 1] = 7
+    }
+    await map.sync()
+    const stored = fs.readFileSync(path)
+    say(
+      `stored ${Array.from({ length: 64 }, (_, page) => stored[page * PAGE + 1]).every(byte => byte === 7)}`,
+    )
   },
 
   async 'reads until it is killed'({ map }) {
