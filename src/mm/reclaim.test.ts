@@ -42,3 +42,27 @@ test('what if every page is locked in memory? The next one gets ENOMEM, and memo
   assert.equal(world.says(world.fault(a, at + 8, 'load')), 'done')
   world.finish()
 })
+
+test('a use through a mapping that is read in order does not keep a page; one through another mapping does', () => {
+  for (const [advice, kept] of [
+    ['normal', true],
+    ['sequential', false],
+    ['random', false],
+  ] as const) {
+    const world = new World({ frames: 64 })
+    const [old, fresh] = [
+      world.file('old', { pages: 8, holding: false }),
+      world.file('fresh', { pages: 128, holding: false }),
+    ]
+    const a = world.space('a')
+    const at = world.map(a, old, { advice })
+    const other = world.map(a, fresh, { advice: 'random' })
+    world.populate(a, at, at + 8, 'load')
+    world.populate(a, other, other + 56, 'load')
+    // The first reclaim meets the pages of `old` first.
+    assert.equal(world.says(world.fault(a, other + 56, 'load')), 'done')
+    for (let page = 0; page < 8; page++)
+      assert.equal(world.engine.cache.find(old.file.id, page) !== 0, kept, `${advice}: page ${page}`)
+    world.finish()
+  }
+})

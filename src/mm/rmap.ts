@@ -113,12 +113,16 @@ export class Rmap implements Mappers {
     }
   }
 
-  /** How many entries of the frame were used since it was last asked; makes all of them old (folio_referenced). */
+  /**
+   * How many entries of the frame were used since it was last asked; makes all of them old (folio_referenced). A use
+   * through a VMA that is read in order or at random says nothing of the next one (vma_has_recency, Linux 6.12
+   * linux/mm_inline.h), so those don't count and stay as they are.
+   */
   testAndClearYoung(frame: Pfn): number {
     let referenced = 0
-    this.walk(frame, (space, vpn) => {
+    this.walk(frame, (space, vpn, vma) => {
       const entry = space.table.get(vpn)
-      if ((entry & LOAD) === 0) return
+      if ((entry & LOAD) === 0 || (vma !== undefined && vma.advice !== 'normal')) return
       referenced++
       space.table.set(vpn, old(entry))
     })
@@ -136,7 +140,7 @@ export class Rmap implements Mappers {
 
   // hot: reclaim walks each page that it looks at, up to four times
   /** Calls `act` with each entry that maps the frame (rmap_walk). It may change that entry, and no VMA. */
-  private walk(frame: Pfn, act: (space: Space, vpn: Vpn) => void): void {
+  private walk(frame: Pfn, act: (space: Space, vpn: Vpn, vma?: Vma) => void): void {
     if (this.frames.mapped[frame] === 0) return
     const owner = this.frames.owner[frame]!
     const index = this.frames.index[frame]!
@@ -147,7 +151,7 @@ export class Rmap implements Mappers {
     }
     this.fileVmas.get(owner)?.visit(index, index + 1, vma => {
       const vpn = vma.start + index - vma.pageOffset
-      if (this.maps(vma.space, vpn, frame)) act(vma.space, vpn)
+      if (this.maps(vma.space, vpn, frame)) act(vma.space, vpn, vma)
     })
   }
 
