@@ -56,11 +56,17 @@ import { type Fail, type Scheduler, type Ticket, type Wait, wait } from '../sche
 import type { Backing } from './backing.ts'
 import { CachedFile } from './cached-file.ts'
 import { PageHash } from './page-hash.ts'
-import type { Window } from './readahead.ts'
+import { READAHEAD_BYTES, type Window } from './readahead.ts'
 import { Workingset } from './workingset.ts'
 
-/** The most that one bio carries, unless the machine is told otherwise: 1 MiB. */
 const BIO_BYTES_MAX: Bytes = 1024 * 1024
+
+export interface CacheSizes {
+  /** The most that one bio carries; 1 MiB if left out. */
+  readonly bioBytesMax?: Bytes
+  /** How far readahead goes; 128 KiB if left out. */
+  readonly readAheadBytes?: Bytes
+}
 
 /** How long a file whose write failed is left alone by the flusher and by reclaim: dirty_writeback_interval. */
 const RETRY_AFTER: Ns = 5 * SECOND
@@ -81,13 +87,16 @@ export class PageCache {
   /** Pages dirty or under writeback, over all files. */
   dirtyPages = 0
   readonly pagesPerBio: number
+  /** How far readahead goes. */
+  readonly readAheadPages: number
   private readonly io: Io
   private readonly hash: PageHash
   private readonly workingset: Workingset
   private readonly flights = new Map<Pfn, Bio>()
   private ids = 0
 
-  constructor(scheduler: Scheduler, memory: Memory, io: Io, bioBytesMax: Bytes = BIO_BYTES_MAX) {
+  constructor(scheduler: Scheduler, memory: Memory, io: Io, sizes: CacheSizes = {}) {
+    const { bioBytesMax = BIO_BYTES_MAX, readAheadBytes = READAHEAD_BYTES } = sizes
     this.scheduler = scheduler
     this.memory = memory
     this.frames = memory.frames
@@ -95,6 +104,7 @@ export class PageCache {
     this.hash = new PageHash(memory.frames)
     this.workingset = new Workingset(memory.frames.count)
     this.pagesPerBio = Math.max(1, bioBytesMax / this.frames.pageSize)
+    this.readAheadPages = Math.max(1, Math.floor(readAheadBytes / this.frames.pageSize))
   }
 
   add(name: string, size: number, backing: Backing): CachedFile {
@@ -184,13 +194,16 @@ export class PageCache {
     submit(last)
   }
 
-  /** Has older pages give way to a window, as far as one reclaim goes; the page `kept`, which is in use now, stays. */
+  /** Has older pages give way to a window, as far as reclaim goes without waiting; the page `kept`, which is in use now, stays. */
   makeRoom(pages: number, kept: Pfn, group: GroupId): void {
-    const over = this.memory.ledger.wouldExceed(group, pages)
-    if (over === 0 && this.memory.free >= pages) return
-    this.memory.pin(kept)
-    this.memory.pressure(over, group)
-    this.memory.unpin(kept)
+    const { memory } = this
+    memory.pin(kept)
+    for (let tries = 0; tries < pages; tries++) {
+      const over = memory.ledger.wouldExceed(group, pages)
+      if (over === 0 && memory.free >= pages) break
+      if (memory.pressure(over, group).kind !== 'done') break
+    }
+    memory.unpin(kept)
   }
 
   /** Puts a frame into the cache as page `index` of the file. */

@@ -1,7 +1,7 @@
 /** Readahead of a group that is at its limit: as far as its own older pages give way, and never the page in use. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { World } from '../machine/world.suite.ts'
+import { PAGE, World } from '../machine/world.suite.ts'
 
 /** Loads each page of a file in order, in a group that may have `max` pages. Returns how often it waited for a device. */
 function scanned(pages: number, max: number): number {
@@ -30,4 +30,34 @@ describe('readahead', () => {
   it('keeps the page whose fault started it, however little there is', () => {
     for (const max of [1, 2, 5, 33]) scanned(100, max)
   })
+
+  for (const [far, pages] of [
+    ['the default way', 32],
+    ['eight windows', 256],
+    ['less than a page', 1],
+  ] as const)
+    it(`keeps ahead of a reader in order, but no further than it may: ${far}`, () => {
+      const world = new World({
+        frames: 4000,
+        checked: false,
+        readAheadBytes: pages * PAGE - 1 + (pages > 1 ? 1 : 0),
+      })
+      const data = world.file('data', { pages: 2000, holding: false })
+      const a = world.space('a')
+      const at = world.map(a, data, { advice: 'sequential' })
+      const window = Math.max(Math.min(pages, 32), pages / 4)
+      let faults = 0
+      for (let page = 0, end = 0; page < 2000; page++) {
+        if (world.rights(a, at + page) === '') {
+          assert.equal(world.says(world.fault(a, at + page, 'load')), 'done')
+          faults++
+        }
+        while (world.engine.cache.find(data.file.id, end) !== 0) end++
+        assert.ok(end - page <= pages + window, `page ${page}: read as far as ${end}`)
+        if (page > 4 * pages && end < 2000)
+          assert.ok(end - page >= pages - window, `page ${page}: read only to ${end}`)
+      }
+      assert.ok(faults <= 2000 / window + 16, `${faults} faults`)
+      world.finish()
+    })
 })

@@ -3,9 +3,13 @@
  *
  *   advice       a fault on an absent page reads
  *   random       that page alone
- *   sequential   a window from it on, doubling to RA_PAGES; the mark in the window starts the next one while this one
- *                is still being used
+ *   sequential   a window from it on, doubling; the mark in a window starts the next one while this one is still being
+ *                used
  *   normal       a window around it, unless faults have long been missing at random
+ *
+ * How far it goes is the cache's `readAheadPages`. Linux reads so much in one window. Where that is more than READAHEAD_BYTES
+ * a reader in order gets smaller windows, several ahead of it, so that the device, the processor and the reader are all
+ * at work at once: the largest is a quarter of the way.
  *
  * A group that is being slowed down for another's latency reads what it needs and no more.
  *
@@ -17,8 +21,10 @@ import { READAHEAD } from '../memory/index.ts'
 import type { CachedFile } from './cached-file.ts'
 import type { PageCache } from './page-cache.ts'
 
-/** VM_READAHEAD_PAGES: 128 KiB. */
-const READAHEAD_BYTES: Bytes = 128 * 1024
+/** VM_READAHEAD_PAGES (linux/mm.h). */
+export const READAHEAD_BYTES: Bytes = 128 * 1024
+/** Windows that are ahead of a reader in order, where readahead goes far. */
+const WINDOWS = 4
 /** MMAP_LOTSAMISS, and the cap of the counter (mm/filemap.c). */
 const MMAP_LOTSAMISS = 100
 const MMAP_MISS_MAX = 10 * MMAP_LOTSAMISS
@@ -32,10 +38,10 @@ export interface Window {
 
 /** The window for a fault on an absent page. */
 export function faultWindow(cache: PageCache, file: CachedFile, { index, read, fault }: PageRequest): Window {
-  const max = Math.max(1, READAHEAD_BYTES / cache.frames.pageSize)
+  const max = cache.readAheadPages
   if (read.advice === 'random' || max === 1 || file.readAlone || cache.congested(fault.group))
     return alone(index)
-  if (read.advice === 'sequential') return sequential(read, index, max)
+  if (read.advice === 'sequential') return sequential(read, index, largestWindow(cache))
   read.mmapMiss = Math.min(read.mmapMiss + 1, MMAP_MISS_MAX)
   if (read.mmapMiss > MMAP_LOTSAMISS) return alone(index)
   return remember(read, Math.max(0, index - max / 2), max, max / 4)
@@ -49,7 +55,7 @@ export function readWindow(
   read: ReadState,
   group: GroupId,
 ): Window {
-  const max = Math.max(1, READAHEAD_BYTES / cache.frames.pageSize)
+  const max = largestWindow(cache)
   if (read.advice === 'random' || cache.congested(group)) return { start: index, size: wanted, mark: -1 }
   if (index === 0 || index === read.next || index === read.start + read.size)
     return sequential(read, index, max)
@@ -70,12 +76,24 @@ export function asyncReadahead(
 ): void {
   cache.frames.clear(frame, READAHEAD)
   if (read.advice === 'random' || cache.congested(group)) return
-  const max = Math.max(1, READAHEAD_BYTES / cache.frames.pageSize)
-  const follows = index === read.start + read.size - read.asyncSize
-  const start = follows ? read.start + read.size : index + 1
-  const size = Math.min(max, 2 * Math.max(1, read.size))
-  cache.makeRoom(size, frame, group)
-  cache.readAhead(file, remember(read, start, size, size), group)
+  const { readAheadPages } = cache
+  const largest = largestWindow(cache)
+  const end = read.start + read.size
+  const follows = index < end && end - index <= readAheadPages + largest
+  const start = follows ? end : index + 1
+  const size = Math.min(largest, 2 * Math.max(1, read.size))
+  // Two windows for one, until the reader is as far behind as it may be.
+  const grows = follows && size === largest && end + 2 * size - index <= readAheadPages
+  for (let next = start; next < start + (grows ? 2 : 1) * size; next += size) {
+    cache.makeRoom(size, frame, group)
+    cache.readAhead(file, remember(read, next, size, size), group)
+  }
+}
+
+/** In pages. */
+function largestWindow({ readAheadPages, frames }: PageCache): number {
+  const least = Math.min(readAheadPages, Math.ceil(READAHEAD_BYTES / frames.pageSize))
+  return Math.max(least, Math.floor(readAheadPages / WINDOWS))
 }
 
 export function noteHit(read: ReadState): void {

@@ -17,6 +17,7 @@
  */
 import { assert, type Bytes, GroupTree, type SpaceId } from '../base/index.ts'
 import {
+  type CacheSizes,
   Forget,
   PageCache,
   ReadCall,
@@ -44,7 +45,7 @@ export interface Hardware {
   mirrorOf(space: SpaceId): TableMirror
 }
 
-export interface EngineOptions {
+export interface EngineOptions extends CacheSizes {
   readonly driver: Driver
   /** The memory itself: `frames` pages and the zero page before them. */
   readonly buffer: ArrayBuffer
@@ -54,8 +55,6 @@ export interface EngineOptions {
   readonly pageSize: Bytes
   readonly discipline?: Discipline
   readonly writeback?: WritebackSettings
-  /** The most that one bio of pages carries, as the filesystem that is modelled makes them. */
-  readonly bioBytesMax?: Bytes
   /** Where anonymous pages go, and how many bytes of them. */
   readonly swap?: { readonly device: Device; readonly bytes: Bytes }
   /** Sees every task begin, wait, resume and end. */
@@ -91,7 +90,7 @@ export class Engine {
     const ledger = new Ledger(this.tree)
     this.memory = new Memory(frames, ledger)
     this.io = new Io(this.scheduler, frames, this.tree)
-    this.cache = new PageCache(this.scheduler, this.memory, this.io, options.bioBytesMax)
+    this.cache = new PageCache(this.scheduler, this.memory, this.io, options)
     this.writeback = new Writeback(this.cache, this.tree, writeback)
     const rmap = new Rmap(this.memory)
     const swapping = swap === undefined ? undefined : this.swapTo(swap.device, swap.bytes, rmap)

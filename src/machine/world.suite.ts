@@ -62,6 +62,8 @@ export interface WorldOptions {
   readonly frames?: number
   /** Pages of swap; its device is `world.swap`. */
   readonly swap?: number
+  /** How far readahead goes. */
+  readonly readAheadBytes?: Bytes
   /** Recount after every attempt. Default: yes. */
   readonly checked?: boolean
   /** A device of the caller's own is put between the held one and the memory. */
@@ -110,7 +112,8 @@ export class World {
   private readonly wrap: (inner: Device, world: World) => Device
   private time: Ns = 0
 
-  constructor({ discipline = RESTART, frames = 64, swap = 0, checked = true, wrap }: WorldOptions = {}) {
+  constructor(options: WorldOptions = {}) {
+    const { discipline = RESTART, frames = 64, swap = 0, checked = true, wrap, readAheadBytes } = options
     const driver: Driver = { now: () => this.time, wake() {} }
     this.checked = checked
     this.wrap = wrap ?? (inner => inner)
@@ -121,6 +124,7 @@ export class World {
       buffer,
       pageSize: PAGE,
       discipline,
+      ...(readAheadBytes !== undefined && { readAheadBytes }),
       ...(swap > 0 && { swap: { device: lateDevice('swap', late), bytes: swap * PAGE } }),
     })
     if (swap > 0) {

@@ -42,6 +42,7 @@ describe('a machine is not started', () => {
     ['with a unit that is none', { memory: '4 MiX' }, /"MiX" isn't a unit.*did you mean MiB\?/],
     ['with more memory than frames can be counted', { memory: '1024 TiB' }, /memory: expected 8 to/],
     ['with a page size that is no power of two', { pageSize: 5000 }, /power of two from 4096.*got 5000/],
+    ['with readahead that is no size', { readAhead: 'far' }, /readAhead: .*"far"/],
     ['with a small page size', { pageSize: 2048 }, /power of two from 4096.*got 2048/],
     ['with a page size in words', { pageSize: '4096' }, /power of two from 4096.*got "4096"/],
     [

@@ -38,6 +38,8 @@ export interface MachineOptions {
   readonly memory?: Bytes | string
   /** A power of two from 4096. */
   readonly pageSize?: Bytes
+  /** How far readahead goes: bytes, or a size like '4 MiB'; 128 KiB if left out. Linux: read_ahead_kb of a disk. */
+  readonly readAhead?: Bytes | string
   /** The lock discipline of its faults; `restart` if left out. */
   readonly discipline?: string
   /** A file that anonymous pages may go to; it must exist, have all its space, and its content is overwritten. */
@@ -101,7 +103,7 @@ const HOST_ERRORS: ReadonlyMap<string, string> = new Map([
   ['EACCES', "this process may not open it so; check its permissions, or open it with mode 'r'"],
   ['EROFS', "its filesystem is read-only; open it with mode 'r'"],
 ])
-const MACHINE_KEYS = ['memory', 'pageSize', 'discipline', 'swap', 'writeback', 'watcher', 'dax']
+const MACHINE_KEYS = ['memory', 'pageSize', 'readAhead', 'discipline', 'swap', 'writeback', 'watcher', 'dax']
 
 /** A file of the host as the machine has it, for all who opened it. */
 interface Known {
@@ -132,7 +134,7 @@ export class Machine implements MachineFace {
   /** `platform`: for the hardware MMU, which runs the machine in a thread of its own. */
   static async start(options: MachineOptions = {}, platform?: Platform): Promise<Machine> {
     checkKeys(options, MACHINE_KEYS, 'start')
-    const { discipline: name = 'restart', swap, watcher } = options
+    const { discipline: name = 'restart', readAhead, swap, watcher } = options
     const { frames, pageSize } = framesOf(options)
     const names = DISCIPLINES.map(each => each.name)
     const discipline = disciplineNamed(choice(name, names, 'discipline', 'start'))!
@@ -150,6 +152,7 @@ export class Machine implements MachineFace {
       pageSize,
       discipline,
       writeback,
+      ...(readAhead === undefined ? {} : { readAheadBytes: bytes(readAhead, 'readAhead', 'start') }),
       ...(watcher === undefined ? {} : { watcher }),
       ...(hardware === undefined ? {} : { hardware }),
       ...(swapHost === undefined ? {} : { swap: { device: swapHost, bytes: swapHost.length } }),

@@ -26,7 +26,7 @@ import type { Mm } from './mm.ts'
 import type { Space } from './space.ts'
 import { allows, indexOf, PROT_WRITE, type Vma, ZERO_PAGE } from './vma.ts'
 
-/** fault_around_bytes: 64 KiB, aligned. */
+/** fault_around_bytes: 64 KiB, aligned (Linux 6.12 mm/memory.c). */
 const FAULT_AROUND_BYTES = 64 * 1024
 
 export function faultPage(mm: Mm, space: Space, fault: VmFault): Outcome {
@@ -127,12 +127,14 @@ function makeYoung(mm: Mm, space: Space, fault: VmFault, entry: number): Outcome
   return done
 }
 
-/** Maps the pages of the aligned window that lie ready (filemap_map_pages). Says whether the wanted one is among them. */
+/** Maps the pages around, or ahead, that lie ready (filemap_map_pages). Says whether the wanted one is among them. */
 function faultAround(mm: Mm, vma: Vma, fault: VmFault): boolean {
   if (vma.advice === 'random') return ready(mm, vma, fault, fault.vpn)
-  const window = Math.max(1, FAULT_AROUND_BYTES / mm.memory.frames.pageSize)
-  const from = fault.vpn - (indexOf(vma, fault.vpn) % window)
-  const end = Math.min(vma.end, from + window)
+  const around = Math.max(1, FAULT_AROUND_BYTES / mm.memory.frames.pageSize)
+  const from = fault.vpn - (indexOf(vma, fault.vpn) % around)
+  // Who reads in order comes by all that readahead has brought.
+  const ahead = vma.advice === 'sequential' ? fault.vpn + mm.cache.readAheadPages : 0
+  const end = Math.min(vma.end, Math.max(from + around, ahead))
   let found = false
   for (let vpn = Math.max(vma.start, from); vpn < end; vpn++)
     if (ready(mm, vma, fault, vpn) && vpn === fault.vpn) found = true
