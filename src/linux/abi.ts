@@ -15,11 +15,17 @@ export const PROT_NONE = 0
 export const PROT_READ = 1
 export const PROT_WRITE = 2
 export const MAP_SHARED = 1
+export const MAP_PRIVATE = 2
 export const MAP_FIXED = 0x10
+export const MAP_ANONYMOUS = 0x20
 export const MAP_NORESERVE = 0x4000
+export const MADV_RANDOM = 1
 export const MADV_DONTNEED = 4
 export const MADV_DONTFORK = 10
+export const MADV_HUGEPAGE = 14
 export const MADV_NOHUGEPAGE = 15
+/** Where pages have 4 KiB, on x64 and arm64. */
+export const HUGE_PAGE_BYTES = 2 ** 21
 
 /** linux/memfd.h, linux/falloc.h */
 export const MFD_CLOEXEC = 1
@@ -37,6 +43,7 @@ export const UFFD_API = 0xaa
 export const UFFDIO_API = 0xc018aa3f
 export const UFFDIO_REGISTER = 0xc020aa00
 export const UFFDIO_WAKE = 0x8010aa02
+export const UFFDIO_COPY = 0xc028aa03
 export const UFFDIO_WRITEPROTECT = 0xc018aa06
 export const UFFDIO_CONTINUE = 0xc020aa07
 
@@ -50,6 +57,7 @@ export const UFFDIO_REGISTER_MODE_WP = 2
 export const UFFDIO_REGISTER_MODE_MINOR = 4
 export const UFFDIO_WRITEPROTECT_MODE_WP = 1
 export const UFFDIO_WRITEPROTECT_MODE_DONTWAKE = 2
+export const UFFDIO_COPY_MODE_DONTWAKE = 1
 export const UFFDIO_CONTINUE_MODE_DONTWAKE = 1
 export const UFFDIO_CONTINUE_MODE_WP = 2
 

@@ -9,8 +9,12 @@ import {
   EFD_NONBLOCK,
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
+  HUGE_PAGE_BYTES,
+  MADV_HUGEPAGE,
+  MAP_ANONYMOUS,
   MAP_FIXED,
   MAP_NORESERVE,
+  MAP_PRIVATE,
   MAP_SHARED,
   MFD_CLOEXEC,
   POLLIN,
@@ -53,6 +57,8 @@ export class Linux {
   private readonly ioctlCall: Foreign
   private readonly ioctlNewCall: Foreign
   private readonly syscallCall: Foreign
+  private readonly preadCall: Foreign
+  private readonly pwriteCall: Foreign
   private readonly preadvCall: Foreign
   private readonly pwritevCall: Foreign
   private readonly fsyncCall: Foreign
@@ -80,6 +86,8 @@ export class Linux {
     this.ioctlCall = libc.call('ioctl', 'int', ['int', 'long', 'pointer'])
     this.ioctlNewCall = libc.call('ioctl', 'int', ['int', 'long', 'long'])
     this.syscallCall = libc.call('syscall', 'long', ['long', 'long'])
+    this.preadCall = libc.call('pread', 'long', ['int', 'long', 'long', 'long'])
+    this.pwriteCall = libc.call('pwrite', 'long', ['int', 'long', 'long', 'long'])
     this.preadvCall = libc.call('preadv', 'long', ['int', 'pointer', 'int', 'long'])
     this.pwritevCall = libc.call('pwritev', 'long', ['int', 'pointer', 'int', 'long'])
     this.fsyncCall = libc.call('fsync', 'int', ['int'])
@@ -99,6 +107,20 @@ export class Linux {
   mmapOver(address: Address, fd: number, length: Bytes): void {
     const protection = PROT_READ | PROT_WRITE
     this.checked('mmap', this.mmapCall(address, length, protection, MAP_SHARED | MAP_FIXED, fd, 0))
+  }
+
+  /** Memory of this process alone, zero, HUGE_PAGE_BYTES of it: one huge page where the host has one. */
+  hugePage(): Address {
+    const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+    const length = 2 * HUGE_PAGE_BYTES
+    const start = this.checked('mmap', this.mmapCall(0, length, PROT_READ | PROT_WRITE, flags, -1, 0))
+    const address = Math.ceil(start / HUGE_PAGE_BYTES) * HUGE_PAGE_BYTES
+    const end = address + HUGE_PAGE_BYTES
+    if (address > start) this.munmap(start, address - start)
+    if (end < start + length) this.munmap(end, start + length - end)
+    // Hosts without huge pages refuse; small ones do.
+    this.madviseCall(address, HUGE_PAGE_BYTES, MADV_HUGEPAGE)
+    return address
   }
 
   munmap(address: Address, length: Bytes): void {
@@ -186,6 +208,15 @@ export class Linux {
 
   syscall(number: number, argument: number): number {
     return this.checked('syscall', this.syscallCall(number, argument))
+  }
+
+  /** Bytes moved, or -errno. */
+  pread(fd: number, address: Address, length: Bytes, position: Bytes): number {
+    return this.result(this.preadCall(fd, address, length, position))
+  }
+
+  pwrite(fd: number, address: Address, length: Bytes, position: Bytes): number {
+    return this.result(this.pwriteCall(fd, address, length, position))
   }
 
   /** Bytes moved, or -errno. `vectors`: address and length of each piece. */

@@ -1,5 +1,14 @@
 /** Linux itself, through foreign functions: memory, memory files, userfaultfd. Nothing loads before it is asked for. */
-export { MADV_DONTFORK, MADV_DONTNEED, MADV_NOHUGEPAGE, PROT_NONE, PROT_READ, PROT_WRITE } from './abi.ts'
+export {
+  HUGE_PAGE_BYTES,
+  MADV_DONTFORK,
+  MADV_DONTNEED,
+  MADV_NOHUGEPAGE,
+  MADV_RANDOM,
+  PROT_NONE,
+  PROT_READ,
+  PROT_WRITE,
+} from './abi.ts'
 export { Linux, LinuxError } from './calls.ts'
 export { type Address, NoFfi } from './ffi.ts'
-export { type FaultMessage, NoUserfaultfd, Userfaultfd } from './userfaultfd.ts'
+export { copyPages, type FaultMessage, NoUserfaultfd, Userfaultfd } from './userfaultfd.ts'

@@ -29,6 +29,8 @@ import {
   UFFDIO_CONTINUE,
   UFFDIO_CONTINUE_MODE_DONTWAKE,
   UFFDIO_CONTINUE_MODE_WP,
+  UFFDIO_COPY,
+  UFFDIO_COPY_MODE_DONTWAKE,
   UFFDIO_REGISTER,
   UFFDIO_REGISTER_MODE_MINOR,
   UFFDIO_REGISTER_MODE_MISSING,
@@ -79,7 +81,8 @@ export class Userfaultfd {
         sizeOf(UFFDIO_WRITEPROTECT) === 24 &&
         sizeOf(UFFDIO_API) === 24 &&
         sizeOf(UFFDIO_REGISTER) === 32 &&
-        sizeOf(UFFDIO_CONTINUE) === 32,
+        sizeOf(UFFDIO_CONTINUE) === 32 &&
+        sizeOf(UFFDIO_COPY) === 40,
       'the ioctls of userfaultfd take what is passed to them',
     )
     this.linux = linux
@@ -150,6 +153,18 @@ export class Userfaultfd {
     argument[3] = 0n
     return this.linux.ioctl(this.fd, request, argument)
   }
+}
+
+/**
+ * Makes pages of a memory file that it doesn't have, with bytes of this process, through a range registered with `fd`.
+ * Any thread may: it takes no lock of the file's. Returns how many bytes it did; it stops at a page that is there.
+ */
+export function copyPages(linux: Linux, fd: number, target: Address, source: Address, length: Bytes): Bytes {
+  // struct uffdio_copy: dst, src, len, mode, copy.
+  const mode = UFFDIO_COPY_MODE_DONTWAKE
+  const argument = BigUint64Array.of(BigInt(target), BigInt(source), BigInt(length), BigInt(mode), 0n)
+  linux.ioctl(fd, UFFDIO_COPY, argument)
+  return Math.max(0, Number(BigInt.asIntN(64, argument[4]!)))
 }
 
 /** By the device where it may be opened, else by the system call. */

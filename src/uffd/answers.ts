@@ -45,6 +45,8 @@ export class Answers {
     const { area, mapping } = placed
     const page = Math.floor((address - area.address) / this.pageSize)
     const miss = { vpn: area.start + page, access }
+    // Then the fault says that the hardware lacks what it was given before.
+    if (placed.state === 'mapped' && this.mirror.allows(area, page, access)) this.mirror.restore(area, page)
     for (;;) {
       if (placed.state === 'let go') return this.stuck.refuse(thread, placed, page, unmapped(placed, access))
       const brought = await mapping.bring(miss, undefined)
@@ -64,12 +66,9 @@ export class Answers {
   ): 'installed' | 'elsewhere' | 'gone again' {
     if (state === 'let go') return 'gone again'
     const entry = mapping.space.mm.table.get(area.start + page)
-    const allowed = this.mirror.allows(area, page, access)
     this.mirror.refresh(area, area.start + page, entry)
-    this.mirror.flush()
+    this.mirror.show(area)
     if (this.mirror.allows(area, page, access)) {
-      // The fault says that the hardware lacks what it was given before.
-      if (allowed) this.mirror.restore(area, page)
       this.uffd.wake(area.address + page * this.pageSize, this.pageSize)
       return 'installed'
     }

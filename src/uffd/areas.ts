@@ -10,7 +10,7 @@
  *   AR1 A range is munmapped only when no thread is attached to it; until then its faults are answered here.
  */
 import { assert, type Bytes, type FileId, OrderedList, type PageIndex } from '../base/index.ts'
-import { type Linux, PROT_NONE, type Userfaultfd } from '../linux/index.ts'
+import { type Linux, PROT_NONE } from '../linux/index.ts'
 import type { Mapping } from '../map/index.ts'
 import { Control } from './control.ts'
 import type { Area, Mirror } from './mirror.ts'
@@ -38,7 +38,6 @@ function sourceOf({ space, start }: Mapping): { readonly file: FileId; readonly 
 
 export class Areas {
   private readonly linux: Linux
-  private readonly uffd: Userfaultfd
   private readonly store: MemoryFiles
   private readonly mirror: Mirror
   private readonly byMapping = new Map<Mapping, Placed>()
@@ -48,9 +47,8 @@ export class Areas {
   )
   private readonly lettingGo = new Set<Placed>()
 
-  constructor(linux: Linux, uffd: Userfaultfd, store: MemoryFiles, mirror: Mirror) {
+  constructor(linux: Linux, store: MemoryFiles, mirror: Mirror) {
     this.linux = linux
-    this.uffd = uffd
     this.store = store
     this.mirror = mirror
   }
@@ -61,12 +59,6 @@ export class Areas {
     const pages = end - start
     const { file, index } = sourceOf(mapping)
     const address = this.store.map(file, index, pages)
-    try {
-      this.uffd.register(address, pages * pageSize)
-    } catch (error) {
-      this.linux.munmap(address, pages * pageSize)
-      throw error
-    }
     const area: Area = {
       space: space.pid,
       start,
@@ -75,9 +67,9 @@ export class Areas {
       index,
       address,
       leaf: leafFor(pages),
-      change: 'take',
-      from: 0,
-      to: 0,
+      change: 'let stores',
+      changing: { from: 0, to: 0 },
+      taking: { from: 0, to: 0 },
     }
     const control = new Control(new SharedArrayBuffer(Control.bytes))
     const placed: Placed = { mapping, area, control, length: pages * pageSize, state: 'mapped' }

@@ -3,6 +3,8 @@
  * program may have all of them waiting for pages (an asynchronous write of a mapped array, say), and the pager must be
  * able to read those pages.
  *
+ * A call waits for `start`: what it frees or reads must be so in the hardware first.
+ *
  * Invariants
  *   CR1 A call ends once, in a turn of the pager, never inside the call that began it.
  *   CR2 Memory that a call reads or fills is kept until it has ended.
@@ -11,7 +13,18 @@ import { getSystemErrorName } from 'node:util'
 import { assert, type Bytes } from '../base/index.ts'
 import type { HostCalls } from '../host/index.ts'
 import type { Linux } from '../linux/index.ts'
-import { type CallKind, ENDED_CALL, FLUSH, Mailbox, READ, RESIZE, VECTORS_MAX, WRITE } from './mailbox.ts'
+import {
+  ADDRESSES,
+  type CallKind,
+  ENDED_CALL,
+  FLUSH,
+  Mailbox,
+  READ,
+  RESIZE,
+  VECTORS_MAX,
+  WRITE,
+} from './mailbox.ts'
+import type { MemoryFiles, Place } from './store.ts'
 
 type Ended = (failure: NodeJS.ErrnoException | null, count: number) => void
 
@@ -25,16 +38,15 @@ interface Call {
 
 export class Crew implements HostCalls {
   private readonly linux: Linux
+  private readonly store: MemoryFiles
   private readonly mailboxes: readonly Mailbox[]
-  /** Runs before a call begins: what it reads must be whole. */
-  private readonly prepare: () => void
   private readonly running: (Call | undefined)[] = []
   private readonly queue: Call[] = []
 
-  constructor(linux: Linux, mailboxes: readonly SharedArrayBuffer[], prepare: () => void) {
+  constructor(linux: Linux, store: MemoryFiles, mailboxes: readonly SharedArrayBuffer[]) {
     this.linux = linux
+    this.store = store
     this.mailboxes = mailboxes.map(buffer => new Mailbox(buffer))
-    this.prepare = prepare
   }
 
   read(fd: number, buffers: readonly Uint8Array[], position: Bytes, ended: Ended): void {
@@ -53,6 +65,16 @@ export class Crew implements HostCalls {
     this.begin({ kind: RESIZE, fd, position: length, buffers: [], ended })
   }
 
+  /** Gives threads that are free what has been begun. */
+  start(): void {
+    for (const at of this.mailboxes.keys()) {
+      if (this.running[at] !== undefined) continue
+      const call = this.queue.shift()
+      if (call === undefined) return
+      this.give(at, call)
+    }
+  }
+
   /** Ends the calls whose threads have made them. */
   collect(): void {
     for (const [at, mailbox] of this.mailboxes.entries()) {
@@ -60,8 +82,6 @@ export class Crew implements HostCalls {
       const { ended } = this.running[at]!
       this.running[at] = undefined
       const result = mailbox.take()
-      const next = this.queue.shift()
-      if (next !== undefined) this.give(at, next)
       if (result < 0) ended(failure(result), 0)
       else ended(null, result)
     }
@@ -73,16 +93,31 @@ export class Crew implements HostCalls {
 
   private begin(call: Call): void {
     assert(call.buffers.length <= VECTORS_MAX, `a call has at most ${VECTORS_MAX} pieces`)
-    const free = this.mailboxes.findIndex((_, at) => this.running[at] === undefined)
-    if (free === -1) this.queue.push(call)
-    else this.give(free, call)
+    this.queue.push(call)
   }
 
   private give(at: number, call: Call): void {
-    this.prepare()
     this.running[at] = call
-    const vectors = call.buffers.map(buffer => [this.linux.ffi.addressOf(buffer), buffer.byteLength] as const)
-    this.mailboxes[at]!.ask(call.kind, call.fd, call.position, vectors)
+    const { kind, fd, position, buffers } = call
+    const places = this.placesOf(buffers)
+    const { fd: memoryFile, stage } = places?.[0] ?? { fd: ADDRESSES, stage: 0 }
+    const vectors = new BigUint64Array(2 * buffers.length)
+    for (const [index, buffer] of buffers.entries()) {
+      vectors[2 * index] = BigInt(places?.[index]?.offset ?? this.linux.ffi.addressOf(buffer))
+      vectors[2 * index + 1] = BigInt(buffer.byteLength)
+    }
+    this.mailboxes[at]!.ask({ kind, fd, position, memoryFile, stage, vectors })
+  }
+
+  /** Where the buffers lie, if all of them are in one piece of a memory file. */
+  private placesOf(buffers: readonly Uint8Array[]): readonly Place[] | undefined {
+    const places: Place[] = []
+    for (const buffer of buffers) {
+      const place = this.store.placeOf(buffer)
+      if (place === undefined || place.stage !== (places[0] ?? place).stage) return undefined
+      places.push(place)
+    }
+    return places
   }
 }
 

@@ -8,7 +8,7 @@
  *   LI2 The process is kept alive by calls under way, and by nothing else of the machine.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
-import { Linux, NoFfi } from '../linux/index.ts'
+import { type Address, HUGE_PAGE_BYTES, Linux, NoFfi } from '../linux/index.ts'
 import { FaultlineError, type MachineOptions } from '../map/index.ts'
 import type { CrewData } from './crew-thread.ts'
 import { Mailbox } from './mailbox.ts'
@@ -51,6 +51,8 @@ export class Line {
   readonly signals: Int32Array<SharedArrayBuffer>
   private readonly eventfd: number
   private readonly threads: readonly Thread[]
+  /** Memory for the crew's bytes on their way, a part for each. */
+  private readonly bounce: Address
   private readonly onLost: LineOptions['onLost']
   private readonly pending = new Map<number, Pending>()
   private readonly collected = new FinalizationRegistry<number>(ref => this.post({ release: ref }))
@@ -64,6 +66,7 @@ export class Line {
     signals: Int32Array<SharedArrayBuffer>,
     eventfd: number,
     threads: readonly Thread[],
+    bounce: Address,
     onLost: LineOptions['onLost'],
   ) {
     this.linux = linux
@@ -72,6 +75,7 @@ export class Line {
     this.signals = signals
     this.eventfd = eventfd
     this.threads = threads
+    this.bounce = bounce
     this.onLost = onLost
     port.on('message', message => this.take(message))
     port.unref()
@@ -96,9 +100,19 @@ export class Line {
       linux.close(eventfd)
       throw received(first.error)
     }
-    for (const mailbox of mailboxes)
-      threads.push(new Thread('crew-thread', { mailbox, eventfd } satisfies CrewData))
-    return new Line(linux, first, port1, words, eventfd, threads, onLost)
+    const bounce = linux.hugePage()
+    const length = HUGE_PAGE_BYTES / CREW
+    for (const [at, mailbox] of mailboxes.entries()) {
+      const { userfaultfd } = first
+      const task: CrewData = {
+        mailbox,
+        eventfd,
+        userfaultfd,
+        bounce: { address: bounce + at * length, length },
+      }
+      threads.push(new Thread('crew-thread', task))
+    }
+    return new Line(linux, first, port1, words, eventfd, threads, bounce, onLost)
   }
 
   /** Makes a call; `signal` aborts it. */
@@ -174,6 +188,7 @@ export class Line {
     await Promise.all(this.threads.map(thread => thread.ended()))
     this.port.close()
     this.linux.close(this.eventfd)
+    this.linux.munmap(this.bounce, HUGE_PAGE_BYTES)
   }
 
   /** The process ends: nobody is to wonder that the pager does. */

@@ -3,10 +3,13 @@
  *
  *     IDLE --pager--> ASKED --thread--> ENDED --pager--> IDLE            STOP: the thread is to end
  *
- *     Int32    turn, operation, descriptor, vectors, result
- *     Float64  at byte 32: position or length
- *     Uint64   from byte 64: address and length of each piece of memory
+ *     Int32    turn, operation, descriptor, vectors, result, memory file
+ *     Float64  at byte 32: position or length; stage
+ *     Uint64   from byte 64: place and length of each piece of memory. Its place is an address, or, if a memory file is
+ *              named, an offset in that
  */
+import type { Address } from '../linux/index.ts'
+
 export const IDLE = 0
 export const ASKED = 1
 export const ENDED_CALL = 2
@@ -26,18 +29,35 @@ const KIND = 1
 const FD = 2
 const VECTORS = 3
 const RESULT = 4
-const POSITION_BYTE = 32
+const MEMORY_FILE = 5
+const WORDS = 6
+/** In place of a memory file's descriptor. */
+export const ADDRESSES = -1
+const NUMBERS_BYTE = 32
 const VECTORS_BYTE = 64
+
+export interface HostCall {
+  readonly kind: CallKind
+  readonly fd: number
+  readonly position: number
+  /** The memory file that the vectors are of, or ADDRESSES. */
+  readonly memoryFile: number
+  /** Where a view of the memory file begins through which pages can be made; 0: nowhere. */
+  readonly stage: Address
+  /** Place and length of each piece of memory. */
+  readonly vectors: BigUint64Array
+}
 
 export class Mailbox {
   static readonly bytes = VECTORS_BYTE + VECTORS_MAX * 16
   private readonly words: Int32Array
-  private readonly position: Float64Array
+  /** Position, stage. */
+  private readonly numbers: Float64Array
   private readonly vectors: BigUint64Array
 
   constructor(buffer: SharedArrayBuffer) {
-    this.words = new Int32Array(buffer, 0, 5)
-    this.position = new Float64Array(buffer, POSITION_BYTE, 1)
+    this.words = new Int32Array(buffer, 0, WORDS)
+    this.numbers = new Float64Array(buffer, NUMBERS_BYTE, 2)
     this.vectors = new BigUint64Array(buffer, VECTORS_BYTE)
   }
 
@@ -45,15 +65,14 @@ export class Mailbox {
     return Atomics.load(this.words, TURN)
   }
 
-  ask(kind: CallKind, fd: number, position: number, vectors: readonly (readonly [number, number])[]): void {
+  ask({ kind, fd, position, memoryFile, stage, vectors }: HostCall): void {
     this.words[KIND] = kind
     this.words[FD] = fd
-    this.words[VECTORS] = vectors.length
-    this.position[0] = position
-    vectors.forEach(([address, length], at) => {
-      this.vectors[2 * at] = BigInt(address)
-      this.vectors[2 * at + 1] = BigInt(length)
-    })
+    this.words[MEMORY_FILE] = memoryFile
+    this.words[VECTORS] = vectors.length / 2
+    this.numbers[0] = position
+    this.numbers[1] = stage
+    this.vectors.set(vectors)
     this.turn(ASKED)
   }
 
@@ -69,7 +88,7 @@ export class Mailbox {
   }
 
   /** The thread's side: waits for a call, or for the end (undefined). */
-  next(): { kind: CallKind; fd: number; position: number; vectors: BigUint64Array } | undefined {
+  next(): HostCall | undefined {
     for (;;) {
       const turn = this.state
       if (turn === STOP) return undefined
@@ -79,7 +98,9 @@ export class Mailbox {
     return {
       kind: this.words[KIND] as CallKind,
       fd: this.words[FD]!,
-      position: this.position[0]!,
+      position: this.numbers[0]!,
+      stage: this.numbers[1]!,
+      memoryFile: this.words[MEMORY_FILE]!,
       // A foreign function takes no shared memory.
       vectors: this.vectors.slice(0, 2 * this.words[VECTORS]!),
     }

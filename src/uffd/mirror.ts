@@ -9,8 +9,8 @@
  *     loads, stores -> nothing     MADV_DONTNEED: the next touch is a fault again. So are old entries treated: it is how
  *                                  a reference is noticed, and the page itself stays in its memory file.
  *
- * What is taken away must have been taken before the engine relies on it: `flush` is called before a write begins, before
- * an answer leaves the pager, and at the end of each turn.
+ * What is taken away must have been taken before the engine relies on it: `flush` is called before calls of the
+ * host start, before the answer to a call leaves the pager, and in each turn; a page that comes again is taken first.
  *
  * The host may take pages out of the hardware on its own, so a fault of a page that `leaf` allows is no contradiction.
  *
@@ -32,9 +32,16 @@ import {
 import { type Address, type Linux, MADV_DONTNEED, type Userfaultfd } from '../linux/index.ts'
 import type { Frames } from '../memory/index.ts'
 import { type Entry, entryOf, frameOf, LOAD, PRESENT, STORE, type TableMirror } from '../mmu/index.ts'
+import type { MemoryFiles } from './store.ts'
 
-/** What the hardware is to do to a run of pages. */
-type Change = 'install for loads' | 'install for stores' | 'let stores' | 'stop stores' | 'take'
+/** What the hardware is to do to a run of pages, beside taking them away. */
+type Change = 'install for loads' | 'install for stores' | 'let stores' | 'stop stores'
+
+/** Pages [from, to) of an area. */
+interface Run {
+  from: number
+  to: number
+}
 
 /** A mapping of a program, as the host has it. */
 export interface Area {
@@ -46,10 +53,11 @@ export interface Area {
   readonly index: PageIndex
   readonly address: Address
   readonly leaf: Int32Array
-  /** The run of pages [from, to) that is changed next. */
+  /** What is done next, to which pages. */
   change: Change
-  from: number
-  to: number
+  readonly changing: Run
+  /** What is taken away next; no page of `changing`. */
+  readonly taking: Run
 }
 
 const EEXIST = 17
@@ -60,13 +68,15 @@ export class Mirror {
   frames: Frames | undefined
   private readonly linux: Linux
   private readonly uffd: Userfaultfd
+  private readonly store: MemoryFiles
   private readonly pageSize: Bytes
   private readonly areas = new Map<SpaceId, OrderedList<Area>>()
   private readonly changed = new Set<Area>()
 
-  constructor(linux: Linux, uffd: Userfaultfd, pageSize: Bytes) {
+  constructor(linux: Linux, uffd: Userfaultfd, store: MemoryFiles, pageSize: Bytes) {
     this.linux = linux
     this.uffd = uffd
+    this.store = store
     this.pageSize = pageSize
   }
 
@@ -106,7 +116,8 @@ export class Mirror {
     const was = area.leaf[page]! & (LOAD | STORE)
     if (now === was) return
     area.leaf[page] = now === 0 ? 0 : (entryOf(page, 'writable') & ~(LOAD | STORE)) | now
-    if (now === 0) this.note(area, page, 'take')
+    this.changed.add(area)
+    if (now === 0) this.take(area, page)
     else if (was === 0)
       this.note(area, page, (now & STORE) !== 0 ? 'install for stores' : 'install for loads')
     else this.note(area, page, (now & STORE) !== 0 ? 'let stores' : 'stop stores')
@@ -139,27 +150,53 @@ export class Mirror {
     for (const area of this.changed) this.settle(area)
   }
 
+  /** Does what has been noted of an area, but for what is to be taken away: a thread waits, and that can wait. */
+  show(area: Area): void {
+    const start = area.address + area.changing.from * this.pageSize
+    const length = this.end(area.changing)
+    if (length > 0) this.apply(area.change, start, length)
+  }
+
   private note(area: Area, page: number, change: Change): void {
-    const follows = area.change === change && area.to > area.from
-    if (follows && page === area.to) area.to++
-    else if (follows && page === area.from - 1) area.from--
-    else {
-      this.settle(area)
-      area.change = change
-      area.from = page
-      area.to = page + 1
-      this.changed.add(area)
-    }
+    if (contains(area.taking, page)) this.takeAway(area)
+    if (area.change === change && extend(area.changing, page)) return
+    this.show(area)
+    area.change = change
+    begin(area.changing, page)
+  }
+
+  private take(area: Area, page: number): void {
+    if (contains(area.changing, page)) this.show(area)
+    if (extend(area.taking, page)) return
+    this.takeAway(area)
+    begin(area.taking, page)
   }
 
   private settle(area: Area): void {
     this.changed.delete(area)
-    const start = area.address + area.from * this.pageSize
-    const length = (area.to - area.from) * this.pageSize
-    area.from = 0
-    area.to = 0
+    this.show(area)
+    this.takeAway(area)
+  }
+
+  private takeAway(area: Area): void {
+    const start = area.address + area.taking.from * this.pageSize
+    const length = this.end(area.taking)
     if (length === 0) return
-    switch (area.change) {
+    // Most of what is taken has left its file, and giving its memory back takes it out of the hardware.
+    this.store.flush()
+    this.linux.madvise(start, length, MADV_DONTNEED)
+  }
+
+  /** A run is done with. Returns how long it was. */
+  private end(run: Run): Bytes {
+    const length = (run.to - run.from) * this.pageSize
+    run.from = 0
+    run.to = 0
+    return length
+  }
+
+  private apply(change: Change, start: Address, length: Bytes): void {
+    switch (change) {
       case 'install for loads':
         this.install(start, length, 'loads')
         break
@@ -171,9 +208,6 @@ export class Mirror {
         break
       case 'stop stores':
         this.uffd.protect(start, length, 'loads')
-        break
-      case 'take':
-        this.linux.madvise(start, length, MADV_DONTNEED)
         break
     }
   }
@@ -192,4 +226,22 @@ export class Mirror {
         )
     }
   }
+}
+
+function contains({ from, to }: Run, page: number): boolean {
+  return from <= page && page < to
+}
+
+/** Whether the page follows the run, or comes before it: it is of it now. */
+function extend(run: Run, page: number): boolean {
+  if (run.to === run.from) return false
+  if (page === run.to) run.to++
+  else if (page === run.from - 1) run.from--
+  else return false
+  return true
+}
+
+function begin(run: Run, page: number): void {
+  run.from = page
+  run.to = page + 1
 }

@@ -2,7 +2,8 @@
  * The pager of a hardware machine: the whole engine, with the library over it, in a thread of its own. Other threads
  * touch its pages and ask for things by messages.
  *
- *     turn:  wait for a fault, an ended call, a message or a timer -> begin, end, answer -> flush -> a turn of the event loop
+ *     turn:  flush -> start what was begun -> wait for a fault, an ended call, a message or a timer -> end, answer, begin
+ *            -> a turn of the event loop
  *
  * It waits in poll, not in the event loop, because a fault must be seen at once; whoever has something for it writes to
  * its eventfd. It never waits for another thread of the program, so any of them may be waiting for it.
@@ -73,7 +74,7 @@ export class Pager {
     this.crew = crew
     this.machine = machine
     mirror.frames = memory.frames
-    this.areas = new Areas(linux, uffd, store, mirror)
+    this.areas = new Areas(linux, store, mirror)
     this.stuck = new Stuck(linux, uffd, pageSize, data.onError, (threadId, error) =>
       this.tellLost(threadId, error),
     )
@@ -116,7 +117,14 @@ export class Pager {
     Atomics.store(this.signals, STATE, SERVING)
     const { pageSize, root } = machine
     const frames = machine.engine.memory.total
-    const started: Started = { pageSize, frames, machine: this.number, root: desk.numberOf(root) }
+    const { fd: userfaultfd } = this.uffd
+    const started: Started = {
+      pageSize,
+      frames,
+      userfaultfd,
+      machine: this.number,
+      root: desk.numberOf(root),
+    }
     this.port.postMessage(started)
     setImmediate(() => this.turn())
     return new Promise(resolve => {
@@ -133,7 +141,9 @@ export class Pager {
   private turn(): void {
     if (Atomics.load(this.signals, STATE) === ENDED) return
     Atomics.add(this.signals, HEARTBEAT, 1)
+    // Memory is given back before more is filled, and stores have stopped before a page is written.
     this.flush()
+    this.crew.start()
     const ready = this.linux.poll(this.uffd.fd, this.eventfd, this.patience())
     if (ready.second) {
       this.linux.clear(this.eventfd)
@@ -209,11 +219,8 @@ function makeParts(linux: Linux, { options, mailboxes }: PagerData): Parts {
       `this host's own pages have ${linux.pageSize} bytes; pageSize must be a multiple of that`,
     )
   const uffd = new Userfaultfd(linux)
-  const mirror = new Mirror(linux, uffd, pageSize)
-  const store = new MemoryFiles(linux, pageSize)
-  const crew = new Crew(linux, mailboxes, () => {
-    mirror.flush()
-    store.flush()
-  })
+  const store = new MemoryFiles(linux, uffd, pageSize)
+  const mirror = new Mirror(linux, uffd, store, pageSize)
+  const crew = new Crew(linux, store, mailboxes)
   return { uffd, mirror, store, crew }
 }

@@ -12,7 +12,14 @@
  *   ST2 A page that comes again after it was dropped is zero.
  */
 import type { Bytes, FileId, PageIndex } from '../base/index.ts'
-import { type Address, type Linux, MADV_DONTFORK, MADV_NOHUGEPAGE } from '../linux/index.ts'
+import {
+  type Address,
+  type Linux,
+  MADV_DONTFORK,
+  MADV_NOHUGEPAGE,
+  MADV_RANDOM,
+  type Userfaultfd,
+} from '../linux/index.ts'
 import type { PageStore } from '../memory/index.ts'
 
 /** What one piece of the pager's view covers. */
@@ -22,21 +29,39 @@ const FILE_PAGES = 2 ** 32
 /** So many dropped pages are given back at once at most. */
 const DROPPED_MAX = 1024
 
+/** Where bytes lie in a memory file. */
+export interface Place {
+  readonly fd: number
+  readonly offset: Bytes
+  /** Where a registered view of the memory file begins, as far as this piece has one. */
+  readonly stage: Address
+}
+
+interface Piece {
+  readonly address: Address
+  readonly stage: Address
+  readonly bytes: Uint8Array
+}
+
 interface MemoryFile {
   readonly fd: number
-  readonly pieces: ({ readonly address: Address; readonly bytes: Uint8Array } | undefined)[]
+  readonly pieces: (Piece | undefined)[]
 }
 
 export class MemoryFiles implements PageStore {
   private readonly linux: Linux
+  private readonly uffd: Userfaultfd
   private readonly pageSize: Bytes
   private readonly piecePages: number
   private readonly files = new Map<FileId, MemoryFile>()
+  /** Where the pieces of the view begin. */
+  private readonly places = new WeakMap<ArrayBufferLike, Place>()
   /** Pages [start, end) of `file` are to be given back. */
   private readonly dropped = { file: 0, start: 0, end: 0 }
 
-  constructor(linux: Linux, pageSize: Bytes) {
+  constructor(linux: Linux, uffd: Userfaultfd, pageSize: Bytes) {
     this.linux = linux
+    this.uffd = uffd
     this.pageSize = pageSize
     this.piecePages = PIECE / pageSize
   }
@@ -47,6 +72,12 @@ export class MemoryFiles implements PageStore {
     const place = index % piecePages
     const piece = this.piece(file, (index - place) / piecePages)
     return piece.subarray(place * this.pageSize, (place + 1) * this.pageSize)
+  }
+
+  /** Where bytes of the view lie; undefined: in no memory file. */
+  placeOf({ buffer, byteOffset }: Uint8Array): Place | undefined {
+    const piece = this.places.get(buffer)
+    return piece && { ...piece, offset: piece.offset + byteOffset }
   }
 
   drop(file: FileId, index: PageIndex): void {
@@ -75,6 +106,7 @@ export class MemoryFiles implements PageStore {
       if (piece === undefined) continue
       ;(piece.bytes.buffer as ArrayBuffer).transfer()
       this.linux.munmap(piece.address, PIECE)
+      this.linux.munmap(piece.stage, PIECE)
     }
     this.linux.close(found.fd)
   }
@@ -90,9 +122,21 @@ export class MemoryFiles implements PageStore {
 
   /** Pages [index, index + pages) of a file, for programs: nothing of it is there before it is installed. */
   map(file: FileId, index: PageIndex, pages: number): Address {
-    const address = this.linux.mmap(this.file(file).fd, index * this.pageSize, pages * this.pageSize)
-    this.linux.madvise(address, pages * this.pageSize, MADV_DONTFORK)
-    return address
+    return this.mapRegistered(this.file(file).fd, index * this.pageSize, pages * this.pageSize)
+  }
+
+  private mapRegistered(fd: number, offset: Bytes, length: Bytes): Address {
+    const address = this.linux.mmap(fd, offset, length)
+    try {
+      this.linux.madvise(address, length, MADV_DONTFORK)
+      // What is used soon again is the engine's to find out: the host's own lists cost a tenth of taking a page away.
+      this.linux.madvise(address, length, MADV_RANDOM)
+      this.uffd.register(address, length)
+      return address
+    } catch (error) {
+      this.linux.munmap(address, length)
+      throw error
+    }
   }
 
   private piece(file: FileId, at: number): Uint8Array {
@@ -105,7 +149,10 @@ export class MemoryFiles implements PageStore {
     // A huge page would bring neighbours that have no frame.
     linux.madvise(address, PIECE, MADV_NOHUGEPAGE)
     const bytes = new Uint8Array(linux.ffi.view(address, PIECE))
-    pieces[at] = { address, bytes }
+    const offset = at * PIECE
+    const stage = this.mapRegistered(fd, offset, PIECE)
+    pieces[at] = { address, stage, bytes }
+    this.places.set(bytes.buffer, { fd, offset, stage: stage - offset })
     return bytes
   }
 

@@ -62,6 +62,8 @@ export interface Started {
   readonly pageSize: number
   /** How many pages memory has. */
   readonly frames: number
+  /** The descriptor. */
+  readonly userfaultfd: number
   readonly machine: number
   readonly root: number
 }
