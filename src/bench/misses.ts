@@ -35,11 +35,12 @@ export const coldReads: Bench = {
     if (O_DIRECT === undefined) throw new Skipped('this host has no O_DIRECT')
     const size = (plan.smoke ? 4 : 512) * MIB
     const path = makeFile(plan, 'cold', size)
-    await using machine = await Machine.start({ memory: plan.smoke ? MIB : 16 * MIB })
+    const held = plan.smoke ? MIB : 16 * MIB
+    await using machine = await Machine.start({ memory: held })
     const file = await machine.open(path, { direct: true })
     const map = await machine.space({ name: 'cold reads' }).map(file, { advice: 'random' })
     const fd = fs.openSync(path, O_RDONLY | O_DIRECT)
-    const memory = new Uint8Array(memoryBuffer(32 * PAGE))
+    const memory = new Uint8Array(memoryBuffer(held))
     const pages = new Pages(size, 3)
     const figures: Figure[] = []
     for (const depth of [1, 4, 16, 32]) {
@@ -47,7 +48,7 @@ export const coldReads: Bench = {
       figures.push(
         await compare(plan, {
           name: `cold reads, ${depth} in flight`,
-          what: 'map.run of a load against fs.read on an O_DIRECT descriptor, as many in flight',
+          what: `map.run of a load against fs.read on an O_DIRECT descriptor, as many in flight, into ${held / MIB} MiB on either side`,
           unit: 'reads/s',
           target: { atLeast: 0.9 },
           ratio: 'ours/theirs',
@@ -80,16 +81,19 @@ function readAll(fd: number, memory: Uint8Array, pages: Pages, count: number, de
   return new Promise((resolve, reject) => {
     let left = count
     let ended = 0
-    const read = (slot: Bytes) => {
+    let next = 0
+    const read = () => {
       if (left-- <= 0) return
+      const slot = next
+      next = (next + PAGE) % memory.length
       fs.read(fd, memory, slot, PAGE, pages.take(), error => {
         if (error !== null) return reject(error)
         sink.value += words.getUint32(slot, true)
         if (++ended === count) resolve()
-        else read(slot)
+        else read()
       })
     }
-    for (let slot = 0; slot < depth; slot++) read(slot * PAGE)
+    for (let reader = 0; reader < depth; reader++) read()
   })
 }
 
