@@ -27,6 +27,19 @@ describe('readahead', () => {
     assert.ok(at <= below + 4, `${at} waits at the limit, ${below} below it`)
   })
 
+  it('reads around a fault at random as far as it goes, an odd number of pages too', () => {
+    const world = new World({ readAheadBytes: 25 * PAGE + 1 })
+    const data = world.file('data', { pages: 200, holding: false })
+    const a = world.space('a')
+    const at = world.map(a, data, { advice: 'normal' })
+    assert.equal(world.says(world.fault(a, at + 100, 'load')), 'done')
+    const cached = Array.from({ length: 200 }, (_, page) => page).filter(
+      page => world.engine.cache.find(data.file.id, page) !== 0,
+    )
+    assert.deepEqual([cached[0], cached.at(-1), cached.length], [88, 112, 25])
+    world.finish()
+  })
+
   it('keeps the page whose fault started it, however little there is', () => {
     for (const max of [1, 2, 5, 33]) scanned(100, max)
   })

@@ -7,9 +7,9 @@
  *                used
  *   normal       a window around it, unless faults have long been missing at random
  *
- * How far it goes is the cache's `readAheadPages`. Linux reads so much in one window. Where that is more than READAHEAD_BYTES
- * a reader in order gets smaller windows, several ahead of it, so that the device, the processor and the reader are all
- * at work at once: the largest is a quarter of the way.
+ * How far it goes is the cache's `readAheadPages`. Linux reads so much in one window. Where that is more than
+ * READAHEAD_BYTES a reader in order gets smaller windows, several ahead of it, so that the device, the processor and the
+ * reader are all at work at once: the largest is a quarter of the way.
  *
  * A group that is being slowed down for another's latency reads what it needs and no more.
  *
@@ -44,7 +44,7 @@ export function faultWindow(cache: PageCache, file: CachedFile, { index, read, f
   if (read.advice === 'sequential') return sequential(read, index, largestWindow(cache))
   read.mmapMiss = Math.min(read.mmapMiss + 1, MMAP_MISS_MAX)
   if (read.mmapMiss > MMAP_LOTSAMISS) return alone(index)
-  return remember(read, Math.max(0, index - max / 2), max, max / 4)
+  return remember(read, Math.max(0, index - (max >>> 1)), max, max >>> 2)
 }
 
 /** The window for a read call of [index, index + wanted): grows while the calls go on where the last one ended. */

@@ -114,7 +114,9 @@ export class Crew implements HostCalls {
     const places: Place[] = []
     for (const buffer of buffers) {
       const place = this.store.placeOf(buffer)
-      if (place === undefined || place.stage !== (places[0] ?? place).stage) return undefined
+      if (place === undefined) return undefined
+      const { fd, stage } = places[0] ?? place
+      if (place.fd !== fd || place.stage !== stage) return undefined
       places.push(place)
     }
     return places
