@@ -51,7 +51,8 @@ export async function exerciseArrays(
   const prng = new Prng(plan.seed)
   for (let at = 0; at < content.length; at++) content[at] = prng.below(256)
   fs.writeFileSync(plan.path, content)
-  const machine = await start({ mmu: 'hardware', memory: plan.memory * PAGE })
+  const readAhead = prng.pick([PAGE, 128 * 1024, 2 ** 20])
+  const machine = await start({ mmu: 'hardware', memory: plan.memory * PAGE, readAhead })
   const file = await machine.open(plan.path, { mode: 'r+' })
   const game = new Game(plan, prng, content, machine, file)
   try {
