@@ -24,6 +24,7 @@ test('what a bounce buffer moves arrives, pages there or not, whole or in part',
   const move = fc.record({
     direction: fc.constantFrom('fill' as const, 'drain' as const),
     page: fc.nat(PAGES - 1),
+    staged: fc.boolean(),
     length: fc.integer({ min: 1, max: PAGES * PAGE }),
     position: fc.nat(PAGES * PAGE),
   })
@@ -42,9 +43,9 @@ test('what a bounce buffer moves arrives, pages there or not, whole or in part',
           const [inMemory, inFile] = [Buffer.alloc(2 * PAGES * PAGE), Buffer.alloc(4 * PAGES * PAGE)]
           bytes.copy(inFile)
           let end = bytes.length
-          for (const { direction, page, length, position } of moves) {
+          for (const { direction, page, staged, length, position } of moves) {
             const offset = page * PAGE
-            const range = { fd: memfd, offset, length, address: stage + offset }
+            const range = { fd: memfd, offset, length, address: staged ? stage + offset : undefined }
             const expected = direction === 'fill' ? Math.max(0, Math.min(length, end - position)) : length
             assert.equal(bounce[direction](range, fd, position), expected)
             if (direction === 'fill') inFile.copy(inMemory, offset, position, position + expected)
@@ -67,7 +68,7 @@ test('what a bounce buffer moves arrives, pages there or not, whole or in part',
     { numRuns: 60 },
   )
   const bounce = new Bounce(linux, userfaultfd.fd, memory, PAGE)
-  assert.equal(bounce.fill({ fd: 0, offset: 0, length: PAGE, address: 0 }, 9999, 0), -errno.EBADF)
+  assert.equal(bounce.fill({ fd: 0, offset: 0, length: PAGE, address: undefined }, 9999, 0), -errno.EBADF)
   userfaultfd.close()
   linux.munmap(memory, HUGE_PAGE_BYTES)
 })

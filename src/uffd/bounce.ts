@@ -16,8 +16,8 @@ export interface Range {
   readonly fd: number
   readonly offset: Bytes
   readonly length: Bytes
-  /** The same bytes in a registered view of it. */
-  readonly address: Address
+  /** The same bytes in a registered view of it, if there is one. */
+  readonly address: Address | undefined
 }
 
 export class Bounce {
@@ -64,7 +64,8 @@ export class Bounce {
   private make({ fd, offset, address }: Range, at: Bytes, length: Bytes): number {
     const { linux } = this
     const whole = length - (length % linux.pageSize)
-    const made = whole === 0 ? 0 : copyPages(linux, this.userfaultfd, address + at, this.address, whole)
+    const made =
+      address === undefined ? 0 : copyPages(linux, this.userfaultfd, address + at, this.address, whole)
     if (made === length) return length
     const rest = linux.pwrite(fd, this.address + made, length - made, offset + at + made)
     return rest < 0 && made === 0 ? rest : made + Math.max(0, rest)

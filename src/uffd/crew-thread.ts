@@ -49,7 +49,7 @@ function transfer({ kind, fd, position, memoryFile, stage, vectors }: HostCall, 
   let moved = 0
   for (let at = 0; at < vectors.length; at += 2) {
     const [offset, length] = [Number(vectors[at]), Number(vectors[at + 1])]
-    const range = { fd: memoryFile, offset, length, address: stage + offset }
+    const range = { fd: memoryFile, offset, length, address: stage && stage + offset }
     const result =
       kind === READ ? bounce.fill(range, fd, position + moved) : bounce.drain(range, fd, position + moved)
     if (result < 0) return moved === 0 ? result : moved

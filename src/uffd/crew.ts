@@ -100,7 +100,7 @@ export class Crew implements HostCalls {
     this.running[at] = call
     const { kind, fd, position, buffers } = call
     const places = this.placesOf(buffers)
-    const { fd: memoryFile, stage } = places?.[0] ?? { fd: ADDRESSES, stage: 0 }
+    const { fd: memoryFile, stage } = places?.[0] ?? { fd: ADDRESSES, stage: undefined }
     const vectors = new BigUint64Array(2 * buffers.length)
     for (const [index, buffer] of buffers.entries()) {
       vectors[2 * index] = BigInt(places?.[index]?.offset ?? this.linux.ffi.addressOf(buffer))

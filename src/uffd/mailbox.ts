@@ -33,6 +33,8 @@ const MEMORY_FILE = 5
 const WORDS = 6
 /** In place of a memory file's descriptor. */
 export const ADDRESSES = -1
+/** In place of a stage. */
+const NOWHERE = Number.NaN
 const NUMBERS_BYTE = 32
 const VECTORS_BYTE = 64
 
@@ -42,8 +44,8 @@ export interface HostCall {
   readonly position: number
   /** The memory file that the vectors are of, or ADDRESSES. */
   readonly memoryFile: number
-  /** Where a view of the memory file begins through which pages can be made; 0: nowhere. */
-  readonly stage: Address
+  /** Where a view of the memory file begins through which pages can be made. */
+  readonly stage: Address | undefined
   /** Place and length of each piece of memory. */
   readonly vectors: BigUint64Array
 }
@@ -71,7 +73,7 @@ export class Mailbox {
     this.words[MEMORY_FILE] = memoryFile
     this.words[VECTORS] = vectors.length / 2
     this.numbers[0] = position
-    this.numbers[1] = stage
+    this.numbers[1] = stage ?? NOWHERE
     this.vectors.set(vectors)
     this.turn(ASKED)
   }
@@ -99,7 +101,7 @@ export class Mailbox {
       kind: this.words[KIND] as CallKind,
       fd: this.words[FD]!,
       position: this.numbers[0]!,
-      stage: this.numbers[1]!,
+      stage: Number.isNaN(this.numbers[1]!) ? undefined : this.numbers[1]!,
       memoryFile: this.words[MEMORY_FILE]!,
       // A foreign function takes no shared memory.
       vectors: this.vectors.slice(0, 2 * this.words[VECTORS]!),

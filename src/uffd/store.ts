@@ -15,6 +15,7 @@ import type { Bytes, FileId, PageIndex } from '../base/index.ts'
 import {
   type Address,
   type Linux,
+  LinuxError,
   MADV_DONTFORK,
   MADV_NOHUGEPAGE,
   MADV_RANDOM,
@@ -33,13 +34,13 @@ const DROPPED_MAX = 1024
 export interface Place {
   readonly fd: number
   readonly offset: Bytes
-  /** Where a registered view of the memory file begins, as far as this piece has one. */
-  readonly stage: Address
+  /** Where a registered view of the memory file begins, for this piece; undefined: the host has none left. */
+  readonly stage: Address | undefined
 }
 
 interface Piece {
   readonly address: Address
-  readonly stage: Address
+  readonly stage: Address | undefined
   readonly bytes: Uint8Array
 }
 
@@ -106,7 +107,7 @@ export class MemoryFiles implements PageStore {
       if (piece === undefined) continue
       ;(piece.bytes.buffer as ArrayBuffer).transfer()
       this.linux.munmap(piece.address, PIECE)
-      this.linux.munmap(piece.stage, PIECE)
+      if (piece.stage !== undefined) this.linux.munmap(piece.stage, PIECE)
     }
     this.linux.close(found.fd)
   }
@@ -123,6 +124,16 @@ export class MemoryFiles implements PageStore {
   /** Pages [index, index + pages) of a file, for programs: nothing of it is there before it is installed. */
   map(file: FileId, index: PageIndex, pages: number): Address {
     return this.mapRegistered(this.file(file).fd, index * this.pageSize, pages * this.pageSize)
+  }
+
+  /** The host allows so many ranges, fewer than a very large file may want. */
+  private stageFor(fd: number, offset: Bytes): Address | undefined {
+    try {
+      return this.mapRegistered(fd, offset, PIECE)
+    } catch (error) {
+      if (error instanceof LinuxError) return undefined
+      throw error
+    }
   }
 
   private mapRegistered(fd: number, offset: Bytes, length: Bytes): Address {
@@ -150,9 +161,9 @@ export class MemoryFiles implements PageStore {
     linux.madvise(address, PIECE, MADV_NOHUGEPAGE)
     const bytes = new Uint8Array(linux.ffi.view(address, PIECE))
     const offset = at * PIECE
-    const stage = this.mapRegistered(fd, offset, PIECE)
+    const stage = this.stageFor(fd, offset)
     pieces[at] = { address, stage, bytes }
-    this.places.set(bytes.buffer, { fd, offset, stage: stage - offset })
+    this.places.set(bytes.buffer, { fd, offset, stage: stage && stage - offset })
     return bytes
   }
 
