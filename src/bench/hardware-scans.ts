@@ -2,14 +2,11 @@
  * A pass over a file four times as big as the memory that it may have: through the hardware MMU with memory.max, and in a
  * child process under the same limit of the host's, through native mmap and by fs.readSync in pieces.
  *
- * Our side reads and writes the file past the host's page cache, so memory.max is all that it has. It reads ahead as far
- * as the host does for that disk.
+ * Our side reads and writes the file past the host's page cache, so memory.max is all that it has.
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import fs from 'node:fs'
 import type { Bytes } from '../base/index.ts'
-import { diskOf } from '../host/index.ts'
 import type { GroupFace, MachineFace } from '../map/index.ts'
 import { limitMemory } from './cgroup.ts'
 import { startHardware } from './hardware.ts'
@@ -23,13 +20,6 @@ const PIECE: Bytes = 64 * 1024
 const TIMES = 4
 /** Pages of the machine: the host takes a file in large folios, so one of ours is large too. */
 const LARGE: Bytes = 64 * 1024
-const READAHEAD_DEFAULT: Bytes = 128 * 1024
-
-/** How far the host reads ahead on the disk of a file. */
-function readAheadOf(path: string): Bytes {
-  const setting = `/sys/class/bdi/${diskOf(fs.statSync(path).dev)}/read_ahead_kb`
-  return fs.existsSync(setting) ? 1024 * Number(fs.readFileSync(setting, 'utf8')) : READAHEAD_DEFAULT
-}
 
 export const hardwareScans: Bench = {
   name: 'hardware-scans',
@@ -44,7 +34,8 @@ export const hardwareScans: Bench = {
       const [took] = (await once(child, 'message')) as [number]
       return took
     }
-    const readAhead = Math.max(READAHEAD_DEFAULT, Math.min(readAheadOf(path), memory / TIMES))
+    // Half of its memory: several windows are on their way, and the reader is in the one before.
+    const readAhead = memory / 2
     /** Passes of a machine of its own: one that idles beside it would take its share of the processors. */
     const measured = async (
       pageSize: Bytes,
@@ -86,7 +77,7 @@ export const hardwareScans: Bench = {
             await measured(pageSize, false, ours =>
               compare(plan, {
                 name: `scan, ${name}, ${pages}`,
-                what: `a byte of each cache line of ${length / MIB} MiB through map.bytes, ${pages}, with ${memory / MIB} MiB and readahead as the disk has it, against ${name} ${limit.what}`,
+                what: `a byte of each cache line of ${length / MIB} MiB through map.bytes, ${pages}, with ${memory / MIB} MiB, half of it for readahead, against ${name} ${limit.what}`,
                 unit: 'MiB/s',
                 target: pageSize === LARGE ? { atLeast: 0.8 } : 'none',
                 ratio: 'ours/theirs',

@@ -22,7 +22,7 @@ export {
   type SpaceOptions,
 } from './machine.ts'
 export { type AdviceName, Mapping, type ProtName, type RangeOptions } from './mapping.ts'
-export { checkBytes, checkKeys, choice, invalid } from './options.ts'
+export { bytes, checkBytes, checkKeys, choice, invalid } from './options.ts'
 export { dumpVolume, type RepairReport, volumeBlockSize } from './repair-volume.ts'
 export { type Brought, type Participant, type RunOptions, Sections } from './sections.ts'
 export { type AnonymousOptions, type MapOptions, MMUS, type MmuName, Space } from './space.ts'

@@ -8,8 +8,9 @@
  *   LI2 The process is kept alive by calls under way, and by nothing else of the machine.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import type { Bytes } from '../base/index.ts'
 import { type Address, HUGE_PAGE_BYTES, Linux, NoFfi } from '../linux/index.ts'
-import { FaultlineError, type MachineOptions } from '../map/index.ts'
+import { bytes, FaultlineError, type MachineOptions } from '../map/index.ts'
 import type { CrewData } from './crew-thread.ts'
 import { Mailbox } from './mailbox.ts'
 import { ENDED, REPLIES, SIGNALS, STATE } from './signals.ts'
@@ -28,8 +29,10 @@ import {
   unsupported,
 } from './wire.ts'
 
-/** Calls of the host that run at once. */
+/** Calls of the host that run at once: more of them where several large reads are to be on their way. */
 const CREW = 4
+const CREW_READING_FAR = 8
+const FAR: Bytes = 2 ** 20
 
 interface Pending {
   readonly resolve: (value: unknown) => void
@@ -83,10 +86,11 @@ export class Line {
 
   /** Starts a pager and its crew. Throws ENOTSUP where the host can't, and what Machine.start throws. */
   static async open({ options, onError, onLost }: LineOptions): Promise<Line> {
+    const crew = crewFor(options)
     const linux = supported()
     const signals = new SharedArrayBuffer(4 * SIGNALS)
     const eventfd = linux.eventfd()
-    const mailboxes = Array.from({ length: CREW }, () => new SharedArrayBuffer(Mailbox.bytes))
+    const mailboxes = Array.from({ length: crew }, () => new SharedArrayBuffer(Mailbox.bytes))
     const { port1, port2 } = new MessageChannel()
     const data: PagerData = { options, onError, port: port2, signals, mailboxes, eventfd }
     const words = new Int32Array(signals)
@@ -101,7 +105,7 @@ export class Line {
       throw received(first.error)
     }
     const bounce = linux.hugePage()
-    const length = HUGE_PAGE_BYTES / CREW
+    const length = HUGE_PAGE_BYTES / crew
     for (const [at, mailbox] of mailboxes.entries()) {
       const { userfaultfd } = first
       const task: CrewData = {
@@ -217,6 +221,10 @@ export class Line {
       pending.reject(received(message.error, pending.signal?.reason))
     else pending.reject(received(message.error))
   }
+}
+
+function crewFor({ readAhead = 0 }: MachineOptions): number {
+  return bytes(readAhead, 'readAhead', 'start') > FAR ? CREW_READING_FAR : CREW
 }
 
 function supported(): Linux {
