@@ -114,6 +114,5 @@ function sequential(read: ReadState, index: PageIndex, max: number): Window {
 function remember(read: ReadState, start: PageIndex, size: number, asyncSize: number): Window {
   read.start = start
   read.size = size
-  read.asyncSize = asyncSize
   return { start, size, mark: asyncSize > 0 ? start + size - asyncSize : -1 }
 }

@@ -21,10 +21,9 @@ export type Advice = 'normal' | 'random' | 'sequential'
 /** How one open file is read: the state of readahead (struct file_ra_state). Plain numbers, in pages. */
 export interface ReadState {
   advice: Advice
-  /** The window that was read last: [start, start + size), of which the last `asyncSize` were read ahead. */
+  /** The window that was read last: [start, start + size). */
   start: PageIndex
   size: number
-  asyncSize: number
   /** Misses less hits, at most 1000: above 100 read-around is switched off. */
   mmapMiss: number
   /** The page after the last one that a read call read. */
@@ -32,7 +31,7 @@ export interface ReadState {
 }
 
 export function newReadState(advice: Advice): ReadState {
-  return { advice, start: 0, size: 0, asyncSize: 0, mmapMiss: 0, next: 0 }
+  return { advice, start: 0, size: 0, mmapMiss: 0, next: 0 }
 }
 
 export interface Mappable {
