@@ -3,7 +3,7 @@ import { parentPort } from 'node:worker_threads'
 import type { Bytes } from '../base/index.ts'
 import { type Address, Linux } from '../linux/index.ts'
 import { Bounce } from './bounce.ts'
-import { ADDRESSES, FLUSH, type HostCall, Mailbox, READ, RESIZE, WRITE } from './mailbox.ts'
+import { FLUSH, type HostCall, Mailbox, READ, RESIZE, WRITE } from './mailbox.ts'
 
 export interface CrewData {
   readonly mailbox: SharedArrayBuffer
@@ -30,31 +30,15 @@ parentPort!.on(
   },
 )
 
-function perform(call: HostCall, bounce: Bounce): number {
-  const { kind, fd, position, vectors } = call
+function perform({ kind, fd, position, range, vectors }: HostCall, bounce: Bounce): number {
   switch (kind) {
     case READ:
-      return call.memoryFile === ADDRESSES ? linux.preadv(fd, vectors, position) : transfer(call, bounce)
+      return range === undefined ? linux.preadv(fd, vectors, position) : bounce.fill(range, fd, position)
     case WRITE:
-      return call.memoryFile === ADDRESSES ? linux.pwritev(fd, vectors, position) : transfer(call, bounce)
+      return range === undefined ? linux.pwritev(fd, vectors, position) : bounce.drain(range, fd, position)
     case FLUSH:
       return linux.fsync(fd)
     case RESIZE:
       return linux.tryFtruncate(fd, position)
   }
-}
-
-/** Between a file and ranges of a memory file. Bytes moved, or -errno if that is none. */
-function transfer({ kind, fd, position, memoryFile, stage, vectors }: HostCall, bounce: Bounce): number {
-  let moved = 0
-  for (let at = 0; at < vectors.length; at += 2) {
-    const [offset, length] = [Number(vectors[at]), Number(vectors[at + 1])]
-    const range = { fd: memoryFile, offset, length, address: stage && stage + offset }
-    const result =
-      kind === READ ? bounce.fill(range, fd, position + moved) : bounce.drain(range, fd, position + moved)
-    if (result < 0) return moved === 0 ? result : moved
-    moved += result
-    if (result < length) break
-  }
-  return moved
 }

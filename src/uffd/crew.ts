@@ -13,18 +13,9 @@ import { getSystemErrorName } from 'node:util'
 import { assert, type Bytes } from '../base/index.ts'
 import type { HostCalls } from '../host/index.ts'
 import type { Linux } from '../linux/index.ts'
-import {
-  ADDRESSES,
-  type CallKind,
-  ENDED_CALL,
-  FLUSH,
-  Mailbox,
-  READ,
-  RESIZE,
-  VECTORS_MAX,
-  WRITE,
-} from './mailbox.ts'
-import type { MemoryFiles, Place } from './store.ts'
+import type { Range } from './bounce.ts'
+import { type CallKind, ENDED_CALL, FLUSH, Mailbox, READ, RESIZE, VECTORS_MAX, WRITE } from './mailbox.ts'
+import type { MemoryFiles } from './store.ts'
 
 type Ended = (failure: NodeJS.ErrnoException | null, count: number) => void
 
@@ -99,27 +90,18 @@ export class Crew implements HostCalls {
   private give(at: number, call: Call): void {
     this.running[at] = call
     const { kind, fd, position, buffers } = call
-    const places = this.placesOf(buffers)
-    const { fd: memoryFile, stage } = places?.[0] ?? { fd: ADDRESSES, stage: undefined }
-    const vectors = new BigUint64Array(2 * buffers.length)
-    for (const [index, buffer] of buffers.entries()) {
-      vectors[2 * index] = BigInt(places?.[index]?.offset ?? this.linux.ffi.addressOf(buffer))
-      vectors[2 * index + 1] = BigInt(buffer.byteLength)
-    }
-    this.mailboxes[at]!.ask({ kind, fd, position, memoryFile, stage, vectors })
+    const range = buffers.length === 1 ? this.rangeOf(buffers[0]!) : undefined
+    const vectors =
+      range === undefined
+        ? buffers.flatMap(buffer => [BigInt(this.linux.ffi.addressOf(buffer)), BigInt(buffer.byteLength)])
+        : []
+    this.mailboxes[at]!.ask({ kind, fd, position, range, vectors: BigUint64Array.from(vectors) })
   }
 
-  /** Where the buffers lie, if all of them are in one piece of a memory file. */
-  private placesOf(buffers: readonly Uint8Array[]): readonly Place[] | undefined {
-    const places: Place[] = []
-    for (const buffer of buffers) {
-      const place = this.store.placeOf(buffer)
-      if (place === undefined) return undefined
-      const { fd, stage } = places[0] ?? place
-      if (place.fd !== fd || place.stage !== stage) return undefined
-      places.push(place)
-    }
-    return places
+  /** Where a buffer lies, if it does in a memory file. Pages that follow one another come as one, but for two pieces' edge. */
+  private rangeOf(buffer: Uint8Array): Range | undefined {
+    const place = this.store.placeOf(buffer)
+    return place && { ...place, length: buffer.byteLength }
   }
 }
 

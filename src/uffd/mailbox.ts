@@ -4,11 +4,10 @@
  *     IDLE --pager--> ASKED --thread--> ENDED --pager--> IDLE            STOP: the thread is to end
  *
  *     Int32    turn, operation, descriptor, vectors, result, memory file
- *     Float64  at byte 32: position or length; stage
- *     Uint64   from byte 64: place and length of each piece of memory. Its place is an address, or, if a memory file is
- *              named, an offset in that
+ *     Float64  at byte 32: position or length; of the range of a memory file: offset, length, address
+ *     Uint64   from byte 64: address and length of each piece of other memory
  */
-import type { Address } from '../linux/index.ts'
+import type { Range } from './bounce.ts'
 
 export const IDLE = 0
 export const ASKED = 1
@@ -32,8 +31,8 @@ const RESULT = 4
 const MEMORY_FILE = 5
 const WORDS = 6
 /** In place of a memory file's descriptor. */
-export const ADDRESSES = -1
-/** In place of a stage. */
+const NONE = -1
+/** In place of an address. */
 const NOWHERE = Number.NaN
 const NUMBERS_BYTE = 32
 const VECTORS_BYTE = 64
@@ -42,24 +41,22 @@ export interface HostCall {
   readonly kind: CallKind
   readonly fd: number
   readonly position: number
-  /** The memory file that the vectors are of, or ADDRESSES. */
-  readonly memoryFile: number
-  /** Where a view of the memory file begins through which pages can be made. */
-  readonly stage: Address | undefined
-  /** Place and length of each piece of memory. */
+  /** What is filled or written, if it lies in a memory file; `vectors` is empty then. */
+  readonly range: Range | undefined
+  /** Address and length of each piece of memory. */
   readonly vectors: BigUint64Array
 }
 
 export class Mailbox {
   static readonly bytes = VECTORS_BYTE + VECTORS_MAX * 16
   private readonly words: Int32Array
-  /** Position, stage. */
+  /** Position; offset, length and address of the range. */
   private readonly numbers: Float64Array
   private readonly vectors: BigUint64Array
 
   constructor(buffer: SharedArrayBuffer) {
     this.words = new Int32Array(buffer, 0, WORDS)
-    this.numbers = new Float64Array(buffer, NUMBERS_BYTE, 2)
+    this.numbers = new Float64Array(buffer, NUMBERS_BYTE, 4)
     this.vectors = new BigUint64Array(buffer, VECTORS_BYTE)
   }
 
@@ -67,13 +64,13 @@ export class Mailbox {
     return Atomics.load(this.words, TURN)
   }
 
-  ask({ kind, fd, position, memoryFile, stage, vectors }: HostCall): void {
+  ask({ kind, fd, position, range, vectors }: HostCall): void {
     this.words[KIND] = kind
     this.words[FD] = fd
-    this.words[MEMORY_FILE] = memoryFile
+    this.words[MEMORY_FILE] = range?.fd ?? NONE
     this.words[VECTORS] = vectors.length / 2
     this.numbers[0] = position
-    this.numbers[1] = stage ?? NOWHERE
+    if (range !== undefined) this.numbers.set([range.offset, range.length, range.address ?? NOWHERE], 1)
     this.vectors.set(vectors)
     this.turn(ASKED)
   }
@@ -101,8 +98,7 @@ export class Mailbox {
       kind: this.words[KIND] as CallKind,
       fd: this.words[FD]!,
       position: this.numbers[0]!,
-      stage: Number.isNaN(this.numbers[1]!) ? undefined : this.numbers[1]!,
-      memoryFile: this.words[MEMORY_FILE]!,
+      range: this.range(),
       // A foreign function takes no shared memory.
       vectors: this.vectors.slice(0, 2 * this.words[VECTORS]!),
     }
@@ -112,6 +108,14 @@ export class Mailbox {
     this.words[RESULT] = result
     // If it was told to stop meanwhile, that stands.
     Atomics.compareExchange(this.words, TURN, ASKED, ENDED_CALL)
+  }
+
+  private range(): Range | undefined {
+    const fd = this.words[MEMORY_FILE]!
+    const [, offset, length, address] = this.numbers as unknown as [number, number, number, number]
+    return fd === NONE
+      ? undefined
+      : { fd, offset, length, address: Number.isNaN(address) ? undefined : address }
   }
 
   private turn(to: number): void {

@@ -34,8 +34,8 @@ const DROPPED_MAX = 1024
 export interface Place {
   readonly fd: number
   readonly offset: Bytes
-  /** Where a registered view of the memory file begins, for this piece; undefined: the host has none left. */
-  readonly stage: Address | undefined
+  /** Where they lie in a registered view of it; undefined: the host has no range left for one. */
+  readonly address: Address | undefined
 }
 
 interface Piece {
@@ -78,7 +78,9 @@ export class MemoryFiles implements PageStore {
   /** Where bytes of the view lie; undefined: in no memory file. */
   placeOf({ buffer, byteOffset }: Uint8Array): Place | undefined {
     const piece = this.places.get(buffer)
-    return piece && { ...piece, offset: piece.offset + byteOffset }
+    if (piece === undefined) return undefined
+    const { fd, offset, address } = piece
+    return { fd, offset: offset + byteOffset, address: address && address + byteOffset }
   }
 
   drop(file: FileId, index: PageIndex): void {
@@ -163,7 +165,7 @@ export class MemoryFiles implements PageStore {
     const offset = at * PIECE
     const stage = this.stageFor(fd, offset)
     pieces[at] = { address, stage, bytes }
-    this.places.set(bytes.buffer, { fd, offset, stage: stage && stage - offset })
+    this.places.set(bytes.buffer, { fd, offset, address: stage })
     return bytes
   }
 
