@@ -5,6 +5,7 @@
 import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
+import { diskOf } from '../host/index.ts'
 
 const BLKIO = '/sys/fs/cgroup/blkio/blkio.throttle.write_bps_device'
 const IMAGE_BYTES = 512 * 2 ** 20
@@ -45,8 +46,7 @@ export class ThrottledBtrfs {
 
   /** From now on it writes so many bytes a second; 0: as fast as it can. */
   limit(rate: number): void {
-    const { rdev } = fs.statSync(this.device)
-    fs.writeFileSync(BLKIO, `${(rdev >>> 8) & 0xfff}:${rdev & 0xff} ${rate}`)
+    fs.writeFileSync(BLKIO, `${diskOf(fs.statSync(this.device).rdev)} ${rate}`)
   }
 
   remove(): void {

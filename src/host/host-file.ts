@@ -242,7 +242,7 @@ function deviceBytes(rdev: number): Bytes {
 }
 
 /** "major:minor" of a dev_t (gnu_dev_major, gnu_dev_minor). */
-function diskOf(dev: number): string {
+export function diskOf(dev: number): string {
   const major = (dev >>> 8) & 0xfff
   const minor = (dev & 0xff) | ((dev >>> 12) & 0xfff00)
   return `${major}:${minor}`
