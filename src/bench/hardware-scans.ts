@@ -4,7 +4,7 @@
  *
  * Our side reads and writes the file past the host's page cache, so memory.max is all that it has.
  */
-import { fork } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { Bytes } from '../base/index.ts'
 import type { GroupFace, MachineFace } from '../map/index.ts'
@@ -25,15 +25,12 @@ export const hardwareScans: Bench = {
   name: 'hardware-scans',
   about: 'a file four times memory.max, read in order and stored to in order, against mmap and fs.readSync',
   async run(plan) {
-    const memory = (plan.smoke ? 4 : 32) * MIB
+    // With less, the host's limit leaves too little for the heap of the child, and the host kills it.
+    const memory = (plan.smoke ? 16 : 32) * MIB
     const length = TIMES * memory
     const path = makeFile(plan, 'hardware-scans', length)
     const child = fork(new URL('./limited.ts', import.meta.url))
-    const theirs = (way: Pass['way'], piece: Bytes) => async () => {
-      child.send({ way, path, length, piece } satisfies Pass)
-      const [took] = (await once(child, 'message')) as [number]
-      return took
-    }
+    const theirs = (way: Pass['way'], piece: Bytes) => () => passIn(child, { way, path, length, piece })
     // Half of its memory: several windows are on their way, and the reader is in the one before.
     const readAhead = memory / 2
     /** Passes of a machine of its own: one that idles beside it would take its share of the processors. */
@@ -105,11 +102,37 @@ export const hardwareScans: Bench = {
         ),
       )
     } finally {
-      const exit = once(child, 'exit')
-      child.kill()
-      await exit
+      await ended(child)
       limit.remove()
     }
     return figures
   },
+}
+
+/** Has the child make a pass. Returns the milliseconds it took; throws if the child is gone, or goes. */
+function passIn(child: ChildProcess, pass: Pass): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const answer = (took: unknown) => {
+      child.off('exit', gone)
+      resolve(took as number)
+    }
+    const gone = (status: number | null, signal: NodeJS.Signals | null) => {
+      child.off('message', answer)
+      reject(
+        new Error(
+          `the process that passes over the file for the other side ended with ${signal ?? `status ${status}`}; SIGKILL means that the host found its limit of memory too small for it, as dmesg tells: run the bench again`,
+        ),
+      )
+    }
+    child.once('message', answer)
+    child.once('exit', gone)
+    child.send(pass)
+  })
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const exit = once(child, 'exit')
+  child.kill()
+  await exit
 }
