@@ -4,6 +4,7 @@ import type { Bytes } from '../base/index.ts'
 import { type Address, Linux } from '../linux/index.ts'
 import { Bounce } from './bounce.ts'
 import { FLUSH, type HostCall, Mailbox, READ, RESIZE, WRITE } from './mailbox.ts'
+import { hasLoaded } from './threads.ts'
 
 export interface CrewData {
   readonly mailbox: SharedArrayBuffer
@@ -16,6 +17,7 @@ export interface CrewData {
 }
 
 const linux = new Linux()
+hasLoaded()
 
 parentPort!.on(
   'message',

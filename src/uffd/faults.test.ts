@@ -16,10 +16,14 @@ interface Ending {
   readonly err: string
 }
 
-/** Plays a scene in a process of its own. */
-function play(t: TestContext, name: string, path = numbered(t, 64)): Promise<Ending> {
+/** Plays a scene in a process of its own. `preload` runs first in each of its threads. */
+function play(t: TestContext, name: string, path = numbered(t, 64), preload?: string): Promise<Ending> {
   const scenes = fileURLToPath(new URL('./scenes.suite.ts', import.meta.url))
-  const child = spawn(process.execPath, [scenes, name, path], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const before =
+    preload === undefined ? [] : ['--import', `data:text/javascript,${encodeURIComponent(preload)}`]
+  const child = spawn(process.execPath, [...before, scenes, name, path], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   t.after(() => void child.kill('SIGKILL'))
   let out = ''
   let err = ''
@@ -158,6 +162,33 @@ describe('over the hardware MMU', { skip: unavailable, timeout: 60_000 }, () => 
     const { status, out, err } = await play(t, 'the host takes pages out of the hardware')
     assert.equal(err, '')
     assert.equal(out, 'stored true\n')
+    assert.equal(status, 0)
+  })
+
+  test('LI2: a process ends when its calls are answered, though nobody closes the machine', async t => {
+    const { status, out } = await play(t, 'an answer comes while another is waited for')
+    assert.equal(out, 'read\n')
+    assert.equal(status, 0)
+  })
+
+  test('TH3: a process that ends while threads load koffi waits until they have', async t => {
+    const path = numbered(t, 64)
+    // A thread of the crew begins to load it, and goes on when the process ends.
+    const preload = `
+      import fs from 'node:fs'
+      import { isMainThread } from 'node:worker_threads'
+      const [loading, ending] = ${JSON.stringify([`${path}.loading`, `${path}.ending`])}
+      const { dlopen } = process
+      if (isMainThread) process.once('exit', () => fs.writeFileSync(ending, ''))
+      else if (/crew-thread/.test(process.argv[1])) process.dlopen = (...args) => {
+        fs.writeFileSync(loading, '')
+        while (!fs.existsSync(ending));
+        dlopen(...args)
+        fs.writeSync(1, 'loaded ')
+      }`
+    const { status, out, err } = await play(t, 'the process ends while threads load', path, preload)
+    assert.equal(err, '')
+    assert.equal(out, 'loaded loaded loaded loaded ')
     assert.equal(status, 0)
   })
 

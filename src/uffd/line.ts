@@ -14,7 +14,7 @@ import { bytes, FaultlineError, type MachineOptions } from '../map/index.ts'
 import type { CrewData } from './crew-thread.ts'
 import { Mailbox } from './mailbox.ts'
 import { ENDED, REPLIES, SIGNALS, STATE } from './signals.ts'
-import { endWithProcess, Thread } from './threads.ts'
+import { Thread } from './threads.ts'
 import {
   type Abort,
   type Lost,
@@ -126,7 +126,7 @@ export class Line {
       const abort = () => this.post({ abort: id })
       const settle = () => {
         signal?.removeEventListener('abort', abort)
-        if (this.pending.size === 0) this.port.unref()
+        this.rest()
       }
       this.pending.set(id, {
         resolve: value => {
@@ -177,6 +177,8 @@ export class Line {
       if (news !== undefined) this.take(news.message)
       else Atomics.wait(this.signals, REPLIES, seen)
     }
+    // The last answer that somebody else waited for may have come meanwhile.
+    this.rest()
     if ('error' in answer) throw answer.error
     return answer.value
   }
@@ -197,9 +199,13 @@ export class Line {
 
   /** The process ends: nobody is to wonder that the pager does. */
   abandon(): void {
-    endWithProcess()
     Atomics.store(this.signals, STATE, ENDED)
     this.linux.notify(this.eventfd)
+  }
+
+  /** LI2. */
+  private rest(): void {
+    if (this.pending.size === 0) this.port.unref()
   }
 
   private post(message: Request | Abort | Release): void {

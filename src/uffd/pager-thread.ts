@@ -3,9 +3,11 @@ import { parentPort } from 'node:worker_threads'
 import { Linux } from '../linux/index.ts'
 import { Pager } from './pager.ts'
 import { abortProcess } from './stuck.ts'
+import { hasLoaded } from './threads.ts'
 import type { PagerData } from './wire.ts'
 
 const linux = new Linux()
+hasLoaded()
 process.on('uncaughtException', error => abortProcess(linux, `the pager failed: ${error.stack ?? error}`))
 
 parentPort!.on('message', async (data: PagerData) => {

@@ -108,6 +108,19 @@ const SCENES: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
     )
   },
 
+  async 'an answer comes while another is waited for'({ file, group }) {
+    const bytes = new Uint8Array(8)
+    await file.read(bytes, 0)
+    const read = file.read(bytes, 0).then(() => say('read'))
+    // The file's page is there, so the pager answers in its turn: one of these calls takes the answer to the read.
+    for (let round = 0; round < 1000; round++) group.read('memory.current')
+    await read
+  },
+
+  async 'the process ends while threads load'({ path }) {
+    await until(() => fs.existsSync(`${path}.loading`))
+  },
+
   async 'reads until it is killed'({ map }) {
     const made = await worker(map, 0, 'load for ever')
     made.postMessage('go')

@@ -10,6 +10,7 @@ import { parentPort, receiveMessageOnPort } from 'node:worker_threads'
 import { Linux } from '../linux/index.ts'
 import { HEARTBEAT, PAGER, SERVING, STATE } from './signals.ts'
 import { abortProcess } from './stuck.ts'
+import { hasLoaded } from './threads.ts'
 
 /** Between two looks, in milliseconds. */
 const INTERVAL = 200
@@ -17,6 +18,7 @@ const INTERVAL = 200
 const PATIENCE = 150
 
 const linux = new Linux()
+hasLoaded()
 const sleep = new Int32Array(new SharedArrayBuffer(4))
 const watched: { readonly signals: Int32Array; heartbeat: number; still: number }[] = []
 
