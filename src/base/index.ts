@@ -4,6 +4,7 @@ export * as errno from './errno.ts'
 export { type Errno, errnoName } from './errno.ts'
 export { GroupTree, ROOT } from './group-tree.ts'
 export { END, IndexLists } from './index-lists.ts'
+export { NumberMap } from './number-map.ts'
 export { OrderedList } from './ordered-list.ts'
 export { Prng } from './prng.ts'
 export {

@@ -1,8 +1,8 @@
-/** Lists and chance against naive models: OrderedList, IndexLists, Prng, GroupTree. */
+/** Lists, maps and chance against naive models: OrderedList, IndexLists, NumberMap, Prng, GroupTree. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { AssertionError, END, GroupTree, IndexLists, OrderedList, Prng, ROOT } from './index.ts'
+import { AssertionError, END, GroupTree, IndexLists, NumberMap, OrderedList, Prng, ROOT } from './index.ts'
 
 interface Span {
   readonly id: number
@@ -65,6 +65,71 @@ describe('an ordered list', () => {
     for (const span of same.toReversed()) assert.equal(list.remove(span), true)
     assert.equal(list.size, 0)
     assert.equal(list.floor(5), undefined)
+  })
+})
+
+describe('a map from numbers', () => {
+  const key = fc.oneof(fc.nat({ max: 40 }), fc.constantFrom(2 ** 31, 2 ** 32, 2 ** 32 + 7, 2 ** 52))
+  const op = fc.tuple(fc.constantFrom('set', 'set', 'delete'), key, fc.nat())
+
+  it('says what a Map says, while it grows, empties and grows again', () => {
+    fc.assert(
+      fc.property(fc.array(op, { maxLength: 600, size: 'max' }), steps => {
+        const map = new NumberMap<number>()
+        const model = new Map<number, number>()
+        for (const [what, at, value] of steps) {
+          if (what === 'set') {
+            map.set(at, value)
+            model.set(at, value)
+          } else assert.equal(map.delete(at), model.delete(at))
+          assert.equal(map.get(at), model.get(at))
+          assert.equal(map.has(at), model.has(at))
+          assert.equal(map.size, model.size)
+        }
+        const sorted = [...model].sort(([a], [b]) => a - b)
+        assert.deepEqual(map.entries(), sorted)
+        assert.deepEqual(
+          map.values(),
+          sorted.map(([, value]) => value),
+        )
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  it('NM1: finds the keys behind one that was deleted, wherever they begin', () => {
+    // Keys that hash to one place and to neighbouring ones: what one of them leaves free, some of the next ones fill.
+    for (const step of [1, 2 ** 28])
+      for (let first = 0; first < 64; first++) {
+        const map = new NumberMap<number>()
+        const keys = Array.from({ length: 8 }, (_, at) => first + at * step)
+        for (const each of keys) map.set(each, each)
+        for (const [at, gone] of keys.entries()) {
+          map.delete(gone)
+          for (const left of keys.slice(at + 1)) assert.equal(map.get(left), left)
+        }
+        assert.equal(map.size, 0)
+      }
+  })
+
+  it('NM2: takes many, and gives their place back', () => {
+    const map = new NumberMap<number>()
+    const places = () => (map as unknown as { readonly places: Float64Array }).places.length
+    const few = places()
+    for (let each = 0; each < 100_000; each++) map.set(each, each)
+    assert.ok(places() >= 2 * map.size)
+    for (let each = 0; each < 100_000; each++) assert.equal(map.delete(each), true)
+    assert.equal(places(), few)
+  })
+
+  it('keeps nothing of what has left it', () => {
+    const map = new NumberMap<object>()
+    const stored = () => (map as unknown as { readonly stored: readonly (object | undefined)[] }).stored
+    for (let each = 0; each < 1000; each++) {
+      map.set(each, {})
+      if (each >= 5) map.delete(each - 5)
+      assert.equal(stored().filter(value => value !== undefined).length, map.size)
+    }
   })
 })
 

@@ -32,6 +32,7 @@ import {
   type FileId,
   type GroupId,
   type Ns,
+  NumberMap,
   type PageIndex,
   type Pfn,
   SECOND,
@@ -92,7 +93,7 @@ export class PageCache {
   private readonly io: Io
   private readonly hash: PageHash
   private readonly workingset: Workingset
-  private readonly flights = new Map<Pfn, Bio>()
+  private readonly flights = new NumberMap<Bio>()
   private ids = 0
 
   constructor(scheduler: Scheduler, memory: Memory, io: Io, sizes: CacheSizes = {}) {

@@ -17,6 +17,7 @@ import {
   type Bytes,
   errno,
   type GroupId,
+  NumberMap,
   OrderedList,
   type PageIndex,
   type PageRange,
@@ -51,7 +52,7 @@ export class LinearFile implements Backing {
   )
   /** Of other pages: up to which byte of the file they have space. */
   private readonly reserved = new Map<PageIndex, Bytes>()
-  private readonly reserving = new Map<PageIndex, Bio>()
+  private readonly reserving = new NumberMap<Bio>()
 
   constructor(device: Device, io: Io, memory: Memory, { stablePages, spaceFor }: LinearOptions) {
     this.device = device

@@ -16,7 +16,16 @@
  *   IO4  submit never calls the hook and never waits.
  *   IO5  A bio waits only while a limit of every group that it may go by refuses it, or its disk has all it takes.
  */
-import { assert, type Errno, errno, type GroupId, type GroupTree, type Ns, type Pfn } from '../base/index.ts'
+import {
+  assert,
+  type Errno,
+  errno,
+  type GroupId,
+  type GroupTree,
+  type Ns,
+  NumberMap,
+  type Pfn,
+} from '../base/index.ts'
 import type { Device, Request } from '../device/index.ts'
 import { Alarm, type Chore, type Scheduler } from '../sched/index.ts'
 import type { Bio, BioPlan } from './bio.ts'
@@ -29,6 +38,13 @@ import { type IoMax, NO_LIMIT } from './throttle.ts'
 /** Where the bytes of frames are. */
 export interface FrameBytes {
   bytes(frame: Pfn): Uint8Array
+}
+
+/** A bio that a device has. The device ends the very request that it was given. */
+export interface Issued extends Request {
+  /** Counts what was issued. */
+  readonly turn: number
+  readonly bio: Bio
 }
 
 /** In place of a disk's name: all disks, those to come too. */
@@ -45,10 +61,11 @@ export class Io implements Chore {
   private readonly everyMax = new Map<GroupId, IoMax>()
   private readonly everyTarget = new Map<GroupId, Ns>()
   private readonly attached = new Set<Device>()
-  /** What devices are doing, first issued first. */
-  readonly issued = new Map<Request, Bio>()
+  /** What devices are doing, by their turns. */
+  readonly issued = new NumberMap<Issued>()
   private readonly alarm: Alarm
   private ids = 0
+  private turns = 0
 
   constructor(scheduler: Scheduler, memory: FrameBytes, tree: GroupTree) {
     this.scheduler = scheduler
@@ -228,15 +245,15 @@ export class Io implements Chore {
     disk.issued++
     disk.latency.started(bio, bio.issuedAt)
     const { operation, position, length } = bio
-    const request: Request = { operation, position, length, buffers: this.buffers(bio) }
-    this.issued.set(request, bio)
+    const turn = ++this.turns
+    const request: Issued = { operation, position, length, buffers: this.buffers(bio), turn, bio }
+    this.issued.set(turn, request)
     bio.device.start(request)
   }
 
   private ended(request: Request, error: Errno): void {
-    const bio = this.issued.get(request)
-    assert(bio !== undefined, 'D1: a device ends each request once')
-    this.issued.delete(request)
+    const { turn, bio } = request as Issued
+    assert(this.issued.delete(turn), 'D1: a device ends each request once')
     const disk = this.disk(bio.device.disk)
     disk.issued--
     disk.latency.ended(bio, this.scheduler.now())

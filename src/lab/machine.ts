@@ -160,7 +160,7 @@ export class Machine {
 
   /** The bios that are under way, first issued first. */
   get bios(): readonly Bio[] {
-    return [...this.engine.io.issued.values()]
+    return this.engine.io.issued.values().map(({ bio }) => bio)
   }
 
   /** The I/O that devices are doing, first issued first. A volume's device is below the bios of its files. */
@@ -172,16 +172,16 @@ export class Machine {
         what: `${request.operation} of block ${request.position / this.pageSize}`,
         end: error => volume.disk.end(request, error),
       }))
-    return [...engine.io.issued].map(([request, bio]) => ({
+    return engine.io.issued.values().map(request => ({
       request,
-      what: bio.what,
-      end: error => (bio.device as LabDevice).end(request, error, bio.purpose),
+      what: request.bio.what,
+      end: error => (request.bio.device as LabDevice).end(request, error, request.bio.purpose),
     }))
   }
 
   choices(): Choice[] {
     const { scheduler, io } = this.engine
-    const requests = this.volume?.disk.flying ?? [...io.issued.keys()]
+    const requests = this.volume?.disk.flying ?? io.issued.values()
     const found: Choice[] = scheduler.ready().map(task => task.id - this.firstId)
     for (let at = 0; at < requests.length; at++) found.push(IO_WELL + at)
     if (scheduler.timers.next !== Infinity) found.push(TIME)

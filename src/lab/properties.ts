@@ -93,7 +93,7 @@ export function safetyOf({ volume }: Machine): readonly Property[] {
 
 /** Checked where nothing more can happen. */
 export function atTheEnd(machine: Machine): { readonly property: string; readonly says: string } | undefined {
-  const stuck = machine.engine.scheduler.tasks.values().next().value
+  const stuck = machine.engine.scheduler.tasks.values()[0]
   if (stuck !== undefined)
     return { property: 'deadlock', says: `${stuck.name} never ends: nothing is left that could wake it` }
   const { frames } = machine.engine.memory

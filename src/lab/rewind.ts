@@ -12,7 +12,7 @@
  *   RE2 Objects in `fixed` never change, or their changes matter to nobody; nothing that matters is reached only
  *       through one of them.
  */
-import { assert } from '../base/index.ts'
+import { assert, NumberMap } from '../base/index.ts'
 
 /** What an object remembers for the walk: how it is copied, its fields when last seen, and the cells they lead to. */
 interface Cell {
@@ -109,6 +109,7 @@ export class Rewinder {
     if (Array.isArray(object)) return ARRAY
     if (object instanceof Map) return MAP
     if (object instanceof Set) return SET
+    if (object instanceof NumberMap) return NUMBER_MAP
     assert(!(object instanceof Promise || object instanceof DataView), 'RE1: what is put back is plain data')
     const isNumbers = ArrayBuffer.isView(object)
     const keys = isNumbers ? [] : Object.keys(object)
@@ -197,6 +198,23 @@ const MAP: Kind = {
     const map = object as Map<unknown, unknown>
     map.clear()
     for (let at = 0; at < fields.length; at += 2) map.set(fields[at], fields[at + 1])
+  },
+}
+
+/** Its members come out in one order, wherever they lie. */
+const NUMBER_MAP: Kind = {
+  same(object, fields) {
+    const map = object as NumberMap<unknown>
+    if (map.size * 2 !== fields.length) return false
+    for (let at = 0; at < fields.length; at += 2)
+      if (map.get(fields[at] as number) !== fields[at + 1]) return false
+    return true
+  },
+  read: object => (object as NumberMap<unknown>).entries().flat(),
+  write(object, fields) {
+    const map = object as NumberMap<unknown>
+    for (const [key] of map.entries()) map.delete(key)
+    for (let at = 0; at < fields.length; at += 2) map.set(fields[at] as number, fields[at + 1])
   },
 }
 

@@ -12,7 +12,7 @@
  *   SW1 SW2                 users of a swap slot
  *   W1 W2 L2 V2 S2 K2       locks and those who hold or wait for them
  */
-import { type GroupId, type Pfn, ROOT } from '../base/index.ts'
+import { type GroupId, type NumberMap, type Pfn, ROOT } from '../base/index.ts'
 import type { CachedFile, PageCache } from '../cache/index.ts'
 import { LinearFile } from '../fs/index.ts'
 import {
@@ -305,10 +305,10 @@ function recountLocks({ scheduler, discipline }: Engine, space: Space, check: Re
 }
 
 interface Reserving {
-  readonly reserving: ReadonlyMap<number, { readonly frames: readonly Pfn[] }>
+  readonly reserving: NumberMap<{ readonly frames: readonly Pfn[] }>
 }
 interface Flights {
-  readonly flights: ReadonlyMap<Pfn, unknown>
+  readonly flights: NumberMap<unknown>
 }
 interface Slots {
   readonly users: Uint16Array

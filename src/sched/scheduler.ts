@@ -15,9 +15,18 @@
  *   S1 to S3 (task.ts) and K1 to K3 (ticket.ts)
  *   S4  Ready tasks run in the order they became ready.
  *   S5  No attempt begins inside another.
- *   S6  No time passes within an attempt.
+ *   S6  No time passes within an attempt, nor while what it said is carried out.
  */
-import { assert, broken, type Errno, errno, type GroupId, type Ns, type Pfn } from '../base/index.ts'
+import {
+  assert,
+  broken,
+  type Errno,
+  errno,
+  type GroupId,
+  type Ns,
+  NumberMap,
+  type Pfn,
+} from '../base/index.ts'
 import { type Outcome, type Wait, wait } from './outcome.ts'
 import { releaseAll, type Task, type Verb } from './task.ts'
 import type { Ticket } from './ticket.ts'
@@ -56,29 +65,41 @@ const NO_KEEPER: Keeper = { pin() {}, unpin() {} }
 
 export class Scheduler {
   readonly timers = new Timers()
-  readonly tasks = new Map<number, Task>()
+  /** By their ids, so that the oldest comes first. */
+  readonly tasks = new NumberMap<Task>()
   keeper: Keeper = NO_KEEPER
   watcher: Watcher | undefined
   /** The task whose attempt is running now, if one is. */
   current: Task | undefined
   private readonly driver: Driver
+  /** Who waits for a ticket that nobody waits for; nobody is ever added. */
+  private readonly nobody: Task[] = []
   private readyTasks: Task[] = []
   private readyFrom = 0
   private taskIds = 0
   private ticketIds = 0
   /** When the present attempt began. */
   private attemptAt: Ns = 0
+  /** What it said is being carried out. */
+  private settling = false
 
   constructor(driver: Driver) {
     this.driver = driver
   }
 
   now(): Ns {
-    return this.current === undefined ? this.driver.now() : this.attemptAt
+    return this.current === undefined && !this.settling ? this.driver.now() : this.attemptAt
   }
 
   ticket(what: string): Ticket {
-    return { id: ++this.ticketIds, what, complete: false, errno: 0, opener: this.current, waiters: [] }
+    return {
+      id: ++this.ticketIds,
+      what,
+      complete: false,
+      errno: 0,
+      opener: this.current,
+      waiters: this.nobody,
+    }
   }
 
   /** A ticket that completes after `delay`. */
@@ -101,7 +122,7 @@ export class Scheduler {
       this.readyTasks.push(task)
     }
     if (ticket.waiters.length > 0) this.driver.wake()
-    ticket.waiters.length = 0
+    ticket.waiters = this.nobody
   }
 
   spawn<Args>(verb: Verb<Args>, args: Args, { name, group }: Spawn): Task<Args> {
@@ -154,15 +175,19 @@ export class Scheduler {
     return next !== Infinity && next <= this.now()
   }
 
-  /** Fires due timers and runs ready tasks until none is left or `until` has come. Inside an attempt it does nothing. */
-  run(until: Ns): void {
+  /**
+   * Fires due timers and runs ready tasks until none is left, or until an attempt begins so long after the first one that
+   * `slice` is over: it is the last. Inside an attempt it does nothing.
+   */
+  run(slice: Ns): void {
     if (this.current !== undefined) return
-    for (;;) {
+    for (let until: Ns = Infinity; ; ) {
       this.fireTimers()
       const task = this.takeReady()
       if (task === undefined) return
       this.attempt(task)
-      if (until !== Infinity && this.now() >= until) return
+      if (until === Infinity) until = this.attemptAt + slice
+      else if (this.attemptAt >= until) return
     }
   }
 
@@ -211,7 +236,12 @@ export class Scheduler {
     } finally {
       this.current = undefined
     }
-    this.settle(task, outcome)
+    this.settling = true
+    try {
+      this.settle(task, outcome)
+    } finally {
+      this.settling = false
+    }
     if (consumed !== 0) this.keeper.unpin(consumed)
   }
 
@@ -250,7 +280,8 @@ export class Scheduler {
     }
     task.state = 'waiting'
     task.waitingSince = this.now()
-    outcome.ticket.waiters.push(task)
+    if (outcome.ticket.waiters.length === 0) outcome.ticket.waiters = [task]
+    else outcome.ticket.waiters.push(task)
     this.watcher?.waits(task, outcome)
   }
 

@@ -5,6 +5,7 @@
  *   DE1 An answer leaves only after the hardware shows what it says.
  *   DE2 An object stays for as long as the other side has it; its number is never given again.
  */
+import { NumberMap } from '../base/index.ts'
 import {
   FaultlineError,
   File,
@@ -55,7 +56,7 @@ export class Desk {
   private readonly send: (reply: Reply) => void
   private readonly objects = new Map<number, object>()
   private readonly numbers = new Map<object, number>()
-  private readonly aborts = new Map<number, AbortController>()
+  private readonly aborts = new NumberMap<AbortController>()
   private ids = 0
 
   /** `send`: hands an answer on, once the hardware is as it says (DE1). */
@@ -166,8 +167,8 @@ export class Desk {
     const vpn = mapping.start + (page as number)
     const { signal } = (options ?? {}) as { readonly signal?: AbortSignal }
     const brought = await mapping.bring({ vpn, access: access as 'load' | 'store' }, signal)
-    if ('error' in brought) throw brought.error
-    return brought.kept
+    if (typeof brought !== 'number') throw brought
+    return brought
   }
 
   private unpin(frames: readonly number[]): void {

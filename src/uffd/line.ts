@@ -8,7 +8,7 @@
  *   LI2 The process is kept alive by calls under way, and by nothing else of the machine.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
-import type { Bytes } from '../base/index.ts'
+import { type Bytes, NumberMap } from '../base/index.ts'
 import { type Address, HUGE_PAGE_BYTES, Linux, NoFfi } from '../linux/index.ts'
 import { bytes, FaultlineError, type MachineOptions } from '../map/index.ts'
 import type { CrewData } from './crew-thread.ts'
@@ -57,7 +57,7 @@ export class Line {
   /** Memory for the crew's bytes on their way, a part for each. */
   private readonly bounce: Address
   private readonly onLost: LineOptions['onLost']
-  private readonly pending = new Map<number, Pending>()
+  private readonly pending = new NumberMap<Pending>()
   private readonly collected = new FinalizationRegistry<number>(ref => this.post({ release: ref }))
   private ids = 0
   private ended = false

@@ -21,7 +21,7 @@
  *   DX4 What is stored behind the end of the file never shows.
  *   DX5 If `durable` is asked for, a store is let in only when the extent that it goes to is durable (MAP_SYNC).
  */
-import { type Bytes, errno, type FileId, type PageIndex, type Pfn } from '../base/index.ts'
+import { type Bytes, errno, type FileId, NumberMap, type PageIndex, type Pfn } from '../base/index.ts'
 import type { Invalidation } from '../cache/index.ts'
 import { carriedError, type Mappable, type Mappers, type PageRequest } from '../memmap/index.ts'
 import { done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
@@ -70,7 +70,7 @@ export class DaxFile implements Mappable, Claimable {
   size: Bytes
   openings = 0
   invalidation: Invalidation | undefined
-  readonly copies = new Map<PageIndex, Copy>()
+  readonly copies = new NumberMap<Copy>()
   private readonly parts: Parts
   private readonly copying: DaxCopying
 
@@ -162,7 +162,7 @@ export class DaxFile implements Mappable, Claimable {
   }
 
   settle({ start, end }: Claim): Outcome {
-    for (const [index, { ticket }] of this.copies)
+    for (const [index, { ticket }] of this.copies.entries())
       if (index >= start && index < end) return wait(ticket, 'copy')
     return this.clearTail()
   }

@@ -61,7 +61,7 @@ export function volumeRow({ volume, store, disk, opened, blocks }: LabVolume): n
   for (const file of opened.values()) {
     row.push(file.size, file.invalidation?.start ?? -1, file.invalidation?.end ?? -1)
     if (!(file instanceof DaxFile)) continue
-    for (const [index, { frame }] of file.copies) row.push(index, frame)
+    for (const [index, { frame }] of file.copies.entries()) row.push(index, frame)
   }
   return row
 }
