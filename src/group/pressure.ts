@@ -18,8 +18,7 @@
 import { broken, type GroupId, type GroupTree, type Ns, SECOND, US } from '../base/index.ts'
 import type { Task, Wait, Watcher, Why } from '../sched/index.ts'
 
-const RESOURCES = ['io', 'memory'] as const
-export type Resource = (typeof RESOURCES)[number]
+export type Resource = 'io' | 'memory'
 export type Kind = Resource | 'running'
 
 /** PSI_FREQ, 2 s. */
@@ -37,11 +36,16 @@ interface State {
   readonly averages: [number, number, number]
 }
 
+interface Stall {
+  readonly some: State
+  readonly full: State
+}
+
 interface GroupPressure {
   tasks: Record<Kind, number>
   changedAt: Ns
   averagedAt: Ns
-  readonly states: Record<Resource, { readonly some: State; readonly full: State }>
+  readonly states: Record<Resource, Stall>
 }
 
 export class Pressure {
@@ -81,8 +85,7 @@ export class Pressure {
     for (let id = group; id !== 0; id = this.tree.parent(id)) {
       const pressure = this.of(id, now)
       advance(pressure, now)
-      pressure.tasks[kind] += by
-      if (pressure.tasks[kind] < 0) broken(`P2: what ends was begun (${kind} in group ${id})`)
+      if (count(pressure.tasks, kind, by) < 0) broken(`P2: what ends was begun (${kind} in group ${id})`)
     }
   }
 
@@ -102,16 +105,37 @@ export class Pressure {
   }
 }
 
-/** Why a task waits -> what that says of the resources; undefined: nothing. */
-const STALLS: Readonly<Partial<Record<Why, Resource>>> = {
-  read: 'io',
-  'page lock': 'io',
-  writeback: 'io',
-  copy: 'io',
-  reserve: 'io',
-  device: 'io',
-  throttle: 'io',
-  memory: 'memory',
+// hot: V8 looks a name that isn't always the same up in tables
+function count(tasks: Record<Kind, number>, kind: Kind, by: 1 | -1): number {
+  switch (kind) {
+    case 'io':
+      tasks.io += by
+      return tasks.io
+    case 'memory':
+      tasks.memory += by
+      return tasks.memory
+    case 'running':
+      tasks.running += by
+      return tasks.running
+  }
+}
+
+/** What is said of the resources by why a task waits; undefined: nothing. */
+function stallOf(why: Why): Resource | undefined {
+  switch (why) {
+    case 'read':
+    case 'page lock':
+    case 'writeback':
+    case 'copy':
+    case 'reserve':
+    case 'device':
+    case 'throttle':
+      return 'io'
+    case 'memory':
+      return 'memory'
+    default:
+      return undefined
+  }
 }
 
 /** Feeds pressure from the news of the scheduler. */
@@ -129,15 +153,15 @@ export class PressureWatcher implements Watcher {
   }
 
   waits(task: Task, wait: Wait): void {
-    const now = this.clock.now()
+    const now = task.waitingSince
     this.pressure.end(task.group, 'running', now)
-    const stall = STALLS[wait.why]
+    const stall = stallOf(wait.why)
     if (stall !== undefined) this.pressure.begin(task.group, stall, now)
   }
 
-  resumes(task: Task, wait: Wait): void {
-    const now = this.clock.now()
-    const stall = STALLS[wait.why]
+  resumes(task: Task, wait: Wait, waited: Ns): void {
+    const now = task.waitingSince + waited
+    const stall = stallOf(wait.why)
     if (stall !== undefined) this.pressure.end(task.group, stall, now)
     this.pressure.begin(task.group, 'running', now)
   }
@@ -168,12 +192,14 @@ function spend(pressure: GroupPressure, until: Ns): void {
   const time = until - pressure.changedAt
   if (time <= 0) return
   pressure.changedAt = until
-  for (const resource of RESOURCES) {
-    if (pressure.tasks[resource] === 0) continue
-    const { some, full } = pressure.states[resource]
-    some.total += time
-    if (pressure.tasks.running === 0) full.total += time
-  }
+  const { tasks, states } = pressure
+  if (tasks.io > 0) lose(states.io, time, tasks.running)
+  if (tasks.memory > 0) lose(states.memory, time, tasks.running)
+}
+
+function lose({ some, full }: Stall, time: Ns, running: number): void {
+  some.total += time
+  if (running === 0) full.total += time
 }
 
 function statesOf({ states }: GroupPressure): readonly State[] {

@@ -47,7 +47,8 @@ export class VmaLock implements Lock {
   /** Lets a reader out, and the writer on once the last has left. */
   release(task: Task): void {
     noteReleased(task, this)
-    this.readers.splice(this.readers.indexOf(task), 1)
+    if (this.readers.at(-1) === task) this.readers.pop()
+    else this.readers.splice(this.readers.indexOf(task), 1)
     if (this.readers.length > 0 || this.drained === undefined) return
     this.scheduler.complete(this.drained)
     this.drained = undefined

@@ -178,8 +178,11 @@ export class Machine implements MachineFace {
           for (const frame of kept) engine.memory.unpin(frame)
           driver.pump()
         },
-        set inSection(runs: boolean) {
-          driver.inSection = runs
+        enter() {
+          driver.inSection = true
+        },
+        leave() {
+          driver.inSection = false
         },
       }),
     }

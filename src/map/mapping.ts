@@ -202,7 +202,7 @@ export class Mapping implements Participant, MappingFace {
     const task = this.fault(miss)
     return this.context.performer.finished(
       task,
-      ({ errno, args }) => (errno === 0 ? { kept: args.kept } : { error: this.faultError(task) }),
+      ({ errno, args }) => (errno === 0 ? args.kept : this.faultError(task)),
       signal,
     )
   }

@@ -35,8 +35,8 @@ export interface Participant {
   check(operation: string): void
 }
 
-/** How the fault of a page that a section missed ended: the frame that is pinned for it, or the error. */
-export type Brought = { readonly kept: Pfn } | { readonly error: FaultlineError }
+/** How the fault of a page that a section missed ended: the frame that is pinned for it (0: none), or the error. */
+export type Brought = Pfn | FaultlineError
 
 /** What differs between the machine that runs in this thread and the one that runs in the pager's. */
 export interface Pages<P extends Participant> {
@@ -44,8 +44,9 @@ export interface Pages<P extends Participant> {
   bring(mapping: P, miss: Miss, signal: AbortSignal | undefined): Promise<Brought>
   /** The section is over. */
   unpin(kept: readonly Pfn[]): void
-  /** Says whether a section runs: nothing else of the machine may then run in this thread. */
-  inSection: boolean
+  /** A section begins: until it ends nothing else of the machine may run in this thread. */
+  enter(): void
+  leave(): void
 }
 
 interface MissIn<P> {
@@ -93,7 +94,7 @@ export class Sections<P extends Participant> {
     mapping.chooseView()
     mapping.view.begin()
     running.push(mapping)
-    pages.inSection = true
+    pages.enter()
     try {
       const value = section(mapping.view)
       if (isThenable(value)) throw notSynchronous(value)
@@ -106,9 +107,8 @@ export class Sections<P extends Participant> {
       if (anyMissed(running) && !(thrown instanceof FaultlineError)) throw swallowed(thrown)
       throw thrown
     } finally {
-      for (const { view } of running) view.close()
-      running.length = 0
-      pages.inSection = false
+      for (let last = running.pop(); last !== undefined; last = running.pop()) last.view.close()
+      pages.leave()
     }
   }
 
@@ -143,8 +143,8 @@ export class Sections<P extends Participant> {
         let failed: FaultlineError | undefined
         for (const fault of this.bring(mapping, cold, signal)) {
           const brought = await fault
-          if ('error' in brought) failed ??= brought.error
-          else if (brought.kept !== 0) kept.push(brought.kept)
+          if (typeof brought !== 'number') failed ??= brought
+          else if (brought !== 0) kept.push(brought)
         }
         if (failed !== undefined)
           throw isAborted(signal) ? aborted('run', mapping.name, signal.reason) : failed

@@ -95,7 +95,8 @@ export class Frames {
   bytes(frame: Pfn): Uint8Array {
     if (this.store !== undefined && frame !== 0)
       return this.store.bytes(this.owner[frame]!, this.index[frame]!)
-    return this.data.subarray(frame * this.pageSize, (frame + 1) * this.pageSize)
+    const { buffer, byteOffset } = this.data
+    return new Uint8Array(buffer, byteOffset + frame * this.pageSize, this.pageSize)
   }
 
   has(frame: Pfn, flag: number): boolean {

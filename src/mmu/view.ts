@@ -53,7 +53,7 @@ export class View {
   /** Length of the mapping in bytes. */
   readonly length: Bytes
   /** Pages the section needed and didn't find, in the order it asked. */
-  readonly misses: Miss[] = []
+  misses: Miss[] = []
   private readonly table: Walk
   private readonly memory: FrameMemory
   private readonly base: Vpn
@@ -62,8 +62,10 @@ export class View {
   protected readonly pageSize: Bytes
   private readonly shift: number
   private readonly mask: number
-  /** The window: the leaf that was used last, from offset `from` to `from + span` of the mapping, span < 2^31. */
+  /** The window: what the mapping has of the leaf that was used last, from offset `from` to `from + span`, span < 2^31. */
   private leaf: Int32Array = new Int32Array(0)
+  /** All of that leaf. */
+  private whole: Int32Array = this.leaf
   private from: Bytes = 0
   private span: Bytes = -1
   /** The last offset into the window at which every load lies inside it; below 0: none does. */
@@ -107,6 +109,9 @@ export class View {
       if ((entry & MAY_LOAD) !== 0 && rest <= this.pageSize - 4)
         return this.words.getUint32((entry >>> FRAME) * this.pageSize + rest, true)
     }
+    this.check(offset, 4)
+    if ((offset & this.mask) <= this.pageSize - 4)
+      return this.words.getUint32(this.find(offset, 4, LOAD), true)
     return this.load(offset, 4).getUint32(0, true)
   }
 
@@ -233,7 +238,7 @@ export class View {
   }
 
   begin(): void {
-    this.misses.length = 0
+    if (this.misses.length > 0) this.misses = []
     this.open = true
     // Leaves may have come or gone since the last section.
     this.span = -1
@@ -289,8 +294,10 @@ export class View {
     const leaf = this.table.leafOf(vpn)
     const leafStart = vpn - (vpn & (leaf.length - 1))
     const first = Math.max(this.base, leafStart)
-    this.leaf = leaf.subarray(first - leafStart)
-    this.from = (first - this.base) * this.pageSize
+    const from = (first - this.base) * this.pageSize
+    if (leaf !== this.whole || from !== this.from) this.leaf = leaf.subarray(first - leafStart)
+    this.whole = leaf
+    this.from = from
     this.span = Math.min(this.length - this.from, this.leaf.length * this.pageSize)
     this.last = this.span - WIDEST
   }

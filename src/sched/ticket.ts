@@ -20,7 +20,7 @@ export interface Ticket {
   errno: Errno
   /** The task on whose account it was opened, if any: an error of the ticket is told to this task alone. */
   readonly opener: Task | undefined
-  readonly waiters: Task[]
+  waiters: Task[]
 }
 
 /** A queue that a killed waiter must leave, and that can say who is in its way. */

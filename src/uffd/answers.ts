@@ -50,9 +50,9 @@ export class Answers {
     for (;;) {
       if (placed.state === 'let go') return this.stuck.refuse(thread, placed, page, unmapped(placed, access))
       const brought = await mapping.bring(miss, undefined)
-      if ('error' in brought) return this.stuck.refuse(thread, placed, page, brought.error)
+      if (typeof brought !== 'number') return this.stuck.refuse(thread, placed, page, brought)
       const answered = this.install(placed, page, access)
-      if (brought.kept !== 0) this.unpin(brought.kept)
+      if (brought !== 0) this.unpin(brought)
       if (answered === 'installed') return
       if (answered === 'elsewhere') return this.stuck.refuse(thread, placed, page, replaced(placed, access))
     }

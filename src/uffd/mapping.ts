@@ -156,7 +156,7 @@ export class HardwareMapping extends Remote implements MappingFace, Participant 
   /** Asks for a page that a section misses. For the sections of this thread. */
   bring({ vpn, access }: Miss, signal: AbortSignal | undefined): Promise<Brought> {
     return this.call('bring', vpn, access, signal === undefined ? {} : { signal }).then(
-      kept => ({ kept: kept as number }),
+      kept => kept as number,
       broughtOr,
     )
   }

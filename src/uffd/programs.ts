@@ -15,7 +15,8 @@ export class Programs {
       bring: (mapping, miss, signal) => mapping.bring(miss, signal),
       unpin: kept => this.unpin(kept),
       // Nothing of the machine runs in this thread.
-      inSection: false,
+      enter() {},
+      leave() {},
     })
   }
 
@@ -31,6 +32,6 @@ export class Programs {
 }
 
 export function broughtOr(error: unknown): Brought {
-  if (error instanceof FaultlineError) return { error }
+  if (error instanceof FaultlineError) return error
   throw error
 }
