@@ -18,13 +18,10 @@
  */
 const BLOCK_MAX = 256
 
-interface Block<T> {
-  readonly keys: number[]
-  readonly records: T[]
-}
-
 export class OrderedList<T> {
-  private readonly blocks: Block<T>[] = []
+  // hot: of each block its keys and its records, in columns; an object for each would be one more place to fetch
+  private readonly keys: number[][] = []
+  private readonly records: T[][] = []
   private readonly firsts: number[] = []
   private readonly reach: number[] = []
   private count = 0
@@ -44,21 +41,22 @@ export class OrderedList<T> {
   floor(key: number): T | undefined {
     const block = this.blockAtOrBefore(key)
     if (block === -1) return undefined
-    const { keys, records } = this.blocks[block]!
-    return records[upper(keys, key) - 1]
+    return this.records[block]![upper(this.keys[block]!, key) - 1]
   }
 
   insert(record: T): void {
     const key = this.key(record)
     this.count++
-    if (this.blocks.length === 0) {
-      this.blocks.push({ keys: [key], records: [record] })
+    if (this.records.length === 0) {
+      this.keys.push([key])
+      this.records.push([record])
       this.firsts.push(key)
       this.reach.push(this.end(record))
       return
     }
     const block = Math.max(0, this.blockAtOrBefore(key))
-    const { keys, records } = this.blocks[block]!
+    const keys = this.keys[block]!
+    const records = this.records[block]!
     const at = upper(keys, key)
     keys.splice(at, 0, key)
     records.splice(at, 0, record)
@@ -70,8 +68,9 @@ export class OrderedList<T> {
   /** Removes this very record. Returns whether it was there. */
   remove(record: T): boolean {
     const key = this.key(record)
-    for (let block = this.blockBefore(key); block < this.blocks.length; block++) {
-      const { keys, records } = this.blocks[block]!
+    for (let block = this.blockBefore(key); block < this.records.length; block++) {
+      const keys = this.keys[block]!
+      const records = this.records[block]!
       if (this.firsts[block]! > key) return false
       const at = records.indexOf(record, lower(keys, key))
       if (at === -1) continue
@@ -79,7 +78,7 @@ export class OrderedList<T> {
       records.splice(at, 1)
       this.count--
       if (records.length > 0) this.firsts[block] = keys[0]!
-      else for (const column of [this.blocks, this.firsts, this.reach]) column.splice(block, 1)
+      else for (const column of [this.keys, this.records, this.firsts, this.reach]) column.splice(block, 1)
       return true
     }
     return false
@@ -88,7 +87,7 @@ export class OrderedList<T> {
   /** Must follow any growth of a record's end. */
   widen(record: T): void {
     const key = this.key(record)
-    for (let block = this.blockBefore(key); block < this.blocks.length; block++) {
+    for (let block = this.blockBefore(key); block < this.records.length; block++) {
       if (this.firsts[block]! > key) return
       this.reach[block] = Math.max(this.reach[block]!, this.end(record))
     }
@@ -103,9 +102,10 @@ export class OrderedList<T> {
 
   /** Calls `act` with each record that overlaps [start, end), in order. The list must not change meanwhile. */
   visit(start: number, end: number, act: (record: T) => void): void {
-    for (let block = 0; block < this.blocks.length && this.firsts[block]! < end; block++) {
+    for (let block = 0; block < this.records.length && this.firsts[block]! < end; block++) {
       if (this.reach[block]! <= start) continue
-      const { keys, records } = this.blocks[block]!
+      const keys = this.keys[block]!
+      const records = this.records[block]!
       for (let at = 0; at < records.length && keys[at]! < end; at++)
         if (this.end(records[at]!) > start) act(records[at]!)
     }
@@ -113,8 +113,9 @@ export class OrderedList<T> {
 
   /** Records from the first whose key is at least `key`, in order. The list must not change while they are walked. */
   *from(key: number): Generator<T> {
-    for (let block = this.blockBefore(key); block < this.blocks.length; block++) {
-      const { keys, records } = this.blocks[block]!
+    for (let block = this.blockBefore(key); block < this.records.length; block++) {
+      const keys = this.keys[block]!
+      const records = this.records[block]!
       for (let at = lower(keys, key); at < records.length; at++) yield records[at]!
     }
   }
@@ -134,11 +135,14 @@ export class OrderedList<T> {
   }
 
   private split(block: number): void {
-    const { keys, records } = this.blocks[block]!
-    const right = { keys: keys.splice(keys.length >>> 1), records: records.splice(records.length >>> 1) }
-    this.blocks.splice(block + 1, 0, right)
-    this.firsts.splice(block + 1, 0, right.keys[0]!)
-    this.reach.splice(block, 1, this.reachOf(records), this.reachOf(right.records))
+    const records = this.records[block]!
+    const middle = records.length >>> 1
+    const rightKeys = this.keys[block]!.splice(middle)
+    const rightRecords = records.splice(middle)
+    this.keys.splice(block + 1, 0, rightKeys)
+    this.records.splice(block + 1, 0, rightRecords)
+    this.firsts.splice(block + 1, 0, rightKeys[0]!)
+    this.reach.splice(block, 1, this.reachOf(records), this.reachOf(rightRecords))
   }
 
   private reachOf(records: readonly T[]): number {

@@ -7,11 +7,12 @@
  *
  * Invariants
  *   V1  A VMA is write-locked iff its `writeSequence` equals the space's.
- *   V2  No reader enters a write-locked VMA; a writer changes it only when `readers` is empty.
+ *   V2  No reader enters a write-locked VMA; a writer changes it only when `readers` is 0.
+ *       `readers` counts the tasks that hold it.
  *   V3  Whoever holds a VMA lock never queues for the mmap lock (a writer may hold that and wait for the VMA).
  */
 import { assert } from '../base/index.ts'
-import type { Lock, Scheduler, Task, Ticket } from '../sched/index.ts'
+import { holds, type Lock, type Scheduler, type Task, type Ticket } from '../sched/index.ts'
 import { assertMayTake, noteReleased, noteTaken, RANK } from './classes.ts'
 import { RwLock } from './rw-lock.ts'
 
@@ -20,7 +21,8 @@ export class VmaLock implements Lock {
   readonly rank = RANK.vma
   /** The sequence number under which it was last write-locked. */
   writeSequence = 0
-  private readonly readers: Task[] = []
+  // hot: who they are is looked for when it is asked; a list for each lock would be two more places to fetch
+  private readers = 0
   private drained: Ticket | undefined
 
   private readonly scheduler: Scheduler
@@ -31,7 +33,7 @@ export class VmaLock implements Lock {
   }
 
   holders(): readonly Task[] {
-    return this.readers
+    return this.readers === 0 ? [] : this.scheduler.tasks.values().filter(task => holds(task, this))
   }
 
   cancel(): void {
@@ -40,23 +42,22 @@ export class VmaLock implements Lock {
 
   enter(task: Task): void {
     assertMayTake(task, this)
-    this.readers.push(task)
+    this.readers++
     noteTaken(task, this, 'read')
   }
 
   /** Lets a reader out, and the writer on once the last has left. */
   release(task: Task): void {
     noteReleased(task, this)
-    if (this.readers.at(-1) === task) this.readers.pop()
-    else this.readers.splice(this.readers.indexOf(task), 1)
-    if (this.readers.length > 0 || this.drained === undefined) return
+    this.readers--
+    if (this.readers > 0 || this.drained === undefined) return
     this.scheduler.complete(this.drained)
     this.drained = undefined
   }
 
   /** The ticket for the moment when no reader is inside, or undefined if none is now. */
   untilDrained(): Ticket | undefined {
-    if (this.readers.length === 0) return undefined
+    if (this.readers === 0) return undefined
     this.drained ??= this.scheduler.ticket(`${this.name} without readers`)
     return this.drained
   }

@@ -15,6 +15,7 @@
 import { type GroupId, type NumberMap, type Pfn, ROOT } from '../base/index.ts'
 import type { CachedFile, PageCache } from '../cache/index.ts'
 import { LinearFile } from '../fs/index.ts'
+import type { VmaLock } from '../lock/index.ts'
 import {
   ACTIVE,
   ANON,
@@ -288,6 +289,11 @@ function recountLocks({ scheduler, discipline }: Engine, space: Space, check: Re
         `L2: ${task.name} knows it holds ${lock.name}`,
       )
     }
+  for (const { lock } of space.vmas)
+    check(
+      inside<VmaLock, Readers>(lock).readers === lock.holders().length,
+      `V2: as many tasks hold ${lock.name} as it counts`,
+    )
   const writing = mmap.holders().filter(task => mmap.isWriter(task)).length
   check(writing === 0 || mmap.holders().length === 1, `W1: ${mmap.name} has one writer or only readers`)
   const head = mmap.waiters()[0]
@@ -309,6 +315,9 @@ interface Reserving {
 }
 interface Flights {
   readonly flights: NumberMap<unknown>
+}
+interface Readers {
+  readonly readers: number
 }
 interface Slots {
   readonly users: Uint16Array

@@ -52,6 +52,9 @@ const MUTANTS: Record<string, (stage: Stage) => void> = {
   },
   'A2: frame \\d+ belongs': ({ frames, clean }) => frames.raise(clean, 1 << 5),
   'A2: reclaim can find': ({ memory, clean }) => memory.leaveLru(clean),
+  'V2: as many tasks hold VMA at page': ({ a, at }) => {
+    Object.assign(a.find(at)!.lock, { readers: 1 })
+  },
   'B1: group 1 uses': ({ memory }) => memory.ledger.charge(1),
   'group 1 has 1 anon': ({ memory }) => memory.ledger.stat(1).anon++,
   '1 pages are dirty': ({ engine }) => engine.cache.dirtyPages++,

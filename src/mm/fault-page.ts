@@ -29,11 +29,12 @@ import { allows, indexOf, PROT_WRITE, type Vma, ZERO_PAGE } from './vma.ts'
 /** fault_around_bytes: 64 KiB, aligned (Linux 6.12 mm/memory.c). */
 const FAULT_AROUND_BYTES = 64 * 1024
 
-export function faultPage(mm: Mm, space: Space, fault: VmFault): Outcome {
-  const vma = space.find(fault.vpn)
+/** `vma`: what is mapped at the fault's page now; undefined: nothing. */
+export function faultPage(mm: Mm, vma: Vma | undefined, fault: VmFault): Outcome {
   if (vma === undefined) return fail(errno.EFAULT)
   if (!allows(vma, fault.access)) return fail(errno.EACCES)
 
+  const { space } = vma
   const entry = space.table.get(fault.vpn)
   if ((entry & PRESENT) !== 0) {
     if (fault.access === 'store' && (entry & WRITABLE) === 0)

@@ -46,6 +46,7 @@ import { ruleFor } from './disciplines.ts'
 import { faultPage } from './fault-page.ts'
 import type { Mm } from './mm.ts'
 import type { Space } from './space.ts'
+import type { Vma } from './vma.ts'
 import { wayOut } from './way-out.ts'
 
 export interface FaultArgs {
@@ -78,9 +79,10 @@ export class Fault implements Verb<FaultArgs> {
   step(task: Task, args: FaultArgs): Outcome {
     if (args.stage === 'leaving') return this.leave(task, args)
     if (args.stage === 'paying') return done
-    const queued = this.takeLock(task, args)
+    const vma = args.space.find(args.fault.vpn)
+    const queued = this.takeLock(task, args, vma)
     if (queued !== undefined) return queued
-    const outcome = faultPage(this.mm, args.space, args.fault)
+    const outcome = faultPage(this.mm, vma, args.fault)
     if (outcome.kind === 'wait') return this.stop(task, args, outcome)
     args.fault.retry = false
     this.account(args)
@@ -95,17 +97,15 @@ export class Fault implements Verb<FaultArgs> {
   }
 
   /** Read-locks the VMA or the space, unless the lock was kept from the attempt before. */
-  private takeLock(task: Task, { space, fault }: FaultArgs): Wait | undefined {
+  private takeLock(task: Task, { space, fault }: FaultArgs, vma: Vma | undefined): Wait | undefined {
     if (task.held.length > 0) return undefined
     const { discipline } = this.mm
     fault.flags &= ~FAULT_FLAG_VMA_LOCK
-    if ((fault.retries === 0 ? discipline.takes : discipline.retakes) === 'vma') {
-      const vma = space.find(fault.vpn)
-      if (vma !== undefined && space.locks.tryReadVma(vma.lock, task)) {
-        fault.flags |= FAULT_FLAG_VMA_LOCK
-        space.stat.vmaLocks++
-        return undefined
-      }
+    const takes = fault.retries === 0 ? discipline.takes : discipline.retakes
+    if (takes === 'vma' && vma !== undefined && space.locks.tryReadVma(vma.lock, task)) {
+      fault.flags |= FAULT_FLAG_VMA_LOCK
+      space.stat.vmaLocks++
+      return undefined
     }
     space.stat.mapLocks++
     const ticket = space.locks.mmap.read(task)
