@@ -65,6 +65,16 @@ export class Pressure {
     this.change(group, kind, -1, now)
   }
 
+  /** A task goes from one kind to another at once. */
+  move(group: GroupId, from: Kind, to: Kind, now: Ns): void {
+    for (let id = group; id !== 0; id = this.tree.parent(id)) {
+      const pressure = this.of(id, now)
+      advance(pressure, now)
+      if (count(pressure.tasks, from, -1) < 0) broken(`P2: what ends was begun (${from} in group ${id})`)
+      count(pressure.tasks, to, 1)
+    }
+  }
+
   /** The two lines of io.pressure and memory.pressure. */
   read(group: GroupId, resource: Resource, now: Ns): string {
     const pressure = this.of(group, now)
@@ -154,16 +164,16 @@ export class PressureWatcher implements Watcher {
 
   waits(task: Task, wait: Wait): void {
     const now = task.waitingSince
-    this.pressure.end(task.group, 'running', now)
     const stall = stallOf(wait.why)
-    if (stall !== undefined) this.pressure.begin(task.group, stall, now)
+    if (stall === undefined) this.pressure.end(task.group, 'running', now)
+    else this.pressure.move(task.group, 'running', stall, now)
   }
 
   resumes(task: Task, wait: Wait, waited: Ns): void {
     const now = task.waitingSince + waited
     const stall = stallOf(wait.why)
-    if (stall !== undefined) this.pressure.end(task.group, stall, now)
-    this.pressure.begin(task.group, 'running', now)
+    if (stall === undefined) this.pressure.begin(task.group, 'running', now)
+    else this.pressure.move(task.group, stall, 'running', now)
   }
 
   ended(task: Task): void {
