@@ -17,6 +17,9 @@ export type ThreadKind = 'pager-thread' | 'crew-thread' | 'watchdog'
 /** A process that ends waits no longer than this for threads that load, in milliseconds. */
 const LOADING = 5000
 
+/** Of garbage a thread keeps no more before it is collected: what it holds, fork copies the page tables of. */
+const YOUNG_MB = 4
+
 const idle = new Map<ThreadKind, Worker[]>()
 /** A word for each thread that was made: 1 when it has loaded. */
 const loaded: Int32Array[] = []
@@ -67,6 +70,7 @@ function make(kind: ThreadKind): Worker {
   loaded.push(word)
   const worker = new Worker(new URL(`./${kind}${extname(import.meta.url)}`, import.meta.url), {
     workerData: word.buffer,
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
   })
   const linux = new Linux()
   worker.on('error', error => abortProcess(linux, `a thread of the machine failed: ${error.stack ?? error}`))
