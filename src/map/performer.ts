@@ -44,7 +44,6 @@ export class Performer {
   /** Begins a task and lets it run as far as it can now. */
   begin<Args>(verb: Verb<Args>, args: Args, who: Who): Task<Args> {
     if (this.closed) throw machineClosed(verb.name)
-    this.driver.pumpFollows()
     const task = this.scheduler.spawn(verb, args, who)
     this.driver.pump()
     return task

@@ -109,9 +109,6 @@ export class View {
       if ((entry & MAY_LOAD) !== 0 && rest <= this.pageSize - 4)
         return this.words.getUint32((entry >>> FRAME) * this.pageSize + rest, true)
     }
-    this.check(offset, 4)
-    if ((offset & this.mask) <= this.pageSize - 4)
-      return this.words.getUint32(this.find(offset, 4, LOAD), true)
     return this.load(offset, 4).getUint32(0, true)
   }
 
@@ -305,7 +302,12 @@ export class View {
   /** `size` bytes at `offset`, which may cross into the next page, brought together. */
   private load(offset: Bytes, size: number): DataView {
     this.check(offset, size)
-    if ((offset & this.mask) > this.pageSize - size) this.ask(offset, size, LOAD)
+    if ((offset & this.mask) <= this.pageSize - size) {
+      const at = this.find(offset, size, LOAD)
+      for (let byte = 0; byte < size; byte++) this.scratch.setUint8(byte, this.data[at + byte]!)
+      return this.scratch
+    }
+    this.ask(offset, size, LOAD)
     for (let byte = 0; byte < size; byte++)
       this.scratch.setUint8(byte, this.data[this.find(offset + byte, 1, LOAD)]!)
     return this.scratch

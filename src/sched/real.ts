@@ -48,11 +48,6 @@ export class RealDriver implements Driver {
     return Math.round((clock.now() - this.origin) * MS)
   }
 
-  /** A call of `pump` follows at once: what becomes ready until then needs nobody to wake. */
-  pumpFollows(): void {
-    if (this.asked === 'nothing') this.asked = 'soon'
-  }
-
   wake(): void {
     if (this.pumping || this.asked !== 'nothing') return
     this.asked = 'soon'
@@ -66,7 +61,6 @@ export class RealDriver implements Driver {
     const scheduler = this.scheduler!
     if (this.pumping || this.closed || scheduler.current !== undefined) return
     if (this.inSection) {
-      this.asked = 'nothing'
       this.wake()
       return
     }
