@@ -10,18 +10,16 @@ import { spawn, spawnSync } from 'node:child_process'
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
+import { Analysis, observeLive, readTrace } from '../observe/index.ts'
 import {
-  Analysis,
   decoders,
   Kallsyms,
-  observeLive,
   type PageSource,
   readFormat,
   readPages,
-  readTrace,
   type Sink,
   TextReader,
-} from '../observe/index.ts'
+} from '../trace/index.ts'
 import { type Bench, compare, type Figure, median, type Plan, Skipped } from './measure.ts'
 import { scratchPath } from './scratch.ts'
 

@@ -19,12 +19,12 @@ import {
   observeLive,
   readScenes,
   reportOf,
-  TraceError,
   timelinesOf,
   whatIf,
   whatIfText,
 } from '../observe/index.ts'
 import { perfettoTrace, renderPage, type Timeline } from '../report/index.ts'
+import { TraceError } from '../trace/index.ts'
 
 const FAILED = 1
 const PROGRESS_EVERY_MS = 200

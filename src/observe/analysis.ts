@@ -12,12 +12,12 @@
  *   A1  Memory depends on the tasks and locks alive and on the thresholds, never on the length of the trace.
  *   A2  Records are taken in order of time; one earlier than the last, as per-CPU clocks give, is taken as it comes.
  */
+import { Kind, type TraceRecord } from '../trace/index.ts'
 import { type Cause, type Certainty, explain, type Link } from './chain.ts'
 import { Devices } from './devices.ts'
 import { type Hold, Locks, type Wait } from './locks.ts'
 import { type Missing, missingOf } from './missing.ts'
 import { Past } from './past.ts'
-import { Kind, type TraceRecord } from './record.ts'
 import { learnMm, type Sleep, type Task, Tasks } from './tasks.ts'
 import { type HolderTotals, type LockTotals, Totals, type WorstWait } from './totals.ts'
 

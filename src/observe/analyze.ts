@@ -1,7 +1,7 @@
 /** From trace files to one account: reads each, in the order given, into one analysis. */
+import type { ReadOptions, ReadResult } from '../trace/index.ts'
 import { type Account, Analysis, type AnalysisOptions } from './analysis.ts'
 import { readTrace } from './open.ts'
-import type { ReadOptions, ReadResult } from './reading.ts'
 
 export interface AnalyzedFile extends ReadResult {
   readonly path: string

@@ -9,8 +9,8 @@
  *   D1  In-flight requests are keyed by their first sector; at most IN_FLIGHT_MAX a device are followed.
  *   D2  A device is busy while it has a request in flight.
  */
+import { Kind, type TraceRecord } from '../trace/index.ts'
 import { History, type Interval, overlap } from './history.ts'
-import { Kind, type TraceRecord } from './record.ts'
 import type { CompletedNear } from './tasks.ts'
 
 const IN_FLIGHT_MAX = 4096

@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { analyze, Kind, readTrace, TraceError } from './index.ts'
-import { type Recorded, version6, version7 } from './trace-dat.fixture.ts'
+import { Kind, TraceError } from '../trace/index.ts'
+import { type Recorded, version6, version7 } from '../trace/trace-dat.fixture.ts'
+import { analyze, readTrace } from './index.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'faultline-forms-'))
 after(() => rmSync(folder, { recursive: true }))

@@ -15,11 +15,8 @@
  */
 import { readdirSync, readFileSync, readSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { decoders, Kallsyms, Kind, Merge, readFormat, type Sink, TraceError } from '../trace/index.ts'
 import { type Account, Analysis, type AnalysisOptions } from './analysis.ts'
-import { decoders, readFormat } from './format.ts'
-import { Kallsyms } from './kallsyms.ts'
-import { Kind, type Sink, TraceError } from './record.ts'
-import { Merge } from './ring.ts'
 import { closeAll, Instance } from './tracefs.ts'
 
 export interface LiveOptions extends Omit<AnalysisOptions, 'concerns'> {

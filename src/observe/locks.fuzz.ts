@@ -10,9 +10,9 @@ import assert from 'node:assert/strict'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Prng } from '../base/index.ts'
+import { Kind, type TraceRecord } from '../trace/record.ts'
+import { TextReader } from '../trace/text.ts'
 import { type Hold, Locks, type Wait } from './locks.ts'
-import { Kind, type TraceRecord } from './record.ts'
-import { TextReader } from './text.ts'
 
 const NAMES = [
   'a b',

@@ -18,7 +18,7 @@
  *   P3  Every wait, and every hold, is told once, at its end; those open at the end are in
  *       `openWaits` and `openHolds`.
  */
-import { Kind, type TraceRecord } from './record.ts'
+import { Kind, type TraceRecord } from '../trace/index.ts'
 
 export interface Wait {
   readonly tid: number

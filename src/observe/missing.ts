@@ -1,7 +1,7 @@
 /**
  * What a trace doesn't have, and what each absence costs: the analysis goes on with the rest and says so.
  */
-import { Kind } from './record.ts'
+import { Kind } from '../trace/index.ts'
 
 export interface Missing {
   readonly events: string

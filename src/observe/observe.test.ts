@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
-import { accountText, analyze, type Inversion, TraceError } from './index.ts'
+import { TraceError } from '../trace/index.ts'
+import { accountText, analyze, type Inversion } from './index.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'faultline-observe-'))
 after(() => rmSync(folder, { recursive: true }))

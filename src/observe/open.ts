@@ -12,10 +12,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import type { ReadOptions, ReadResult } from './reading.ts'
-import { type Sink, TraceError } from './record.ts'
-import { TextReader } from './text.ts'
-import { isTraceDat, readTraceDat } from './trace-dat.ts'
+import type { ReadOptions, ReadResult } from '../trace/index.ts'
+import { isTraceDat, readTraceDat, type Sink, TextReader, TraceError } from '../trace/index.ts'
 
 const CHUNK_BYTES = 1 << 20
 const BINARY_SNIFF = 4096

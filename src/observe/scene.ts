@@ -11,11 +11,11 @@
  *   M2  A scene keeps at most STRETCHES_MAX stretches. When there are more, the shortest go, and are counted.
  */
 import { statSync } from 'node:fs'
+import type { ReadOptions } from '../trace/index.ts'
+import { TraceError } from '../trace/index.ts'
 import { type Account, Analysis, type Inversion } from './analysis.ts'
 import type { Hold, Wait } from './locks.ts'
 import { readTrace } from './open.ts'
-import type { ReadOptions } from './reading.ts'
-import { TraceError } from './record.ts'
 import type { Sleep, Task } from './tasks.ts'
 
 /** Nanoseconds of the trace's clock. */

@@ -14,7 +14,7 @@
  *   K1  A task has at most one open sleep.
  *   K2  A task seen to run has none.
  */
-import type { TraceRecord } from './record.ts'
+import type { TraceRecord } from '../trace/index.ts'
 
 export interface Sleep {
   readonly tid: number

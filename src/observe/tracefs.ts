@@ -25,7 +25,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { TraceError } from './record.ts'
+import { TraceError } from '../trace/index.ts'
 
 const PLACES = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing']
 const PREFIX = 'faultline-'

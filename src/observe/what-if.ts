@@ -7,9 +7,9 @@
  * The figure of the first replay says how far the second can be trusted.
  */
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
+import { TraceError } from '../trace/index.ts'
 import { placeOf } from './causes.ts'
 import { type ObservedWait, type Plan, planOf, vmaLinks } from './plan.ts'
-import { TraceError } from './record.ts'
 import { replay } from './replay.ts'
 import type { Scene } from './scene.ts'
 
