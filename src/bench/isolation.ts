@@ -11,9 +11,9 @@
  */
 import { type GroupId, MS, type Ns, Prng, ROOT, SECOND, type Vpn } from '../base/index.ts'
 import { SlowDevice } from '../device/index.ts'
+import { Engine } from '../engine/index.ts'
 import { LinearFile } from '../fs/index.ts'
 import { EVERY_DISK } from '../io/index.ts'
-import { Engine } from '../machine/index.ts'
 import { Machine } from '../map/index.ts'
 import { newVmFault } from '../memmap/index.ts'
 import { type FaultArgs, faultArgs, PROT_READ, type Space } from '../mm/index.ts'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { errno, SECOND } from '../base/index.ts'
-import { PAGE, World } from '../machine/world.suite.ts'
+import { PAGE, World } from '../engine/world.suite.ts'
 
 describe('a read of several pages that fails', () => {
   it('tells no error to a fault whose own page is good: the page is read alone', () => {

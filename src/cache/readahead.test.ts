@@ -1,7 +1,7 @@
 /** Readahead of a group that is at its limit: as far as its own older pages give way, and never the page in use. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { PAGE, World } from '../machine/world.suite.ts'
+import { PAGE, World } from '../engine/world.suite.ts'
 
 /** Loads each page of a file in order, in a group that may have `max` pages. Returns how often it waited for a device. */
 function scanned(pages: number, max: number): number {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { errno } from '../base/index.ts'
-import { PAGE, World } from '../machine/world.suite.ts'
+import { PAGE, World } from '../engine/world.suite.ts'
 
 /** A file of which nothing has its space yet, and a store that is just setting space aside for page 2. */
 function reserving() {

@@ -1,5 +1,5 @@
 /** The recount of the whole engine, and of the volume if there is one, as the exerciser's inspection. */
-import { recount } from '../machine/recount.suite.ts'
+import { recount } from '../engine/recount.suite.ts'
 import { VolumeBackend } from './volume-backend.ts'
 import type { World } from './world.ts'
 

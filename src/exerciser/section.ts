@@ -11,7 +11,7 @@
  *       save that writeback may make a page read-only again before it is stored to.
  */
 import { type Errno, errno, type Pfn } from '../base/index.ts'
-import type { Engine } from '../machine/index.ts'
+import type { Engine } from '../engine/index.ts'
 import { newVmFault } from '../memmap/index.ts'
 import { type FaultArgs, faultArgs, type Space } from '../mm/index.ts'
 import { MISS, type View } from '../mmu/index.ts'

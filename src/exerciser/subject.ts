@@ -3,7 +3,7 @@
  */
 import { type Bytes, errno, ROOT } from '../base/index.ts'
 import { type CachedFile, copyArgs, syncArgs, truncateArgs } from '../cache/index.ts'
-import type { Engine } from '../machine/index.ts'
+import type { Engine } from '../engine/index.ts'
 import type { Mappable, ReadState } from '../memmap/index.ts'
 import type { OpenFile } from '../mm/index.ts'
 import { done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'

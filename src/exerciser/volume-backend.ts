@@ -8,7 +8,7 @@
  */
 import { assert, type Bytes, type Errno, type Ns, Prng } from '../base/index.ts'
 import { BrokenDevice, type Device, MemoryDevice, SlowDevice } from '../device/index.ts'
-import { Engine } from '../machine/index.ts'
+import { Engine } from '../engine/index.ts'
 import { DIRTY } from '../memory/index.ts'
 import { disciplineNamed, RESTART } from '../mm/index.ts'
 import { type Task, TimedDriver, type Verb } from '../sched/index.ts'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { PAGE, World } from '../machine/world.suite.ts'
+import { PAGE, World } from '../engine/world.suite.ts'
 
 function sparse(spaceFor: number) {
   const world = new World()

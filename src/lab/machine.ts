@@ -11,8 +11,8 @@
 import { assert, type Errno, errno, ROOT } from '../base/index.ts'
 import type { CachedFile } from '../cache/index.ts'
 import type { Request } from '../device/index.ts'
+import { Engine } from '../engine/index.ts'
 import type { Bio } from '../io/index.ts'
-import { Engine } from '../machine/index.ts'
 import {
   FAULT_FLAG_TRIED,
   FAULT_FLAG_VMA_LOCK,

@@ -1,6 +1,6 @@
 /** What the objects of one machine share. Made by Machine.start, known to nobody outside this room. */
+import type { Engine } from '../engine/index.ts'
 import type { HostCalls } from '../host/index.ts'
-import type { Engine } from '../machine/index.ts'
 import type { Space as MmSpace, OpenFile } from '../mm/index.ts'
 import type { RealDriver } from '../sched/index.ts'
 import type { Region } from '../volume/index.ts'

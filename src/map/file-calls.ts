@@ -1,7 +1,7 @@
 /** What a File asks the engine for, by the kind of file that it stands on: pages in the cache, or a device's own blocks (DAX). */
 import type { Bytes } from '../base/index.ts'
 import { type CachedFile, copyArgs, syncArgs, truncateArgs } from '../cache/index.ts'
-import type { Engine } from '../machine/index.ts'
+import type { Engine } from '../engine/index.ts'
 import type { Mappable, ReadState } from '../memmap/index.ts'
 import type { OpenFile } from '../mm/index.ts'
 import type { Verb } from '../sched/index.ts'

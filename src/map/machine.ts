@@ -8,10 +8,10 @@
  */
 import type { Bytes } from '../base/index.ts'
 import { type CachedFile, WRITEBACK_DEFAULTS, type WritebackSettings } from '../cache/index.ts'
+import { Engine, type Hardware } from '../engine/index.ts'
 import { LinearFile } from '../fs/index.ts'
 import { type Settings, shown } from '../group/index.ts'
 import { type HostCalls, HostFile, type HostFileOptions, memoryBuffer } from '../host/index.ts'
-import { Engine, type Hardware } from '../machine/index.ts'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import type { PsRow } from '../proc/index.ts'
 import { RealDriver, type Watcher } from '../sched/index.ts'

@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { errno } from '../base/index.ts'
-import { PAGE, World } from '../machine/world.suite.ts'
+import { PAGE, World } from '../engine/world.suite.ts'
 import {
   FAULT_FLAG_RETRY_NOWAIT,
   newVmFault,

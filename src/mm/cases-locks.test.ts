@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MS, SECOND } from '../base/index.ts'
-import { PAGE, World } from '../machine/world.suite.ts'
+import { PAGE, World } from '../engine/world.suite.ts'
 import { DISCIPLINES } from './index.ts'
 
 for (const discipline of DISCIPLINES) {

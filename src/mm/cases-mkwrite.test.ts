@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { errno, MS } from '../base/index.ts'
-import { recount } from '../machine/recount.suite.ts'
-import { PAGE, World } from '../machine/world.suite.ts'
+import { recount } from '../engine/recount.suite.ts'
+import { PAGE, World } from '../engine/world.suite.ts'
 import { DIRTY, WRITEBACK } from '../memory/index.ts'
 import { DISCIPLINES, type Discipline } from './index.ts'
 

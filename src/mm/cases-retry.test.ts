@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { errno } from '../base/index.ts'
-import { type Mapping, RW, World, type WorldFile } from '../machine/world.suite.ts'
+import { type Mapping, RW, World, type WorldFile } from '../engine/world.suite.ts'
 import type { Task } from '../sched/index.ts'
 import { DISCIPLINES, PROT_NONE, PROT_READ, type Space } from './index.ts'
 

@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PAGE, RW, World } from '../machine/world.suite.ts'
+import { PAGE, RW, World } from '../engine/world.suite.ts'
 import { DISCIPLINES, PROT_READ } from './index.ts'
 
 for (const discipline of DISCIPLINES) {

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MS } from '../base/index.ts'
-import { PAGE, World, type WorldFile } from '../machine/world.suite.ts'
+import { PAGE, World, type WorldFile } from '../engine/world.suite.ts'
 import type { Task } from '../sched/index.ts'
 import { DISCIPLINES, type Discipline, type Space } from './index.ts'
 

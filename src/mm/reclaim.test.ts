@@ -1,7 +1,7 @@
 /** Reclaim: what it finds, what it leaves alone, and when it gives up. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { World } from '../machine/world.suite.ts'
+import { World } from '../engine/world.suite.ts'
 
 test('what if memory is full of pages that were all used since anybody looked? Some are taken all the same (RC3)', () => {
   const world = new World({ frames: 3000, checked: false })

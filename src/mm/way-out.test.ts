@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SECOND } from '../base/index.ts'
-import { World } from '../machine/world.suite.ts'
+import { World } from '../engine/world.suite.ts'
 import { DISCIPLINES } from './index.ts'
 
 for (const discipline of DISCIPLINES) {

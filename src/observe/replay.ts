@@ -9,7 +9,7 @@
  *   RP2 A step waits for locks or for its own time, never for a step of another task by any other way.
  */
 import { assert, type Ns, type PageIndex, ROOT, type Vpn } from '../base/index.ts'
-import { Engine } from '../machine/index.ts'
+import { Engine } from '../engine/index.ts'
 import { newReadState, newVmFault } from '../memmap/index.ts'
 import { ANON, UPTODATE } from '../memory/index.ts'
 import { type Discipline, type FaultArgs, faultArgs, PROT_READ, PROT_WRITE, type Space } from '../mm/index.ts'

@@ -10,7 +10,7 @@
 import assert from 'node:assert/strict'
 import type { Bytes } from '../base/index.ts'
 import { type Device, HeldDevice, MemoryDevice } from '../device/index.ts'
-import { type Opened, PAGE, World, type WorldOptions } from '../machine/world.suite.ts'
+import { type Opened, PAGE, World, type WorldOptions } from '../engine/world.suite.ts'
 import { newReadState } from '../memmap/index.ts'
 import type { OpenFile } from '../mm/index.ts'
 import type { Ticket } from '../sched/index.ts'

@@ -11,7 +11,7 @@
  */
 import { assert, type Bytes, type Errno, errnoName, type Ns, ROOT, type Vpn } from '../../base/index.ts'
 import { MemoryDevice } from '../../device/index.ts'
-import { Engine } from '../../machine/index.ts'
+import { Engine } from '../../engine/index.ts'
 import { newReadState } from '../../memmap/index.ts'
 import { type OpenFile, PROT_READ, PROT_WRITE, type Space } from '../../mm/index.ts'
 import type { Task, Verb } from '../../sched/index.ts'

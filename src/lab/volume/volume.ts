@@ -6,7 +6,7 @@
  * Leaves to  machine.ts the files' names and mappings, to properties.ts what must be true
  */
 import { assert, errno, ROOT } from '../../base/index.ts'
-import type { Engine } from '../../machine/index.ts'
+import type { Engine } from '../../engine/index.ts'
 import { done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../../sched/index.ts'
 import {
   type Checksum,

@@ -29,7 +29,7 @@ const PROGRAM = `
 import { ROOT } from '/base/index.ts'
 import { MemoryDevice } from '/device/index.ts'
 import { LinearFile } from '/fs/index.ts'
-import { Engine } from '/machine/index.ts'
+import { Engine } from '/engine/index.ts'
 import { newReadState, newVmFault } from '/memmap/index.ts'
 import { faultArgs, PROT_READ, PROT_WRITE } from '/mm/index.ts'
 import { MISS, View } from '/mmu/index.ts'
