@@ -9,7 +9,7 @@
 import fs from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
-import { attach, type GroupFace, type MapOptions, type MappingHandle, start } from 'faultline'
+import { attach, type Group, type MapOptions, type MappingHandle, start } from 'faultline'
 
 /** How much of a file may be in memory. */
 const MEMORY_MAX = 4 * 2 ** 20
@@ -76,7 +76,7 @@ export function answer<Question>(read: (bytes: Uint8Array, question: Question) =
   parentPort!.postMessage(read(attached.bytes.subarray(0, fileBytes), question as Question))
 }
 
-async function watched<Answer>(answered: Promise<Answer>, group: GroupFace) {
+async function watched<Answer>(answered: Promise<Answer>, group: Group) {
   let over = false
   const end = () => {
     over = true

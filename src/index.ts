@@ -6,28 +6,62 @@
  *     const space = machine.space({ name: 'importer' })
  *     const map = await space.map(file, { prot: 'rw' })
  *     const sum = await map.run(view => view.u32(0) + view.u32(2 ** 30))
+ *
+ * This is all that a program may rely on: `Machine.start`, `attach`, the error, and the types of what calls take and return.
+ * The objects are interfaces; which class is behind one depends on the MMU.
+ *
+ * @module
  */
 
-export type { Settings } from './group/index.ts'
+export type { Bytes, Ns } from './base/index.ts'
+export type { WritebackSettings } from './cache/index.ts'
+export type { IoLatencySetting, IoMaxSetting, Settings as GroupSettings, Size } from './group/index.ts'
 export {
   type AdviceName,
-  type CallOptions,
+  type AnonymousOptions,
+  type CallFace as CallOptions,
+  type CheckOptions,
+  type CreateVolumeOptions,
   FaultlineError,
-  File,
-  Group,
-  type GroupFace,
-  Machine,
-  type MachineOptions,
+  type FileFace as File,
+  type GroupFace as Group,
   type MapOptions,
-  Mapping,
+  type MappingFace as Mapping,
   type MappingHandle,
+  type MmuName,
   type OpenOptions,
+  type OpenVolumeOptions,
   type ProtName,
+  type PutOptions,
+  type RangeOfFiles,
   type RangeOptions,
+  type RepairReport,
   type RunOptions,
-  Space,
+  type Source,
+  type SpaceFace as Space,
   type SpaceOptions,
+  type TransferOptions,
+  type ViewFace as View,
+  type VolumeFace as Volume,
+  type VolumeFileOptions,
+  type WatchedTask,
+  type WatchedWait,
+  type Watcher,
 } from './map/index.ts'
-export type { View } from './mmu/index.ts'
-export type { PsRow, Status } from './proc/index.ts'
-export { type Attachment, attach, type StartOptions, start } from './uffd/index.ts'
+export type { ProcFile, PsRow, Status } from './proc/index.ts'
+export type { Why } from './sched/index.ts'
+export {
+  type Attachment,
+  attach,
+  type HardwareOptions,
+  Machine,
+  type OnError,
+  type StartOptions as MachineOptions,
+  start,
+} from './uffd/index.ts'
+export type {
+  CheckReport,
+  Named as DirectoryEntry,
+  Stat as VolumeFileStat,
+  Usage as VolumeUsage,
+} from './volume/index.ts'

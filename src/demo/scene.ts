@@ -17,7 +17,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bytes } from '../base/index.ts'
 import { type File, type Group, Machine, type Mapping, type Space } from '../map/index.ts'
 import type { Timeline } from '../report/index.ts'
-import type { Task } from '../sched/index.ts'
+import type { Task, Wait } from '../sched/index.ts'
 import { type Latencies, summarize } from './quantiles.ts'
 import { Recorder } from './recorder.ts'
 
@@ -109,8 +109,8 @@ export async function playScene(options: SceneOptions): Promise<SceneResult> {
     discipline,
     watcher: {
       began: () => {},
-      waits: (task, wait) => recorder?.waits(task, wait),
-      resumes: (task, wait, waited) => recorder?.resumes(task, wait, waited),
+      waits: (task: Task, wait: Wait) => recorder?.waits(task, wait),
+      resumes: (task: Task, wait: Wait, waited) => recorder?.resumes(task, wait, waited),
       ended: () => {},
     },
   })

@@ -1,132 +1,407 @@
 /**
  * The faces of the library: what a program may ask of a machine and its objects, whichever MMU shows the memory. The
  * software machine (machine.ts) runs in the thread that asks; the hardware one in the pager's. Errors are
- * FaultlineErrors on both.
+ * FaultlineErrors on both; a call that was refused has changed nothing.
+ *
+ * Costs are told where they aren't those of an ordinary call: a call that returns a promise takes a turn of the event loop
+ * at least, and what it waits for without holding a lock.
  */
-import type { Bytes } from '../base/index.ts'
+import type { Bytes, GroupId, Ns, TaskId } from '../base/index.ts'
 import type { Settings } from '../group/index.ts'
-import type { View } from '../mmu/index.ts'
 import type { ProcFile, PsRow, Status } from '../proc/index.ts'
+import type { Why } from '../sched/index.ts'
 import type { CheckReport, Named, Stat, Usage } from '../volume/index.ts'
 import type { CreateVolumeOptions, OpenOptions, OpenVolumeOptions } from './machine.ts'
 import type { AdviceName, ProtName, RangeOptions } from './mapping.ts'
+import type { RepairReport } from './repair-volume.ts'
 import type { RunOptions } from './sections.ts'
 import type { AnonymousOptions, MapOptions } from './space.ts'
-import type { CheckOptions, VolumeFileOptions } from './volume.ts'
+import type { Source, TransferOptions } from './streams.ts'
+import type { CheckOptions, PutOptions, VolumeFileOptions } from './volume.ts'
 
+/**
+ * Memory for pages, a page cache, groups, and spaces in which files are mapped. It takes none of the process's other memory.
+ *
+ * Close it: `await using`, or `close()`. One machine serves a process; two have nothing in common.
+ */
 export interface MachineFace extends AsyncDisposable {
+  /** Which MMU shows the memory of its mappings. */
   readonly mmu: 'software' | 'hardware'
+  /** Bytes in a page, for all that it maps. */
   readonly pageSize: Bytes
-  /** The group of everything that was given none. */
+  /** The group of everything that was given none. It has counters and takes no settings. */
   readonly root: GroupFace
-  /** Makes a group below the root. Keys and meanings are cgroup2's. */
+  /**
+   * Makes a group below the root. Keys and meanings are cgroup2's; sizes are bytes or text like '4 MiB', times microseconds.
+   *
+   * Errors: EEXIST, EINVAL (names the key and what it takes), EBADF after close.
+   */
   group(name: string, settings?: Settings): GroupFace
-  /** Opens a regular file of the host. The same file opened twice has one set of pages. */
+  /**
+   * Opens a regular file of the host, which must exist. The same file opened twice, by whatever name, has one set of pages.
+   *
+   * Errors: those of open(2), with what to do; EBUSY for the machine's own swap file; EFBIG.
+   * Cost: no page is read yet.
+   */
   open(path: string, options?: OpenOptions): Promise<FileFace>
+  /**
+   * Makes a volume, a directory with metadata and data in it, and opens it for writing. Needs the package `lmdb`.
+   *
+   * Errors: EEXIST, ENOSPC, EINVAL, those of the host; nothing is left of what failed.
+   * Cost: the host's space for all of its data is taken now.
+   */
   createVolume(path: string, options?: CreateVolumeOptions): Promise<VolumeFace>
+  /**
+   * Opens a volume: one process to write, or many to read. One that is damaged opens to be read, whatever is asked.
+   * Opening for writing needs the package `lmdb`.
+   *
+   * Errors: ENOENT, EBUSY (says who has it open, since when), EUCLEAN, EINVAL if its block size isn't the machine's page size.
+   */
   openVolume(path: string, options?: OpenVolumeOptions): Promise<VolumeFace>
-  space(options: {
-    readonly name: string
-    readonly group?: GroupFace
-    readonly commandLine?: string
-  }): SpaceFace
-  /** What ps shows: a row for each space. */
-  ps(options?: { readonly group?: GroupFace; readonly signal?: AbortSignal }): Promise<PsRow[]>
-  /** Syncs and closes everything. */
+  /**
+   * Mends what can be mended of a volume without guessing, and says what was wrong and what was given up. Nobody may have it
+   * open.
+   *
+   * Errors: EBUSY; EUCLEAN if too little is left, and then nothing was changed.
+   * Cost: reads all of the volume.
+   */
+  repairVolume(path: string, options?: CheckOptions): Promise<RepairReport>
+  /**
+   * Makes an address space: what is mapped in it is charged to its group, and `ps` shows it.
+   *
+   * Errors: EINVAL, EBADF after close.
+   */
+  space(options: SpaceOptions): SpaceFace
+  /** What ps shows: a row for each space. Reads each command line under its space's mmap lock, as the kernel does. */
+  ps(options?: CallFace): Promise<PsRow[]>
+  /**
+   * Syncs and closes everything: spaces, files, volumes. Throws the first error of a file that could not be written, after
+   * closing the rest. Closing twice is closing once.
+   */
   close(): Promise<void>
 }
 
-/** A volume: names, and files that share blocks. The streams of a software machine's volume aren't among them. */
+/** What a space is to be called, and who pays for it. */
+export interface SpaceOptions {
+  /** As `ps` and messages show it: a line of text. */
+  readonly name: string
+  /** Who is charged and limited; the root group if left out. */
+  readonly group?: GroupFace
+  /** What /proc/<pid>/cmdline shows; the name if left out. */
+  readonly commandLine?: string
+}
+
+/** A volume: names, files that share blocks, snapshots. Names change at once; what is durable is what was synced. */
 export interface VolumeFace extends AsyncDisposable {
+  /** Of the volume's directory, as it was given. */
   readonly path: string
+  /** Whether it was opened to be read, or found damaged. */
   readonly readOnly: boolean
+  /** What was found damaged, a sentence each. A volume with any is read-only until it is repaired. */
   readonly damage: readonly string[]
+  /** Blocks: free + used + reserved = size. */
   readonly usage: Usage
+  /**
+   * Opens a file of the volume; it is mapped, read and written as a file of the host. Opened twice it has one set of pages.
+   *
+   * Errors: ENOENT, ENOTDIR, EISDIR, EROFS, EBUSY (open for DAX, or not), EINVAL.
+   */
   open(path: string, options?: VolumeFileOptions): Promise<FileFace>
+  /** Makes an empty file. Errors: EEXIST, ENOENT, ENOTDIR, ENOSPC, EROFS. */
   create(path: string): Promise<void>
+  /** Makes a directory. Errors: EEXIST, ENOENT, ENOTDIR, ENOSPC, EROFS. */
   mkdir(path: string): Promise<void>
+  /** What a directory holds, in order of names. Errors: ENOENT, ENOTDIR. */
   list(path: string): Promise<Named[]>
+  /** What a file or directory is, and the blocks that it takes. Errors: ENOENT, ENOTDIR. */
   stat(path: string): Promise<Stat>
+  /** Gives a file or a directory another name; an existing file is replaced. Errors: those of rename(2). */
   rename(from: string, to: string): Promise<void>
+  /** One name more for a file. Errors: EEXIST, ENOENT, EPERM (a directory), EROFS. */
   link(from: string, to: string): Promise<void>
+  /** Takes a file's name away, or an empty directory. A file without names lives until it is closed. Errors: ENOENT, ENOTEMPTY, EROFS. */
   unlink(path: string): Promise<void>
-  clone(from: string, to: string, options?: { readonly signal?: AbortSignal }): Promise<void>
+  /**
+   * Makes a file that lies where another does: the blocks are shared, and a store to either copies its page.
+   *
+   * Errors: EEXIST, ENOENT, ENOSPC (of metadata), EROFS.
+   * Cost: time and space for its extents, not for its bytes.
+   */
+  clone(from: string, to: string, options?: Pick<CallFace, 'signal'>): Promise<void>
+  /** Lets a range of one open file lie where a range of another does. Errors: EINVAL (alignment), EACCES, ENOSPC. */
+  cloneRange(range: RangeOfFiles): Promise<void>
+  /** The same if both hold the same bytes; returns whether they do. Atomic against writers. Cost: reads both ranges. */
+  dedupe(range: RangeOfFiles): Promise<boolean>
+  /** Everything below a directory, as it is at one moment, below a new one. Returns how many files are in it. */
   snapshot(from: string, to: string): Promise<number>
+  /** Gives the holes of [position, position + length) blocks, which read as zeros; makes the file longer if it must. Errors: ENOSPC. */
   fallocate(file: FileFace, position: Bytes, length: Bytes): Promise<void>
+  /**
+   * Brings a file of the host in, or a stream: of any length, in constant memory. Its name appears when all of it is there,
+   * and is durable when the promise is kept; if anything fails nothing is left of it. Returns its length.
+   *
+   * Errors: EEXIST, ENOSPC, EROFS, those of the source, ABORT_ERR; ENOTSUP on a hardware machine.
+   */
+  put(source: Source, to: string, options?: PutOptions): Promise<Bytes>
+  /**
+   * What a file holds, in parts that are good until the next is asked for; in constant memory. Each has been compared with
+   * its checksums.
+   *
+   * Errors: ENOENT, EIO (lost or damaged), ABORT_ERR; ENOTSUP on a hardware machine.
+   */
+  get(from: string, options?: TransferOptions): AsyncGenerator<Uint8Array, void, undefined>
+  /** The same, into a file of the host, which appears when it is whole. Returns its length. */
+  getFile(from: string, target: string, options?: TransferOptions): Promise<Bytes>
+  /** Makes durable everything that was done to names, and all that was written to the device. Errors: EIO, ENOSPC. */
   sync(): Promise<void>
-  check(options?: Omit<CheckOptions, 'progress'>): Promise<CheckReport>
+  /**
+   * Recomputes the metadata and, unless told not to, reads all data; says what is wrong, a sentence each. Mends nothing;
+   * others may go on.
+   *
+   * Cost: reads all of the volume; about 2 s of processor time for 10^6 extents.
+   */
+  check(options?: CheckOptions): Promise<CheckReport>
+  /**
+   * Closes the files that are open yet, makes everything durable, and lets go of the volume. Throws EBUSY, and changes
+   * nothing, while a file of it is mapped.
+   */
   close(): Promise<void>
 }
 
+/** Two ranges of open files of one volume. Bytes; multiples of the block size, but for a length that ends with its file. */
+export interface RangeOfFiles {
+  /** Where the bytes are: open for reading. */
+  readonly source: FileFace
+  /** Where they are to be: open for writing. */
+  readonly target: FileFace
+  /** Bytes into the source; 0 if left out. */
+  readonly from?: Bytes
+  /** Bytes into the target; 0 if left out. */
+  readonly to?: Bytes
+  /** Bytes; to the end of the source if left out. */
+  readonly length?: Bytes
+}
+
+/** Whose limits apply and who is charged, under cgroup2's names. A group may have groups below it. */
 export interface GroupFace {
+  /** From the root, as in cgroup2: '/batch/import'. */
   readonly path: string
+  /** Makes a group below this one. Errors: EEXIST, EINVAL. */
   group(name: string, settings?: Settings): GroupFace
+  /** Changes a setting: `group.set('memory.max', '16 MiB')`. Errors: EINVAL (what the key takes), EACCES for the root. */
   set(key: string, value: unknown): void
+  /** A counter or setting, in the form of the kernel's file: `group.read('io.stat')`. Errors: EINVAL (names the nearest key). */
   read(key: string): string
 }
 
 /** Who is charged for a call, and what aborts it. */
 export interface CallFace {
+  /** Who is charged and limited; the root group if left out. */
   readonly group?: GroupFace
+  /** Aborts the call, which then fails with ABORT_ERR; what it began in the machine ends or is undone. */
   readonly signal?: AbortSignal
 }
 
+/** An open file of the host or of a volume: calls through the page cache, and what spaces map. */
 export interface FileFace extends AsyncDisposable {
+  /** Its path, as it was opened. */
   readonly name: string
+  /** Bytes, with what was written and not synced yet. */
   readonly size: Bytes
+  /** Whether it was opened with mode 'r'. */
   readonly readOnly: boolean
-  /** Fills `target` from `position`. Returns how many bytes there were before the end of the file. */
+  /** Fills `target` from `position`, in bytes. Returns how many bytes there were before the end of the file. Errors: EIO, ENOMEM, EBADF. */
   read(target: Uint8Array, position: Bytes, options?: CallFace): Promise<Bytes>
-  /** Writes all of `source` at `position`, and makes the file longer if it must. */
+  /**
+   * Writes all of `source` at `position`, in bytes, and makes the file longer if it must. It is in the page cache then, and
+   * durable after `sync`.
+   *
+   * Errors: EACCES, ENOSPC, EDQUOT, EFBIG, EIO: the pages before the one that failed were written.
+   */
   write(source: Uint8Array, position: Bytes, options?: CallFace): Promise<void>
+  /** Makes the file `size` bytes long. Mapped pages past the end are taken away; loads of them fail with ENXIO. */
   truncate(size: Bytes, options?: CallFace): Promise<void>
+  /** Makes [position, position + length) read as zeros. A volume frees the blocks; on a file of the host zeros are written. */
   punch(position: Bytes, length: Bytes, options?: CallFace): Promise<void>
+  /** Makes everything stored and written so far durable, and tells an error of writeback that wasn't told before. */
   sync(options?: CallFace): Promise<void>
+  /** Syncs and closes. Mappings of the file go on working. Errors: those of sync. */
   close(): Promise<void>
 }
 
+/** An address space: mappings, who pays for them, and what /proc shows. */
 export interface SpaceFace extends AsyncDisposable {
+  /** Its number in `ps`. */
   readonly pid: number
+  /** As `ps` shows it. */
   readonly name: string
+  /**
+   * Maps a file. Pages are brought when they are touched.
+   *
+   * Errors: EACCES (a shared store to a file opened with 'r'), EINVAL, ENOMEM, EFBIG; ENOTSUP for what this MMU can't show.
+   * Cost: 4 bytes for each page that is touched; none for the others.
+   */
   map(file: FileFace, options?: MapOptions): Promise<MappingFace>
+  /** Maps memory: zeros, private to this space and its forks, or shared with them. Errors: as map; ENOTSUP on a hardware machine. */
   mapAnonymous(options: AnonymousOptions): Promise<MappingFace>
+  /** A space with the same mappings; private pages are copied when one side stores. Cost: an entry for each mapped page. */
   fork(options?: { readonly name?: string; readonly signal?: AbortSignal }): Promise<SpaceFace>
+  /** /proc/<pid>/cmdline, maps or smaps. Waits for the mmap lock as the kernel does. */
   proc(file: ProcFile, options?: { readonly signal?: AbortSignal }): Promise<string>
+  /** What needs no lock: sizes and counts. */
   status(): Status
+  /** Ends the space: its waiting faults are killed, its mappings go. */
   exit(): Promise<void>
 }
 
+/** Pages of a file, or of memory, as a section of a program sees them, and what can be asked of their range. */
 export interface MappingFace extends AsyncDisposable {
+  /** Where it is mapped. */
   readonly space: SpaceFace
+  /** What it maps, for messages. */
   readonly name: string
+  /** Bytes. */
   readonly length: Bytes
   /** Where it begins in its space, in bytes: the number that /proc shows. */
   readonly address: Bytes
-  /** The mapping itself, if the hardware MMU shows it: a touch of a missing page stops the thread until it is there. */
-  readonly bytes: Uint8Array
-  /** For worker threads: posted to one, `attach` makes the same array there. */
+  /**
+   * The mapping itself, if the hardware MMU shows it: a touch of a missing page stops the thread until it is there. It has
+   * length 0 after `unmap`.
+   *
+   * Errors: ENOTSUP if the software MMU shows it; EBADF after unmap.
+   * Cost: a resident page costs what memory costs; a missing one tens of microseconds and its read.
+   */
+  readonly bytes: Uint8Array<ArrayBuffer>
+  /** For worker threads: posted to one, `attach` makes the same array there. Errors: as bytes. */
   readonly handle: MappingHandle
-  run<T>(section: (view: View) => T, options?: RunOptions): T | Promise<T>
+  /**
+   * Calls `section` with a view of the mapping. The section is synchronous and may be called more than once: if a page is
+   * missing its stores are undone, the page is brought, and it runs again. What it stores takes effect once; what it does
+   * elsewhere (a counter, a log) it does each time. Returns its value, or a promise of it if a page had to be brought. Inside
+   * another section it is part of that one, and always returns its value.
+   *
+   * Errors: EACCES, ENXIO (past the end of the file), EIO, ENOSPC, ENOMEM, EBADF, ABORT_ERR, and what the section throws;
+   * a RangeError of the view for an offset outside of the mapping.
+   * Cost: when every page is in memory nothing is allocated and nothing is awaited. It is called again at most twice for each
+   * page that it touches.
+   */
+  run<T>(section: (view: ViewFace) => T, options?: RunOptions): T | Promise<T>
+  /** Brings pages that sections will need, all at once, and waits until they are there. Offsets and lengths in bytes. */
   prefetch(
     ranges: readonly { readonly offset: Bytes; readonly length: Bytes }[],
     options?: RunOptions,
   ): Promise<void>
+  /** Makes what was stored through this range durable. Errors: EIO, ENOSPC: what isn't durable is told, once to each open file. */
   sync(options?: RangeOptions): Promise<void>
+  /** Changes what may be done with the range. Errors: EACCES, ENOMEM (a hole in the range). */
   protect(prot: ProtName, options?: RangeOptions): Promise<void>
+  /** madvise(2): how the range will be used, or what is to be done with its pages. Errors: EINVAL for a part that is locked. */
   advise(advice: AdviceName, options?: RangeOptions): Promise<void>
+  /** Brings every page of the range: advise('populate-read'). */
   populate(options?: RangeOptions): Promise<void>
+  /** Brings every page of the range and keeps it in memory: mlock(2). Errors: ENOMEM. */
   lock(options?: RangeOptions): Promise<void>
+  /** Lets the pages of the range go again when memory is short. */
   unlock(options?: RangeOptions): Promise<void>
+  /** Takes the mapping away. What was stored is in the file, and durable after a sync of the file. */
   unmap(): Promise<void>
   /** The same pages in a space that was forked from this mapping's. */
   inFork(child: SpaceFace): MappingFace
 }
 
-/** What a worker thread needs to make the array of a mapping. Plain data that can be posted. */
-export interface MappingHandle {
-  readonly process: number
-  readonly name: string
-  readonly host: number
+/**
+ * A mapping inside a section: loads and stores at byte offsets of the mapping, aligned or not, little-endian. Good only
+ * while the section runs.
+ *
+ * Errors: an offset outside of the mapping is a RangeError; the others are told by `run`.
+ * Cost: a load of a resident page is a look-up and an access of a typed array.
+ */
+export interface ViewFace {
+  /** Of the mapping, in bytes. */
   readonly length: Bytes
+  /** Loads a byte. */
+  u8(offset: Bytes): number
+  /** Loads 16 bits, unsigned. */
+  u16(offset: Bytes): number
+  /** Loads 32 bits, unsigned. */
+  u32(offset: Bytes): number
+  /** Loads 32 bits, signed. */
+  i32(offset: Bytes): number
+  /** Loads 64 bits, unsigned. Allocates a BigInt. */
+  u64(offset: Bytes): bigint
+  /** Loads a float of 32 bits. */
+  f32(offset: Bytes): number
+  /** Loads a float of 64 bits. */
+  f64(offset: Bytes): number
+  /** A copy of [offset, offset + length). All of its pages are asked for before the first is copied. */
+  bytes(offset: Bytes, length: Bytes): Uint8Array
+  /** Fills `target` from `offset`. All of its pages are asked for before the first is copied. */
+  read(offset: Bytes, target: Uint8Array): void
+  /** Stores a byte. */
+  setU8(offset: Bytes, value: number): void
+  /** Stores 16 bits. */
+  setU16(offset: Bytes, value: number): void
+  /** Stores 32 bits. */
+  setU32(offset: Bytes, value: number): void
+  /** Stores 32 bits, signed. */
+  setI32(offset: Bytes, value: number): void
+  /** Stores 64 bits. */
+  setU64(offset: Bytes, value: bigint): void
+  /** Stores a float of 32 bits. */
+  setF32(offset: Bytes, value: number): void
+  /** Stores a float of 64 bits. */
+  setF64(offset: Bytes, value: number): void
+  /** Copies `source` to `offset`. All of its pages are asked for before the first byte is stored. */
+  write(offset: Bytes, source: Uint8Array): void
+  /**
+   * Says that the section will read [offset, offset + length). It never unwinds: what is missing is brought together
+   * with the page at which the section stops next, so that N cold pages cost one round trip.
+   */
+  want(offset: Bytes, length: Bytes): void
+  /** Stops here if a page that was asked for by `want` is missing. */
+  settle(): void
+}
+
+/** What a worker thread needs to make the array of a mapping. Plain data that can be posted to threads of this process. */
+export interface MappingHandle {
+  /** The process that made it. */
+  readonly process: number
+  /** What is mapped. */
+  readonly name: string
+  /** The address in this process. */
+  readonly host: number
+  /** Bytes. */
+  readonly length: Bytes
+  /** What the threads that hold the array share. */
   readonly control: SharedArrayBuffer
+}
+
+/** Sees every task of a software machine begin, wait, resume and end. It is called inside the machine: it must be quick and call nothing of it. */
+export interface Watcher {
+  /** A task began. */
+  began(task: WatchedTask): void
+  /** It waits from now on. */
+  waits(task: WatchedTask, wait: WatchedWait): void
+  /** Its wait is over; `waited` is in nanoseconds. */
+  resumes(task: WatchedTask, wait: WatchedWait, waited: Ns): void
+  /** It has ended. */
+  ended(task: WatchedTask): void
+}
+
+/** A task, as a watcher sees it: a fault, a call, a pass of writeback. */
+export interface WatchedTask {
+  /** Its number; given once in a machine. */
+  readonly id: TaskId
+  /** Whom it works for, or what it does. */
+  readonly name: string
+  /** The number of the group that pays. */
+  readonly group: GroupId
+}
+
+/** A wait, as a watcher sees it. */
+export interface WatchedWait {
+  /** The kind. */
+  readonly why: Why
+  /** What it waits for, in words: "read of data.bin page 7". */
+  readonly ticket: { readonly what: string }
 }

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
-import type { View } from '../mmu/index.ts'
 import { type Mmu, needs } from './conformance.suite.ts'
+import type { ViewFace as View } from './index.ts'
 import { byteOf, HostCalls, numbered, PAGE, refuses, scratch, sparse } from './world.suite.ts'
 
 export function files(mmu: Mmu): void {

@@ -7,8 +7,14 @@ export type {
   MachineFace,
   MappingFace,
   MappingHandle,
+  RangeOfFiles,
   SpaceFace,
+  SpaceOptions,
+  ViewFace,
   VolumeFace,
+  WatchedTask,
+  WatchedWait,
+  Watcher,
 } from './faces.ts'
 export { type CallOptions, File } from './file.ts'
 export { Group } from './group.ts'
@@ -19,18 +25,16 @@ export {
   type OpenOptions,
   type OpenVolumeOptions,
   type Platform,
-  type SpaceOptions,
 } from './machine.ts'
 export { type AdviceName, Mapping, type ProtName, type RangeOptions } from './mapping.ts'
 export { bytes, checkBytes, checkKeys, choice, invalid } from './options.ts'
 export { dumpVolume, type RepairReport, volumeBlockSize } from './repair-volume.ts'
 export { type Brought, type Participant, type RunOptions, Sections } from './sections.ts'
 export { type AnonymousOptions, type MapOptions, MMUS, type MmuName, Space } from './space.ts'
-export type { TransferOptions } from './streams.ts'
+export type { Source, TransferOptions } from './streams.ts'
 export {
   type CheckOptions,
   type PutOptions,
-  type RangeOfFiles,
   Volume,
   type VolumeFileOptions,
 } from './volume.ts'

@@ -14,12 +14,12 @@ import { type Settings, shown } from '../group/index.ts'
 import { type HostCalls, HostFile, type HostFileOptions, memoryBuffer } from '../host/index.ts'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import type { PsRow } from '../proc/index.ts'
-import { RealDriver, type Watcher } from '../sched/index.ts'
+import { RealDriver } from '../sched/index.ts'
 import { Region } from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { DaxMemory } from './dax-memory.ts'
 import { FaultlineError } from './error.ts'
-import type { MachineFace } from './faces.ts'
+import type { MachineFace, SpaceOptions, Watcher } from './faces.ts'
 import { File, fileBytesMax, tooLong } from './file.ts'
 import { CachedCalls } from './file-calls.ts'
 import { Group, groupId } from './group.ts'
@@ -76,12 +76,6 @@ export interface CreateVolumeOptions {
 export interface OpenVolumeOptions {
   /** 'r' if left out. */
   readonly mode?: 'r' | 'r+'
-}
-
-export interface SpaceOptions {
-  readonly name: string
-  readonly group?: Group
-  readonly commandLine?: string
 }
 
 const MEMORY_DEFAULT = '64 MiB'

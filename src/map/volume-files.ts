@@ -10,6 +10,7 @@
 import { errno } from '../base/index.ts'
 import type { Answer, DaxFile, VolumeFile } from '../volume/index.ts'
 import type { Context } from './context.ts'
+import type { FileFace } from './faces.ts'
 import { File } from './file.ts'
 import { CachedCalls, DaxCalls } from './file-calls.ts'
 import { invalid } from './options.ts'
@@ -70,7 +71,7 @@ export class OpenFiles {
   }
 
   /** The engine's own record of a file that this volume has opened. */
-  mine(file: File, operation: string, purpose: 'for reading' | 'for writing'): VolumeFile | DaxFile {
+  mine(file: FileFace, operation: string, purpose: 'for reading' | 'for writing'): VolumeFile | DaxFile {
     const found = file instanceof File ? this.opened.get(file) : undefined
     if (found === undefined)
       throw invalid(operation, `${operation}: expected a file that this volume has opened`)

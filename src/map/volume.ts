@@ -29,7 +29,7 @@ import {
 } from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
-import type { VolumeFace } from './faces.ts'
+import type { RangeOfFiles, VolumeFace } from './faces.ts'
 import type { File } from './file.ts'
 import { writeWhole } from './host-target.ts'
 import { INSPECT } from './inspect.ts'
@@ -54,16 +54,6 @@ export interface PutOptions extends TransferOptions {
 
 export interface CheckOptions extends TransferOptions {
   readonly data?: 'with data' | 'metadata only'
-}
-
-export interface RangeOfFiles {
-  readonly source: File
-  readonly target: File
-  /** Bytes into the source and the target, multiples of the page size; 0 if left out. */
-  readonly from?: Bytes
-  readonly to?: Bytes
-  /** To the end of the source if left out. */
-  readonly length?: Bytes
 }
 
 /** 'repair': nobody else may have it, it is only read, and of its metadata as much as there is. */

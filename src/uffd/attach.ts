@@ -17,7 +17,7 @@ export interface Attachment extends Disposable {
   readonly name: string
   readonly length: Bytes
   /** The same memory as the mapping's own array. */
-  readonly bytes: Uint8Array
+  readonly bytes: Uint8Array<ArrayBuffer>
   /** Makes the array unusable in this thread. */
   detach(): void
 }

@@ -5,15 +5,18 @@
 import type { Bytes } from '../base/index.ts'
 import type { Settings } from '../group/index.ts'
 import {
+  type CallFace,
+  type CheckOptions,
   type CreateVolumeOptions,
   choice,
   type FaultlineError,
-  type GroupFace,
   invalid,
   type MachineFace,
   type MachineOptions,
   type OpenOptions,
   type OpenVolumeOptions,
+  type RepairReport,
+  type SpaceOptions,
 } from '../map/index.ts'
 import type { PsRow } from '../proc/index.ts'
 import type { FileFacts, GroupFacts, SpaceFacts, VolumeFacts } from './desk.ts'
@@ -83,15 +86,15 @@ export class HardwareMachine extends Remote implements MachineFace {
     return new HardwareVolume(this.line, (await this.call('openVolume', path, options)) as VolumeFacts)
   }
 
-  space(options: {
-    readonly name: string
-    readonly group?: GroupFace
-    readonly commandLine?: string
-  }): HardwareSpace {
+  async repairVolume(path: string, options: CheckOptions = {}): Promise<RepairReport> {
+    return (await this.call('repairVolume', path, options)) as RepairReport
+  }
+
+  space(options: SpaceOptions): HardwareSpace {
     return new HardwareSpace(this.line, this.programs, this.ask('space', options) as SpaceFacts)
   }
 
-  async ps(options: { readonly group?: GroupFace; readonly signal?: AbortSignal } = {}): Promise<PsRow[]> {
+  async ps(options: CallFace = {}): Promise<PsRow[]> {
     return (await this.call('ps', options)) as PsRow[]
   }
 

@@ -36,7 +36,7 @@ export class HardwareMapping extends Remote implements MappingFace, Participant 
   readonly address: Bytes
   readonly view: View
   readonly control: Control
-  private readonly array: Uint8Array
+  private readonly array: Uint8Array<ArrayBuffer>
   private readonly host: number
   private readonly shownBy: MmuName
   private readonly programs: Programs
@@ -65,7 +65,7 @@ export class HardwareMapping extends Remote implements MappingFace, Participant 
   /** There is but one: what may be loaded changes under a section here. */
   chooseView(): void {}
 
-  get bytes(): Uint8Array {
+  get bytes(): Uint8Array<ArrayBuffer> {
     this.check('bytes')
     if (this.shownBy === 'software')
       throw new FaultlineError(
@@ -140,7 +140,7 @@ export class HardwareMapping extends Remote implements MappingFace, Participant 
   detach(): void {
     this.unmapped = true
     this.programs.mappings.delete(this)
-    const { buffer } = this.array as Uint8Array<ArrayBuffer>
+    const { buffer } = this.array
     buffer.transfer()
   }
 

@@ -1,4 +1,5 @@
 /** What the objects of a hardware machine have in common on the caller's side: a number on the wire. */
+import { FaultlineError } from '../map/index.ts'
 import type { Line } from './line.ts'
 import type { Reference } from './wire.ts'
 
@@ -39,6 +40,7 @@ export class Remote {
   /** Objects of this machine go as their numbers, alone or among options. */
   private sendable(argument: unknown): unknown {
     if (argument instanceof Remote) return { ref: argument.line === this.line ? argument.ref : -1 }
+    if (typeof argument === 'function') throw notSent()
     if (
       typeof argument !== 'object' ||
       argument === null ||
@@ -49,7 +51,7 @@ export class Remote {
     return Object.fromEntries(
       Object.entries(argument).map(([key, value]) => [
         key,
-        value instanceof Remote ? this.sendable(value) : value,
+        value instanceof Remote || typeof value === 'function' ? this.sendable(value) : value,
       ]),
     )
   }
@@ -58,4 +60,12 @@ export class Remote {
 function signalOf(options: unknown): AbortSignal | undefined {
   const { signal } = (options ?? {}) as { readonly signal?: unknown }
   return signal instanceof AbortSignal ? signal : undefined
+}
+
+function notSent(): FaultlineError {
+  return new FaultlineError(
+    'ENOTSUP',
+    'call',
+    "a hardware machine runs in a thread of its own, to which a function (as `progress`) can't be sent; leave it out, or start with mmu 'software'",
+  )
 }

@@ -10,6 +10,7 @@ import {
 } from '../map/index.ts'
 import type { HardwareOptions } from './machine.ts'
 
+/** What a machine is made of. Each option is checked at once; a wrong one is named, with what was expected. */
 export interface StartOptions extends MachineOptions, HardwareOptions {
   /** `software` everywhere; `hardware` on Linux with userfaultfd; `auto`: hardware where it can be had. */
   readonly mmu?: MmuName
@@ -18,9 +19,16 @@ export interface StartOptions extends MachineOptions, HardwareOptions {
 /** A machine, whichever MMU shows its memory. */
 export type Machine = MachineFace
 
-/** Where machines come from. */
-export const Machine = { start }
+/** Where machines come from: `await Machine.start({ memory: '64 MiB' })`. */
+export const Machine: { readonly start: typeof start } = Object.freeze({ start })
 
+/**
+ * Starts a machine.
+ *
+ * Errors: EINVAL (names the option); ENOTSUP if the hardware MMU was asked for and can't be had (says which switch to turn);
+ * ENOMEM; those of the host for `swap` and `dax`.
+ * Cost: its memory, taken as it is used; a hardware machine also six or ten threads.
+ */
 export async function start({ mmu = 'software', ...options }: StartOptions = {}): Promise<MachineFace> {
   if (choice(mmu, MMUS, 'mmu', 'start') === 'software') return SoftwareMachine.start(software(options))
   const { HardwareMachine } = await import('./machine.ts')

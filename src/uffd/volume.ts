@@ -1,6 +1,13 @@
 /** A volume of a hardware machine, as its caller holds it. Its files are mapped as any other's. */
 import type { Bytes } from '../base/index.ts'
-import type { CheckOptions, FileFace, VolumeFace, VolumeFileOptions } from '../map/index.ts'
+import {
+  type CheckOptions,
+  FaultlineError,
+  type FileFace,
+  type RangeOfFiles,
+  type VolumeFace,
+  type VolumeFileOptions,
+} from '../map/index.ts'
 import type { CheckReport, Named, Stat, Usage } from '../volume/index.ts'
 import type { FileFacts, VolumeFacts } from './desk.ts'
 import type { Line } from './line.ts'
@@ -64,6 +71,27 @@ export class HardwareVolume extends Remote implements VolumeFace {
     await this.call('clone', from, to, options)
   }
 
+  async cloneRange(range: RangeOfFiles): Promise<void> {
+    await this.call('cloneRange', range)
+  }
+
+  async dedupe(range: RangeOfFiles): Promise<boolean> {
+    return (await this.call('dedupe', range)) as boolean
+  }
+
+  async put(): Promise<never> {
+    throw streams('put')
+  }
+
+  // biome-ignore lint/correctness/useYield: it fails at the first part.
+  async *get(): AsyncGenerator<Uint8Array, void, undefined> {
+    throw streams('get')
+  }
+
+  async getFile(): Promise<never> {
+    throw streams('getFile')
+  }
+
   async snapshot(from: string, to: string): Promise<number> {
     return (await this.call('snapshot', from, to)) as number
   }
@@ -76,7 +104,7 @@ export class HardwareVolume extends Remote implements VolumeFace {
     await this.call('sync')
   }
 
-  async check(options: Omit<CheckOptions, 'progress'> = {}): Promise<CheckReport> {
+  async check(options: CheckOptions = {}): Promise<CheckReport> {
     return (await this.call('check', options)) as CheckReport
   }
 
@@ -88,4 +116,12 @@ export class HardwareVolume extends Remote implements VolumeFace {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
+}
+
+function streams(operation: string): FaultlineError {
+  return new FaultlineError(
+    'ENOTSUP',
+    operation,
+    `${operation}: a hardware machine brings no streams into a volume or out of it; open the volume with a software machine for that`,
+  )
 }
