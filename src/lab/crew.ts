@@ -5,31 +5,38 @@
 import { availableParallelism } from 'node:os'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { type Job, type Result, runJob } from './job.ts'
 
-export interface CrewOptions {
+export interface WorkersOptions<Result> {
   readonly workers: number
   /** Called as each job ends. */
   readonly progress: (done: number, of: number, result: Result) => void
   readonly signal: AbortSignal | undefined
 }
 
-export const CREW_DEFAULTS: CrewOptions = {
-  workers: availableParallelism(),
-  progress: () => {},
-  signal: undefined,
+/** What a module of jobs exports: does one job. Jobs and results are plain data, so they may be sent to a worker and back. */
+export interface JobModule<Job, Result> {
+  runJob(job: Job): Result
 }
 
-/** Does all jobs, in this thread if there is only one. */
-export async function runJobs(jobs: readonly Job[], options: Partial<CrewOptions> = {}): Promise<Result[]> {
-  const { workers, progress, signal } = { ...CREW_DEFAULTS, ...options }
-  if (jobs.length === 1) return [runJob(jobs[0]!)]
+/** Has the module at the URL `module` do all jobs, in this thread if there is only one. */
+export async function inWorkers<Job, Result>(
+  module: string,
+  jobs: readonly Job[],
+  options: Partial<WorkersOptions<Result>> = {},
+): Promise<Result[]> {
+  const { workers = availableParallelism(), progress, signal } = options
+  if (jobs.length === 1) {
+    const { runJob }: JobModule<Job, Result> = await import(module)
+    return [runJob(jobs[0]!)]
+  }
   const results: Result[] = []
   let next = 0
   let done = 0
   const one = () =>
     new Promise<void>((resolve, reject) => {
-      const worker = new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url))
+      const worker = new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url), {
+        workerData: module,
+      })
       const stop = () => void worker.terminate()
       signal?.addEventListener('abort', stop, { once: true })
       let at = -1
@@ -40,7 +47,7 @@ export async function runJobs(jobs: readonly Job[], options: Partial<CrewOptions
       }
       worker.on('message', (result: Result) => {
         results[at] = result
-        progress(++done, jobs.length, result)
+        progress?.(++done, jobs.length, result)
         give()
       })
       worker.on('error', reject)

@@ -1,21 +1,18 @@
 /**
- * A piece of work for one thread, and what comes of it: one exploration, the search for one canary, or a batch of crashes. All
- * are plain data, so they may be sent to a worker and back.
+ * A piece of work for one thread, and what comes of it: one exploration, or the search for one canary. Both are plain data, so
+ * they may be sent to a worker and back.
  */
 import { assert } from '../base/index.ts'
 import { disciplineNamed } from '../mm/index.ts'
 import { CANARIES } from './canaries.ts'
 import { SCENARIOS } from './catalogue.ts'
-import { type Crashed, crashBatch } from './crash/explore.ts'
-import { plantedNamed } from './crash/planted.ts'
-import type { Batch } from './crash/workloads.ts'
+import { inWorkers, type WorkersOptions } from './crew.ts'
 import { type Exploration, explore, isExpected } from './explorer.ts'
 import type { Scenario } from './scenario.ts'
 
 export type Job =
   | { readonly kind: 'explore'; readonly scenario: Scenario; readonly discipline: string }
   | { readonly kind: 'canary'; readonly name: string }
-  | { readonly kind: 'crash'; readonly batch: Batch; readonly planted?: string | undefined }
 
 export interface Explored extends Exploration {
   readonly seconds: number
@@ -38,7 +35,7 @@ export interface Caught {
   readonly seconds: number
 }
 
-export type Result = Explored | Caught | Crashed
+export type Result = Explored | Caught
 
 export function runJob(job: Job): Result {
   switch (job.kind) {
@@ -46,9 +43,12 @@ export function runJob(job: Job): Result {
       return exploreTimed(job.scenario, job.discipline)
     case 'canary':
       return catchCanary(job.name)
-    case 'crash':
-      return crashBatch(job.batch, plantedNamed(job.planted))
   }
+}
+
+/** Does all jobs, in worker threads where there is more than one. */
+export function runJobs(jobs: readonly Job[], options: Partial<WorkersOptions<Result>>): Promise<Result[]> {
+  return inWorkers<Job, Result>(import.meta.url, jobs, options)
 }
 
 export function exploreTimed(scenario: Scenario, discipline: string): Explored {

@@ -1,5 +1,7 @@
-/** A thread of the crew: does each job that it is sent, and sends what came of it. */
-import { parentPort } from 'node:worker_threads'
-import { type Job, runJob } from './job.ts'
+/** One of the threads of workers.ts: does each job that it is sent by the module that it was told, and sends what came of it. */
+import { parentPort, workerData } from 'node:worker_threads'
+import type { JobModule } from './crew.ts'
 
-parentPort?.on('message', (job: Job) => parentPort!.postMessage(runJob(job)))
+const { runJob }: JobModule<unknown, unknown> = await import(workerData)
+
+parentPort?.on('message', job => parentPort!.postMessage(runJob(job)))

@@ -2,14 +2,15 @@
  * A whole campaign: the bounded workloads, and then random ones, in rounds, until so many states have been seen. What it finds
  * depends on the seed and on the number of states, and not on how many threads there are.
  */
-import { type CrewOptions, runJobs } from '../crew.ts'
+import type { WorkersOptions } from '../crew.ts'
 import type { Crashed, CrashViolation } from './explore.ts'
+import { runJobs } from './job.ts'
 import { type Batch, batches, randomBatch } from './workloads.ts'
 
 export const WORKLOAD_KINDS = ['make', 'one', 'two', 'random'] as const
 export type WorkloadKind = (typeof WORKLOAD_KINDS)[number]
 
-export interface CampaignOptions extends Partial<Pick<CrewOptions, 'workers' | 'signal'>> {
+export interface CampaignOptions extends Partial<Pick<WorkersOptions<Crashed>, 'workers' | 'signal'>> {
   readonly seed: number
   /** Random workloads are added until so many have been seen. */
   readonly states: number
@@ -61,18 +62,18 @@ class Findings {
     const { planted, workers, signal, progress = () => {} } = this.options
     let states = this.total.states
     const results = await runJobs(
-      round.map(batch => ({ kind: 'crash' as const, batch, planted })),
+      round.map(batch => ({ batch, planted })),
       {
         ...(workers !== undefined && { workers }),
         signal,
         progress: (done, of, result) => {
-          states += (result as Crashed).states
+          states += result.states
           progress(`${states.toLocaleString('en')} states, batch ${done} of ${of}`)
         },
       },
     )
     results.forEach((result, at) => {
-      this.add(round[at]!.kind, result as Crashed)
+      this.add(round[at]!.kind, result)
     })
   }
 
