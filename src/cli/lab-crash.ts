@@ -5,7 +5,6 @@
  */
 import { availableParallelism } from 'node:os'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { didYouMean } from '../group/index.ts'
 import {
   type Campaign,
   PLANTED,
@@ -14,7 +13,8 @@ import {
   runCampaign,
   WORKLOAD_KINDS,
   type WorkloadKind,
-} from '../lab/index.ts'
+} from '../crash/index.ts'
+import { didYouMean } from '../group/index.ts'
 import { interruptible, Progress } from './terminal.ts'
 
 interface CrashFlags {

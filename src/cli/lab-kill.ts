@@ -1,7 +1,7 @@
 /** faultline lab kill: a process that works on a volume, killed again and again. */
 import os from 'node:os'
 import { Command, InvalidArgumentError } from 'commander'
-import { killCampaign } from '../kill/index.ts'
+import { killCampaign } from '../crash/index.ts'
 import { interruptible, Progress } from './terminal.ts'
 
 interface KillWords {

@@ -2,6 +2,8 @@
 import fs from 'node:fs'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { didYouMean } from '../group/index.ts'
+import { DISCIPLINES, type Discipline, disciplineNamed, RESTART } from '../mm/index.ts'
+import { perfettoTrace, renderPage } from '../report/index.ts'
 import {
   compare,
   compareReport,
@@ -13,9 +15,7 @@ import {
   WORKLOADS,
   type Workload,
   workloadNamed,
-} from '../lab/index.ts'
-import { DISCIPLINES, type Discipline, disciplineNamed, RESTART } from '../mm/index.ts'
-import { perfettoTrace, renderPage } from '../report/index.ts'
+} from '../timed/index.ts'
 import { interruptible, Progress } from './terminal.ts'
 
 interface RunWords {

@@ -7,7 +7,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { didYouMean } from '../group/index.ts'
 import {
   CANARIES,
   type Caught,
@@ -22,7 +21,8 @@ import {
   type Scenario,
   ScenarioError,
   timelineText,
-} from '../lab/index.ts'
+} from '../explore/index.ts'
+import { didYouMean } from '../group/index.ts'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import { crashCommand } from './lab-crash.ts'
 import { killCommand } from './lab-kill.ts'

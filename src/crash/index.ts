@@ -1,0 +1,14 @@
+/**
+ * Crashes: a volume crashed at every write of many workloads, and (kill/) a process that works on one, killed for real at
+ * random moments.
+ */
+export {
+  type Campaign,
+  type CampaignOptions,
+  runCampaign,
+  WORKLOAD_KINDS,
+  type WorkloadKind,
+} from './campaign.ts'
+export { type CrashReplay, type CrashViolation, replayCrash } from './explore.ts'
+export { type Campaign as KillCampaign, type KillReport, killCampaign } from './kill/campaign.ts'
+export { PLANTED, plantedNamed } from './planted.ts'

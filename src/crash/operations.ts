@@ -1,0 +1,431 @@
+/**
+ * What the program of a workload does: operations on the files `a` and `b` and on their names, each with what it changes and
+ * what it promises told to the oracle first.
+ *
+ * An operation is a generator: it yields what it waits for, while the machine runs and may crash at every step; nothing, if it
+ * waits until there is nothing left to do. One that makes no sense where the files stand (a name that is gone, a range that isn't there) doesn't apply.
+ */
+import type { Bytes } from '../base/index.ts'
+import { copyArgs, syncArgs, truncateArgs } from '../cache/index.ts'
+import { newVmFault } from '../memmap/index.ts'
+import { faultArgs } from '../mm/index.ts'
+import { frameOf, STORE } from '../mmu/index.ts'
+import type { Task, Ticket } from '../sched/index.ts'
+import { msyncArgs } from '../space/index.ts'
+import {
+  daxCallArgs,
+  daxChangeArgs,
+  preallocatingArgs,
+  rangeCopyingArgs,
+  remappingArgs,
+  unsharingArgs,
+} from '../volume/index.ts'
+import { DIRECTORY, type Oracle } from './oracle.ts'
+import { Broken, expectDone, expectOk, expectValue, PAGE, type Stage } from './stage.ts'
+
+export type Steps = Generator<Ticket | undefined, void, void>
+
+export interface Operation {
+  readonly name: string
+  /** 'persist': it changes nothing, and promises something. */
+  readonly kind: 'change' | 'persist'
+  applies(stage: Stage, oracle: Oracle): boolean
+  /** `value` fills what it writes. */
+  run(stage: Stage, oracle: Oracle, value: number): Steps
+}
+
+type Spans = (oracle: Oracle) => { readonly from: Bytes; readonly to: Bytes; readonly length: Bytes }
+
+export function write(
+  name: string,
+  file: string,
+  where: (size: Bytes) => { readonly position: Bytes; readonly length: Bytes },
+): Operation {
+  return {
+    name,
+    kind: 'change',
+    applies: stage => stage.handles.has(file),
+    *run(stage, oracle, value) {
+      const { position, length } = where(oracle.size(file))
+      const bytes = new Uint8Array(length).fill(value)
+      const { open, file: opened } = stage.handle(file)
+      oracle.write(file, position, bytes)
+      const task: Task =
+        opened.opened === 'dax'
+          ? stage.spawn(stage.volume.daxWrite, daxCallArgs(opened, position, bytes))
+          : stage.spawn(stage.engine.verbs.write, copyArgs(opened.cached, position, bytes, open.read))
+      yield task.end
+      expectDone(task)
+    },
+  }
+}
+
+export function sync(name: string, files: readonly string[]): Operation {
+  return {
+    name,
+    kind: 'persist',
+    applies: ({ handles }) => files.every(file => handles.has(file)),
+    *run(stage, oracle) {
+      for (const file of files) yield* syncFile(stage, oracle, file)
+    },
+  }
+}
+
+export function store(name: string, file: string, page: number, from: Bytes, length: Bytes): Operation {
+  return {
+    name,
+    kind: 'change',
+    applies: ({ handles }, oracle) => handles.has(file) && oracle.size(file) >= page * PAGE + from + length,
+    *run(stage, oracle, value) {
+      const { program, engine, mode } = stage
+      const vpn = stage.handle(file).start + page
+      const task = stage.spawn(
+        engine.verbs.fault,
+        faultArgs(program, newVmFault(vpn, 'store', program.group, 0), 'go on'),
+      )
+      yield task.end
+      expectDone(task)
+      const entry = program.table.get(vpn)
+      if ((entry & STORE) === 0) throw new Broken(`the store to page ${page} of ${file} isn’t let in`)
+      const bytes = new Uint8Array(length).fill(value)
+      if (mode === 'cache') oracle.write(file, page * PAGE + from, bytes)
+      else oracle.store(file, page * PAGE + from, bytes)
+      engine.memory.frames.bytes(frameOf(entry)).set(bytes, from)
+      yield
+      if (mode !== 'dax-sync') return
+      const flush = stage.volume.parts.disk.flush()
+      yield flush
+      expectOk(flush.errno, 'flush')
+      oracle.promiseStored(file, page * PAGE + from, bytes)
+    },
+  }
+}
+
+function msync(name: string, file: string, page: number): Operation {
+  return {
+    name,
+    kind: 'persist',
+    applies: ({ handles }) => handles.has(file),
+    *run(stage, oracle) {
+      const start = stage.handle(file).start + page
+      const task = stage.spawn(stage.engine.verbs.msync, msyncArgs(stage.program, start, start + 1))
+      yield task.end
+      expectDone(task)
+      oracle.promise(file, { start: page * PAGE, end: (page + 1) * PAGE })
+    },
+  }
+}
+
+/** Lets a range of one file be what a range of another is: by sharing, or by copying what can't be shared. */
+function clone(
+  name: string,
+  how: 'clone' | 'copy',
+  source: string,
+  target: string,
+  spans?: Spans,
+): Operation {
+  const spanOf: Spans = spans ?? (oracle => ({ from: 0, to: 0, length: oracle.size(source) }))
+  return {
+    name,
+    kind: 'change',
+    applies: ({ handles }, oracle) => {
+      if (!handles.has(source) || !handles.has(target)) return false
+      const { from, to, length } = spanOf(oracle)
+      const [size, targetSize] = [oracle.size(source), oracle.size(target)]
+      const endsFiles = from + length === size && to + length >= targetSize
+      return length > 0 && from + length <= size && (how === 'copy' || length % PAGE === 0 || endsFiles)
+    },
+    *run(stage, oracle) {
+      const { volume } = stage
+      const { from, to, length } = spanOf(oracle)
+      const bytes = oracle.content.get(source)!.slice(from, from + length)
+      if (how === 'copy') oracle.write(target, to, bytes)
+      else
+        oracle.change(() => {
+          oracle.exact(source, { start: from, end: from + length })
+          oracle.set(target, to, bytes)
+        })
+      const plan = { source: stage.handle(source).file, target: stage.handle(target).file, from, to, length }
+      const task: Task =
+        how === 'copy'
+          ? stage.spawn(volume.copying, rangeCopyingArgs(plan))
+          : stage.spawn(volume.remapping, remappingArgs({ how, ...plan }))
+      yield task.end
+      expectDone(task)
+    },
+  }
+}
+
+function dedupe(name: string): Operation {
+  return {
+    name,
+    kind: 'change',
+    applies: ({ handles }, oracle) =>
+      handles.has('a') && handles.has('b') && oracle.size('a') >= PAGE && oracle.size('b') >= PAGE,
+    *run(stage, oracle) {
+      const files = { source: stage.handle('a').file, target: stage.handle('b').file }
+      const plan = { how: 'dedupe' as const, ...files, from: 0, to: 0, length: PAGE }
+      const task = stage.spawn(stage.volume.remapping, remappingArgs(plan))
+      yield task.end
+      expectDone(task)
+      const [one, other] = ['a', 'b'].map(file => oracle.content.get(file)!.subarray(0, PAGE))
+      if (task.args.differs !== (Buffer.compare(one!, other!) !== 0))
+        throw new Broken(`dedupe says that the pages ${task.args.differs ? 'differ' : 'are the same'}`)
+    },
+  }
+}
+
+/** Shares are parted, and nothing that can be read changes. */
+function unshare(name: string): Operation {
+  return {
+    name,
+    kind: 'change',
+    applies: ({ handles }, oracle) => handles.has('b') && oracle.size('b') > 0,
+    *run(stage, oracle) {
+      const plan = { file: stage.handle('b').file, position: 0, length: oracle.size('b') }
+      const task = stage.spawn(stage.volume.unsharing, unsharingArgs(plan))
+      yield task.end
+      expectDone(task)
+    },
+  }
+}
+
+function truncate(name: string, size: Bytes): Operation {
+  return {
+    name,
+    kind: 'change',
+    applies: ({ handles }) => handles.has('a'),
+    *run(stage, oracle) {
+      oracle.change(() => oracle.resize('a', size))
+      const { file } = stage.handle('a')
+      const { volume, engine } = stage
+      const task: Task =
+        file.opened === 'dax'
+          ? stage.spawn(volume.daxChange, daxChangeArgs({ how: 'resize', file, size }))
+          : stage.spawn(engine.verbs.truncate, truncateArgs(file.cached, { size }))
+      yield task.end
+      expectDone(task)
+    },
+  }
+}
+
+function punch(name: string, position: Bytes, endOf: (size: Bytes) => Bytes): Operation {
+  return {
+    name,
+    kind: 'change',
+    applies: ({ handles }, oracle) =>
+      handles.has('a') && oracle.size('a') >= endOf(oracle.size('a')) && endOf(oracle.size('a')) > position,
+    *run(stage, oracle) {
+      const length = endOf(oracle.size('a')) - position
+      oracle.change(() => oracle.punch('a', { start: position, end: position + length }))
+      const { file } = stage.handle('a')
+      const { volume, engine } = stage
+      const task: Task =
+        file.opened === 'dax'
+          ? stage.spawn(volume.daxChange, daxChangeArgs({ how: 'punch', file, position, length }))
+          : stage.spawn(engine.verbs.truncate, truncateArgs(file.cached, { position, length }))
+      yield task.end
+      expectDone(task)
+    },
+  }
+}
+
+function fallocate(name: string, how: 'allocate' | 'zero', position: Bytes, length: Bytes): Operation {
+  return {
+    name,
+    kind: 'change',
+    applies: ({ handles }) => handles.has('a'),
+    *run(stage, oracle) {
+      const end = position + length
+      oracle.change(() => {
+        if (how === 'zero') oracle.zero('a', { start: position, end })
+        if (end > oracle.size('a')) oracle.resize('a', end)
+      })
+      const { file } = stage.handle('a')
+      const plan = { file, position, length, how, size: 'grows' as const }
+      const task = stage.spawn(stage.volume.preallocating, preallocatingArgs(plan))
+      yield task.end
+      expectDone(task)
+    },
+  }
+}
+
+/** A change of names: `change` makes the map of names what it is to be. */
+function name(
+  words: string,
+  applies: (oracle: Oracle) => boolean,
+  perform: (stage: Stage, oracle: Oracle, names: Map<string, string>) => void,
+): Operation {
+  return {
+    name: words,
+    kind: 'change',
+    applies: (_, oracle) => applies(oracle),
+    *run(stage, oracle) {
+      oracle.change(() => {
+        const names = new Map(oracle.names)
+        perform(stage, oracle, names)
+        oracle.names = names
+      })
+      yield
+    },
+  }
+}
+
+function rename(words: string, file: string, to: string): Operation {
+  return name(
+    words,
+    oracle => pathOf(oracle, file) !== undefined && oracle.names.get(to) !== file,
+    ({ volume }, oracle, names) => {
+      const from = pathOf(oracle, file)!
+      expectOk(volume.rename(from, to), `rename ${from} ${to}`)
+      names.delete(from)
+      names.set(to, file)
+    },
+  )
+}
+
+function unlink(words: string, file: string): Operation {
+  return name(
+    words,
+    oracle => pathOf(oracle, file) !== undefined,
+    ({ volume }, oracle, names) => {
+      const path = pathOf(oracle, file)!
+      expectOk(volume.unlink(path), `unlink ${path}`)
+      names.delete(path)
+    },
+  )
+}
+
+/** The end of a file's life in the machine: synced, unmapped, closed. */
+function close(words: string, file: string): Operation {
+  return {
+    name: words,
+    kind: 'change',
+    applies: ({ handles }) => handles.has(file),
+    *run(stage, oracle) {
+      yield* syncFile(stage, oracle, file)
+      const { volume, engine, program } = stage
+      const { start, file: opened } = stage.handle(file)
+      const unmap = stage.spawn(engine.verbs.unmap, { space: program, start, end: start + 8 })
+      yield unmap.end
+      expectDone(unmap)
+      stage.handles.delete(file)
+      if (opened.opened === 'dax') expectOk(volume.closeDax(opened), `close ${file}`)
+      else {
+        volume.close(opened)
+        const forget = stage.spawn(engine.verbs.forget, { file: opened.cached })
+        yield forget.end
+        expectDone(forget)
+        expectOk(volume.forget(opened), `close ${file}`)
+      }
+      yield
+    },
+  }
+}
+
+function* syncFile(stage: Stage, oracle: Oracle, file: string): Steps {
+  const opened = stage.handle(file)
+  if (opened.file.opened === 'dax') {
+    const commit = stage.volume.sync()
+    yield commit
+    expectOk(commit.complete ? commit.errno : -1, 'sync')
+    for (const name of stage.handles.keys()) oracle.promise(name)
+  } else {
+    const { cached } = opened.file
+    const task = stage.spawn(stage.engine.verbs.sync, syncArgs(cached, 0, Infinity, opened.open))
+    yield task.end
+    expectDone(task)
+    oracle.promise(file)
+  }
+}
+
+function pathOf({ names }: Oracle, file: string): string | undefined {
+  for (const [path, name] of names) if (name === file) return path
+  return undefined
+}
+
+function tailOf(oracle: Oracle): ReturnType<Spans> {
+  return { from: PAGE, to: 2 * PAGE, length: oracle.size('a') - PAGE }
+}
+
+/** Everything that has changed becomes durable; dirty pages don't. */
+export const COMMIT: Operation = {
+  name: 'commit',
+  kind: 'persist',
+  applies: () => true,
+  *run(stage, oracle) {
+    const commit = stage.volume.sync()
+    yield commit
+    expectOk(commit.complete ? commit.errno : -1, 'commit')
+    oracle.promiseChanges()
+  },
+}
+
+export const OPERATIONS: readonly Operation[] = [
+  write('write-head', 'a', () => ({ position: 0, length: PAGE })),
+  write('write-across', 'a', () => ({ position: PAGE - 100, length: 200 })),
+  write('write-grow', 'a', size => ({ position: size, length: PAGE + 50 })),
+  write('write-far', 'a', () => ({ position: 5 * PAGE + 10, length: 100 })),
+  write('write-b', 'b', () => ({ position: PAGE, length: PAGE })),
+  store('store-head', 'a', 0, 0, PAGE),
+  store('store-part', 'a', 1, 100, 100),
+  store('store-tail', 'a', 2, 0, 50),
+  store('store-b', 'b', 0, 3000, 1000),
+  clone('clone', 'clone', 'a', 'b'),
+  clone('clone-back', 'clone', 'b', 'a'),
+  clone('clone-head', 'clone', 'a', 'b', () => ({ from: 0, to: PAGE, length: PAGE })),
+  clone('clone-tail', 'clone', 'a', 'b', tailOf),
+  clone('clone-self', 'clone', 'a', 'a', () => ({ from: 0, to: 4 * PAGE, length: PAGE })),
+  clone('copy-part', 'copy', 'a', 'b', () => ({ from: 100, to: PAGE - 50, length: 200 })),
+  dedupe('dedupe'),
+  unshare('unshare'),
+  truncate('truncate-cut', PAGE + 100),
+  truncate('truncate-zero', 0),
+  truncate('truncate-grow', 6 * PAGE + 7),
+  punch('punch-part', PAGE - 100, () => 2 * PAGE - 100),
+  punch('punch-page', PAGE, () => 2 * PAGE),
+  punch('punch-end', PAGE, size => size),
+  fallocate('fallocate', 'allocate', 2 * PAGE, 3 * PAGE),
+  fallocate('zero-range', 'zero', PAGE - 100, 2 * PAGE),
+  rename('rename-new', 'b', '/c'),
+  rename('rename-over', 'a', '/b'),
+  rename('rename-into', 'b', '/d/b'),
+  unlink('unlink-a', 'a'),
+  unlink('unlink-b', 'b'),
+  name(
+    'link',
+    oracle => pathOf(oracle, 'a') !== undefined && !oracle.names.has('/l'),
+    ({ volume }, oracle, names) => {
+      expectOk(volume.link(pathOf(oracle, 'a')!, '/l'), 'link')
+      names.set('/l', 'a')
+    },
+  ),
+  name(
+    'create',
+    oracle => !oracle.names.has('/d/n'),
+    ({ volume }, oracle, names) => {
+      expectValue(volume.create('/d/n', 'file'), 'create')
+      oracle.content.set('n', new Uint8Array(0))
+      names.set('/d/n', 'n')
+    },
+  ),
+  name(
+    'mkdir',
+    oracle => !oracle.names.has('/e'),
+    ({ volume }, _, names) => {
+      expectValue(volume.create('/e', 'directory'), 'mkdir')
+      names.set('/e', DIRECTORY)
+    },
+  ),
+  close('close-a', 'a'),
+  close('close-b', 'b'),
+  sync('fsync-a', ['a']),
+  sync('fsync-b', ['b']),
+  sync('sync', ['a', 'b']),
+  msync('msync-head', 'a', 0),
+  COMMIT,
+]
+
+export function operationNamed(name: string): Operation | undefined {
+  return OPERATIONS.find(each => each.name === name)
+}

@@ -1,0 +1,186 @@
+/**
+ * What another machine finds after a crash: it opens the volume, checks it, and reads every name and every byte.
+ *
+ * Invariants checked, of each image
+ *   the volume opens, or there never was one
+ *   `check` finds nothing wrong, and no byte fails its checksum
+ *   names, link counts, sizes and pages are those of one cut of the oracle
+ */
+import { type Bytes, errnoName } from '../base/index.ts'
+import { copyArgs } from '../cache/index.ts'
+import { newReadState } from '../memmap/index.ts'
+import { MIX53, type Volume } from '../volume/index.ts'
+import type { Image } from './image.ts'
+import { type Cut, DIRECTORY, type MayHold, Oracle } from './oracle.ts'
+import { expectDone, expectValue, type Mode, PAGE, Stage } from './stage.ts'
+
+interface FoundFile {
+  readonly ino: number
+  readonly links: number
+  readonly bytes: Uint8Array
+  readonly sums: readonly number[]
+}
+
+/** Paths, and the file that each leads to; undefined: a directory. */
+export type Found = ReadonlyMap<string, FoundFile | undefined>
+
+/** What is found in an image, or what is wrong with it. */
+export type Verdict =
+  | { readonly wrong: string; readonly found: undefined }
+  /** `found`: undefined if there is no volume, and needn't be. */
+  | { readonly wrong: undefined; readonly found: Found | undefined }
+
+/** Opens what is there, and looks at all of it. */
+export function recover(image: Image, mode: Mode): Verdict {
+  try {
+    return lookAt(image, mode)
+  } catch (error) {
+    return broken(sayOf(error))
+  }
+}
+
+/** What an operation or a recovery says that broke off: a failed assertion too is something that a crash has led to. */
+export function sayOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function lookAt(image: Image, mode: Mode): Verdict {
+  const stage = new Stage({ mode, order: 'oldest-first', image })
+  stage.settle()
+  if (stage.mount.errno !== 0) return broken(`the volume doesn’t open: ${errnoName(stage.mount.errno)}`)
+  const { wrong } = stage.volume.check()
+  if (wrong.length > 0) return broken(`check says: ${wrong.join('; ')}`)
+  const found = read(stage)
+  if (stage.volume.damageCount > 0) return broken(`damage: ${stage.volume.damage.join('; ')}`)
+  return typeof found === 'string' ? broken(found) : { wrong: undefined, found }
+}
+
+/** The same, and compares it with what may be there. */
+export function judge(image: Image, mode: Mode, oracle: Oracle): Verdict {
+  if (oracle.mayBeNothing && image.records.entries.length === 0) return { wrong: undefined, found: undefined }
+  const verdict = recover(image, mode)
+  if (verdict.found === undefined) return verdict
+  const { cuts } = oracle
+  let nearest = ''
+  for (const cut of cuts.toReversed()) {
+    const differs = difference(verdict.found, cut, oracle)
+    if (differs === undefined) return verdict
+    nearest ||= differs
+  }
+  return broken(
+    cuts.length === 1 ? nearest : `none of ${cuts.length} states fits; as to the newest, ${nearest}`,
+  )
+}
+
+function broken(wrong: string): Verdict {
+  return { wrong, found: undefined }
+}
+
+/** The oracle of a program that has seen all of this, and was promised it. */
+export function oracleOf(found: Found, mode: Mode): Oracle {
+  const names = new Map<string, string>()
+  const content = new Map<string, Uint8Array>()
+  const known = new Map<number, string>()
+  for (const [path, file] of found) {
+    if (file === undefined) {
+      names.set(path, DIRECTORY)
+      continue
+    }
+    const name = known.get(file.ino) ?? path.slice(1)
+    known.set(file.ino, name)
+    names.set(path, name)
+    content.set(name, file.bytes)
+  }
+  return new Oracle(mode, names, content)
+}
+
+function read(stage: Stage): Found | string {
+  const found = new Map<string, FoundFile | undefined>()
+  const { volume } = stage
+  const byIno = new Map<number, FoundFile>()
+  const directories = ['']
+  for (let parent = directories.pop(); parent !== undefined; parent = directories.pop()) {
+    const list = volume.list(parent || '/')
+    if (list.value === undefined) return `list of ${parent}/ ends with ${errnoName(list.errno)}`
+    for (const { name, ino, kind } of list.value) {
+      const path = `${parent}/${name}`
+      if (kind === 'directory') {
+        directories.push(path)
+        found.set(path, undefined)
+        continue
+      }
+      const file = byIno.get(ino) ?? readFile(stage, volume, path)
+      if (typeof file === 'string') return file
+      byIno.set(ino, file)
+      found.set(path, file)
+    }
+  }
+  return found
+}
+
+function readFile(stage: Stage, volume: Volume, path: string): FoundFile | string {
+  const { ino, links } = expectValue(volume.stat(path), `stat ${path}`)
+  const { cached } = expectValue(volume.open(path), `open ${path}`)
+  const pages = Math.ceil(cached.size / PAGE)
+  const buffer = new Uint8Array(pages * PAGE)
+  const args = copyArgs(cached, 0, buffer.subarray(0, cached.size), newReadState('normal'))
+  const task = stage.spawn(stage.engine.verbs.read, args)
+  stage.settle()
+  if (task.errno !== 0) return `read of ${path} ends with ${errnoName(task.errno)}`
+  expectDone(task)
+  const sums = Array.from({ length: pages }, (_, page) =>
+    MIX53.of(buffer.subarray(page * PAGE, (page + 1) * PAGE)),
+  )
+  return { ino, links, bytes: buffer.subarray(0, cached.size), sums }
+}
+
+/** In what the volume differs from the cut, in words. */
+function difference(found: Found, cut: Cut, oracle: Oracle): string | undefined {
+  const inos = new Map<string, number>()
+  for (const path of cut.names.keys()) if (!found.has(path)) return `${path} is missing`
+  for (const [path, file] of found) {
+    const name = cut.names.get(path)
+    if (name === undefined) return `${path} is there`
+    if ((name === DIRECTORY) !== (file === undefined)) return `${path} is of another kind`
+    if (file === undefined) continue
+    const ino = inos.get(name)
+    if (ino !== undefined && ino !== file.ino) return `${path} is another file than its other names`
+    inos.set(name, file.ino)
+    const links = [...cut.names.values()].filter(each => each === name).length
+    if (file.links !== links) return `${path} has ${file.links} links, expected ${links}`
+    const differs = differenceOf(file, cut.files.get(name)!, oracle)
+    if (differs !== undefined) return `${path} ${differs}`
+  }
+  return undefined
+}
+
+function differenceOf({ bytes, sums }: FoundFile, may: MayHold, oracle: Oracle): string | undefined {
+  const { length } = bytes
+  if (!isSize(length, may.sizes)) return `has ${length} bytes, expected ${may.sizes.join(' or ')}`
+  for (let page = 0; page < sums.length; page++) {
+    if (may.pages[page]!.includes(sums[page]!)) continue
+    const whole = new Uint8Array(PAGE)
+    whole.set(bytes.subarray(page * PAGE, (page + 1) * PAGE))
+    if (oracle.isMixture(whole, may.pages[page]!)) continue
+    const words = may.pages[page]!.map(sum => describe(oracle.versions.get(sum)!.bytes))
+    return `page ${page} is ${describe(whole)}, expected ${words.join(' or ')}`
+  }
+  return undefined
+}
+
+/** A file that grows by several pages may have some of them. */
+function isSize(size: Bytes, sizes: readonly Bytes[]): boolean {
+  return sizes.includes(size) || (size % PAGE === 0 && size > Math.min(...sizes) && size < Math.max(...sizes))
+}
+
+/** Runs of equal bytes: "0x41 x 100, 0x00 x 3996". */
+function describe(bytes: Uint8Array): string {
+  const runs: string[] = []
+  for (let at = 0; at < bytes.length && runs.length < 6; ) {
+    let end = at
+    while (end < bytes.length && bytes[end] === bytes[at]) end++
+    runs.push(`0x${bytes[at]!.toString(16).padStart(2, '0')} × ${end - at}`)
+    at = end
+  }
+  return runs.join(', ')
+}

@@ -1,0 +1,102 @@
+/**
+ * A piece of work for one thread, and what comes of it: one exploration, or the search for one canary. Both are plain data, so
+ * they may be sent to a worker and back.
+ */
+import { assert } from '../base/index.ts'
+import { disciplineNamed } from '../mm/index.ts'
+import { inWorkers, type WorkersOptions } from '../workers/index.ts'
+import { CANARIES } from './canaries.ts'
+import { SCENARIOS } from './catalogue.ts'
+import { type Exploration, explore, isExpected } from './explorer.ts'
+import type { Scenario } from './scenario.ts'
+
+export type Job =
+  | { readonly kind: 'explore'; readonly scenario: Scenario; readonly discipline: string }
+  | { readonly kind: 'canary'; readonly name: string }
+
+export interface Explored extends Exploration {
+  readonly seconds: number
+  readonly statesPerSecond: number
+  /** Of the whole process, at its end. */
+  readonly peakMemoryMiB: number
+}
+
+export interface Caught {
+  readonly canary: string
+  readonly says: string
+  readonly found: boolean
+  /** The first scenario of the catalogue that finds it; '' if none does. */
+  readonly scenario: string
+  readonly discipline: string
+  readonly property: string
+  readonly schedule: string
+  /** Seen until then, over all scenarios that were tried. */
+  readonly states: number
+  readonly seconds: number
+}
+
+export type Result = Explored | Caught
+
+export function runJob(job: Job): Result {
+  switch (job.kind) {
+    case 'explore':
+      return exploreTimed(job.scenario, job.discipline)
+    case 'canary':
+      return catchCanary(job.name)
+  }
+}
+
+/** Does all jobs, in worker threads where there is more than one. */
+export function runJobs(jobs: readonly Job[], options: Partial<WorkersOptions<Result>>): Promise<Result[]> {
+  return inWorkers<Job, Result>(import.meta.url, jobs, options)
+}
+
+export function exploreTimed(scenario: Scenario, discipline: string): Explored {
+  const began = performance.now()
+  const row = disciplineNamed(discipline)
+  assert(row !== undefined, `there is a discipline ${discipline}`)
+  const found = explore(scenario, row)
+  const seconds = secondsSince(began)
+  return {
+    ...found,
+    seconds,
+    statesPerSecond: Math.round(found.states / Math.max(seconds, 1e-6)),
+    peakMemoryMiB: Math.round(process.resourceUsage().maxRSS / 1024),
+  }
+}
+
+export function catchCanary(name: string): Caught {
+  const began = performance.now()
+  const canary = CANARIES.find(each => each.name === name)
+  assert(canary !== undefined, `there is a canary ${name}`)
+  const row = disciplineNamed(canary.under)!
+  let states = 0
+  for (const scenario of SCENARIOS) {
+    if (canary.among !== undefined && scenario.volume === undefined) continue
+    const found = explore(scenario, row, { canary, stop: 'at the first violation' })
+    states += found.states
+    const violation = found.violations.find(({ property }) => !isExpected(property, row.name))
+    if (violation === undefined) continue
+    const { property, schedule } = violation
+    return {
+      ...blank(),
+      found: true,
+      scenario: scenario.name,
+      property,
+      schedule,
+      states,
+      seconds: secondsSince(began),
+    }
+  }
+  return { ...blank(), states, seconds: secondsSince(began) }
+
+  function blank(): Caught {
+    const { says, under } = canary!
+    const none = { scenario: '', property: '', schedule: '', states: 0, seconds: 0 }
+    return { canary: name, says, found: false, discipline: under, ...none }
+  }
+}
+
+function secondsSince(began: number): number {
+  return Math.round(performance.now() - began) / 1000
+}

@@ -1,0 +1,68 @@
+/**
+ * Who waited for a lock behind whom, added up by role: a Watcher.
+ *
+ * Behind whom is asked when the wait begins: a writer ahead in the queue, or a holder. The wait may outlive it.
+ *
+ * Invariants
+ *   LW1 Each wait for a lock that began after `start` counts once, with all the time it took.
+ */
+import type { Ns } from '../base/index.ts'
+import { blockerOf } from '../proc/index.ts'
+import type { Task, Wait, Watcher } from '../sched/index.ts'
+import { roleOf } from './workload.ts'
+
+export interface LockWait {
+  readonly waiter: string
+  readonly behind: string
+  readonly lock: 'mmap lock' | 'vma lock'
+  waits: number
+  total: Ns
+  longest: Ns
+}
+
+export class LockWaits implements Watcher {
+  private readonly rows = new Map<string, LockWait>()
+  private readonly open = new Map<Task, LockWait>()
+
+  start(): void {
+    this.rows.clear()
+    this.open.clear()
+  }
+
+  began(): void {
+    // A task that doesn't wait leaves no trace.
+  }
+
+  waits(task: Task, wait: Wait): void {
+    if (wait.why !== 'lock' && wait.why !== 'vma lock') return
+    const blocker = blockerOf(task)
+    const waiter = roleOf(task.name)
+    const behind = blocker === undefined ? 'nobody' : roleOf(blocker.name)
+    const lock = wait.why === 'lock' ? 'mmap lock' : wait.why
+    const key = `${waiter}|${behind}|${lock}`
+    let row = this.rows.get(key)
+    if (row === undefined) {
+      row = { waiter, behind, lock, waits: 0, total: 0, longest: 0 }
+      this.rows.set(key, row)
+    }
+    this.open.set(task, row)
+  }
+
+  resumes(task: Task, _wait: Wait, waited: Ns): void {
+    const row = this.open.get(task)
+    if (row === undefined) return
+    this.open.delete(task)
+    row.waits++
+    row.total += waited
+    row.longest = Math.max(row.longest, waited)
+  }
+
+  ended(): void {
+    // Its last wait has been added.
+  }
+
+  /** The dearest first. */
+  list(): readonly LockWait[] {
+    return [...this.rows.values()].filter(row => row.waits > 0).sort((a, b) => b.total - a.total)
+  }
+}

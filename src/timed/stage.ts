@@ -1,0 +1,175 @@
+/**
+ * A machine for a workload, under a simulated clock: devices by name, files, groups, spaces and mappings, each made in
+ * a call. What takes time here passes before the workload begins.
+ *
+ * Invariants
+ *   ST1 The same seed, discipline and calls give the same machine: chance comes from `prng` alone.
+ */
+import { type Bytes, type GroupId, Prng, ROOT, type Vpn } from '../base/index.ts'
+import { type CachedFile, syncArgs } from '../cache/index.ts'
+import { MemoryDevice, SlowDevice } from '../device/index.ts'
+import { Engine } from '../engine/index.ts'
+import { LinearFile } from '../fs/index.ts'
+import type { Settings } from '../group/index.ts'
+import { type Advice, newReadState } from '../memmap/index.ts'
+import { type Discipline, type OpenFile, PROT_READ, PROT_WRITE, type Space } from '../mm/index.ts'
+import { procArgs } from '../proc/index.ts'
+import { type Task, TimedDriver, type Verb, type Watcher } from '../sched/index.ts'
+import { populateArgs } from '../space/index.ts'
+import { type DeviceName, serviceTime } from './devices.ts'
+import type { Call } from './loop.ts'
+import { SlowFork } from './slow-fork.ts'
+
+export interface StageOptions {
+  readonly discipline: Discipline
+  readonly seed: number
+  readonly memory: Bytes
+  readonly bioBytesMax: Bytes
+  readonly watcher: Watcher
+}
+
+export interface FilePlan {
+  readonly bytes: Bytes
+  readonly device: DeviceName
+  /** A store to a page that is being written waits for it. */
+  readonly stablePages: boolean
+}
+
+export interface Mapped {
+  readonly start: Vpn
+  readonly pages: number
+}
+
+const PAGE: Bytes = 4096
+
+export class Stage {
+  readonly engine: Engine
+  readonly driver = new TimedDriver()
+  readonly prng: Prng
+  private readonly slowFork: SlowFork
+  private readonly devices = new Map<DeviceName, string>()
+
+  constructor({ discipline, seed, memory, bioBytesMax, watcher }: StageOptions) {
+    this.prng = new Prng(seed)
+    const buffer = new ArrayBuffer(memory)
+    const { driver } = this
+    this.engine = new Engine({ driver, buffer, pageSize: PAGE, discipline, bioBytesMax, watcher })
+    this.slowFork = new SlowFork(this.engine.scheduler, this.engine.verbs.fork)
+  }
+
+  group(name: string, settings: Settings = {}): GroupId {
+    return this.engine.groups.create(name, ROOT, settings)
+  }
+
+  /** A file on a device of its own; devices of one model share their disk's queue. */
+  file(name: string, { bytes, device, stablePages }: FilePlan): OpenFile & { readonly file: CachedFile } {
+    const { engine } = this
+    const { scheduler, io, memory, cache } = engine
+    const inner = new MemoryDevice(scheduler, { name: device, disk: this.diskOf(device), length: bytes })
+    const slow = new SlowDevice(scheduler, inner, serviceTime(device, new Prng(this.prng.u32())))
+    const spaceFor = bytes / PAGE
+    const file = cache.add(name, bytes, new LinearFile(slow, io, memory, { stablePages, spaceFor }))
+    return { file, read: newReadState('normal'), readOnly: false, mappings: 0, seen: 0 }
+  }
+
+  space(name: string, group: GroupId): Space {
+    return this.engine.mm.createSpace({ name, group, commandLine: `/usr/bin/${name} --serve` })
+  }
+
+  /** Maps a file shared and writable, all of it. */
+  map(space: Space, open: OpenFile, advice: Advice = 'normal'): Mapped {
+    const pages = open.file.size / PAGE
+    const plan = { prot: PROT_READ | PROT_WRITE, share: 'shared', open, pageOffset: 0, advice } as const
+    const args = { space, pages, fixed: undefined, locked: false, start: 0, plan }
+    this.play(this.engine.verbs.map, args, space)
+    return { start: args.start, pages }
+  }
+
+  populate(space: Space, { start, pages }: Mapped): void {
+    this.play(this.engine.verbs.populate, populateArgs(space, start, start + pages, 'load'), space)
+  }
+
+  readCommandLine(space: Space): Call {
+    const { scheduler, verbs } = this.engine
+    return who => scheduler.spawn(verbs.proc, procArgs(space, 'cmdline'), who) as Task
+  }
+
+  sync({ file }: { readonly file: CachedFile }): Call {
+    const { scheduler, verbs } = this.engine
+    const cursor = { seen: 0 }
+    return who => scheduler.spawn(verbs.sync, syncArgs(file, 0, file.pages, cursor), who) as Task
+  }
+
+  /** Two calls: a page of anonymous memory comes, and goes. */
+  mapAndUnmap(space: Space): readonly Call[] {
+    const { scheduler, verbs } = this.engine
+    let start: Vpn = 0
+    const plan = {
+      prot: PROT_READ | PROT_WRITE,
+      share: 'private',
+      open: undefined,
+      pageOffset: 0,
+      advice: 'normal',
+    } as const
+    let mapping: Task<{ start: Vpn }> | undefined
+    return [
+      who => {
+        const args = { space, pages: 1, fixed: undefined, locked: false, start: 0, plan }
+        mapping = scheduler.spawn(verbs.map, args, who)
+        return mapping as Task
+      },
+      who => {
+        if (mapping === undefined || mapping.errno !== 0) return undefined
+        start = mapping.args.start
+        return scheduler.spawn(verbs.unmap, { space, start, end: start + 1 }, who) as Task
+      },
+    ]
+  }
+
+  /** Two calls: a child comes, and ends. `copying`: how long the parent's locks are held meanwhile. */
+  forkAndExit(space: Space, copying = 0): readonly Call[] {
+    const { scheduler, verbs } = this.engine
+    let forking: Task<{ child: Space | undefined }> | undefined
+    return [
+      who => {
+        const plan = { name: `child of ${space.name}`, group: space.group, commandLine: space.commandLine }
+        forking = scheduler.spawn(
+          this.slowFork,
+          { space, plan, child: undefined, copying, stage: 'locking' },
+          who,
+        )
+        return forking as Task
+      },
+      who => {
+        const child = forking?.args.child
+        return child === undefined ? undefined : (scheduler.spawn(verbs.exit, { space: child }, who) as Task)
+      },
+    ]
+  }
+
+  /** Makes a range's protection narrower and wider again, as a collector or a JIT does. */
+  protect(space: Space, { start, pages }: Mapped): readonly Call[] {
+    const { scheduler, verbs } = this.engine
+    const end = start + pages
+    const to = (prot: number): Call => {
+      return who => scheduler.spawn(verbs.protect, { space, start, end, prot }, who) as Task
+    }
+    return [to(PROT_READ), to(PROT_READ | PROT_WRITE)]
+  }
+
+  /** Plays one call to its end, before the workload begins. */
+  private play<Args>(verb: Verb<Args>, args: Args, { name, group }: Space): void {
+    const { scheduler } = this.engine
+    const task = scheduler.spawn(verb, args, { name, group })
+    this.driver.runWhile(scheduler, () => task.state === 'ended')
+  }
+
+  private diskOf(device: DeviceName): string {
+    let disk = this.devices.get(device)
+    if (disk === undefined) {
+      disk = `259:${this.devices.size}`
+      this.devices.set(device, disk)
+    }
+    return disk
+  }
+}
