@@ -27,9 +27,11 @@ export interface Facts {
 }
 
 /** The arguments of the command; without them it ends with a sentence that names them. */
-export function argumentsFor(...names: readonly string[]): string[] {
+export function argumentsFor<Names extends readonly string[]>(
+  ...names: Names
+): { readonly [At in keyof Names]: string } {
   const given = process.argv.slice(2)
-  if (given.length === names.length) return given
+  if (given.length === names.length) return given as { [At in keyof Names]: string }
   console.error(`usage: node ${process.argv[1]} ${names.join(' ')}`)
   process.exit(2)
 }
