@@ -37,8 +37,4 @@ export class Forget implements Verb<ForgetArgs> {
     this.cache.forget(file)
     return done
   }
-
-  abandon(): void {
-    // A page less in the cache harms nobody.
-  }
 }

@@ -36,10 +36,6 @@ abstract class Copy {
     this.cache = cache
   }
 
-  abandon(): void {
-    // A copy holds nothing.
-  }
-
   protected request({ args, group }: Task<CopyArgs>, access: 'load' | 'store'): PageRequest {
     const now = this.cache.scheduler.now()
     return requestAt(args, this.cache.frames.pageSize, { group, access, now })

@@ -55,10 +55,6 @@ export class Sync implements Verb<SyncArgs> {
     return this.report(args, args.flush.errno)
   }
 
-  abandon(): void {
-    // Pages on their way go on; nothing is held.
-  }
-
   private dirtyNow({ file, start, end }: SyncArgs): Map<PageIndex, 'to write' | 'on its way'> {
     const { siblings, index } = this.cache.frames
     const found = new Map<PageIndex, 'to write' | 'on its way'>()

@@ -91,7 +91,6 @@ const FAULTS: readonly Planted[] = [
             on: undefined,
           }
         },
-        abandon() {},
       }
       cache.setDirty = (file, frame) => {
         const index = memory.frames.index[frame]!

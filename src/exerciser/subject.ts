@@ -112,8 +112,4 @@ class Waiting implements Verb<Ticket> {
     if (!args.complete) return wait(args, 'device')
     return args.errno === errno.OK ? done : fail(args.errno)
   }
-
-  abandon(): void {
-    // What it waits for goes on.
-  }
 }

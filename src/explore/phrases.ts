@@ -49,10 +49,6 @@ class Reclaim implements Verb<object> {
     shrink(this.machine.engine.mm, 0)
     return done
   }
-
-  abandon(): void {
-    // It has one attempt.
-  }
 }
 
 type Maker = (machine: Machine, phrase: Phrase, nth: number) => Task

@@ -111,7 +111,6 @@ describe('pressure', () => {
         const next = waits[task.args.at++]
         return next === undefined ? done : wait(scheduler.after(next[1], 'time'), next[0])
       },
-      abandon() {},
     }
     scheduler.spawn(verb, { at: 0 }, { name: 'one', group: child })
     const killed = scheduler.spawn(verb, { at: 0 }, { name: 'two', group: child })

@@ -131,8 +131,6 @@ class Take implements Verb<{ readonly mode: Mode; over: boolean }> {
       ? wait(this.scheduler.ticket('its end'), 'child')
       : queue(ticket, 'lock', this.lock)
   }
-
-  abandon(): void {}
 }
 
 function run(events: readonly Event[]): void {

@@ -32,8 +32,6 @@ class Take implements Verb<Want> {
     task.args.has = true
     return this.hold(task)
   }
-
-  abandon(): void {}
 }
 
 function world() {

@@ -7,7 +7,7 @@ import { RANK, SpaceLock, VmaLock } from './index.ts'
 
 function world() {
   const scheduler = new Scheduler(new TimedDriver())
-  const idle = { name: 'idle', attempt: () => done, abandon() {} }
+  const idle = { name: 'idle', attempt: () => done }
   const task = (name: string) => scheduler.spawn(idle, undefined, { name, group: 1 })
   return {
     scheduler,

@@ -68,7 +68,6 @@ export class Performer {
     const waiting: Verb<undefined> = {
       name: ticket.what,
       attempt: () => (ticket.complete ? done : wait(ticket, 'device')),
-      abandon() {},
     }
     const task = this.begin(waiting, undefined, { name: ticket.what, group: ROOT })
     return this.finished(task, () => undefined, undefined)

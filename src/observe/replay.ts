@@ -148,10 +148,6 @@ class Replay implements Verb<Part> {
     return done
   }
 
-  abandon(): void {
-    // Its locks are released for it, and it has nothing else.
-  }
-
   /** News of the scheduler: a wait of a task has ended. */
   resumed({ args }: Task<Part>, { why }: Wait, ns: Ns): void {
     const step = args.steps[args.at]

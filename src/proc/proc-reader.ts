@@ -65,10 +65,6 @@ export class ProcReader implements Verb<ProcArgs> {
     return over ? done : again
   }
 
-  abandon(): void {
-    // A reader changes nothing.
-  }
-
   private readCommandLine(args: ProcArgs): boolean {
     args.text = args.space.commandLine
     return true
@@ -150,9 +146,5 @@ export class Ps implements Verb<PsArgs> {
       args.left.shift()
     }
     return done
-  }
-
-  abandon(): void {
-    // A reader changes nothing.
   }
 }

@@ -288,7 +288,7 @@ export class Scheduler {
   private finish(task: Task, error: Errno): void {
     if (task.killed) {
       task.wait?.on?.cancel(task)
-      task.verb.abandon(task)
+      task.verb.abandon?.(task)
       releaseAll(task)
     }
     if (task.held.length !== 0) broken(`S2: ${task.name} ends holding no lock`)

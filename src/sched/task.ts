@@ -32,8 +32,8 @@ export interface Verb<Args> {
   readonly name: string
   /** Runs to completion without waiting, and says what happened. */
   attempt(task: Task<Args>): Outcome
-  /** Gives back what a task has when it ends before its time; its locks are released for it. */
-  abandon(task: Task<Args>): void
+  /** Gives back what a task has, if it has any, when it ends before its time; its locks are released for it. */
+  abandon?(task: Task<Args>): void
 }
 
 export interface Task<Args = unknown> {

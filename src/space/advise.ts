@@ -36,10 +36,6 @@ export class Advise implements Verb<AdviseArgs> {
     return outcome
   }
 
-  abandon(): void {
-    // Nothing is changed before the last wait.
-  }
-
   private apply({ args, group }: Task<AdviseArgs>): Outcome {
     const { space, start, end, advice } = args
     switch (advice) {

@@ -31,8 +31,4 @@ export class Exit implements Verb<ExitArgs> {
     releaseAll(task)
     return done
   }
-
-  abandon(): void {
-    // The space stays until somebody ends it.
-  }
 }

@@ -48,10 +48,6 @@ export class Fork implements Verb<ForkArgs> {
     return done
   }
 
-  abandon(): void {
-    // The child is made in the last attempt.
-  }
-
   private sharePages(vma: Vma, child: Space): void {
     for (const vpn of vma.space.table.used(vma.start, vma.end)) this.shareEntry(vma, child, vpn)
   }

@@ -42,10 +42,6 @@ export class LockPages implements Verb<LockArgs> {
     return vmas.length === 0 ? fail(errno.ENOMEM) : done
   }
 
-  abandon(): void {
-    // Nothing is changed before the last wait.
-  }
-
   private readmit({ space, start, end }: Vma): void {
     const { frames } = this.mm.memory
     for (const vpn of space.table.used(start, end)) {

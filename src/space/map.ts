@@ -59,10 +59,6 @@ export class MapVerb implements Verb<MapArgs> {
     return done
   }
 
-  abandon(): void {
-    // Nothing is changed before the last wait.
-  }
-
   private refuse(task: Task): Outcome {
     releaseAll(task)
     return fail(errno.ENOMEM)

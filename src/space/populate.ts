@@ -59,8 +59,4 @@ export class Populate implements Verb<PopulateArgs> {
     }
     return done
   }
-
-  abandon(): void {
-    // Pages that are present stay so.
-  }
 }

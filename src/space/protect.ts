@@ -37,10 +37,6 @@ export class Protect implements Verb<ProtectArgs> {
     return error === errno.OK ? done : fail(error)
   }
 
-  abandon(): void {
-    // Nothing is changed before the last wait.
-  }
-
   /** ENOMEM for a hole, EACCES for stores to what may not be stored to; checked before anything changes. */
   private refusal(space: Space, start: Vpn, end: Vpn, prot: Prot): number {
     let covered = start

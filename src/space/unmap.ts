@@ -33,8 +33,4 @@ export class Unmap implements Verb<UnmapArgs> {
     releaseAll(task)
     return done
   }
-
-  abandon(): void {
-    // Nothing is changed before the last wait.
-  }
 }

@@ -35,8 +35,4 @@ export class SlowFork implements Verb<SlowForkArgs> {
     }
     return this.fork.attempt(task)
   }
-
-  abandon(): void {
-    // The child is made in the last attempt.
-  }
 }

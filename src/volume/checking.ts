@@ -52,10 +52,6 @@ export class Checking implements Verb<CheckingArgs> {
     return done
   }
 
-  abandon(): void {
-    // It holds nothing.
-  }
-
   /** A sentence for each file that has a bad block. */
   private *told(bad: readonly BadBlock[]): Generator<string> {
     if (bad.length === 0) return

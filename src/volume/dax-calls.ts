@@ -32,10 +32,6 @@ abstract class DaxCall {
     this.parts = parts
   }
 
-  abandon(): void {
-    // A copy holds nothing.
-  }
-
   protected request({ args, group }: Task<DaxCallArgs>, access: 'load' | 'store'): PageRequest {
     const { scheduler, disk } = this.parts
     return requestAt(args, disk.blockSize, { group, access, now: scheduler.now() })

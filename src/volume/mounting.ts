@@ -72,10 +72,6 @@ export class Making implements Verb<MakeArgs> {
     return args.commit.errno === errno.OK ? done : fail(args.commit.errno)
   }
 
-  abandon(): void {
-    // MN1: what isn't committed is no volume.
-  }
-
   private begin(args: MakeArgs, plan: MakePlan): Errno {
     const { store, id, size } = plan
     if (store.get(HEADER_KEY) !== undefined) return errno.EEXIST
@@ -133,10 +129,6 @@ export class Opening implements Verb<OpenArgs> {
     if (args.block.errno !== errno.OK) return fail(args.block.errno)
     const failed = this.open(args)
     return failed === errno.OK ? done : fail(failed)
-  }
-
-  abandon(): void {
-    // It was only looked at.
   }
 
   private open(args: OpenArgs): Errno {

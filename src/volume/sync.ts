@@ -20,8 +20,4 @@ export class SyncVolume implements Verb<SyncVolumeArgs> {
     if (!args.commit.complete) return wait(args.commit, 'device')
     return args.commit.errno === errno.OK ? done : fail(args.commit.errno)
   }
-
-  abandon(): void {
-    // The commit goes on.
-  }
 }

@@ -78,10 +78,6 @@ export class Unsharing implements Verb<UnsharingArgs> {
     }
   }
 
-  abandon(): void {
-    // Pages that were made dirty are written as others are.
-  }
-
   private endOf({ file, position, length }: UnsharePlan): PageIndex {
     return Math.ceil(Math.min(position + length, file.size) / this.parts.disk.blockSize)
   }

@@ -148,8 +148,4 @@ class Committing implements Verb<{ ticket: Ticket | undefined }> {
     if (!args.ticket.complete) return wait(args.ticket, 'device')
     return args.ticket.errno === errno.OK ? done : fail(args.ticket.errno)
   }
-
-  abandon(): void {
-    // A commit is everybody's.
-  }
 }
