@@ -25,9 +25,14 @@ export const ENOSPC = 28
 export const EROFS = 30
 export const ENAMETOOLONG = 36
 export const ENOTEMPTY = 39
+export const EPROTO = 71
+export const ENOTSUP = 95
+export const ETIMEDOUT = 110
 export const ESTALE = 116
 /** A structure that isn't what it must be: the world's damage, found by a checksum. */
 export const EUCLEAN = 117
+/** Of a server: what Linux's filesystems say when the other side failed. */
+export const EREMOTEIO = 121
 export const EDQUOT = 122
 
 export type Errno = number
@@ -53,8 +58,12 @@ const NAMES: ReadonlyMap<Errno, string> = new Map([
   [EROFS, 'EROFS'],
   [ENAMETOOLONG, 'ENAMETOOLONG'],
   [ENOTEMPTY, 'ENOTEMPTY'],
+  [EPROTO, 'EPROTO'],
+  [ENOTSUP, 'ENOTSUP'],
+  [ETIMEDOUT, 'ETIMEDOUT'],
   [ESTALE, 'ESTALE'],
   [EUCLEAN, 'EUCLEAN'],
+  [EREMOTEIO, 'EREMOTEIO'],
   [EDQUOT, 'EDQUOT'],
 ])
 

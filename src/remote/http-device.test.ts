@@ -1,0 +1,364 @@
+/** A file on a server as a device: right bytes or a typed error, within its deadline, whatever the server does. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { type Errno, errno, errnoName } from '../base/index.ts'
+import type { Request } from '../device/index.ts'
+import {
+  freshHeaders,
+  HttpDevice,
+  Origin,
+  plainHeaders,
+  REMOTE_DEFAULTS,
+  RemoteError,
+  type RemoteSettings,
+} from './index.ts'
+import {
+  afterOpening,
+  BEHAVIOURS,
+  type Behaviour,
+  forAWhile,
+  MisbehavingServer,
+  wellBehaved,
+} from './misbehaving-server.suite.ts'
+
+const KIB = 1024
+const LENGTH = 1000 * KIB + 123
+const BODY = new Uint8Array(LENGTH).map((_, at) => (at * 31 + (at >> 8)) & 0xff)
+
+const IMPATIENT: RemoteSettings = {
+  ...REMOTE_DEFAULTS,
+  fetch: (url, init) => fetch(url, init),
+  authorization: plainHeaders({}),
+  preconditions: 'sent',
+  headersWithin: 60,
+  progressWithin: 60,
+  deadline: 400,
+  wholeMax: 100 * KIB,
+}
+
+interface Opened {
+  readonly device: HttpDevice
+  readonly read: (position: number, length: number) => Promise<Uint8Array>
+}
+
+async function opened(url: string, settings: Partial<RemoteSettings> = {}): Promise<Opened> {
+  const all = { ...IMPATIENT, ...settings }
+  const origin = new Origin(new URL(url).origin, all.connections)
+  const device = await HttpDevice.open(url, url, origin, all, () => {})
+  const waiting = new Map<Request, (error: Errno) => void>()
+  device.onEnd = (request, error) => {
+    const tell = waiting.get(request)
+    assert(tell !== undefined, 'D1: it ends once')
+    waiting.delete(request)
+    tell(error)
+  }
+  const read = (position: number, length: number) => {
+    const half = length >> 1
+    const whole = new Uint8Array(length).fill(0xee)
+    const buffers = [whole.subarray(0, half), whole.subarray(half)]
+    const request: Request = { operation: 'read', position, length, buffers }
+    return new Promise<Uint8Array>((done, failed) => {
+      waiting.set(request, error =>
+        error === errno.OK ? done(whole) : failed(new RemoteError(error, device.lastFailure?.message ?? '')),
+      )
+      device.start(request)
+    })
+  }
+  return { device, read }
+}
+
+const same = (got: Uint8Array, position: number) =>
+  assert.equal(Buffer.compare(got, padded(position, got.length)), 0, `the bytes from ${position}`)
+const padded = (position: number, length: number) => {
+  const expected = new Uint8Array(length)
+  expected.set(BODY.subarray(position, position + length))
+  return expected
+}
+const fails = (code: string, words: RegExp) => (error: unknown) => {
+  assert(error instanceof RemoteError, String(error))
+  assert.equal(errnoName(error.errno), code, error.message)
+  assert.match(error.message, words)
+  return true
+}
+
+/** How each way of misbehaving ends, if it goes on for ever. */
+const FOR_EVER: Record<keyof typeof BEHAVIOURS, 'right bytes' | readonly [string, RegExp]> = {
+  'another range than asked for': ['ETIMEDOUT|EREMOTEIO', /it sent bytes \d+ to \d+ when it was asked for/],
+  'a range without saying which': ['ETIMEDOUT|EREMOTEIO', /Content-Range is missing/],
+  'the whole file with 200': ['ENOTSUP', /knows no ranges: it answered 200 with 1024123 bytes/],
+  'the whole file with 200, its length untold': ['ENOTSUP', /unknown number of bytes/],
+  'a body cut short': ['ETIMEDOUT|EREMOTEIO', /./],
+  'a body that ends early, politely': ['ETIMEDOUT|EREMOTEIO', /ended after 99999 of 100000 bytes/],
+  'a body with bytes too many': ['ETIMEDOUT|EREMOTEIO', /bytes too many/],
+  'a body that stalls': ['ETIMEDOUT|EREMOTEIO', /no byte for 60 ms/],
+  'no answer at all': ['ETIMEDOUT|EREMOTEIO', /no answer within 60 ms/],
+  'a reset connection': ['ETIMEDOUT|EREMOTEIO', /connection failed/],
+  'a reset in the middle of the body': ['ETIMEDOUT|EREMOTEIO', /connection failed/],
+  'busy with 503': ['ETIMEDOUT|EREMOTEIO', /answered 503/],
+  'busy with 429 and Retry-After': ['ETIMEDOUT|EREMOTEIO', /answered 429/],
+  'busy for an hour': ['ETIMEDOUT', /answered 503; gave up after 400 ms/],
+  'gzip, though asked for none': ['EPROTO', /encoding gzip/],
+  'a redirect to a place that knows no ranges': ['ENOTSUP', /knows no ranges/],
+  'a redirect to a good place': 'right bytes',
+  'redirects for ever': ['ETIMEDOUT|EREMOTEIO', /redirect/],
+  '416 for a file that was cut, before 412': ['ESTALE', /changed on the server/],
+  '416 inside the file': ['ETIMEDOUT|EREMOTEIO', /416 for a range inside the file/],
+  'another ETag in the middle': ['ESTALE', /ETag is now "\\"two\\""/],
+  'no ETag in the middle': ['ESTALE', /ETag is now missing/],
+  'the same ETag with another length': ['ESTALE', /changed/],
+  'gone with 404': ['ESTALE', /gone from the server/],
+  'who are you, with 403': ['EACCES', /answered 403/],
+  'an answer to another question': ['EPROTO', /answered 204/],
+  'no HTTP at all': ['ETIMEDOUT|EREMOTEIO', /connection failed/],
+}
+
+describe('a server that misbehaves for ever after the opening', () => {
+  for (const [name, end] of Object.entries(FOR_EVER))
+    it(name, async () => {
+      const behaviour: Behaviour = BEHAVIOURS[name as keyof typeof BEHAVIOURS]
+      await using server = await MisbehavingServer.start(BODY, afterOpening(behaviour))
+      const { read } = await opened(server.url)
+      const reading = read(200 * KIB, 100_000)
+      if (end === 'right bytes') {
+        same(await reading, 200 * KIB)
+        return
+      }
+      const [codes, words] = end
+      await assert.rejects(reading, error => {
+        assert(error instanceof RemoteError, String(error))
+        assert(codes.split('|').includes(error.code), `${error.code}: ${error.message}`)
+        assert.match(error.message, words)
+        return true
+      })
+    })
+})
+
+describe('a server that misbehaves twice and mends', () => {
+  const passing = Object.entries(FOR_EVER).filter(
+    ([, end]) => end !== 'right bytes' && end[0].includes('EREMOTEIO'),
+  )
+  for (const [name] of passing)
+    it(name, async () => {
+      const behaviour: Behaviour = BEHAVIOURS[name as keyof typeof BEHAVIOURS]
+      await using server = await MisbehavingServer.start(BODY, forAWhile(2, behaviour))
+      const { read } = await opened(server.url, { deadline: 10_000 })
+      same(await read(300 * KIB, 100_000), 300 * KIB)
+      assert(server.asked.length > 3, 'it was asked again')
+    })
+})
+
+describe('opening', () => {
+  const refuses = async (behaviour: Behaviour, code: string, words: RegExp, settings = {}) => {
+    await using server = await MisbehavingServer.start(BODY, behaviour)
+    await assert.rejects(opened(server.url, settings), fails(code, words))
+  }
+  it('of a file that is not there says ENOENT', () =>
+    refuses(BEHAVIOURS['gone with 404'], 'ENOENT', /no such file/))
+  it('of a file without an ETag is refused, since a change could go unnoticed', () =>
+    refuses(BEHAVIOURS['no ETag in the middle'], 'ENOTSUP', /no strong ETag.*pin: 'weak'/))
+  it('of a file with a weak ETag likewise', () =>
+    refuses(
+      (ask, server) => {
+        server.etag = 'W/"x"'
+        wellBehaved(ask, server)
+      },
+      'ENOTSUP',
+      /strong ETag/,
+    ))
+  it("takes a weak one with pin: 'weak', and notices that it changes", async () => {
+    await using server = await MisbehavingServer.start(BODY)
+    server.etag = 'W/"x"'
+    const { read } = await opened(server.url, { pin: 'weak' })
+    same(await read(200 * KIB, 10), 200 * KIB)
+    server.etag = 'W/"y"'
+    await assert.rejects(read(300 * KIB, 10), fails('ESTALE', /changed/))
+  })
+  it('asks with one GET for the first bytes and with no HEAD', async () => {
+    await using server = await MisbehavingServer.start(BODY)
+    const { device, read } = await opened(server.url)
+    assert.deepEqual(server.asked, [{ from: 0, to: 64 * KIB }])
+    assert.equal(device.length, LENGTH)
+    same(await read(10, 64 * KIB - 10), 10)
+    assert.equal(server.asked.length, 1, 'the first bytes are not asked for again')
+  })
+  it('of an empty file gives an empty device', async () => {
+    await using server = await MisbehavingServer.start(new Uint8Array(0))
+    const { device, read } = await opened(server.url)
+    assert.equal(device.length, 0)
+    assert.deepEqual(await read(0, 100), new Uint8Array(100))
+  })
+  it('takes a short file whole from a server that knows no ranges', async () => {
+    const body = BODY.slice(0, 5000)
+    await using server = await MisbehavingServer.start(body, BEHAVIOURS['the whole file with 200'])
+    const { device, read } = await opened(server.url)
+    assert.equal(device.length, 5000)
+    assert.deepEqual((await read(4000, 2000)).subarray(0, 1000), body.slice(4000))
+  })
+  it('of nothing that listens ends within its deadline', async () => {
+    const server = await MisbehavingServer.start(BODY)
+    await server[Symbol.asyncDispose]()
+    await assert.rejects(opened(server.url), (error: RemoteError) =>
+      ['ETIMEDOUT', 'EREMOTEIO'].includes(error.code),
+    )
+  })
+})
+
+describe('bytes', () => {
+  it('are the file’s at any offset and length, past its end zeros (D2)', async () => {
+    await using server = await MisbehavingServer.start(BODY)
+    const { read } = await opened(server.url, { headersWithin: 5000, deadline: 20_000 })
+    const range = fc.tuple(fc.nat(LENGTH + 5000), fc.nat(200 * KIB))
+    await fc.assert(
+      fc.asyncProperty(fc.array(range, { minLength: 1, maxLength: 12 }), async ranges => {
+        const got = await Promise.all(ranges.map(([position, length]) => read(position, length)))
+        for (const [at, bytes] of got.entries()) same(bytes, ranges[at]![0])
+      }),
+      { numRuns: 30 },
+    )
+  })
+  it('that lie near one another are asked for together', async () => {
+    await using server = await MisbehavingServer.start(BODY)
+    const { device, read } = await opened(server.url)
+    const at = [400, 100, 130, 700, 410].map(kib => kib * KIB)
+    const got = await Promise.all(at.map(position => read(position, 4096)))
+    for (const [nth, bytes] of got.entries()) same(bytes, at[nth]!)
+    assert.deepEqual(
+      server.asked.slice(1).sort((a, b) => a.from - b.from),
+      [
+        { from: 100 * KIB, to: 134 * KIB },
+        { from: 400 * KIB, to: 414 * KIB },
+        { from: 700 * KIB, to: 704 * KIB },
+      ],
+    )
+    const { requests, asked, used } = device.counts
+    assert.deepEqual(
+      { requests, asked, used },
+      { requests: 4, asked: (64 + 34 + 14 + 4) * KIB, used: 5 * 4096 },
+    )
+  })
+  it('that are far apart fail apart (HD2)', async () => {
+    const broken: Behaviour = (ask, server) => {
+      if (ask.from >= 500 * KIB) BEHAVIOURS['another ETag in the middle'](ask, server)
+      else wellBehaved(ask, server)
+    }
+    await using server = await MisbehavingServer.start(BODY, afterOpening(broken))
+    const { read } = await opened(server.url)
+    const [good, bad] = await Promise.allSettled([read(100 * KIB, 10), read(900 * KIB, 10)])
+    assert.equal(good.status, 'fulfilled')
+    assert.equal(bad.status, 'rejected')
+  })
+  it('are never asked for by more requests at once than the origin takes (RO1)', async () => {
+    let now = 0
+    let most = 0
+    const slow: Behaviour = (ask, server) => {
+      most = Math.max(most, ++now)
+      ask.response.on('close', () => now--)
+      setImmediate(() => wellBehaved(ask, server))
+    }
+    const body = new Uint8Array(64 * 200 * KIB)
+    await using server = await MisbehavingServer.start(body, slow)
+    const { read } = await opened(server.url, { connections: 3, headersWithin: 5000, deadline: 20_000 })
+    await Promise.all(Array.from({ length: 60 }, (_, at) => read(at * 200 * KIB, 100)))
+    assert(most <= 3, `${most} at once`)
+  })
+  it('are asked for with If-Match, or compared only', async () => {
+    await using server = await MisbehavingServer.start(BODY)
+    const sent = await opened(server.url)
+    await sent.read(200 * KIB, 10)
+    assert.equal(server.headers.at(-1)!['if-match'], '"one"')
+    const compared = await opened(server.url, { preconditions: 'compared' })
+    await compared.read(200 * KIB, 10)
+    assert.equal(server.headers.at(-1)!['if-match'], undefined)
+    server.etag = '"two"'
+    await assert.rejects(sent.read(300 * KIB, 10), fails('ESTALE', /changed/))
+    await assert.rejects(compared.read(300 * KIB, 10), fails('ESTALE', /changed/))
+  })
+})
+
+describe('credentials', () => {
+  const keyed =
+    (key: () => string): Behaviour =>
+    (ask, server) => {
+      if (ask.request.headers.authorization === key()) wellBehaved(ask, server)
+      else ask.response.writeHead(401).end()
+    }
+  it('are asked for once, and once more when they ran out', async () => {
+    let valid = 'first'
+    let told = 0
+    await using server = await MisbehavingServer.start(
+      BODY,
+      keyed(() => valid),
+    )
+    const authorization = freshHeaders(async () => {
+      told++
+      return { authorization: valid }
+    })
+    const { read } = await opened(server.url, { authorization })
+    await read(200 * KIB, 10)
+    assert.equal(told, 1)
+    valid = 'second'
+    same(await read(300 * KIB, 10), 300 * KIB)
+    assert.equal(told, 2)
+  })
+  it('that stay wrong are EACCES, after one refresh', async () => {
+    await using server = await MisbehavingServer.start(
+      BODY,
+      keyed(() => 'no one has it'),
+    )
+    const authorization = freshHeaders(async () => ({ authorization: 'wrong' }))
+    await assert.rejects(opened(server.url, { authorization }), fails('EACCES', /answered 401/))
+    assert.equal(server.asked.length, 2)
+  })
+  it('that can not be had are EACCES, with the reason', async () => {
+    await using server = await MisbehavingServer.start(BODY)
+    const authorization = freshHeaders(() => Promise.reject(new Error('the vault is closed')))
+    await assert.rejects(opened(server.url, { authorization }), fails('EACCES', /the vault is closed/))
+  })
+})
+
+describe('a late answer', () => {
+  it('is raced by a second request, and the slow one is given up', async () => {
+    let dropped = 0
+    const tail: Behaviour = (ask, server) => {
+      if (ask.nth === 60) ask.response.on('close', () => dropped++)
+      else wellBehaved(ask, server)
+    }
+    await using server = await MisbehavingServer.start(BODY, tail)
+    const settings = { headersWithin: 20_000, progressWithin: 20_000, deadline: 20_000 }
+    const { device, read } = await opened(server.url, settings)
+    for (let nth = 1; nth < 60; nth++) await read(200 * KIB, 10)
+    const hedges = device.counts.hedges
+    same(await read(300 * KIB, 100), 300 * KIB)
+    assert.equal(device.counts.hedges, hedges + 1)
+    await read(200 * KIB, 10)
+    assert.equal(dropped, 1)
+  })
+})
+
+describe('closing', () => {
+  it('ends what is under way, once', async () => {
+    await using server = await MisbehavingServer.start(BODY, afterOpening(BEHAVIOURS['no answer at all']))
+    const { device, read } = await opened(server.url, {
+      headersWithin: 20_000,
+      deadline: 20_000,
+      connections: 1,
+    })
+    const reads = [read(200 * KIB, 10), read(700 * KIB, 10)]
+    await new Promise(done => setImmediate(done))
+    device.close()
+    for (const each of await Promise.allSettled(reads)) assert.equal(each.status, 'rejected')
+  })
+})
+
+describe('a fetch that does not listen to its signal', () => {
+  it('is given up all the same (RF1)', async () => {
+    await using server = await MisbehavingServer.start(BODY)
+    let deaf = false
+    const fetchDeaf: RemoteSettings['fetch'] = (url, init) =>
+      deaf ? new Promise(() => {}) : fetch(url, init)
+    const { read } = await opened(server.url, { fetch: fetchDeaf })
+    deaf = true
+    await assert.rejects(read(200 * KIB, 10), fails('ETIMEDOUT', /no answer within 60 ms/))
+  })
+})

@@ -1,0 +1,223 @@
+/**
+ * A file on a server as a device that can be read. Requests that lie near one another are asked for together.
+ *
+ *     start -> [wanted] -> as many as the origin takes, neighbours in one range -> RangeFetch -> onEnd
+ *
+ * While an origin has all the requests it takes, what comes waits, and what waits is asked for in longer ranges.
+ *
+ * Invariants   D1, D2 (device/device.ts); there is nothing to be written
+ *   HD1 Every byte given out is of the version that the file had when it was opened, or the request ends with ESTALE.
+ *   HD2 A range that fails ends the requests that wanted it, and no others.
+ */
+import { type Bytes, type Errno, errno } from '../base/index.ts'
+import type { Device, Request } from '../device/index.ts'
+import type { Pinned } from './answer.ts'
+import type { Origin } from './origin.ts'
+import { RangeFetch, type RemoteCounts } from './range-fetch.ts'
+import { RemoteError } from './remote-error.ts'
+import type { RemoteSettings } from './settings.ts'
+
+/** What the first request brings: enough for the header of most formats. */
+const HEAD_BYTES: Bytes = 64 * 1024
+/** One range is at most so long: a retry asks for all of it again. */
+const RANGE_MAX: Bytes = 8 * 2 ** 20
+
+/** A piece of a request, at most RANGE_MAX long. */
+interface Want {
+  readonly reading: Reading
+  readonly from: Bytes
+  readonly to: Bytes
+}
+
+interface Reading {
+  readonly request: Request
+  /** Pieces that aren't here yet. */
+  left: number
+  error: Errno
+}
+
+export class HttpDevice implements Device {
+  readonly name: string
+  readonly disk: string
+  readonly readOnly = true
+  readonly length: Bytes
+  onEnd: (request: Request, error: Errno) => void = () => {}
+  readonly counts: RemoteCounts
+  /** Why the last request that failed did. */
+  lastFailure: RemoteError | undefined
+  private readonly pinned: Pinned | undefined
+  private readonly head: Uint8Array
+  private readonly ranges: RangeFetch
+  private readonly origin: Origin
+  private readonly pump: () => void
+  private readonly closing = new AbortController()
+  private wanted: Want[] = []
+  private scheduled = false
+
+  private constructor(
+    name: string,
+    origin: Origin,
+    ranges: RangeFetch,
+    counts: RemoteCounts,
+    head: Uint8Array,
+    pinned: Pinned | undefined,
+    pump: () => void,
+  ) {
+    this.name = name
+    this.disk = origin.name
+    this.origin = origin
+    this.ranges = ranges
+    this.counts = counts
+    this.head = head
+    this.pinned = pinned
+    this.length = pinned?.length ?? 0
+    this.pump = pump
+  }
+
+  /**
+   * Asks for the first bytes, and pins the file to the version and the length that the answer tells.
+   * `name`: how the file is called; `url`: where it is, which may hold what nobody should read.
+   * `pump` runs what an end has made ready. Throws RemoteError: ENOENT, EACCES, ENOTSUP, EPROTO, EREMOTEIO, ETIMEDOUT.
+   */
+  static async open(
+    name: string,
+    url: string,
+    origin: Origin,
+    settings: RemoteSettings,
+    pump: () => void,
+  ): Promise<HttpDevice> {
+    const counts: RemoteCounts = { requests: 0, asked: 0, used: 0, retries: 0, hedges: 0 }
+    const ranges = new RangeFetch(url, origin, settings, counts)
+    const { bytes, pinned } = await ranges.fetch(
+      { from: 0, to: HEAD_BYTES },
+      undefined,
+      new AbortController().signal,
+    )
+    return new HttpDevice(name, origin, ranges, counts, bytes, pinned, pump)
+  }
+
+  /** What distinguishes this version of the file from all others. */
+  get version(): string {
+    return this.pinned === undefined ? 'empty' : `${this.pinned.version.kind} ${this.pinned.version.value}`
+  }
+
+  start(request: Request): void {
+    const reading: Reading = { request, left: 0, error: errno.OK }
+    const { operation, position } = request
+    if (operation === 'write' || operation === 'zero' || operation === 'resize') reading.error = errno.EROFS
+    const end = operation === 'read' ? Math.min(position + request.length, this.length) : position
+    if (operation === 'read') this.fill(reading, Math.max(position, this.length), zeros)
+    const known = Math.min(end, this.head.length)
+    if (position < known) this.give(reading, position, this.head.subarray(position, known))
+    for (let from = Math.max(position, known); from < end; from += RANGE_MAX) {
+      reading.left++
+      this.wanted.push({ reading, from, to: Math.min(end, from + RANGE_MAX) })
+    }
+    if (reading.left === 0) queueMicrotask(() => this.end(reading))
+    else this.schedule()
+  }
+
+  /** Ends what is under way with EIO: nobody waits for it any more. */
+  close(): void {
+    this.closing.abort(new RemoteError(errno.EIO, `${this.name} was closed`))
+    const { wanted } = this
+    this.wanted = []
+    for (const want of wanted) this.ended(want, errno.EIO)
+  }
+
+  /** Once this turn has wanted all it wants: neighbours are then known. */
+  private schedule(): void {
+    if (this.scheduled) return
+    this.scheduled = true
+    queueMicrotask(() => {
+      this.scheduled = false
+      this.ask()
+    })
+  }
+
+  private readonly ask = (): void => {
+    while (this.wanted.length > 0) {
+      if (!this.origin.enter(this.ask)) return
+      void this.bring(this.take())
+    }
+  }
+
+  /** The oldest want and its neighbours, in order of position. */
+  private take(): Want[] {
+    const { gap } = this.origin
+    const [oldest] = this.wanted
+    const sorted = this.wanted.toSorted((a, b) => a.from - b.from)
+    let first = sorted.indexOf(oldest!)
+    let last = first
+    let { from, to } = oldest!
+    for (let next = sorted[last + 1]; next !== undefined; next = sorted[last + 1]) {
+      if (next.from - to > gap || Math.max(next.to, to) - from > RANGE_MAX) break
+      to = Math.max(to, next.to)
+      last++
+    }
+    for (let before = sorted[first - 1]; before !== undefined; before = sorted[first - 1]) {
+      if (from - before.to > gap || to - before.from > RANGE_MAX) break
+      from = before.from
+      first--
+    }
+    const taken = new Set(sorted.slice(first, last + 1))
+    this.wanted = this.wanted.filter(want => !taken.has(want))
+    return [...taken]
+  }
+
+  private async bring(wants: readonly Want[]): Promise<void> {
+    const from = wants[0]!.from
+    const to = wants.reduce((most, want) => Math.max(most, want.to), 0)
+    let bytes: Uint8Array | undefined
+    let error: Errno = errno.OK
+    try {
+      bytes = (await this.ranges.fetch({ from, to }, this.pinned, this.closing.signal)).bytes
+    } catch (failure) {
+      if (!(failure instanceof RemoteError)) throw failure
+      this.lastFailure = failure
+      error = failure.errno
+    }
+    this.origin.leave()
+    for (const want of wants) {
+      if (bytes !== undefined)
+        this.give(want.reading, want.from, bytes.subarray(want.from - from, want.to - from))
+      this.ended(want, error)
+    }
+  }
+
+  private give(reading: Reading, position: Bytes, bytes: Uint8Array): void {
+    this.counts.used += bytes.length
+    let at = 0
+    this.fill(reading, position, target => {
+      const part = bytes.subarray(at, at + target.length)
+      target.set(part)
+      at += part.length
+      return part.length === target.length
+    })
+  }
+
+  /** Gives the request's memory from `position` on, piece by piece, while `use` says that it goes on. */
+  private fill({ request }: Reading, position: Bytes, use: (target: Uint8Array) => boolean): void {
+    let at = request.position
+    for (const buffer of request.buffers) {
+      const skip = Math.max(0, position - at)
+      if (skip < buffer.length && !use(buffer.subarray(skip))) return
+      at += buffer.length
+    }
+  }
+
+  private ended({ reading }: Want, error: Errno): void {
+    if (error !== errno.OK) reading.error = error
+    if (--reading.left === 0) this.end(reading)
+  }
+
+  private end({ request, error }: Reading): void {
+    this.onEnd(request, error)
+    this.pump()
+  }
+}
+
+function zeros(target: Uint8Array): boolean {
+  target.fill(0)
+  return true
+}

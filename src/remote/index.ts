@@ -1,0 +1,15 @@
+/** Files on servers as devices that can be read: HTTP ranges, S3 objects. */
+export { HttpDevice } from './http-device.ts'
+export { Origin } from './origin.ts'
+export type { RemoteCounts } from './range-fetch.ts'
+export { RemoteError } from './remote-error.ts'
+export { type S3Credentials, s3Address, signed } from './s3.ts'
+export {
+  type Authorization,
+  type Fetch,
+  freshHeaders,
+  plainHeaders,
+  REMOTE_DEFAULTS,
+  type RemoteSettings,
+} from './settings.ts'
+export type { Pin } from './version.ts'
