@@ -42,9 +42,12 @@ interface Opened {
   readonly read: (position: number, length: number) => Promise<Uint8Array>
 }
 
-async function opened(url: string, settings: Partial<RemoteSettings> = {}): Promise<Opened> {
+async function opened(
+  url: string,
+  settings: Partial<RemoteSettings> = {},
+  origin = new Origin(new URL(url).origin, settings.connections ?? IMPATIENT.connections),
+): Promise<Opened> {
   const all = { ...IMPATIENT, ...settings }
-  const origin = new Origin(new URL(url).origin, all.connections)
   const device = await HttpDevice.open(url, url, origin, all, () => {})
   const waiting = new Map<Request, (error: Errno) => void>()
   device.onEnd = (request, error) => {
@@ -319,20 +322,36 @@ describe('credentials', () => {
 
 describe('a late answer', () => {
   it('is raced by a second request, and the slow one is given up', async () => {
-    let dropped = 0
+    const gone = Promise.withResolvers<void>()
     const tail: Behaviour = (ask, server) => {
-      if (ask.nth === 60) ask.response.on('close', () => dropped++)
+      if (ask.nth === 1) ask.response.on('close', gone.resolve)
       else wellBehaved(ask, server)
     }
     await using server = await MisbehavingServer.start(BODY, tail)
-    const settings = { headersWithin: 20_000, progressWithin: 20_000, deadline: 20_000 }
-    const { device, read } = await opened(server.url, settings)
-    for (let nth = 1; nth < 60; nth++) await read(200 * KIB, 10)
-    const hedges = device.counts.hedges
+    const origin = new Origin(new URL(server.url).origin, 16)
+    for (let nth = 0; nth < 40; nth++) origin.answered(200)
+    const patient = { headersWithin: 20_000, progressWithin: 20_000, deadline: 20_000 }
+    const { device, read } = await opened(server.url, patient, origin)
     same(await read(300 * KIB, 100), 300 * KIB)
-    assert.equal(device.counts.hedges, hedges + 1)
-    await read(200 * KIB, 10)
-    assert.equal(dropped, 1)
+    await gone.promise
+    assert(device.counts.hedges >= 1)
+    assert.equal(device.counts.retries, 0)
+  })
+  it('is raced only while most requests end well and the budget lasts (RO2)', () => {
+    const origin = new Origin('https://example.org', 1)
+    assert.equal(origin.hedgeAfter, undefined, 'nothing is known yet')
+    for (let nth = 0; nth < 40; nth++) origin.answered(200)
+    assert(Math.abs(origin.hedgeAfter! - 200) < 200 / 16)
+    for (let nth = 0; nth < 10; nth++) origin.ended('badly', 0, 1)
+    assert.equal(origin.hedgeAfter, undefined)
+    const spent = Array.from({ length: 20 }, () => origin.mayHedge()).filter(Boolean)
+    assert.equal(spent.length, 3)
+    for (let nth = 0; nth < 100; nth++) {
+      origin.enter(() => {})
+      origin.leave()
+    }
+    const again = Array.from({ length: 20 }, () => origin.mayHedge()).filter(Boolean)
+    assert(again.length <= 3 && again.length >= 2, 'a twentieth of a hundred, at most as many as at first')
   })
 })
 

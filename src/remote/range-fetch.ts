@@ -37,6 +37,12 @@ export interface Fetched {
   readonly pinned: Pinned | undefined
 }
 
+/** How long a range may take, by performance.now(). */
+interface Time {
+  readonly until: number
+  isUp: boolean
+}
+
 export class RangeFetch {
   private readonly url: string
   private readonly origin: Origin
@@ -53,11 +59,12 @@ export class RangeFetch {
   /** Throws a RemoteError, or what `signal` was aborted with. */
   async fetch(asked: Asked, pinned: Pinned | undefined, signal: AbortSignal): Promise<Fetched> {
     const until = performance.now() + this.settings.deadline
+    const time: Time = { until, isUp: false }
     let refreshed = false
     let before: Failed | undefined
     for (let pause = PAUSE; ; pause = Math.min(PAUSE_MAX, 2 * pause)) {
       signal.throwIfAborted()
-      const end = await this.within(until, asked, pinned, signal)
+      const end = await this.within(time, asked, pinned, signal)
       signal.throwIfAborted()
       if (end.kind === 'bytes') return end
       if (end.kind === 'credentials' && !refreshed && this.settings.authorization.refresh()) {
@@ -66,11 +73,10 @@ export class RangeFetch {
         continue
       }
       if (end.kind !== 'again') throw this.failure(end)
-      const left = until - performance.now()
       // Of an attempt that was cut off by the deadline there is less to say than of the one before.
-      if (left <= 0) throw this.failure(before ?? end, errno.ETIMEDOUT)
+      if (time.isUp) throw this.failure(before ?? end, errno.ETIMEDOUT)
       const wait = end.after ?? Math.random() * pause
-      if (wait >= left) throw this.failure(end, errno.ETIMEDOUT)
+      if (wait >= until - performance.now()) throw this.failure(end, errno.ETIMEDOUT)
       if (!this.origin.retries.spend()) throw this.failure(end)
       before = end
       this.counts.retries++
@@ -80,7 +86,7 @@ export class RangeFetch {
 
   /** One attempt, or two that race, ended when the time is over. */
   private async within(
-    until: number,
+    time: Time,
     asked: Asked,
     pinned: Pinned | undefined,
     signal: AbortSignal,
@@ -96,7 +102,11 @@ export class RangeFetch {
       racing.push(attempt)
       return attempt
     }
-    const late = setTimeout(abort, Math.max(0, until - performance.now()))
+    const end = () => {
+      time.isUp = true
+      abort()
+    }
+    const late = setTimeout(end, Math.max(0, time.until - performance.now()))
     signal.addEventListener('abort', abort)
     try {
       const first = start()
