@@ -17,5 +17,5 @@ export {
   young,
 } from './page-table.ts'
 export { Views } from './row-view.ts'
-export { UndoLog } from './undo-log.ts'
+export { type Stored, UndoLog } from './undo-log.ts'
 export { type FrameMemory, MISS, type Miss, View, type Walk } from './view.ts'

@@ -55,10 +55,11 @@ export class View {
   /** Pages the section needed and didn't find, in the order it asked. */
   misses: Miss[] = []
   private readonly table: Walk
-  private readonly memory: FrameMemory
   private readonly base: Vpn
-  protected readonly words: DataView
-  private readonly data: Uint8Array
+  /** What entries lead to, and its two faces. */
+  private memory: Stored
+  protected words: DataView
+  private data: Uint8Array
   protected readonly pageSize: Bytes
   private readonly shift: number
   private readonly mask: number
@@ -285,8 +286,15 @@ export class View {
     return this.base + Math.floor(offset / this.pageSize)
   }
 
+  /** The entries of the next window lead to this memory. */
+  protected lookAt(memory: Stored): void {
+    this.memory = memory
+    this.words = memory.words
+    this.data = memory.data
+  }
+
   /** Turns the window to the leaf that holds the page of `offset`. */
-  private moveWindow(offset: Bytes): void {
+  protected moveWindow(offset: Bytes): void {
     const vpn = this.vpnOf(offset)
     const leaf = this.table.leafOf(vpn)
     const leafStart = vpn - (vpn & (leaf.length - 1))
@@ -308,8 +316,10 @@ export class View {
       return this.scratch
     }
     this.ask(offset, size, LOAD)
-    for (let byte = 0; byte < size; byte++)
-      this.scratch.setUint8(byte, this.data[this.find(offset + byte, 1, LOAD)]!)
+    for (let byte = 0; byte < size; byte++) {
+      const at = this.find(offset + byte, 1, LOAD)
+      this.scratch.setUint8(byte, this.data[at]!)
+    }
     return this.scratch
   }
 

@@ -15,6 +15,7 @@ import type { Mapping } from '../map/index.ts'
 import { Control } from './control.ts'
 import type { Area, Mirror } from './mirror.ts'
 import type { MemoryFiles } from './store.ts'
+import { leafFor } from './windows.ts'
 
 export interface Placed {
   readonly mapping: Mapping
@@ -22,11 +23,6 @@ export interface Placed {
   readonly control: Control
   readonly length: Bytes
   state: 'mapped' | 'let go'
-}
-
-/** Entries of leaves are looked up by the low bits of a page number. */
-function leafFor(pages: number): Int32Array {
-  return new Int32Array(new SharedArrayBuffer(4 * 2 ** Math.ceil(Math.log2(pages))))
 }
 
 /** The file that the mapping shows, and which page of it comes first. */

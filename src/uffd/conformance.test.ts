@@ -1,5 +1,6 @@
 /** The contract of the library, over the hardware MMU: the same suites that the software machine passes. */
 import { describe } from 'node:test'
+import { far } from '../map/far.suite.ts'
 import { files } from '../map/file.suite.ts'
 import { mappings } from '../map/mapping.suite.ts'
 import { sections } from '../map/section.suite.ts'
@@ -9,4 +10,5 @@ describe('over the hardware MMU', { skip: unavailable }, () => {
   mappings(HARDWARE)
   sections(HARDWARE)
   files(HARDWARE)
+  far(HARDWARE)
 })

@@ -5,7 +5,7 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { numbered, PAGE, refuses, scratch } from '../map/world.suite.ts'
+import { byteOf, numbered, PAGE, refuses, scratch, sparse } from '../map/world.suite.ts'
 import { unavailable } from './hardware.suite.ts'
 import { start } from './index.ts'
 
@@ -134,6 +134,23 @@ describe('over the hardware MMU', { skip: unavailable, timeout: 60_000 }, () => 
       assert.deepEqual([bytes.length, words.length, bytes[0]], [0, 0, undefined])
       await unmapped
       await refuses(() => map.bytes, 'EBADF', 'bytes', /was unmapped; map the file again/)
+    })
+
+    test('is right beyond what 32 bits count, and touched by a section only where it says', async t => {
+      const edge = 2 ** 33
+      const path = sparse(t, edge + 4 * PAGE)
+      await using machine = await start({ mmu: 'hardware', memory: 64 * PAGE })
+      const file = await machine.open(path, { mode: 'r+' })
+      const map = await machine.space({ name: 'a' }).map(file, { prot: 'rw' })
+      map.bytes[edge + 5] = 8
+      map.bytes[5] = 9
+      await map.run(view => view.setU32(edge - 2, 0x01020304))
+      assert.deepEqual(
+        [...map.bytes.subarray(edge - 2, edge + 2), map.bytes[edge + 5], map.bytes[5]],
+        [4, 3, 2, 1, 8, 9],
+      )
+      await map.sync()
+      assert.deepEqual([byteOf(path, edge + 5), byteOf(path, 5), byteOf(path, edge - 2)], [8, 9, 4])
     })
 
     test('is unusable after its machine has closed', async t => {

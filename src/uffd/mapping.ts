@@ -21,13 +21,14 @@ import {
   type RangeOptions,
   type RunOptions,
 } from '../map/index.ts'
-import { type Miss, View } from '../mmu/index.ts'
+import type { Miss, View } from '../mmu/index.ts'
 import { Control } from './control.ts'
 import type { MappingFacts } from './desk.ts'
 import type { Line } from './line.ts'
 import type { HardwareSpace } from './objects.ts'
 import { broughtOr, type Programs } from './programs.ts'
 import { Remote } from './remote.ts'
+import { WindowedView } from './windows.ts'
 
 export class HardwareMapping extends Remote implements MappingFace, Participant {
   readonly space: HardwareSpace
@@ -54,11 +55,9 @@ export class HardwareMapping extends Remote implements MappingFace, Participant 
     this.control = new Control(facts.control)
     const buffer = line.linux.ffi.view(facts.host, facts.length)
     this.array = new Uint8Array(buffer)
-    const leaf = new Int32Array(facts.leaf)
-    const walk = { get: (page: number) => leaf[page]!, leafOf: () => leaf }
     const { pageSize, frames } = line.started
-    const memory = { data: this.array, words: new DataView(buffer), pageSize, count: frames }
-    this.view = new View(walk, memory, 0, facts.length, programs.sections.undo)
+    const { undo } = programs.sections
+    this.view = new WindowedView(new Int32Array(facts.leaf), this.array, pageSize, frames, undo)
     programs.mappings.add(this)
   }
 

@@ -2,8 +2,8 @@
  * The mirror: keeps what the hardware maps of each area within what the page tables allow. The table is the truth; a
  * change of an entry arrives here after it was made, and is done to the hardware soon, in runs.
  *
- *     area.leaf[page]          what the hardware is to let programs do: LOAD, STORE; beside it the page itself as `frame`,
- *                              so that a View looks pages up in it (one mapping, pages in order, no other frames)
+ *     area.leaf[page]          what the hardware is to let programs do: LOAD, STORE; beside it the page's place in its
+ *                              window (windows.ts), so that sections look pages up in it
  *
  *     nothing -> loads, stores     UFFDIO_CONTINUE            loads -> stores, stores -> loads    UFFDIO_WRITEPROTECT
  *     loads, stores -> nothing     MADV_DONTNEED: the next touch is a fault again. So are old entries treated: it is how
@@ -31,8 +31,9 @@ import {
 } from '../base/index.ts'
 import { type Address, type Linux, MADV_DONTNEED, type Userfaultfd } from '../linux/index.ts'
 import type { Frames } from '../memory/index.ts'
-import { type Entry, entryOf, frameOf, LOAD, PRESENT, STORE, type TableMirror } from '../mmu/index.ts'
+import { type Entry, frameOf, LOAD, PRESENT, STORE, type TableMirror } from '../mmu/index.ts'
 import type { MemoryFiles } from './store.ts'
+import { windowEntry } from './windows.ts'
 
 /** What the hardware is to do to a run of pages, beside taking them away. */
 type Change = 'install for loads' | 'install for stores' | 'let stores' | 'stop stores'
@@ -115,7 +116,7 @@ export class Mirror {
     const now = this.isOf(area, page, entry) ? entry & (LOAD | STORE) : 0
     const was = area.leaf[page]! & (LOAD | STORE)
     if (now === was) return
-    area.leaf[page] = now === 0 ? 0 : (entryOf(page, 'writable') & ~(LOAD | STORE)) | now
+    area.leaf[page] = now === 0 ? 0 : windowEntry(page, this.pageSize, now)
     this.changed.add(area)
     if (now === 0) this.take(area, page)
     else if (was === 0)
