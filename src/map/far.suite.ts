@@ -6,14 +6,20 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { describe, type TestContext, test } from 'node:test'
-import type { View } from '../mmu/index.ts'
+
 import type { Mmu } from './conformance.suite.ts'
+import type { ViewFace } from './index.ts'
 import { sparse } from './world.suite.ts'
 
 /** 2^39 bytes are more pages of 4 KiB than an entry of a page table has numbers for. */
 const EDGES = [31, 32, 33, 39]
 
-type Load = readonly [string, number, (v: View, at: number) => unknown, (d: DataView, at: number) => unknown]
+type Load = readonly [
+  string,
+  number,
+  (v: ViewFace, at: number) => unknown,
+  (d: DataView, at: number) => unknown,
+]
 const LOADS: readonly Load[] = [
   ['u8', 1, (v, at) => v.u8(at), (d, at) => d.getUint8(at)],
   ['u16', 2, (v, at) => v.u16(at), (d, at) => d.getUint16(at, true)],
@@ -24,7 +30,7 @@ const LOADS: readonly Load[] = [
   ['u64', 8, (v, at) => v.u64(at), (d, at) => d.getBigUint64(at, true)],
 ]
 
-type Store = readonly [string, number, (v: View, at: number) => void, (d: DataView, at: number) => void]
+type Store = readonly [string, number, (v: ViewFace, at: number) => void, (d: DataView, at: number) => void]
 const STORES: readonly Store[] = [
   ['setU8', 1, (v, at) => v.setU8(at, 201), (d, at) => d.setUint8(at, 201)],
   ['setU16', 2, (v, at) => v.setU16(at, 60001), (d, at) => d.setUint16(at, 60001, true)],
@@ -116,7 +122,7 @@ export function far(mmu: Mmu): void {
         test('sections that throw leave nothing behind', async t => {
           const { file, space, same } = await world(t)
           const map = await space.map(file, { prot: 'rw' })
-          const boom = (view: View) => {
+          const boom = (view: ViewFace) => {
             view.setU32(edge - 2, 1)
             view.setU8(8, 1)
             view.write(edge - 100, new Uint8Array(200))
