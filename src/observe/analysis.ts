@@ -2,7 +2,7 @@
  * The analysis of a trace: takes records one by one, tells inversions as they end, and gives the whole account at the end.
  *
  * An inversion is a wait for an mm's lock, at least `thresholdMs` long, behind a task that the events show in the way. It is
- * explained the moment it ends, while the past still has its window; what is open at the end is explained there.
+ * explained soon after it ends, while the past still has its window; what is open at the end is explained there.
  *
  *     record -> Locks  (waits, holds)  -.
  *            -> Tasks  (sleeps)        -+-> Past -> explain -> Inversion
@@ -11,14 +11,16 @@
  * Invariants
  *   A1  Memory depends on the tasks and locks alive and on the thresholds, never on the length of the trace.
  *   A2  Records are taken in order of time; one earlier than the last, as per-CPU clocks give, is taken as it comes.
+ *   A3  Nothing is certain over a time in which events were lost, on any CPU, even if that is learned later.
  */
 import { Kind, type TraceRecord } from '../trace/index.ts'
-import { type Cause, type Certainty, explain, type Link } from './chain.ts'
+import { type Behind, behindOf } from './behind.ts'
+import { type Cause, type Certainty, explain, type Link, type Preemptor } from './chain.ts'
 import { Devices } from './devices.ts'
 import { type Hold, Locks, type Wait } from './locks.ts'
 import { type Missing, missingOf } from './missing.ts'
 import { Past } from './past.ts'
-import { learnMm, type Sleep, type Task, Tasks } from './tasks.ts'
+import { learnMm, type Runnable, type Sleep, type Task, Tasks } from './tasks.ts'
 import { type HolderTotals, type LockTotals, Totals, type WorstWait } from './totals.ts'
 
 export interface Inversion {
@@ -41,6 +43,7 @@ export interface Stretches {
   waited(wait: Wait, task: Task): void
   held(hold: Hold, task: Task): void
   slept(sleep: Sleep, task: Task): void
+  waitedToRun(runnable: Runnable, task: Task): void
 }
 
 export interface AnalysisOptions {
@@ -53,6 +56,8 @@ export interface AnalysisOptions {
 
 export interface Account {
   readonly inversions: readonly Inversion[]
+  /** The inversions by the task right behind them: who kept how many waiting. */
+  readonly behind: readonly Behind[]
   readonly locks: readonly LockTotals[]
   readonly lostEvents: number
   readonly openWaits: readonly Inversion[]
@@ -64,6 +69,8 @@ export interface Account {
     readonly startSec: number
     readonly endSec: number
     readonly records: number
+    /** From when each CPU is known, for buffers that wrapped: what came before on it was overwritten. */
+    readonly knownFrom: readonly { readonly cpu: number; readonly sec: number }[]
     /** Events that contradict earlier ones: what they close was forgotten. */
     readonly healed: number
     readonly unpaired: number
@@ -72,24 +79,52 @@ export interface Account {
   }
 }
 
-export type { Cause, Certainty, HolderTotals, Link, LockTotals, Missing, WorstWait }
+export type { Behind, Cause, Certainty, HolderTotals, Link, LockTotals, Missing, Preemptor, WorstWait }
 
 const INVERSIONS_MAX = 1000
+const LOSSES_MAX = 4096
 const BELOW = 'below the threshold'
+/** A wait is explained so long after its end: before Linux 5.16 a release is told after the next acquisition. */
+const SETTLE_NS = 1e6
+/** What kernels print for an address they hide: the same for every mm. */
+const HIDDEN = /^\(?_*ptrval_*\)?$|^0+$/
+
+interface Loss {
+  readonly start: number
+  readonly end: number
+}
 
 export class Analysis {
   readonly #options: AnalysisOptions
   readonly #locks = new Locks({ waited: wait => this.#waited(wait), held: hold => this.#held(hold) })
-  readonly #tasks = new Tasks(sleep => this.#slept(sleep))
+  readonly #tasks: Tasks = new Tasks({
+    slept: sleep => this.#slept(sleep),
+    waitedToRun: runnable => this.#waitedToRun(runnable),
+    oldestAsked: () => this.#past.oldestAsked(),
+  })
   readonly #devices = new Devices()
-  readonly #past = new Past(this.#locks, this.#tasks, this.#devices)
+  readonly #past: Past = new Past(
+    this.#locks,
+    this.#tasks,
+    this.#devices,
+    () => this.#unsettled[0]?.wait.start ?? Infinity,
+  )
   readonly #totals = new Totals()
   readonly #byCause = new Map<string, { waits: number; waitMs: number }>()
   #inversions: Inversion[] = []
+  readonly #evidence = new WeakMap<Inversion, Loss>()
+  /** Waits that have ended and aren't explained yet, the earliest end first. */
+  readonly #unsettled: { readonly wait: Wait; readonly group: string }[] = []
+  readonly #losses: Loss[] = []
+  /** When each CPU was last heard of, and first. */
+  readonly #heard: number[] = []
+  readonly #knownFrom = new Map<number, number>()
   readonly #counts: number[] = []
   #inversionsNotKept = 0
   #records = 0
   #lostEvents = 0
+  #hidesAddresses = false
+  #hasWrapped = false
   #start = -1
 
   constructor(options: AnalysisOptions) {
@@ -99,34 +134,37 @@ export class Analysis {
   // hot: about 300 ns a record.
   readonly take = (record: TraceRecord): void => {
     this.#counts[record.kind] = (this.#counts[record.kind] ?? 0) + 1
-    if (record.kind === Kind.lost) {
-      this.#lostEvents += record.count
-      this.#past.lost()
+    if (record.kind === Kind.lost || record.kind === Kind.wrapped) {
+      this.#lost(record)
       return
     }
     this.#records++
-    if (this.#start === -1) this.#start = record.time
-    if (record.time > this.#past.now) this.#past.now = record.time
+    const { time, cpu } = record
+    if (this.#start === -1) this.#start = time
+    if (time > this.#past.now) {
+      this.#past.now = time
+      if (this.#unsettled.length !== 0 && time > this.#unsettled[0]!.wait.end + SETTLE_NS)
+        this.#settle(time - SETTLE_NS)
+    }
     if (record.kind === Kind.stack) {
-      const sleep = this.#tasks.get(record.tid)?.sleep
-      if (sleep) sleep.frames = record.frames
+      this.#tasks.stack(record.tid, record.frames)
       return
     }
-    const task = this.#tasks.running(record.tid, record.comm, record.time)
+    if (this.#heard[cpu] === undefined) this.#hear(cpu, time)
+    this.#heard[cpu] = time
+    if (record.kind === Kind.switchOut) {
+      this.#switched(record)
+      return
+    }
+    const task = this.#tasks.running(record.tid, record.comm, time)
     switch (record.kind) {
       case Kind.start:
       case Kind.acquired:
       case Kind.released:
         this.#lock(task, record)
         return
-      case Kind.switchOut:
-        this.#past.knowsSleeps = true
-        this.#tasks.switchedOut(task, record)
-        if (record.nextTid !== 0) this.#tasks.running(record.nextTid, record.nextComm, record.time)
-        if (record.state[0] === 'X' || record.state[0] === 'Z') this.#died(record.tid)
-        return
       case Kind.waking:
-        this.#tasks.woken(this.#tasks.named(record.nextTid, record.nextComm), record.tid, record.time)
+        this.#tasks.woken(this.#tasks.named(record.nextTid, record.nextComm), record.tid, time)
         return
       case Kind.fault:
         task.faultOpen = true
@@ -146,10 +184,15 @@ export class Analysis {
 
   finish(): Account {
     const { now } = this.#past
-    const openWaits = this.#locks.openWaits().map(wait => this.#inversion({ ...wait, end: now }, null))
+    this.#settle(Infinity)
+    const openWaits = this.#locks
+      .openWaits()
+      .map(wait => this.#inversion({ ...wait, end: now }, this.#tasks.get(wait.tid)!.group, null))
     this.#tellOpen()
+    const inversions = this.#inversions.map(each => this.#named(each))
     return {
-      inversions: this.#inversions,
+      inversions,
+      behind: behindOf(inversions),
       locks: this.#totals.locks(),
       lostEvents: this.#lostEvents,
       openWaits: openWaits.filter(each => each !== null).sort((a, b) => b.waitMs - a.waitMs),
@@ -158,11 +201,14 @@ export class Analysis {
         .map(([kind, row]) => ({ kind, ...row }))
         .sort((a, b) => b.waitMs - a.waitMs),
       holders: this.#totals.holders(),
-      missing: missingOf(this.#counts),
+      missing: [...missingOf(this.#counts), ...(this.#hidesAddresses ? [HIDDEN_ADDRESSES] : [])],
       trace: {
         startSec: Math.max(0, this.#start) / 1e9,
         endSec: now / 1e9,
         records: this.#records,
+        knownFrom: this.#hasWrapped
+          ? [...this.#knownFrom].sort((a, b) => a[0] - b[0]).map(([cpu, time]) => ({ cpu, sec: time / 1e9 }))
+          : [],
         healed: this.#locks.healed,
         unpaired: this.#locks.unpaired,
         inversionsNotKept: this.#inversionsNotKept,
@@ -170,7 +216,27 @@ export class Analysis {
     }
   }
 
+  #switched(record: TraceRecord): void {
+    const { departures } = this.#past
+    const { tid, time, nextTid, state } = record
+    const letter = state[0] ?? 'R'
+    if (letter === 'D') departures.uninterruptible = true
+    else if (letter !== 'R') departures.other = true
+    else if (tid !== 0) departures.runnable = true
+    this.#tasks.switchedOut(this.#tasks.running(tid, record.comm, time), record)
+    if (nextTid !== 0) this.#tasks.running(nextTid, record.nextComm, time)
+    if (letter === 'X' || letter === 'Z') {
+      this.#locks.died(tid)
+      this.#tasks.died(tid, time)
+    }
+  }
+
   #lock(task: Task, record: TraceRecord): void {
+    if (HIDDEN.test(record.mm)) {
+      // One name for every mm: a lock of each task's own keeps its waits apart, and links nobody.
+      this.#hidesAddresses = true
+      record.mm = `${record.mm} of ${record.tid}`
+    }
     if (record.kind === Kind.start) task.waitsFor = record.mm
     else {
       task.waitsFor = ''
@@ -184,16 +250,69 @@ export class Analysis {
   }
 
   #waited(wait: Wait): void {
-    const task = this.#tasks.named(wait.tid, '')
+    const task = this.#tasks.get(wait.tid)!
     this.#totals.waited(wait, task.comm)
     this.#options.stretches?.waited(wait, task)
     const waitMs = (wait.end - wait.start) / 1e6
     if (waitMs < this.#options.thresholdMs) this.#blame(BELOW, waitMs)
-    else {
-      const inversion = this.#inversion(wait, wait.end / 1e9)
+    else this.#unsettled.push({ wait, group: task.group })
+    this.#past.waited(wait)
+  }
+
+  /** Explains the waits that ended before `time`. */
+  #settle(time: number): void {
+    while (this.#unsettled.length > 0 && this.#unsettled[0]!.wait.end < time) {
+      const { wait, group } = this.#unsettled[0]!
+      const inversion = this.#inversion(wait, group, wait.end / 1e9)
+      this.#unsettled.shift()
       if (inversion !== null) this.#tell(inversion)
     }
-    this.#past.waited(wait)
+  }
+
+  #hear(cpu: number, time: number): void {
+    this.#knownFrom.set(cpu, time)
+    if (this.#hasWrapped && time > this.#start) this.#forget({ start: -Infinity, end: time })
+  }
+
+  #lost({ kind, cpu, count }: TraceRecord): void {
+    const { now } = this.#past
+    if (kind === Kind.lost) {
+      this.#lostEvents += count
+      this.#forget({ start: cpu === -1 ? now : (this.#heard[cpu] ?? -Infinity), end: now })
+      return
+    }
+    this.#hasWrapped = true
+    for (const time of this.#knownFrom.values()) this.#forget({ start: -Infinity, end: time })
+  }
+
+  /** Events of this time are lost: what rests on it isn't certain (A3). */
+  #forget(loss: Loss): void {
+    this.#losses.push(loss)
+    if (this.#losses.length > LOSSES_MAX) {
+      const [first, second] = this.#losses.splice(0, 2) as [Loss, Loss]
+      this.#losses.unshift({
+        start: Math.min(first.start, second.start),
+        end: Math.max(first.end, second.end),
+      })
+    }
+    this.#inversions = this.#inversions.map(each => {
+      const evidence = this.#evidence.get(each)
+      return evidence === undefined || !touch(evidence, loss) ? each : this.#keep(uncertain(each), evidence)
+    })
+  }
+
+  #keep(inversion: Inversion, evidence: Loss): Inversion {
+    this.#evidence.set(inversion, evidence)
+    return inversion
+  }
+
+  /** With names that came later. */
+  #named(inversion: Inversion): Inversion {
+    const { waiter, chain } = inversion
+    if (chain.every(link => link.comm !== '')) return inversion
+    const name = <T extends { readonly comm: string; readonly tid: number }>(task: T): T =>
+      task.comm === '' ? { ...task, comm: this.#past.nameOf(task.tid).comm } : task
+    return { ...inversion, waiter: name(waiter), chain: chain.map(name) }
   }
 
   #tell(inversion: Inversion): void {
@@ -212,17 +331,21 @@ export class Analysis {
     this.#inversions = kept
   }
 
-  #inversion(wait: Wait, endSec: number | null): Inversion | null {
+  #inversion(wait: Wait, group: string, endSec: number | null): Inversion | null {
     const { tid, mm } = wait
-    const task = this.#tasks.named(tid, '')
+    const task = this.#tasks.get(tid)!
     if (this.#options.concerns?.(task, mm) === false) return null
-    return {
-      waiter: { comm: task.comm, tid, mm, group: task.group || null },
+    const { chain, cause, evidence } = explain(wait, this.#past)
+    const inversion = {
+      waiter: { comm: task.comm, tid, mm, group: group || null },
       startSec: wait.start / 1e9,
       endSec,
       waitMs: (wait.end - wait.start) / 1e6,
-      ...explain(wait, this.#past),
+      chain,
+      cause,
     }
+    const isWhole = !this.#losses.some(loss => touch(evidence, loss))
+    return this.#keep(isWhole ? inversion : uncertain(inversion), evidence)
   }
 
   #blame(kind: string, waitMs: number): void {
@@ -235,16 +358,23 @@ export class Analysis {
   }
 
   #held(hold: Hold): void {
-    const task = this.#tasks.named(hold.tid, '')
-    this.#totals.held(hold, task.comm)
-    this.#options.stretches?.held(hold, task)
+    const task = this.#tasks.get(hold.tid)!
+    if (hold.begun) {
+      this.#totals.held(hold, task.comm)
+      this.#options.stretches?.held(hold, task)
+    }
     this.#past.held(hold)
   }
 
   #slept(sleep: Sleep): void {
     if (sleep.state === 'D') sleep.devices = this.#devices.completedBefore(sleep.end)
-    this.#options.stretches?.slept(sleep, this.#tasks.named(sleep.tid, ''))
+    this.#options.stretches?.slept(sleep, this.#tasks.get(sleep.tid)!)
     this.#past.slept(sleep)
+  }
+
+  #waitedToRun(runnable: Runnable): void {
+    this.#options.stretches?.waitedToRun(runnable, this.#tasks.get(runnable.tid)!)
+    this.#past.waitedToRun(runnable)
   }
 
   /** What is open when the trace ends, given its end. */
@@ -252,16 +382,28 @@ export class Analysis {
     const { stretches } = this.#options
     if (stretches === undefined) return
     const { now: end } = this.#past
-    for (const wait of this.#locks.openWaits())
-      stretches.waited({ ...wait, end }, this.#tasks.named(wait.tid, ''))
-    for (const hold of this.#locks.openHolds())
-      stretches.held({ ...hold, end }, this.#tasks.named(hold.tid, ''))
-    for (const task of this.#tasks.all())
-      if (task.sleep !== null) stretches.slept({ ...task.sleep, end }, task)
+    for (const wait of this.#locks.openWaits()) stretches.waited({ ...wait, end }, this.#tasks.get(wait.tid)!)
+    for (const hold of this.#locks.openHolds()) stretches.held({ ...hold, end }, this.#tasks.get(hold.tid)!)
+    for (const task of this.#tasks.all()) {
+      if (task.sleep !== null && this.#tasks.matters(task.sleep))
+        stretches.slept({ ...task.sleep, end }, task)
+      if (task.runnable !== null) stretches.waitedToRun({ ...task.runnable, end }, task)
+    }
   }
+}
 
-  #died(tid: number): void {
-    this.#locks.died(tid)
-    this.#tasks.died(tid)
-  }
+const HIDDEN_ADDRESSES: Missing = {
+  events: 'addresses of mm_structs',
+  cost: 'they all print alike, as (____ptrval____), so whose lock is whose is not known: no wait is linked to a holder; boot with no_hash_pointers, or record with perf or trace-cmd',
+}
+
+const touch = (a: Loss, b: Loss): boolean => a.start <= b.end && b.start <= a.end
+
+/** The same, with nothing certain in it. */
+function uncertain(inversion: Inversion): Inversion {
+  const less = <T extends { readonly certainty: Certainty; readonly why: string }>(told: T): T =>
+    told.certainty === 'certain'
+      ? { ...told, certainty: 'inferred', why: `${told.why}, though some were lost meanwhile` }
+      : told
+  return { ...inversion, chain: inversion.chain.map(less), cause: less(inversion.cause) }
 }

@@ -1,25 +1,36 @@
 /**
  * From a wait to the chain behind it: who held the lock, what that task slept for, and so on to the last sleeper.
  *
- *     waiter --mmap_lock--> holder --VMA lock--> fault --writeback--> device
+ *     waiter --mmap_lock--> holder --VMA lock--> fault --rwsem--> syncer --writeback--> device
  *            '--queued behind--> pending writer --mmap_lock--> reader that holds it --...
  *
  * Each step looks at one task in one window of time, the part of the wait for which the task was in the way, and asks what it
- * did there: wait for another mm's lock, sleep, or run. Of several tasks in the way the one longest in it is followed.
+ * did there most of the time: wait for another mm's lock, sleep, wait for a CPU, or run. Of several tasks in the way the one
+ * longest in it is followed.
  *
- * The VMA lock has no events. Its holder is the task of the same mm that slept in a fault meanwhile; that it then woke the
- * writer is the best evidence, for the last reader of a VMA wakes whoever waits to write it.
+ * The VMA lock has no events. The last reader of a VMA wakes whoever waits to write it, so the waker is its holder. Without one
+ * it is a task of the same mm that slept in a fault meanwhile, unless its stack says that it had let go of its lock. Other
+ * locks are followed by the same evidence: a release wakes the next.
  *
  * Invariants
  *   C1  A chain names each task once, and has at most LINKS_MAX links.
  *   C2  Only what events say is `certain`. A link from stacks or wake-ups is `inferred`, one from coincidence `guessed`;
- *       each carries its reason.
+ *       each carries its reason. A lock whose holder wasn't seen is never a certain cause.
  */
-import { isInFault, type Place, placeOf, WAITS_FOR_DEVICE, whereOf } from './causes.ts'
+import {
+  droppedItsLock,
+  isInFault,
+  isRemoteFault,
+  lockType,
+  type Place,
+  placeOf,
+  WAITS_FOR_DEVICE,
+  whereOf,
+} from './causes.ts'
 import { overlap } from './history.ts'
 import type { Hold, Wait } from './locks.ts'
 import type { Past } from './past.ts'
-import type { Sleep } from './tasks.ts'
+import type { Runnable, Sleep } from './tasks.ts'
 
 export type Certainty = 'certain' | 'inferred' | 'guessed'
 
@@ -38,12 +49,24 @@ export interface Link {
   readonly why: string
 }
 
+/** Another task that had the CPU. */
+export interface Preemptor {
+  readonly comm: string
+  readonly tid: number
+  readonly ms: number
+}
+
 export interface Cause {
   readonly kind: string
   readonly function: string | null
   readonly device: string | null
   /** For how long of the sleep the device had nothing in flight; null if that can't be known. */
   readonly deviceIdleMs: number | null
+  /** For how long of the time in the way the last link ran, and could have run and didn't; null if that can't be known. */
+  readonly ranMs: number | null
+  readonly runnableMs: number | null
+  /** Who had its CPU longest meanwhile. */
+  readonly preemptedBy: Preemptor | null
   readonly certainty: Certainty
   readonly why: string
 }
@@ -51,6 +74,8 @@ export interface Cause {
 export interface Explained {
   readonly chain: readonly Link[]
   readonly cause: Cause
+  /** Events of this time bear the explanation: what was lost in it may contradict it. */
+  readonly evidence: { readonly start: number; readonly end: number }
 }
 
 interface Window {
@@ -70,161 +95,387 @@ interface Blocker extends Window {
   readonly why: string
 }
 
+/** How a task spent a window. */
+interface Spent {
+  /** The longest wait for another mm's lock, and how long such waits took. */
+  readonly inner: Wait | null
+  readonly innerMs: number
+  /** The longest sleep at the place where it slept longest, and how long it slept there. */
+  readonly sleep: Sleep | null
+  readonly asleepMs: number
+  /** How long it slept anywhere, waits for locks included. */
+  readonly offMs: number
+  readonly runnableMs: number
+  readonly runnable: Runnable | null
+}
+
 const LINKS_MAX = 12
 const VMA_EVIDENCE_MIN = 0.5
+/** What took less of the time in the way than this isn't the reason for it. */
+const TELLING_PART = 0.2
+/** Of the time a task could have run, so much must have gone to one other for it to be named as the reason. */
+const PREEMPTED_PART = 0.5
 
 export function explain(wait: Wait, past: Past): Explained {
-  const chain: Link[] = []
-  const slept = longestSleep(past, wait.tid, wait)
-  chain.push({
-    ...nameOf(past, wait.tid),
-    holds: null,
-    waitsFor: lockName('mmap_lock', wait.write),
-    at: slept === null ? null : (whereOf(slept.frames) ?? (slept.syscall || null)),
-    ms: ms(wait.end - wait.start),
-    certainty: 'certain',
-    why: 'mmap_lock events',
-  })
-  const cause = followLock(wait, wait, past, chain)
-  return { chain, cause }
+  return new Explainer(past, wait).explain()
 }
 
-function followLock(wait: Wait, window: Window, past: Past, chain: Link[]): Cause {
-  const blocker = chain.length < LINKS_MAX ? blockerOf(wait, window, past, chain) : null
-  if (blocker === null) return unknown('no event shows who held the lock')
-  if (blocker.queued !== null) {
-    pushLink(past, chain, blocker, lockName('mmap_lock', true), longestSleep(past, blocker.tid, blocker))
-    return followLock(blocker.queued, blocker, past, chain)
-  }
-  return followTask(blocker, past, chain)
-}
+class Explainer {
+  readonly #past: Past
+  readonly #wait: Wait
+  readonly #chain: Link[] = []
+  #since: number
 
-/** What the blocker did in its window. */
-function followTask(blocker: Blocker, past: Past, chain: Link[]): Cause {
-  const inner = longest(past.waits(blocker.tid, blocker.start, blocker.end), blocker)
-  const sleep = longestSleep(past, blocker.tid, blocker)
-  const asleepMs = sleep === null ? 0 : ms(overlap(sleep, blocker.start, blocker.end))
-  if (
-    inner !== null &&
-    inner.mm !== blocker.mm &&
-    ms(overlap(inner, blocker.start, blocker.end)) >= asleepMs * 0.9
-  ) {
-    pushLink(past, chain, blocker, lockName('mmap_lock', inner.write), sleep)
-    return followLock(inner, intersect(inner, blocker), past, chain)
+  constructor(past: Past, wait: Wait) {
+    this.#past = past
+    this.#wait = wait
+    this.#since = wait.start
   }
-  if (sleep === null || asleepMs < blocker.ms * 0.2) {
-    pushLink(past, chain, blocker, null, sleep)
-    return past.knowsSleeps
-      ? { ...unknown('it was not asleep while it held the lock'), kind: 'cpu', certainty: 'inferred' }
-      : unknown('without sched_switch it is not known what the holder did')
+
+  explain(): Explained {
+    const wait = this.#wait
+    const slept = longest(this.#past.sleeps(wait.tid, wait.start, wait.end), wait)
+    this.#chain.push({
+      ...this.#past.nameOf(wait.tid),
+      holds: null,
+      waitsFor: lockName('mmap_lock', wait.write),
+      at: slept === null ? null : atOf(slept),
+      ms: ms(wait.end - wait.start),
+      certainty: 'certain',
+      why: 'mmap_lock events',
+    })
+    const cause = this.#followLock(wait, wait)
+    return { chain: this.#chain, cause, evidence: { start: this.#since, end: wait.end } }
   }
-  const place = placeOf(sleep.frames)
-  if (place === null || place.kind === 'vma lock') {
-    const reader = chain.length < LINKS_MAX ? vmaReader(sleep, blocker, place, past, chain) : null
-    if (reader !== null) {
-      pushLink(past, chain, blocker, 'VMA lock', sleep)
-      return followTask(reader, past, chain)
+
+  #followLock(wait: Wait, window: Window): Cause {
+    const blocker = this.#isFull ? null : this.#blockerOf(wait, window)
+    if (blocker === null) return unknown('no event shows who held the lock')
+    if (blocker.queued === null) return this.#followTask(blocker)
+    const slept = longest(this.#past.sleeps(blocker.tid, blocker.start, blocker.end), blocker)
+    this.#push(blocker, lockName('mmap_lock', true), slept === null ? null : atOf(slept))
+    return this.#followLock(blocker.queued, blocker)
+  }
+
+  /** What the blocker did in its window. */
+  #followTask(blocker: Blocker): Cause {
+    const spent = this.#spent(blocker)
+    const { inner, innerMs, sleep, asleepMs, runnableMs, runnable } = spent
+    const least = blocker.ms * TELLING_PART
+    if (inner !== null && innerMs > 0 && innerMs >= least && innerMs >= asleepMs && innerMs >= runnableMs) {
+      this.#push(blocker, lockName('mmap_lock', inner.write), sleep === null ? null : atOf(sleep))
+      return this.#followLock(inner, intersect(inner, blocker))
     }
+    if (sleep !== null && asleepMs >= least && asleepMs >= runnableMs)
+      return this.#followSleep(blocker, sleep)
+    return this.#cpu(blocker, spent, runnable)
   }
-  const cause = causeOf(sleep, place, past)
-  pushLink(
-    past,
-    chain,
-    blocker,
-    cause.device === null ? cause.kind : `${cause.kind} on ${cause.device}`,
-    sleep,
-  )
-  return cause
-}
 
-/** Who was in the way of a wait: the holder that kept it out longest, or for a reader also the writer queued before it. */
-function blockerOf(wait: Wait, window: Window, past: Past, chain: readonly Link[]): Blocker | null {
-  const isNew = (tid: number) => tid !== wait.tid && !chain.some(link => link.tid === tid)
-  const holds = [...past.holds(wait.mm, window.start, window.end)].filter(hold => isNew(hold.tid))
-  const excluding = holds.filter(hold => wait.write || wroteDuring(hold, window))
-  const holder = longestByTask(excluding, window)
-  const pending = wait.write
-    ? null
-    : longestByTask(
-        [...past.waitsOn(wait.mm, window.start, window.end)].filter(each => each.write && isNew(each.tid)),
-        window,
-      )
-  if (pending !== null && pending.total > (holder?.total ?? 0) && holds.some(hold => !hold.write)) {
-    const queued = pending.longest
+  #followSleep(blocker: Blocker, sleep: Sleep): Cause {
+    const place = placeOf(sleep.frames)
+    const at = atOf(sleep)
+    if (place === null || place.kind === 'vma lock') {
+      const reader = this.#isFull ? null : this.#vmaReader(sleep, blocker, place)
+      if (reader !== null) {
+        this.#push(blocker, 'VMA lock', at)
+        return this.#followTask(reader)
+      }
+    }
+    const isLock = place?.kind === 'lock' || place?.kind === 'mmap_lock' || place?.kind === 'vma lock'
+    if (place === null || !isLock) {
+      const cause = causeOf(sleep, place, this.#past)
+      this.#push(blocker, cause.device === null ? cause.kind : `${cause.kind} on ${cause.device}`, at)
+      return cause
+    }
+    const name = place.kind === 'lock' ? lockType(place.function) : place.kind.replace('vma', 'VMA')
+    this.#push(blocker, name, at)
+    const holder = place.kind === 'vma lock' || this.#isFull ? null : this.#releaser(sleep, blocker, name)
+    if (holder !== null) return this.#followTask(holder)
     return {
-      tid: queued.tid,
-      mm: wait.mm,
-      holds: 'its place in the queue of mmap_lock (write)',
-      ...intersect(queued, window),
-      ms: ms(pending.total),
-      queued,
-      certainty: 'inferred',
-      why: 'it queued for write, and a fair lock lets no new reader pass a writer that waits',
+      ...unknown(
+        place.kind === 'lock'
+          ? 'it slept for a lock whose holder was not seen: no wake-up names it'
+          : `holder not seen: ${place.kind === 'vma lock' ? 'VMA locks have no events, and no task of this mm fits' : 'no event shows who held the lock'}`,
+      ),
+      kind: place.kind,
+      function: place.function,
     }
   }
-  if (holder === null) return null
-  const hold = holder.longest
-  return {
-    tid: hold.tid,
-    mm: wait.mm,
-    holds: lockName('mmap_lock', wroteDuring(hold, window)),
-    ...intersect(hold, window),
-    ms: ms(holder.total),
-    queued: null,
-    certainty: past.lostDuring(hold.start, window.end) ? 'inferred' : 'certain',
-    why: past.lostDuring(hold.start, window.end)
-      ? 'mmap_lock events, though some were lost meanwhile'
-      : 'mmap_lock events',
-  }
-}
 
-/** The task that most likely held the VMA lock while `sleep` waited to write it. */
-function vmaReader(
-  sleep: Sleep,
-  writer: Blocker,
-  place: Place | null,
-  past: Past,
-  chain: readonly Link[],
-): Blocker | null {
-  const window = intersect(sleep, writer)
-  const length = window.end - window.start
-  const candidates = new Map<number, { total: number; score: number; inFault: boolean }>()
-  for (const each of past.sleepsDuring(window.start, window.end)) {
-    if (each.tid === writer.tid || each.waitsFor !== '' || chain.some(link => link.tid === each.tid)) continue
-    const task = past.task(each.tid)
-    if (task === undefined || (task.mm !== '' && task.mm !== writer.mm)) continue
-    const inFault = each.frames.length === 0 ? each.inFault : isInFault(each.frames)
-    if (!inFault && (each.frames.length > 0 || each.state !== 'D' || task.mm === '')) continue
-    const found = candidates.get(each.tid) ?? { total: 0, score: 0, inFault: false }
-    found.total += overlap(each, window.start, window.end)
-    found.inFault ||= inFault
-    candidates.set(each.tid, found)
+  /** It neither slept nor waited for most of the time: then it ran, or waited for a CPU, if that can be known. */
+  #cpu(blocker: Blocker, spent: Spent, runnable: Runnable | null): Cause {
+    const { departures } = this.#past
+    const { runnableMs, offMs } = spent
+    const place = runnable === null || runnable.frames.length === 0 ? null : whereOf(runnable.frames)
+    const top = runnableMs >= blocker.ms * TELLING_PART ? this.#preemptor(blocker) : null
+    const isPreempted = runnableMs >= blocker.ms * PREEMPTED_PART
+    const knowsAll = departures.uninterruptible && departures.other && departures.runnable
+    const ranMs = knowsAll ? Math.max(0, ms((blocker.ms - offMs - runnableMs) * 1e6)) : null
+    const figures = { ranMs, runnableMs: departures.runnable ? ms(runnableMs * 1e6) : null }
+    if (isPreempted) {
+      const isOne = top !== null && top.ms >= runnableMs * PREEMPTED_PART
+      this.#push(blocker, isOne ? `a CPU, preempted by ${top.comm || 'task'} (${top.tid})` : 'a CPU', place)
+      return {
+        ...unknown(
+          `it could have run and didn't for ${runnableMs.toFixed(1)} ms${top === null ? '' : `; ${top.comm || 'task'} (${top.tid}) had its CPU for ${top.ms.toFixed(1)} ms of that`}`,
+        ),
+        kind: isOne ? 'preempted' : 'cpu',
+        ...figures,
+        preemptedBy: top,
+        certainty: 'inferred',
+      }
+    }
+    this.#push(blocker, null, place)
+    if (!departures.uninterruptible && !departures.other)
+      return unknown('without sched_switch it is not known what the holder did')
+    if (!departures.other)
+      return unknown(
+        'it was not in uninterruptible sleep for long, and the trace has no other departures from a CPU: whether it ran, slept in state S or waited to run is not known',
+      )
+    const ran =
+      ranMs === null
+        ? ''
+        : `it ran for ${ranMs.toFixed(1)} ms and waited to run for ${runnableMs.toFixed(1)} ms; `
+    return {
+      ...unknown(
+        departures.runnable
+          ? `${ran}it was not asleep for long while it was in the way`
+          : 'it was not asleep for long while it was in the way; whether it ran or waited to run the trace does not say',
+      ),
+      kind: 'cpu',
+      ...figures,
+      preemptedBy: top,
+      certainty: 'inferred',
+    }
   }
-  let best: number | null = null
-  for (const [tid, found] of candidates) {
-    found.score =
-      found.total / length + (sleep.wakerTid === tid ? 2 : 0) + (past.task(tid)?.mm === writer.mm ? 0.5 : 0)
-    if (found.total < length * VMA_EVIDENCE_MIN && sleep.wakerTid !== tid) continue
-    if (best === null || found.score > candidates.get(best)!.score) best = tid
+
+  #spent(blocker: Blocker): Spent {
+    const past = this.#past
+    const { tid, start, end } = blocker
+    let inner: Wait | null = null
+    let innerMs = 0
+    for (const wait of past.waits(tid, start, end)) {
+      if (wait.mm === blocker.mm) continue
+      innerMs += ms(overlap(wait, start, end))
+      if (inner === null || overlap(wait, start, end) > overlap(inner, start, end)) inner = wait
+    }
+    const places = new Map<string, { total: number; longest: Sleep }>()
+    let offMs = 0
+    for (const sleep of past.sleeps(tid, start, end)) {
+      const asleep = overlap(sleep, start, end)
+      offMs += ms(asleep)
+      if (sleep.waitsFor !== '' && sleep.waitsFor !== blocker.mm) continue
+      const kind = placeOf(sleep.frames)?.kind ?? ''
+      const found = places.get(kind)
+      if (found === undefined) places.set(kind, { total: asleep, longest: sleep })
+      else {
+        found.total += asleep
+        if (asleep > overlap(found.longest, start, end)) found.longest = sleep
+      }
+    }
+    const most = [...places.values()].reduce<{ total: number; longest: Sleep } | null>(
+      (best, each) => (best === null || each.total > best.total ? each : best),
+      null,
+    )
+    let runnableNs = 0
+    for (const each of past.runnables(tid, start, end)) runnableNs += overlap(each, start, end)
+    return {
+      inner,
+      innerMs,
+      sleep: most?.longest ?? null,
+      asleepMs: most === null ? 0 : ms(most.total),
+      offMs,
+      runnableMs: ms(runnableNs),
+      runnable: longest(past.runnables(tid, start, end), blocker),
+    }
   }
-  if (best === null) return null
-  const { total, inFault } = candidates.get(best)!
-  const woke = sleep.wakerTid === best
-  const reasons = [
-    'VMA locks have no events',
-    inFault ? 'it slept in a fault of the same mm' : 'it slept meanwhile, and uses the same mm',
-    ...(woke ? [`it woke ${past.nameOf(writer.tid).comm} afterwards`] : []),
-  ]
-  return {
-    tid: best,
-    mm: writer.mm,
-    holds: 'VMA lock (read)',
-    ...window,
-    ms: ms(total),
-    queued: null,
-    certainty:
-      place !== null ? (inFault || woke ? 'inferred' : 'guessed') : inFault && woke ? 'inferred' : 'guessed',
-    why: reasons.join('; '),
+
+  /** Who had the CPU of a task that could have run, the longest. */
+  #preemptor({ tid, start, end }: Blocker): Preemptor | null {
+    const byTid = new Map<number, number>()
+    for (const each of this.#past.runnables(tid, start, end)) {
+      const part = overlap(each, start, end) / Math.max(1, each.end - each.start)
+      for (const [other, ns] of each.others) byTid.set(other, (byTid.get(other) ?? 0) + ns * part)
+    }
+    let best: Preemptor | null = null
+    for (const [other, ns] of byTid)
+      if (other !== 0 && (best === null || ms(ns) > best.ms))
+        best = { comm: this.#past.nameOf(other).comm, tid: other, ms: ms(ns) }
+    return best
+  }
+
+  /** Who was in the way of a wait: the holder that kept it out longest, or for a reader also the writer queued before it. */
+  #blockerOf(wait: Wait, window: Window): Blocker | null {
+    const past = this.#past
+    const isNew = (tid: number) => tid !== wait.tid && !this.#chain.some(link => link.tid === tid)
+    const holds = [...past.holds(wait.mm, window.start, window.end)].filter(hold => isNew(hold.tid))
+    const excluding = holds.filter(hold => wait.write || wroteDuring(hold, window))
+    const holder = longestByTask(excluding, window)
+    const pending = wait.write
+      ? null
+      : longestByTask(
+          [...past.waitsOn(wait.mm, window.start, window.end)].filter(each => each.write && isNew(each.tid)),
+          window,
+        )
+    if (pending !== null && pending.total > (holder?.total ?? 0) && holds.some(hold => !hold.write)) {
+      const queued = pending.longest
+      this.#since = Math.min(this.#since, queued.start)
+      return {
+        tid: queued.tid,
+        mm: wait.mm,
+        holds: 'its place in the queue of mmap_lock (write)',
+        ...intersect(queued, window),
+        ms: ms(pending.total),
+        queued,
+        certainty: 'inferred',
+        why: 'it queued for write; readers may still pass it, but only until the lock is handed to it, 4 ms after it began to wait',
+      }
+    }
+    if (holder === null) return null
+    const hold = holder.longest
+    this.#since = Math.min(this.#since, hold.start)
+    return {
+      tid: hold.tid,
+      mm: wait.mm,
+      holds: lockName('mmap_lock', wroteDuring(hold, window)),
+      ...intersect(hold, window),
+      ms: ms(holder.total),
+      queued: null,
+      certainty: hold.begun ? 'certain' : 'inferred',
+      why: hold.begun
+        ? 'mmap_lock events'
+        : 'its release was seen; that it took the lock before the trace began is not in it',
+    }
+  }
+
+  /** The task that most likely held the VMA lock while `sleep` waited to write it. */
+  #vmaReader(sleep: Sleep, writer: Blocker, place: Place | null): Blocker | null {
+    const past = this.#past
+    const window = intersect(sleep, writer)
+    const length = window.end - window.start
+    const { wakerTid } = sleep
+    const candidates = new Map<number, { total: number; inFault: boolean; slept: boolean }>()
+    for (const each of past.sleepsDuring(window.start, window.end)) {
+      if (!this.#mayRead(each.tid, writer) || each.waitsFor !== '') continue
+      const inFault = each.frames.length === 0 ? each.inFault : isInFault(each.frames)
+      const isWaker = each.tid === wakerTid
+      if (each.frames.length > 0 && (!inFault || isRemoteFault(each.frames))) continue
+      if (droppedItsLock(each.frames) && !isWaker) continue
+      if (!inFault && (each.state !== 'D' || past.task(each.tid)!.mm === '')) continue
+      const found = candidates.get(each.tid) ?? { total: 0, inFault: false, slept: true }
+      found.total += overlap(each, window.start, window.end)
+      found.inFault ||= inFault
+      candidates.set(each.tid, found)
+    }
+    for (const [tid, { total }] of candidates)
+      if (total < length * VMA_EVIDENCE_MIN && tid !== wakerTid) candidates.delete(tid)
+    const isReader = place !== null || candidates.has(wakerTid)
+    if (wakerTid !== 0 && isReader && this.#mayRead(wakerTid, writer)) {
+      const { inFault, slept, total } = candidates.get(wakerTid) ?? {
+        inFault: false,
+        slept: false,
+        total: length,
+      }
+      return this.#reader(wakerTid, writer, {
+        window,
+        // Who read the VMA last had it all along: a writer that waits lets no new reader in.
+        ms: place === null ? ms(total) : ms(length),
+        certainty: place !== null || inFault ? 'inferred' : 'guessed',
+        reasons: [
+          ...(inFault
+            ? ['it slept in a fault of the same mm']
+            : slept
+              ? ['it slept meanwhile, and uses the same mm']
+              : []),
+          `it woke ${past.nameOf(writer.tid).comm || 'the writer'} afterwards${place === null ? '' : ', as the last reader of a VMA does'}`,
+        ],
+      })
+    }
+    let best: number | null = null
+    for (const [tid, { total }] of candidates) {
+      const score = total / length + (past.task(tid)?.mm === writer.mm ? 0.5 : 0)
+      const other = best === null ? null : candidates.get(best)!
+      if (other === null || score > other.total / length + (past.task(best!)?.mm === writer.mm ? 0.5 : 0))
+        best = tid
+    }
+    if (best === null) return null
+    const { total, inFault } = candidates.get(best)!
+    const others = candidates.size - 1
+    return this.#reader(best, writer, {
+      window,
+      ms: ms(total),
+      certainty: place !== null && inFault && others === 0 ? 'inferred' : 'guessed',
+      reasons: [
+        inFault ? 'it slept in a fault of the same mm' : 'it slept meanwhile, and uses the same mm',
+        ...(others === 0
+          ? []
+          : [
+              `${others === 1 ? 'another task' : `${others} other tasks`} did too, and no wake-up tells which it was`,
+            ]),
+      ],
+    })
+  }
+
+  #mayRead(tid: number, writer: Blocker): boolean {
+    if (tid === writer.tid || this.#chain.some(link => link.tid === tid)) return false
+    const task = this.#past.task(tid)
+    return task !== undefined && (task.mm === '' || task.mm === writer.mm)
+  }
+
+  #reader(
+    tid: number,
+    writer: Blocker,
+    found: {
+      readonly window: Window
+      readonly ms: number
+      readonly certainty: Certainty
+      readonly reasons: readonly string[]
+    },
+  ): Blocker {
+    return {
+      tid,
+      mm: writer.mm,
+      holds: 'VMA lock (read)',
+      ...found.window,
+      ms: found.ms,
+      queued: null,
+      certainty: found.certainty,
+      why: ['VMA locks have no events', ...found.reasons].join('; '),
+    }
+  }
+
+  /** Who released the lock that `sleep` waited for: its waker. */
+  #releaser(sleep: Sleep, waiter: Blocker, lock: string): Blocker | null {
+    const { wakerTid } = sleep
+    if (wakerTid === 0 || wakerTid === waiter.tid || this.#chain.some(link => link.tid === wakerTid))
+      return null
+    const window = intersect(sleep, waiter)
+    return {
+      tid: wakerTid,
+      mm: waiter.mm,
+      holds: lock,
+      ...window,
+      ms: ms(window.end - window.start),
+      queued: null,
+      certainty: 'inferred',
+      why: `it woke ${this.#past.nameOf(waiter.tid).comm || 'the waiter'}, as whoever releases a lock does`,
+    }
+  }
+
+  get #isFull(): boolean {
+    return this.#chain.length >= LINKS_MAX
+  }
+
+  #push(blocker: Blocker, waitsFor: string | null, at: string | null): void {
+    this.#chain.push({
+      ...this.#past.nameOf(blocker.tid),
+      holds: blocker.holds,
+      waitsFor,
+      at,
+      ms: blocker.ms,
+      certainty: blocker.certainty,
+      why: blocker.why,
+    })
   }
 }
 
@@ -235,16 +486,16 @@ function causeOf(sleep: Sleep, place: Place | null, past: Past): Cause {
       ? `it slept in state ${sleep.state}; the trace has no stack that says where`
       : 'kernel stack'
   const base = {
+    ...unknown(why),
     kind,
     function: place?.function ?? null,
     certainty: place === null ? ('guessed' as const) : ('certain' as const),
   }
-  if (place !== null && !WAITS_FOR_DEVICE.has(place.kind))
-    return { ...base, device: null, deviceIdleMs: null, why }
+  if (place !== null && !WAITS_FOR_DEVICE.has(place.kind)) return base
   const writes = kind === 'writeback' || kind === 'journal' || kind === 'dirty throttle'
   const near = sleep.devices.find(each => kind === 'sleep' || each.isWrite === writes) ?? sleep.devices[0]
   const device = near?.device ?? past.stillInFlight(sleep)
-  if (device === null) return { ...base, device: null, deviceIdleMs: null, why }
+  if (device === null) return base
   const idle = ms(sleep.end - sleep.start - past.busyNs(device, sleep.start, sleep.end))
   const seen =
     near === undefined
@@ -253,44 +504,24 @@ function causeOf(sleep: Sleep, place: Place | null, past: Past): Cause {
   return { ...base, device, deviceIdleMs: idle, why: `${why}; ${seen}` }
 }
 
-function pushLink(
-  past: Past,
-  chain: Link[],
-  blocker: Blocker,
-  waitsFor: string | null,
-  sleep: Sleep | null,
-): void {
-  chain.push({
-    ...nameOf(past, blocker.tid),
-    holds: blocker.holds,
-    waitsFor,
-    at: sleep === null ? null : (whereOf(sleep.frames) ?? (sleep.syscall || null)),
-    ms: blocker.ms,
-    certainty: blocker.certainty,
-    why: blocker.why,
-  })
-}
-
 const unknown = (why: string): Cause => ({
   kind: 'unknown',
   function: null,
   device: null,
   deviceIdleMs: null,
+  ranMs: null,
+  runnableMs: null,
+  preemptedBy: null,
   certainty: 'guessed',
   why,
 })
 
-function nameOf(past: Past, tid: number): { comm: string; tid: number; group: string | null } {
-  return past.nameOf(tid)
-}
+const atOf = (sleep: Sleep): string | null => whereOf(sleep.frames) ?? (sleep.syscall || null)
 
 const lockName = (lock: string, write: boolean): string => `${lock} (${write ? 'write' : 'read'})`
 
 const wroteDuring = (hold: Hold, window: Window): boolean =>
   hold.write || (hold.downgraded !== -1 && hold.downgraded > window.start)
-
-const longestSleep = (past: Past, tid: number, window: Window): Sleep | null =>
-  longest(past.sleeps(tid, window.start, window.end), window)
 
 function longest<T extends Window>(all: Iterable<T>, window: Window): T | null {
   let best: T | null = null

@@ -100,7 +100,7 @@ function generate(prng: Prng): { text: string; expected: string[] } {
       if (!success) continue
       // The releases of those in the way were lost: their holds are never told.
       holds = holds.filter(each => each.mm !== mm || (!wait.write && !each.write))
-      holds.push({ tid, mm, write: wait.write, start: at, end: -1, downgraded: -1 })
+      holds.push({ tid, mm, write: wait.write, start: at, end: -1, downgraded: -1, begun: true })
     } else if (hold === undefined) {
       const write = prng.below(2) === 0
       step(who, 'start_locking', mm, `write=${write}`)

@@ -7,13 +7,15 @@
  *   acquired, success=true                                       closes the wait, opens a hold         holding
  *   acquired write=false, no wait open, holding write            downgrade: the hold is read from now  holding (read)
  *   released                                                     closes the hold                       free
+ *   released, and the task was never seen with this lock         a hold whose beginning wasn't seen    free
  *   the task dies                                                forgets its waits and holds           free
  *
  * The key is (tid, mm): a reader of /proc takes the lock of another's mm, and fork holds two.
  *
  * Invariants
  *   P1  An mm has one writer, or readers only. An acquisition that breaks this proves that a release was lost: the
- *       earlier hold is forgotten (`healed`), not guessed.
+ *       earlier hold is forgotten (`healed`), not guessed. But before Linux 5.16 a release is told after it was done: when
+ *       it comes soon, and nothing of the same task before it, the hold ended when the next began.
  *   P2  A task waits once for an mm; a second start proves that the end of the first was lost.
  *   P3  Every wait, and every hold, is told once, at its end; those open at the end are in
  *       `openWaits` and `openHolds`.
@@ -39,13 +41,21 @@ export interface Hold {
   end: number
   /** When a write hold became a read hold; -1 if it never did. */
   downgraded: number
+  /** False if only its release was seen: it began before the trace did, and `start` is where the trace begins. */
+  readonly begun: boolean
 }
 
 const SWEEP_MIN = 1024
+/** A release may be told so long after it was done: the task may lose its CPU in between. */
+const LATE_NS = 10e6
+/** Tasks known to have taken a lock are remembered up to so many. */
+const KNOWN_MAX = 1 << 16
 
 interface LockState {
   readonly waits: Map<number, Wait>
   readonly holds: Map<number, Hold>
+  /** Holds that another's acquisition ended, whose release may still be told. */
+  readonly overtaken: Map<number, Hold>
 }
 
 export interface LockSinks {
@@ -60,6 +70,8 @@ export class Locks {
   readonly #mms = new Map<string, LockState>()
   readonly #heldBy = new Map<number, number>()
   readonly #sinks: LockSinks
+  readonly #known = new Set<number>()
+  #first = -1
   #sweepAt = SWEEP_MIN
 
   constructor(sinks: LockSinks) {
@@ -67,19 +79,20 @@ export class Locks {
   }
 
   event(record: TraceRecord): void {
+    if (this.#first === -1) this.#first = record.time
     let state = this.#mms.get(record.mm)
     if (state === undefined) {
-      if (record.kind === Kind.released) {
-        this.unpaired++
-        return
-      }
       if (this.#mms.size >= this.#sweepAt) this.#sweep()
-      state = { waits: new Map(), holds: new Map() }
+      state = { waits: new Map(), holds: new Map(), overtaken: new Map() }
       this.#mms.set(record.mm, state)
     }
-    if (record.kind === Kind.start) this.#start(state, record)
-    else if (record.kind === Kind.acquired) this.#acquired(state, record)
-    else this.#released(state, record)
+    if (record.kind === Kind.released) this.#released(state, record)
+    else {
+      if (state.overtaken.size > 0) state.overtaken.delete(record.tid)
+      if (record.kind === Kind.start) this.#start(state, record)
+      else this.#acquired(state, record)
+      if (this.#known.size < KNOWN_MAX) this.#known.add(record.tid)
+    }
   }
 
   /** A task that has died holds nothing. */
@@ -87,8 +100,10 @@ export class Locks {
     for (const state of this.#mms.values()) {
       if (state.waits.delete(tid)) this.healed++
       if (this.#forget(state, tid)) this.healed++
+      state.overtaken.delete(tid)
     }
     this.#heldBy.delete(tid)
+    this.#known.delete(tid)
   }
 
   /** How many locks a task holds. */
@@ -140,21 +155,35 @@ export class Locks {
       if (holder === tid || write || hold.write) {
         this.#forget(state, holder)
         this.healed++
+        if (holder !== tid) {
+          hold.end = time
+          state.overtaken.set(holder, hold)
+        }
       }
     this.#heldBy.set(tid, this.heldBy(tid) + 1)
-    state.holds.set(tid, { tid, mm, write, start: time, end: -1, downgraded: -1 })
+    state.holds.set(tid, { tid, mm, write, start: time, end: -1, downgraded: -1, begun: true })
     if (wait !== undefined) this.#sinks.waited(wait)
   }
 
   #released(state: LockState, record: TraceRecord): void {
-    const hold = state.holds.get(record.tid)
-    if (hold === undefined) {
-      this.unpaired++
+    const { tid, mm, write, time } = record
+    const hold = state.holds.get(tid)
+    if (hold !== undefined) {
+      this.#forget(state, tid)
+      hold.end = time
+      this.#sinks.held(hold)
       return
     }
-    this.#forget(state, record.tid)
-    hold.end = record.time
-    this.#sinks.held(hold)
+    const overtaken = state.overtaken.get(tid)
+    if (overtaken !== undefined && time - overtaken.end <= LATE_NS) {
+      state.overtaken.delete(tid)
+      this.healed--
+      this.#sinks.held(overtaken)
+      return
+    }
+    this.unpaired++
+    if (this.#known.has(tid) || state.waits.size === 0) return
+    this.#sinks.held({ tid, mm, write, start: this.#first, end: time, downgraded: -1, begun: false })
   }
 
   #forget(state: LockState, tid: number): boolean {

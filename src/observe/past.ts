@@ -7,24 +7,27 @@
 import type { Devices } from './devices.ts'
 import { History } from './history.ts'
 import type { Hold, Locks, Wait } from './locks.ts'
-import type { Sleep, Task, Tasks } from './tasks.ts'
+import type { Runnable, Sleep, Task, Tasks } from './tasks.ts'
 
 export class Past {
   now = 0
-  /** The trace has sched_switch. */
-  knowsSleeps = false
+  /** Which departures sched_switch has told of: sleeps in D, other sleeps, and tasks that could have gone on. */
+  readonly departures = { uninterruptible: false, other: false, runnable: false }
   readonly #locks: Locks
   readonly #tasks: Tasks
   readonly #devices: Devices
+  readonly #unsettled: () => number
   readonly #waits = new History<Wait>()
   readonly #holds = new History<Hold>()
   readonly #sleeps = new History<Sleep>()
-  readonly #losses: number[] = []
+  readonly #runnables = new History<Runnable>()
 
-  constructor(locks: Locks, tasks: Tasks, devices: Devices) {
+  /** `unsettled` gives the beginning of the earliest wait that has ended and isn't explained yet, or Infinity. */
+  constructor(locks: Locks, tasks: Tasks, devices: Devices, unsettled: () => number) {
     this.#locks = locks
     this.#tasks = tasks
     this.#devices = devices
+    this.#unsettled = unsettled
   }
 
   waited(wait: Wait): void {
@@ -39,14 +42,15 @@ export class Past {
     this.#sleeps.add(sleep, this.oldestAsked)
   }
 
-  lost(): void {
-    this.#losses.push(this.now)
-    if (this.#losses.length > 1024) this.#losses.splice(0, 512)
+  waitedToRun(runnable: Runnable): void {
+    this.#runnables.add(runnable, this.oldestAsked)
   }
 
   /** No window will begin before this. */
   readonly oldestAsked = (): number =>
-    this.#locks.openWaits().reduce((oldest, wait) => Math.min(oldest, wait.start), this.now)
+    this.#locks
+      .openWaits()
+      .reduce((oldest, wait) => Math.min(oldest, wait.start), Math.min(this.now, this.#unsettled()))
 
   task(tid: number): Task | undefined {
     return this.#tasks.get(tid)
@@ -76,17 +80,21 @@ export class Past {
   }
 
   *sleeps(tid: number, start: number, end: number): Generator<Sleep> {
-    for (const sleep of this.sleepsDuring(start, end)) if (sleep.tid === tid) yield sleep
+    const open = this.#tasks.get(tid)?.sleep ?? null
+    if (open !== null && open.start < end) yield { ...open, end: this.now }
+    for (const sleep of this.#sleeps.overlapping(start, end)) if (sleep.tid === tid) yield sleep
   }
 
   *sleepsDuring(start: number, end: number): Generator<Sleep> {
-    for (const task of this.#tasks.all())
-      if (task.sleep !== null && task.sleep.start < end) yield { ...task.sleep, end: this.now }
+    for (const { sleep } of this.#tasks.all())
+      if (sleep !== null && sleep.start < end && this.#tasks.matters(sleep)) yield { ...sleep, end: this.now }
     yield* this.#sleeps.overlapping(start, end)
   }
 
-  lostDuring(start: number, end: number): boolean {
-    return this.#losses.some(time => time >= start && time <= end)
+  *runnables(tid: number, start: number, end: number): Generator<Runnable> {
+    const open = this.#tasks.get(tid)?.runnable ?? null
+    if (open !== null && open.start < end) yield { ...open, end: this.now }
+    for (const each of this.#runnables.overlapping(start, end)) if (each.tid === tid) yield each
   }
 
   busyNs(device: string, start: number, end: number): number {

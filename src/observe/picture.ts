@@ -48,7 +48,7 @@ class Painter {
   }
 
   paint(): { rows: Row[]; spans: Span[]; arrows: Arrow[]; stalls: Stall[] } {
-    const { waits, holds, sleeps, inversions } = this.#scene
+    const { waits, holds, sleeps, runnables, inversions } = this.#scene
     for (const hold of holds) {
       const mode = hold.write ? 'write' : hold.downgraded === -1 ? 'read' : 'write, then read'
       this.#add(hold, 'holding', `holds mmap_lock (${mode})`, lockOf(hold.mm))
@@ -56,6 +56,7 @@ class Painter {
     for (const wait of waits)
       this.#add(wait, 'waiting', `waits for mmap_lock (${wait.write ? 'write' : 'read'})`, lockOf(wait.mm))
     for (const sleep of sleeps) this.#sleep(sleep)
+    for (const runnable of runnables) this.#add(runnable, 'sleeping', 'waits for a CPU')
     return {
       rows: this.#rows(),
       spans: this.#spans,

@@ -16,7 +16,7 @@ import { TraceError } from '../trace/index.ts'
 import { type Account, Analysis, type Inversion } from './analysis.ts'
 import type { Hold, Wait } from './locks.ts'
 import { readTrace } from './open.ts'
-import type { Sleep, Task } from './tasks.ts'
+import type { Runnable, Sleep, Task } from './tasks.ts'
 
 /** Nanoseconds of the trace's clock. */
 export interface Moment {
@@ -38,6 +38,7 @@ export interface Scene extends Moment {
   readonly waits: readonly Wait[]
   readonly holds: readonly Hold[]
   readonly sleeps: readonly Sleep[]
+  readonly runnables: readonly Runnable[]
   readonly actors: ReadonlyMap<number, Actor>
   /** Stretches left out because there were too many, all shorter than `shortestNs`. */
   readonly leftOut: number
@@ -91,6 +92,9 @@ export async function readScenes(
       slept: (sleep, task) => {
         for (const scene of scenes) scene.slept(sleep, task)
       },
+      waitedToRun: (runnable, task) => {
+        for (const scene of scenes) scene.waitedToRun(runnable, task)
+      },
     },
   })
   for (const path of paths) await readTrace(path, analysis.take, reading)
@@ -118,6 +122,7 @@ class Recorder {
   #waits: Wait[] = []
   #holds: Hold[] = []
   #sleeps: Sleep[] = []
+  #runnables: Runnable[] = []
   readonly #actors = new Map<number, Actor>()
   #shortest = 0
   #leftOut = 0
@@ -138,12 +143,17 @@ class Recorder {
     if (this.#wants(sleep, task)) this.#sleeps.push(sleep)
   }
 
+  waitedToRun(runnable: Runnable, task: Task): void {
+    if (this.#wants(runnable, task)) this.#runnables.push(runnable)
+  }
+
   finish(): Scene {
     return {
       ...this.#moment,
       waits: this.#waits,
       holds: this.#holds,
       sleeps: this.#sleeps,
+      runnables: this.#runnables,
       actors: this.#actors,
       leftOut: this.#leftOut,
       shortestNs: this.#shortest,
@@ -157,7 +167,8 @@ class Recorder {
       this.#leftOut++
       return false
     }
-    if (this.#waits.length + this.#holds.length + this.#sleeps.length >= STRETCHES_MAX) this.#thin()
+    const kept = this.#waits.length + this.#holds.length + this.#sleeps.length + this.#runnables.length
+    if (kept >= STRETCHES_MAX) this.#thin()
     this.#actors.set(tid, { tid, comm, group, mm })
     return true
   }
@@ -167,6 +178,7 @@ class Recorder {
     this.#waits = this.#longEnough(this.#waits)
     this.#holds = this.#longEnough(this.#holds)
     this.#sleeps = this.#longEnough(this.#sleeps)
+    this.#runnables = this.#longEnough(this.#runnables)
   }
 
   #longEnough<T extends Stretch>(all: readonly T[]): T[] {

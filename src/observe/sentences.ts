@@ -4,7 +4,7 @@
  * Every sentence says only what the account says; how sure a link is stands behind it in brackets, with the reason when it
  * isn't certain.
  */
-import type { Account, Inversion } from './analysis.ts'
+import type { Account, Cause, Inversion } from './analysis.ts'
 import type { AnalyzedFiles } from './analyze.ts'
 import type { Link } from './chain.ts'
 
@@ -32,6 +32,7 @@ export function accountText(account: Account, thresholdMs: number): string {
     found <= CHAINS
       ? account.inversions
       : account.inversions.toSorted((a, b) => b.waitMs - a.waitMs).slice(0, CHAINS)
+  lines.push(...behindText(account, thresholdMs))
   shown.forEach((inversion, at) => {
     lines.push(...numbered(at + 1, inversionText(inversion)), '')
   })
@@ -45,6 +46,24 @@ export function accountText(account: Account, thresholdMs: number): string {
   }
   lines.push(...totalsText(account))
   return `${lines.join('\n').trimEnd()}\n`
+}
+
+/** Who kept several waiting at once: a line for each such task, before the chains. */
+function behindText({ behind }: Account, thresholdMs: number): string[] {
+  const several = behind.filter(each => each.waits.length > 1 && each.longestMs >= thresholdMs)
+  if (several.length === 0) return []
+  return [
+    ...several
+      .slice(0, ROWS)
+      .flatMap(each =>
+        wrap(
+          `${each.waits.length} tasks waited behind ${who(each)}, up to ${millis(each.longestMs)} each: ${causeName(each.cause)}`,
+          '',
+          '   ',
+        ),
+      ),
+    '',
+  ]
 }
 
 export const filesText = (files: AnalyzedFiles['files']): string =>
@@ -69,8 +88,16 @@ export function inversionText(inversion: Inversion): string[] {
   for (const link of behind) lines.push(...wrap(linkText(link), '<- ', '   '))
   const where = cause.device === null ? '' : ` on ${cause.device}`
   const by = cause.function === null ? '' : ` (${cause.function})`
-  lines.push(...wrap(`cause: ${cause.kind}${where}${by} [${cause.certainty}: ${cause.why}]`, '', '   '))
+  lines.push(...wrap(`cause: ${causeName(cause)}${where}${by} [${cause.certainty}: ${cause.why}]`, '', '   '))
   const last = chain.at(-1)!
+  if (cause.preemptedBy !== null && cause.kind !== 'preempted')
+    lines.push(
+      ...wrap(
+        `preempted by ${who(cause.preemptedBy)}, which had its CPU for ${millis(cause.preemptedBy.ms)}`,
+        '   ',
+        '   ',
+      ),
+    )
   if (cause.deviceIdleMs !== null && last.ms > 0 && cause.deviceIdleMs >= last.ms * HELD_BACK)
     lines.push(
       ...wrap(
@@ -85,6 +112,10 @@ export function inversionText(inversion: Inversion): string[] {
     )
   return lines
 }
+
+/** As it reads in a sentence: `preempted by fifo-hog (16563)`. */
+export const causeName = ({ kind, preemptedBy }: Cause): string =>
+  kind === 'preempted' && preemptedBy !== null ? `preempted by ${who(preemptedBy)}` : kind
 
 /** A chain as one sentence, without its times. */
 export function chainSentence({ waiter, chain, cause, waitMs }: Inversion): string {
@@ -113,6 +144,7 @@ function linkText(link: Link): string {
 
 function totalsText(account: Account): string[] {
   const lines: string[] = []
+  const { trace } = account
   const waited = account.waitByCause.filter(row => row.waitMs > 0)
   if (waited.length > 0) {
     lines.push('Wait by cause')
@@ -130,11 +162,20 @@ function totalsText(account: Account): string[] {
     for (const holder of holders)
       lines.push(columns(millis(holder.heldMs), count(holder.holds, 'hold'), who(holder)))
   }
+  if (trace.knownFrom.length > 0)
+    lines.push(
+      '',
+      ...wrap(
+        `The buffers had wrapped: CPU ${trace.knownFrom.map(({ cpu, sec }) => `${cpu} is known from ${sec.toFixed(6)} s`).join(', CPU ')}; what came before is lost, and nothing that may rest on it is certain.`,
+        '',
+        '',
+      ),
+    )
   if (account.missing.length > 0) {
     lines.push('', 'Not in this trace')
     for (const { events, cost } of account.missing) lines.push(...wrap(`${events}: ${cost}`, '  ', '    '))
   }
-  const { healed, unpaired } = account.trace
+  const { healed, unpaired } = trace
   if (healed + unpaired > 0)
     lines.push(
       '',

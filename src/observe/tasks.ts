@@ -1,20 +1,25 @@
 /**
- * The tasks of a trace: names, whose memory they use, when and where they slept, and who woke them.
+ * The tasks of a trace: names, whose memory they use, when and where they slept, when they could have run and didn't, and who
+ * woke them.
  *
  * A sleep begins when sched_switch takes a task off its CPU in a state other than R, and ends when it is woken
  * (sched_waking), or, if that is not in the trace, when it is next seen to run. A stack that follows the switch says where.
+ * A task that leaves in R, or is woken and doesn't run at once, is runnable: others have the CPU, and they are counted.
  *
- *     running --switchOut, state S D ...--> asleep --waking--> runnable --seen running--> running
+ *     running --switchOut, state S D ...--> asleep --waking--> runnable --seen running--> running --state X--> dead
  *        '------switchOut, state R------------------------------^
  *
- * Kept are sleeps that may explain a wait: uninterruptible ones, and any sleep of a task that holds or waits for a lock or
- * has a fault open. A server idling in epoll explains nothing.
+ * Told are stretches that may explain a wait: uninterruptible sleeps, and any stretch of a task that holds or waits for a lock
+ * or is in a fault. A server idling in epoll explains nothing.
  *
  * Invariants
- *   K1  A task has at most one open sleep.
- *   K2  A task seen to run has none.
+ *   K1  A task has at most one open sleep, and none while it has an open runnable stretch.
+ *   K2  A task seen to run has neither.
+ *   K3  A task that died is known for as long as a wait that began before its death may be explained by it; a tid that comes
+ *       back is another task.
  */
 import type { TraceRecord } from '../trace/index.ts'
+import { isInFault } from './causes.ts'
 
 export interface Sleep {
   readonly tid: number
@@ -40,35 +45,67 @@ export interface CompletedNear {
   readonly beforeNs: number
 }
 
+/** Able to run, and not running. */
+export interface Runnable {
+  readonly tid: number
+  readonly start: number
+  end: number
+  /** Where it stood when it lost its CPU; empty when the trace doesn't say, or it was woken. */
+  frames: readonly string[]
+  /** How long other tasks ran on its CPU meanwhile. */
+  readonly others: Map<number, number>
+  readonly cpu: number
+}
+
 export interface Task {
   comm: string
   readonly tid: number
   /** The mm whose lock it takes as its own, '' while unknown. */
   mm: string
   /** How it is known: a writer's mm is its own, a reader's may be another's. */
-  mmFrom: 'write' | 'trylock' | 'read' | ''
+  mmFrom: 'write' | 'trylock' | 'read' | 'reads of several' | ''
   group: string
   sleep: Sleep | null
+  runnable: Runnable | null
   /** How many locks it holds. */
   holds: number
   /** The mm whose lock it waits for, '' if none. */
   waitsFor: string
   faultOpen: boolean
   syscall: string
+  /** When it died, -1 while it lives. */
+  died: number
+}
+
+export interface TaskSinks {
+  slept(sleep: Sleep): void
+  waitedToRun(runnable: Runnable): void
+  /** No window will begin before this. */
+  oldestAsked(): number
 }
 
 const TASKS_MAX = 1 << 17
+const DEAD_MAX = 1024
+/** So many preempted tasks of a CPU are followed. */
+const PREEMPTED_MAX = 32
+/** A wait to run shorter than this explains nothing, unless the task holds a lock. */
+const RUNNABLE_MIN_NS = 1e6
 /** How much a lock says of whose mm it is. */
-const RANK = { '': 0, read: 1, trylock: 2, write: 3 } as const
+const RANK = { '': 0, 'reads of several': 0, read: 1, trylock: 2, write: 3 } as const
 
 export class Tasks {
   readonly #byTid = new Map<number, Task>()
-  readonly #slept: (sleep: Sleep) => void
+  readonly #sinks: TaskSinks
+  /** By CPU: since when its present task runs, and who lost it and waits. */
+  readonly #since: number[] = []
+  readonly #preempted: Runnable[][] = []
+  #dead = 0
 
-  constructor(slept: (sleep: Sleep) => void) {
-    this.#slept = slept
+  constructor(sinks: TaskSinks) {
+    this.#sinks = sinks
   }
 
+  /** The task of this id that lives, or the last that did. */
   get(tid: number): Task | undefined {
     return this.#byTid.get(tid)
   }
@@ -81,37 +118,45 @@ export class Tasks {
   running(tid: number, comm: string, time: number): Task {
     const task = this.named(tid, comm)
     if (task.sleep !== null) this.#endSleep(task, time)
+    if (task.runnable !== null) this.#endRunnable(task, time)
     return task
   }
 
   named(tid: number, comm: string): Task {
     let task = this.#byTid.get(tid)
-    if (task === undefined) {
+    if (task === undefined || task.died !== -1) {
       if (this.#byTid.size >= TASKS_MAX) this.#forgetIdle()
       task = {
-        comm,
+        comm: isName(comm) ? comm : '',
         tid,
         mm: '',
         mmFrom: '',
         group: '',
         sleep: null,
+        runnable: null,
         holds: 0,
         waitsFor: '',
         faultOpen: false,
         syscall: '',
+        died: -1,
       }
       this.#byTid.set(tid, task)
-    } else if (comm !== '' && comm !== 'other' && task.comm !== comm) task.comm = comm
+    } else if (task.comm !== comm && isName(comm)) task.comm = comm
     return task
   }
 
   switchedOut(task: Task, record: TraceRecord): void {
+    const { cpu, time, tid } = record
+    this.#ran(cpu, tid, time)
     const state = record.state[0] ?? 'R'
-    if (state === 'R') return
-    if (state !== 'D' && task.holds === 0 && task.waitsFor === '' && !task.faultOpen) return
+    if (state === 'R') {
+      if (tid !== 0) this.#preempt(task, cpu, time)
+      return
+    }
+    if (state === 'X' || state === 'Z') return
     task.sleep = {
-      tid: task.tid,
-      start: record.time,
+      tid,
+      start: time,
       end: -1,
       state,
       frames: [],
@@ -127,30 +172,104 @@ export class Tasks {
     if (task.sleep === null) return
     task.sleep.wakerTid = wakerTid
     this.#endSleep(task, time)
+    if (task.holds > 0)
+      task.runnable = { tid: task.tid, start: time, end: -1, frames: [], others: new Map(), cpu: -1 }
   }
 
-  died(tid: number): void {
-    this.#byTid.delete(tid)
+  /** The stack of the stretch that began last. */
+  stack(tid: number, frames: readonly string[]): void {
+    const task = this.#byTid.get(tid)
+    if (task === undefined) return
+    if (task.sleep !== null) task.sleep.frames = frames
+    else if (task.runnable !== null) task.runnable.frames = frames
+  }
+
+  died(tid: number, time: number): void {
+    const task = this.#byTid.get(tid)
+    if (task === undefined) return
+    task.died = time
+    if (++this.#dead < DEAD_MAX) return
+    const oldest = this.#sinks.oldestAsked()
+    for (const [each, { died }] of this.#byTid) if (died !== -1 && died < oldest) this.#byTid.delete(each)
+    this.#dead = 0
+  }
+
+  /** Whether a stretch may explain a wait. */
+  matters(stretch: Sleep | Runnable): boolean {
+    const task = this.#byTid.get(stretch.tid)
+    if (task === undefined || task.holds > 0 || task.waitsFor !== '' || task.faultOpen) return true
+    if ('state' in stretch && (stretch.state === 'D' || stretch.waitsFor !== '' || stretch.inFault))
+      return true
+    return stretch.frames.length > 0 && isInFault(stretch.frames)
   }
 
   #endSleep(task: Task, time: number): void {
     const sleep = task.sleep!
     task.sleep = null
     sleep.end = time
-    this.#slept(sleep)
+    if (this.matters(sleep)) this.#sinks.slept(sleep)
+  }
+
+  #preempt(task: Task, cpu: number, time: number): void {
+    const runnable: Runnable = { tid: task.tid, start: time, end: -1, frames: [], others: new Map(), cpu }
+    task.runnable = runnable
+    this.#preempted[cpu] ??= []
+    const waiting = this.#preempted[cpu]
+    if (waiting.length < PREEMPTED_MAX) waiting.push(runnable)
+    else if (task.holds > 0) waiting[time % PREEMPTED_MAX] = runnable
+  }
+
+  #endRunnable(task: Task, time: number): void {
+    const runnable = task.runnable!
+    task.runnable = null
+    runnable.end = time
+    if (runnable.cpu !== -1) {
+      const waiting = this.#preempted[runnable.cpu]!
+      const at = waiting.indexOf(runnable)
+      if (at !== -1) waiting.splice(at, 1)
+    }
+    if (task.holds > 0 || (time - runnable.start >= RUNNABLE_MIN_NS && this.matters(runnable)))
+      this.#sinks.waitedToRun(runnable)
+  }
+
+  /** A task has had the CPU until now: whoever lost it waited for that. */
+  #ran(cpu: number, tid: number, time: number): void {
+    const since = this.#since[cpu] ?? time
+    this.#since[cpu] = time
+    const waiting = this.#preempted[cpu]
+    if (waiting === undefined || waiting.length === 0) return
+    for (const { start, others } of waiting) {
+      const ran = time - Math.max(since, start)
+      if (ran > 0) others.set(tid, (others.get(tid) ?? 0) + ran)
+    }
   }
 
   #forgetIdle(): void {
-    for (const [tid, task] of this.#byTid)
-      if (task.sleep === null && task.holds === 0) this.#byTid.delete(tid)
+    for (const [tid, { sleep, holds, waitsFor }] of this.#byTid)
+      if (holds === 0 && waitsFor === '' && sleep?.state !== 'D') this.#byTid.delete(tid)
   }
 }
 
-/** Learns whose mm a task uses. Called for a lock taken while it holds no other. */
+/** What tools print for a task whose name they don't know is none: nothing, `<...>`, `:4711`, `other`. */
+const isName = (comm: string): boolean =>
+  comm !== '' && comm !== '<...>' && comm !== 'other' && comm[0] !== ':'
+
+const isRoot = (group: string): boolean => group === '1' || group === '/'
+
+/** Learns whose mm a task uses, and which cgroup pays for it now. Called for a lock taken while it holds no other. */
 export function learnMm(task: Task, record: TraceRecord): void {
   const from = record.write ? 'write' : record.success ? 'read' : 'trylock'
-  if (RANK[from] < RANK[task.mmFrom]) return
-  task.mm = record.mm
-  task.mmFrom = from
-  task.group = record.group
+  if (task.mm === record.mm) {
+    task.group = record.group
+    if (RANK[from] > RANK[task.mmFrom]) task.mmFrom = from
+    return
+  }
+  // Whoever drops the last use of another's mm tears it down, under its lock for write; it has no owner then, so no cgroup.
+  const isTearDown = task.group !== '' && !isRoot(task.group) && isRoot(record.group)
+  if (RANK[from] < RANK[task.mmFrom] || isTearDown) return
+  // A task that only reads, and reads several, looks into the memory of others: its own isn't known.
+  const isForeign = from === 'read' && task.mmFrom.startsWith('read')
+  task.mm = isForeign ? '' : record.mm
+  task.mmFrom = isForeign ? 'reads of several' : from
+  task.group = isForeign ? '' : record.group
 }

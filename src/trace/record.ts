@@ -12,7 +12,8 @@
  *   bioQueued issued completed requeued    device, sector, sectors, rwbs
  *   syscallEnter syscallExit  name
  *   stack                     frames, innermost first; belongs to the latest event of tid
- *   lost                      count, on cpu
+ *   lost                      count, on cpu, since its last event; cpu is -1 if unknown, count 0 for a line that can't be read
+ *   wrapped                   nothing: the buffers were full, and what each CPU had before its first event was overwritten
  *
  * Units    time: nanoseconds of the trace's clock, exact to 104 days of uptime (2^53).
  */
@@ -31,6 +32,7 @@ export const Kind = {
   syscallExit: 12,
   stack: 13,
   lost: 14,
+  wrapped: 15,
 } as const
 
 export type Kind = (typeof Kind)[keyof typeof Kind]
