@@ -6,8 +6,8 @@
  * What an idle CPU hasn't said can't be known, so records are passed on only up to the time at which the poll began: by then every
  * buffer had been asked. Timestamps are CLOCK_MONOTONIC nanoseconds, as `process.hrtime` counts, so the two compare.
  *
- * To leave a busy machine alone the kernel filters: of sched_switch only departures into state D, with a stack; faults and
- * file events stay off, for stacks say more at a fraction of the cost.
+ * To leave a busy machine alone only departures into state D come with a stack; the others tell when a holder sleeps
+ * otherwise, is preempted, and runs again. Faults and file events stay off, for stacks say more at a fraction of the cost.
  *
  * Invariants
  *   L1  The instance is removed on return, on an error and on abort.
@@ -59,7 +59,7 @@ function configure(instance: Instance, bufferKb: number): string[] {
       `this kernel has no ${missing[0]}; expected Linux 5.11 or later with mmap_lock tracepoints`,
     )
   const enabled = [...LOCK_EVENTS, ...BLOCK_EVENTS.filter(event => instance.enable(event))]
-  if (instance.enable('sched:sched_switch', { filter: ASLEEP, trigger: `stacktrace if ${ASLEEP}` }))
+  if (instance.enable('sched:sched_switch', { trigger: `stacktrace if ${ASLEEP}` }))
     enabled.push('sched:sched_switch', 'ftrace:kernel_stack')
   if (instance.enable('sched:sched_waking')) enabled.push('sched:sched_waking')
   return enabled
