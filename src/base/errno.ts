@@ -34,6 +34,7 @@ export const EUCLEAN = 117
 /** Of a server: what Linux's filesystems say when the other side failed. */
 export const EREMOTEIO = 121
 export const EDQUOT = 122
+export const EKEYREJECTED = 129
 
 export type Errno = number
 
@@ -65,6 +66,7 @@ const NAMES: ReadonlyMap<Errno, string> = new Map([
   [EUCLEAN, 'EUCLEAN'],
   [EREMOTEIO, 'EREMOTEIO'],
   [EDQUOT, 'EDQUOT'],
+  [EKEYREJECTED, 'EKEYREJECTED'],
 ])
 
 export function errnoName(errno: Errno): string {

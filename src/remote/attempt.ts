@@ -4,10 +4,10 @@
  * It ends once, and never throws: with the bytes, or with why not. It holds to two deadlines, one for the head and one that
  * each piece of the body renews, since a connection that is neither closed nor used is the commonest way to wait for ever.
  */
-import { type Bytes, type Errno, errno } from '../base/index.ts'
+import { type Bytes, errno } from '../base/index.ts'
 import { type Answer, type Asked, judge, type Pinned } from './answer.ts'
-import type { Origin } from './origin.ts'
 import { RemoteError } from './remote-error.ts'
+import type { RemoteFile } from './remote-file.ts'
 import type { RemoteSettings } from './settings.ts'
 import { precondition } from './version.ts'
 
@@ -33,13 +33,7 @@ export class Attempt {
   /** What is to be said of an abort of our own. */
   private lateness: string | undefined
 
-  constructor(
-    url: string,
-    asked: Asked,
-    pinned: Pinned | undefined,
-    origin: Origin,
-    settings: RemoteSettings,
-  ) {
+  constructor(file: RemoteFile, asked: Asked, pinned: Pinned | undefined) {
     this.answered = new Promise(done => {
       this.tellAnswered = done
     })
@@ -48,20 +42,15 @@ export class Attempt {
       signal.addEventListener('abort', () => failed(signal.reason))
     })
     this.givenUp.catch(() => {})
-    this.end = this.run(url, asked, pinned, origin, settings)
+    this.end = this.run(file, asked, pinned)
   }
 
   abort(): void {
     this.controller.abort()
   }
 
-  private async run(
-    url: string,
-    asked: Asked,
-    pinned: Pinned | undefined,
-    origin: Origin,
-    settings: RemoteSettings,
-  ): Promise<End> {
+  private async run(file: RemoteFile, asked: Asked, pinned: Pinned | undefined): Promise<End> {
+    const { origin, settings } = file
     const began = performance.now()
     const deadline = setTimeout(
       () => this.giveUp(`it sent no answer within ${settings.headersWithin} ms`),
@@ -71,7 +60,7 @@ export class Attempt {
     let bodyBegan = began
     let end: End
     try {
-      const response = await Promise.race([this.send(url, asked, pinned, settings), this.givenUp])
+      const response = await Promise.race([this.send(file, asked, pinned), this.givenUp])
       bodyBegan = performance.now()
       origin.answered(bodyBegan - began)
       this.tellAnswered()
@@ -89,10 +78,9 @@ export class Attempt {
   }
 
   private async send(
-    url: string,
+    { url, settings: { authorization, fetch, preconditions } }: RemoteFile,
     { from, to }: Asked,
     pinned: Pinned | undefined,
-    { authorization, fetch, preconditions }: RemoteSettings,
   ): Promise<Response> {
     const plain = {
       range: `bytes=${from}-${to - 1}`,
@@ -186,9 +174,4 @@ function reasonOf(error: unknown): string {
   const text =
     deepest instanceof Error ? deepest.message || (codeOf(deepest) ?? deepest.name) : String(deepest)
   return text
-}
-
-/** The errno of a range that could not be had before its deadline, by what was last seen. */
-export function errnoOf(end: End): Errno {
-  return end.kind === 'failed' ? end.errno : end.kind === 'credentials' ? errno.EACCES : errno.EREMOTEIO
 }

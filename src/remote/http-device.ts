@@ -12,10 +12,9 @@
 import { type Bytes, type Errno, errno } from '../base/index.ts'
 import type { Device, Request } from '../device/index.ts'
 import type { Pinned } from './answer.ts'
-import type { Origin } from './origin.ts'
-import { RangeFetch, type RemoteCounts } from './range-fetch.ts'
+import { type Fetched, RangeFetch, type RemoteCounts } from './range-fetch.ts'
 import { RemoteError } from './remote-error.ts'
-import type { RemoteSettings } from './settings.ts'
+import type { RemoteFile } from './remote-file.ts'
 
 /** What the first request brings: enough for the header of most formats. */
 const HEAD_BYTES: Bytes = 64 * 1024
@@ -42,33 +41,23 @@ export class HttpDevice implements Device {
   readonly readOnly = true
   readonly length: Bytes
   onEnd: (request: Request, error: Errno) => void = () => {}
-  readonly counts: RemoteCounts
+  /** Since it was opened. */
+  readonly counts: RemoteCounts = { requests: 0, asked: 0, used: 0, retries: 0, hedges: 0 }
   /** Why the last request that failed did. */
   lastFailure: RemoteError | undefined
   private readonly pinned: Pinned | undefined
   private readonly head: Uint8Array
-  private readonly ranges: RangeFetch
-  private readonly origin: Origin
+  private readonly file: RemoteFile
   private readonly pump: () => void
   private readonly closing = new AbortController()
   private wanted: Want[] = []
   private scheduled = false
 
-  private constructor(
-    name: string,
-    origin: Origin,
-    ranges: RangeFetch,
-    counts: RemoteCounts,
-    head: Uint8Array,
-    pinned: Pinned | undefined,
-    pump: () => void,
-  ) {
-    this.name = name
-    this.disk = origin.name
-    this.origin = origin
-    this.ranges = ranges
-    this.counts = counts
-    this.head = head
+  private constructor(file: RemoteFile, { bytes, pinned }: Fetched, pump: () => void) {
+    this.file = file
+    this.name = file.name
+    this.disk = file.origin.name
+    this.head = bytes
     this.pinned = pinned
     this.length = pinned?.length ?? 0
     this.pump = pump
@@ -76,24 +65,14 @@ export class HttpDevice implements Device {
 
   /**
    * Asks for the first bytes, and pins the file to the version and the length that the answer tells.
-   * `name`: how the file is called; `url`: where it is, which may hold what nobody should read.
    * `pump` runs what an end has made ready. Throws RemoteError: ENOENT, EACCES, ENOTSUP, EPROTO, EREMOTEIO, ETIMEDOUT.
    */
-  static async open(
-    name: string,
-    url: string,
-    origin: Origin,
-    settings: RemoteSettings,
-    pump: () => void,
-  ): Promise<HttpDevice> {
-    const counts: RemoteCounts = { requests: 0, asked: 0, used: 0, retries: 0, hedges: 0 }
-    const ranges = new RangeFetch(url, origin, settings, counts)
-    const { bytes, pinned } = await ranges.fetch(
-      { from: 0, to: HEAD_BYTES },
-      undefined,
-      new AbortController().signal,
-    )
-    return new HttpDevice(name, origin, ranges, counts, bytes, pinned, pump)
+  static async open(file: RemoteFile, pump: () => void): Promise<HttpDevice> {
+    const { signal } = new AbortController()
+    const range = new RangeFetch(file, { from: 0, to: HEAD_BYTES }, undefined, signal)
+    const device = new HttpDevice(file, await range.run(), pump)
+    device.spend(range.counts)
+    return device
   }
 
   /** What distinguishes this version of the file from all others. */
@@ -137,14 +116,14 @@ export class HttpDevice implements Device {
 
   private readonly ask = (): void => {
     while (this.wanted.length > 0) {
-      if (!this.origin.enter(this.ask)) return
+      if (!this.file.origin.enter(this.ask)) return
       void this.bring(this.take())
     }
   }
 
   /** The oldest want and its neighbours, in order of position. */
   private take(): Want[] {
-    const { gap } = this.origin
+    const { gap } = this.file.origin
     const [oldest] = this.wanted
     const sorted = this.wanted.toSorted((a, b) => a.from - b.from)
     let first = sorted.indexOf(oldest!)
@@ -168,21 +147,30 @@ export class HttpDevice implements Device {
   private async bring(wants: readonly Want[]): Promise<void> {
     const from = wants[0]!.from
     const to = wants.reduce((most, want) => Math.max(most, want.to), 0)
+    const range = new RangeFetch(this.file, { from, to }, this.pinned, this.closing.signal)
     let bytes: Uint8Array | undefined
     let error: Errno = errno.OK
     try {
-      bytes = (await this.ranges.fetch({ from, to }, this.pinned, this.closing.signal)).bytes
+      bytes = (await range.run()).bytes
     } catch (failure) {
       if (!(failure instanceof RemoteError)) throw failure
       this.lastFailure = failure
       error = failure.errno
     }
-    this.origin.leave()
+    this.spend(range.counts)
+    this.file.origin.leave()
     for (const want of wants) {
       if (bytes !== undefined)
         this.give(want.reading, want.from, bytes.subarray(want.from - from, want.to - from))
       this.ended(want, error)
     }
+  }
+
+  private spend({ requests, asked, retries, hedges }: RemoteCounts): void {
+    this.counts.requests += requests
+    this.counts.asked += asked
+    this.counts.retries += retries
+    this.counts.hedges += hedges
   }
 
   private give(reading: Reading, position: Bytes, bytes: Uint8Array): void {

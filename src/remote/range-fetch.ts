@@ -8,12 +8,11 @@
  *   RF1 It ends within `deadline` of its beginning, with the bytes or with a RemoteError.
  *   RF2 Credentials are refreshed once for a range.
  */
-import { type Bytes, errno } from '../base/index.ts'
+import { type Bytes, type Errno, errno } from '../base/index.ts'
 import type { Asked, Pinned } from './answer.ts'
-import { Attempt, type End, errnoOf, type Failed } from './attempt.ts'
-import type { Origin } from './origin.ts'
+import { Attempt, type End, type Failed } from './attempt.ts'
 import { RemoteError } from './remote-error.ts'
-import type { RemoteSettings } from './settings.ts'
+import type { RemoteFile } from './remote-file.ts'
 
 /** The longest pause before the first retry, in milliseconds; it doubles with each. */
 const PAUSE = 50
@@ -37,93 +36,90 @@ export interface Fetched {
   readonly pinned: Pinned | undefined
 }
 
-/** How long a range may take, by performance.now(). */
-interface Time {
-  readonly until: number
-  isUp: boolean
-}
-
 export class RangeFetch {
-  private readonly url: string
-  private readonly origin: Origin
-  private readonly settings: RemoteSettings
-  private readonly counts: RemoteCounts
+  readonly counts: RemoteCounts = { requests: 0, asked: 0, used: 0, retries: 0, hedges: 0 }
+  private readonly file: RemoteFile
+  private readonly asked: Asked
+  private readonly pinned: Pinned | undefined
+  private readonly signal: AbortSignal
+  /** By performance.now(). */
+  private readonly until: number
+  private isTimeUp = false
 
-  constructor(url: string, origin: Origin, settings: RemoteSettings, counts: RemoteCounts) {
-    this.url = url
-    this.origin = origin
-    this.settings = settings
-    this.counts = counts
+  /** `pinned`: undefined for the first range of all. */
+  constructor(file: RemoteFile, asked: Asked, pinned: Pinned | undefined, signal: AbortSignal) {
+    this.file = file
+    this.asked = asked
+    this.pinned = pinned
+    this.signal = signal
+    this.until = performance.now() + file.settings.deadline
   }
 
-  /** Throws a RemoteError, or what `signal` was aborted with. */
-  async fetch(asked: Asked, pinned: Pinned | undefined, signal: AbortSignal): Promise<Fetched> {
-    const until = performance.now() + this.settings.deadline
-    const time: Time = { until, isUp: false }
+  /** Throws a RemoteError, or what the signal was aborted with. */
+  async run(): Promise<Fetched> {
+    const { origin, settings } = this.file
     let refreshed = false
     let before: Failed | undefined
     for (let pause = PAUSE; ; pause = Math.min(PAUSE_MAX, 2 * pause)) {
-      signal.throwIfAborted()
-      const end = await this.within(time, asked, pinned, signal)
-      signal.throwIfAborted()
+      this.signal.throwIfAborted()
+      const end = await this.once()
+      this.signal.throwIfAborted()
       if (end.kind === 'bytes') return end
-      if (end.kind === 'credentials' && !refreshed && this.settings.authorization.refresh()) {
+      if (end.kind === 'credentials' && !refreshed && settings.authorization.refresh()) {
         refreshed = true
         this.counts.retries++
         continue
       }
       if (end.kind !== 'again') throw this.failure(end)
       // Of an attempt that was cut off by the deadline there is less to say than of the one before.
-      if (time.isUp) throw this.failure(before ?? end, errno.ETIMEDOUT)
+      if (this.isTimeUp) throw this.failure(before ?? end, errno.ETIMEDOUT)
       const wait = end.after ?? Math.random() * pause
-      if (wait >= until - performance.now()) throw this.failure(end, errno.ETIMEDOUT)
-      if (!this.origin.retries.spend()) throw this.failure(end)
+      if (wait >= this.until - performance.now()) throw this.failure(end, errno.ETIMEDOUT)
+      if (!origin.retries.spend()) throw this.failure(end)
       before = end
       this.counts.retries++
-      await paused(wait, signal)
+      await paused(wait, this.signal)
     }
   }
 
   /** One attempt, or two that race, ended when the time is over. */
-  private async within(
-    time: Time,
-    asked: Asked,
-    pinned: Pinned | undefined,
-    signal: AbortSignal,
-  ): Promise<End> {
+  private async once(): Promise<End> {
     const racing: Attempt[] = []
     const abort = () => {
       for (const attempt of racing) attempt.abort()
     }
-    const start = () => {
-      this.counts.requests++
-      this.counts.asked += asked.to - asked.from
-      const attempt = new Attempt(this.url, asked, pinned, this.origin, this.settings)
-      racing.push(attempt)
-      return attempt
-    }
-    const end = () => {
-      time.isUp = true
-      abort()
-    }
-    const late = setTimeout(end, Math.max(0, time.until - performance.now()))
-    signal.addEventListener('abort', abort)
+    const late = setTimeout(
+      () => {
+        this.isTimeUp = true
+        abort()
+      },
+      Math.max(0, this.until - performance.now()),
+    )
+    this.signal.addEventListener('abort', abort)
     try {
-      const first = start()
-      const second = (await this.isLate(first)) ? start() : undefined
-      if (second === undefined) return await first.end
+      const first = this.attempt(racing)
+      if (!(await this.isLate(first))) return await first.end
       this.counts.hedges++
-      return await firstOf(first, second)
+      return await firstOf(first, this.attempt(racing))
     } finally {
       clearTimeout(late)
-      signal.removeEventListener('abort', abort)
+      this.signal.removeEventListener('abort', abort)
       abort()
     }
   }
 
+  private attempt(racing: Attempt[]): Attempt {
+    this.counts.requests++
+    this.counts.asked += this.asked.to - this.asked.from
+    const attempt = new Attempt(this.file, this.asked, this.pinned)
+    racing.push(attempt)
+    return attempt
+  }
+
   /** Whether the attempt has no answer yet when most others had one, and a second may be sent. */
   private async isLate(attempt: Attempt): Promise<boolean> {
-    const after = this.origin.hedgeAfter
+    const { origin } = this.file
+    const after = origin.hedgeAfter
     if (after === undefined) return false
     let timer: ReturnType<typeof setTimeout> | undefined
     const timely = await Promise.race([
@@ -133,12 +129,20 @@ export class RangeFetch {
       }),
     ])
     clearTimeout(timer)
-    return !timely && this.origin.mayHedge()
+    return !timely && origin.mayHedge()
   }
 
-  private failure(end: Failed, as = errnoOf(end)): RemoteError {
-    const when = as === errno.ETIMEDOUT ? `; gave up after ${this.settings.deadline} ms` : ''
-    return new RemoteError(as, `${this.origin.name}: ${end.why}${when}`)
+  private failure(end: Failed, as = this.errnoOf(end)): RemoteError {
+    const { origin, settings } = this.file
+    const when = as === errno.ETIMEDOUT ? `; gave up after ${settings.deadline} ms` : ''
+    return new RemoteError(as, `${origin.name}: ${end.why}${when}`)
+  }
+
+  /** Who may not open a file is told so; that what was open is refused later is another thing. */
+  private errnoOf(end: Failed): Errno {
+    if (end.kind === 'failed') return end.errno
+    if (end.kind === 'again') return errno.EREMOTEIO
+    return this.pinned === undefined ? errno.EACCES : errno.EKEYREJECTED
   }
 }
 

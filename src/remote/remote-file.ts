@@ -1,0 +1,12 @@
+/** What all requests for one file have in common: where it is, who serves it, and how it is asked. */
+import type { Origin } from './origin.ts'
+import type { RemoteSettings } from './settings.ts'
+
+export interface RemoteFile {
+  /** How the file is called: an address without secrets. */
+  readonly name: string
+  /** Where it is, which may hold what nobody should read. */
+  readonly url: string
+  readonly origin: Origin
+  readonly settings: RemoteSettings
+}
