@@ -11,11 +11,15 @@ import type { RemoteFile } from './remote-file.ts'
 import type { RemoteSettings } from './settings.ts'
 import { precondition } from './version.ts'
 
-export type Failed = Extract<Answer, { readonly kind: 'again' | 'credentials' | 'failed' }>
+export type Failed =
+  | Extract<Answer, { readonly kind: 'again' | 'credentials' | 'failed' }>
+  /** Nobody answers at that address, if there is such an address. */
+  | { readonly kind: 'unreachable'; readonly why: string }
 export type End =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly pinned: Pinned | undefined }
   | Failed
 
+const UNREACHABLE: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH'])
 /** An answer of an empty file. */
 const NOTHING: End = { kind: 'bytes', bytes: new Uint8Array(0), pinned: undefined }
 /** What can't be mended by asking again: the name of the server's certificate, or of its protocol. */
@@ -73,7 +77,11 @@ export class Attempt {
       clearTimeout(deadline)
       this.tellAnswered()
     }
-    origin.ended(end.kind === 'again' ? 'badly' : 'well', bytes, performance.now() - bodyBegan)
+    origin.ended(
+      end.kind === 'again' || end.kind === 'unreachable' ? 'badly' : 'well',
+      bytes,
+      performance.now() - bodyBegan,
+    )
     return end
   }
 
@@ -155,7 +163,9 @@ export class Attempt {
     const code = codeOf(error)
     if (code !== undefined && FOR_GOOD.test(code))
       return { kind: 'failed', errno: errno.EPROTO, why: `the connection failed: ${reasonOf(error)}` }
-    return { kind: 'again', why: `the connection failed: ${reasonOf(error)}`, after: undefined }
+    const why = `the connection failed: ${reasonOf(error)}`
+    if (code !== undefined && UNREACHABLE.has(code)) return { kind: 'unreachable', why }
+    return { kind: 'again', why, after: undefined }
   }
 }
 

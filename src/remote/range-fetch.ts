@@ -70,10 +70,13 @@ export class RangeFetch {
         this.counts.retries++
         continue
       }
-      if (end.kind !== 'again') throw this.failure(end)
+      if (end.kind !== 'again' && end.kind !== 'unreachable') throw this.failure(end)
+      // An address that was mistyped is told soon; a server that was there comes back.
+      if (end.kind === 'unreachable' && this.pinned === undefined && before !== undefined)
+        throw this.failure(end)
       // Of an attempt that was cut off by the deadline there is less to say than of the one before.
       if (this.isTimeUp) throw this.failure(before ?? end, errno.ETIMEDOUT)
-      const wait = end.after ?? Math.random() * pause
+      const wait = (end.kind === 'again' ? end.after : undefined) ?? Math.random() * pause
       if (wait >= this.until - performance.now()) throw this.failure(end, errno.ETIMEDOUT)
       if (!origin.retries.spend()) throw this.failure(end)
       before = end
@@ -141,7 +144,7 @@ export class RangeFetch {
   /** Who may not open a file is told so; that what was open is refused later is another thing. */
   private errnoOf(end: Failed): Errno {
     if (end.kind === 'failed') return end.errno
-    if (end.kind === 'again') return errno.EREMOTEIO
+    if (end.kind !== 'credentials') return errno.EREMOTEIO
     return this.pinned === undefined ? errno.EACCES : errno.EKEYREJECTED
   }
 }
@@ -152,7 +155,7 @@ async function firstOf(first: Attempt, second: Attempt): Promise<End> {
     first.end.then(end => [end, second] as const),
     second.end.then(end => [end, first] as const),
   ])
-  return winner.kind === 'again' ? other.end : winner
+  return winner.kind === 'again' || winner.kind === 'unreachable' ? other.end : winner
 }
 
 function paused(ms: number, signal: AbortSignal): Promise<void> {
