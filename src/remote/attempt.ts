@@ -49,7 +49,9 @@ export class Attempt {
     this.end = this.run(file, asked, pinned)
   }
 
-  abort(): void {
+  /** `why`: what is then to be said of it. */
+  giveUp(why: string): void {
+    this.lateness ??= why
     this.controller.abort()
   }
 
@@ -150,11 +152,6 @@ export class Attempt {
     } finally {
       clearTimeout(timer)
     }
-  }
-
-  private giveUp(why: string): void {
-    this.lateness = why
-    this.controller.abort()
   }
 
   private failure(error: unknown): End {

@@ -88,13 +88,14 @@ export class RangeFetch {
   /** One attempt, or two that race, ended when the time is over. */
   private async once(): Promise<End> {
     const racing: Attempt[] = []
-    const abort = () => {
-      for (const attempt of racing) attempt.abort()
+    const giveUp = (why: string) => {
+      for (const attempt of racing) attempt.giveUp(why)
     }
+    const abort = () => giveUp('nobody waits for it any more')
     const late = setTimeout(
       () => {
         this.isTimeUp = true
-        abort()
+        giveUp('its answer was not here in time')
       },
       Math.max(0, this.until - performance.now()),
     )
