@@ -34,12 +34,14 @@ const PATIENT: RemoteSettings = {
   wholeMax: 100 * KIB,
 }
 /** For what never ends by itself. */
-const IMPATIENT = { headersWithin: 60, progressWithin: 60, deadline: 400 }
+const IMPATIENT = { headersWithin: 60, progressWithin: 60, deadline: 1500 }
 const STALLS = ['a body that stalls', 'no answer at all']
 
 interface Opened {
   readonly device: HttpDevice
   readonly read: (position: number, length: number) => Promise<Uint8Array>
+  /** From now on little time is given. */
+  readonly hurry: () => void
 }
 
 async function opened(
@@ -56,6 +58,7 @@ async function opened(
     waiting.delete(request)
     tell(error)
   }
+  const hurry = () => void Object.assign(all, IMPATIENT)
   const read = (position: number, length: number) => {
     const half = length >> 1
     const whole = new Uint8Array(length).fill(0xee)
@@ -68,7 +71,7 @@ async function opened(
       device.start(request)
     })
   }
-  return { device, read }
+  return { device, read, hurry }
 }
 
 const same = (got: Uint8Array, position: number) =>
@@ -121,7 +124,8 @@ describe('a server that misbehaves for ever after the opening', { concurrency: 8
     it(name, async () => {
       const behaviour: Behaviour = BEHAVIOURS[name as keyof typeof BEHAVIOURS]
       await using server = await MisbehavingServer.start(BODY, afterOpening(behaviour))
-      const { read } = await opened(server.url, STALLS.includes(name) ? IMPATIENT : { deadline: 1000 })
+      const { read, hurry } = await opened(server.url, { deadline: 1000 })
+      if (STALLS.includes(name)) hurry()
       const reading = read(200 * KIB, 100_000)
       if (end === 'right bytes') {
         same(await reading, 200 * KIB)
@@ -145,10 +149,8 @@ describe('a server that misbehaves twice and mends', { concurrency: 8 }, () => {
     it(name, async () => {
       const behaviour: Behaviour = BEHAVIOURS[name as keyof typeof BEHAVIOURS]
       await using server = await MisbehavingServer.start(BODY, forAWhile(2, behaviour))
-      const { read } = await opened(
-        server.url,
-        STALLS.includes(name) ? { ...IMPATIENT, deadline: 20_000 } : {},
-      )
+      const { read, hurry } = await opened(server.url)
+      if (STALLS.includes(name)) hurry()
       same(await read(300 * KIB, 100_000), 300 * KIB)
       assert(server.asked.length > 3, 'it was asked again')
     })
@@ -383,7 +385,8 @@ describe('a fetch that does not listen to its signal', () => {
     let deaf = false
     const fetchDeaf: RemoteSettings['fetch'] = (url, init) =>
       deaf ? new Promise(() => {}) : fetch(url, init)
-    const { read } = await opened(server.url, { ...IMPATIENT, fetch: fetchDeaf })
+    const { read, hurry } = await opened(server.url, { fetch: fetchDeaf })
+    hurry()
     deaf = true
     await assert.rejects(read(200 * KIB, 10), fails('ETIMEDOUT', /within 60 ms|in time/))
   })
