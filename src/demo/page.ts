@@ -1,8 +1,8 @@
 /** A demo as a report: the sentence, the table, the latency curves of the monitor, and a timeline for each discipline. */
 import { MS } from '../base/index.ts'
 import type { Report } from '../report/index.ts'
+import { quantile } from '../watch/index.ts'
 import type { DemoResult } from './demo.ts'
-import { quantile } from './quantiles.ts'
 import { sentenceOf } from './words.ts'
 
 const QUANTILES = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1]

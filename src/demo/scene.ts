@@ -18,8 +18,7 @@ import type { Bytes } from '../base/index.ts'
 import { type File, type Group, Machine, type Mapping, type Space } from '../map/index.ts'
 import type { Timeline } from '../report/index.ts'
 import type { Task, Wait } from '../sched/index.ts'
-import { type Latencies, summarize } from './quantiles.ts'
-import { Recorder } from './recorder.ts'
+import { type Latencies, Recorder, summarize } from '../watch/index.ts'
 
 export interface SceneOptions {
   readonly discipline: string

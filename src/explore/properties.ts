@@ -10,13 +10,13 @@
  * moment, so it is asked in every state. Under `restart` the answer is nobody.
  */
 import type { CachedFile } from '../cache/index.ts'
+import { hangs } from '../lock/index.ts'
 import type { VmFault } from '../memmap/index.ts'
 import { ANON, CACHE, DEVICE, DIRTY, LOCKED, UPTODATE, WRITEBACK } from '../memory/index.ts'
 import { indexOf, PROT_READ, PROT_WRITE, ruleFor, type Space, type Vma } from '../mm/index.ts'
 import { frameOf, LOAD, PRESENT, STORE, WRITABLE } from '../mmu/index.ts'
 import type { Task } from '../sched/index.ts'
 import { DaxFile } from '../volume/index.ts'
-import { hangs } from './chain.ts'
 import type { Machine } from './machine.ts'
 import { leftOver, VOLUME_SAFETY, wrongDaxEntry } from './volume/properties.ts'
 

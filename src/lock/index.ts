@@ -2,3 +2,4 @@
 export { RANK } from './classes.ts'
 export { RwLock } from './rw-lock.ts'
 export { SpaceLock, VmaLock } from './vma-lock.ts'
+export { blockerOf, chainSentence, hangs, linkText, waitChain } from './wait-chain.ts'

@@ -8,17 +8,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { MS } from '../base/index.ts'
-import {
-  done,
-  type Outcome,
-  queue,
-  Scheduler,
-  type Task,
-  TimedDriver,
-  type Verb,
-  wait,
-} from '../sched/index.ts'
+import { done, type Outcome, Scheduler, type Task, TimedDriver, type Verb, wait } from '../sched/index.ts'
 import { RANK, RwLock } from './index.ts'
+import { waitChain } from './wait-chain.ts'
 
 type Mode = 'read' | 'write'
 type Event =
@@ -126,10 +118,8 @@ class Take implements Verb<{ readonly mode: Mode; over: boolean }> {
       this.lock.release(task)
       return done
     }
-    const ticket = task.held.length > 0 ? undefined : this.lock[task.args.mode](task)
-    return ticket === undefined
-      ? wait(this.scheduler.ticket('its end'), 'child')
-      : queue(ticket, 'lock', this.lock)
+    const queued = task.held.length > 0 ? undefined : this.lock[task.args.mode](task)
+    return queued ?? wait(this.scheduler.ticket('its end'), 'child')
   }
 }
 
@@ -163,6 +153,13 @@ function run(events: readonly Event[]): void {
     assert.deepEqual(ids(lock.waiters().map(each => each.task)), ids(model.queue), 'who queues')
     const head = lock.waiters()[0]
     if (lock.holders().length === 0 && head) assert.equal(head.task.state, 'ready', 'W2')
+    for (const { task } of lock.waiters()) {
+      const last = waitChain(task).at(-1)!
+      assert.ok(
+        lock.holders().includes(last) || last === head?.task,
+        'a chain ends at a holder or at the head',
+      )
+    }
   }
   const end = (task: Task | undefined) => {
     if (task === undefined || task.state !== 'waiting' || !model.holds(task.id)) return

@@ -5,8 +5,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { AssertionError, MS } from '../base/index.ts'
-import { done, type Outcome, queue, Scheduler, type Task, TimedDriver, type Verb } from '../sched/index.ts'
+import { done, type Outcome, Scheduler, type Task, TimedDriver, type Verb } from '../sched/index.ts'
 import { RANK, RwLock } from './index.ts'
+import { chainSentence, hangs, linkText, waitChain } from './wait-chain.ts'
 
 interface Want {
   readonly mode: 'read' | 'write'
@@ -26,8 +27,8 @@ class Take implements Verb<Want> {
 
   attempt(task: Task<Want>): Outcome {
     if (task.held.length === 0) {
-      const ticket = this.lock[task.args.mode](task)
-      if (ticket !== undefined) return queue(ticket, 'lock', this.lock)
+      const queued = this.lock[task.args.mode](task)
+      if (queued !== undefined) return queued
     }
     task.args.has = true
     return this.hold(task)
@@ -332,5 +333,76 @@ describe('the rules of taking', () => {
     w.reader()
     const stranger = w.come('read', 'stranger')
     assert.throws(() => w.lock.release(stranger), AssertionError)
+  })
+})
+
+describe('who is in the way', () => {
+  const names = (tasks: readonly Task[]) => tasks.map(task => task.name)
+
+  it('is who has the lock, for the head of the queue', () => {
+    const w = world()
+    w.reader('a')
+    w.reader('b')
+    assert.deepEqual(names(w.lock.inTheWay(w.writer())), ['a', 'b'])
+  })
+
+  it('is the writer just before a writer, or all readers that will be let in before it', () => {
+    const w = world()
+    w.writer('holder')
+    w.writer('first')
+    const second = w.writer('second')
+    assert.deepEqual(names(w.lock.inTheWay(second)), ['first'])
+    w.reader('r')
+    const third = w.writer('third')
+    w.reader('s')
+    assert.deepEqual(names(w.lock.inTheWay(third)), ['r', 's'])
+  })
+
+  it('is for every reader the writer before the first of them: they are let in together', () => {
+    const w = world()
+    w.writer('holder')
+    w.writer('first')
+    const readers = [w.reader('r')]
+    w.writer('second')
+    readers.push(w.reader('s'))
+    for (const reader of readers) assert.deepEqual(names(w.lock.inTheWay(reader)), ['first'])
+  })
+
+  it('is who has the lock, for every reader, once a reader is first', () => {
+    const w = world()
+    w.writer('holder')
+    w.reader('r')
+    w.writer('first')
+    assert.deepEqual(names(w.lock.inTheWay(w.reader('s'))), ['holder'])
+  })
+
+  it('one rule makes the chain: a reader behind a writer behind a reader that waits for I/O', () => {
+    const w = world()
+    const holder = w.reader('holder')
+    w.writer('forker')
+    const monitor = w.reader('monitor')
+    assert.deepEqual(names(waitChain(monitor)), ['monitor', 'forker', 'holder'])
+    assert.equal(hangs(monitor), true)
+    assert.equal(hangs(holder), false, 'it waits for what isn’t a lock')
+    assert.equal(
+      chainSentence(waitChain(monitor), task => task.name),
+      'monitor waits for lock for reading, behind forker, which waits for lock for writing, behind holder, which holds lock for reading and waits for child (being let go)',
+    )
+    assert.equal(
+      linkText(waitChain(monitor)[1]!, task => task.name),
+      'forker waits for lock for writing, behind holder',
+    )
+  })
+
+  it('nobody hangs behind who can go on', () => {
+    const w = world()
+    const holder = w.reader('holder')
+    const writer = w.writer('forker')
+    w.scheduler.complete(holder.wait!.ticket)
+    assert.equal(hangs(writer), false)
+    assert.match(
+      linkText(holder, task => task.name),
+      /^holder can go on, and keeps lock for reading$/,
+    )
   })
 })

@@ -25,7 +25,7 @@
  * Waits   through the tickets it returns; every wait can be killed. Compare: in Linux `down_read` can't be.
  */
 import { assert, MS, type Ns } from '../base/index.ts'
-import type { Lock, Scheduler, Task, Ticket } from '../sched/index.ts'
+import { type Lock, queue, type Scheduler, type Task, type Ticket, type Wait } from '../sched/index.ts'
 import { assertMayTake, noteReleased, noteTaken } from './classes.ts'
 
 /** RWSEM_WAIT_TIMEOUT: DIV_ROUND_UP(HZ, 250) jiffies, 4 ms at the usual HZ. */
@@ -46,7 +46,7 @@ export class RwLock implements Lock {
   private readonly scheduler: Scheduler
   private writer: Task | undefined
   private readonly readers: Task[] = []
-  private readonly queue: Waiter[] = []
+  private readonly queued: Waiter[] = []
   private handoff = false
 
   constructor(scheduler: Scheduler, name: string, rank: number) {
@@ -55,39 +55,40 @@ export class RwLock implements Lock {
     this.rank = rank
   }
 
-  /** Takes the lock for reading and returns undefined, or queues and returns the ticket to wait for. */
-  read(task: Task): Ticket | undefined {
+  /** Takes the lock for reading and returns undefined, or queues and returns what to wait for. */
+  read(task: Task): Wait | undefined {
     assertMayTake(task, this)
     const waiting = this.waiterOf(task)
-    if (waiting !== undefined) return waiting.ticket
+    if (waiting !== undefined) return this.untilLet(waiting)
     const free = this.writer === undefined && this.readers.length === 0
-    const quiet = this.writer === undefined && this.queue.length === 0
+    const quiet = this.writer === undefined && this.queued.length === 0
     if (quiet || (free && !this.handoff)) {
       this.grantRead(task)
-      if (this.queue[0]?.mode === 'read') this.wakeReaders()
+      if (this.queued[0]?.mode === 'read') this.wakeReaders()
       return undefined
     }
     return this.enqueue(task, 'read')
   }
 
-  /** Takes the lock for writing and returns undefined, or queues (or stays queued) and returns the ticket. */
-  write(task: Task): Ticket | undefined {
+  /** Takes the lock for writing and returns undefined, or queues (or stays queued) and returns what to wait for. */
+  write(task: Task): Wait | undefined {
     assertMayTake(task, this)
     const waiting = this.waiterOf(task)
     const free = this.writer === undefined && this.readers.length === 0
-    const first = waiting === undefined ? this.queue.length === 0 || !this.handoff : waiting === this.queue[0]
+    const first =
+      waiting === undefined ? this.queued.length === 0 || !this.handoff : waiting === this.queued[0]
     if (free && first) {
-      if (waiting !== undefined) this.queue.splice(this.queue.indexOf(waiting), 1)
+      if (waiting !== undefined) this.queued.splice(this.queued.indexOf(waiting), 1)
       this.handoff = false
       this.writer = task
       noteTaken(task, this, 'write')
       return undefined
     }
     if (waiting === undefined) return this.enqueue(task, 'write')
-    if (!waiting.ticket.complete) return waiting.ticket
-    if (waiting === this.queue[0] && this.scheduler.now() - waiting.since >= HANDOFF) this.handoff = true
-    waiting.ticket = this.scheduler.ticket(`${this.name} for writing`)
-    return waiting.ticket
+    if (!waiting.ticket.complete) return this.untilLet(waiting)
+    if (waiting === this.queued[0] && this.scheduler.now() - waiting.since >= HANDOFF) this.handoff = true
+    waiting.ticket = this.newTicket('write')
+    return this.untilLet(waiting)
   }
 
   release(task: Task): void {
@@ -107,18 +108,18 @@ export class RwLock implements Lock {
     this.writer = undefined
     this.readers.push(task)
     for (const held of task.held) if (held.lock === this) held.mode = 'read'
-    if (this.queue[0]?.mode === 'read') this.wakeReaders()
+    if (this.queued[0]?.mode === 'read') this.wakeReaders()
   }
 
   /** A waiter was killed: it leaves the queue, and whoever it kept waiting is let on. */
   cancel(task: Task): void {
-    const place = this.queue.findIndex(waiter => waiter.task === task)
+    const place = this.queued.findIndex(waiter => waiter.task === task)
     if (place === -1) return
-    this.queue.splice(place, 1)
-    if (this.queue.length === 0) this.handoff = false
+    this.queued.splice(place, 1)
+    if (this.queued.length === 0) this.handoff = false
     if (place !== 0) return
     this.handoff = false
-    if (this.writer === undefined && this.readers.length > 0 && this.queue[0]?.mode === 'read')
+    if (this.writer === undefined && this.readers.length > 0 && this.queued[0]?.mode === 'read')
       this.wakeReaders()
     else this.wakeHead()
   }
@@ -131,19 +132,42 @@ export class RwLock implements Lock {
     return this.writer === undefined ? this.readers : [this.writer]
   }
 
-  /** Who queues, first come first, for reports. */
-  waiters(): readonly { readonly task: Task; readonly mode: 'read' | 'write' }[] {
-    return this.queue
+  /**
+   * A writer is let in after the waiter before it; all readers with the first of them, and so after the writer before that
+   * one. The head of the queue waits for who has the lock.
+   */
+  inTheWay(task: Task): readonly Task[] {
+    const mode = this.waiterOf(task)?.mode
+    const place = this.queued.findIndex(
+      mode === 'read' ? each => each.mode === mode : each => each.task === task,
+    )
+    const before = this.queued[place - 1]
+    if (before === undefined) return this.holders()
+    if (before.mode === 'write') return [before.task]
+    return this.queued.filter(each => each.mode === 'read').map(each => each.task)
   }
 
-  private enqueue(task: Task, mode: 'read' | 'write'): Ticket {
-    const ticket = this.scheduler.ticket(`${this.name} for ${mode === 'read' ? 'reading' : 'writing'}`)
-    this.queue.push({ task, mode, since: this.scheduler.now(), ticket })
-    return ticket
+  /** Who queues, first come first, for reports. */
+  waiters(): readonly { readonly task: Task; readonly mode: 'read' | 'write' }[] {
+    return this.queued
+  }
+
+  private enqueue(task: Task, mode: 'read' | 'write'): Wait {
+    const waiter = { task, mode, since: this.scheduler.now(), ticket: this.newTicket(mode) }
+    this.queued.push(waiter)
+    return this.untilLet(waiter)
+  }
+
+  private newTicket(mode: 'read' | 'write'): Ticket {
+    return this.scheduler.ticket(`${this.name} for ${mode === 'read' ? 'reading' : 'writing'}`)
+  }
+
+  private untilLet({ ticket }: Waiter): Wait {
+    return queue(ticket, 'lock', this)
   }
 
   private waiterOf(task: Task): Waiter | undefined {
-    return this.queue.find(waiter => waiter.task === task)
+    return this.queued.find(waiter => waiter.task === task)
   }
 
   private grantRead(task: Task): void {
@@ -153,7 +177,7 @@ export class RwLock implements Lock {
 
   private wakeHead(): void {
     if (this.writer !== undefined || this.readers.length > 0) return
-    const head = this.queue[0]
+    const head = this.queued[0]
     if (head === undefined) return
     if (head.mode === 'read') this.wakeReaders()
     else if (!head.ticket.complete) this.scheduler.complete(head.ticket)
@@ -162,9 +186,9 @@ export class RwLock implements Lock {
   /** Grants the lock to the readers in the queue, wherever they stand (rwsem_mark_wake). */
   private wakeReaders(): void {
     this.handoff = false
-    const woken = this.queue.filter(waiter => waiter.mode === 'read').slice(0, READERS_WOKEN_MAX)
+    const woken = this.queued.filter(waiter => waiter.mode === 'read').slice(0, READERS_WOKEN_MAX)
     for (const waiter of woken) {
-      this.queue.splice(this.queue.indexOf(waiter), 1)
+      this.queued.splice(this.queued.indexOf(waiter), 1)
       this.grantRead(waiter.task)
       this.scheduler.complete(waiter.ticket)
     }

@@ -59,12 +59,12 @@ describe('the lock of a VMA', () => {
     space.tryReadVma(vmas[0], b)
     space.mmap.write(writer)
     const drained = space.writeVma(vmas[0], writer)
-    assert.equal(drained?.complete, false)
+    assert.equal(drained?.ticket.complete, false)
     assert.equal(space.tryReadVma(vmas[0], task('late')), false)
     vmas[0].release(a)
-    assert.equal(drained?.complete, false)
+    assert.equal(drained?.ticket.complete, false)
     vmas[0].release(b)
-    assert.equal(drained?.complete, true)
+    assert.equal(drained?.ticket.complete, true)
     assert.equal(space.writeVma(vmas[0], writer), undefined)
   })
 
@@ -78,9 +78,9 @@ describe('the lock of a VMA', () => {
     assert.equal(space.tryReadVma(vmas[0], task('another')), true, 'the lock of who gave up has ended')
     space.mmap.write(second)
     const drained = space.writeVma(vmas[0], second)
-    assert.equal(drained?.complete, false)
+    assert.equal(drained?.ticket.complete, false)
     for (const holder of [...vmas[0].holders()]) vmas[0].release(holder)
-    assert.equal(drained?.complete, true)
+    assert.equal(drained?.ticket.complete, true)
   })
 
   it('is write-locked only by who writes the space (V1)', () => {

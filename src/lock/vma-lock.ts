@@ -12,7 +12,7 @@
  *   V3  Whoever holds a VMA lock never queues for the mmap lock (a writer may hold that and wait for the VMA).
  */
 import { assert } from '../base/index.ts'
-import { holds, type Lock, type Scheduler, type Task, type Ticket } from '../sched/index.ts'
+import { holds, type Lock, queue, type Scheduler, type Task, type Ticket, type Wait } from '../sched/index.ts'
 import { assertMayTake, noteReleased, noteTaken, RANK } from './classes.ts'
 import { RwLock } from './rw-lock.ts'
 
@@ -36,6 +36,10 @@ export class VmaLock implements Lock {
     return this.readers === 0 ? [] : this.scheduler.tasks.values().filter(task => holds(task, this))
   }
 
+  inTheWay(): readonly Task[] {
+    return this.holders()
+  }
+
   cancel(): void {
     // Waiters share one ticket, and the scheduler has taken this one off it.
   }
@@ -55,11 +59,11 @@ export class VmaLock implements Lock {
     this.drained = undefined
   }
 
-  /** The ticket for the moment when no reader is inside, or undefined if none is now. */
-  untilDrained(): Ticket | undefined {
+  /** The wait for the moment when no reader is inside, or undefined if none is now. */
+  untilDrained(): Wait | undefined {
     if (this.readers === 0) return undefined
     this.drained ??= this.scheduler.ticket(`${this.name} without readers`)
-    return this.drained
+    return queue(this.drained, 'vma lock', this)
   }
 }
 
@@ -93,8 +97,8 @@ export class SpaceLock {
     return true
   }
 
-  /** Write-locks a VMA: undefined when it is locked and empty of readers, else the ticket for that. */
-  writeVma(vma: VmaLock, task: Task): Ticket | undefined {
+  /** Write-locks a VMA: undefined when it is locked and empty of readers, else the wait for that. */
+  writeVma(vma: VmaLock, task: Task): Wait | undefined {
     assert(this.mmap.isWriter(task), `V1: ${task.name} writes the mmap lock before it write-locks a VMA`)
     vma.writeSequence = this.mmap.sequence
     return vma.untilDrained()

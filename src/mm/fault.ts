@@ -35,7 +35,6 @@ import {
   done,
   fail,
   type Outcome,
-  queue,
   releaseAll,
   type Task,
   type Verb,
@@ -108,12 +107,8 @@ export class Fault implements Verb<FaultArgs> {
       return undefined
     }
     space.stat.mapLocks++
-    const ticket = space.locks.mmap.read(task)
-    if (ticket === undefined) return undefined
-    return {
-      ...queue(ticket, 'lock', space.locks.mmap),
-      stash: discipline.stash === 'carry' ? task.stash : 0,
-    }
+    const queued = space.locks.mmap.read(task)
+    return queued !== undefined && discipline.stash === 'carry' ? { ...queued, stash: task.stash } : queued
   }
 
   /** The attempt must wait: with the lock or without it, as the discipline says for this kind of wait. */

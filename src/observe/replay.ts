@@ -17,7 +17,6 @@ import {
   done,
   holds,
   type Outcome,
-  queue,
   releaseAll,
   type Task,
   type Ticket,
@@ -170,8 +169,7 @@ class Replay implements Verb<Part> {
       case 'drain': {
         const { space, start } = this.#stage.of(step.mm)
         const vma = space.find(start)!
-        const drained = space.locks.writeVma(vma.lock, task)
-        return drained === undefined ? undefined : queue(drained, 'vma lock', vma.lock)
+        return space.locks.writeVma(vma.lock, task)
       }
       case 'downgrade':
         this.#stage.of(step.mm).space.locks.mmap.downgrade(task)
@@ -195,8 +193,8 @@ class Replay implements Verb<Part> {
   #lock(task: Task<Part>, step: Extract<Step, { kind: 'lock' }>): Outcome | undefined {
     const { mmap } = this.#stage.of(step.mm).space.locks
     if (!holds(task, mmap)) {
-      const ticket = step.write ? mmap.write(task) : mmap.read(task)
-      if (ticket !== undefined) return queue(ticket, 'lock', mmap)
+      const queued = step.write ? mmap.write(task) : mmap.read(task)
+      if (queued !== undefined) return queued
     }
     return task.args.hasQueued ? this.#pass(task.args, step.delayNs) : undefined
   }

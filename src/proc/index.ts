@@ -9,4 +9,3 @@ export {
   procArgs,
 } from './proc-reader.ts'
 export { type Status, status } from './status.ts'
-export { blockerOf, chainSentence, type Link, waitChain } from './wait-chain.ts'

@@ -27,6 +27,6 @@ export interface Ticket {
 export interface Waitable {
   readonly name: string
   cancel(task: Task): void
-  /** The tasks that must move before a waiter can. */
-  holders(): readonly Task[]
+  /** The tasks that must move next for this waiter to get on: who stands just before it in the queue, or who holds. */
+  inTheWay(task: Task): readonly Task[]
 }

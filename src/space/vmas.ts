@@ -8,25 +8,23 @@
  */
 import { assert, type Vpn } from '../base/index.ts'
 import { continues, type Mm, newVma, type Space, type Vma } from '../mm/index.ts'
-import { queue, type Task, type Wait } from '../sched/index.ts'
+import type { Task, Wait } from '../sched/index.ts'
 
 /** Takes the space for writing and write-locks the VMAs of [start, end), or says what to wait for. */
 export function lockRange(task: Task, space: Space, start: Vpn, end: Vpn): Wait | undefined {
   const { mmap } = space.locks
-  const ticket = mmap.isWriter(task) ? undefined : mmap.write(task)
-  if (ticket !== undefined) return queue(ticket, 'lock', mmap)
+  const queued = mmap.isWriter(task) ? undefined : mmap.write(task)
+  if (queued !== undefined) return queued
   for (const vma of space.overlapping(start, end)) {
     const drained = space.locks.writeVma(vma.lock, task)
-    if (drained !== undefined) return queue(drained, 'vma lock', vma.lock)
+    if (drained !== undefined) return drained
   }
   return undefined
 }
 
 /** Takes the space for reading, or says what to wait for. A task that has it already goes on. */
 export function lockForReading(task: Task, space: Space): Wait | undefined {
-  if (task.held.length > 0) return undefined
-  const ticket = space.locks.mmap.read(task)
-  return ticket === undefined ? undefined : queue(ticket, 'lock', space.locks.mmap)
+  return task.held.length > 0 ? undefined : space.locks.mmap.read(task)
 }
 
 export function addVma(mm: Mm, vma: Vma): void {

@@ -3,8 +3,8 @@
  * what a fault costs, and for each workload the latency curves and the timeline of its longest stall.
  */
 import { MS } from '../base/index.ts'
-import { quantile } from '../demo/index.ts'
 import type { Column, Report, Section, Table, Timeline } from '../report/index.ts'
+import { quantile } from '../watch/index.ts'
 import { type Comparison, key } from './compare.ts'
 import type { RunResult } from './run.ts'
 import { compareSentence } from './words.ts'

@@ -10,11 +10,10 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type GroupId, MS, type Ns, SECOND } from '../base/index.ts'
-import { type Latencies, Recorder, summarize } from '../demo/index.ts'
 import type { Discipline } from '../mm/index.ts'
 import type { Timeline } from '../report/index.ts'
 import type { Task, Watcher } from '../sched/index.ts'
-import { type LockWait, LockWaits } from './lock-waits.ts'
+import { type Latencies, type LockWait, LockWaits, Recorder, summarize } from '../watch/index.ts'
 import { Loop, loopArgs } from './loop.ts'
 import { Stage } from './stage.ts'
 import { Touch, touchArgs } from './touch.ts'
@@ -100,7 +99,7 @@ const ROWS_A_ROLE = 3
 
 export async function runWorkload(options: RunOptions): Promise<Recorded> {
   const { workload, discipline, seed, seconds, signal } = options
-  const locks = new LockWaits()
+  const locks = new LockWaits(task => roleOf(task.name))
   let recorder: Recorder | undefined
   const watcher: Watcher = {
     began: () => {},

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Prng } from '../base/index.ts'
-import { quantile, summarize } from '../demo/index.ts'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
+import { quantile, summarize } from '../watch/index.ts'
 import { type RunResult, runWorkload, WORKLOADS, workloadNamed } from './index.ts'
 
 /** What the monitor measured on Linux 6.18: traces/README of the experiment, 4046 and 4040 ms in 6 s. */

@@ -5,10 +5,10 @@
  *
  * Invariants
  *   RD1 Each kept wait becomes one span of its actor's row, one more for each lock that it kept, and an arrow for each
- *       task that held what it waited for.
+ *       task that was in its way when it began.
  */
 import { MS, type Ns } from '../base/index.ts'
-import { chainSentence, waitChain } from '../proc/index.ts'
+import { chainSentence, waitChain } from '../lock/index.ts'
 import type { Arrow, Row, Span, Stall, Timeline } from '../report/index.ts'
 import type { Task, Wait, Watcher } from '../sched/index.ts'
 
@@ -58,8 +58,8 @@ export class Recorder implements Watcher {
   waits(task: Task, wait: Wait): void {
     const row = this.rowOf(this.actorOf(task))
     if (row === -1) return
-    const blockers = wait.on === undefined ? [] : wait.on.holders().map(holder => this.actorOf(holder))
-    const chain = wait.on === undefined || row !== 0 ? '' : chainSentence(waitChain(task, this.actorOf))
+    const blockers = wait.on === undefined ? [] : wait.on.inTheWay(task).map(other => this.actorOf(other))
+    const chain = wait.on === undefined || row !== 0 ? '' : chainSentence(waitChain(task), this.actorOf)
     const holds = task.held.map(({ lock }) => lock.name)
     this.open.set(task, { since: this.now(), holds, blockers, chain })
   }

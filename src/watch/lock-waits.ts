@@ -1,15 +1,14 @@
 /**
  * Who waited for a lock behind whom, added up by role: a Watcher.
  *
- * Behind whom is asked when the wait begins: a writer ahead in the queue, or a holder. The wait may outlive it.
+ * Behind whom is asked when the wait begins. The wait may outlive it.
  *
  * Invariants
  *   LW1 Each wait for a lock that began after `start` counts once, with all the time it took.
  */
 import type { Ns } from '../base/index.ts'
-import { blockerOf } from '../proc/index.ts'
+import { blockerOf } from '../lock/index.ts'
 import type { Task, Wait, Watcher } from '../sched/index.ts'
-import { roleOf } from './workload.ts'
 
 export interface LockWait {
   readonly waiter: string
@@ -23,6 +22,11 @@ export interface LockWait {
 export class LockWaits implements Watcher {
   private readonly rows = new Map<string, LockWait>()
   private readonly open = new Map<Task, LockWait>()
+  private readonly roleOf: (task: Task) => string
+
+  constructor(roleOf: (task: Task) => string) {
+    this.roleOf = roleOf
+  }
 
   start(): void {
     this.rows.clear()
@@ -36,8 +40,8 @@ export class LockWaits implements Watcher {
   waits(task: Task, wait: Wait): void {
     if (wait.why !== 'lock' && wait.why !== 'vma lock') return
     const blocker = blockerOf(task)
-    const waiter = roleOf(task.name)
-    const behind = blocker === undefined ? 'nobody' : roleOf(blocker.name)
+    const waiter = this.roleOf(task)
+    const behind = blocker === undefined ? 'nobody' : this.roleOf(blocker)
     const lock = wait.why === 'lock' ? 'mmap lock' : wait.why
     const key = `${waiter}|${behind}|${lock}`
     let row = this.rows.get(key)
