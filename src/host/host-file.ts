@@ -237,7 +237,7 @@ function openDirect(path: string, mode: 'r' | 'r+'): number | undefined {
 }
 
 /** How long a block device is: stat says 0, sysfs tells its sectors of 512 bytes. */
-function deviceBytes(rdev: number): Bytes {
+export function deviceBytes(rdev: number): Bytes {
   return 512 * Number(fs.readFileSync(`/sys/dev/block/${diskOf(rdev)}/size`, 'utf8'))
 }
 

@@ -11,4 +11,5 @@ export {
 } from './abi.ts'
 export { Linux, LinuxError } from './calls.ts'
 export { type Address, NoFfi } from './ffi.ts'
+export { flock } from './flock.ts'
 export { copyPages, type FaultMessage, NoUserfaultfd, Userfaultfd } from './userfaultfd.ts'

@@ -71,6 +71,8 @@ export interface CreateVolumeOptions {
   readonly size?: Bytes | string
   /** A file or a block device that is to hold the data; a file in the volume's directory if left out. */
   readonly data?: string
+  /** Of a volume whose making was ended nothing is left. */
+  readonly signal?: AbortSignal
 }
 
 export interface OpenVolumeOptions {
@@ -223,9 +225,10 @@ export class Machine implements MachineFace {
   /** Makes a volume: a directory, with its data in it or elsewhere. Opens it for writing. */
   async createVolume(path: string, options: CreateVolumeOptions = {}): Promise<Volume> {
     this.check('createVolume')
-    checkKeys(options, ['size', 'data'], 'createVolume')
+    checkKeys(options, ['size', 'data', 'signal'], 'createVolume')
+    const { data, signal } = options
     const size = options.size === undefined ? undefined : bytes(options.size, 'size', 'createVolume')
-    return this.volume(await makeVolume(this.context, path, { size, data: options.data }))
+    return this.volume(await makeVolume(this.context, path, { size, data, signal }))
   }
 
   /** Opens a volume: one process to write, or many to read. One that is damaged opens to be read, whatever is asked. */

@@ -1,7 +1,7 @@
 /**
  * Volumes of the host in a machine: making one, and opening one.
  *
- *     make    lock -> data file -> store -> first block, header
+ *     make    draft -> data, locked -> store -> first block, header -> the draft is a volume -> open
  *     open    lock -> data file -> store: to write LMDB's; to read, or where damage was found, only its file is read
  *                  -> header -> first block
  *
@@ -9,22 +9,27 @@
  *   MT1 What fails leaves nothing open, and no lock.
  *   MT2 A volume that was found damaged, whenever that was, opens to be read until it has been repaired.
  */
-import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
-import { resolve } from 'node:path'
 import { type Bytes, type Errno, errnoName, ROOT } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import { HostFile } from '../host/index.ts'
 import type { Verb } from '../sched/index.ts'
 import {
+  allocateFile,
   BadPage,
+  contentOf,
+  Draft,
+  FileLock,
   FileStore,
   LmdbMissing,
   LmdbStore,
   Locked,
+  NoRoom,
+  needLmdb,
   notedDamage,
   type Place,
   placeOf,
+  Taken,
   VolumeLock,
 } from '../store/index.ts'
 import {
@@ -47,31 +52,30 @@ export interface CreatePlan {
   readonly size: Bytes | undefined
   /** A file or a block device that is to hold the data; undefined: a file in the volume's directory. */
   readonly data: string | undefined
+  readonly signal: AbortSignal | undefined
 }
 
 /** Takes note of what is to be done if the rest fails. */
-type Undo = (step: () => void) => void
+type Undo = (step: () => void | Promise<void>) => void
 type ClosableStore = LmdbStore | FileStore
+
+/** Of these the first holds its header. */
+const BLOCKS_MIN = 2
 
 /** Makes a volume, in a directory that holds none yet. */
 export async function makeVolume(context: Context, path: string, plan: CreatePlan): Promise<Mounted> {
-  const place = placeOf(checked(path, 'createVolume'))
+  const directory = checked(path, 'createVolume')
   return guarded('createVolume', path, async undo => {
-    fs.mkdirSync(place.directory, { recursive: true })
-    const lock = VolumeLock.take(place.directory, 'r+')
+    await needLmdb()
+    const draft = await Draft.begin(directory)
+    undo(() => draft.discard())
+    const data = await makeData(draft, plan)
+    undo(() => data.release())
+    await format(context, draft, path)
+    draft.finish()
+    const lock = await VolumeLock.take(draft.place, 'r+', data)
     undo(() => lock.release())
-    if (fs.existsSync(place.store))
-      throw new FaultlineError(
-        'EEXIST',
-        'createVolume',
-        `${path} is a volume already; remove it first, or choose another place`,
-      )
-    makeData(place, plan)
-    const { device, store } = await opened(context, place, 'r+', undo)
-    const id = Number(BigInt.asUintN(53, crypto.getRandomValues(new BigUint64Array(1))[0]!))
-    const args = makeArgs({ ...planOf(context, device, store), size: device.length, id })
-    await perform(context, new Making(), args, `making of ${path}`, () => '')
-    return { core: args.volume!, path, place, purpose: 'r+', noted: 0, store, device, lock }
+    return mount(context, path, draft.place, 'r+', lock, undo)
   })
 }
 
@@ -82,22 +86,51 @@ export async function mountVolume(context: Context, path: string, purpose: Purpo
       throw new FaultlineError(
         'ENOENT',
         'openVolume',
-        `${path} is no volume: ${place.store} doesn't exist; make one with createVolume`,
+        `${shown(path)} is no volume: ${shown(place.store)} doesn't exist`,
       )
-    const lock = VolumeLock.take(place.directory, purpose === 'r' ? 'r' : 'r+')
+    const lock = await VolumeLock.take(place, purpose === 'r' ? 'r' : 'r+')
     undo(() => lock.release())
-    const damage = notedDamage(place)
-    const noted = damage.length
-    const { device, store, flaw } = await opened(
-      context,
-      place,
-      damage.length > 0 && purpose === 'r+' ? 'r' : purpose,
-      undo,
-    )
-    if (flaw !== undefined) damage.push(flaw)
-    const args = openArgs({ ...planOf(context, device, store), damage })
-    await perform(context, new Opening(), args, `opening of ${path}`, () => args.why)
-    return { core: args.volume!, path, place, purpose, noted, store, device, lock }
+    return mount(context, path, place, purpose, lock, undo)
+  })
+}
+
+async function mount(
+  context: Context,
+  path: string,
+  place: Place,
+  purpose: Purpose,
+  lock: VolumeLock,
+  undo: Undo,
+): Promise<Mounted> {
+  const damage = notedDamage(place)
+  const noted = damage.length
+  const { device, store, flaw } = await opened(
+    context,
+    place,
+    damage.length > 0 && purpose === 'r+' ? 'r' : purpose,
+    undo,
+  )
+  if (flaw !== undefined) damage.push(flaw)
+  const args = openArgs({ ...planOf(context, device, store), damage })
+  await perform(context, new Opening(), args, `opening of ${path}`, () => args.why)
+  return { core: args.volume!, path, place, purpose, noted, store, device, lock }
+}
+
+/** Writes the first block and the first records of a volume. */
+async function format(context: Context, { place, directory }: Draft, path: string): Promise<void> {
+  await guarded('createVolume', path, async undo => {
+    const { device, store } = await opened(context, { ...placeOf(directory), data: place.data }, 'r+', undo)
+    const { pageSize } = context.engine.memory.frames
+    if (device.length < BLOCKS_MIN * pageSize)
+      throw invalid(
+        'createVolume',
+        `createVolume of ${path}: size: expected at least ${BLOCKS_MIN} blocks of ${pageSize} bytes for its data, got ${device.length} bytes`,
+      )
+    const id = Number(BigInt.asUintN(53, crypto.getRandomValues(new BigUint64Array(1))[0]!))
+    const args = makeArgs({ ...planOf(context, device, store), size: device.length, id })
+    await perform(context, new Making(), args, `making of ${path}`, () => '')
+    await store.close()
+    device.close()
   })
 }
 
@@ -126,65 +159,55 @@ async function opened(context: Context, place: Place, purpose: Purpose, undo: Un
     }
   store ??= FileStore.open(place.store, purpose === 'repair' ? 'any transaction' : 'the last transaction')
   const { close } = store
-  undo(() => void close.call(store))
+  undo(() => close.call(store))
   return { device, store, flaw }
 }
 
-/** The volume's data: a file as long as it is asked for, or a link to what is to hold it. */
-function makeData({ data }: Place, { size, data: elsewhere }: CreatePlan): void {
-  if (fs.lstatSync(data, { throwIfNoEntry: false }) !== undefined)
-    throw new FaultlineError(
-      'EEXIST',
-      'createVolume',
-      `${data} exists already; remove it first, or choose another place`,
-    )
-  if (elsewhere === undefined) makeFile(data, size)
-  else {
-    const kind = fs.statSync(elsewhere, { throwIfNoEntry: false })
-    if (kind === undefined) makeFile(elsewhere, size)
-    else refuseVolume(elsewhere)
-    fs.symlinkSync(resolve(elsewhere), data)
-  }
-}
-
-/** What holds a volume isn't overwritten with another. */
-function refuseVolume(path: string): void {
-  const bytes = new Uint8Array(64)
-  const fd = fs.openSync(path, 'r')
-  fs.readSync(fd, bytes, 0, bytes.length, 0)
-  fs.closeSync(fd)
-  if (blockSizeIn(bytes) !== undefined)
-    throw new FaultlineError(
-      'EEXIST',
-      'createVolume',
-      `${path} holds the data of a volume; overwrite its first bytes if that isn't needed`,
-    )
-}
-
-/** All of the file gets its space now: a store to the volume must not find the host full. */
-function makeFile(path: string, size: Bytes | undefined): void {
-  if (size === undefined) throw invalid('createVolume', 'size: expected how many bytes of data it may hold')
-  fs.closeSync(fs.openSync(path, 'wx'))
+/** The volume's data: a file as long as it is asked for, or a link to what is to hold it. Returns their lock. */
+async function makeData(draft: Draft, { size, data: elsewhere, signal }: CreatePlan): Promise<FileLock> {
+  const path = elsewhere ?? draft.place.data
+  const isThere = elsewhere !== undefined && fs.existsSync(elsewhere)
+  if (!isThere) {
+    if (size === undefined) throw invalid('createVolume', 'size: expected how many bytes of data it may hold')
+    await allocateFile(path, size, signal)
+    draft.took(path)
+  } else refuseContent(path)
+  const lock = await FileLock.take(path, 'exclusive')
   try {
-    allocate(path, size)
+    // Its owner may have filled it, and gone, before this one had the lock.
+    if (isThere) refuseContent(path)
+    if (elsewhere !== undefined) draft.link(elsewhere)
+    return lock
   } catch (error) {
-    fs.rmSync(path)
+    lock.release()
     throw error
   }
 }
 
-/** Node has no fallocate; the program of that name has. Elsewhere zeros are written. */
-function allocate(path: string, size: Bytes): void {
-  if (spawnSync('fallocate', ['--length', String(size), path]).status === 0) return
-  const fd = fs.openSync(path, 'r+')
+/** What holds something isn't overwritten. */
+function refuseContent(path: string): void {
+  const holds = holdsVolume(path) ? 'the data of a volume' : contentOf(path)
+  if (holds === undefined) return
+  const remedy = fs.statSync(path).isFile()
+    ? 'remove it, or choose another file'
+    : "if nobody needs that, 'wipefs --all' or zeros over its start make it free; else choose another device"
+  throw new FaultlineError(
+    'EEXIST',
+    'createVolume',
+    `${shown(path)} holds ${holds}, and is not overwritten; ${remedy}`,
+  )
+}
+
+/** Whether a file or a device begins as the data of a volume do. */
+export function holdsVolume(path: string): boolean {
+  const bytes = new Uint8Array(64)
+  const fd = fs.openSync(path, 'r')
   try {
-    const zeros = new Uint8Array(2 ** 20)
-    for (let at = 0; at < size; at += zeros.length)
-      fs.writeSync(fd, zeros, 0, Math.min(zeros.length, size - at), at)
-    fs.fsyncSync(fd)
+    fs.readSync(fd, bytes, 0, bytes.length, 0)
   } finally {
     fs.closeSync(fd)
   }
+  return blockSizeIn(bytes) !== undefined
 }
 
 async function perform<Args>(
@@ -210,11 +233,11 @@ export async function guarded<T>(
   path: string,
   act: (undo: Undo) => Promise<T>,
 ): Promise<T> {
-  const steps: (() => void)[] = []
+  const steps: (() => void | Promise<void>)[] = []
   try {
     return await act(step => void steps.push(step))
   } catch (error) {
-    for (const step of steps.reverse()) step()
+    for (const step of steps.reverse()) await step()
     throw translated(error, operation, path)
   }
 }
@@ -223,6 +246,20 @@ function translated(error: unknown, operation: string, path: string): unknown {
   if (error instanceof FaultlineError) return error
   if (error instanceof Locked)
     return new FaultlineError('EBUSY', operation, `${operation} of ${path}: ${error.message}`, error)
+  if (error instanceof Taken)
+    return new FaultlineError(
+      'EBUSY',
+      operation,
+      `${operation} of ${path}: ${error.message}; wait until it has been closed`,
+      error,
+    )
+  if (error instanceof NoRoom)
+    return new FaultlineError(
+      'ENOSPC',
+      operation,
+      `${operation} of ${path}: its filesystem has ${megabytes(error.free)} free, which is less than is asked for; ask for less, or free some space`,
+      error,
+    )
   if (error instanceof LmdbMissing) return new FaultlineError('ENOSYS', operation, error.message, error)
   if (error instanceof BadPage)
     return new FaultlineError(
@@ -235,6 +272,10 @@ function translated(error: unknown, operation: string, path: string): unknown {
   return typeof code === 'string'
     ? new FaultlineError(code, operation, `${operation} of ${path}: ${message}`, error)
     : error
+}
+
+function megabytes(bytes: Bytes): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`
 }
 
 function checked(path: unknown, operation: string): string {

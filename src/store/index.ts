@@ -1,8 +1,12 @@
 /**
  * Where a volume lies on this computer: its metadata in LMDB, its data in a file or a block device, and who has it open.
  */
+export { allocateFile, NoRoom } from './allocate.ts'
+export { Draft, Undraftable } from './draft.ts'
+export { FileLock, Taken } from './file-lock.ts'
 export { FileStore } from './file-store.ts'
 export { BadPage, type Belief } from './lmdb-file.ts'
-export { LmdbMissing, LmdbStore, STORE_FILE } from './lmdb-store.ts'
+export { LmdbMissing, LmdbStore, needLmdb, STORE_FILE } from './lmdb-store.ts'
 export { Locked, VolumeLock } from './lock.ts'
 export { noteDamage, notedDamage, type Place, placeOf } from './place.ts'
+export { contentOf } from './signatures.ts'

@@ -184,6 +184,11 @@ function checkTree(path: string): void {
   }
 }
 
+/** Throws LmdbMissing if volumes can't be written here. */
+export async function needLmdb(): Promise<void> {
+  await loadLmdb()
+}
+
 async function loadLmdb(): Promise<Lmdb> {
   try {
     return await import('lmdb')

@@ -1,138 +1,127 @@
 /**
- * Who has a volume open: one process to write, or many to read. Each leaves a file of its own beside the metadata:
+ * Who may have a volume open: one process to write, or many to read.
  *
- *     locks/w.<pid>.<begun>      has it open for writing        { pid, host, boot, begun, since }
- *     locks/r.<pid>.<begun>.<n>  has it open for reading
+ *     data, data.mdb    locked by the kernel (file-lock.ts): the files themselves, by whatever name they are reached
+ *     locks/            a note of who it is (owner.ts); the lock itself where nobody else keeps it
  *
- * Whoever comes makes its file first and looks at the others then: of two that come at once at least one sees the other, and
- * goes. A file whose process is gone is removed by whoever meets it, and no file is ever two processes', so nobody can
- * take away a lock that is held. A process is known by its number and when it began, so that a number that was given again
- * isn't taken for it.
+ * Without the kernel's locks whoever comes leaves its note first and looks at the others then: of two that come at once at
+ * least one sees the other, and goes. What that can't see is a copy of the metadata whose data is the same file, and a
+ * reader that may not leave a note. On filesystems of the network the kernel of each host may be alone with its locks, so
+ * there the notes of other hosts count beside them.
  *
  * Invariants
  *   LK1 While a writer has the volume nobody else has it.
  *   LK2 A lock goes with its process, however that ends.
+ *   LK3 A note that is torn, or left over, keeps nobody out.
  */
 import fs from 'node:fs'
-import os from 'node:os'
-import { join } from 'node:path'
-
-export interface Owner {
-  readonly pid: number
-  readonly host: string
-  /** Which start of the host; empty where it can't be told. */
-  readonly boot: string
-  /** When the process began, as its host counts; empty where it can't be told. */
-  readonly begun: string
-  readonly since: string
-  readonly mode: 'r' | 'r+'
-}
+import { FileLock, Taken } from './file-lock.ts'
+import {
+  canTell,
+  isGone,
+  isOfThisHost,
+  leaveNote,
+  type Note,
+  notes,
+  type Owner,
+  removeNote,
+} from './owner.ts'
+import type { Place } from './place.ts'
 
 /** Somebody else has the volume. */
 export class Locked extends Error {
-  readonly owner: Owner
+  readonly owner: Owner | undefined
 
-  constructor(owner: Owner, path: string) {
-    const { pid, host, since, mode } = owner
-    const doing = mode === 'r+' ? 'to write' : 'to read'
-    const remedy =
-      host === os.hostname() ? 'wait until it has closed it' : `if that process is gone, remove ${path}`
-    super(`process ${pid} of ${host} has it open ${doing} since ${since}; ${remedy}`)
-    this.owner = owner
+  /** `note`: where its owner is told of. */
+  constructor(found: { readonly owner: Owner; readonly path: string } | undefined) {
+    if (found === undefined) super('somebody else has it open; wait until it has been closed')
+    else {
+      const { owner, path } = found
+      const { pid, host, since, mode } = owner
+      const remedy = canTell(owner)
+        ? 'wait until it has closed it'
+        : `if that process is gone, remove ${path}`
+      super(
+        `process ${pid} of ${host} has it open ${mode === 'r+' ? 'to write' : 'to read'} since ${since}; ${remedy}`,
+      )
+    }
+    this.owner = found?.owner
   }
 }
 
-const ME = identity(process.pid)
-let taken = 0
+/** What statfs(2) calls filesystems that other hosts may have too: NFS, SMB, FUSE, 9p, Ceph, AFS, GFS2, OCFS2. */
+const SHARED_FILESYSTEMS: ReadonlySet<number> = new Set([
+  0x6969, 0xff534d42, 0xfe534d42, 0x517b, 0x65735546, 0x01021997, 0x00c36400, 0x5346414f, 0x01161970,
+  0x7461636f,
+])
+/** What keeps a note from being left, and nobody from reading. */
+const NO_NOTE: readonly string[] = ['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT', 'EIO', 'EMFILE', 'ENFILE']
 
 export class VolumeLock {
-  private readonly path: string
+  private readonly locks: readonly FileLock[]
+  private readonly note: string | undefined
 
-  private constructor(path: string) {
-    this.path = path
+  private constructor(locks: readonly FileLock[], note: string | undefined) {
+    this.locks = locks
+    this.note = note
   }
 
-  /** Throws Locked, or what the host says. On a filesystem that is read-only readers need no lock: nobody can write. */
-  static take(directory: string, mode: 'r' | 'r+'): VolumeLock {
-    const locks = join(directory, 'locks')
-    const { begun, boot } = ME
-    const path = join(locks, `${mode === 'r+' ? 'w' : 'r'}.${process.pid}.${begun}.${++taken}`)
-    const owner: Owner = {
-      pid: process.pid,
-      host: os.hostname(),
-      boot,
-      begun,
-      since: new Date().toISOString(),
-      mode,
-    }
+  /** `data`: the lock of the data, if it is held already; the volume's from here on. Throws Locked, or what the host says. */
+  static async take(place: Place, mode: 'r' | 'r+', data?: FileLock): Promise<VolumeLock> {
+    const hold = mode === 'r+' ? 'exclusive' : 'shared'
+    const locks: FileLock[] = []
+    let note: string | undefined
     try {
-      fs.mkdirSync(locks, { recursive: true })
-      // Under another name first: a lock is never half written.
-      fs.writeFileSync(`${path}~`, JSON.stringify(owner), { flag: 'wx' })
-      fs.renameSync(`${path}~`, path)
+      locks.push(data ?? (await FileLock.take(place.data, hold)))
+      locks.push(await FileLock.take(place.store, hold))
+      const kept = locks.every(lock => lock.kept === 'by the kernel') ? 'by the kernel' : 'by nobody'
+      note = noteOf(place, mode, kept)
+      const trusted = kept === 'by the kernel' && !isShared(place.data)
+      for (const other of notes(place.directory)) if (other.path !== note) lookAt(other, mode, kept, trusted)
+      return new VolumeLock(locks, note)
     } catch (error) {
-      if (mode === 'r' && (error as { code?: string }).code === 'EROFS') return new VolumeLock('')
-      throw error
+      if (note !== undefined) removeNote(note)
+      for (const lock of locks) lock.release()
+      throw error instanceof Taken ? new Locked(ownerIn(place, mode)) : error
     }
-    const lock = new VolumeLock(path)
-    try {
-      for (const name of fs.readdirSync(locks)) lookAt(join(locks, name), path, mode)
-    } catch (error) {
-      lock.release()
-      throw error
-    }
-    return lock
   }
 
   release(): void {
-    if (this.path !== '') fs.rmSync(this.path, { force: true })
+    if (this.note !== undefined) removeNote(this.note)
+    for (const lock of this.locks) lock.release()
   }
 }
 
-/** Throws Locked if the lock at `path` is in the way of `mine`. Removes it if its owner is gone. */
-function lookAt(path: string, mine: string, mode: 'r' | 'r+'): void {
-  if (path === mine || path.endsWith('~')) return
-  const owner = read(path)
-  if (owner === undefined) return
-  if (isGone(owner)) fs.rmSync(path, { force: true })
-  else if (mode === 'r+' || owner.mode === 'r+') throw new Locked(owner, path)
-}
-
-/** undefined: it has just gone. */
-function read(path: string): Owner | undefined {
+/** undefined: none could be left, and none has to be. */
+function noteOf({ directory }: Place, mode: 'r' | 'r+', kept: FileLock['kept']): string | undefined {
   try {
-    return JSON.parse(fs.readFileSync(path, 'utf8')) as Owner
+    return leaveNote(directory, mode, kept)
   } catch (error) {
-    if ((error as { code?: string }).code === 'ENOENT') return undefined
+    const { code = '' } = error as { code?: string }
+    if (NO_NOTE.includes(code) && (mode === 'r' || kept === 'by the kernel')) return undefined
     throw error
   }
 }
 
-function isGone({ pid, host, boot, begun }: Owner): boolean {
-  if (host !== os.hostname()) return false
-  if (boot !== ME.boot) return true
-  const now = identity(pid)
-  return !now.alive || now.begun !== begun
+/** Throws Locked if a note is in the way. Removes it if it is nobody's. `trusted`: what the kernel says holds for all. */
+function lookAt({ path, owner }: Note, mode: 'r' | 'r+', kept: FileLock['kept'], trusted: boolean): void {
+  if (owner !== undefined && !isGone(owner)) {
+    if (mode === 'r' && owner.mode === 'r') return
+    // Had its owner the lock yet, this process hadn't got it.
+    const bothAsked = owner.kept === 'by the kernel' && kept === 'by the kernel'
+    if (!bothAsked || !(trusted || isOfThisHost(owner))) throw new Locked({ owner, path })
+  }
+  removeNote(path)
 }
 
-/** What tells a process from another that has its number later: proc(5), field 22 of stat. */
-function identity(pid: number): { readonly alive: boolean; readonly begun: string; readonly boot: string } {
-  if (process.platform !== 'linux') return { alive: isAlive(pid), begun: '', boot: '' }
-  const boot = fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  try {
-    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return { alive: fields[0] !== 'Z', begun: fields[19]!, boot }
-  } catch {
-    return { alive: false, begun: '', boot }
-  }
+/** Whose lock it may be that is in the way. */
+function ownerIn({ directory }: Place, mode: 'r' | 'r+'): { owner: Owner; path: string } | undefined {
+  for (const { path, owner } of notes(directory))
+    if (owner !== undefined && !isGone(owner) && (mode === 'r+' || owner.mode === 'r+'))
+      return { path, owner }
+  return undefined
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as { code?: string }).code === 'EPERM'
-  }
+function isShared(path: string): boolean {
+  return SHARED_FILESYSTEMS.has(fs.statfsSync(path).type)
 }

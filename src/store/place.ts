@@ -4,6 +4,7 @@
  *     VOLUME/data            the device: a file, or a link to a file or a block device elsewhere
  *     VOLUME/data.mdb        the metadata, in LMDB (lock.mdb beside it is LMDB's own)
  *     VOLUME/locks/          who has it open
+ *     VOLUME/creating/       what is to be its metadata, while it is being made
  *     VOLUME/damage          what was found damaged: until it is repaired it opens to be read
  */
 import fs from 'node:fs'

@@ -1,0 +1,85 @@
+/**
+ * A new file of the host that has all its space from the start, so that nobody who writes to it meets a full filesystem. It
+ * gets its name when it has.
+ *
+ * Node has no fallocate; the program of that name has. Where that is missing, or the filesystem can't, zeros are written.
+ */
+import { execFile } from 'node:child_process'
+import fs from 'node:fs'
+import { open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { promisify } from 'node:util'
+import type { Bytes } from '../base/index.ts'
+import { renameToNew, syncDirectory } from '../host/index.ts'
+
+const ZEROS = new Uint8Array(2 ** 20)
+
+/** The filesystem has less than is asked for. */
+export class NoRoom extends Error {
+  readonly free: Bytes
+
+  constructor(free: Bytes) {
+    super('there is no room for it')
+    this.free = free
+  }
+}
+
+/** Throws NoRoom, the signal's reason, or what the host says: EEXIST if there is such a file. */
+export async function allocateFile(
+  path: string,
+  size: Bytes,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const free = freeBytes(dirname(path))
+  if (size > free) throw new NoRoom(free)
+  const beside = `${path}.${process.pid}.part`
+  fs.closeSync(fs.openSync(beside, 'wx'))
+  try {
+    await fill(beside, size, signal)
+    renameToNew(beside, path)
+    syncDirectory(dirname(path))
+  } catch (error) {
+    const { code } = error as { code?: unknown }
+    throw code === 'ENOSPC' || code === 'EDQUOT' ? new NoRoom(freeBytes(dirname(path))) : error
+  } finally {
+    fs.rmSync(beside, { force: true })
+  }
+}
+
+async function fill(path: string, size: Bytes, signal: AbortSignal | undefined): Promise<void> {
+  if (size > 0 && (await byProgram(path, size, signal)) === 'done') return
+  const file = await open(path, 'r+')
+  try {
+    for (let at = 0; at < size; ) {
+      signal?.throwIfAborted()
+      const { bytesWritten } = await file.write(ZEROS, 0, Math.min(ZEROS.length, size - at), at)
+      at += bytesWritten
+    }
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+async function byProgram(
+  path: string,
+  size: Bytes,
+  signal: AbortSignal | undefined,
+): Promise<'done' | 'not here'> {
+  try {
+    const options = { env: { ...process.env, LC_ALL: 'C' }, ...(signal && { signal }) }
+    await promisify(execFile)('fallocate', ['--length', String(size), path], options)
+    return 'done'
+  } catch (error) {
+    signal?.throwIfAborted()
+    const { stderr = '' } = error as { stderr?: string }
+    if (stderr.includes('No space left')) throw Object.assign(new Error(stderr), { code: 'ENOSPC' })
+    return 'not here'
+  }
+}
+
+/** Infinity where the filesystem doesn't tell. */
+function freeBytes(directory: string): Bytes {
+  const { blocks, bavail, bsize } = fs.statfsSync(directory)
+  return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize
+}
