@@ -6,6 +6,7 @@
  *   MC1 After close every page that was stored has been written, or close has told which file could not be.
  *   MC2 A file of the host has one set of pages, however often and by whatever name it is opened.
  */
+import fs from 'node:fs'
 import type { Bytes } from '../base/index.ts'
 import { type CachedFile, WRITEBACK_DEFAULTS, type WritebackSettings } from '../cache/index.ts'
 import { Engine, type Hardware } from '../engine/index.ts'
@@ -15,6 +16,7 @@ import { type HostCalls, HostFile, type HostFileOptions, memoryBuffer } from '..
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import type { PsRow } from '../proc/index.ts'
 import { RealDriver } from '../sched/index.ts'
+import { FileLock, Taken } from '../store/index.ts'
 import { Region } from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { DaxMemory } from './dax-memory.ts'
@@ -25,7 +27,7 @@ import { CachedCalls } from './file-calls.ts'
 import { Group, groupId } from './group.ts'
 import { INSPECT } from './inspect.ts'
 import type { Mapping } from './mapping.ts'
-import { makeVolume, mountVolume } from './mount.ts'
+import { holdsVolume, makeVolume, mountVolume } from './mount.ts'
 import { bytes, checkKeys, choice, flag, invalid } from './options.ts'
 import { machineClosed, Performer } from './performer.ts'
 import { type RepairReport, repairVolume } from './repair-volume.ts'
@@ -106,6 +108,14 @@ interface Known {
   readonly host: HostFile
   readonly cached: CachedFile
   openings: number
+  /** Of the data of a volume, which nobody else may have meanwhile. */
+  guard: Promise<FileLock> | undefined
+}
+
+/** Pages of no file lie there, and of no other machine. */
+interface SwapFile {
+  readonly host: HostFile
+  readonly lock: FileLock
 }
 
 export class Machine implements MachineFace {
@@ -116,13 +126,13 @@ export class Machine implements MachineFace {
   private readonly known = new Map<string, Known>()
   private readonly opened = new Set<File>()
   private readonly volumes = new Set<Volume>()
-  private readonly swapHost: HostFile | undefined
+  private readonly swap: SwapFile | undefined
   private closing: Promise<void> | undefined
 
-  private constructor(context: Context, swapHost: HostFile | undefined) {
+  private constructor(context: Context, swap: SwapFile | undefined) {
     if (context === undefined) throw invalid('start', 'a machine is made by: await Machine.start()')
     this.context = context
-    this.swapHost = swapHost
+    this.swap = swap
     this.pageSize = context.engine.memory.frames.pageSize
     this.root = Group.root(context)
   }
@@ -140,7 +150,8 @@ export class Machine implements MachineFace {
     const { hardware } = platform ?? {}
     const dax = daxFor(options.dax, frames, pageSize, hardware)
     const buffer = dax?.buffer ?? memoryFor(hardware === undefined ? frames : 1, pageSize)
-    const swapHost = swap === undefined ? undefined : openSwap(swap, pageSize, driver)
+    const swapFile = swap === undefined ? undefined : await openSwap(swap, pageSize, driver)
+    const swapHost = swapFile?.host
     const engine = new Engine({
       driver,
       buffer,
@@ -187,7 +198,7 @@ export class Machine implements MachineFace {
       context.unmapped.delete(open)
       release?.()
     }
-    return new Machine(context, swapHost)
+    return new Machine(context, swapFile)
   }
 
   get mmu(): 'software' | 'hardware' {
@@ -219,6 +230,7 @@ export class Machine implements MachineFace {
     const calls = new CachedCalls(this.engine, known.cached)
     const file = new File(this.context, calls, mode === 'r', closed => this.release(known, closed))
     this.opened.add(file)
+    if (mode === 'r+') await this.guard(known, file)
     return file
   }
 
@@ -227,6 +239,7 @@ export class Machine implements MachineFace {
     this.check('createVolume')
     checkKeys(options, ['size', 'data', 'signal'], 'createVolume')
     const { data, signal } = options
+    if (data !== undefined) this.refuseOpened(data)
     const size = options.size === undefined ? undefined : bytes(options.size, 'size', 'createVolume')
     return this.volume(await makeVolume(this.context, path, { size, data, signal }))
   }
@@ -296,7 +309,8 @@ export class Machine implements MachineFace {
     performer.close()
     driver.close()
     this.context.dax?.memory.unmap()
-    this.swapHost?.close()
+    this.swap?.host.close()
+    this.swap?.lock.release()
     if (untold.length > 0) throw untold[0]
   }
 
@@ -313,9 +327,9 @@ export class Machine implements MachineFace {
       found.host.adopt(host)
       return found
     }
-    if (host.inode === this.swapHost?.inode || host.length > fileBytesMax(this.pageSize)) {
+    if (host.inode === this.swap?.host.inode || host.length > fileBytesMax(this.pageSize)) {
       host.close()
-      throw host.inode === this.swapHost?.inode
+      throw host.inode === this.swap?.host.inode
         ? new FaultlineError(
             'EBUSY',
             'open',
@@ -326,9 +340,44 @@ export class Machine implements MachineFace {
     const { engine } = this.context
     const spaceFor = host.sparse ? 0 : Math.floor(host.length / this.pageSize)
     const backing = new LinearFile(host, engine.io, engine.memory, { stablePages, spaceFor })
-    const known: Known = { host, cached: engine.cache.add(host.name, host.length, backing), openings: 0 }
+    const known: Known = {
+      host,
+      cached: engine.cache.add(host.name, host.length, backing),
+      openings: 0,
+      guard: undefined,
+    }
     this.known.set(host.inode, known)
     return known
+  }
+
+  /** Whoever writes to the data of a volume is its only writer. Ends the opening if somebody else has the volume. */
+  private async guard(known: Known, file: File): Promise<void> {
+    const { name } = known.host
+    if (!holdsVolume(name)) return
+    known.guard ??= FileLock.take(name, 'exclusive')
+    try {
+      await known.guard
+    } catch (error) {
+      known.guard = undefined
+      await file.close()
+      throw new FaultlineError(
+        'EBUSY',
+        'open',
+        `open of ${name} failed with EBUSY: it is the data of a volume that somebody has open; close that first, or open it with mode 'r'`,
+        error,
+      )
+    }
+  }
+
+  /** A file that programs store to isn't made a volume under them. */
+  private refuseOpened(path: string): void {
+    const stat = typeof path === 'string' ? fs.statSync(path, { throwIfNoEntry: false }) : undefined
+    if (stat !== undefined && this.known.has(`${stat.dev}:${stat.ino}`))
+      throw new FaultlineError(
+        'EBUSY',
+        'createVolume',
+        `createVolume with its data in ${path}: this machine has that file open; close it first`,
+      )
   }
 
   /** An opening has been synced and closed, and nobody maps it. */
@@ -345,6 +394,7 @@ export class Machine implements MachineFace {
     })
     known.host.trim(known.cached.size)
     known.host.close()
+    ;(await known.guard)?.release()
   }
 
   private check(operation: string): void {
@@ -425,17 +475,33 @@ function checkWatcher(watcher: unknown): void {
 }
 
 /** As swapon does, refuses a file with holes: a page that goes out must not meet a full filesystem. */
-function openSwap(path: string, pageSize: Bytes, driver: RealDriver): HostFile {
+async function openSwap(path: string, pageSize: Bytes, driver: RealDriver): Promise<SwapFile> {
   const host = openHost(path, { mode: 'r+', direct: true, pump: () => driver.pump() })
-  const tooShort = host.length < SWAP_PAGES_MIN * pageSize
-  if (!tooShort && !host.sparse) return host
-  host.close()
-  throw invalid(
-    'start',
-    tooShort
-      ? `swap: ${path} has ${host.length} bytes; expected at least ${SWAP_PAGES_MIN} pages of ${pageSize}`
-      : `swap: ${path} has holes; fill it with zeros first, or make it with fallocate`,
-  )
+  try {
+    if (host.length < SWAP_PAGES_MIN * pageSize)
+      throw invalid(
+        'start',
+        `swap: ${path} has ${host.length} bytes; expected at least ${SWAP_PAGES_MIN} pages of ${pageSize}`,
+      )
+    if (host.sparse)
+      throw invalid('start', `swap: ${path} has holes; fill it with zeros first, or make it with fallocate`)
+    if (holdsVolume(path))
+      throw new FaultlineError(
+        'EEXIST',
+        'start',
+        `swap: ${path} holds the data of a volume; choose another file`,
+      )
+    return { host, lock: await FileLock.take(path, 'exclusive') }
+  } catch (error) {
+    host.close()
+    if (!(error instanceof Taken)) throw error
+    throw new FaultlineError(
+      'EBUSY',
+      'start',
+      `swap: ${error.message}; give each machine a file of its own`,
+      error,
+    )
+  }
 }
 
 function openHost(path: unknown, options: HostFileOptions): HostFile {

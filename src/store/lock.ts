@@ -32,8 +32,11 @@ import type { Place } from './place.ts'
 export class Locked extends Error {
   readonly owner: Owner | undefined
 
-  /** `note`: where its owner is told of. */
-  constructor(found: { readonly owner: Owner; readonly path: string } | undefined) {
+  /** `found`: who it is by a note. `proof`: what else than that says so. */
+  constructor(
+    found: { readonly owner: Owner; readonly path: string } | undefined,
+    proof: 'its lock' | 'nothing',
+  ) {
     if (found === undefined) super('somebody else has it open; wait until it has been closed')
     else {
       const { owner, path } = found
@@ -82,7 +85,7 @@ export class VolumeLock {
     } catch (error) {
       if (note !== undefined) removeNote(note)
       for (const lock of locks) lock.release()
-      throw error instanceof Taken ? new Locked(ownerIn(place, mode)) : error
+      throw error instanceof Taken ? new Locked(ownerIn(place, mode), 'its lock') : error
     }
   }
 
@@ -109,7 +112,7 @@ function lookAt({ path, owner }: Note, mode: 'r' | 'r+', kept: FileLock['kept'],
     if (mode === 'r' && owner.mode === 'r') return
     // Had its owner the lock yet, this process hadn't got it.
     const bothAsked = owner.kept === 'by the kernel' && kept === 'by the kernel'
-    if (!bothAsked || !(trusted || isOfThisHost(owner))) throw new Locked({ owner, path })
+    if (!bothAsked || !(trusted || isOfThisHost(owner))) throw new Locked({ owner, path }, 'nothing')
   }
   removeNote(path)
 }
