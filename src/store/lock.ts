@@ -41,9 +41,10 @@ export class Locked extends Error {
     else {
       const { owner, path } = found
       const { pid, host, since, mode } = owner
-      const remedy = canTell(owner)
-        ? 'wait until it has closed it'
-        : `if that process is gone, remove ${path}`
+      const remedy =
+        proof === 'its lock' || canTell(owner)
+          ? 'wait until it has closed it'
+          : `if that process is gone, remove ${path}`
       super(
         `process ${pid} of ${host} has it open ${mode === 'r+' ? 'to write' : 'to read'} since ${since}; ${remedy}`,
       )
