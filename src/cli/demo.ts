@@ -1,6 +1,6 @@
 /** faultline demo: the inversion and its end, on this computer, in under 40 seconds. */
 import fs from 'node:fs'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import {
   playDemo,
   playReaders,
@@ -10,10 +10,10 @@ import {
   sentenceOf,
   tableOf,
 } from '../demo/index.ts'
-import { didYouMean, parseBytes, SettingError } from '../group/index.ts'
 import { DISCIPLINES } from '../mm/index.ts'
 import { renderPage } from '../report/index.ts'
-import { interruptible, Progress } from './terminal.ts'
+import { explained, interruptible, Progress, printJson, wrap } from './terminal.ts'
+import { disciplineName, seconds, several, size } from './words.ts'
 
 interface DemoWords {
   readonly file?: string
@@ -25,17 +25,27 @@ interface DemoWords {
   readonly json?: boolean
 }
 
+const EXAMPLES = [
+  'demo',
+  'demo --discipline hold restart --seconds 2 --out two.html',
+  'demo --mmu hardware',
+  'demo --json > figures.json',
+]
+
 export function demoCommand(): Command {
-  return new Command('demo')
-    .description('play the experiment under each lock discipline on a real file, and compare')
+  const demo = new Command('demo')
     .option(
       '--file <path>',
       'store to this file instead of one that is made and removed; its content is given back',
     )
     .option('--out <page>', 'where to write the page', 'report.html')
-    .option('--seconds <n>', 'how long each discipline plays', seconds, 4)
-    .option('--rate <size>', 'bytes a second that the batch job may write', rate, 4 * 2 ** 20)
-    .option('--discipline <names...>', 'play these only', disciplines)
+    .option('--seconds <n>', 'how long each discipline plays', seconds(0.5, 600), 4)
+    .addOption(
+      new Option('--rate <size>', 'how much the batch job may write a second')
+        .default(4 * 2 ** 20, '4 MiB')
+        .argParser(size(65_536)),
+    )
+    .option('--discipline <names...>', 'play these only', several(disciplineName))
     .addOption(
       new Option('--mmu <kind>', "software: all disciplines; hardware: the kernel's own readers of /proc")
         .choices(['software', 'hardware'])
@@ -43,6 +53,7 @@ export function demoCommand(): Command {
     )
     .option('--json', 'print the figures as JSON')
     .action(run)
+  return explained(demo, EXAMPLES, '0 it was played; 1 this computer refused something.')
 }
 
 async function run(words: DemoWords): Promise<void> {
@@ -57,7 +68,7 @@ async function runReaders({ seconds, rate, json }: DemoWords): Promise<void> {
     const signal = interruptible()
     const result = await playReaders({ seconds, rate, signal, onSide: side => progress.step(side) })
     progress.stop()
-    if (json === true) console.log(JSON.stringify(result, undefined, 2))
+    if (json === true) printJson(result)
     else console.log(`${readersTable(result)}\n\n${wrap(readersSentence(result))}`)
   } finally {
     progress.stop()
@@ -86,7 +97,7 @@ async function runScenes(words: DemoWords): Promise<void> {
         const { count: reads, ...times } = monitor
         return { name, monitor: { reads, ...times }, app, mapper, batch, faults }
       })
-      console.log(JSON.stringify({ disciplines: figures }, undefined, 2))
+      printJson({ disciplines: figures })
       return
     }
     console.log(tableOf(result))
@@ -95,31 +106,4 @@ async function runScenes(words: DemoWords): Promise<void> {
   } finally {
     progress.stop()
   }
-}
-
-function seconds(text: string): number {
-  const value = Number(text)
-  if (!(value >= 0.5 && value <= 600)) throw new InvalidArgumentError('expected 0.5 to 600 seconds.')
-  return value
-}
-
-function rate(text: string): number {
-  try {
-    const value = parseBytes(text, 'rate')
-    if (value < 65_536) throw new InvalidArgumentError("expected at least '64 KiB' a second.")
-    return value
-  } catch (error) {
-    throw error instanceof SettingError ? new InvalidArgumentError(error.message) : error
-  }
-}
-
-function disciplines(text: string, before: readonly string[] = []): readonly string[] {
-  const known = DISCIPLINES.map(each => each.name)
-  if (!known.includes(text))
-    throw new InvalidArgumentError(`expected ${known.join(', ')}${didYouMean(text, known)}`)
-  return [...before, text]
-}
-
-function wrap(text: string): string {
-  return text.replace(/(.{1,79})(\s|$)/g, '$1\n').trimEnd()
 }

@@ -3,8 +3,7 @@
  *
  * Exit status   0  everything that a crash may leave was as promised     1  it wasn't, or a line couldn't be replayed
  */
-import { availableParallelism } from 'node:os'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import {
   type Campaign,
   PLANTED,
@@ -14,8 +13,8 @@ import {
   WORKLOAD_KINDS,
   type WorkloadKind,
 } from '../crash/index.ts'
-import { didYouMean } from '../group/index.ts'
-import { interruptible, Progress } from './terminal.ts'
+import { explained, interruptible, Progress, printJson, wrap } from './terminal.ts'
+import { count, nameOf, seed, WrongWords, workers } from './words.ts'
 
 interface CrashFlags {
   readonly seed: number
@@ -27,33 +26,37 @@ interface CrashFlags {
   readonly json?: true
 }
 
-const HELP = `
-Workloads: "make" makes a volume; "one" and "two" are all of one operation and of two, for pages of the
-cache, DAX and DAX with MAP_SYNC; "random" are longer ones by chance, until --states have been seen.
+const WORKLOADS = `
+Workloads: "make" makes a volume; "one" and "two" are all of one operation and of two, for pages of the cache, DAX and DAX with MAP_SYNC; "random" are longer ones by chance, until --states have been seen.`
 
-Exit status: 0 everything that a crash may leave was as promised; 1 it wasn’t.`
+const EXAMPLES = [
+  'lab crash --workloads make,one',
+  'lab crash --states 100000000 --seed 7',
+  "lab crash --replay 'cache apart oldest-first: clone sync @ 4.0'",
+  'lab crash --workloads one --canary flush-skipped',
+]
 
 export function crashCommand(): Command {
-  return new Command('crash')
+  const command = new Command('crash')
     .description('crash a volume at every write of many workloads, and recover from all that may be left')
-    .option('--seed <n>', 'of what is chosen by chance', countFrom(0), 1)
-    .option(
-      '--states <n>',
-      'add random workloads until so many states have been seen',
-      countFrom(1),
-      1_000_000,
-    )
-    .option('--workloads <kinds>', 'which, by commas', kindsOf, [...WORKLOAD_KINDS])
+    .addOption(seed('of what is chosen by chance'))
     .addOption(
-      new Option('--workers <n>', 'threads to use')
-        .default(availableParallelism(), 'one for each processor')
-        .argParser(countFrom(1)),
+      new Option('--states <n>', 'add random workloads until so many states have been seen')
+        .default(1_000_000, 'a million')
+        .argParser(count(1)),
     )
+    .addOption(
+      new Option('--workloads <kinds>', 'which, by commas')
+        .default([...WORKLOAD_KINDS], 'all')
+        .argParser(kindsOf),
+    )
+    .addOption(workers())
     .option('--replay <line>', 'recover again from the one state that a violation tells of')
     .option('--canary <name>', 'with this bug planted', canaryName)
     .option('--json', 'print { states, workloads, seconds, violations, … } as JSON')
-    .addHelpText('after', HELP)
+    .addHelpText('after', () => wrap(WORKLOADS))
     .action((flags: CrashFlags) => (flags.replay === undefined ? crash(flags) : replay(flags, flags.replay)))
+  return explained(command, EXAMPLES, '0 everything that a crash may leave was as promised; 1 it wasn’t.')
 }
 
 async function crash({ seed, states, workloads, workers, canary, json }: CrashFlags): Promise<void> {
@@ -68,20 +71,16 @@ async function crash({ seed, states, workloads, workers, canary, json }: CrashFl
     signal: interruptible(),
     progress: says => progress.step(says),
   }).finally(() => progress.stop())
-  console.log(json ? JSON.stringify(campaign, null, 2) : campaignText(campaign, canary))
+  if (json) printJson(campaign)
+  else console.log(campaignText(campaign, canary))
   if (campaign.violations.length > 0) process.exitCode = 1
 }
 
 function replay({ seed, canary, json }: CrashFlags, line: string): void {
   const found = replayCrash(line, seed, plantedNamed(canary))
-  if (typeof found === 'string') {
-    console.error(`faultline: ${found}`)
-    process.exitCode = 1
-    return
-  }
-  console.log(
-    json ? JSON.stringify(found, null, 2) : `a crash at ${found.moment}, after ${found.when}: ${found.says}`,
-  )
+  if (typeof found === 'string') throw new WrongWords(found)
+  if (json) printJson(found)
+  else console.log(`a crash at ${found.moment}, after ${found.when}: ${found.says}`)
   if (found.wrong) process.exitCode = 1
 }
 
@@ -115,31 +114,11 @@ function number(count: number): string {
   return count.toLocaleString('en')
 }
 
-function countFrom(least: number): (text: string) => number {
-  return text => {
-    const count = Number(text)
-    if (!Number.isSafeInteger(count) || count < least)
-      throw new InvalidArgumentError(`expected a whole number from ${least}.`)
-    return count
-  }
-}
-
 function kindsOf(text: string): WorkloadKind[] {
-  return text.split(',').map(word => {
-    const found = WORKLOAD_KINDS.find(kind => kind === word)
-    if (found === undefined)
-      throw new InvalidArgumentError(
-        `the kinds are ${WORKLOAD_KINDS.join(', ')}${didYouMean(word, WORKLOAD_KINDS)}.`,
-      )
-    return found
-  })
+  return text.split(',').map(nameOf(WORKLOAD_KINDS, 'workloads'))
 }
 
-function canaryName(name: string): string {
-  const names = PLANTED.map(each => each.name)
-  if (!names.includes(name))
-    throw new InvalidArgumentError(
-      `no canary is called so${didYouMean(name, names)}; there are ${names.join(', ')}.`,
-    )
-  return name
-}
+const canaryName = nameOf(
+  PLANTED.map(each => each.name),
+  'canaries',
+)

@@ -1,8 +1,7 @@
 /** faultline lab run and lab compare: workloads on a simulated clock, under one design or under all. */
 import fs from 'node:fs'
-import { Command, InvalidArgumentError, Option } from 'commander'
-import { didYouMean } from '../group/index.ts'
-import { DISCIPLINES, type Discipline, disciplineNamed, RESTART } from '../mm/index.ts'
+import { Command, Option } from 'commander'
+import { DISCIPLINES, type Discipline, RESTART } from '../mm/index.ts'
 import { perfettoTrace, renderPage } from '../report/index.ts'
 import {
   compare,
@@ -16,7 +15,8 @@ import {
   type Workload,
   workloadNamed,
 } from '../timed/index.ts'
-import { interruptible, Progress } from './terminal.ts'
+import { explained, interruptible, Progress, printJson } from './terminal.ts'
+import { disciplineNamed, nameOf, seconds, seed, several } from './words.ts'
 
 interface RunWords {
   readonly discipline: Discipline
@@ -35,37 +35,40 @@ interface CompareWords {
 }
 
 export function runCommand(): Command {
-  return new Command('run')
+  const command = new Command('run')
     .description('play one workload on a simulated clock under one discipline')
     .argument('<workload>', 'its name; the list is below', workload)
     .addOption(
       new Option('--discipline <name>', 'the design of the fault path')
-        .argParser(discipline)
+        .argParser(disciplineNamed)
         .default(RESTART, RESTART.name),
     )
-    .option('--seed <n>', 'chance: the same seed gives the same run', seed, 1)
-    .option('--seconds <n>', 'simulated time, instead of what the workload says', seconds)
+    .addOption(seed('chance: the same seed gives the same run'))
+    .option('--seconds <n>', 'simulated time, instead of what the workload says', seconds(0.1, 600))
     .option('--json', 'print the figures as JSON')
     .addHelpText('after', `\nWorkloads:\n${listed()}`)
     .action(run)
+  return explained(command, [
+    'lab run page-mkwrite-fork --discipline linux-6.4',
+    'lab run threads-forks --seed 7 --json',
+  ])
 }
 
 export function compareCommand(): Command {
-  return new Command('compare')
+  const command = new Command('compare')
     .description('play every workload under every discipline, and make a page of it')
-    .option('--workload <names...>', 'play these only', (text, before?: readonly Workload[]) => [
-      ...(before ?? []),
-      workload(text),
-    ])
-    .option('--discipline <names...>', 'play these only', (text, before?: readonly Discipline[]) => [
-      ...(before ?? []),
-      discipline(text),
-    ])
-    .option('--seed <n>', 'chance: the same seed gives the same figures', seed, 1)
+    .option('--workload <names...>', 'play these only', several(workload))
+    .option('--discipline <names...>', 'play these only', several(disciplineNamed))
+    .addOption(seed('chance: the same seed gives the same figures'))
     .option('--out <page>', 'where to write the page', 'report.html')
     .option('--trace <file>', 'write the timelines for ui.perfetto.dev too')
     .option('--json', 'print the figures as JSON')
     .action(runCompare)
+  return explained(command, [
+    'lab compare --out report.html --trace stalls.perfetto-trace',
+    'lab compare --workload page-mkwrite-fork --discipline linux-6.4 restart',
+    'lab compare --json > figures.json',
+  ])
 }
 
 async function run(played: Workload, words: RunWords): Promise<void> {
@@ -86,7 +89,7 @@ async function run(played: Workload, words: RunWords): Promise<void> {
     }
     const { monitor, ...rest } = result
     const { count: reads, ...times } = monitor
-    console.log(JSON.stringify({ ...rest, monitor: { reads, ...times } }, undefined, 2))
+    printJson({ ...rest, monitor: { reads, ...times } })
   } finally {
     progress.stop()
   }
@@ -110,7 +113,7 @@ async function runCompare(words: CompareWords): Promise<void> {
       fs.writeFileSync(words.trace, Buffer.concat([...perfettoTrace(timelinesOf(comparison))]))
     const { results, costs } = comparison
     if (words.json === true) {
-      console.log(JSON.stringify({ results, costs }, undefined, 2))
+      printJson({ results, costs })
       return
     }
     console.log(compareText(results, disciplines))
@@ -122,32 +125,8 @@ async function runCompare(words: CompareWords): Promise<void> {
 }
 
 function workload(text: string): Workload {
-  const found = workloadNamed(text)
-  const known = WORKLOADS.map(({ name }) => name)
-  if (found === undefined)
-    throw new InvalidArgumentError(`expected ${known.join(', ')}${didYouMean(text, known)}.`)
-  return found
-}
-
-function discipline(text: string): Discipline {
-  const found = disciplineNamed(text)
-  const known = DISCIPLINES.map(({ name }) => name)
-  if (found === undefined)
-    throw new InvalidArgumentError(`expected ${known.join(', ')}${didYouMean(text, known)}.`)
-  return found
-}
-
-function seed(text: string): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 0 || value > 0xffffffff)
-    throw new InvalidArgumentError('expected an integer from 0 to 4294967295.')
-  return value
-}
-
-function seconds(text: string): number {
-  const value = Number(text)
-  if (!(value >= 0.1 && value <= 600)) throw new InvalidArgumentError('expected 0.1 to 600 seconds.')
-  return value
+  const names = WORKLOADS.map(({ name }) => name)
+  return workloadNamed(nameOf(names, 'workloads')(text))!
 }
 
 function listed(): string {

@@ -2,11 +2,10 @@
  * `faultline lab`: every interleaving of a scenario on the real engine, under seven designs of the fault path.
  *
  * Exit status   0  it found what it should and nothing else     1  a property was broken, a canary not found, or a file
- *               couldn't be read
+ *               couldn't be read     2  the words were wrong
  */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import {
   CANARIES,
   type Caught,
@@ -19,15 +18,14 @@ import {
   runJobs,
   SCENARIOS,
   type Scenario,
-  ScenarioError,
   timelineText,
 } from '../explore/index.ts'
 import { didYouMean } from '../group/index.ts'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import { crashCommand } from './lab-crash.ts'
-import { killCommand } from './lab-kill.ts'
 import { compareCommand, runCommand } from './lab-timed.ts'
-import { interruptible, Progress } from './terminal.ts'
+import { explained, interruptible, Progress, printJson } from './terminal.ts'
+import { disciplineName, nameOf, WrongWords, workers } from './words.ts'
 
 interface ExploreFlags {
   readonly all?: true
@@ -47,55 +45,61 @@ interface CanaryFlags {
   readonly json?: true
 }
 
-const STATUS = '\nExit status: 0 nothing is broken that shouldn’t be; 1 something is, or a canary lives.'
+const STATUS = '0 nothing is broken that shouldn’t be; 1 something is, or a canary lives.'
 
 export function labCommand(): Command {
-  const lab = new Command('lab').description(
-    'try the designs of the fault path out: every interleaving, and simulated time',
-  )
-  lab
+  const lab = new Command('lab')
+  const list = lab
     .command('list')
     .description('say what each scenario is about, and which kernel bug or test it comes from')
     .option('--json', 'print the scenarios as JSON')
-    .action((flags: { readonly json?: true }) => list(flags))
-  lab
+    .action((flags: { readonly json?: true }) => listAll(flags))
+  explained(list, ['lab list', 'lab list --json'])
+  const explore = lab
     .command('explore')
     .description('explore scenarios completely')
     .argument('[scenario...]', 'names of scenarios, or YAML files with scenarios of your own')
     .option('--all', 'every scenario of the catalogue')
-    .addOption(discipline())
+    .addOption(new Option('--discipline <name>', 'only under this discipline').argParser(disciplineName))
     .addOption(workers())
     .option('--json', 'print one row for each exploration as JSON')
-    .addHelpText('after', STATUS)
-    .action((names: string[], flags: ExploreFlags) => guarded(() => exploreAll(names, flags)))
-  lab
+    .action((names: string[], flags: ExploreFlags) => exploreAll(names, flags))
+  explained(
+    explore,
+    [
+      'lab explore --all',
+      'lab explore mkwrite-fork-proc --discipline linux-6.4',
+      'lab explore mine.yaml --json',
+    ],
+    STATUS,
+  )
+  const replay = lab
     .command('replay')
     .description('run one schedule again, step by step')
     .argument('<scenario>', 'the name of a scenario, or a YAML file')
-    .argument('<discipline>', 'the design', disciplineName)
+    .argument('<discipline>', 'the discipline', disciplineName)
     .argument('<schedule>', 'the schedule, as `explore` prints it; `--` before one that begins with a dash')
-    .option('--canary <name>', 'with this bug planted', canaryName)
+    .addOption(new Option('--canary <name>', 'with this bug planted').argParser(canaryName))
     .option('--output <file>', 'write the timeline to this file as JSON')
     .option('--json', 'print the timeline as JSON')
     .action((name: string, row: string, schedule: string, flags: ReplayFlags) =>
-      guarded(() => replayOne(name, row, schedule, flags)),
+      replayOne(name, row, schedule, flags),
     )
-  lab
+  explained(replay, ['lab replay mkwrite-fork-proc linux-6.4 abcd'])
+  const planted = lab
     .command('canaries')
     .description('plant every bug that the lab knows, and see that each is found')
     .addOption(workers())
     .option('--json', 'print one row for each canary as JSON')
-    .addHelpText('after', STATUS)
-    .action((flags: CanaryFlags) => guarded(() => canaries(flags)))
-  for (const command of [crashCommand(), killCommand(), runCommand(), compareCommand()])
-    lab.addCommand(command)
-  for (const command of lab.commands) command.exitOverride().showSuggestionAfterError()
+    .action((flags: CanaryFlags) => canaries(flags))
+  explained(planted, ['lab canaries'], STATUS)
+  for (const command of [crashCommand(), runCommand(), compareCommand()]) lab.addCommand(command)
   return lab
 }
 
-function list({ json }: { readonly json?: true }): void {
+function listAll({ json }: { readonly json?: true }): void {
   if (json) {
-    console.log(JSON.stringify(SCENARIOS, null, 2))
+    printJson(SCENARIOS)
     return
   }
   for (const { name, about, from, tasks } of SCENARIOS)
@@ -104,7 +108,9 @@ function list({ json }: { readonly json?: true }): void {
 
 async function exploreAll(names: readonly string[], flags: ExploreFlags): Promise<void> {
   if (names.length === 0 && flags.all === undefined)
-    throw new ScenarioError('name a scenario, or say --all; `faultline lab list` shows them')
+    throw new WrongWords('name a scenario, or say --all; `faultline lab list` shows them')
+  if (names.length > 0 && flags.all !== undefined)
+    throw new WrongWords(`--all is every scenario of the catalogue; leave it out, or leave ${names[0]} out`)
   const scenarios = flags.all ? SCENARIOS : names.map(scenarioNamed)
   const rows = flags.discipline === undefined ? DISCIPLINES.map(({ name }) => name) : [flags.discipline]
   const jobs = scenarios.flatMap(scenario =>
@@ -113,7 +119,7 @@ async function exploreAll(names: readonly string[], flags: ExploreFlags): Promis
   const began = performance.now()
   const found = (await runAll(jobs, flags.workers)) as Explored[]
   const seconds = (performance.now() - began) / 1000
-  if (flags.json) console.log(JSON.stringify(found, null, 2))
+  if (flags.json) printJson(found)
   else console.log(exploredText(found, seconds))
   if (!found.every(isGood)) process.exitCode = 1
 }
@@ -121,7 +127,7 @@ async function exploreAll(names: readonly string[], flags: ExploreFlags): Promis
 async function canaries({ json, workers: count }: CanaryFlags): Promise<void> {
   const jobs = CANARIES.map(({ name }): Job => ({ kind: 'canary', name }))
   const caught = (await runAll(jobs, count)) as Caught[]
-  if (json) console.log(JSON.stringify(caught, null, 2))
+  if (json) printJson(caught)
   else console.log(caughtText(caught))
   if (!caught.every(({ found }) => found)) process.exitCode = 1
 }
@@ -129,17 +135,18 @@ async function canaries({ json, workers: count }: CanaryFlags): Promise<void> {
 function replayOne(name: string, row: string, schedule: string, flags: ReplayFlags): void {
   const canary = CANARIES.find(each => each.name === flags.canary)
   const timeline = replay(scenarioNamed(name), disciplineNamed(row)!, schedule, canary)
-  if (typeof timeline === 'string') throw new ScenarioError(timeline)
+  if (typeof timeline === 'string') throw new WrongWords(timeline)
   if (flags.output !== undefined) writeFileSync(flags.output, `${JSON.stringify(timeline, null, 2)}\n`)
-  console.log(flags.json ? JSON.stringify(timeline, null, 2) : timelineText(timeline))
+  if (flags.json) printJson(timeline)
+  else console.log(timelineText(timeline))
 }
 
 async function runAll(jobs: readonly Job[], count: number): Promise<Result[]> {
   const progress = new Progress()
-  progress.step(`${jobs.length} to do`)
+  progress.step('explored')
   return await runJobs(jobs, {
     workers: count,
-    progress: (done, of) => progress.step(`${done} of ${of}`),
+    progress: (done, of) => progress.note(`${done} of ${of}`),
     signal: interruptible(),
   }).finally(() => progress.stop())
 }
@@ -189,49 +196,14 @@ function scenarioNamed(name: string): Scenario {
   const found = SCENARIOS.find(scenario => scenario.name === name)
   if (found === undefined) {
     const names = SCENARIOS.map(each => each.name)
-    throw new ScenarioError(
+    throw new WrongWords(
       `there is no scenario ${name}${didYouMean(name, names) || '; `faultline lab list` shows them'}`,
     )
   }
   return found
 }
 
-/** Runs an action; what is wrong with a scenario is one sentence and status 1. */
-async function guarded(action: () => void | Promise<void>): Promise<void> {
-  try {
-    await action()
-  } catch (error) {
-    if (!(error instanceof ScenarioError)) throw error
-    console.error(`faultline: ${error.message}`)
-    process.exitCode = 1
-  }
-}
-
-function discipline(): Option {
-  return new Option('--discipline <name>', 'only under this design').argParser(disciplineName)
-}
-
-function workers(): Option {
-  return new Option('--workers <n>', 'threads to use')
-    .default(availableParallelism(), 'one for each processor')
-    .argParser(text => {
-      const count = Number(text)
-      if (!Number.isInteger(count) || count < 1 || count > 256)
-        throw new InvalidArgumentError('expected a whole number from 1 to 256.')
-      return count
-    })
-}
-
-function disciplineName(name: string): string {
-  const names = DISCIPLINES.map(each => each.name)
-  if (!names.includes(name))
-    throw new InvalidArgumentError(`the designs are ${names.join(', ')}${didYouMean(name, names)}.`)
-  return name
-}
-
-function canaryName(name: string): string {
-  const names = CANARIES.map(each => each.name)
-  if (!names.includes(name))
-    throw new InvalidArgumentError(`no canary is called so${didYouMean(name, names)}.`)
-  return name
-}
+const canaryName = nameOf(
+  CANARIES.map(each => each.name),
+  'canaries',
+)

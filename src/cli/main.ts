@@ -1,52 +1,53 @@
-#!/usr/bin/env node
 /**
- * The command line: words in, words out. Each command is a file of its own; what they do lives in the rooms below.
+ * The command line: words in, words out.
  *
  * Exit status   0 it did what was asked · 1 it ran, and what it looked for was found or failed · 2 the words were wrong
- *               130 it was interrupted
+ *               130 Ctrl-C · 143 SIGTERM · 141 nobody reads the output any more
+ *
+ * An error is a sentence on standard error; with --json it is `{ "error": { "code", "message" } }` there.
  */
-import { Command, CommanderError } from 'commander'
-import { FaultlineError } from '../map/index.ts'
-import { demoCommand } from './demo.ts'
-import { labCommand } from './lab.ts'
-import { observeCommand } from './observe.ts'
-import { volumeCommand } from './volume.ts'
+import { CommanderError } from 'commander'
+import { errorJson, program } from './program.ts'
+import { statusOfSignal } from './terminal.ts'
+import { WrongWords } from './words.ts'
 
-export function program(): Command {
-  const main = new Command('faultline')
-    .description('Memory-mapped files bigger than memory, whose faults hold no lock while they wait for I/O.')
-    .showSuggestionAfterError()
-    .exitOverride()
-  for (const command of [demoCommand(), labCommand(), observeCommand(), volumeCommand()])
-    main.addCommand(command)
-  for (const command of main.commands) command.exitOverride().showSuggestionAfterError()
-  return main
+function statusOf(error: unknown, isJson: boolean): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  if (error instanceof Error && (error.name === 'AbortError' || codeOf(error) === 'ABORT_ERR'))
+    return statusOfSignal()
+  if (!isTold(error)) throw error
+  process.stderr.write(isJson ? errorJson(codeOf(error), error.message) : `faultline: ${error.message}\n`)
+  return error instanceof WrongWords ? 2 : 1
+}
+
+function codeOf(error: Error): string {
+  if (error instanceof WrongWords) return 'ERR_WORDS'
+  return 'code' in error && typeof error.code === 'string' ? error.code : 'ERR_INPUT'
+}
+
+/** By name, so that the rooms that they are of needn't be loaded for every command. */
+const OURS: ReadonlySet<string> = new Set(['FaultlineError', 'WrongWords', 'ScenarioError', 'TraceError'])
+
+/** Ours, or what the host refused: a file that isn't there, a directory that may not be written. */
+function isTold(error: unknown): error is Error {
+  return error instanceof Error && (OURS.has(error.name) || ('code' in error && 'syscall' in error))
+}
+
+/** `faultline help lab run` is `faultline lab run --help`. */
+function helpFirst(words: readonly string[]): string[] {
+  return words[0] === 'help' ? [...words.slice(1), '--help'] : [...words]
 }
 
 // Whoever reads our output has read enough: `| head`. The shell's status for SIGPIPE.
-process.stdout.on('error', error => {
-  if ((error as { code?: string }).code !== 'EPIPE') throw error
-  process.exit(141)
-})
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit(141)
+  })
 
+const words = helpFirst(process.argv.slice(2))
 try {
-  await program().parseAsync()
+  await (await program(words)).parseAsync(words, { from: 'user' })
 } catch (error) {
-  process.exitCode = statusOf(error)
-}
-
-function statusOf(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-  if (error instanceof Error && error.name === 'AbortError') return 130
-  if (error instanceof FaultlineError && error.code === 'ABORT_ERR') return 130
-  if (error instanceof FaultlineError || isOfHost(error)) {
-    console.error(`faultline: ${error.message}`)
-    return 1
-  }
-  throw error
-}
-
-/** What the host refused: a file that isn't there, a directory that may not be written. */
-function isOfHost(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && 'code' in error && 'syscall' in error
+  process.exitCode = statusOf(error, words.includes('--json'))
 }

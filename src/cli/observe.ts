@@ -2,11 +2,11 @@
  * `faultline observe`: finds mmap_lock priority inversions in a trace, or on the running kernel.
  *
  * Exit status   0  the trace was read to its end, whatever was found     1  it, or the kernel, could not be read
+ *               2  the words were wrong                                  130  Ctrl-C, before `analyze` had read it all
  */
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, writeSync } from 'node:fs'
-import { Command, InvalidArgumentError, Option } from 'commander'
-import { DISCIPLINES } from '../mm/index.ts'
+import { Command, Option } from 'commander'
 import {
   type Account,
   accountText,
@@ -25,9 +25,12 @@ import {
 } from '../observe/index.ts'
 import { perfettoTrace, renderPage, type Timeline } from '../report/index.ts'
 import { TraceError } from '../trace/index.ts'
+import { explained, interruptible, Progress, printJson } from './terminal.ts'
+import { count, disciplineName, milliseconds, seconds, several, shownBytes, WrongWords } from './words.ts'
 
-const FAILED = 1
-const PROGRESS_EVERY_MS = 200
+const STATUS = '0 the trace was read, whatever was found; 1 it, or the kernel, could not be read.'
+/** A week: nobody watches longer in one go. */
+const SECONDS_MAX = 7 * 24 * 3600
 
 interface AnalyzeFlags {
   readonly json?: true
@@ -51,8 +54,8 @@ interface LiveFlags extends AnalyzeFlags {
 }
 
 export function observeCommand(): Command {
-  const observe = new Command('observe').description('find mmap_lock priority inversions in kernel traces')
-  observe
+  const observe = new Command('observe')
+  const analysis = observe
     .command('analyze')
     .description(
       'find them in the text of tracefs, perf script or trace-cmd report, or in a trace.dat, gzipped or not',
@@ -71,39 +74,54 @@ export function observeCommand(): Command {
     .option('--out <file>', 'write a page to look at: report.html')
     .option('--perfetto <file>', 'write the worst moments for ui.perfetto.dev')
     .option('--json', 'print the whole account as JSON')
-    .addHelpText('after', STATUS)
-    .action((files: string[], flags: FileFlags) => run(signal => analyzeFiles(files, flags, signal)))
-  observe
+    .action((files: string[], flags: FileFlags) => analyzeFiles(files, flags))
+  explained(
+    analysis,
+    [
+      'observe analyze trace.txt',
+      'observe analyze trace.dat.gz --threshold 10ms --json',
+      'observe analyze trace.txt --out report.html --what-if restart',
+    ],
+    STATUS,
+  )
+  const live = observe
     .command('live')
     .description('find them on the running kernel, as root')
-    .option('--pid <n>', 'only waits by this process, or for its memory; may be repeated', collectPid)
+    .option('--pid <n>', 'only waits by this process, or for its memory; may be repeated', several(count(1)))
     .addOption(new Option('--all', 'all processes; the default').conflicts('pid'))
-    .option('--seconds <s>', 'stop after so long; otherwise at Ctrl-C', positive)
+    .option('--seconds <s>', 'stop after so long; otherwise at Ctrl-C', seconds(0.001, SECONDS_MAX))
     .addOption(threshold())
     .option('--watch', 'print each inversion when it ends; with --json one object a line')
     .option('--exec <command>', 'run this by the shell for each inversion, with its JSON on standard input')
     .addOption(
       new Option('--buffer-kb <n>', 'memory for events, of each CPU; raise it when events are lost')
-        .default(4096)
-        .argParser(wholeNumber),
+        .default(4096, '4096, which is 4 MiB')
+        .argParser(count(1, 9_999_999)),
     )
     .option('--json', 'print the whole account as JSON at the end')
-    .addHelpText('after', STATUS)
-    .action((flags: LiveFlags) => run(signal => watchKernel(flags, signal)))
-  for (const command of observe.commands) command.exitOverride().showSuggestionAfterError()
+    .action(watchKernel)
+  explained(
+    live,
+    [
+      'observe live --seconds 60 --watch',
+      "observe live --pid 1234 --exec 'logger -t faultline'",
+      'observe live --watch --json > inversions.ndjson',
+    ],
+    STATUS,
+  )
   return observe
 }
 
-const STATUS =
-  '\nExit status: 0 the trace was read, whatever was found; 1 it, or the kernel, could not be read.'
-
-async function analyzeFiles(files: readonly string[], flags: FileFlags, signal: AbortSignal): Promise<void> {
+async function analyzeFiles(files: readonly string[], flags: FileFlags): Promise<void> {
   if (flags.kernelDiscipline !== undefined && flags.whatIf === undefined)
-    throw new TraceError('--kernel-discipline says what to compare with; expected --what-if beside it')
+    throw new WrongWords('--kernel-discipline says what to compare with; expected --what-if beside it')
   const isReadTwice = flags.out !== undefined || flags.perfetto !== undefined || flags.whatIf !== undefined
   if (isReadTwice) assertReadableTwice(files)
-  const progress = process.stderr.isTTY ? progressLine() : null
-  const reading = { signal, ...(progress === null ? {} : { onProgress: progress.show }) }
+  const progress = new Progress()
+  progress.step('reading')
+  const onProgress = (bytes: number, total: number) =>
+    progress.note(total > 0 ? `${((100 * bytes) / total).toFixed(0)} %` : shownBytes(bytes))
+  const reading = { signal: interruptible(), onProgress }
   const thresholdMs = flags.threshold
   try {
     const account = await analyze(files, { thresholdMs }, reading)
@@ -123,14 +141,14 @@ async function analyzeFiles(files: readonly string[], flags: FileFlags, signal: 
       write(flags.out, [renderPage(report)])
     }
     if (flags.perfetto !== undefined) writePerfetto(flags.perfetto, timelines)
-    progress?.clear()
+    progress.stop()
     if (flags.json) printJson(answer === null ? account : { ...account, whatIf: answer })
     else {
       const said = answer === null ? '' : `\n${whatIfText(answer, thresholdMs)}`
       process.stdout.write(`${filesText(account.files)}\n${accountText(account, thresholdMs)}${said}`)
     }
   } finally {
-    progress?.clear()
+    progress.stop()
   }
 }
 
@@ -152,16 +170,16 @@ function write(path: string, chunks: Iterable<string | Uint8Array>): void {
   }
 }
 
-async function watchKernel(flags: LiveFlags, signal: AbortSignal): Promise<void> {
+async function watchKernel(flags: LiveFlags): Promise<void> {
   const account = await observeLive({
     thresholdMs: flags.threshold,
     pids: flags.pid ?? null,
     seconds: flags.seconds ?? null,
     bufferKb: flags.bufferKb,
-    signal,
+    signal: interruptible(),
     onStarted: () => {
       const until = flags.seconds === undefined ? 'until Ctrl-C' : `for ${flags.seconds} s`
-      process.stderr.write(`observing ${until}\n`)
+      if (process.stderr.isTTY) process.stderr.write(`observing ${until}\n`)
     },
     onInversion: inversion => {
       if (flags.watch) printInversion(inversion, flags)
@@ -174,10 +192,6 @@ async function watchKernel(flags: LiveFlags, signal: AbortSignal): Promise<void>
 function print(account: Account, flags: AnalyzeFlags): void {
   if (flags.json) printJson(account)
   else process.stdout.write(accountText(account, flags.threshold))
-}
-
-function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
 }
 
 function printInversion(inversion: Inversion, flags: AnalyzeFlags): void {
@@ -194,74 +208,9 @@ function execute(command: string, inversion: Inversion): void {
   child.stdin.end(`${JSON.stringify(inversion)}\n`)
 }
 
-/** Runs to the end or to Ctrl-C, and turns what happened into an exit status. */
-async function run(action: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  const controller = new AbortController()
-  const stop = () => controller.abort(new TraceError('stopped'))
-  process.once('SIGINT', stop).once('SIGTERM', stop)
-  process.stdout.on('error', leaveWhenUnread)
-  try {
-    await action(controller.signal)
-  } catch (error) {
-    if (!(error instanceof TraceError)) throw error
-    process.stderr.write(`faultline: ${error.message}\n`)
-    process.exitCode = FAILED
-  } finally {
-    process.off('SIGINT', stop).off('SIGTERM', stop)
-  }
-}
-
-/** A reader such as `head` has seen enough. */
-function leaveWhenUnread(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error
-  process.exit()
-}
-
-function progressLine(): {
-  readonly show: (bytes: number, total: number) => void
-  readonly clear: () => void
-} {
-  let shown = 0
-  return {
-    show: (bytes, total) => {
-      if (performance.now() - shown < PROGRESS_EVERY_MS) return
-      shown = performance.now()
-      const part = total > 0 ? `${((100 * bytes) / total).toFixed(0)} %` : `${(bytes / 1e6).toFixed(0)} MB`
-      process.stderr.write(`\rreading ${part}\x1b[K`)
-    },
-    clear: () => process.stderr.write('\r\x1b[K'),
-  }
-}
-
-const discipline = (flag: string, what: string): Option =>
-  new Option(flag, what).choices(DISCIPLINES.map(({ name }) => name))
+const discipline = (flag: string, what: string): Option => new Option(flag, what).argParser(disciplineName)
 
 const threshold = (): Option =>
   new Option('--threshold <time>', 'the shortest wait to report, such as 50ms or 1s')
     .default(50, '50ms')
     .argParser(milliseconds)
-
-function milliseconds(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(us|ms|s)?$/.exec(text)
-  if (match === null) throw new InvalidArgumentError('Expected a time such as 50ms, 1s or 500us.')
-  const unit = match[2] ?? 'ms'
-  return Number(match[1]) * (unit === 's' ? 1000 : unit === 'us' ? 0.001 : 1)
-}
-
-function positive(text: string): number {
-  const value = Number(text)
-  if (!(value > 0)) throw new InvalidArgumentError('Expected a number of seconds above 0.')
-  return value
-}
-
-function wholeNumber(text: string): number {
-  if (!/^[1-9]\d{0,6}$/.test(text))
-    throw new InvalidArgumentError('Expected a whole number from 1 to 9999999.')
-  return Number(text)
-}
-
-function collectPid(text: string, previous: readonly number[] = []): number[] {
-  if (!/^[1-9]\d*$/.test(text))
-    throw new InvalidArgumentError('Expected a process id, a whole number above 0.')
-  return [...previous, Number(text)]
-}

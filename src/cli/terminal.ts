@@ -1,13 +1,73 @@
-/** What commands share of the terminal: progress on a line that is written over, and a clean stop on Ctrl-C. */
+/**
+ * What commands share of the terminal: how wide it is, progress on a line that is written over, JSON, examples in the help,
+ * and a clean stop on Ctrl-C.
+ */
+import type { Command } from 'commander'
 
-/** Aborts on the first Ctrl-C, so that a command can put things back; the second ends the process at once. */
+/** Wider lines than this are hard to read. */
+const COLUMNS_MAX = 100
+const COLUMNS_DEFAULT = 80
+const DRAW_EVERY_MS = 200
+
+export function columns(): number {
+  return Math.max(40, Math.min(process.stdout.columns || COLUMNS_DEFAULT, COLUMNS_MAX))
+}
+
+/** Breaks prose where the terminal ends; what is indented stays as it is. */
+export function wrap(text: string): string {
+  const most = columns() - 1
+  const lines: string[] = []
+  for (const line of text.split('\n')) {
+    if (line.startsWith(' ')) {
+      lines.push(line)
+      continue
+    }
+    let row = ''
+    for (const word of line.split(' ')) {
+      if (row !== '' && row.length + 1 + word.length > most) {
+        lines.push(row)
+        row = word
+      } else row = row === '' ? word : `${row} ${word}`
+    }
+    lines.push(row)
+  }
+  return lines.join('\n')
+}
+
+/** Ends the help of a command: command lines that can be copied, and what the exit status says. */
+export function explained(command: Command, examples: readonly string[], status?: string): Command {
+  const lines = examples.map(line => `  $ faultline ${line}`)
+  const text = [
+    `\nExamples:\n${lines.join('\n')}`,
+    ...(status === undefined ? [] : [`\nExit status: ${status}`]),
+  ]
+  return command.addHelpText('after', () => text.map(wrap).join('\n'))
+}
+
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`)
+}
+
+let interrupted: NodeJS.Signals | undefined
+
+/**
+ * Aborts on the first Ctrl-C, or SIGTERM, so that a command can put things back; the second ends the process at once.
+ * `process.exitCode` is set by who catches the error.
+ */
 export function interruptible(): AbortSignal {
   const controller = new AbortController()
-  process.once('SIGINT', () => {
+  const stop = (signal: NodeJS.Signals) => {
+    if (interrupted !== undefined) process.exit(statusOfSignal())
+    interrupted = signal
     controller.abort()
-    process.once('SIGINT', () => process.exit(130))
-  })
+  }
+  process.on('SIGINT', stop).on('SIGTERM', stop)
   return controller.signal
+}
+
+/** The shell's status for the signal that interrupted. */
+export function statusOfSignal(): number {
+  return interrupted === 'SIGTERM' ? 143 : 130
 }
 
 /** Shows what is going on, on a terminal; in a pipe it says nothing. */
@@ -22,10 +82,13 @@ export class Progress {
     this.stop()
     this.detail = ''
     const began = Date.now()
-    const draw = () =>
-      process.stderr.write(`\r\u001b[2K${text}  ${this.detail}${((Date.now() - began) / 1000).toFixed(0)} s`)
+    const draw = () => {
+      const line = `${text}  ${this.detail}${((Date.now() - began) / 1000).toFixed(0)} s`
+      process.stderr.write(`\r\u001b[2K${line.slice(0, (process.stderr.columns || COLUMNS_DEFAULT) - 1)}`)
+    }
     draw()
-    this.timer = setInterval(draw, 500)
+    this.timer = setInterval(draw, DRAW_EVERY_MS)
+    this.timer.unref()
   }
 
   /** How far it is: shown with the seconds. */
@@ -34,7 +97,9 @@ export class Progress {
   }
 
   stop(): void {
+    if (this.timer === undefined) return
     clearInterval(this.timer)
-    if (this.shows) process.stderr.write('\r\u001b[2K')
+    this.timer = undefined
+    process.stderr.write('\r\u001b[2K')
   }
 }

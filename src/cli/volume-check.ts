@@ -1,8 +1,9 @@
 /** faultline volume check and dump: what is wrong with a volume, what can be mended, and what it holds, record by record. */
 import { Command } from 'commander'
 import { dumpVolume, volumeBlockSize } from '../map/index.ts'
-import { interruptible, Progress } from './terminal.ts'
-import { inVolume, print, size, withMachine } from './volume-open.ts'
+import { explained, interruptible, Progress, printJson } from './terminal.ts'
+import { inVolume, withMachine } from './volume-open.ts'
+import { shownBytes } from './words.ts'
 
 interface CheckWords {
   readonly repair?: true
@@ -11,7 +12,7 @@ interface CheckWords {
 }
 
 export function checkCommand(): Command {
-  return new Command('check')
+  const command = new Command('check')
     .description(
       'recompute everything that a volume says of itself, read all its data, and say what is wrong',
     )
@@ -20,14 +21,20 @@ export function checkCommand(): Command {
     .option('--repair', 'mend what can be mended without guessing, and say what was given up')
     .option('--json', 'print what was found as JSON')
     .action(check)
+  return explained(
+    command,
+    ['volume check data.vol', 'volume check data.vol --metadata --json', 'volume check data.vol --repair'],
+    '0 nothing is wrong; 1 something is, or it could not be read.',
+  )
 }
 
 export function dumpCommand(): Command {
-  return new Command('dump')
+  const command = new Command('dump')
     .description('print every record of the metadata, a line each')
     .argument('<volume>')
     .option('--json', 'print each as a line of JSON')
     .action(dump)
+  return explained(command, ['volume dump data.vol', 'volume dump data.vol --json | grep inode'])
 }
 
 async function check(path: string, words: CheckWords): Promise<void> {
@@ -37,7 +44,7 @@ async function check(path: string, words: CheckWords): Promise<void> {
   const options = {
     data: words.metadata ? ('metadata only' as const) : ('with data' as const),
     signal: interruptible(),
-    progress: (bytes: number) => progress.note(`${size(bytes)} read`),
+    progress: (bytes: number) => progress.note(`${shownBytes(bytes)} read`),
   }
   try {
     if (words.repair) {
@@ -47,7 +54,7 @@ async function check(path: string, words: CheckWords): Promise<void> {
       progress.stop()
       const { wrong, givenUp } = repaired
       if (words.json === true)
-        print({ volume: path, ...repaired, seconds: (performance.now() - start) / 1000 })
+        printJson({ volume: path, ...repaired, seconds: (performance.now() - start) / 1000 })
       else if (wrong.length === 0) console.log(`${path}: nothing is wrong`)
       else {
         for (const sentence of wrong) console.log(`was wrong: ${sentence}`)
@@ -67,7 +74,7 @@ async function check(path: string, words: CheckWords): Promise<void> {
     if (wrong.length + noted.length > 0) process.exitCode = 1
     const seconds = (performance.now() - start) / 1000
     if (words.json === true) {
-      print({ volume: path, wrong, noted, files, directories, extents, compared, seconds })
+      printJson({ volume: path, wrong, noted, files, directories, extents, compared, seconds })
       return
     }
     const told = new Set([...wrong, ...noted])

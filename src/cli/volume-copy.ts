@@ -4,8 +4,9 @@
  */
 import fs from 'node:fs'
 import { Command } from 'commander'
-import { interruptible, Progress } from './terminal.ts'
-import { inVolume, print, size } from './volume-open.ts'
+import { explained, interruptible, Progress, printJson } from './terminal.ts'
+import { inVolume } from './volume-open.ts'
+import { shownBytes } from './words.ts'
 
 interface CopyWords {
   readonly force?: true
@@ -13,7 +14,7 @@ interface CopyWords {
 }
 
 export function putCommand(): Command {
-  return new Command('put')
+  const command = new Command('put')
     .description('copy a file of this computer into a volume')
     .argument('<volume>')
     .argument('<file>', 'a file, or - for standard input')
@@ -21,16 +22,21 @@ export function putCommand(): Command {
     .option('--force', 'replace the file that is called so')
     .option('--json', 'print what was done as JSON')
     .action(put)
+  return explained(command, [
+    'volume put data.vol big.bin /big',
+    'volume put data.vol - /home.tar < home.tar',
+  ])
 }
 
 export function getCommand(): Command {
-  return new Command('get')
+  const command = new Command('get')
     .description('copy a file of a volume out of it')
     .argument('<volume>')
     .argument('<path>', 'a file of the volume, from /')
     .argument('<file>', 'where to, or - for standard output')
     .option('--json', 'print what was done as JSON')
     .action(get)
+  return explained(command, ['volume get data.vol /big big.bin', 'volume get data.vol /big - | sha256sum'])
 }
 
 async function put(path: string, source: string, to: string, { force, json }: CopyWords): Promise<void> {
@@ -75,7 +81,9 @@ async function shown<T>(
     return await copy({
       signal,
       progress: bytes =>
-        progress.note(total === undefined ? size(bytes) : `${size(bytes)} of ${size(total)}`),
+        progress.note(
+          total === undefined ? shownBytes(bytes) : `${shownBytes(bytes)} of ${shownBytes(total)}`,
+        ),
     })
   } finally {
     progress.stop()
@@ -95,5 +103,5 @@ async function toOutput(parts: AsyncIterable<Uint8Array>): Promise<number> {
 }
 
 function report(json: true | undefined, done: object): void {
-  if (json === true) print(done)
+  if (json === true) printJson(done)
 }

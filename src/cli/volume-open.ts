@@ -1,4 +1,4 @@
-/** What the commands about volumes share: a machine for one volume, and how figures are shown. */
+/** What the commands about volumes share: a machine for one volume. */
 import { Machine, type Volume, volumeBlockSize } from '../map/index.ts'
 
 /** Enough for the pages of what commands map and write; whole files go past it. */
@@ -25,19 +25,4 @@ export async function inVolume<T>(
     await volume.close()
     return said
   })
-}
-
-export function print(value: unknown): void {
-  console.log(JSON.stringify(value, undefined, 2))
-}
-
-export function size(bytes: number): string {
-  for (const [unit, of] of [
-    ['TiB', 2 ** 40],
-    ['GiB', 2 ** 30],
-    ['MiB', 2 ** 20],
-    ['KiB', 2 ** 10],
-  ] as const)
-    if (bytes >= of) return `${(bytes / of).toFixed(bytes % of === 0 ? 0 : 1)} ${unit}`
-  return `${bytes} bytes`
 }

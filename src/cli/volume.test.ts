@@ -87,19 +87,26 @@ test('a flipped bit is told by file and offset; the volume is read-only until it
   does('rm', VOLUME, '/a')
 })
 
-test('what if it is interrupted? Neither the volume nor the host has half a file', async () => {
-  const before = does('ls', VOLUME)
-  const child = spawn(process.execPath, [MAIN, 'volume', 'put', VOLUME, '-', '/half'], {
-    stdio: ['pipe', 'ignore', 'inherit'],
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)
+  test(`what if ${signal} interrupts it? Neither the volume nor the host has half a file`, async () => {
+    const before = does('ls', VOLUME)
+    const child = spawn(process.execPath, [MAIN, 'volume', 'put', VOLUME, '-', '/half'], {
+      stdio: ['pipe', 'ignore', 'pipe'],
+    })
+    child.stdin.on('error', () => {})
+    const ended = once(child, 'exit')
+    // More than a pipe holds: it has begun to copy. Then its source says nothing more.
+    for (let chunk = 0; chunk < 24; chunk++)
+      await new Promise<void>(taken => child.stdin.write(Buffer.alloc(65_536), () => taken()))
+    let said = ''
+    child.stderr!.on('data', part => (said += part))
+    child.kill(signal)
+    const [status] = await ended
+    assert.equal(status, code)
+    assert.equal(said, '')
+    assert.equal(does('ls', VOLUME), before)
+    does('check', VOLUME)
   })
-  child.stdin.on('error', () => {})
-  const ended = once(child, 'exit')
-  // More than a pipe holds: it has begun to copy. Then its source says nothing more.
-  for (let chunk = 0; chunk < 24; chunk++)
-    await new Promise<void>(taken => child.stdin.write(Buffer.alloc(65_536), () => taken()))
-  child.kill('SIGINT')
-  const [status] = await ended
-  assert.equal(status, 130)
-  assert.equal(does('ls', VOLUME), before)
-  does('check', VOLUME)
-})

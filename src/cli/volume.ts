@@ -3,11 +3,12 @@
  *
  * Exit status   0 done · 1 it couldn't be done, or check found something wrong · 2 the words were wrong · 130 interrupted
  */
-import { Command, InvalidArgumentError } from 'commander'
-import { parseBytes, SettingError } from '../group/index.ts'
+import { Command, Option } from 'commander'
+import { explained, printJson } from './terminal.ts'
 import { checkCommand, dumpCommand } from './volume-check.ts'
 import { getCommand, putCommand } from './volume-copy.ts'
-import { inVolume, print, size, withMachine } from './volume-open.ts'
+import { inVolume, withMachine } from './volume-open.ts'
+import { shownBytes, size } from './words.ts'
 
 interface JsonFlag {
   readonly json?: true
@@ -19,44 +20,64 @@ interface CreateWords extends JsonFlag {
   readonly data?: string
 }
 
-const STATUS =
-  '\nExit status: 0 done; 1 it could not be done, or check found something wrong; 130 interrupted.'
+const STATUS = '0 done; 1 it could not be done, or check found something wrong; 2 the words were wrong.'
 
 export function volumeCommand(): Command {
   const volume = new Command('volume')
-    .description('filesystems whose files share blocks: make, fill, clone, check and mend them')
-    .addHelpText('after', STATUS)
-  volume
+  explained(
+    volume,
+    [
+      'volume create data.vol --size 1GiB',
+      'volume put data.vol big.bin /big',
+      'volume clone data.vol /big /copy',
+      'volume check data.vol',
+    ],
+    STATUS,
+  )
+  const creation = volume
     .command('create')
     .description('make a volume')
     .argument('<volume>', 'the directory that it is to be')
-    .option(
-      '--size <bytes>',
-      'how much data it may hold; of a device, or a file that exists, it takes all',
-      bytesOf,
-      256 * 2 ** 20,
+    .addOption(
+      new Option(
+        '--size <bytes>',
+        'how much data it may hold; of a device, or a file that exists, it takes all',
+      )
+        .default(256 * 2 ** 20, '256 MiB')
+        .argParser(size()),
     )
     .option(
       '--data <path>',
       'the file or block device that is to hold the data, in place of a file in the directory',
     )
-    .option('--block-size <bytes>', 'a power of two from 4096', bytesOf, 4096)
+    .addOption(
+      new Option('--block-size <bytes>', 'a power of two from 4 KiB')
+        .default(4096, '4 KiB')
+        .argParser(size()),
+    )
     .option('--json', 'print what was made as JSON')
     .action(create)
-  volume
+  explained(creation, [
+    'volume create data.vol --size 1GiB',
+    'volume create data.vol --data /dev/sdb',
+    'volume create data.vol --block-size 64KiB --json',
+  ])
+  const listing = volume
     .command('ls')
     .description('list a directory')
     .argument('<volume>')
     .argument('[path]', 'a directory of it', '/')
     .option('--json', 'print the entries as JSON')
     .action(list)
-  volume
+  explained(listing, ['volume ls data.vol', 'volume ls data.vol /monday --json'])
+  const statting = volume
     .command('stat')
     .description('say how full a volume is, or what a file of it takes')
     .argument('<volume>')
     .argument('[path]')
     .option('--json', 'print it as JSON')
     .action(stat)
+  explained(statting, ['volume stat data.vol', 'volume stat data.vol /copy --json'])
   change('mkdir', 'make a directory', ['path'], (volume, [path]) => volume.mkdir(path!), volume)
   change(
     'mv',
@@ -88,8 +109,15 @@ export function volumeCommand(): Command {
   )
   for (const command of [putCommand(), getCommand(), checkCommand(), dumpCommand()])
     volume.addCommand(command)
-  for (const command of volume.commands) command.exitOverride().showSuggestionAfterError()
   return volume
+}
+
+const EXAMPLE_WORDS: Readonly<Record<string, string>> = {
+  mkdir: '/reports',
+  mv: '/reports /old',
+  rm: '/big',
+  clone: '/big /copy',
+  snapshot: '/ /monday',
 }
 
 /** A command that changes names, and says nothing when it has. */
@@ -102,6 +130,7 @@ function change(
 ): void {
   const command = to.command(name).description(about).argument('<volume>')
   for (const word of words) command.argument(`<${word}>`, 'a path of the volume, from /')
+  explained(command, [`volume ${name} data.vol ${EXAMPLE_WORDS[name]}`])
   command.option('--json', 'print what was done as JSON').action(async (path: string, ...rest: unknown[]) => {
     const paths = rest.slice(0, words.length) as string[]
     const { json } = rest[words.length] as JsonFlag
@@ -113,7 +142,7 @@ function change(
     })
     if (json !== true) return
     const done = Object.fromEntries(words.map((word, at) => [word, paths[at]]))
-    print({
+    printJson({
       [name]: { ...done, ...(more as object | undefined), seconds: (performance.now() - start) / 1000 },
     })
   })
@@ -124,9 +153,11 @@ async function create(path: string, { size: bytes, blockSize, data, json }: Crea
     const volume = await machine.createVolume(path, { size: bytes, ...(data !== undefined && { data }) })
     const { size: blocks } = volume.usage
     await volume.close()
-    if (json === true) print({ volume: path, blockSize, blocks })
+    if (json === true) printJson({ volume: path, blockSize, blocks })
     else
-      console.log(`${path}: a volume of ${blocks} blocks of ${blockSize} bytes, ${size(blocks * blockSize)}`)
+      console.log(
+        `${path}: a volume of ${blocks} blocks of ${blockSize} bytes, ${shownBytes(blocks * blockSize)}`,
+      )
   })
 }
 
@@ -139,7 +170,7 @@ async function list(path: string, directory: string, { json }: JsonFlag): Promis
       const { size: bytes, links } = await volume.stat(base + name)
       entries.push({ name, kind, ino, size: bytes, links })
     }
-    if (json === true) print(entries)
+    if (json === true) printJson(entries)
     else
       for (const { name, kind, size: bytes } of entries)
         console.log(
@@ -153,7 +184,7 @@ async function stat(path: string, file: string | undefined, { json }: JsonFlag):
     const { blockSize } = volume.usage
     if (file !== undefined) {
       const found = await volume.stat(file)
-      if (json === true) print({ path: file, blockSize, ...found })
+      if (json === true) printJson({ path: file, blockSize, ...found })
       else
         console.log(
           `${file}: ${found.kind}, inode ${found.ino}, ${found.links} names, ${found.size} bytes in ${found.blocks} blocks of ${blockSize} bytes, ${found.shared} of them shared`,
@@ -162,21 +193,13 @@ async function stat(path: string, file: string | undefined, { json }: JsonFlag):
     }
     const { damage, readOnly, usage } = volume
     if (json === true) {
-      print({ volume: path, readOnly: damage.length > 0 && readOnly, damage, ...usage })
+      printJson({ volume: path, readOnly: damage.length > 0 && readOnly, damage, ...usage })
       return
     }
     const { size: blocks, free, used } = usage
     console.log(
-      `${path}: ${size(blocks * blockSize)} in ${blocks} blocks of ${blockSize} bytes; ${used} used, ${free} free (${size(free * blockSize)})`,
+      `${path}: ${shownBytes(blocks * blockSize)} in ${blocks} blocks of ${blockSize} bytes; ${used} used, ${free} free (${shownBytes(free * blockSize)})`,
     )
     for (const what of damage) console.log(`damaged, so it opens to be read: ${what}`)
   })
-}
-
-function bytesOf(text: string): number {
-  try {
-    return parseBytes(text, 'size')
-  } catch (error) {
-    throw error instanceof SettingError ? new InvalidArgumentError(error.message) : error
-  }
 }

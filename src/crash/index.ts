@@ -10,5 +10,4 @@ export {
   type WorkloadKind,
 } from './campaign.ts'
 export { type CrashReplay, type CrashViolation, replayCrash } from './explore.ts'
-export { type Campaign as KillCampaign, type KillReport, killCampaign } from './kill/campaign.ts'
 export { PLANTED, plantedNamed } from './planted.ts'

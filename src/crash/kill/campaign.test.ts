@@ -12,7 +12,7 @@ const DIRECTORY = fs.existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 test('a process that is killed at random loses nothing that it has promised, and leaves a clean volume', async () => {
   const seed = 1
   const { failure, kills } = await killCampaign({ seed, kills: 3, directory: DIRECTORY })
-  assert.equal(failure, null, `faultline lab kill --seed ${seed} --kills ${kills}: ${failure?.why}`)
+  assert.equal(failure, null, `npm run kill -- --seed ${seed} --kills ${kills}: ${failure?.why}`)
 })
 
 describe('a promise', () => {

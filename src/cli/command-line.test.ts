@@ -1,0 +1,139 @@
+/** The command line as clig.dev has it: help with examples, versions, wrong words, JSON, pipes; for every command. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { type Command, CommanderError } from 'commander'
+import { program } from './program.ts'
+import { WrongWords } from './words.ts'
+
+const MAIN = join(import.meta.dirname, 'main.ts')
+
+function say(...words: readonly string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...words], {
+    encoding: 'utf8',
+    env: { ...process.env, COLUMNS: '80' },
+  })
+  return { status, out: stdout, err: stderr }
+}
+
+function leaves(
+  command: Command,
+  words: readonly string[] = [],
+): { words: readonly string[]; command: Command }[] {
+  if (command.commands.length === 0) return [{ words, command }]
+  return command.commands.flatMap(each => leaves(each, [...words, each.name()]))
+}
+
+function withAll(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withAll)]
+}
+
+const all = leaves(await program([]))
+
+test('every command has a description, examples that begin with it, and JSON', () => {
+  assert.ok(all.length >= 20, `${all.length} commands`)
+  for (const { words, command } of all) {
+    let help = ''
+    command.configureOutput({ writeOut: text => (help += text) })
+    command.outputHelp()
+    const name = words.join(' ')
+    assert.notEqual(command.description(), '', name)
+    assert.match(help, new RegExp(`Examples:\\n  \\$ faultline ${name}( |\\n)`), name)
+    assert.match(help, / --json /, name)
+    assert.doesNotMatch(help, /default: (\d{4,}\b(?!,)|\[)/, `${name}: a default that nobody reads`)
+  }
+})
+
+test('every example of a help is made of words that the command knows', async () => {
+  for (const { words, command } of all) {
+    let help = ''
+    command.configureOutput({ writeOut: text => (help += text) })
+    command.outputHelp()
+    for (const [, example] of help.matchAll(/^ {2}\$ faultline (.*)$/gm)) {
+      const said = [...example!.replace(/ [|<>] .*/, '').matchAll(/'([^']*)'|(\S+)/g)].map(
+        ([, a, b]) => a ?? b!,
+      )
+      assert.deepEqual(said.slice(0, words.length), words, example)
+      const fresh = leaves(await program(said)).find(each => each.words.join() === words.join())!
+      fresh.command.action(() => {})
+      fresh.command.configureOutput({ writeErr: () => {}, outputError: () => {} })
+      await assert.doesNotReject(
+        fresh.command.parseAsync(said.slice(words.length), { from: 'user' }),
+        example,
+      )
+    }
+  }
+})
+
+test('--version says what package.json says', () => {
+  const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'))
+  assert.deepEqual(say('--version'), { status: 0, out: `${version}\n`, err: '' })
+})
+
+test('wrong words end with 2 and name the nearest right ones', async () => {
+  const cases: readonly (readonly [readonly string[], RegExp])[] = [
+    [[], /Usage: faultline/],
+    [['lab'], /Usage: faultline lab/],
+    [['volum'], /unknown command 'volum'\n\(Did you mean volume\?\)/],
+    [['demo', '--sedconds', '3'], /Did you mean --seconds/],
+    [['demo', 'now'], /too many arguments/],
+    [['lab', 'explore', 'mkwrite-fork-prok'], /did you mean mkwrite-fork-proc/],
+    [['lab', 'explore', '--all', 'extra'], /leave extra out/],
+    [['lab', 'explore'], /name a scenario, or say --all/],
+    [['lab', 'run', 'threds'], /did you mean threads/],
+    [['lab', 'crash', '--canary', 'none'], /"none" is none of the canaries/],
+    [['lab', 'explore', 'mkwrite-fork-proc', '--workers', '0'], /expected a whole number from 1 to 256/],
+    [['volume', 'create', 'x', '--size', 'much'], /expected whole bytes/],
+    [['volume', 'ls'], /missing required argument 'volume'/],
+    [['observe', 'analyze', 'x', '--what-if', 'restert'], /did you mean restart/],
+    [['observe', 'live', '--seconds', 'x'], /expected 0.001 to/],
+  ]
+  for (const [words, sentence] of cases) {
+    const command = await program(words)
+    let said = ''
+    for (const each of withAll(command)) each.configureOutput({ writeErr: text => (said += text) })
+    const error = await command.parseAsync(words, { from: 'user' }).then(
+      () => assert.fail(`${words.join(' ')} went through`),
+      (refused: unknown) => refused,
+    )
+    assert.ok(error instanceof CommanderError || error instanceof WrongWords, String(error))
+    assert.match(`${said}${error.message}`, sentence)
+  }
+  const { status, out, err } = say('volum')
+  assert.deepEqual({ status, out }, { status: 2, out: '' })
+  assert.match(
+    err,
+    /^faultline: unknown command 'volum'\n\(Did you mean volume\?\)\nSee: faultline --help\n$/,
+  )
+  assert.equal(say('lab', 'explore', '--all', 'extra').status, 2)
+  assert.equal(say().status, 2)
+})
+
+test('with --json an error is JSON, whatever is wrong', () => {
+  for (const [code, status, ...words] of [
+    ['ERR_WORDS', 2, 'volume', 'ls', '--json'],
+    ['ERR_WORDS', 2, 'lab', 'explore', 'none', '--json'],
+    ['ENOENT', 1, 'volume', 'ls', '/nowhere', '--json'],
+    ['ENOENT', 1, 'lab', 'explore', '/nowhere.yaml', '--json'],
+    ['ERR_INPUT', 1, 'observe', 'analyze', '/nowhere', '--json'],
+  ] as const) {
+    const said = say(...words)
+    assert.equal(said.status, status, said.err)
+    assert.equal(said.out, '')
+    const { error } = JSON.parse(said.err)
+    assert.equal(error.code, code)
+    assert.ok(error.message.length > 10)
+  }
+})
+
+test('a reader that has seen enough ends the program quietly', () => {
+  const { status, stderr } = spawnSync(
+    'bash',
+    ['-c', `set -o pipefail; ${process.execPath} ${MAIN} lab list | head -n 1 >/dev/null`],
+    { encoding: 'utf8' },
+  )
+  assert.equal(stderr, '')
+  assert.ok(status === 0 || status === 141, `${status}`)
+})

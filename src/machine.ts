@@ -1,0 +1,21 @@
+/**
+ * The machine without Node: what runs in browsers, workers and anything else that has JavaScript. `faultline` itself opens
+ * files of the host and so needs Node; here a program brings its own device and its own driver.
+ *
+ *     RealDriver     the event loop's time               MemoryDevice   a device in memory; or implement Device
+ *     Engine         the composition root                LinearFile     a device's bytes as a file
+ *     engine.verbs   map, fault, msync, …                View, MISS     what sections load and store through
+ *
+ * docs/browsers.md has a whole program. These are the engine's own parts: they may change with a minor version.
+ *
+ * @module
+ */
+export { ROOT } from './base/index.ts'
+export { type Device, MemoryDevice } from './device/index.ts'
+export { Engine, type EngineOptions, type Verbs } from './engine/index.ts'
+export { LinearFile } from './fs/index.ts'
+export { newReadState, newVmFault } from './memmap/index.ts'
+export { faultArgs, type OpenFile, PROT_READ, PROT_WRITE } from './mm/index.ts'
+export { MISS, View } from './mmu/index.ts'
+export { RealDriver, type Task, TimedDriver, type Verb } from './sched/index.ts'
+export { msyncArgs } from './space/index.ts'
