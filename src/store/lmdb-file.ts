@@ -107,6 +107,11 @@ export class LmdbFile {
     this.snapshot = this.latest()
   }
 
+  /** Where the pages end that the last transaction knows. */
+  get end(): Bytes {
+    return (this.snapshot.lastPage + 1) * LMDB_PAGE
+  }
+
   /** The first key above `key`, and where its value is. */
   above(key: string): Found | Gap | undefined {
     const { root } = this.snapshot

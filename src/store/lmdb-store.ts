@@ -2,15 +2,23 @@
  * The store on disk that a volume writes to: LMDB, of the package `lmdb`. Its transactions are what makes a commit atomic and
  * durable; what they put are pages of records (record-page.ts), each under its high fence. Reads are PagedStore's.
  *
- *     commit:  the pages that cover the changed keys -> changed, split, or joined with the next -> one transaction, synced
- *              -> the reading half sees it -> the ticket completes
+ *     commit:  the pages that cover the changed keys -> changed, split, or joined with the next -> room for them
+ *              -> one transaction, synced -> the reading half sees it -> the ticket completes
+ *
+ * LMDB finds out that the host is full when half a transaction is written, and says so on the terminal. So a commit first
+ * sees to it that the file has space for more than it can need; where there is none nothing has begun. A database that has
+ * failed is opened anew before the next commit: after a failure LMDB may take no more, and what it has written of that
+ * transaction, all or nothing, is what the next one begins with.
  *
  * Invariants   ST1 to ST3 (volume/store.ts), PS1, PS2 (paged-store.ts)
  *   LS1 The pages cover all keys, each once: fence meets fence.
  *   LS2 Nothing is committed to a file whose tree is damaged: it is looked through when it is opened.
+ *   LS3 A commit that failed ends with the host's errno, and keeps none after it from succeeding.
  */
 import fs from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { type Bytes, type Errno, errno } from '../base/index.ts'
 import type { Scheduler, Ticket } from '../sched/index.ts'
 import { type Change, type Entry, type Store, Unreadable } from '../volume/index.ts'
@@ -22,6 +30,13 @@ const JOIN_BYTES = PAGE_BYTES / 4
 
 /** LMDB's own errors, beside the host's (lmdb.h). */
 const MDB_MAP_FULL = -30792
+
+const LMDB_PAGE: Bytes = 4096
+/** LMDB's own lock file: its header and its table of readers, of which there are none. */
+const LOCK_FILE = 'lock.mdb'
+const LOCK_BYTES: Bytes = 4 * 4096
+
+const write = promisify(fs.write)
 
 export const STORE_FILE = 'data.mdb'
 
@@ -44,11 +59,20 @@ export class LmdbStore extends PagedStore implements Store {
   readonly readOnly = false
   private readonly scheduler: Scheduler
   private readonly pump: () => void
-  private readonly database: Database
+  private readonly directory: string
   private readonly fd: number
+  /** undefined: it has failed, and is to be opened anew. */
+  private database: Database | undefined
 
-  private constructor(path: string, fd: number, database: Database, scheduler: Scheduler, pump: () => void) {
-    super(path, fd)
+  private constructor(
+    directory: string,
+    fd: number,
+    database: Database,
+    scheduler: Scheduler,
+    pump: () => void,
+  ) {
+    super(join(directory, STORE_FILE), fd)
+    this.directory = directory
     this.fd = fd
     this.database = database
     this.scheduler = scheduler
@@ -62,19 +86,16 @@ export class LmdbStore extends PagedStore implements Store {
   static async open(directory: string, scheduler: Scheduler, pump: () => void): Promise<LmdbStore> {
     const path = join(directory, STORE_FILE)
     if (fs.existsSync(path)) checkTree(path)
-    const { open } = await loadLmdb()
-    const database = open<Buffer, Buffer>({
-      path: directory,
-      noSubdir: false,
-      encoding: 'binary',
-      keyEncoding: 'binary',
-      pageSize: 4096,
-      maxDbs: 1,
-      // A commit that has ended is on the device: lmdb would otherwise sync it later.
-      overlappingSync: false,
-    })
-    const fd = fs.openSync(path, 'r')
-    return new LmdbStore(path, fd, database, scheduler, pump)
+    const database = await openDatabase(directory)
+    let fd: number | undefined
+    try {
+      fd = fs.openSync(path, 'r+')
+      return new LmdbStore(directory, fd, database, scheduler, pump)
+    } catch (error) {
+      if (fd !== undefined) fs.closeSync(fd)
+      await database.close()
+      throw error
+    }
   }
 
   commit(changes: readonly Change[]): Ticket {
@@ -87,24 +108,56 @@ export class LmdbStore extends PagedStore implements Store {
   }
 
   async close(): Promise<void> {
-    await this.database.close()
+    await this.database?.close()
     fs.closeSync(this.fd)
   }
 
   private async write(changes: readonly Change[]): Promise<Errno> {
-    let put: Batch['put']
-    let gone: Batch['gone']
     try {
-      ;({ put, gone } = this.batch([...changes].sort((a, b) => (a.key < b.key ? -1 : 1))))
-      await this.database.batch(() => {
-        for (const high of gone) void this.database.remove(Buffer.from(high, 'latin1'))
-        for (const { high, bytes } of put) void this.database.put(Buffer.from(high, 'latin1'), bytes)
-      })
+      const database = this.database ?? (await this.openAnew())
+      const { put, gone } = this.batch([...changes].sort((a, b) => (a.key < b.key ? -1 : 1)))
+      await this.makeRoom(put.length, put.length + gone.length)
+      await this.transact(database, { put, gone })
+      this.renew([...gone, ...put.map(({ high }) => high)])
+      return errno.OK
     } catch (error) {
       return errnoOf(error)
     }
-    this.renew([...gone, ...put.map(({ high }) => high)])
-    return errno.OK
+  }
+
+  private async transact(database: Database, { put, gone }: Batch): Promise<void> {
+    const each: Promise<unknown>[] = []
+    try {
+      await database.batch(() => {
+        for (const high of gone) each.push(database.remove(Buffer.from(high, 'latin1')))
+        for (const { high, bytes } of put) each.push(database.put(Buffer.from(high, 'latin1'), bytes))
+      })
+    } catch (error) {
+      this.database = undefined
+      for (const part of each) part.catch(() => {})
+      const reason = await reasonOf(error)
+      await database.close().catch(() => {})
+      throw reason
+    }
+  }
+
+  private async openAnew(): Promise<Database> {
+    this.database = await openDatabase(this.directory)
+    this.renewAll()
+    return this.database
+  }
+
+  /**
+   * Sees to it that the file has space for a transaction that puts so many pages and changes so many keys. Throws what the
+   * host says if it has none.
+   */
+  private async makeRoom(put: number, changed: number): Promise<void> {
+    // Each changed key may be in a leaf of its own, below a branch of its own; of free pages a list is kept.
+    const pages = put + 2 * changed + Math.ceil(this.end / LMDB_PAGE / 256) + 16
+    const { size } = fs.fstatSync(this.fd)
+    const zeros = Buffer.alloc(Math.max(0, this.end + pages * LMDB_PAGE - size))
+    for (let done = 0; done < zeros.length; )
+      done += (await write(this.fd, zeros, done, zeros.length - done, size + done)).bytesWritten
   }
 
   /** `changes` in order of key. */
@@ -189,6 +242,44 @@ export async function needLmdb(): Promise<void> {
   await loadLmdb()
 }
 
+async function openDatabase(directory: string): Promise<Database> {
+  const { open } = await loadLmdb()
+  fs.mkdirSync(directory, { recursive: true })
+  makeLockFile(join(directory, LOCK_FILE))
+  return open<Buffer, Buffer>({
+    path: directory,
+    noSubdir: false,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+    pageSize: LMDB_PAGE,
+    maxDbs: 1,
+    // A commit that has ended is on the device: lmdb would otherwise sync it later.
+    overlappingSync: false,
+  })
+}
+
+/** LMDB maps its lock file: were there no space for a page of it, a store there would end the process. */
+function makeLockFile(path: string): void {
+  const fd = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o644)
+  try {
+    for (let at = 0; at < LOCK_BYTES; )
+      at += fs.writeSync(fd, Buffer.alloc(LOCK_BYTES), at, LOCK_BYTES - at, at)
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+/** Why a batch failed: what the package hands out tells of that in a promise of its own. */
+async function reasonOf(error: unknown): Promise<unknown> {
+  const { commitError } = error as { commitError?: Promise<unknown> }
+  if (commitError === undefined) return error
+  const reason = commitError.then(
+    () => error,
+    (why: unknown) => why,
+  )
+  return Promise.race([reason, setImmediate(error)])
+}
+
 async function loadLmdb(): Promise<Lmdb> {
   try {
     return await import('lmdb')
@@ -201,7 +292,9 @@ async function loadLmdb(): Promise<Lmdb> {
 /** Damage that a commit meets, what the host refused, or EIO for the rest. */
 function errnoOf(error: unknown): Errno {
   if (error instanceof Unreadable) return error.errno
-  const { code } = error as { code?: unknown }
+  // The host's errors have a number below 0, LMDB's one above, or an own one (lmdb.h).
+  const { code, errno: number } = error as { code?: unknown; errno?: unknown }
   if (code === MDB_MAP_FULL) return errno.ENOSPC
+  if (typeof number === 'number' && number < 0) return -number
   return typeof code === 'number' && code > 0 ? code : errno.EIO
 }

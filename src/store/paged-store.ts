@@ -8,6 +8,7 @@
  *   PS1 A key is said to be absent only by a sound page that covers it.
  *   PS2 What a read hands out is what the last commit that ended left.
  */
+import type { Bytes } from '../base/index.ts'
 import { after, type Entry, lower, SortedMap, Unreadable } from '../volume/index.ts'
 import { BadPage, type Belief, type Gap, LmdbFile } from './lmdb-file.ts'
 import { decodePage, KEYS_END, type RecordPage } from './record-page.ts'
@@ -70,6 +71,17 @@ export class PagedStore {
   protected renew(highs: readonly string[]): void {
     this.file.renew()
     for (const high of highs) this.kept.delete(high)
+  }
+
+  /** Sees what is there, whatever was believed. */
+  protected renewAll(): void {
+    this.file.renew()
+    this.kept = new SortedMap()
+  }
+
+  /** Where the pages that are in use end. */
+  protected get end(): Bytes {
+    return this.file.end
   }
 
   private isEmpty(): boolean {
