@@ -27,6 +27,9 @@ export interface Request {
   readonly buffers: readonly Uint8Array[]
 }
 
+/** What a device spends on requests beyond moving their bytes, each by its name: requests to a server, retries. */
+export type Spent = Readonly<Record<string, number>>
+
 export interface Device {
   readonly name: string
   /** The queue it shares with other devices of the same disk, in the kernel's form "major:minor". */
@@ -35,5 +38,7 @@ export interface Device {
   readonly readOnly: boolean
   /** Where ends are reported. Set once, by the I/O scheduler, before the first start. */
   onEnd: (request: Request, error: Errno) => void
+  /** Where the cost of a request is told, before it ends; only of devices that cost more than time. Set as `onEnd` is. */
+  onSpent?: (request: Request, spent: Spent) => void
   start(request: Request): void
 }

@@ -62,6 +62,9 @@ export function ioKeys(io: Io, pressure: Pressure, now: () => number): Keys {
   }
 }
 
+/** A disk of the host, or a server whose files are read. */
+const DISK = /^(\d+:\d+|https?:\/\/[^/\s]+)$/
+
 function rateOf(rate: keyof IoMax, value: unknown): number {
   const what = `io.max ${rate}`
   const parsed = rate.endsWith('bps') ? parseBytesOrMax(value, what) : parseCountOrMax(value, what)
@@ -71,8 +74,11 @@ function rateOf(rate: keyof IoMax, value: unknown): number {
 
 function diskOf(what: string, fields: ReadonlyMap<string, unknown>): string {
   const disk = fields.get('disk') ?? EVERY_DISK
-  if (typeof disk !== 'string' || !(disk === EVERY_DISK || /^\d+:\d+$/.test(disk)))
-    throw new SettingError('EINVAL', `${what}: expected a disk as major:minor, got ${shown(disk)}`)
+  if (typeof disk !== 'string' || !(disk === EVERY_DISK || DISK.test(disk)))
+    throw new SettingError(
+      'EINVAL',
+      `${what}: expected a disk as major:minor, or a server as https://host, got ${shown(disk)}`,
+    )
   return disk
 }
 
@@ -93,5 +99,6 @@ function shownStat(io: Io, disk: string, group: GroupId): string {
   const stat = io.stat(disk, group)
   if (stat === undefined) return ''
   const { rbytes, wbytes, rios, wios, dbytes, dios } = stat
-  return `rbytes=${rbytes} wbytes=${wbytes} rios=${rios} wios=${wios} dbytes=${dbytes} dios=${dios}`
+  const spent = [...(io.spent(disk, group) ?? [])].map(([name, value]) => ` ${name}=${value}`)
+  return `rbytes=${rbytes} wbytes=${wbytes} rios=${rios} wios=${wios} dbytes=${dbytes} dios=${dios}${spent.join('')}`
 }

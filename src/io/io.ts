@@ -176,6 +176,11 @@ export class Io implements Chore {
     return this.disk(disk).stats.of(group)
   }
 
+  /** What the devices of `disk` have spent for `group` and those below it, by name; undefined: nothing. */
+  spent(disk: string, group: GroupId): ReadonlyMap<string, number> | undefined {
+    return this.disk(disk).stats.spentOf(group)
+  }
+
   /** What a task of `group` is to sleep on its way out, when it holds no lock. */
   delayOf(group: GroupId): Ns {
     let most: Ns = 0
@@ -309,5 +314,7 @@ export class Io implements Chore {
     if (this.attached.has(device)) return
     this.attached.add(device)
     device.onEnd = (request, error) => this.ended(request, error)
+    if (device.onSpent === undefined) return
+    device.onSpent = (request, spent) => this.disk(device.disk).stats.spend((request as Issued).bio, spent)
   }
 }

@@ -5,6 +5,7 @@
  *          of no bytes, zeroing as a discard. Counted when io.max lets it go, to the group it belongs to.
  */
 import type { Bytes, GroupId, GroupTree } from '../base/index.ts'
+import type { Spent } from '../device/index.ts'
 import type { Bio } from './bio.ts'
 
 export interface IoStat {
@@ -19,6 +20,7 @@ export interface IoStat {
 export class IoStats {
   private readonly tree: GroupTree
   private readonly stats = new Map<GroupId, IoStat>()
+  private readonly spent = new Map<GroupId, Map<string, number>>()
 
   constructor(tree: GroupTree) {
     this.tree = tree
@@ -27,6 +29,19 @@ export class IoStats {
   /** Undefined if nothing went through yet. */
   of(group: GroupId): Readonly<IoStat> | undefined {
     return this.stats.get(group)
+  }
+
+  /** What devices spent on bios of `group`, by name; undefined: nothing. */
+  spentOf(group: GroupId): ReadonlyMap<string, number> | undefined {
+    return this.spent.get(group)
+  }
+
+  spend(bio: Bio, spent: Spent): void {
+    for (let id = bio.group; id !== 0; id = this.tree.parent(id)) {
+      const sums = this.spent.get(id) ?? new Map<string, number>()
+      this.spent.set(id, sums)
+      for (const [name, value] of Object.entries(spent)) sums.set(name, (sums.get(name) ?? 0) + value)
+    }
   }
 
   count(bio: Bio): void {

@@ -13,7 +13,7 @@
  *   RA2 Nothing of another version is ever `part` or `whole`: it is ESTALE.
  */
 import { type Bytes, type Errno, errno } from '../base/index.ts'
-import { isOf, type Pin, type Version, versionOf } from './version.ts'
+import { isOf, type Pin, type Version, versionIdOf, versionOf } from './version.ts'
 
 /** Bytes [from, to) of a file. */
 export interface Asked {
@@ -25,6 +25,8 @@ export interface Asked {
 export interface Pinned {
   readonly version: Version
   readonly length: Bytes
+  /** By which an S3 bucket keeps this version; undefined: it keeps only the newest. */
+  readonly id: string | undefined
 }
 
 export interface Rules {
@@ -162,7 +164,7 @@ function pinnedAs(
       errno.ENOTSUP,
       `it sends no strong ETag (ETag is ${shownHeader(headers, 'etag')}), so that a change of the file could go unnoticed; have it send one, or open with pin: 'weak'`,
     )
-  return { kind, from, length, pinned: { version, length: total } }
+  return { kind, from, length, pinned: { version, length: total, id: versionIdOf(headers) } }
 }
 
 interface ContentRange {

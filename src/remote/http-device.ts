@@ -10,7 +10,7 @@
  *   HD2 A range that fails ends the requests that wanted it, and no others.
  */
 import { type Bytes, type Errno, errno } from '../base/index.ts'
-import type { Device, Request } from '../device/index.ts'
+import type { Device, Request, Spent } from '../device/index.ts'
 import type { Pinned } from './answer.ts'
 import { type Fetched, RangeFetch, type RemoteCounts } from './range-fetch.ts'
 import { RemoteError } from './remote-error.ts'
@@ -41,6 +41,7 @@ export class HttpDevice implements Device {
   readonly readOnly = true
   readonly length: Bytes
   onEnd: (request: Request, error: Errno) => void = () => {}
+  onSpent: (request: Request, spent: Spent) => void = () => {}
   /** Since it was opened. */
   readonly counts: RemoteCounts = { requests: 0, asked: 0, used: 0, retries: 0, hedges: 0 }
   /** Why the last request that failed did. */
@@ -70,7 +71,10 @@ export class HttpDevice implements Device {
   static async open(file: RemoteFile, pump: () => void): Promise<HttpDevice> {
     const { signal } = new AbortController()
     const range = new RangeFetch(file, { from: 0, to: HEAD_BYTES }, undefined, signal)
-    const device = new HttpDevice(file, await range.run(), pump)
+    const fetched = await range.run()
+    const id = fetched.pinned?.id
+    const url = id === undefined ? undefined : file.urlOf?.(id)
+    const device = new HttpDevice(url === undefined ? file : { ...file, url }, fetched, pump)
     device.spend(range.counts)
     return device
   }
@@ -157,8 +161,11 @@ export class HttpDevice implements Device {
       this.lastFailure = failure
       error = failure.errno
     }
-    this.spend(range.counts)
     this.file.origin.leave()
+    // What a range cost is on the account of its first request, the bytes on the accounts of those who wanted them.
+    const { used: _, ...cost } = range.counts
+    this.spend(range.counts)
+    this.onSpent(wants[0]!.reading.request, { ...cost })
     for (const want of wants) {
       if (bytes !== undefined)
         this.give(want.reading, want.from, bytes.subarray(want.from - from, want.to - from))
@@ -175,6 +182,7 @@ export class HttpDevice implements Device {
 
   private give(reading: Reading, position: Bytes, bytes: Uint8Array): void {
     this.counts.used += bytes.length
+    this.onSpent(reading.request, { used: bytes.length })
     let at = 0
     this.fill(reading, position, target => {
       const part = bytes.subarray(at, at + target.length)

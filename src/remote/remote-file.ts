@@ -7,6 +7,8 @@ export interface RemoteFile {
   readonly name: string
   /** Where it is, which may hold what nobody should read. */
   readonly url: string
+  /** Where the version of that id stays, whatever becomes of the newest; undefined: nowhere. */
+  readonly urlOf?: (versionId: string) => string
   readonly origin: Origin
   readonly settings: RemoteSettings
 }

@@ -1,5 +1,8 @@
 /**
  * An object of an S3 bucket: where it is, and the headers that say who asks (AWS Signature Version 4, by aws4fetch).
+ *
+ * The address is "s3://bucket/key", the key percent-encoded as in any address. Of a bucket that keeps versions, the one that
+ * was opened stays readable when the object is replaced.
  */
 import type { AwsV4Signer } from 'aws4fetch'
 import type { Authorization } from './settings.ts'
@@ -10,25 +13,23 @@ export interface S3Credentials {
   readonly sessionToken?: string | undefined
 }
 
-export interface S3Place {
-  /** "s3://bucket/key" */
-  readonly url: URL
-  /** "https://host": path-style addresses below it. AWS itself if left out. */
-  readonly endpoint: string | undefined
-  readonly region: string
+/** `endpoint`: path-style addresses below it; AWS itself if left out. `versionId`: that one instead of the newest. */
+export function s3Address(
+  { hostname: bucket, pathname }: URL,
+  endpoint: string | undefined,
+  region: string,
+  versionId: string | undefined,
+): string {
+  const base =
+    endpoint === undefined
+      ? `https://${bucket}.s3.${region}.amazonaws.com`
+      : `${endpoint.replace(/\/+$/, '')}/${bucket}`
+  return `${base}${pathname}${versionId === undefined ? '' : `?versionId=${encodeURIComponent(versionId)}`}`
 }
 
-/** The https address of an object; its key is taken as it stands in the s3 address, percent-encoded. */
-export function s3Address({ url, endpoint, region }: S3Place): string {
-  const bucket = url.hostname
-  if (endpoint === undefined)
-    return `https://${bucket}.s3.${region}.amazonaws.com${url.pathname}${url.search}`
-  return `${endpoint.replace(/\/+$/, '')}/${bucket}${url.pathname}${url.search}`
-}
-
-/** `credentials`: asked for at the first request, and again when a server refused them. `signer`: aws4fetch's. */
+/** `credentials`: asked for at the first request, and again when a server refused them. `Signer`: aws4fetch's. */
 export function signed(
-  signer: typeof AwsV4Signer,
+  Signer: typeof AwsV4Signer,
   region: string,
   credentials: () => Promise<S3Credentials>,
 ): Authorization {
@@ -39,13 +40,15 @@ export function signed(
       const asked = known
       try {
         const { accessKeyId, secretAccessKey, sessionToken } = await asked
-        const given = {
-          accessKeyId,
-          secretAccessKey,
-          ...(sessionToken === undefined ? {} : { sessionToken }),
-        }
-        const request = { method: 'GET', url, headers: { ...headers }, service: 's3', region, ...given }
-        return Object.fromEntries((await new signer(request).sign()).headers)
+        const token = sessionToken === undefined ? {} : { sessionToken }
+        const who = { accessKeyId, secretAccessKey, ...token, service: 's3', region }
+        const { headers: all } = await new Signer({
+          method: 'GET',
+          url,
+          headers: { ...headers },
+          ...who,
+        }).sign()
+        return Object.fromEntries(all)
       } catch (error) {
         if (known === asked) known = undefined
         throw error

@@ -2,7 +2,7 @@
  * Which version of a file on a server is meant. A file is pinned to what its first answer said, and no byte of another
  * version is ever taken for one of it.
  *
- *     strong   a version id (S3) or a strong ETag: equal means the same bytes (RFC 9110, 8.8.3)
+ *     strong   a strong ETag: equal means the same bytes (RFC 9110, 8.8.3)
  *     weak     a weak ETag, or Last-Modified: equal means nearly the same bytes, or the same second
  *
  * Invariants
@@ -13,15 +13,12 @@
 export type Pin = 'strong' | 'weak'
 
 export interface Version {
-  readonly kind: 'version-id' | 'etag' | 'weak-etag' | 'last-modified'
+  readonly kind: 'etag' | 'weak-etag' | 'last-modified'
   readonly value: string
 }
 
 /** What an answer can be pinned to, the surest first; undefined: nothing that `pin` allows. */
 export function versionOf(headers: Headers, pin: Pin): Version | undefined {
-  const id = headers.get('x-amz-version-id')
-  // Of a bucket that keeps no versions.
-  if (id !== null && id !== 'null' && id !== '') return { kind: 'version-id', value: id }
   const etag = headers.get('etag')
   if (etag !== null && etag !== '' && !etag.startsWith('W/')) return { kind: 'etag', value: etag }
   if (pin === 'strong') return undefined
@@ -36,8 +33,7 @@ export function isOf(pinned: Version, headers: Headers): boolean {
 }
 
 /**
- * The headers that ask a server for that version and no other. A weak ETag never matches (RFC 9110, 13.1.1). A version id is
- * part of the address: see s3.ts.
+ * The headers that ask a server for that version and no other. A weak ETag never matches (RFC 9110, 13.1.1).
  */
 export function precondition(pinned: Version): Readonly<Record<string, string>> {
   switch (pinned.kind) {
@@ -45,15 +41,19 @@ export function precondition(pinned: Version): Readonly<Record<string, string>> 
       return { 'if-match': pinned.value }
     case 'last-modified':
       return { 'if-unmodified-since': pinned.value }
-    case 'version-id':
     case 'weak-etag':
       return {}
   }
 }
 
 const HEADERS: Readonly<Record<Version['kind'], string>> = {
-  'version-id': 'x-amz-version-id',
   etag: 'etag',
   'weak-etag': 'etag',
   'last-modified': 'last-modified',
+}
+
+/** What S3 calls this version of an object; undefined: the bucket keeps none. */
+export function versionIdOf(headers: Headers): string | undefined {
+  const id = headers.get('x-amz-version-id')
+  return id === null || id === 'null' || id === '' ? undefined : id
 }

@@ -1,0 +1,211 @@
+/**
+ * Files on servers, as a machine opens them: which addresses there are, who asks, and how long is waited.
+ *
+ * Files of one origin share its connections, its limits and what is known of its latency.
+ */
+import { errnoName } from '../base/index.ts'
+import { shown } from '../group/index.ts'
+import {
+  type Authorization,
+  type Fetch,
+  freshHeaders,
+  HttpDevice,
+  Origin,
+  type Pin,
+  plainHeaders,
+  REMOTE_DEFAULTS,
+  RemoteError,
+  type RemoteFile,
+  type RemoteSettings,
+  type S3Credentials,
+  s3Address,
+  signed,
+} from '../remote/index.ts'
+import { FaultlineError } from './error.ts'
+import { checkKeys, choice, invalid } from './options.ts'
+
+type Headers = Readonly<Record<string, string>>
+
+export interface RemoteOptions {
+  /** In place of the platform's fetch. */
+  readonly fetch?: Fetch
+  /** Sent with each request; a function is asked once, and once more when the server said 401 or 403. */
+  readonly headers?: Headers | (() => Promise<Headers>)
+  /** What a file may be pinned to: 'weak' takes a weak ETag or Last-Modified too. 'strong' if left out. */
+  readonly pin?: Pin
+  /** Ranges of this server that are asked for at once, 16 if left out. The first file of a server decides. */
+  readonly connections?: number
+  /** Milliseconds until the head of an answer must be there: 5,000 if left out. */
+  readonly headersWithin?: number
+  /** Milliseconds in which the body of an answer must bring a byte: 5,000 if left out. */
+  readonly progressWithin?: number
+  /** Milliseconds from asking for a range to having it, with all retries: 30,000 if left out. */
+  readonly deadline?: number
+  /** Of s3 addresses: a server other than AWS, by its https address. */
+  readonly endpoint?: string
+  /** Of s3 addresses: 'us-east-1' if left out. */
+  readonly region?: string
+  /** Of s3 addresses; a function is asked once, and once more when they were refused. Nothing is signed if left out. */
+  readonly credentials?: S3Credentials | (() => Promise<S3Credentials>)
+  /** Of s3 addresses: a version other than the newest. */
+  readonly versionId?: string
+}
+
+const HTTP_KEYS = [
+  'fetch',
+  'headers',
+  'pin',
+  'connections',
+  'headersWithin',
+  'progressWithin',
+  'deadline',
+] as const
+const S3_KEYS = ['endpoint', 'region', 'credentials', 'versionId'] as const
+/** What `open` takes for files of the host; of a server's file it means nothing, and does no harm. */
+const HOST_KEYS = ['mode', 'direct', 'stablePages'] as const
+
+/** The address of a file on a server; undefined: what is to be opened is a path. */
+export function remoteAddress(path: unknown): URL | undefined {
+  if (path instanceof URL) return path.protocol === 'file:' ? undefined : known(path)
+  if (typeof path !== 'string' || !/^(https?|s3):\/\//i.test(path)) return undefined
+  if (!URL.canParse(path)) throw invalid('open', `open of ${shown(path)}: it is no address that can be read`)
+  return known(new URL(path))
+}
+
+function known(url: URL): URL {
+  if (!['http:', 'https:', 's3:'].includes(url.protocol))
+    throw invalid('open', `open of ${nameOf(url)}: expected a path, or an address of http, https or s3`)
+  return url
+}
+
+export class RemoteFiles {
+  private readonly origins = new Map<string, Origin>()
+  private readonly pump: () => void
+
+  constructor(pump: () => void) {
+    this.pump = pump
+  }
+
+  /** Errors: those of RemoteError, EINVAL, EROFS; ENOTSUP without aws4fetch where something is to be signed. */
+  async open(address: URL, options: RemoteOptions): Promise<HttpDevice> {
+    const name = nameOf(address)
+    const isS3 = address.protocol === 's3:'
+    checkKeys(options, [...HOST_KEYS, ...HTTP_KEYS, ...(isS3 ? S3_KEYS : [])], 'open')
+    if ('mode' in options && options.mode === 'r+')
+      throw new FaultlineError(
+        'EROFS',
+        'open',
+        `open of ${name}: a file on a server can only be read; open it with mode 'r'`,
+      )
+    const file = isS3 ? await this.s3(name, address, options) : this.http(name, address, options)
+    try {
+      return await HttpDevice.open(file, this.pump)
+    } catch (error) {
+      if (!(error instanceof RemoteError)) throw error
+      const code = errnoName(error.errno)
+      throw new FaultlineError(code, 'open', `open of ${name} failed with ${code}: ${error.message}`, error)
+    }
+  }
+
+  private http(name: string, address: URL, options: RemoteOptions): RemoteFile {
+    // fetch refuses an address with a name and a password; they are for a header.
+    const { username, password } = address
+    const plain = new URL(address)
+    plain.username = ''
+    plain.password = ''
+    plain.hash = ''
+    const given =
+      username === ''
+        ? {}
+        : {
+            authorization: `Basic ${btoa(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`)}`,
+          }
+    return this.file(name, plain.href, settingsOf(options, headersOf(options.headers, given)))
+  }
+
+  private async s3(name: string, address: URL, options: RemoteOptions): Promise<RemoteFile> {
+    const { endpoint, region = 'us-east-1', credentials, versionId } = options
+    for (const [key, value] of Object.entries({ endpoint, region, versionId }))
+      if (value !== undefined && (typeof value !== 'string' || value === ''))
+        throw invalid('open', `open of ${name}: ${key}: expected text, got ${shown(value)}`)
+    if (endpoint !== undefined && !/^https?:$/.test(URL.canParse(endpoint) ? new URL(endpoint).protocol : ''))
+      throw invalid(
+        'open',
+        `open of ${name}: endpoint: expected an address of http or https, got ${shown(endpoint)}`,
+      )
+    if (address.hostname === '' || address.pathname.length < 2)
+      throw invalid('open', `open of ${name}: expected s3://bucket/key`)
+    const url = (version: string | undefined) => s3Address(address, endpoint, region, version)
+    const authorization =
+      credentials === undefined ? headersOf(options.headers, {}) : await signer(name, region, credentials)
+    return { ...this.file(name, url(versionId), settingsOf(options, authorization)), urlOf: url }
+  }
+
+  private file(name: string, url: string, settings: RemoteSettings): RemoteFile {
+    const at = new URL(url).origin
+    let origin = this.origins.get(at)
+    if (origin === undefined) {
+      origin = new Origin(at, settings.connections)
+      this.origins.set(at, origin)
+    }
+    return { name, url, origin, settings }
+  }
+}
+
+/** What may be shown of an address: neither its query nor who asks, where secrets are. */
+function nameOf({ protocol, host, pathname }: URL): string {
+  return `${protocol}//${host}${pathname}`
+}
+
+function headersOf(headers: RemoteOptions['headers'], given: Headers): Authorization {
+  if (typeof headers === 'function') return freshHeaders(async () => ({ ...given, ...(await headers()) }))
+  if (headers !== undefined && (typeof headers !== 'object' || headers === null))
+    throw invalid('open', `headers: expected an object of headers or a function, got ${shown(headers)}`)
+  return plainHeaders({ ...given, ...headers })
+}
+
+async function signer(
+  name: string,
+  region: string,
+  credentials: NonNullable<RemoteOptions['credentials']>,
+): Promise<Authorization> {
+  const ask = typeof credentials === 'function' ? credentials : async () => credentials
+  try {
+    const { AwsV4Signer } = await import('aws4fetch')
+    return signed(AwsV4Signer, region, ask)
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'ERR_MODULE_NOT_FOUND') throw error
+    throw new FaultlineError(
+      'ENOTSUP',
+      'open',
+      `open of ${name}: requests are signed with the package aws4fetch, which isn't installed: npm install aws4fetch`,
+      error,
+    )
+  }
+}
+
+function settingsOf(options: RemoteOptions, authorization: Authorization): RemoteSettings {
+  const ask = options.fetch ?? globalThis.fetch
+  if (typeof ask !== 'function') throw invalid('open', `fetch: expected a function, got ${shown(ask)}`)
+  const {
+    connections = REMOTE_DEFAULTS.connections,
+    headersWithin = REMOTE_DEFAULTS.headersWithin,
+    progressWithin = REMOTE_DEFAULTS.progressWithin,
+    deadline = REMOTE_DEFAULTS.deadline,
+  } = options
+  for (const [key, value] of Object.entries({ connections, headersWithin, progressWithin, deadline }))
+    if (typeof value !== 'number' || !(value >= 1) || !Number.isFinite(value))
+      throw invalid('open', `${key}: expected a number from 1, got ${shown(value)}`)
+  return {
+    ...REMOTE_DEFAULTS,
+    fetch: (url, init) => ask(url, init),
+    authorization,
+    pin: choice(options.pin ?? REMOTE_DEFAULTS.pin, ['strong', 'weak'], 'pin', 'open'),
+    connections,
+    headersWithin,
+    progressWithin,
+    deadline,
+    // A browser would ask the server for leave before each request with If-Match, and keep nothing in its cache.
+    preconditions: 'document' in globalThis || 'WorkerGlobalScope' in globalThis ? 'compared' : 'sent',
+  }
+}
