@@ -35,6 +35,7 @@ export {
   type PutOptions,
   type RangeOfFiles,
   type RangeOptions,
+  type RemoteOptions,
   type RepairReport,
   type RunOptions,
   type Source,
@@ -49,6 +50,7 @@ export {
   type Watcher,
 } from './map/index.ts'
 export type { ProcFile, PsRow, Status } from './proc/index.ts'
+export type { S3Credentials } from './remote/index.ts'
 export type { Why } from './sched/index.ts'
 export {
   type Attachment,

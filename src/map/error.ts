@@ -79,7 +79,18 @@ const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
       else: 'memory is used up and nothing could be reclaimed; raise memory.max or memory, or touch fewer pages at once',
     },
   ],
-  [errno.ESTALE, { else: 'the file was made shorter by somebody else; reopen it' }],
+  [errno.ESTALE, { else: 'it was changed, or made shorter by somebody else; reopen it' }],
+  [errno.ENOTSUP, { else: 'the server knows no ranges any more; open it anew' }],
+  [
+    errno.EPROTO,
+    { else: 'the server sent what is no part of the file; see that nothing between changes its answers' },
+  ],
+  [
+    errno.ETIMEDOUT,
+    { else: 'the server did not bring it in time, however often it was asked; a later call asks again' },
+  ],
+  [errno.EREMOTEIO, { else: 'the server failed, however often it was asked; a later call asks again' }],
+  [errno.EKEYREJECTED, { else: 'the server takes the credentials no more; open it anew with others' }],
   [
     errno.EFBIG,
     {

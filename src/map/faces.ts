@@ -13,6 +13,7 @@ import type { Why } from '../sched/index.ts'
 import type { CheckReport, Named, Stat, Usage } from '../volume/index.ts'
 import type { CreateVolumeOptions, OpenOptions, OpenVolumeOptions } from './machine.ts'
 import type { AdviceName, ProtName, RangeOptions } from './mapping.ts'
+import type { RemoteOptions } from './remote-files.ts'
 import type { RepairReport } from './repair-volume.ts'
 import type { RunOptions } from './sections.ts'
 import type { AnonymousOptions, MapOptions } from './space.ts'
@@ -40,10 +41,14 @@ export interface MachineFace extends AsyncDisposable {
   /**
    * Opens a regular file of the host, which must exist. The same file opened twice, by whatever name, has one set of pages.
    *
-   * Errors: those of open(2), with what to do; EBUSY for the machine's own swap file; EFBIG.
-   * Cost: no page is read yet.
+   * Or a file on a server, by an address of http, https or s3, to be read: what was opened is one version of it, and once it
+   * has changed there, pages that aren't in memory are ESTALE.
+   *
+   * Errors: those of open(2), with what to do; EBUSY for the machine's own swap file; EFBIG. Of servers: ENOENT, EACCES,
+   * ENOTSUP (no ranges, no ETag), EPROTO, EREMOTEIO, ETIMEDOUT; later ESTALE, EKEYREJECTED.
+   * Cost: no page is read yet; of a server's file the first 64 KiB.
    */
-  open(path: string, options?: OpenOptions): Promise<FileFace>
+  open(path: string | URL, options?: OpenOptions & RemoteOptions): Promise<FileFace>
   /**
    * Makes a volume, a directory with metadata and data in it, and opens it for writing. Needs the package `lmdb`.
    *

@@ -30,6 +30,7 @@ import type { Mapping } from './mapping.ts'
 import { holdsVolume, makeVolume, mountVolume } from './mount.ts'
 import { bytes, checkKeys, choice, flag, invalid } from './options.ts'
 import { machineClosed, Performer } from './performer.ts'
+import { RemoteFiles, type RemoteOptions, remoteAddress } from './remote-files.ts'
 import { type RepairReport, repairVolume } from './repair-volume.ts'
 import { Sections } from './sections.ts'
 import { Space, spaceName } from './space.ts'
@@ -126,6 +127,7 @@ export class Machine implements MachineFace {
   private readonly known = new Map<string, Known>()
   private readonly opened = new Set<File>()
   private readonly volumes = new Set<Volume>()
+  private readonly remote: RemoteFiles
   private readonly swap: SwapFile | undefined
   private closing: Promise<void> | undefined
 
@@ -135,6 +137,7 @@ export class Machine implements MachineFace {
     this.swap = swap
     this.pageSize = context.engine.memory.frames.pageSize
     this.root = Group.root(context)
+    this.remote = new RemoteFiles(context.engine, () => context.driver.pump())
   }
 
   /** `platform`: for the hardware MMU, which runs the machine in a thread of its own. */
@@ -217,8 +220,10 @@ export class Machine implements MachineFace {
   }
 
   /** Opens a regular file of the host. The same file opened twice has one set of pages. */
-  async open(path: string, options: OpenOptions = {}): Promise<File> {
+  async open(path: string | URL, options: OpenOptions & RemoteOptions = {}): Promise<File> {
     this.check('open')
+    const address = remoteAddress(path)
+    if (address !== undefined) return this.openRemote(address, options)
     checkKeys(options, ['mode', 'direct', 'stablePages'], 'open')
     const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'open')
     const direct = flag(options.direct, 'direct', 'open')
@@ -231,6 +236,19 @@ export class Machine implements MachineFace {
     const file = new File(this.context, calls, mode === 'r', closed => this.release(known, closed))
     this.opened.add(file)
     if (mode === 'r+') await this.guard(known, file)
+    return file
+  }
+
+  private async openRemote(address: URL, options: RemoteOptions): Promise<File> {
+    const known = await this.remote.open(address, options)
+    const calls = new CachedCalls(this.engine, known.cached)
+    const file = new File(this.context, calls, true, async closed => {
+      this.opened.delete(closed)
+      if (!this.remote.leave(known)) return
+      await this.forget(known.cached)
+      known.device.close()
+    })
+    this.opened.add(file)
     return file
   }
 
@@ -385,16 +403,18 @@ export class Machine implements MachineFace {
     this.opened.delete(file)
     if (--known.openings > 0) return
     this.known.delete(known.host.inode)
-    const { performer, engine } = this.context
-    const { name } = known.cached
-    const who = { name: `close of ${name}`, group: this.root.id }
-    await performer.perform(engine.verbs.forget, { file: known.cached }, who, {
-      operation: 'close',
-      where: name,
-    })
+    await this.forget(known.cached)
     known.host.trim(known.cached.size)
     known.host.close()
     ;(await known.guard)?.release()
+  }
+
+  /** Lets go of all pages of a file that nobody has open. */
+  private async forget(file: CachedFile): Promise<void> {
+    const { performer, engine } = this.context
+    const who = { name: `close of ${file.name}`, group: this.root.id }
+    const call = { operation: 'close', where: file.name }
+    await performer.perform(engine.verbs.forget, { file }, who, call)
   }
 
   private check(operation: string): void {

@@ -4,6 +4,9 @@
  * Files of one origin share its connections, its limits and what is known of its latency.
  */
 import { errnoName } from '../base/index.ts'
+import type { CachedFile } from '../cache/index.ts'
+import type { Engine } from '../engine/index.ts'
+import { LinearFile } from '../fs/index.ts'
 import { shown } from '../group/index.ts'
 import {
   type Authorization,
@@ -22,6 +25,7 @@ import {
   signed,
 } from '../remote/index.ts'
 import { FaultlineError } from './error.ts'
+import { fileBytesMax, tooLong } from './file.ts'
 import { checkKeys, choice, invalid } from './options.ts'
 
 type Headers = Readonly<Record<string, string>>
@@ -78,16 +82,54 @@ function known(url: URL): URL {
   return url
 }
 
-export class RemoteFiles {
-  private readonly origins = new Map<string, Origin>()
-  private readonly pump: () => void
+/** A version of a file as the machine has it, for all who opened it. */
+export interface RemoteKnown {
+  readonly device: HttpDevice
+  readonly cached: CachedFile
+  openings: number
+}
 
-  constructor(pump: () => void) {
+export class RemoteFiles {
+  private readonly engine: Engine
+  private readonly pump: () => void
+  private readonly origins = new Map<string, Origin>()
+  /** By name and version: of a file that has changed there are two. */
+  private readonly known = new Map<string, RemoteKnown>()
+
+  constructor(engine: Engine, pump: () => void) {
+    this.engine = engine
     this.pump = pump
   }
 
-  /** Errors: those of RemoteError, EINVAL, EROFS; ENOTSUP without aws4fetch where something is to be signed. */
-  async open(address: URL, options: RemoteOptions): Promise<HttpDevice> {
+  /**
+   * One opening more. The same version of a file opened twice has one set of pages.
+   * Errors: those of RemoteError, EINVAL, EROFS, EFBIG; ENOTSUP without aws4fetch where something is to be signed.
+   */
+  async open(address: URL, options: RemoteOptions): Promise<RemoteKnown> {
+    const device = await this.device(address, options)
+    const { io, memory, cache } = this.engine
+    const { pageSize } = memory.frames
+    if (device.length > fileBytesMax(pageSize)) throw tooLong('open', device.name, device.length, pageSize)
+    const found = this.known.get(keyOf(device))
+    if (found !== undefined) {
+      device.close()
+      found.openings++
+      return found
+    }
+    const backing = new LinearFile(device, io, memory, { stablePages: false, spaceFor: 0 })
+    const known = { device, cached: cache.add(device.name, device.length, backing), openings: 1 }
+    this.known.set(keyOf(device), known)
+    return known
+  }
+
+  /** One opening less; whether it was the last. */
+  leave(known: RemoteKnown): boolean {
+    if (--known.openings > 0) return false
+    this.known.delete(keyOf(known.device))
+    return true
+  }
+
+  private async device(address: URL, options: RemoteOptions): Promise<HttpDevice> {
     const name = nameOf(address)
     const isS3 = address.protocol === 's3:'
     checkKeys(options, [...HOST_KEYS, ...HTTP_KEYS, ...(isS3 ? S3_KEYS : [])], 'open')
@@ -151,6 +193,8 @@ export class RemoteFiles {
     return { name, url, origin, settings }
   }
 }
+
+const keyOf = ({ name, version }: HttpDevice): string => `${name} ${version}`
 
 /** What may be shown of an address: neither its query nor who asks, where secrets are. */
 function nameOf({ protocol, host, pathname }: URL): string {

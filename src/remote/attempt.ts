@@ -19,6 +19,8 @@ export type End =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly pinned: Pinned | undefined }
   | Failed
 
+/** What fetch itself refuses, without a code (WHATWG Fetch: bad port, too many redirects, a scheme that isn't HTTP's). */
+const REFUSED = /^(bad port|redirect count exceeded|unknown scheme|URL scheme)/
 const UNREACHABLE: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH'])
 /** An answer of an empty file. */
 const NOTHING: End = { kind: 'bytes', bytes: new Uint8Array(0), pinned: undefined }
@@ -158,7 +160,7 @@ export class Attempt {
     if (this.lateness !== undefined) return { kind: 'again', why: this.lateness, after: undefined }
     if (error instanceof RemoteError) return { kind: 'failed', errno: error.errno, why: error.message }
     const code = codeOf(error)
-    if (code !== undefined && FOR_GOOD.test(code))
+    if ((code !== undefined && FOR_GOOD.test(code)) || REFUSED.test(reasonOf(error)))
       return { kind: 'failed', errno: errno.EPROTO, why: `the connection failed: ${reasonOf(error)}` }
     const why = `the connection failed: ${reasonOf(error)}`
     if (code !== undefined && UNREACHABLE.has(code)) return { kind: 'unreachable', why }

@@ -42,13 +42,9 @@ export function signed(
         const { accessKeyId, secretAccessKey, sessionToken } = await asked
         const token = sessionToken === undefined ? {} : { sessionToken }
         const who = { accessKeyId, secretAccessKey, ...token, service: 's3', region }
-        const { headers: all } = await new Signer({
-          method: 'GET',
-          url,
-          headers: { ...headers },
-          ...who,
-        }).sign()
-        return Object.fromEntries(all)
+        // Only what S3 wants signed is: proxies change the others, Accept-Encoding above all.
+        const { headers: proof } = await new Signer({ method: 'GET', url, ...who }).sign()
+        return { ...headers, ...Object.fromEntries(proof) }
       } catch (error) {
         if (known === asked) known = undefined
         throw error

@@ -9,13 +9,14 @@ import {
   type CheckOptions,
   type CreateVolumeOptions,
   choice,
-  type FaultlineError,
+  FaultlineError,
   invalid,
   type MachineFace,
   type MachineOptions,
   type OpenOptions,
   type OpenVolumeOptions,
   type RepairReport,
+  remoteAddress,
   type SpaceOptions,
 } from '../map/index.ts'
 import type { PsRow } from '../proc/index.ts'
@@ -74,7 +75,13 @@ export class HardwareMachine extends Remote implements MachineFace {
     return new HardwareGroup(this.line, this.ask('group', name, settings) as GroupFacts)
   }
 
-  async open(path: string, options: OpenOptions = {}): Promise<HardwareFile> {
+  async open(path: string | URL, options: OpenOptions = {}): Promise<HardwareFile> {
+    if (remoteAddress(path) !== undefined)
+      throw new FaultlineError(
+        'ENOTSUP',
+        'open',
+        "open of a file on a server: the hardware MMU's pager waits for no network; use a machine with mmu 'software'",
+      )
     return new HardwareFile(this.line, (await this.call('open', path, options)) as FileFacts)
   }
 
