@@ -172,8 +172,10 @@ describe('groups', () => {
     refused('EINVAL', /^io.max riops: expected a whole number from 0, or 'max', got 1.5$/, () =>
       groups.set(group, 'io.max', { riops: 1.5 }),
     )
-    refused('EINVAL', /^io.max: expected a disk as major:minor, or a server as https:\/\/host, got "sda"$/, () =>
-      groups.set(group, 'io.max', 'sda rbps=4'),
+    refused(
+      'EINVAL',
+      /^io.max: expected a disk as major:minor, or a server as https:\/\/host, got "sda"$/,
+      () => groups.set(group, 'io.max', 'sda rbps=4'),
     )
     refused('EINVAL', /^io.max: rbps is given twice/, () => groups.set(group, 'io.max', 'rbps=4 rbps=5'))
     for (const value of [undefined, null, 4, [], {}])
