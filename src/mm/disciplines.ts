@@ -2,15 +2,16 @@
  * The designs under comparison, one row each. Nothing else differs between them: the fault path is written once and
  * asks this table which lock to take, and which locks a wait keeps. An eighth design is an eighth row.
  *
- * | column   | answers                                                                             |
- * |----------|-------------------------------------------------------------------------------------|
- * | takes    | which lock the first attempt reads                                                  |
- * | retakes  | which lock an attempt reads after the locks were dropped                            |
- * | read     | a wait for this fault's own read, or for a page that somebody else is bringing      |
- * | prepare  | a wait before a store: writeback of a stable page, space, a copy (page_mkwrite)     |
- * | shortage | a wait for memory                                                                   |
- * | throttle | the pause of a writer when too much is dirty, after its entry is set                |
- * | stash    | what becomes of the page that a wait brought, if the next attempt queues for a lock |
+ * | column    | answers                                                                             |
+ * |-----------|-------------------------------------------------------------------------------------|
+ * | takes     | which lock the first attempt reads                                                  |
+ * | retakes   | which lock an attempt reads after the locks were dropped                            |
+ * | read      | a wait for this fault's own read                                                    |
+ * | page lock | a wait for a page that somebody else is bringing, or that is being truncated        |
+ * | prepare   | a wait before a store: writeback of a stable page, space, a copy (page_mkwrite)     |
+ * | shortage  | a wait for memory                                                                   |
+ * | throttle  | the pause of a writer when too much is dirty, after its entry is set                |
+ * | stash     | what becomes of the page that a wait brought, if the next attempt queues for a lock |
  *
  * keep: wait with the lock held. drop once: release it if this is the first attempt, hold it on later ones
  * (FAULT_FLAG_TRIED). drop: release it, always.
@@ -19,10 +20,14 @@
  * mmap lock, as the cached page of the series was. let go: reclaim may have it while the fault queues, as it may in
  * Linux, where filemap_fault gives its reference back before it returns VM_FAULT_RETRY.
  *
+ * Invariants
+ *   DI1 Every wait that a fault may come to while it holds a lock has a column.
+ *
  * Sources   linux-5.1 is commit 6b4c9f446981, hold what was before it; v3-mkwrite the third version of the series of
  *           2018; linux-6.4 the per-VMA locks; vma-retry and vma-hold the two proposals of 2026. Dirty throttling moved
  *           out of the lock in 5.5 (89b15332af7c), so linux-5.1 keeps it and linux-6.4 drops it.
  */
+import { assert, broken } from '../base/index.ts'
 import type { Why } from '../sched/index.ts'
 
 export type Rule = 'keep' | 'drop once' | 'drop'
@@ -42,15 +47,16 @@ export interface Discipline {
 
 type Row = readonly [string, 'mmap' | 'vma', 'mmap' | 'vma', Rule, Rule, Rule, Rule, Rule, Stash]
 
-//                  takes   retakes read         page lock    prepare      shortage  throttle     stash
+// biome-ignore format: a table
 const ROWS: readonly Row[] = [
-  ['hold', /*    */ 'mmap', 'mmap', 'keep', /**/ 'drop once', 'keep', /**/ 'keep', 'keep', /**/ 'let go'],
-  ['linux-5.1', /**/ 'mmap', 'mmap', 'drop once', 'drop once', 'keep', /**/ 'keep', 'keep', /**/ 'let go'],
-  ['v3-mkwrite', /**/ 'mmap', 'mmap', 'drop once', 'drop once', 'drop once', 'keep', 'keep', /**/ 'carry'],
-  ['linux-6.4', /**/ 'vma', 'mmap', 'drop once', 'drop once', 'keep', /**/ 'keep', 'drop once', 'let go'],
-  ['vma-retry', /**/ 'vma', 'vma', 'drop once', 'drop once', 'keep', /**/ 'keep', 'drop once', 'let go'],
-  ['vma-hold', /**/ 'vma', 'vma', 'keep', /**/ 'keep', /**/ 'keep', /**/ 'keep', 'drop once', 'let go'],
-  ['restart', /**/ 'vma', 'vma', 'drop', /**/ 'drop', /**/ 'drop', /**/ 'drop', 'drop', /**/ 'carry'],
+  //             takes   retakes read         page lock    prepare      shortage throttle     stash
+  ['hold',       'mmap', 'mmap', 'keep',      'drop once', 'keep',      'keep',  'keep',      'let go'],
+  ['linux-5.1',  'mmap', 'mmap', 'drop once', 'drop once', 'keep',      'keep',  'keep',      'let go'],
+  ['v3-mkwrite', 'mmap', 'mmap', 'drop once', 'drop once', 'drop once', 'keep',  'keep',      'carry'],
+  ['linux-6.4',  'vma',  'mmap', 'drop once', 'drop once', 'keep',      'keep',  'drop once', 'let go'],
+  ['vma-retry',  'vma',  'vma',  'drop once', 'drop once', 'keep',      'keep',  'drop once', 'let go'],
+  ['vma-hold',   'vma',  'vma',  'keep',      'keep',      'keep',      'keep',  'drop once', 'let go'],
+  ['restart',    'vma',  'vma',  'drop',      'drop',      'drop',      'drop',  'drop',      'carry'],
 ]
 
 export const DISCIPLINES: readonly Discipline[] = ROWS.map(
@@ -67,7 +73,14 @@ export const DISCIPLINES: readonly Discipline[] = ROWS.map(
   }),
 )
 
-export const RESTART = DISCIPLINES.at(-1)!
+/** The default. */
+export const RESTART: Discipline = named('restart')
+
+function named(name: string): Discipline {
+  const row = disciplineNamed(name)
+  assert(row !== undefined, `the table of disciplines has a row ${name}`)
+  return row
+}
 
 export function disciplineNamed(name: string): Discipline | undefined {
   return DISCIPLINES.find(discipline => discipline.name === name)
@@ -87,7 +100,13 @@ export function ruleFor(discipline: Discipline, why: Why): Rule {
       return discipline.prepare
     case 'memory':
       return discipline.shortage
-    default:
+    case 'throttle':
       return discipline.throttle
+    case 'lock':
+    case 'vma lock':
+    case 'device':
+    case 'timer':
+    case 'child':
+      return broken(`DI1: a fault with a lock waits for a page, space, memory or its pace, not for a ${why}`)
   }
 }
