@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import fc from 'fast-check'
 import { Reader, type Response } from 'mmdb-lib'
-import { type Network, type Value, writeMmdb } from './mmdb.suite.ts'
+import { type Network, type Value, writeMmdb } from './mmdb.ts'
 
 let directory = ''
 before(() => {

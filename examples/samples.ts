@@ -11,7 +11,7 @@ import { RecordBatchFileWriter, tableFromArrays } from 'apache-arrow'
 import { Builder } from 'flatbuffers'
 import { Prng } from '../src/base/index.ts'
 import { argumentsFor } from './mapped.ts'
-import { type Network, writeMmdb } from './mmdb.suite.ts'
+import { type Network, writeMmdb } from './mmdb.ts'
 
 const COUNTRIES = ['AT', 'BR', 'CA', 'DE', 'FI', 'GR', 'JP', 'KE', 'NO', 'NZ', 'PE', 'SG'] as const
 const CITIES = 5000
