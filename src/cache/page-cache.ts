@@ -80,11 +80,11 @@ export class PageCache {
   readonly scheduler: Scheduler
   readonly files = new Map<FileId, CachedFile>()
   /** The spaces. Set once, by the machine. */
-  mappers: Mappers = NO_MAPPERS
+  readonly mappers: Mappers = NO_MAPPERS
   /** Tells writeback that a file has become dirty. Set once, by the machine. */
-  onDirty: (file: CachedFile) => void = () => {}
+  readonly onDirty: (file: CachedFile) => void = () => {}
   /** Tells that the device has taken pages. Set once, by the machine. */
-  onWritten: (group: GroupId, pages: number) => void = () => {}
+  readonly onWritten: (group: GroupId, pages: number) => void = () => {}
   /** Pages dirty or under writeback, over all files. */
   dirtyPages = 0
   readonly pagesPerBio: number

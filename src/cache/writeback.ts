@@ -19,7 +19,16 @@
  *
  * Compare   Linux estimates a rate for each task; here a domain has one rate for all its writers.
  */
-import { type GroupId, type GroupTree, MS, type Ns, type PageIndex, ROOT, SECOND } from '../base/index.ts'
+import {
+  type GroupId,
+  type GroupTree,
+  hang,
+  MS,
+  type Ns,
+  type PageIndex,
+  ROOT,
+  SECOND,
+} from '../base/index.ts'
 import { Alarm, type Chore, type Wait, wait } from '../sched/index.ts'
 import type { CachedFile } from './cached-file.ts'
 import type { PageCache } from './page-cache.ts'
@@ -71,8 +80,8 @@ export class Writeback implements Chore {
     this.tree = tree
     this.settings = settings
     this.alarm = new Alarm(cache.scheduler, this)
-    cache.onDirty = file => this.dirtied(file)
-    cache.onWritten = (group, pages) => this.written(group, pages)
+    hang(cache, 'onDirty', file => this.dirtied(file))
+    hang(cache, 'onWritten', (group, pages) => this.written(group, pages))
   }
 
   /** The pause that a writer of `group` owes now, or undefined. Call it for each page made dirty. */

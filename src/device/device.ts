@@ -36,7 +36,7 @@ export interface Device {
   readonly disk: string
   /** A device that was read-only may become writable; never the other way round. */
   readonly readOnly: boolean
-  /** Where ends are reported. Set once, by the I/O scheduler, before the first start. */
+  /** Where ends are reported: to the I/O scheduler that starts requests, which sets it before its first. */
   onEnd: (request: Request, error: Errno) => void
   /** Where the cost of a request is told, before it ends; only of devices that cost more than time. Set as `onEnd` is. */
   onSpent?: (request: Request, spent: Spent) => void

@@ -15,7 +15,7 @@
  *     Mm.onLastUnmap       a file that nobody maps may be closed (hung by the door)
  *     Hardware             entries that change, and pages that leave the cache, go to the hardware MMU (made by the door)
  */
-import { assert, type Bytes, GroupTree, type SpaceId } from '../base/index.ts'
+import { assert, type Bytes, GroupTree, hang, type SpaceId } from '../base/index.ts'
 import {
   type CacheSizes,
   Forget,
@@ -111,12 +111,12 @@ export class Engine {
     const { io, tree, pressure } = this
     this.groups = new Groups({ tree, io, ledger, pressure, clock: this.scheduler, pageSize })
 
-    this.scheduler.keeper = this.memory
-    this.scheduler.watcher = watchers(new PressureWatcher(pressure, this.scheduler), options.watcher)
-    this.memory.pressure = over => shrink(this.mm, over)
-    this.io.onEnd = bio => this.cache.endBio(bio)
-    this.cache.mappers = rmap
-    this.groups.limited = group => this.reachLimit(group)
+    hang(this.scheduler, 'keeper', this.memory)
+    hang(this.scheduler, 'watcher', watchers(new PressureWatcher(pressure, this.scheduler), options.watcher))
+    hang(this.memory, 'pressure', over => shrink(this.mm, over))
+    hang(this.io, 'onEnd', bio => this.cache.endBio(bio))
+    hang(this.cache, 'mappers', rmap)
+    hang(this.groups, 'limited', group => this.reachLimit(group))
     this.verbs = new Verbs(this)
   }
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { US } from '../base/index.ts'
+import { replace } from '../rig/index.ts'
 import { done, type Task, type Verb } from '../sched/index.ts'
 import type { ForkArgs } from '../space/index.ts'
 import { type Backend, MemoryBackend } from './backend.ts'
@@ -23,8 +24,7 @@ const FAULTS: readonly Planted[] = [
     name: 'writeback leaves entries writable',
     plan: 'tiny',
     plant({ cache }) {
-      const { mappers } = cache
-      cache.mappers = proxy(mappers, { writeProtect() {} })
+      replace(cache, 'mappers', mappers => proxy(mappers, { writeProtect() {} }))
     },
   },
   {
@@ -38,27 +38,29 @@ const FAULTS: readonly Planted[] = [
     name: 'truncation leaves entries in place',
     plan: 'tiny',
     plant({ cache }) {
-      cache.mappers = proxy(cache.mappers, { unmapRange() {} })
+      replace(cache, 'mappers', mappers => proxy(mappers, { unmapRange() {} }))
     },
   },
   {
     name: 'truncation leaves private copies',
     plan: 'tiny',
     plant({ cache }) {
-      const { mappers } = cache
-      cache.mappers = proxy(mappers, {
-        unmapRange: (file, start, end) => mappers.unmapRange(file, start, end, 'shared pages'),
-      })
+      replace(cache, 'mappers', mappers =>
+        proxy(mappers, {
+          unmapRange: (file, start, end) => mappers.unmapRange(file, start, end, 'shared pages'),
+        }),
+      )
     },
   },
   {
     name: 'a punch takes private copies',
     plan: 'tiny',
     plant({ cache }) {
-      const { mappers } = cache
-      cache.mappers = proxy(mappers, {
-        unmapRange: (file, start, end) => mappers.unmapRange(file, start, end, 'with private copies'),
-      })
+      replace(cache, 'mappers', mappers =>
+        proxy(mappers, {
+          unmapRange: (file, start, end) => mappers.unmapRange(file, start, end, 'with private copies'),
+        }),
+      )
     },
   },
   {
@@ -119,11 +121,11 @@ const FAULTS: readonly Planted[] = [
   {
     name: 'an error of writeback counts as success',
     plan: 'broken',
-    plant({ io, cache }) {
-      io.onEnd = bio => {
+    plant({ io }) {
+      replace(io, 'onEnd', end => bio => {
         if (bio.purpose === 'writeback') bio.errno = 0
-        cache.endBio(bio)
-      }
+        end(bio)
+      })
     },
   },
   {

@@ -58,14 +58,14 @@ const PLANTED: readonly (Omit<Canary, 'under'> & Partial<Canary>)[] = [
     name: 'no-stash',
     says: 'what a ticket brings isn’t pinned until the next attempt',
     plant: ({ engine }) => {
-      engine.scheduler.keeper = { pin: nothing, unpin: nothing }
+      replace(engine.scheduler, 'keeper', () => ({ pin: nothing, unpin: nothing }))
     },
   },
   {
     name: 'pin-leak',
     says: 'the stash is pinned and never let go',
     plant: ({ engine }) => {
-      engine.scheduler.keeper = { pin: frame => engine.memory.pin(frame), unpin: nothing }
+      replace(engine.scheduler, 'keeper', keeper => ({ pin: frame => keeper.pin(frame), unpin: nothing }))
     },
   },
   {

@@ -22,6 +22,7 @@ import {
   type VmFault,
 } from '../memmap/index.ts'
 import { type Discipline, newVma, type OpenFile, PROT_READ, PROT_WRITE, type Space } from '../mm/index.ts'
+import { replace } from '../rig/index.ts'
 import type { Driver, Task } from '../sched/index.ts'
 import { Access } from './access.ts'
 import type { Canary } from './canaries.ts'
@@ -114,7 +115,7 @@ export class Machine {
         ? { backgroundRatio: 0.2, ratio: 0.3, interval: Infinity, expire: Infinity }
         : { backgroundRatio: 2, ratio: 2, interval: Infinity, expire: Infinity },
     })
-    this.engine.scheduler.watcher = this.monitor
+    replace(this.engine.scheduler, 'watcher', () => this.monitor)
     this.access = new Access(this.engine.mm, this.engine.verbs.fault, this.truth)
     this.monitor.attach()
     this.volume =

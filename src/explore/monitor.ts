@@ -15,6 +15,7 @@ import { RANK, type VmaLock } from '../lock/index.ts'
 import type { PageRequest } from '../memmap/index.ts'
 import { DIRTY, type Frames } from '../memory/index.ts'
 import type { Space } from '../mm/index.ts'
+import { replace } from '../rig/index.ts'
 import { type Held, holds, type Outcome, type Task, type Watcher } from '../sched/index.ts'
 import type {
   Claimable,
@@ -58,18 +59,16 @@ export class Monitor implements Watcher {
 
   attach(): void {
     const { cache, io } = this.machine.engine
-    const end = io.onEnd
-    io.onEnd = bio => {
+    replace(io, 'onEnd', end => bio => {
       const under = this.machine.devices.get(cache.files.get(bio.file)?.name ?? '')
       const counts = bio.purpose === 'writeback' || bio.operation === 'flush'
       if (under instanceof UnderVolume && counts && bio.errno !== errno.OK) under.failed(bio.errno)
       end(bio)
-    }
-    const tellFlusher = cache.onDirty
-    cache.onDirty = file => {
+    })
+    replace(cache, 'onDirty', tellFlusher => file => {
       this.dirtied++
       tellFlusher(file)
-    }
+    })
   }
 
   /** A page of a file was made ready for a store. */

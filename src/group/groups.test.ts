@@ -1,7 +1,7 @@
 /** Groups by name: keys, values in the kernel's forms, and what bad input gets. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { GroupTree, MS, ROOT } from '../base/index.ts'
+import { GroupTree, hang, MS, ROOT } from '../base/index.ts'
 import { MemoryDevice } from '../device/index.ts'
 import { Io } from '../io/index.ts'
 import { Ledger } from '../memory/index.ts'
@@ -113,7 +113,7 @@ describe('groups', () => {
   it('show memory in bytes and round limits down to pages, and tell who reclaims', () => {
     const { groups, ledger } = world()
     const told: number[] = []
-    groups.limited = group => told.push(group)
+    hang(groups, 'limited', group => told.push(group))
     const batch = groups.create('batch', ROOT, { 'memory.max': '1 MiB', 'memory.high': 10_000 })
     const inner = groups.create('inner', batch)
     assert.deepEqual(ledger.limits(batch), { max: 256, high: 2, low: 0, min: 0 })
@@ -195,7 +195,7 @@ describe('groups', () => {
     const { groups, use, driver, scheduler, io } = world()
     const group = groups.create('batch', ROOT, { 'io.max': { rbps: 8192 } })
     const ends: number[] = []
-    io.onEnd = () => ends.push(driver.now())
+    hang(io, 'onEnd', () => ends.push(driver.now()))
     for (let count = 0; count < 3; count++) use(group, 'read', 4096)
     driver.runUntil(scheduler, 10_000 * MS)
     assert.equal(ends.length, 3)

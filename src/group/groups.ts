@@ -45,7 +45,7 @@ export interface GroupParts {
 
 export class Groups {
   /** News of a changed memory limit. Set once, by the machine. */
-  limited: (group: GroupId) => void = () => {}
+  readonly limited: (group: GroupId) => void = () => {}
   private readonly tree: GroupTree
   private readonly keys: Keys
   private readonly names: string[] = ['', '']

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { GroupTree, MS, type Ns, ROOT, SECOND } from '../base/index.ts'
+import { GroupTree, hang, MS, type Ns, ROOT, SECOND } from '../base/index.ts'
 import { done, type Outcome, Scheduler, type Task, TimedDriver, wait } from '../sched/index.ts'
 import { type Kind, Pressure, PressureWatcher } from './pressure.ts'
 
@@ -99,7 +99,7 @@ describe('pressure', () => {
     const driver = new TimedDriver()
     const scheduler = new Scheduler(driver)
     const { pressure, child } = world()
-    scheduler.watcher = new PressureWatcher(pressure, scheduler)
+    hang(scheduler, 'watcher', new PressureWatcher(pressure, scheduler))
     const waits = [
       ['read', SECOND],
       ['lock', SECOND],

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { errno, MS, ROOT } from '../base/index.ts'
+import { errno, hang, MS, ROOT } from '../base/index.ts'
 import type { Bio } from './bio.ts'
 import { ioWorld } from './world.suite.ts'
 
@@ -56,10 +56,10 @@ describe('the I/O scheduler, under anything', () => {
         const bios: Bio[] = []
         const ends = new Map<Bio, number>()
         const promoted = new Set<Bio>()
-        w.io.onEnd = bio => {
+        hang(w.io, 'onEnd', bio => {
           assert.equal(bio.ticket.complete, false, 'IO1')
           ends.set(bio, (ends.get(bio) ?? 0) + 1)
-        }
+        })
         const check = () => {
           const issued = bios.filter(bio => bio.state === 'issued').length
           assert.ok(issued <= NR_REQUESTS, 'IO2')

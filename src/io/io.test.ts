@@ -1,7 +1,7 @@
 /** The I/O scheduler's own promises, without limits: order, turns, nr_requests, ends. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { errno, MS } from '../base/index.ts'
+import { errno, hang, MS } from '../base/index.ts'
 import { ioWorld } from './world.suite.ts'
 
 describe('the I/O scheduler', () => {
@@ -10,7 +10,7 @@ describe('the I/O scheduler', () => {
     w.memory.poke(4096, new Uint8Array(8192).fill(7))
     const told: boolean[] = []
     const bio = w.io.submit(w.plan({ operation: 'read', position: 4096, frames: [3, 4] }))
-    w.io.onEnd = ended => told.push(ended.ticket.complete)
+    hang(w.io, 'onEnd', ended => told.push(ended.ticket.complete))
     assert.equal(bio.ticket.complete, false, 'IO4')
     w.settle()
     assert.deepEqual(told, [false])
@@ -51,7 +51,7 @@ describe('the I/O scheduler', () => {
     const [a, b] = [w.group(), w.group()]
     w.io.configure('1:0', { nrRequests: 1, rotational: false })
     const order: number[] = []
-    w.io.onEnd = bio => order.push(bio.index)
+    hang(w.io, 'onEnd', bio => order.push(bio.index))
     for (let index = 0; index < 4; index++) w.io.submit(w.plan({ group: a, index }))
     w.io.submit(w.plan({ group: b, index: 10 }))
     w.io.submit(w.plan({ group: b, index: 11 }))

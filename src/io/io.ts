@@ -53,7 +53,7 @@ export const EVERY_DISK = '*'
 export class Io implements Chore {
   readonly name = 'kblockd'
   /** News of an end, before its ticket completes. Set once, by the room that owns the pages. */
-  onEnd: (bio: Bio) => void = () => {}
+  readonly onEnd: (bio: Bio) => void = () => {}
   private readonly scheduler: Scheduler
   private readonly memory: FrameBytes
   private readonly tree: GroupTree

@@ -1,7 +1,8 @@
 /** io.latency against numbers computed by hand from block/blk-iolatency.c, with a queue of 256 requests unless told. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type GroupId, GroupTree, MS, type Ns, ROOT, SECOND } from '../base/index.ts'
+import { type GroupId, GroupTree, hang, MS, type Ns, ROOT, SECOND } from '../base/index.ts'
+import { replace } from '../rig/index.ts'
 import type { Bio } from './bio.ts'
 import { addDelay, DELAY_MAX, delayDue, newDelay } from './delay.ts'
 import { COOKIE, Latency } from './latency.ts'
@@ -355,12 +356,12 @@ describe('io.latency over time', () => {
     const slowest: Ns[] = []
     const tenth: Ns[][] = Array.from({ length: seconds + 1 }, () => [])
     let work = 0
-    w.io.onEnd = bio => {
+    hang(w.io, 'onEnd', bio => {
       const second = Math.floor(w.driver.now() / SECOND)
       if (bio.group === victim) tenth[second]!.push(w.driver.now() - bio.submittedAt)
       else work++
       if (bio.group === worker || second < victimStops) w.io.submit(w.plan({ group: bio.group }))
-    }
+    })
     w.io.submit(w.plan({ group: victim }))
     for (let at = 0; at < 128; at++) w.io.submit(w.plan({ group: worker }))
     const workAt: number[] = []
@@ -403,7 +404,7 @@ describe('io.latency over time', () => {
 
   it('has no timer left when all is quiet', () => {
     const { w } = contend(3 * MS, 3, 2)
-    w.io.onEnd = () => {}
+    replace(w.io, 'onEnd', () => () => {})
     w.driver.runUntil(w.scheduler, 100 * SECOND)
     assert.equal(w.scheduler.timers.next, Infinity)
     assert.equal(w.scheduler.tasks.size, 0)

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { type GroupId, MS, type Ns, SECOND } from '../base/index.ts'
+import { type GroupId, hang, MS, type Ns, SECOND } from '../base/index.ts'
 import type { Bio } from './bio.ts'
 import { type IoMax, NO_LIMIT } from './throttle.ts'
 import { ioWorld } from './world.suite.ts'
@@ -184,9 +184,9 @@ describe('io.max', () => {
     w.io.setMax(DISK, parent, { ...NO_LIMIT, rbps: 100_000 })
     submit(w, small, 'read', 10_000)
     const bio = submit(w, large, 'read', 400_000)
-    w.io.onEnd = ended => {
+    hang(w.io, 'onEnd', ended => {
       if (ended.group === small) submit(w, small, 'read', 4096)
-    }
+    })
     submit(w, small, 'read', 4096)
     w.until(10 * SECOND)
     assert.equal(bio.state, 'ended')

@@ -7,7 +7,7 @@
  *   MC2 A file of the host has one set of pages, however often and by whatever name it is opened.
  */
 import fs from 'node:fs'
-import type { Bytes } from '../base/index.ts'
+import { type Bytes, hang } from '../base/index.ts'
 import { type CachedFile, WRITEBACK_DEFAULTS, type WritebackSettings } from '../cache/index.ts'
 import { Engine, type Hardware } from '../engine/index.ts'
 import { LinearFile } from '../fs/index.ts'
@@ -196,11 +196,11 @@ export class Machine implements MachineFace {
         },
       }),
     }
-    engine.mm.onLastUnmap = open => {
+    hang(engine.mm, 'onLastUnmap', open => {
       const release = context.unmapped.get(open)
       context.unmapped.delete(open)
       release?.()
-    }
+    })
     return new Machine(context, swapFile)
   }
 

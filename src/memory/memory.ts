@@ -49,7 +49,7 @@ export class Memory {
   readonly frames: Frames
   readonly ledger: Ledger
   /** `over`: the group whose limit is reached, or 0 when the machine itself has no free frame. */
-  pressure: (over: GroupId, wanted: GroupId) => Relief = () => fail(errno.ENOMEM)
+  readonly pressure: (over: GroupId, wanted: GroupId) => Relief = () => fail(errno.ENOMEM)
   private readonly freeList: number
   /** The last frames, which are a device's. */
   private dedicated = 0

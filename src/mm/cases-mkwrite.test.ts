@@ -8,6 +8,7 @@ import { errno, MS } from '../base/index.ts'
 import { recount } from '../engine/recount.suite.ts'
 import { PAGE, World } from '../engine/world.suite.ts'
 import { DIRTY, WRITEBACK } from '../memory/index.ts'
+import { replace } from '../rig/index.ts'
 import { DISCIPLINES, type Discipline } from './index.ts'
 
 /** A dirty page 1 of `data` that is on its way to the device. */
@@ -235,11 +236,11 @@ for (const discipline of DISCIPLINES) {
 test('case 22: the recount would see a page that writeback forgot to write-protect', () => {
   const world = new World({ checked: false })
   const { rmap } = world.engine.mm
-  world.engine.cache.mappers = {
+  replace(world.engine.cache, 'mappers', () => ({
     unmapPage: (...asked) => rmap.unmapPage(...asked),
     unmapRange: (...asked) => rmap.unmapRange(...asked),
     writeProtect() {},
-  }
+  }))
   const data = world.file('data', { pages: 4, holding: false })
   const a = world.space('a')
   const at = world.map(a, data)

@@ -8,6 +8,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { errno } from '../base/index.ts'
 import { type Mapping, RW, World, type WorldFile } from '../engine/world.suite.ts'
+import { replace } from '../rig/index.ts'
 import type { Task } from '../sched/index.ts'
 import { DISCIPLINES, PROT_NONE, PROT_READ, type Space } from './index.ts'
 
@@ -215,7 +216,7 @@ for (const discipline of DISCIPLINES) {
 
 test('case 10: without the pin of the stash the page would be lost between two attempts, and be read again', () => {
   const world = new World({ frames: 3, checked: false })
-  world.scheduler.keeper = { pin() {}, unpin() {} }
+  replace(world.scheduler, 'keeper', () => ({ pin() {}, unpin() {} }))
   const data = world.file('data', { pages: 8 })
   const a = world.space('a')
   const at = world.map(a, data)

@@ -42,7 +42,7 @@ export class Mm {
   private readonly mirrorOf: MmParts['mirrorOf']
   readonly spaces = new Map<SpaceId, Space>()
   /** The last VMA that mapped a file through this opening has gone. Set once, by the machine. */
-  onLastUnmap: (open: OpenFile) => void = () => {}
+  readonly onLastUnmap: (open: OpenFile) => void = () => {}
   /** The group at which the next reclaim begins: all groups of a full machine take turns (mem_cgroup_iter). */
   reclaimFrom: GroupId = ROOT
   private ids = 0

@@ -29,7 +29,7 @@ export class Rmap implements Mappers {
   private readonly families = new Map<number, Family>()
   private readonly fileVmas = new Map<FileId, OrderedList<Vma>>()
   /** What to do when the last entry that names a swap slot goes. Set once, by swapping. */
-  onSwapEntryGone: (slot: number) => void = () => {}
+  readonly onSwapEntryGone: (slot: number) => void = () => {}
 
   constructor(memory: Memory) {
     this.memory = memory

@@ -6,7 +6,7 @@
  *   SW3 A slot whose page is still on its way isn't used again until that is over.
  *   SW4 What comes back becomes the faulter's own page; if others still name the slot, it is a copy.
  */
-import type { Pfn } from '../base/index.ts'
+import { hang, type Pfn } from '../base/index.ts'
 import type { PageCache } from '../cache/index.ts'
 import type { Swap } from '../fs/index.ts'
 import { newReadState, type VmFault } from '../memmap/index.ts'
@@ -31,7 +31,7 @@ export class Swapping {
     this.swap = swap
     this.cache = cache
     this.rmap = rmap
-    rmap.onSwapEntryGone = slot => this.drop(slot)
+    hang(rmap, 'onSwapEntryGone', slot => this.drop(slot))
   }
 
   attach(mm: Mm): void {

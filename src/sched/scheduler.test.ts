@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { AssertionError, errno, MS } from '../base/index.ts'
+import { AssertionError, errno, hang, MS } from '../base/index.ts'
 import {
   again,
   done,
@@ -20,7 +20,10 @@ function world() {
   const driver = new TimedDriver()
   const scheduler = new Scheduler(driver)
   const pins: string[] = []
-  scheduler.keeper = { pin: frame => pins.push(`pin ${frame}`), unpin: frame => pins.push(`unpin ${frame}`) }
+  hang(scheduler, 'keeper', {
+    pin: frame => pins.push(`pin ${frame}`),
+    unpin: frame => pins.push(`unpin ${frame}`),
+  })
   const ran: string[] = []
   const task = (name: string, attempt: (task: Task) => Outcome) =>
     scheduler.spawn(

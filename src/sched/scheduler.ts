@@ -67,8 +67,8 @@ export class Scheduler {
   readonly timers = new Timers()
   /** By their ids, so that the oldest comes first. */
   readonly tasks = new NumberMap<Task>()
-  keeper: Keeper = NO_KEEPER
-  watcher: Watcher | undefined
+  readonly keeper: Keeper = NO_KEEPER
+  readonly watcher: Watcher | undefined
   /** The task whose attempt is running now, if one is. */
   current: Task | undefined
   private readonly driver: Driver

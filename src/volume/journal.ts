@@ -53,7 +53,7 @@ const NOTHING: Layer = new SortedMap()
 
 export class Journal {
   /** What was found damaged, a sentence each, as long as nobody has taken note. */
-  onDamage: (what: string) => void = () => {}
+  readonly onDamage: (what: string) => void = () => {}
   private readonly store: Store
   private readonly checksum: Checksum
   private running: Layer = new SortedMap()

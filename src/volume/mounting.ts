@@ -8,7 +8,7 @@
  *   MN1 A volume that isn't wholly made can't be opened: its header is in the one commit that makes it.
  *   MN2 Damage that opening meets leaves a volume that is open to be read, if one of its two headers can be believed.
  */
-import { type Bytes, type Errno, errno } from '../base/index.ts'
+import { type Bytes, type Errno, errno, hang } from '../base/index.ts'
 import type { CopyArgs, PageCache } from '../cache/index.ts'
 import type { Device } from '../device/index.ts'
 import type { Io } from '../io/index.ts'
@@ -137,9 +137,9 @@ export class Opening implements Verb<OpenArgs> {
     const { checksum, store } = setting
     const damage = [...(plan.damage ?? [])]
     const journal = new Journal(store, checksum)
-    journal.onDamage = what => {
+    hang(journal, 'onDamage', what => {
       args.why = what
-    }
+    })
     let header = journal.ask(() => {
       const record = journal.get(HEADER_KEY)
       if (record === undefined) throw new Damage(`${store.name}: there is no volume: it has no header`)

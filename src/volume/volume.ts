@@ -12,7 +12,7 @@
  *   VO1 A file is in the cache once, however often it is open, and lives until the last has closed it, unlinked or not.
  *   VO2 A volume that is damaged is read-only from then on, and `damage` says what was found.
  */
-import { assert, type Bytes, type Errno, errno, type Pfn } from '../base/index.ts'
+import { assert, type Bytes, type Errno, errno, hang, type Pfn } from '../base/index.ts'
 import type { CopyArgs, PageCache } from '../cache/index.ts'
 import type { Io } from '../io/index.ts'
 import type { Ticket, Verb } from '../sched/index.ts'
@@ -122,7 +122,7 @@ export class Volume {
     const commits = new Commits(scheduler, disk, store, journal, space)
     const damaged = (what: string) => this.damaged(what)
     const isReadOnly = () => this.isReadOnly
-    journal.onDamage = damaged
+    hang(journal, 'onDamage', damaged)
     this.parts = {
       scheduler,
       disk,
