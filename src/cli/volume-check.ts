@@ -1,5 +1,5 @@
 /** faultline volume check and dump: what is wrong with a volume, what can be mended, and what it holds, record by record. */
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { dumpVolume, volumeBlockSize } from '../map/index.ts'
 import { explained, interruptible, Progress, printJson } from './terminal.ts'
 import { inVolume, withMachine } from './volume-open.ts'
@@ -17,7 +17,7 @@ export function checkCommand(): Command {
       'recompute everything that a volume says of itself, read all its data, and say what is wrong',
     )
     .argument('<volume>')
-    .option('--metadata', "don't read the data")
+    .addOption(new Option('--metadata', "don't read the data").conflicts('repair'))
     .option('--repair', 'mend what can be mended without guessing, and say what was given up')
     .option('--json', 'print what was found as JSON')
     .action(check)
@@ -42,7 +42,6 @@ async function check(path: string, words: CheckWords): Promise<void> {
   const progress = new Progress()
   progress.step(`${words.repair ? 'repair' : 'check'} of ${path}`)
   const options = {
-    data: words.metadata ? ('metadata only' as const) : ('with data' as const),
     signal: interruptible(),
     progress: (bytes: number) => progress.note(`${shownBytes(bytes)} read`),
   }
@@ -67,7 +66,8 @@ async function check(path: string, words: CheckWords): Promise<void> {
     }
     const { report, noted } = await inVolume(path, 'r', async volume => {
       const noted = [...volume.damage]
-      return { report: await volume.check(options), noted }
+      const data = words.metadata ? 'metadata only' : 'with data'
+      return { report: await volume.check({ ...options, data }), noted }
     })
     progress.stop()
     const { wrong, files, directories, extents, compared } = report

@@ -70,7 +70,7 @@ export interface MachineFace extends AsyncDisposable {
    * Errors: EBUSY; EUCLEAN if too little is left, and then nothing was changed.
    * Cost: reads all of the volume.
    */
-  repairVolume(path: string, options?: CheckOptions): Promise<RepairReport>
+  repairVolume(path: string, options?: TransferOptions): Promise<RepairReport>
   /**
    * Makes an address space: what is mapped in it is charged to its group, and `ps` shows it.
    *

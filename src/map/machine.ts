@@ -34,7 +34,8 @@ import { RemoteFiles, type RemoteOptions, remoteAddress } from './remote-files.t
 import { type RepairReport, repairVolume } from './repair-volume.ts'
 import { Sections } from './sections.ts'
 import { Space, spaceName } from './space.ts'
-import { type CheckOptions, type Mounted, Volume } from './volume.ts'
+import type { TransferOptions } from './streams.ts'
+import { type Mounted, Volume } from './volume.ts'
 
 export interface MachineOptions {
   /** Memory for pages: bytes, or a size like '64 MiB'. */
@@ -274,9 +275,9 @@ export class Machine implements MachineFace {
    * Mends what can be mended of a volume without guessing, and says what was wrong and what was given up. Nobody may have it
    * open.
    */
-  async repairVolume(path: string, options: CheckOptions = {}): Promise<RepairReport> {
+  async repairVolume(path: string, options: TransferOptions = {}): Promise<RepairReport> {
     this.check('repairVolume')
-    checkKeys(options, ['data', 'signal', 'progress'], 'repairVolume')
+    checkKeys(options, ['signal', 'progress'], 'repairVolume')
     return repairVolume(this.context, path, options)
   }
 

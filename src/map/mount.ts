@@ -104,14 +104,14 @@ async function mount(
 ): Promise<Mounted> {
   const damage = notedDamage(place)
   const noted = damage.length
-  const { device, store, flaw } = await opened(
+  const { device, store, flaws } = await opened(
     context,
     place,
     damage.length > 0 && purpose === 'r+' ? 'r' : purpose,
     undo,
   )
-  if (flaw !== undefined) damage.push(flaw)
-  const args = openArgs({ ...planOf(context, device, store), damage })
+  damage.push(...flaws.filter(flaw => !damage.includes(flaw)))
+  const args = openArgs({ ...planOf(context, device, store), damage, length: device.length })
   await perform(context, new Opening(), args, `opening of ${path}`, () => args.why)
   return { core: args.volume!, path, place, purpose, noted, store, device, lock }
 }
@@ -148,19 +148,17 @@ async function opened(context: Context, place: Place, purpose: Purpose, undo: Un
   const mode = purpose === 'r+' ? 'r+' : 'r'
   const device = HostFile.open(place.data, { mode, direct: false, allow: 'a block device', pump, calls })
   undo(() => device.close())
-  let flaw: string | undefined
   let store: ClosableStore | undefined
   if (purpose === 'r+')
     try {
       store = await LmdbStore.open(place.directory, engine.scheduler, pump)
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error
-      flaw = error.message
     }
-  store ??= FileStore.open(place.store, purpose === 'repair' ? 'any transaction' : 'the last transaction')
+  store ??= FileStore.open(place.store)
   const { close } = store
   undo(() => close.call(store))
-  return { device, store, flaw }
+  return { device, store, flaws: store instanceof FileStore ? store.found : [] }
 }
 
 /** The volume's data: a file as long as it is asked for, or a link to what is to hold it. Returns their lock. */

@@ -1,9 +1,12 @@
 /**
  * The repair of a volume on this computer, and a look at its records. What comes out of a repair is a store of its own,
- * which takes the place of the damaged one when it is whole: a repair that is interrupted has changed nothing.
+ * which takes the place of the damaged one when it is whole: a repair that is interrupted, or refused, has changed nothing.
  *
  *     read to be mended -> check, with all data -> new records (volume/repair.ts) -> a new store -> renamed into place
- *                                              -> first block of the device written anew -> the note of damage goes
+ *                                              -> first block of the device written anew, and its length -> the note of damage goes
+ *
+ * Invariants
+ *   RV1 A device that isn't surely the volume's isn't written to.
  */
 import fs from 'node:fs'
 import { join } from 'node:path'
@@ -12,7 +15,10 @@ import { FileStore, LmdbStore, placeOf, STORE_FILE } from '../store/index.ts'
 import {
   blockSizeIn,
   describeRecord,
+  HEADER_KEY,
+  type Header,
   headerBlock,
+  idIn,
   Journal,
   MIX53,
   type Repaired,
@@ -21,7 +27,8 @@ import {
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
 import { guarded, mountVolume } from './mount.ts'
-import { type CheckOptions, Volume } from './volume.ts'
+import type { TransferOptions } from './streams.ts'
+import { Volume } from './volume.ts'
 
 export interface RepairReport {
   /** What was wrong, a sentence each. */
@@ -37,33 +44,86 @@ const BLOCK_SIZE_DEFAULT: Bytes = 4096
 export async function repairVolume(
   context: Context,
   path: string,
-  options: CheckOptions,
+  options: TransferOptions,
+): Promise<RepairReport> {
+  try {
+    return await repairMounted(context, path, options)
+  } catch (error) {
+    if (!(error instanceof FaultlineError) || error.code === 'ABORT_ERR') throw error
+    const { code, message } = error
+    throw new FaultlineError(
+      code,
+      'repairVolume',
+      `${path} isn't repaired, and nothing was changed: ${message}`,
+      error,
+    )
+  }
+}
+
+async function repairMounted(
+  context: Context,
+  path: string,
+  options: TransferOptions,
 ): Promise<RepairReport> {
   const place = placeOf(path)
   const mounted = await mountVolume(context, path, 'repair')
   const volume = new Volume(context, mounted, () => {})
   try {
-    const { report, bad } = await volume.inspect(options)
+    const { report, bad } = await volume.inspect({ ...options, data: 'with data' })
     const wrong = [...new Set([...volume.damage, ...report.wrong])]
     if (wrong.length === 0) return { wrong, givenUp: [] }
     const { header, parts } = volume.core
-    const repaired = repair(parts.journal, header, bad)
+    refuseOther(place.data, header, report.compared > 0 && bad.size >= report.compared)
+    const repaired = repair(parts.journal, { header, bad, present: parts.space.present })
+    if (repaired === undefined)
+      throw refused(`too little is left of its metadata: no file and no directory; ${wrong[0]}`)
     await guarded('repairVolume', path, async undo => {
       const beside = join(place.directory, `repair.${process.pid}`)
       undo(() => fs.rmSync(beside, { recursive: true, force: true }))
       await fill(context, beside, repaired)
+      mendDevice(place.data, header)
       fs.renameSync(join(beside, STORE_FILE), place.store)
       fs.rmSync(beside, { recursive: true })
       syncDirectory(place.directory)
-      const fd = fs.openSync(place.data, 'r+')
-      fs.writeSync(fd, headerBlock(header, MIX53), 0, header.blockSize, 0)
-      fs.fsyncSync(fd)
-      fs.closeSync(fd)
       fs.rmSync(place.damage, { force: true })
     })
     return { wrong, givenUp: repaired.givenUp }
   } finally {
     await volume.close()
+  }
+}
+
+/** Refuses a device that is another volume's, or that nothing of this one is on (RV1). */
+function refuseOther(path: string, header: Header, isAllBad: boolean): void {
+  const block = Buffer.alloc(header.blockSize)
+  const fd = fs.openSync(path, 'r')
+  try {
+    fs.readSync(fd, block, 0, block.length, 0)
+  } finally {
+    fs.closeSync(fd)
+  }
+  const id = idIn(block, MIX53)
+  if (id === header.id) return
+  if (id !== undefined)
+    throw refused(`${path} holds the data of volume ${id}, and the metadata is of volume ${header.id}`)
+  if (isAllBad) throw refused(`${path} holds none of the data that the metadata tells of`)
+}
+
+function refused(why: string): FaultlineError {
+  return new FaultlineError('EUCLEAN', 'repairVolume', `the repair is refused: ${why}`)
+}
+
+/** The first block, and all blocks that the volume has. They are the same whether the old metadata is used or the new. */
+function mendDevice(path: string, header: Header): void {
+  const fd = fs.openSync(path, 'r+')
+  try {
+    const length = header.blocks * header.blockSize
+    const stat = fs.fstatSync(fd)
+    if (stat.isFile() && stat.size < length) fs.ftruncateSync(fd, length)
+    fs.writeSync(fd, headerBlock(header, MIX53), 0, header.blockSize, 0)
+    fs.fsyncSync(fd)
+  } finally {
+    fs.closeSync(fd)
   }
 }
 
@@ -74,7 +134,7 @@ export function* dumpVolume(
   const place = placeOf(path)
   if (!fs.existsSync(place.store))
     throw new FaultlineError('ENOENT', 'dumpVolume', `${path} is no volume: ${place.store} doesn't exist`)
-  const store = FileStore.open(place.store, 'any transaction')
+  const store = FileStore.open(place.store)
   try {
     const damage: string[] = []
     for (const record of new Journal(store, MIX53).survey('', '~', ({ message }) => damage.push(message))) {
@@ -87,15 +147,24 @@ export function* dumpVolume(
   }
 }
 
-/** The page size that a machine needs to open the volume. */
+/** The page size that a machine needs to open the volume: what its first block says, or else its metadata. */
 export function volumeBlockSize(path: string): Bytes {
-  const bytes = new Uint8Array(64)
-  const { data } = placeOf(path)
-  if (!fs.existsSync(data)) return BLOCK_SIZE_DEFAULT
-  const fd = fs.openSync(data, 'r')
-  fs.readSync(fd, bytes, 0, bytes.length, 0)
-  fs.closeSync(fd)
-  return blockSizeIn(bytes) ?? BLOCK_SIZE_DEFAULT
+  const place = placeOf(path)
+  try {
+    const bytes = new Uint8Array(64)
+    const fd = fs.openSync(place.data, 'r')
+    fs.readSync(fd, bytes, 0, bytes.length, 0)
+    fs.closeSync(fd)
+    const told = blockSizeIn(bytes)
+    if (told !== undefined) return told
+    const store = FileStore.open(place.store)
+    const header = store.get(HEADER_KEY)
+    void store.close()
+    return (header && blockSizeIn(header)) ?? BLOCK_SIZE_DEFAULT
+  } catch {
+    // What opens the volume says what is wrong.
+    return BLOCK_SIZE_DEFAULT
+  }
 }
 
 async function fill(

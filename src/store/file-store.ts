@@ -1,23 +1,28 @@
-/** A store on disk that is only read: no LMDB is needed, and a damaged one can be looked through as far as it is sound. */
+/** A store on disk that is only read: no LMDB is needed, and of a damaged one as much can be read as can be believed. */
 import fs from 'node:fs'
 import type { Store } from '../volume/index.ts'
-import type { Belief } from './lmdb-file.ts'
 import { PagedStore } from './paged-store.ts'
 
 export class FileStore extends PagedStore implements Store {
   readonly readOnly = true
-  private readonly fd: number
+  /** What was wrong with its tree when it was opened. */
+  readonly found: readonly string[]
+  private readonly descriptor: number
 
-  private constructor(path: string, fd: number, belief: Belief) {
-    super(path, fd, belief)
-    this.fd = fd
+  private constructor(path: string, fd: number) {
+    super(path, fd)
+    this.descriptor = fd
+    const { flaws } = this.survey()
+    this.found = flaws.map(each => this.where(each))
+    const [flaw] = flaws
+    if (flaw !== undefined) this.salvage(flaw)
   }
 
-  /** Errors are the host's; BadPage if there is no store in the file. */
-  static open(path: string, belief: Belief = 'the last transaction'): FileStore {
+  /** Errors are the host's; BadPage if too little is left of it. */
+  static open(path: string): FileStore {
     const fd = fs.openSync(path, 'r')
     try {
-      return new FileStore(path, fd, belief)
+      return new FileStore(path, fd)
     } catch (error) {
       fs.closeSync(fd)
       throw error
@@ -29,6 +34,6 @@ export class FileStore extends PagedStore implements Store {
   }
 
   async close(): Promise<void> {
-    fs.closeSync(this.fd)
+    fs.closeSync(this.descriptor)
   }
 }

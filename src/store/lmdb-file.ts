@@ -6,6 +6,7 @@
  *     header          -> root of the free pages, root of the main tree
  *     branch page     | header | pointers … | nodes: child page, least key of the child |
  *     leaf page       | header | pointers … | nodes: key, page that holds the value     |
+ *     key             high fence of a page of records, a zero, and the page's stamp in 7 bytes, the greatest first
  *     value           a page of its own: LMDB's header and PAGE_BYTES (record-page.ts)
  *
  * Here each value fills a page of its own, so leaves hold keys and page numbers only: a hundredth of the file.
@@ -17,12 +18,12 @@
  */
 import fs from 'node:fs'
 import type { Bytes } from '../base/index.ts'
-import { PAGE_BYTES } from './record-page.ts'
+import { PAGE_BYTES, u64 } from './record-page.ts'
 
-const LMDB_PAGE: Bytes = 4096
+export const LMDB_PAGE: Bytes = 4096
 const LMDB_MAGIC = 0xbeefc0de
 const LMDB_DATA_VERSION = 2
-const PAGE_HEADER: Bytes = 24
+export const PAGE_HEADER: Bytes = 24
 const NODE_HEADER: Bytes = 8
 const BRANCH = 1
 const LEAF = 2
@@ -34,11 +35,11 @@ const NO_PAGE = 2 ** 64
 /** In a header: the two tables, and the number of its transaction. */
 const TABLES: Bytes = PAGE_HEADER + 24
 const TRANSACTION: Bytes = TABLES + 104
+const STAMP_BYTES = 7
+/** Above every key of LMDB. */
+const RAW_END = '\x7f'
 /** Branch and leaf pages that are kept. */
 const KEPT_MAX = 256
-
-/** Whether a transaction that may not be the last is better than none. */
-export type Belief = 'the last transaction' | 'any transaction'
 
 /** Something in the file isn't what it must be. */
 export class BadPage extends Error {
@@ -50,18 +51,39 @@ export class BadPage extends Error {
   }
 }
 
-/** A value's page, and the key that leads to it. */
+/** What the tree says of a page of records. */
 export interface Found {
-  readonly key: string
+  readonly high: string
+  /** undefined: it has layout 0. */
+  readonly stamp: number | undefined
   readonly offset: Bytes
 }
 
-/** Keys from `start` on and below `end` can't be found, for what stands at `offset`. */
+/** The tree can't tell of keys from `start` on and below `end`, for what stands at `offset`. */
 export interface Gap {
   readonly start: string
   readonly end: string
   readonly offset: Bytes
   readonly what: string
+}
+
+/** The key of LMDB that leads to a page of records. */
+export function encodeKey(high: string, stamp: number | undefined): Buffer {
+  const key = Buffer.alloc(high.length + (stamp === undefined ? 0 : 1 + STAMP_BYTES))
+  key.write(high, 'latin1')
+  if (stamp === undefined) return key
+  key.writeUIntBE(Math.floor(stamp / 2 ** 32), high.length + 1, STAMP_BYTES - 4)
+  key.writeUInt32BE(stamp % 2 ** 32, high.length + STAMP_BYTES - 3)
+  return key
+}
+
+function decodeKey(key: Buffer): Pick<Found, 'high' | 'stamp'> {
+  const length = key.indexOf(0)
+  if (length === -1) return { high: key.toString('latin1'), stamp: undefined }
+  const high = key.toString('latin1', 0, length)
+  if (key.length !== length + 1 + STAMP_BYTES) return { high, stamp: 0 }
+  const upper = key.readUIntBE(length + 1, STAMP_BYTES - 4)
+  return { high, stamp: upper * 2 ** 32 + key.readUInt32BE(length + STAMP_BYTES - 3) }
 }
 
 interface Snapshot {
@@ -90,15 +112,19 @@ export class LmdbFile {
   private readonly kept = new Map<number, Buffer>()
   private snapshot: Snapshot
 
-  /** What is wrong with its headers, though they can be gone by. */
+  /** What is wrong with its headers. */
   readonly headerFlaws: BadPage[] = []
-  private readonly belief: Belief
+  /** Whether its headers tell which transaction was the last. */
+  isCertain = true
 
-  /** Throws BadPage if it isn't such a file. */
-  constructor(fd: number, belief: Belief = 'the last transaction') {
+  constructor(fd: number) {
     this.fd = fd
-    this.belief = belief
     this.snapshot = this.latest()
+  }
+
+  /** The transaction whose tree is read. */
+  get transaction(): number {
+    return this.snapshot.transaction
   }
 
   /** Sees what was committed since. */
@@ -112,11 +138,11 @@ export class LmdbFile {
     return (this.snapshot.lastPage + 1) * LMDB_PAGE
   }
 
-  /** The first key above `key`, and where its value is. */
+  /** The first page of records whose high fence is above `key`. */
   above(key: string): Found | Gap | undefined {
     const { root } = this.snapshot
     if (root === NO_PAGE) return undefined
-    return this.seek(root, Buffer.from(`${key}\0`, 'latin1'), { start: '', end: '~' }, 0)
+    return this.seek(root, Buffer.from(`${key}\x01`, 'latin1'), { start: '', end: RAW_END }, 0)
   }
 
   /** The bytes of a value's page, without LMDB's header. */
@@ -127,11 +153,16 @@ export class LmdbFile {
     return page.subarray(PAGE_HEADER)
   }
 
+  /** The same, whatever LMDB's header says. */
+  body(offset: Bytes): Buffer {
+    return this.readRun(offset / LMDB_PAGE, 1).subarray(PAGE_HEADER)
+  }
+
   /**
-   * Goes through all of the tree and all free pages, and yields what is wrong, each as the keys that can't be found for it.
-   * Values aren't read.
+   * Goes through all of the tree and all free pages, and yields the pages of records that it leads to, and what is wrong with it.
+   * Pages of records aren't read.
    */
-  *survey(): Generator<Gap> {
+  *survey(): Generator<Found | Gap> {
     for (const flaw of this.headerFlaws) yield gapOf(flaw, { start: '', end: '' })
     const { root, freeRoot, lastPage } = this.snapshot
     const seen = new Uint8Array(Math.ceil((lastPage + 1) / 8))
@@ -142,7 +173,7 @@ export class LmdbFile {
       if ((seen[page >>> 3]! & bit) !== 0) throw new BadPage(offset, `page ${page} is in use twice`)
       seen[page >>> 3]! |= bit
     }
-    if (root !== NO_PAGE) yield* this.surveyTree(root, { start: '', end: '~' }, claim)
+    if (root !== NO_PAGE) yield* this.surveyTree(root, { start: '', end: RAW_END }, claim)
     if (freeRoot !== NO_PAGE) yield* this.surveyFree(freeRoot, claim, 0)
   }
 
@@ -151,42 +182,48 @@ export class LmdbFile {
     bounds: Bounds,
     claim: (page: number, offset: Bytes) => void,
     depth = 0,
-  ): Generator<Gap> {
+  ): Generator<Found | Gap> {
     let page: Buffer
     let children: readonly number[] = []
+    let found: Found[] = []
     try {
       if (depth > DEPTH_MAX) throw new BadPage(number * LMDB_PAGE, 'the tree has no end')
       claim(number, number * LMDB_PAGE)
       page = this.treePage(number)
-      const pages = this.inOrder(page, number, bounds)
-      if (page.readUInt16LE(18) === BRANCH) children = pages
-      else for (const value of pages) claim(value, number * LMDB_PAGE)
+      const nodes = this.inOrder(page, number, bounds)
+      if (page.readUInt16LE(18) === BRANCH) children = nodes.map(node => node.page)
+      else {
+        for (const node of nodes) claim(node.page, number * LMDB_PAGE)
+        found = nodes.map(({ key, page: value }) => ({ ...decodeKey(key), offset: value * LMDB_PAGE }))
+      }
     } catch (error) {
       yield gapOf(error, bounds)
       return
     }
+    yield* found
     for (const [place, child] of children.entries())
       yield* this.surveyTree(child, this.boundsOf(page, number, place, bounds), claim, depth + 1)
   }
 
-  /** The pages that the nodes of a page lead to. Throws unless its keys rise, inside its bounds. */
-  private inOrder(page: Buffer, number: number, { start, end }: Bounds): number[] {
+  /** The nodes of a page. Throws unless its keys rise, inside its bounds. */
+  private inOrder(page: Buffer, number: number, { start, end }: Bounds): Node[] {
     const isBranch = page.readUInt16LE(18) === BRANCH
     const count = page.readUInt16LE(20) >>> 1
     const last = Buffer.from(end, 'latin1')
     let before: Buffer = Buffer.from(start, 'latin1')
-    const pages: number[] = []
-    // hot: once for each page of records when a volume is opened for writing
+    const nodes: Node[] = []
+    // hot: once for each page of records when a volume is opened
     for (let place = 0; place < count; place++) {
-      const { at, key, page: leadsTo } = this.node(page, number, place)
-      pages.push(leadsTo)
+      const node = this.node(page, number, place)
+      const { at, key } = node
+      nodes.push(node)
       if (isBranch && place === 0) continue
       const order = before.compare(key)
       if (order > 0 || (order === 0 && place > 0) || key.compare(last) > 0)
         throw new BadPage(number * LMDB_PAGE + at, 'its keys are out of order')
       before = key
     }
-    return pages
+    return nodes
   }
 
   /** Which keys node `place` of a branch leads to. */
@@ -260,7 +297,7 @@ export class LmdbFile {
       if (!isBranch) {
         if (low === count) return undefined
         const { key, page: value } = this.node(page, number, low)
-        return { key: key.toString('latin1'), offset: value * LMDB_PAGE }
+        return { ...decodeKey(key), offset: value * LMDB_PAGE }
       }
       for (let place = low - 1; place < count; place++) {
         const start = place === 0 ? bounds.start : this.node(page, number, place).key.toString('latin1')
@@ -340,40 +377,37 @@ export class LmdbFile {
 
   /**
    * What the header of the later transaction says. The headers are written in turn, so they are one transaction apart. With
-   * one of them damaged the other is believed if it is the later one, or if it is all there is to be had.
+   * one of them damaged the other is surely the last if the damaged one still tells of the transaction before it.
    */
   private latest(): Snapshot {
     this.headerFlaws.length = 0
+    this.isCertain = true
     const page = Buffer.alloc(LMDB_PAGE)
     const headers: Snapshot[] = []
     const told: number[] = []
-    for (const which of [0, 1]) {
-      const offset = which * LMDB_PAGE
-      if (fs.readSync(this.fd, page, 0, LMDB_PAGE, offset) < LMDB_PAGE)
-        throw new BadPage(offset, 'the file ends within its headers')
-      told.push(u64(page, TRANSACTION))
+    for (const which of [0, 1])
       try {
+        if (fs.readSync(this.fd, page, 0, LMDB_PAGE, which * LMDB_PAGE) < LMDB_PAGE)
+          throw new BadPage(which * LMDB_PAGE, 'the file ends within its headers')
+        told.push(u64(page, TRANSACTION))
         headers.push(headerIn(page, which))
       } catch (error) {
         if (!(error instanceof BadPage)) throw error
         this.headerFlaws.push(error)
       }
-    }
     const [one, other] = headers
-    const [flaw] = this.headerFlaws
-    if (one === undefined) throw flaw!
-    if (other === undefined) {
-      const isLater = told.includes(one.transaction - 1)
-      if (!isLater && this.belief === 'the last transaction') throw flaw!
-      return one
+    if (one === undefined || other === undefined) {
+      this.isCertain = one !== undefined && told.includes(one.transaction - 1)
+      return one ?? { transaction: 0, lastPage: 1, freeRoot: NO_PAGE, root: NO_PAGE }
     }
     if (Math.abs(one.transaction - other.transaction) > 1) {
-      const apart = new BadPage(
-        TRANSACTION,
-        `its headers are of transactions ${one.transaction} and ${other.transaction}, expected two in a row`,
+      this.isCertain = false
+      this.headerFlaws.push(
+        new BadPage(
+          TRANSACTION,
+          `its headers are of transactions ${one.transaction} and ${other.transaction}, expected two in a row`,
+        ),
       )
-      if (this.belief === 'the last transaction') throw apart
-      this.headerFlaws.push(apart)
     }
     return one.transaction > other.transaction ? one : other
   }
@@ -381,7 +415,11 @@ export class LmdbFile {
 
 function gapOf(error: unknown, { start, end }: Bounds): Gap {
   if (!(error instanceof BadPage)) throw error
-  return { start, end, offset: error.offset, what: error.message }
+  return { start: highOf(start), end: highOf(end), offset: error.offset, what: error.message }
+}
+
+function highOf(raw: string): string {
+  return raw.split('\0')[0]!
 }
 
 function headerIn(page: Buffer, which: number): Snapshot {
@@ -406,9 +444,4 @@ function headerIn(page: Buffer, which: number): Snapshot {
     freeRoot: u64(page, TABLES + 40),
     root: u64(page, TABLES + 88),
   }
-}
-
-/** Numbers above 2^53 come out rounded: no page or transaction has one, and none compares equal. */
-function u64(bytes: Buffer, at: number): number {
-  return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 2 ** 32
 }

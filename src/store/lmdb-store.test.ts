@@ -66,7 +66,7 @@ describe('a store in lmdb', () => {
     const path = join(root, 'same')
     fs.writeFileSync(path, image)
     const store = FileStore.open(path)
-    assert.deepEqual([...store.flaws()], [])
+    assert.deepEqual(store.flaws(), [])
     assert.deepEqual(
       [...store.range('', '~')].map(({ key, value }) => [key, Buffer.from(value).toString('hex')]),
       [...held].sort(([a], [b]) => (a < b ? -1 : 1)),
@@ -147,7 +147,7 @@ function recordPages(image: Buffer): Set<number> {
   const fd = fs.openSync(path, 'r')
   const file = new LmdbFile(fd)
   const found = new Set<number>()
-  for (let next = file.above(''); next !== undefined && 'key' in next; next = file.above(next.key))
+  for (let next = file.above(''); next !== undefined && 'high' in next; next = file.above(next.high))
     found.add(next.offset / 4096)
   fs.closeSync(fd)
   return found

@@ -14,6 +14,8 @@
  *   LS1 The pages cover all keys, each once: fence meets fence.
  *   LS2 Nothing is committed to a file whose tree is damaged: it is looked through when it is opened.
  *   LS3 A commit that failed ends with the host's errno, and keeps none after it from succeeding.
+ *   LS4 Each commit writes both root pages, and its stamp is in the key of each page that it writes (tally.ts). No two commits have
+ *       one stamp, though one of them wasn't finished: it is the number of LMDB's transaction and a chance number of the opening.
  */
 import fs from 'node:fs'
 import { join } from 'node:path'
@@ -22,8 +24,11 @@ import { promisify } from 'node:util'
 import { type Bytes, type Errno, errno } from '../base/index.ts'
 import type { Scheduler, Ticket } from '../sched/index.ts'
 import { type Change, type Entry, type Store, Unreadable } from '../volume/index.ts'
-import { PagedStore } from './paged-store.ts'
+import { encodeKey, LMDB_PAGE } from './lmdb-file.ts'
+import { PagedStore, type Survey } from './paged-store.ts'
 import { encodePage, KEYS_END, PAGE_BYTES, type RecordPage, recordBytes, roomBetween } from './record-page.ts'
+import { STAMPS } from './salvage.ts'
+import { RECORDS_END, RECORDS_START, Tally } from './tally.ts'
 
 /** A page with less than this is joined with the next one. */
 const JOIN_BYTES = PAGE_BYTES / 4
@@ -31,7 +36,6 @@ const JOIN_BYTES = PAGE_BYTES / 4
 /** LMDB's own errors, beside the host's (lmdb.h). */
 const MDB_MAP_FULL = -30792
 
-const LMDB_PAGE: Bytes = 4096
 /** LMDB's own lock file: its header and its table of readers, of which there are none. */
 const LOCK_FILE = 'lock.mdb'
 const LOCK_BYTES: Bytes = 4 * 4096
@@ -46,13 +50,22 @@ type Database = import('lmdb').RootDatabase<Buffer, Buffer>
 /** The package `lmdb` isn't installed. */
 export class LmdbMissing extends Error {}
 
+const NOTHING: Survey = { flaws: [], tally: new Tally(), layout: 'new' }
+
 /** Whether the last of the keys that a page is given was put behind all that it had. */
 type Order = 'rising' | 'anyhow'
 
-/** What a commit does to the pages: new ones, and the high fences of those that go. */
+/** A page of records that a commit makes. */
+interface Made {
+  readonly low: string
+  readonly high: string
+  readonly records: readonly Entry[]
+}
+
+/** What a commit does to the pages. */
 interface Batch {
-  readonly put: { readonly high: string; readonly bytes: Buffer }[]
-  readonly gone: string[]
+  readonly made: Made[]
+  readonly gone: RecordPage[]
 }
 
 export class LmdbStore extends PagedStore implements Store {
@@ -60,20 +73,26 @@ export class LmdbStore extends PagedStore implements Store {
   private readonly scheduler: Scheduler
   private readonly pump: () => void
   private readonly directory: string
-  private readonly fd: number
+  private readonly descriptor: number
   /** undefined: it has failed, and is to be opened anew. */
   private database: Database | undefined
+  /** Told apart by it are commits of one number: one that was never finished, and the one after it. */
+  private life = chance()
+  /** Of the last commit. */
+  private tally: Tally
 
   private constructor(
     directory: string,
     fd: number,
+    tally: Tally,
     database: Database,
     scheduler: Scheduler,
     pump: () => void,
   ) {
     super(join(directory, STORE_FILE), fd)
     this.directory = directory
-    this.fd = fd
+    this.descriptor = fd
+    this.tally = tally
     this.database = database
     this.scheduler = scheduler
     this.pump = pump
@@ -81,16 +100,18 @@ export class LmdbStore extends PagedStore implements Store {
 
   /**
    * Opens the store in a directory, or makes an empty one. `pump` runs what an end has made ready. Throws LmdbMissing, the
-   * host's errors, BadPage if the file isn't a store; Unreadable if it is damaged: FileStore reads what is left of it.
+   * host's errors; Unreadable if it is damaged: FileStore reads what is left of it. Pages of the old layout are written anew.
    */
   static async open(directory: string, scheduler: Scheduler, pump: () => void): Promise<LmdbStore> {
     const path = join(directory, STORE_FILE)
-    if (fs.existsSync(path)) checkTree(path)
+    const { tally, layout } = fs.existsSync(path) ? looked(path) : NOTHING
     const database = await openDatabase(directory)
     let fd: number | undefined
     try {
       fd = fs.openSync(path, 'r+')
-      return new LmdbStore(directory, fd, database, scheduler, pump)
+      const store = new LmdbStore(directory, fd, tally, database, scheduler, pump)
+      if (layout === 'old') await store.upgrade()
+      return store
     } catch (error) {
       if (fd !== undefined) fs.closeSync(fd)
       await database.close()
@@ -109,28 +130,74 @@ export class LmdbStore extends PagedStore implements Store {
 
   async close(): Promise<void> {
     await this.database?.close()
-    fs.closeSync(this.fd)
+    fs.closeSync(this.descriptor)
   }
 
   private async write(changes: readonly Change[]): Promise<Errno> {
     try {
-      const database = this.database ?? (await this.openAnew())
-      const { put, gone } = this.batch([...changes].sort((a, b) => (a.key < b.key ? -1 : 1)))
-      await this.makeRoom(put.length, put.length + gone.length)
-      await this.transact(database, { put, gone })
-      this.renew([...gone, ...put.map(({ high }) => high)])
+      if (this.database === undefined) await this.openAnew()
+      await this.apply(this.batch([...changes].sort((a, b) => (a.key < b.key ? -1 : 1))))
       return errno.OK
     } catch (error) {
       return errnoOf(error)
     }
   }
 
-  private async transact(database: Database, { put, gone }: Batch): Promise<void> {
-    const each: Promise<unknown>[] = []
+  private async openAnew(): Promise<void> {
+    const { tally } = looked(this.name)
+    this.database = await openDatabase(this.directory)
+    this.renewAll()
+    this.tally = tally
+    this.life = chance()
+  }
+
+  /**
+   * Sees to it that the file has space for a transaction that puts so many pages and changes so many keys. Throws what the
+   * host says if it has none.
+   */
+  private async makeRoom(put: number, changed: number): Promise<void> {
+    // Each changed key may be in a leaf of its own, below a branch of its own; of free pages a list is kept.
+    const pages = put + 2 * changed + Math.ceil(this.end / LMDB_PAGE / 256) + 16
+    const { size } = fs.fstatSync(this.descriptor)
+    const zeros = Buffer.alloc(Math.max(0, this.end + pages * LMDB_PAGE - size))
+    for (let done = 0; done < zeros.length; )
+      done += (await write(this.descriptor, zeros, done, zeros.length - done, size + done)).bytesWritten
+  }
+
+  /** One transaction. */
+  private async apply({ made, gone }: Batch): Promise<void> {
+    const stamp = (this.file.transaction + 1) * STAMPS + this.life
+    const tally = new Tally(this.tally)
+    for (const { high, mark } of gone) if (mark !== undefined) tally.remove({ high, stamp: mark.stamp })
+    for (const { high } of made) tally.add({ high, stamp })
+    const { pages, sum } = tally
+    const [first, last] = tally.encode()
+    const roots = [
+      { low: '', high: RECORDS_START, records: [first] },
+      { low: RECORDS_END, high: KEYS_END, records: [last] },
+    ]
+    const put = [...made, ...roots].map(({ low, high, records }) => ({
+      key: encodeKey(high, stamp),
+      bytes: encodePage(low, high, records, { stamp, pages, sum }),
+    }))
+    const removed = [...gone, ...this.roots()].map(({ high, mark }) => encodeKey(high, mark?.stamp))
+    await this.makeRoom(put.length, put.length + removed.length)
+    await this.transact(this.database!, database => [
+      ...removed.map(key => database.remove(key)),
+      ...put.map(({ key, bytes }) => database.put(key, bytes)),
+    ])
+    this.tally = tally
+    this.renew([...gone, ...made, ...roots].map(({ high }) => high))
+  }
+
+  private async transact(
+    database: Database,
+    change: (database: Database) => readonly Promise<unknown>[],
+  ): Promise<void> {
+    let each: readonly Promise<unknown>[] = []
     try {
       await database.batch(() => {
-        for (const high of gone) each.push(database.remove(Buffer.from(high, 'latin1')))
-        for (const { high, bytes } of put) each.push(database.put(Buffer.from(high, 'latin1'), bytes))
+        each = change(database)
       })
     } catch (error) {
       this.database = undefined
@@ -141,64 +208,69 @@ export class LmdbStore extends PagedStore implements Store {
     }
   }
 
-  private async openAnew(): Promise<Database> {
-    this.database = await openDatabase(this.directory)
-    this.renewAll()
-    return this.database
+  /** The root pages of the last commit; none: nothing was ever committed, or in the old layout. */
+  private roots(): RecordPage[] {
+    const pages = [this.covering(''), this.covering(RECORDS_END)]
+    return pages.flatMap(page => (page === undefined || page.mark === undefined ? [] : [page]))
   }
 
-  /**
-   * Sees to it that the file has space for a transaction that puts so many pages and changes so many keys. Throws what the
-   * host says if it has none.
-   */
-  private async makeRoom(put: number, changed: number): Promise<void> {
-    // Each changed key may be in a leaf of its own, below a branch of its own; of free pages a list is kept.
-    const pages = put + 2 * changed + Math.ceil(this.end / LMDB_PAGE / 256) + 16
-    const { size } = fs.fstatSync(this.fd)
-    const zeros = Buffer.alloc(Math.max(0, this.end + pages * LMDB_PAGE - size))
-    for (let done = 0; done < zeros.length; )
-      done += (await write(this.fd, zeros, done, zeros.length - done, size + done)).bytesWritten
+  /** Writes all pages anew, with stamps. */
+  private async upgrade(): Promise<void> {
+    const gone: RecordPage[] = []
+    for (let low = ''; low !== KEYS_END; low = gone.at(-1)!.high) gone.push(this.covering(low)!)
+    const batch: Batch = { gone, made: [] }
+    for (const page of gone) {
+      const low = page.low === '' ? RECORDS_START : page.low
+      const high = page.high === KEYS_END ? RECORDS_END : page.high
+      split({ low, high, records: recordsOf(page) }, 'rising', batch)
+    }
+    await this.apply(batch)
   }
 
   /** `changes` in order of key. */
   private batch(changes: readonly Change[]): Batch {
-    const batch: Batch = { put: [], gone: [] }
+    const batch: Batch = { made: [], gone: [] }
+    if (changes.length === 0 && this.covering('') === undefined)
+      batch.made.push({ low: RECORDS_START, high: RECORDS_END, records: [] })
     for (let at = 0; at < changes.length; ) {
       const first = this.covering(changes[at]!.key)
       const records = new Map<string, Uint8Array>()
-      take(first, records)
+      take(first, records, batch)
       const lastKey = first?.keys.at(-1) ?? ''
-      let high = first?.high ?? KEYS_END
+      let high = first?.high ?? RECORDS_END
       for (;;) {
         for (; at < changes.length && changes[at]!.key < high; at++) {
           const { key, value } = changes[at]!
           if (value === null) records.delete(key)
           else records.set(key, value)
         }
-        if (high === KEYS_END || bytesOf(records) >= JOIN_BYTES) break
+        if (high === RECORDS_END || bytesOf(records) >= JOIN_BYTES) break
         const next = this.covering(high)!
-        batch.gone.push(high)
         high = next.high
-        take(next, records)
+        take(next, records, batch)
       }
       const sorted = [...records].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => ({ key, value }))
       const order = changes[at - 1]!.key > lastKey ? 'rising' : 'anyhow'
-      split(first?.low ?? '', high, sorted, order, batch)
+      split({ low: first?.low ?? RECORDS_START, high, records: sorted }, order, batch)
     }
     return batch
   }
 }
 
-function take(page: RecordPage | undefined, records: Map<string, Uint8Array>): void {
-  page?.keys.forEach((key, place) => {
-    records.set(key, page.values[place]!)
-  })
+function take(page: RecordPage | undefined, records: Map<string, Uint8Array>, { gone }: Batch): void {
+  if (page === undefined) return
+  gone.push(page)
+  for (const { key, value } of recordsOf(page)) records.set(key, value)
+}
+
+function recordsOf({ keys, values }: RecordPage): Entry[] {
+  return keys.map((key, place) => ({ key, value: values[place]! }))
 }
 
 /**
  * Puts the records into as many pages as they need: of one size, or, where keys come in order, full but for the last.
  */
-function split(low: string, high: string, records: readonly Entry[], order: Order, batch: Batch): void {
+function split({ low, high, records }: Made, order: Order, { made }: Batch): void {
   const fence = records.reduce((most, { key }) => Math.max(most, key.length), high.length)
   const room = roomBetween('', '') - 2 * fence
   const total = records.reduce((sum, record) => sum + recordBytes(record), 0)
@@ -209,7 +281,7 @@ function split(low: string, high: string, records: readonly Entry[], order: Orde
   for (const record of records) {
     const more = recordBytes(record)
     if (part.length > 0 && (bytes >= wanted || bytes + more > room)) {
-      batch.put.push({ high: record.key, bytes: encodePage(start, record.key, part) })
+      made.push({ low: start, high: record.key, records: part })
       start = record.key
       part = []
       bytes = 0
@@ -217,7 +289,7 @@ function split(low: string, high: string, records: readonly Entry[], order: Orde
     part.push(record)
     bytes += more
   }
-  batch.put.push({ high, bytes: encodePage(start, high, part) })
+  made.push({ low: start, high, records: part })
 }
 
 function bytesOf(records: ReadonlyMap<string, Uint8Array>): Bytes {
@@ -226,12 +298,19 @@ function bytesOf(records: ReadonlyMap<string, Uint8Array>): Bytes {
   return bytes
 }
 
-/** Throws Unreadable for the first flaw of the tree. */
-function checkTree(path: string): void {
+function chance(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0]! % STAMPS
+}
+
+/** What the tree leads to. Throws Unreadable for the first flaw. */
+function looked(path: string): Survey {
   const fd = fs.openSync(path, 'r')
   try {
-    for (const flaw of new PagedStore(path, fd).flaws())
-      throw new Unreadable(flaw, { start: '', end: KEYS_END })
+    const store = new PagedStore(path, fd)
+    const survey = store.survey()
+    for (const { offset, message } of survey.flaws)
+      throw new Unreadable(`${path}, offset ${offset}: ${message}`, { start: '', end: KEYS_END })
+    return survey
   } finally {
     fs.closeSync(fd)
   }

@@ -3,10 +3,13 @@
  * isn't in the page that covers it isn't in the store. A look-up that was led astray comes to a page that doesn't cover its
  * key, and tells so instead of finding nothing.
  *
- *     0       8       10      12      14     16
- *     | sum   | count | low   | high  | 0    | low fence | high fence | record | record | …  | zeros
- *                       lengths
+ *     0     8       10    12     14       16      24      32    40
+ *     | sum | count | low | high | layout | stamp | pages | all | low fence | high fence | record | record | …  | zeros
+ *                     lengths             '------ mark ------'
  *     record  | key length u16 | value length u16 | key | value |
+ *
+ * The mark tells of the commit that wrote the page: its stamp, and how many pages it left in the store with the sum of all
+ * (tally.ts). Pages of layout 0 have none: their fences begin at 16.
  *
  * A page is PAGE_BYTES long: a page of 4 KiB less LMDB's own header, so that it fills one page of the file. The sum is mix53
  * of all behind it, whatever function the volume in it uses.
@@ -21,12 +24,24 @@ export const PAGE_BYTES: Bytes = 4096 - 24
 /** Above every key. */
 export const KEYS_END = '~'
 
-const HEADER_BYTES = 16
+const LAYOUT = 1
+const HEADER_BYTES = [16, 40] as const
 const RECORD_BYTES = 4
+
+/** What a page says of the commit that wrote it. */
+export interface Mark {
+  /** Of the commit: later ones have greater stamps. */
+  readonly stamp: number
+  /** Of all pages of records that it left. */
+  readonly pages: number
+  readonly sum: number
+}
 
 export interface RecordPage {
   readonly low: string
   readonly high: string
+  /** undefined: it has layout 0. */
+  readonly mark: Mark | undefined
   readonly keys: readonly string[]
   readonly values: readonly Uint8Array[]
 }
@@ -38,15 +53,24 @@ export function recordBytes({ key, value }: Entry): Bytes {
 
 /** How many bytes of records fit between two fences. */
 export function roomBetween(low: string, high: string): Bytes {
-  return PAGE_BYTES - HEADER_BYTES - low.length - high.length
+  return PAGE_BYTES - HEADER_BYTES[LAYOUT] - low.length - high.length
 }
 
-export function encodePage(low: string, high: string, records: readonly Entry[]): Buffer {
+export function encodePage(
+  low: string,
+  high: string,
+  records: readonly Entry[],
+  { stamp, pages, sum: all }: Mark,
+): Buffer {
   const bytes = Buffer.alloc(PAGE_BYTES)
   bytes.writeUInt16LE(records.length, 8)
   bytes.writeUInt16LE(low.length, 10)
   bytes.writeUInt16LE(high.length, 12)
-  let at = HEADER_BYTES
+  bytes.writeUInt16LE(LAYOUT, 14)
+  putU64(bytes, 16, stamp)
+  putU64(bytes, 24, pages)
+  putU64(bytes, 32, all)
+  let at = HEADER_BYTES[LAYOUT]
   at += bytes.write(low, at, 'latin1')
   at += bytes.write(high, at, 'latin1')
   for (const { key, value } of records) {
@@ -58,19 +82,23 @@ export function encodePage(low: string, high: string, records: readonly Entry[])
     bytes.set(value, at)
     at += value.length
   }
-  const sum = MIX53.of(bytes.subarray(8))
-  bytes.writeUInt32LE(sum >>> 0, 0)
-  bytes.writeUInt32LE(Math.floor(sum / 2 ** 32), 4)
+  putU64(bytes, 0, MIX53.of(bytes.subarray(8)))
   return bytes
 }
 
 /** The page in these bytes, or in words why they aren't one. Values are parts of `bytes`. */
 export function decodePage(bytes: Buffer): RecordPage | string {
-  const sum = bytes.readUInt32LE(0) + bytes.readUInt32LE(4) * 2 ** 32
-  if (sum !== MIX53.of(bytes.subarray(8))) return "doesn't match its checksum"
+  if (u64(bytes, 0) !== MIX53.of(bytes.subarray(8))) return "doesn't match its checksum"
+  const headerBytes = HEADER_BYTES[bytes.readUInt16LE(14)]
+  if (headerBytes === undefined)
+    return `has layout ${bytes.readUInt16LE(14)}, which this program doesn't read`
+  const mark =
+    headerBytes === HEADER_BYTES[0]
+      ? undefined
+      : { stamp: u64(bytes, 16), pages: u64(bytes, 24), sum: u64(bytes, 32) }
   const keys: string[] = []
   const values: Uint8Array[] = []
-  let at = HEADER_BYTES
+  let at: number = headerBytes
   const text = (length: number) => {
     const found = bytes.toString('latin1', at, at + length)
     at += length
@@ -78,6 +106,7 @@ export function decodePage(bytes: Buffer): RecordPage | string {
   }
   const low = text(bytes.readUInt16LE(10))
   const high = text(bytes.readUInt16LE(12))
+  if (at > bytes.length || low >= high) return 'has fences without sense'
   for (let left = bytes.readUInt16LE(8); left > 0; left--) {
     if (at + RECORD_BYTES > bytes.length) return 'ends within a record'
     const keyLength = bytes.readUInt16LE(at)
@@ -89,5 +118,15 @@ export function decodePage(bytes: Buffer): RecordPage | string {
     values.push(new Uint8Array(bytes.buffer, bytes.byteOffset + at, valueLength))
     at += valueLength
   }
-  return { low, high, keys, values }
+  return { low, high, mark, keys, values }
+}
+
+/** Numbers above 2^53 come out rounded: none that is written is so great. */
+export function u64(bytes: Buffer, at: number): number {
+  return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 2 ** 32
+}
+
+export function putU64(bytes: Buffer, at: number, number: number): void {
+  bytes.writeUInt32LE(number >>> 0, at)
+  bytes.writeUInt32LE(Math.floor(number / 2 ** 32), at + 4)
 }

@@ -6,7 +6,6 @@ import type { Bytes } from '../base/index.ts'
 import type { Settings } from '../group/index.ts'
 import {
   type CallFace,
-  type CheckOptions,
   type CreateVolumeOptions,
   choice,
   FaultlineError,
@@ -18,6 +17,7 @@ import {
   type RepairReport,
   remoteAddress,
   type SpaceOptions,
+  type TransferOptions,
 } from '../map/index.ts'
 import type { PsRow } from '../proc/index.ts'
 import type { FileFacts, GroupFacts, SpaceFacts, VolumeFacts } from './desk.ts'
@@ -93,7 +93,7 @@ export class HardwareMachine extends Remote implements MachineFace {
     return new HardwareVolume(this.line, (await this.call('openVolume', path, options)) as VolumeFacts)
   }
 
-  async repairVolume(path: string, options: CheckOptions = {}): Promise<RepairReport> {
+  async repairVolume(path: string, options: TransferOptions = {}): Promise<RepairReport> {
     return (await this.call('repairVolume', path, options)) as RepairReport
   }
 

@@ -157,13 +157,15 @@ class Check {
     this.extents++
     if (tag === LOST) this.lost += end - start!
     else this.sweep.add('extents', block!, block! + end - start!)
+    // What was lost of the inode makes its data no less worth reading.
+    if (tag === WRITTEN)
+      this.data.push({ start: block!, end: Math.min(block! + end - start!, this.header.blocks) })
     const inode = this.inodeNow(ino)
     const what = `pages ${start} to ${end - 1} of inode ${ino}`
     if (inode === undefined) this.wrong.push(`${what} have blocks, and there is no such inode`)
     else if (tag !== UNWRITTEN && end > Math.ceil(inode.size / this.header.blockSize))
       this.wrong.push(`${what} lie past its end at ${inode.size} bytes`)
     if (tag !== WRITTEN) return
-    this.data.push({ start: block!, end: Math.min(block! + end - start!, this.header.blocks) })
     this.checkSums(block!, Math.min(block! + end - start!, this.header.blocks), what)
   }
 

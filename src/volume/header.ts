@@ -39,6 +39,17 @@ export function checkHeaderBlock(
     )
 }
 
+/** The volume whose first block it is; undefined: no volume's, or it is damaged. */
+export function idIn(block: Uint8Array, checksum: Checksum): number | undefined {
+  try {
+    checkBlock(block, checksum, '')
+    return decodeHeader(block).id
+  } catch (error) {
+    if (error instanceof Damage) return undefined
+    throw error
+  }
+}
+
 /** What the first bytes of a device say of its blocks; undefined: they aren't those of a volume. */
 export function blockSizeIn(bytes: Uint8Array): Bytes | undefined {
   try {

@@ -101,6 +101,8 @@ export class Making implements Verb<MakeArgs> {
 export interface OpenPlan extends MountPlan {
   /** What is known to be damaged already, in words: with any the volume is open to be read. */
   readonly damage?: readonly string[]
+  /** How long the device is, where that can be told. */
+  readonly length?: Bytes
 }
 
 export interface OpenArgs {
@@ -126,7 +128,8 @@ export class Opening implements Verb<OpenArgs> {
   attempt({ args }: Task<OpenArgs>): Outcome {
     args.block ??= args.disk.read(0, [args.bytes])
     if (!args.block.complete) return wait(args.block, 'device')
-    if (args.block.errno !== errno.OK) return fail(args.block.errno)
+    // A first block that can't be read tells as little as a damaged one.
+    if (args.block.errno !== errno.OK) args.bytes.fill(0)
     const failed = this.open(args)
     return failed === errno.OK ? done : fail(failed)
   }
@@ -161,12 +164,23 @@ export class Opening implements Verb<OpenArgs> {
     const volume = new Volume(setting, header.value)
     args.volume = volume
     for (const what of damage) volume.parts.damaged(what)
+    this.measure(volume, plan.length ?? Infinity)
     volume.parts.journal.edit(() => {
       checkHeaderBlock(bytes, header.value!, checksum, disk.name)
       volume.parts.space.look()
     })
     if (!volume.isReadOnly) volume.recover()
     return errno.OK
+  }
+
+  /** A device that has become shorter lacks blocks. */
+  private measure({ parts, header }: Volume, length: Bytes): void {
+    const { blockSize, blocks } = header
+    if (length >= blocks * blockSize) return
+    parts.space.present = Math.floor(length / blockSize)
+    parts.damaged(
+      `${parts.disk.name}, offset ${length}: the device ends here; the volume has ${blocks} blocks of ${blockSize} bytes`,
+    )
   }
 }
 

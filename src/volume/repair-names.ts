@@ -3,10 +3,11 @@
  *
  * Invariants   N1, N2 (names.ts)
  *   RN1 What no name leads to any more is found as /lost+found/<inode>.
+ *   RN2 An inode that had more names than are left is told of.
  */
 import { type Inode, type Link, ROOT_INO } from './records.ts'
 
-const LOST_AND_FOUND = 'lost+found'
+export const LOST_AND_FOUND = '/lost+found'
 
 export interface NameRecord extends Link {
   readonly directory: number
@@ -19,16 +20,24 @@ export interface NamesRepaired {
   pathOf(ino: number): string
 }
 
-/** Puts `inodes` right too: links are counted, orphans and directories for what was found are taken out and put in. */
-export function repairNames(
-  inodes: Map<number, Inode>,
-  names: readonly NameRecord[],
-  orphans: ReadonlySet<number>,
-  nextIno: number,
-  givenUp: string[],
-): NamesRepaired {
+export interface NamesLeft {
+  /** They are put right too: links are counted, orphans and directories for what was found are taken out and put in. */
+  readonly inodes: Map<number, Inode>
+  readonly names: readonly NameRecord[]
+  readonly orphans: ReadonlySet<number>
+  /** Inodes that had to be made anew: how many names they had isn't known. */
+  readonly restored: ReadonlySet<number>
+  /** What inodes without names are called below /lost+found, if not by number: nothing else ever led to them. */
+  readonly found: ReadonlyMap<number, string>
+  readonly nextIno: number
+  /** What couldn't be kept is added. */
+  readonly givenUp: string[]
+}
+
+export function repairNames(left: NamesLeft): NamesRepaired {
+  const { inodes, names, orphans, restored, givenUp } = left
   inodes.set(ROOT_INO, { kind: 'directory', links: 1, size: 0 })
-  let next = Math.max(nextIno, ROOT_INO + 1)
+  let next = Math.max(left.nextIno, ROOT_INO + 1)
   const links: NameRecord[] = []
   const byDirectory = Map.groupBy(names, ({ directory }) => directory)
   const up = new Map<number, NameRecord>()
@@ -59,10 +68,12 @@ export function repairNames(
   walk(ROOT_INO)
   // Directories first: what they hold is reached through them.
   const stray = [...inodes].sort(([a, one], [b, other]) => one.kind.localeCompare(other.kind) || a - b)
+  const strayed = new Set<number>()
   let found: number | undefined
-  for (const [ino, { kind }] of stray) {
+  for (const [ino, { kind, links: had }] of stray) {
     if (reached.has(ino)) continue
-    if (orphans.has(ino)) {
+    const name = left.found.get(ino)
+    if (orphans.has(ino) || (had === 0 && name === undefined)) {
       inodes.delete(ino)
       continue
     }
@@ -70,18 +81,29 @@ export function repairNames(
       found = next++
       inodes.set(found, { kind: 'directory', links: 1, size: 0 })
       const taken = new Set(links.filter(({ directory }) => directory === ROOT_INO).map(({ name }) => name))
-      let name = LOST_AND_FOUND
-      while (taken.has(name)) name += '+'
-      keep({ directory: ROOT_INO, name, ino: found, kind: 'directory' })
+      let free = LOST_AND_FOUND.slice(1)
+      while (taken.has(free)) free += '+'
+      keep({ directory: ROOT_INO, name: free, ino: found, kind: 'directory' })
       reached.add(found)
     }
-    keep({ directory: found, name: String(ino), ino, kind })
-    givenUp.push(`the name of inode ${ino}: it is ${pathOf(ino)} now`)
+    keep({ directory: found, name: name ?? String(ino), ino, kind })
+    strayed.add(ino)
+    if (name === undefined)
+      givenUp.push(
+        `${had > 1 && !restored.has(ino) ? `the ${had} names` : 'the name'} of inode ${ino}: it is ${pathOf(ino)} now`,
+      )
     if (kind === 'directory') walk(ino)
     else reached.add(ino)
   }
   const counts = new Map<number, number>()
   for (const { ino } of links) counts.set(ino, (counts.get(ino) ?? 0) + 1)
+  for (const [ino, inode] of inodes) {
+    const now = counts.get(ino) ?? 0
+    if (inode.kind === 'file' && inode.links > now && !restored.has(ino) && !strayed.has(ino))
+      givenUp.push(
+        `${inode.links - now} of the ${inode.links} names of inode ${ino}, which is ${pathOf(ino)}`,
+      )
+  }
   for (const [ino, inode] of inodes)
     inodes.set(ino, { ...inode, links: ino === ROOT_INO ? 1 : (counts.get(ino) ?? 0) })
 

@@ -8,13 +8,16 @@
  *     checksum of a page          pages that are LOST: reading them fails with EIO, writing them anew heals them
  *     a page that doesn't match   the same
  *     extents                     LOST where they may have been: between what is known before and behind
- *     an inode                    directory: made anew; file: as long as its last extent tells
+ *     an inode                    directory: made anew; file: as long as its last block tells. How many bytes of that block are the
+ *                                 file's isn't known, so its page is LOST, and the block is /lost+found/<inode>.end
  *     names                       what they led to is found below /lost+found, by number
  *     runs of blocks, the state   worked out anew from the extents
  *
  * Invariants
  *   RR1 The check finds nothing wrong with what comes out of it.
- *   RR2 A page that isn't known to be what was written is never read as data, nor as a hole.
+ *   RR2 A page that isn't known to be what was written is never read as data, nor as a hole, nor as the end of a file.
+ *   RR3 What could be read before can be read after.
+ *   RR4 Whatever of a file or of a name isn't kept is told.
  */
 import type { Bytes } from '../base/index.ts'
 import { type Edge, freeRuns, sharedRuns } from './block-edges.ts'
@@ -40,14 +43,13 @@ import {
   inodeKey,
   inoIn,
   linkKey,
-  NUMBERS_MAX,
   nameIn,
   numberIn,
   STATE_KEY,
   u64,
   viewOf,
 } from './records.ts'
-import { type NameRecord, repairNames } from './repair-names.ts'
+import { LOST_AND_FOUND, type NameRecord, repairNames } from './repair-names.ts'
 import type { Run } from './runs.ts'
 
 export interface Repaired {
@@ -56,14 +58,23 @@ export interface Repaired {
   readonly givenUp: readonly string[]
 }
 
-/** `bad`: blocks whose data isn't what their checksums say. */
-export function repair(journal: Journal, header: Header, bad: ReadonlySet<number>): Repaired {
-  return new Repair(journal, header, bad).run()
+export interface RepairScope {
+  readonly header: Header
+  /** Blocks whose data isn't what their checksums say. */
+  readonly bad: ReadonlySet<number>
+  /** Blocks that the device has, if it has become shorter. */
+  readonly present: number
+}
+
+/** undefined: nothing that a file or a directory is known by is left. */
+export function repair(journal: Journal, scope: RepairScope): Repaired | undefined {
+  return new Repair(journal, scope).run()
 }
 
 class Repair {
   private readonly header: Header
   private readonly bad: ReadonlySet<number>
+  private readonly present: number
   private readonly givenUp: string[] = []
   private readonly gaps: Unreadable[] = []
   private readonly inodes = new Map<number, Inode>()
@@ -71,11 +82,16 @@ class Repair {
   private readonly orphans = new Set<number>()
   private readonly extents = new Map<number, Run[]>()
   private readonly chunks = new Map<number, Uint8Array>()
+  /** Files whose inodes are lost. */
+  private readonly restored = new Set<number>()
+  /** Names below /lost+found of inodes that have none; of others it is their number. */
+  private readonly found = new Map<number, string>()
   private nextIno = 1
 
-  constructor(journal: Journal, header: Header, bad: ReadonlySet<number>) {
+  constructor(journal: Journal, { header, bad, present }: RepairScope) {
     this.header = header
     this.bad = bad
+    this.present = present
     for (const record of journal.survey('', '~', gap => this.gaps.push(gap)))
       try {
         this.note(record)
@@ -85,10 +101,23 @@ class Repair {
       }
   }
 
-  run(): Repaired {
+  run(): Repaired | undefined {
+    if (this.inodes.size + this.names.length + this.extents.size === 0) return undefined
     this.restoreInodes()
-    const names = repairNames(this.inodes, this.names, this.orphans, this.nextIno, this.givenUp)
+    for (const ino of this.restored) this.endFile(ino)
+    const names = repairNames({
+      inodes: this.inodes,
+      names: this.names,
+      orphans: this.orphans,
+      restored: this.restored,
+      found: this.found,
+      nextIno: this.nextIno,
+      givenUp: this.givenUp,
+    })
     this.nextIno = names.nextIno
+    for (const ino of this.restored)
+      if (this.inodes.has(ino)) this.givenUp.push(this.endOf(ino, names.pathOf(ino)))
+    this.tellOfNamesLost()
     for (const ino of this.extents.keys()) if (!this.inodes.has(ino)) this.extents.delete(ino)
     for (const [ino, inode] of this.inodes)
       if (inode.kind === 'file') this.mendFile(ino, inode, names.pathOf(ino))
@@ -135,16 +164,54 @@ class Repair {
     for (const { directory } of this.names) told.set(directory, 'directory')
     for (const ino of this.extents.keys()) if (!told.has(ino)) told.set(ino, 'file')
     for (const [ino, kind] of told) {
+      this.nextIno = Math.max(this.nextIno, ino + 1)
       if (this.inodes.has(ino) || this.gapAt(inodeKey(ino)) === undefined) continue
-      const end = this.extents.get(ino)?.at(-1)?.end ?? 0
-      const size = kind === 'file' ? end * this.header.blockSize : 0
-      this.inodes.set(ino, { kind, links: 1, size })
-      if (kind === 'file')
-        this.givenUp.push(
-          `the exact length of inode ${ino}: it has ${size} bytes now, as far as its last extent reaches`,
-        )
+      this.inodes.set(ino, { kind, links: 1, size: 0 })
+      if (kind === 'file') this.restored.add(ino)
     }
-    for (const ino of this.inodes.keys()) this.nextIno = Math.max(this.nextIno, ino + 1)
+    for (const ino of [...this.inodes.keys(), ...this.orphans]) this.nextIno = Math.max(this.nextIno, ino + 1)
+  }
+
+  /** The size of a file whose inode is lost: its last page may be cut anywhere, so it can't be read (RR2). */
+  private endFile(ino: number): void {
+    const runs = this.extents.get(ino) ?? []
+    const last = runs.findLast(({ tag }) => tag !== UNWRITTEN)
+    const end = last?.end ?? 1
+    const kept = runs.filter(run => run.end <= end && run !== last)
+    if (last !== undefined) {
+      const { start, value, tag } = last
+      if (start < end - 1) kept.push({ start, end: end - 1, value, tag })
+      const block = tag === LOST ? undefined : value + end - 1 - start
+      if (block !== undefined && this.tagOf(last, end - 1) !== LOST) this.keepEnd(ino, block, tag)
+    }
+    kept.push({ start: end - 1, end, value: 0, tag: LOST })
+    this.extents.set(ino, kept)
+    this.inodes.set(ino, { kind: 'file', links: 1, size: end * this.header.blockSize })
+  }
+
+  /** A file of its own for the last block of a file whose inode is lost. */
+  private keepEnd(of: number, block: number, tag: number): void {
+    const ino = this.nextIno++
+    this.inodes.set(ino, { kind: 'file', links: 0, size: this.header.blockSize })
+    this.extents.set(ino, [{ start: 0, end: 1, value: block, tag }])
+    this.found.set(ino, `${of}.end`)
+  }
+
+  private endOf(ino: number, path: string): string {
+    const { size } = this.inodes.get(ino)!
+    const at = size - this.header.blockSize
+    const kept = [...this.found.values()].includes(`${ino}.end`)
+    return `${path} (inode ${ino}): how many bytes it has is lost, and with it all from byte ${at} on${kept ? `; the block that it ends in is ${LOST_AND_FOUND}/${ino}.end` : ''}`
+  }
+
+  /** Names and inodes of one file can be lost together: then nothing else tells of it. */
+  private tellOfNamesLost(): void {
+    const names = this.gaps.filter(gap => gap.start < 'e' && gap.end > 'd')
+    if (!this.gaps.some(gap => gap.start < 'j' && gap.end > 'i')) return
+    for (const { start, end } of names)
+      this.givenUp.push(
+        `the names from ${spelt(start)} on and before ${spelt(end)}: inodes are lost too, so it isn't known which`,
+      )
   }
 
   /** The extents of a file, without what can't be believed. */
@@ -159,15 +226,15 @@ class Repair {
     }
     let at = 0
     for (const run of this.extents.get(ino) ?? []) {
-      if (this.gapIn(ino, at, run.end)) lose(at, Math.min(run.start, pages), 'its extents are lost')
+      lose(at, this.lostUpTo(ino, at, Math.min(run.start, pages)), 'its extents are lost')
       at = Math.max(at, run.start)
       const end = run.tag === UNWRITTEN ? run.end : Math.min(run.end, pages)
       for (const part of this.parts(run, at, end))
         if (part.tag !== LOST || run.tag === LOST) mended.push(part)
-        else lose(part.start, part.end, 'its data is lost')
+        else lose(part.start, part.end, 'its data is lost, or its checksums')
       at = Math.max(at, run.end)
     }
-    if (this.gapIn(ino, at, NUMBERS_MAX)) lose(at, pages, 'its extents are lost')
+    lose(at, this.lostUpTo(ino, at, pages), 'its extents are lost')
     this.extents.set(ino, mended)
   }
 
@@ -188,7 +255,7 @@ class Repair {
   private tagOf({ start, value, tag }: Run, page: number): number {
     if (tag === LOST) return LOST
     const block = value + page - start
-    if (block < 1 || block >= this.header.blocks) return LOST
+    if (block < 1 || block >= this.header.blocks || (block >= this.present && tag !== UNWRITTEN)) return LOST
     return tag === WRITTEN && (this.bad.has(block) || !this.hasSum(block)) ? LOST : tag
   }
 
@@ -197,11 +264,17 @@ class Repair {
     return chunk !== undefined && u64(viewOf(chunk), 8 * (block % CHUNK_BLOCKS)) !== 0
   }
 
-  /** Whether an extent of the file that ends in (first, end] may be lost. */
-  private gapIn(ino: number, first: number, end: number): boolean {
-    const from = `e${hex(ino)}${hex(first)}`
-    const to = `e${hex(ino)}${hex(Math.max(0, end - 1))}`
-    return this.gaps.some(gap => gap.start < `${to}\0` && gap.end > from)
+  /** Where what may be lost of pages [first, end) ends: a lost extent has its last page in a gap. `first`: nowhere. */
+  private lostUpTo(ino: number, first: number, end: number): number {
+    const key = (page: number) => `e${hex(ino)}${hex(page)}`
+    let upTo = first
+    for (const gap of this.gaps) {
+      if (first >= end || gap.start > key(end - 1) || gap.end <= key(first)) continue
+      if (gap.end > key(end - 1)) return end
+      const page = Number.parseInt(gap.end.slice(key(0).length - hex(0).length, key(0).length), 16)
+      upTo = Math.max(upTo, key(page) < gap.end ? page + 1 : page)
+    }
+    return upTo
   }
 
   private gapAt(key: string): Unreadable | undefined {
@@ -231,4 +304,11 @@ class Repair {
       yield { key: `r${hex(end - 1)}`, value: encodeNumbers(start, value, 0) }
     yield { key: STATE_KEY, value: encodeState({ nextIno: this.nextIno, free, deferred: 0 }) }
   }
+}
+
+/** A key of a name, or what lies beside them, in words. */
+function spelt(key: string): string {
+  if (key <= 'd') return 'the first'
+  if (key >= 'e') return 'the end'
+  return `"${nameIn(key.replace('\0', ''))}" in directory ${inoIn(key)}`
 }

@@ -33,6 +33,8 @@ export interface Blocks {
 export class Space {
   /** Blocks that data can lie in: all but the first. */
   readonly size: number
+  /** Blocks that the device has, the first with them, if it has become shorter. */
+  present = Infinity
   private readonly journal: Journal
   private readonly freeRuns: RunTable
   private readonly shared: RunTable
@@ -103,6 +105,7 @@ export class Space {
       start >= 1 && end <= this.size + 1,
       `blocks ${start} to ${end - 1} are told of, and the volume has ${this.size}`,
     )
+    believe(end <= this.present, `blocks ${start} to ${end - 1} lie past the end of the device`)
   }
 
   /** What a new volume begins with. */
