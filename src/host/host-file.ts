@@ -8,6 +8,7 @@
  * Invariants   D1 to D3 (device/device.ts)
  *   HF1 `length` is how long the file is, as far as this device has seen to it. A read that finds less was overtaken by
  *       somebody who truncated the file behind our back, and ends with ESTALE instead of zeros that aren't the file's.
+ *   HF2 The number of a descriptor is used by nobody once it is closed: a request that comes later ends with EBADF.
  */
 import fs from 'node:fs'
 import { type Bytes, type Errno, errno } from '../base/index.ts'
@@ -48,13 +49,15 @@ export class HostFile implements Device {
   private readonly calls: HostCalls
   /** Requests on their way. */
   private running = 0
-  private closing = false
+  private closing: PromiseWithResolvers<void> | undefined
+  private isClosed = false
 
   private constructor(
     path: string,
     fd: number,
     directFd: number | undefined,
     stat: fs.Stats,
+    inode: string,
     length: Bytes,
     options: HostFileOptions,
   ) {
@@ -63,7 +66,7 @@ export class HostFile implements Device {
     this.directFd = directFd
     this.disk = diskOf(stat.isBlockDevice() ? stat.rdev : stat.dev)
     this.readOnly = options.mode === 'r'
-    this.inode = `${stat.dev}:${stat.ino}`
+    this.inode = inode
     this.length = length
     this.sparse = stat.isFile() && stat.blocks * 512 < length
     this.pump = options.pump
@@ -76,6 +79,8 @@ export class HostFile implements Device {
     // Without O_NONBLOCK the open of a FIFO would wait for its other end.
     const fd = fs.openSync(path, accessOf(options.mode) | O_NONBLOCK)
     const stat = fs.fstatSync(fd)
+    // As text: a large number would be taken for its neighbour's.
+    const { ino } = fs.fstatSync(fd, { bigint: true })
     const isDevice = stat.isBlockDevice() && options.allow === 'a block device'
     if (!stat.isFile() && !isDevice) {
       fs.closeSync(fd)
@@ -87,13 +92,13 @@ export class HostFile implements Device {
     }
     const length = isDevice ? deviceBytes(stat.rdev) : stat.size
     const direct = options.direct ? openDirect(path, options.mode) : undefined
-    return new HostFile(path, fd, direct, stat, length, options)
+    return new HostFile(path, fd, direct, stat, `${stat.dev}:${ino}`, length, options)
   }
 
   /** Becomes writable if `other`, a second opening of the same file, is; requests on their way go on. Ends `other`. */
   adopt(other: HostFile): void {
     if (!this.readOnly || other.readOnly) {
-      other.close()
+      void other.close()
       return
     }
     this.retired.push(this.fd)
@@ -111,6 +116,10 @@ export class HostFile implements Device {
 
   start(request: Request): void {
     this.running++
+    if (this.closing !== undefined) {
+      queueMicrotask(() => this.finish(request, errno.EBADF))
+      return
+    }
     switch (request.operation) {
       case 'read':
         this.read(request)
@@ -135,51 +144,63 @@ export class HostFile implements Device {
 
   /** Cuts off what a write that failed halfway has left past the end of the file. */
   trim(size: Bytes): void {
-    if (!this.readOnly && this.length > size) fs.ftruncateSync(this.fd, size)
+    if (!this.readOnly && this.closing === undefined && this.length > size) fs.ftruncateSync(this.fd, size)
   }
 
-  /** Closes once nothing is on its way: by then another file may have the numbers of these descriptors. */
-  close(): void {
-    this.closing = true
-    if (this.running === 0) this.closeAll()
+  /** Closes once nothing is on its way (HF2). Settles when the descriptors are given back, however that went. */
+  close(): Promise<void> {
+    if (this.closing === undefined) {
+      this.closing = Promise.withResolvers()
+      if (this.running === 0) this.closeAll()
+    }
+    return this.closing.promise
   }
 
   private closeAll(): void {
-    for (const fd of [this.fd, this.directFd, ...this.retired]) if (fd !== undefined) fs.closeSync(fd)
+    if (this.isClosed) return
+    this.isClosed = true
+    for (const fd of [this.fd, this.directFd, ...this.retired])
+      if (fd !== undefined)
+        try {
+          fs.closeSync(fd)
+        } catch {
+          // Linux has given the number back all the same; what was to be durable has been flushed before.
+        }
+    this.closing!.resolve()
   }
 
   private read(request: Request): void {
-    const fd = this.fdFor(request.position, request.buffers)
     // The file may grow or shrink by our own doing meanwhile: what was there all the time must be there.
-    const before = this.length
-    const finish = (error: NodeJS.ErrnoException | null, got: number) => {
-      if (error?.code === 'EINVAL' && fd === this.directFd) {
-        this.giveUpDirect()
-        this.read(request)
-        return
-      }
+    this.readOn(request, 0, this.length)
+  }
+
+  /** `done` bytes are there; a host may bring fewer than it was asked for before the end of the file. */
+  private readOn(request: Request, done: Bytes, before: Bytes): void {
+    const buffers = done === 0 ? request.buffers : after(request.buffers, done)
+    const position = request.position + done
+    const fd = this.fdFor(position, buffers)
+    this.calls.read(fd, buffers, position, (error, got) => {
+      if (this.isToBeAskedAgain(error, fd)) return this.readOn(request, done, before)
+      if (error !== null) return this.end(request, error)
+      const there = done + got
       const expected = Math.max(0, Math.min(request.length, Math.min(before, this.length) - request.position))
-      if (error === null && got < expected) this.finish(request, errno.ESTALE)
-      else {
-        if (error === null) zeroFrom(request.buffers, got)
-        this.end(request, error)
-      }
-    }
-    this.calls.read(fd, request.buffers, request.position, finish)
+      if (there < expected && got > 0) return this.readOn(request, there, before)
+      if (there < expected) return this.finish(request, errno.ESTALE)
+      zeroFrom(request.buffers, there)
+      this.finish(request, errno.OK)
+    })
   }
 
   private write(request: Request, position: Bytes, buffers: readonly Uint8Array[]): void {
     const fd = this.fdFor(position, buffers)
     this.calls.write(fd, buffers, position, (error, taken) => {
-      if (error?.code === 'EINVAL' && fd === this.directFd) {
-        this.giveUpDirect()
-        this.write(request, position, buffers)
-        return
-      }
-      if (error === null) this.length = Math.max(this.length, position + taken)
-      const rest = error === null ? after(buffers, taken) : []
-      if (rest.length > 0) this.write(request, position + taken, rest)
-      else this.end(request, error)
+      if (this.isToBeAskedAgain(error, fd)) return this.write(request, position, buffers)
+      if (error !== null) return this.end(request, error)
+      this.length = Math.max(this.length, position + taken)
+      const rest = after(buffers, taken)
+      if (rest.length === 0) this.finish(request, errno.OK)
+      else if (taken === 0) this.finish(request, errno.EIO)
+      else this.write(request, position + taken, rest)
     })
   }
 
@@ -187,14 +208,25 @@ export class HostFile implements Device {
   private zero(request: Request, position: Bytes): void {
     const end = Math.min(request.position + request.length, this.length)
     if (position >= end) {
-      this.calls.flush(this.fd, error => this.end(request, error))
+      queueMicrotask(() => this.finish(request, errno.OK))
       return
     }
     const part = ZEROS.subarray(0, Math.min(ZEROS.length, end - position))
     this.calls.write(this.fd, [part], position, (error, taken) => {
-      if (error !== null) this.end(request, error)
+      if (this.isToBeAskedAgain(error, this.fd)) this.zero(request, position)
+      else if (error !== null) this.end(request, error)
+      else if (taken === 0) this.finish(request, errno.EIO)
       else this.zero(request, position + taken)
     })
+  }
+
+  /** A call that a signal has interrupted, or that O_DIRECT doesn't fit after all. */
+  private isToBeAskedAgain(error: NodeJS.ErrnoException | null, fd: number): boolean {
+    if (error?.code === 'EINVAL' && fd !== this.fd) {
+      this.giveUpDirect()
+      return true
+    }
+    return error?.code === 'EINTR'
   }
 
   private end(request: Request, error: NodeJS.ErrnoException | null): void {
@@ -203,7 +235,7 @@ export class HostFile implements Device {
 
   private finish(request: Request, error: Errno): void {
     this.running--
-    if (this.closing && this.running === 0) this.closeAll()
+    if (this.closing !== undefined && this.running === 0) this.closeAll()
     this.onEnd(request, error)
     this.pump()
   }

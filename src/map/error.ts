@@ -121,7 +121,33 @@ export function fromErrno(error: Errno, operation: string, where: string): Fault
   return new FaultlineError(code, operation, `${operation} of ${where} failed with ${code}: ${words}`)
 }
 
+/** What the host has said about a file of its own, as an error of ours; what isn't the host's stays what it is. */
+export function fromHost(error: unknown, operation: string, path: string): unknown {
+  if (error instanceof FaultlineError) return error
+  const { code, message } = error as { code?: unknown; message: string }
+  return typeof code === 'string' && error instanceof Error && 'syscall' in error
+    ? new FaultlineError(code, operation, `${operation}: ${path}: ${message}`, error)
+    : error
+}
+
+/** Why a call ends that was under way when what it uses was closed. */
+export class Closed extends Error {
+  readonly what: string
+
+  constructor(what: string) {
+    super(`${what} was closed`)
+    this.what = what
+  }
+}
+
 export function aborted(operation: string, where: string, reason: unknown): FaultlineError {
+  if (reason instanceof Closed)
+    return new FaultlineError(
+      'EBADF',
+      operation,
+      `${operation} of ${where}: ${reason.what} was closed before it had ended`,
+      reason,
+    )
   return new FaultlineError(
     'ABORT_ERR',
     operation,

@@ -18,6 +18,7 @@ import { type Group, groupId } from './group.ts'
 import { INSPECT } from './inspect.ts'
 import { checkBytes, checkKeys, invalid } from './options.ts'
 import type { Who } from './performer.ts'
+import { UnderWay } from './under-way.ts'
 
 export interface CallOptions {
   /** Who is charged and limited; the root group if left out. */
@@ -31,8 +32,8 @@ export class File implements FileFace {
   private readonly context: Context
   private readonly stands: FileCalls
   private readonly release: (file: File) => Promise<void>
-  /** Calls that are under way (OF3). */
-  private readonly calls = new Set<Promise<unknown>>()
+  /** Calls (OF3). */
+  private readonly underWay = new UnderWay()
   private closing: Promise<void> | undefined
 
   constructor(
@@ -126,17 +127,11 @@ export class File implements FileFace {
         operation,
         `${this.name} was opened by another machine; open it with the machine of this space`,
       )
-    const call = act()
-    this.calls.add(call)
-    try {
-      return await call
-    } finally {
-      this.calls.delete(call)
-    }
+    return this.underWay.during(act)
   }
 
   private async end(): Promise<void> {
-    await Promise.allSettled(this.calls)
+    await this.underWay.settled()
     try {
       await this.syncLast()
     } finally {

@@ -5,6 +5,7 @@
 import fs from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { Bytes } from '../base/index.ts'
+import { fromHost } from './error.ts'
 
 /** Writes of this much are quickest by far: of larger ones Linux 6.18 makes folios that it has to look for. */
 const WRITE_BYTES: Bytes = 2 ** 20
@@ -15,7 +16,10 @@ const SYNC_BYTES: Bytes = 64 * 2 ** 20
 /** Returns how many bytes it has. Each part is good until the next is asked for. */
 export async function writeWhole(target: string, parts: AsyncIterable<Uint8Array>): Promise<Bytes> {
   const beside = `${target}.${process.pid}.part`
-  const file = await open(beside, 'wx')
+  const failed = (error: unknown) => {
+    throw fromHost(error, 'getFile', target)
+  }
+  const file = await open(beside, 'wx').catch(failed)
   let syncing = Promise.resolve()
   try {
     let length = 0
@@ -37,10 +41,14 @@ export async function writeWhole(target: string, parts: AsyncIterable<Uint8Array
     fs.renameSync(beside, target)
     return length
   } catch (error) {
-    await syncing.catch(() => {})
-    await file.close()
-    fs.rmSync(beside, { force: true })
-    throw error
+    // It waits for what is on its way.
+    await file.close().catch(() => {})
+    try {
+      fs.rmSync(beside, { force: true })
+    } catch {
+      // What failed first is told.
+    }
+    return failed(error)
   }
 }
 

@@ -20,7 +20,7 @@ import { FileLock, Taken } from '../store/index.ts'
 import { Region } from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { DaxMemory } from './dax-memory.ts'
-import { FaultlineError } from './error.ts'
+import { FaultlineError, fromHost } from './error.ts'
 import type { MachineFace, SpaceOptions, Watcher } from './faces.ts'
 import { File, fileBytesMax, tooLong } from './file.ts'
 import { CachedCalls } from './file-calls.ts'
@@ -35,6 +35,7 @@ import { type RepairReport, repairVolume } from './repair-volume.ts'
 import { Sections } from './sections.ts'
 import { Space, spaceName } from './space.ts'
 import type { TransferOptions } from './streams.ts'
+import { UnderWay } from './under-way.ts'
 import { type Mounted, Volume } from './volume.ts'
 
 export interface MachineOptions {
@@ -127,8 +128,11 @@ export class Machine implements MachineFace {
   private readonly context: Context
   private readonly known = new Map<string, Known>()
   private readonly opened = new Set<File>()
+  /** Files that are being let go of: one that is opened again is read anew, when it has gone. */
+  private readonly leaving = new Map<string, Promise<void>>()
   private readonly volumes = new Set<Volume>()
   private readonly remote: RemoteFiles
+  private readonly underWay = new UnderWay()
   private readonly swap: SwapFile | undefined
   private closing: Promise<void> | undefined
 
@@ -224,30 +228,32 @@ export class Machine implements MachineFace {
   async open(path: string | URL, options: OpenOptions & RemoteOptions = {}): Promise<File> {
     this.check('open')
     const address = remoteAddress(path)
-    if (address !== undefined) return this.openRemote(address, options)
+    if (address !== undefined) return this.underWay.during(() => this.openRemote(address, options))
     checkKeys(options, ['mode', 'direct', 'stablePages'], 'open')
     const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'open')
     const direct = flag(options.direct, 'direct', 'open')
     const stablePages = flag(options.stablePages, 'stablePages', 'open')
-    const pump = () => this.context.driver.pump()
-    const host = openHost(path, { mode, direct, pump, calls: this.context.calls })
-    const known = this.knownFor(host, stablePages)
-    known.openings++
-    const calls = new CachedCalls(this.engine, known.cached)
-    const file = new File(this.context, calls, mode === 'r', closed => this.release(known, closed))
-    this.opened.add(file)
-    if (mode === 'r+') await this.guard(known, file)
-    return file
+    return this.underWay.during(async () => {
+      const known = await this.knownAt(path as string, { mode, direct }, stablePages)
+      const calls = new CachedCalls(this.engine, known.cached)
+      const file = new File(this.context, calls, mode === 'r', closed => this.release(known, closed))
+      this.opened.add(file)
+      if (mode === 'r+') await this.guard(known, file)
+      return file
+    })
   }
 
   private async openRemote(address: URL, options: RemoteOptions): Promise<File> {
     const known = await this.remote.open(address, options)
     const calls = new CachedCalls(this.engine, known.cached)
     const file = new File(this.context, calls, true, async closed => {
-      this.opened.delete(closed)
-      if (!this.remote.leave(known)) return
-      await this.forget(known.cached)
-      known.device.close()
+      try {
+        if (!this.remote.leave(known)) return
+        await this.forget(known.cached)
+        known.device.close()
+      } finally {
+        this.opened.delete(closed)
+      }
     })
     this.opened.add(file)
     return file
@@ -260,7 +266,8 @@ export class Machine implements MachineFace {
     const { data, signal } = options
     if (data !== undefined) this.refuseOpened(data)
     const size = options.size === undefined ? undefined : bytes(options.size, 'size', 'createVolume')
-    return this.volume(await makeVolume(this.context, path, { size, data, signal }))
+    const plan = { size, data, signal: this.underWay.endedBy(signal) }
+    return this.underWay.during(async () => this.volume(await makeVolume(this.context, path, plan)))
   }
 
   /** Opens a volume: one process to write, or many to read. One that is damaged opens to be read, whatever is asked. */
@@ -268,7 +275,7 @@ export class Machine implements MachineFace {
     this.check('openVolume')
     checkKeys(options, ['mode'], 'openVolume')
     const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'openVolume')
-    return this.volume(await mountVolume(this.context, path, mode))
+    return this.underWay.during(async () => this.volume(await mountVolume(this.context, path, mode)))
   }
 
   /**
@@ -278,7 +285,8 @@ export class Machine implements MachineFace {
   async repairVolume(path: string, options: TransferOptions = {}): Promise<RepairReport> {
     this.check('repairVolume')
     checkKeys(options, ['signal', 'progress'], 'repairVolume')
-    return repairVolume(this.context, path, options)
+    const plan = { ...options, signal: this.underWay.endedBy(options.signal) }
+    return this.underWay.during(() => repairVolume(this.context, path, plan))
   }
 
   space(options: SpaceOptions): Space {
@@ -299,8 +307,10 @@ export class Machine implements MachineFace {
     const { ps } = this.engine.verbs
     const who = { name: 'ps', group: groupId(options.group, this.context, 'ps') }
     const call = { operation: 'ps', where: 'the machine', signal: options.signal }
-    const args = await this.context.performer.perform(ps, ps.begin(), who, call)
-    return args.rows
+    const { rows } = await this.underWay.during(() =>
+      this.context.performer.perform(ps, ps.begin(), who, call),
+    )
+    return rows
   }
 
   /** Syncs and closes everything. Throws the first error of a file that could not be written, after closing the rest. */
@@ -320,15 +330,18 @@ export class Machine implements MachineFace {
   private async end(): Promise<void> {
     const { engine, leaving, performer, driver, untold } = this.context
     const told = (error: unknown) => void untold.push(error)
-    for (const space of [...engine.mm.spaces.values()])
-      await new Space(this.context, space).exit().catch(told)
+    this.underWay.beginToClose('the machine')
+    // A fork that was under way may have made one more.
+    for (const space of engine.mm.spaces.values()) await new Space(this.context, space).exit().catch(told)
+    await this.underWay.settled()
     for (const file of [...this.opened]) await file.close().catch(told)
     for (const volume of [...this.volumes]) await volume.close().catch(told)
     await Promise.all(leaving)
     performer.close()
     driver.close()
     this.context.dax?.memory.unmap()
-    this.swap?.host.close()
+    // What is on its way there is of no use to anybody: its descriptor goes when the host has ended it.
+    void this.swap?.host.close()
     this.swap?.lock.release()
     if (untold.length > 0) throw untold[0]
   }
@@ -339,15 +352,31 @@ export class Machine implements MachineFace {
     return volume
   }
 
-  /** What the machine has of this file already, or begins to have. `host` is its own from here on, or closed. */
+  private async knownAt(
+    path: string,
+    options: Pick<HostFileOptions, 'mode' | 'direct'>,
+    stablePages: boolean,
+  ): Promise<Known> {
+    const pump = () => this.context.driver.pump()
+    for (;;) {
+      const host = openHost(path, { ...options, pump, calls: this.context.calls })
+      const left = this.leaving.get(host.inode)
+      if (left === undefined) return this.knownFor(host, stablePages)
+      await host.close()
+      await left
+    }
+  }
+
+  /** One opening more of what the machine has of this file already, or begins to have. `host` is its own from here on, or closed. */
   private knownFor(host: HostFile, stablePages: boolean): Known {
     const found = this.known.get(host.inode)
     if (found !== undefined) {
       found.host.adopt(host)
+      found.openings++
       return found
     }
     if (host.inode === this.swap?.host.inode || host.length > fileBytesMax(this.pageSize)) {
-      host.close()
+      void host.close()
       throw host.inode === this.swap?.host.inode
         ? new FaultlineError(
             'EBUSY',
@@ -362,7 +391,7 @@ export class Machine implements MachineFace {
     const known: Known = {
       host,
       cached: engine.cache.add(host.name, host.length, backing),
-      openings: 0,
+      openings: 1,
       guard: undefined,
     }
     this.known.set(host.inode, known)
@@ -390,7 +419,8 @@ export class Machine implements MachineFace {
 
   /** A file that programs store to isn't made a volume under them. */
   private refuseOpened(path: string): void {
-    const stat = typeof path === 'string' ? fs.statSync(path, { throwIfNoEntry: false }) : undefined
+    const stat =
+      typeof path === 'string' ? fs.statSync(path, { throwIfNoEntry: false, bigint: true }) : undefined
     if (stat !== undefined && this.known.has(`${stat.dev}:${stat.ino}`))
       throw new FaultlineError(
         'EBUSY',
@@ -401,13 +431,31 @@ export class Machine implements MachineFace {
 
   /** An opening has been synced and closed, and nobody maps it. */
   private async release(known: Known, file: File): Promise<void> {
-    this.opened.delete(file)
-    if (--known.openings > 0) return
-    this.known.delete(known.host.inode)
-    await this.forget(known.cached)
-    known.host.trim(known.cached.size)
-    known.host.close()
-    ;(await known.guard)?.release()
+    const { inode } = known.host
+    try {
+      if (--known.openings > 0) return
+      this.known.delete(inode)
+      const left = this.letGo(known).finally(() => this.leaving.delete(inode))
+      this.leaving.set(
+        inode,
+        left.catch(() => {}),
+      )
+      await left
+    } finally {
+      this.opened.delete(file)
+    }
+  }
+
+  private async letGo({ host, cached, guard }: Known): Promise<void> {
+    try {
+      await this.forget(cached)
+      host.trim(cached.size)
+    } catch (error) {
+      throw fromHost(error, 'close', cached.name)
+    } finally {
+      await host.close()
+      ;(await guard)?.release()
+    }
   }
 
   /** Lets go of all pages of a file that nobody has open. */
@@ -514,7 +562,7 @@ async function openSwap(path: string, pageSize: Bytes, driver: RealDriver): Prom
       )
     return { host, lock: await FileLock.take(path, 'exclusive') }
   } catch (error) {
-    host.close()
+    void host.close()
     if (!(error instanceof Taken)) throw error
     throw new FaultlineError(
       'EBUSY',

@@ -235,7 +235,12 @@ export async function guarded<T>(
   try {
     return await act(step => void steps.push(step))
   } catch (error) {
-    for (const step of steps.reverse()) await step()
+    for (const step of steps.reverse())
+      try {
+        await step()
+      } catch {
+        // What failed first is told.
+      }
     throw translated(error, operation, path)
   }
 }

@@ -7,7 +7,7 @@
 import { open } from 'node:fs/promises'
 import type { Bytes } from '../base/index.ts'
 import { bulkReadArgs, bulkWriteArgs, type VolumeFile } from '../volume/index.ts'
-import { aborted } from './error.ts'
+import { aborted, fromHost } from './error.ts'
 import { isAborted } from './performer.ts'
 import type { VolumeCalls } from './volume-calls.ts'
 
@@ -56,7 +56,7 @@ export async function bringIn(
     position += piece.length
   }
   try {
-    for await (const { piece, free } of pieces(source)) {
+    for await (const { piece, free } of until(signal, pieces(source))) {
       begin(piece, free)
       if (flying.size === PIECES_MAX) await Promise.race(flying)
       if (isAborted(signal)) failed ??= aborted('put', where, signal.reason)
@@ -71,6 +71,7 @@ export async function bringIn(
   } catch (error) {
     failed ??= isAborted(signal) ? aborted('put', where, signal.reason) : error
   }
+  if (isAborted(signal)) failed ??= aborted('put', where, signal.reason)
   await Promise.all(flying)
   if (failed !== undefined) throw failed
   await commit
@@ -127,6 +128,26 @@ class Pieces {
   }
 }
 
+/** What comes before the signal: a source that has nothing more to give for now isn't waited for after it. */
+async function* until<T>(signal: AbortSignal | undefined, source: AsyncGenerator<T>): AsyncGenerator<T> {
+  const { promise: aborted, resolve } = Promise.withResolvers<'aborted'>()
+  const abort = () => resolve('aborted')
+  signal?.addEventListener('abort', abort)
+  try {
+    while (!isAborted(signal)) {
+      const next = source.next()
+      next.catch(() => {})
+      const step = await Promise.race([next, aborted])
+      if (step === 'aborted' || step.done === true) return
+      yield step.value
+    }
+  } finally {
+    signal?.removeEventListener('abort', abort)
+    // It ends when it comes to it: the caller's own stream may be waiting for this very call to end.
+    source.return(undefined).catch(() => {})
+  }
+}
+
 /** The source in pieces of one size, the last excepted. */
 function pieces(source: Source): AsyncGenerator<Piece> {
   return typeof source === 'string' ? piecesOfFile(source) : piecesOfStream(source)
@@ -135,13 +156,16 @@ function pieces(source: Source): AsyncGenerator<Piece> {
 /** Each is read while the one before is used. */
 async function* piecesOfFile(path: string): AsyncGenerator<Piece> {
   const pool = new Pieces()
-  const file = await open(path)
+  const failed = (error: unknown) => {
+    throw fromHost(error, 'put', path)
+  }
+  const file = await open(path).catch(failed)
   let position = 0
   const read = async () => {
     const buffer = pool.take()
     let length = 0
     for (let got = -1; got !== 0 && length < PIECE_BYTES; length += got)
-      got = (await file.read(buffer, length, PIECE_BYTES - length, position + length)).bytesRead
+      got = (await file.read(buffer, length, PIECE_BYTES - length, position + length).catch(failed)).bytesRead
     return { buffer, length }
   }
   let next = read()

@@ -10,9 +10,12 @@ import type { Context } from './context.ts'
 import { FaultlineError, fromErrno } from './error.ts'
 import { invalid } from './options.ts'
 import type { Call } from './performer.ts'
+import { UnderWay } from './under-way.ts'
 
 export class VolumeCalls {
   readonly core: Core
+  /** What the volume's close waits for. */
+  readonly underWay = new UnderWay()
   private readonly context: Context
 
   constructor(context: Context, core: Core) {
@@ -32,6 +35,15 @@ export class VolumeCalls {
   /** Makes everything durable that was done to names, and all that was written to the device. */
   async sync(where: string): Promise<void> {
     await this.perform(this.core.syncing, { commit: undefined }, { operation: 'sync', where })
+  }
+
+  /** No task of the volume is left, not even one that sees through what a killed one began. */
+  async drained(): Promise<void> {
+    const { engine, performer } = this.context
+    const { verbs } = this.core
+    const left = () => [...engine.scheduler.tasks.values()].filter(({ verb }) => verbs.has(verb))
+    for (let tasks = left(); tasks.length > 0; tasks = left())
+      await Promise.all(tasks.map(({ end }) => performer.completed(end)))
   }
 
   said<T>(answer: Answer<T>, operation: string, where: string): T {

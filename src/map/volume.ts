@@ -118,14 +118,14 @@ export class Volume implements VolumeFace {
     if (mapSync && !dax) throw invalid('open', 'mapSync: it is for files that are opened with dax: true')
     const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'open')
     if (mode === 'r+' && this.readOnly) this.calls.went(errno.EROFS, 'open', path)
-    if (!dax) return this.files.open(path, mode, () => this.core.open(path))
+    if (!dax) return this.during(() => this.files.open(path, mode, () => this.core.open(path)))
     if (!this.core.hasRegion)
       throw new FaultlineError(
         'EINVAL',
         'open',
         `open of ${path} for DAX: the blocks of ${this.path} aren't memory of this machine; start it with { dax: '${this.path}' }`,
       )
-    return this.files.open(path, mode, () => this.core.openDax(path, { durable: mapSync }))
+    return this.during(() => this.files.open(path, mode, () => this.core.openDax(path, { durable: mapSync })))
   }
 
   /** Makes an empty file. */
@@ -171,13 +171,15 @@ export class Volume implements VolumeFace {
   async clone(from: string, to: string, options: Pick<TransferOptions, 'signal'> = {}): Promise<void> {
     checkKeys(options, ['signal'], 'clone')
     this.checkCall('clone', from, to)
-    await this.files.using(from, async source => {
-      await this.files.make('clone', to, 'stays', async target => {
-        const range = { source, target, from: 0, to: 0, length: source.size }
-        const call = { operation: 'clone', where: `${from} to ${to}`, signal: options.signal }
-        await this.calls.perform(this.core.remapping, remappingArgs({ how: 'clone', ...range }), call)
-      })
-    })
+    const call = { operation: 'clone', where: `${from} to ${to}`, signal: options.signal }
+    await this.during(() =>
+      this.files.using(from, source =>
+        this.files.make('clone', to, 'stays', async target => {
+          const range = { source, target, from: 0, to: 0, length: source.size }
+          await this.calls.perform(this.core.remapping, remappingArgs({ how: 'clone', ...range }), call)
+        }),
+      ),
+    )
   }
 
   /** Lets a range of one open file lie where a range of another does. */
@@ -195,17 +197,20 @@ export class Volume implements VolumeFace {
   async fallocate(file: File, position: Bytes, length: Bytes): Promise<void> {
     checkWhole(position, 'position', 'fallocate')
     checkWhole(length, 'length', 'fallocate')
+    this.checkCall('fallocate')
     const mine = this.files.mine(file, 'fallocate', 'for writing')
     const args = preallocatingArgs({ file: mine, position, length, how: 'allocate', size: 'grows' })
-    await this.calls.perform(this.core.preallocating, args, { operation: 'fallocate', where: file.name })
+    const call = { operation: 'fallocate', where: file.name }
+    await this.during(() => this.calls.perform(this.core.preallocating, args, call))
   }
 
   /** Everything below a directory, as it is at one moment, below a new one. Returns how many files are in it. */
   async snapshot(from: string, to: string): Promise<number> {
     this.checkCall('snapshot', from, to)
     const call = { operation: 'snapshot', where: `${from} to ${to}` }
-    const { files } = await this.calls.perform(this.core.snapshot, snapshotArgs(from, to), call)
-    return files
+    const args = snapshotArgs(from, to)
+    await this.during(() => this.calls.perform(this.core.snapshot, args, call))
+    return args.files
   }
 
   /**
@@ -215,13 +220,16 @@ export class Volume implements VolumeFace {
   async put(source: Source, to: string, options: PutOptions = {}): Promise<Bytes> {
     checkKeys(options, ['existing', 'signal', 'progress'], 'put')
     const existing = choice(options.existing ?? 'stays', ['stays', 'is replaced'], 'existing', 'put')
-    let length = 0
     this.checkCall('put', to)
-    await this.files.make('put', to, existing, async file => {
-      length = await bringIn(this.calls, file, source, options)
+    const plan = { ...options, signal: this.calls.underWay.endedBy(options.signal) }
+    return this.during(async () => {
+      let length = 0
+      await this.files.make('put', to, existing, async file => {
+        length = await bringIn(this.calls, file, source, plan)
+      })
+      await this.calls.sync(this.path)
+      return length
     })
-    await this.sync()
-    return length
   }
 
   /**
@@ -231,10 +239,17 @@ export class Volume implements VolumeFace {
   async *get(from: string, options: TransferOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
     checkKeys(options, ['signal', 'progress'], 'get')
     this.checkCall('get', from)
-    const file = await this.files.open(from, 'r', () => this.core.open(from))
+    const plan = { ...options, signal: this.calls.underWay.endedBy(options.signal) }
+    const file = await this.during(() => this.files.open(from, 'r', () => this.core.open(from)))
     try {
+      // The close of the volume waits for each part on its way, and not for those who are at work on one.
       if (!this.readOnly) await file.sync()
-      yield* takeOut(this.calls, this.files.cached(file), options)
+      const parts = takeOut(this.calls, this.files.cached(file), plan)
+      for (;;) {
+        const { done, value } = await this.during(() => parts.next())
+        if (done === true) return
+        yield value
+      }
     } finally {
       await file.close()
     }
@@ -242,13 +257,13 @@ export class Volume implements VolumeFace {
 
   /** The same, into a file of the host, which appears when it is whole. Returns its length. */
   async getFile(from: string, target: string, options: TransferOptions = {}): Promise<Bytes> {
-    return writeWhole(target, this.get(from, options))
+    return this.during(() => writeWhole(target, this.get(from, options)))
   }
 
   /** Makes durable everything that was done to names, and all that was written to the device. */
   async sync(): Promise<void> {
     this.checkCall('sync')
-    await this.calls.sync(this.path)
+    await this.during(() => this.calls.sync(this.path))
   }
 
   /**
@@ -266,16 +281,19 @@ export class Volume implements VolumeFace {
   ): Promise<{ readonly report: CheckReport; readonly bad: ReadonlySet<number> }> {
     this.checkCall('check')
     checkKeys(options, ['data', 'signal', 'progress'], 'check')
-    const { data = 'with data', signal, progress } = options
+    const { data = 'with data', progress } = options
+    const signal = this.calls.underWay.endedBy(options.signal)
     const args = checkingArgs(choice(data, ['with data', 'metadata only'], 'data', 'check'))
     const { blockSize } = this.core.header
     const timer = setInterval(() => progress?.((args.scrub?.compared ?? 0) * blockSize), 100)
     try {
       const call = { operation: 'check', where: this.path, signal }
-      const { report, bad } = await this.calls.perform(this.core.checking, args, call)
-      const wrong = [...this.mounted.store.flaws(), ...report!.wrong]
-      for (const what of wrong) this.core.parts.damaged(what)
-      return { report: { ...report!, wrong }, bad }
+      return await this.during(async () => {
+        const { report, bad } = await this.calls.perform(this.core.checking, args, call)
+        const wrong = [...this.mounted.store.flaws(), ...report!.wrong]
+        for (const what of wrong) this.core.parts.damaged(what)
+        return { report: { ...report!, wrong }, bad }
+      })
     } finally {
       clearInterval(timer)
     }
@@ -286,14 +304,10 @@ export class Volume implements VolumeFace {
    * nothing, while a file of it is mapped.
    */
   async close(): Promise<void> {
-    const mapped = this.files.mapped()
-    if (this.closing === undefined && mapped.length > 0)
-      throw new FaultlineError(
-        'EBUSY',
-        'close',
-        `the volume ${this.path} is busy: ${mapped[0]} is mapped${mapped.length > 1 ? `, and ${mapped.length - 1} more` : ''}; unmap first, or close the machine`,
-      )
-    this.closing ??= this.end()
+    if (this.closing === undefined) {
+      this.checkUnmapped()
+      this.closing = this.end()
+    }
     await this.closing
   }
 
@@ -308,18 +322,45 @@ export class Volume implements VolumeFace {
 
   private async end(): Promise<void> {
     const { store, device, lock, path } = this.mounted
+    const { underWay } = this.calls
+    underWay.beginToClose(`the volume ${path}`)
+    await underWay.settled()
+    try {
+      // A file may have been mapped by a call that was under way.
+      this.checkUnmapped()
+    } catch (error) {
+      this.closing = undefined
+      underWay.stayOpen()
+      throw error
+    }
     let failed: unknown
     const told = (error: unknown) => {
       failed ??= error
     }
     await this.files.close(told)
     if (!this.readOnly) await this.calls.sync(path).catch(told)
+    await this.calls.drained()
     this.note()
     await store.close().catch(told)
-    device.close()
+    await device.close()
     lock.release()
     this.onClosed()
     if (failed !== undefined) throw failed
+  }
+
+  private checkUnmapped(): void {
+    const mapped = this.files.mapped()
+    if (mapped.length === 0) return
+    const more = mapped.length > 1 ? `, and ${mapped.length - 1} more` : ''
+    throw new FaultlineError(
+      'EBUSY',
+      'close',
+      `close of ${this.path}: ${mapped[0]} is mapped${more}; unmap first, or close the machine`,
+    )
+  }
+
+  private during<T>(act: () => Promise<T>): Promise<T> {
+    return this.calls.underWay.during(act)
   }
 
   private async remap(how: 'clone' | 'dedupe', range: RangeOfFiles) {
@@ -333,11 +374,9 @@ export class Volume implements VolumeFace {
     checkWhole(to, 'to', how)
     checkWhole(length, 'length', how)
     const call = { operation: how, where: `${range.source.name} to ${range.target.name}` }
-    return this.calls.perform(
-      this.core.remapping,
-      remappingArgs({ how, source, target, from, to, length }),
-      call,
-    )
+    const args = remappingArgs({ how, source, target, from, to, length })
+    await this.during(() => this.calls.perform(this.core.remapping, args, call))
+    return args
   }
 
   /** What was found damaged is written down, where that can be, so that the volume opens to be read next time. */

@@ -86,6 +86,10 @@ interface Break {
 
 /** The asynchronous calls of the host's files, while a test lasts. */
 export class HostCalls {
+  /** Calls that used a descriptor's number when it had been closed. */
+  readonly usedAfterClose: string[] = []
+  private readonly closed = new Set<number>()
+  private readonly mocks: { readonly mock: { restore(): void } }[] = []
   /** How many of each kind were begun. */
   readonly begun: Record<Kind, number> = { read: 0, write: 0, flush: 0, resize: 0 }
   private readonly broken: Break[] = []
@@ -95,7 +99,13 @@ export class HostCalls {
 
   constructor(t: TestContext) {
     for (const method of Object.keys(KINDS) as Method[]) this.replace(t, method)
+    this.watchDescriptors(t)
     t.after(() => this.release())
+  }
+
+  /** The host's calls are its own again. */
+  end(): void {
+    for (const { mock } of this.mocks) mock.restore()
   }
 
   /** From now on calls of this kind wait until `release`. */
@@ -132,11 +142,13 @@ export class HostCalls {
   private replace(t: TestContext, method: Method): void {
     const kind = KINDS[method]
     const real = fs[method] as (...args: unknown[]) => void
-    t.mock.method(fs, method, (...args: unknown[]) => {
+    const mock = t.mock.method(fs, method, (...args: unknown[]) => {
       this.begun[kind]++
+      if (this.closed.has(args[0] as number)) this.usedAfterClose.push(`${method} of ${args[0]}`)
       const callback = args.at(-1) as Callback
       const errno = this.verdict(kind)
       const go = () => {
+        if (this.closed.has(args[0] as number)) this.usedAfterClose.push(`${method} of ${args[0]}`)
         if (errno === 0) real.call(fs, ...args)
         else process.nextTick(callback, Object.assign(new Error('the host failed'), { errno: -errno }), 0)
       }
@@ -144,6 +156,22 @@ export class HostCalls {
       else go()
       this.look()
     })
+    this.mocks.push(mock)
+  }
+
+  private watchDescriptors(t: TestContext): void {
+    const { openSync, closeSync } = fs
+    const opening = t.mock.method(fs, 'openSync', (...args: Parameters<typeof openSync>) => {
+      const fd = openSync(...args)
+      this.closed.delete(fd)
+      return fd
+    })
+    const closing = t.mock.method(fs, 'closeSync', (fd: number) => {
+      if (this.closed.has(fd)) this.usedAfterClose.push(`close of ${fd}`)
+      closeSync(fd)
+      this.closed.add(fd)
+    })
+    this.mocks.push(opening, closing)
   }
 
   /** The errno that the call will fail with, or 0. */

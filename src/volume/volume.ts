@@ -169,6 +169,28 @@ export class Volume {
     return this.place !== undefined
   }
 
+  /** Whatever a task of this volume may be at. */
+  get verbs(): ReadonlySet<unknown> {
+    const { transfers, remapping, preallocating, unsharing, copying, bulkRead, bulkWrite, snapshot } = this
+    return new Set([
+      ...Object.values(transfers),
+      this.parts.commits,
+      remapping,
+      preallocating,
+      unsharing,
+      copying,
+      bulkRead,
+      bulkWrite,
+      snapshot,
+      this.syncing,
+      this.checking,
+      this.daxChange,
+      this.daxRead,
+      this.daxWrite,
+      this.daxCopying,
+    ])
+  }
+
   get isReadOnly(): boolean {
     const { disk, commits } = this.parts
     return this.store.readOnly || disk.readOnly || this.damageCount > 0 || commits.broken !== errno.OK
