@@ -43,8 +43,9 @@ import {
 } from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { MappedRegion } from './dax-memory.ts'
-import { FaultlineError, fromErrno } from './error.ts'
+import { aborted, FaultlineError, fromErrno } from './error.ts'
 import { invalid } from './options.ts'
+import { isAborted } from './performer.ts'
 import type { Mounted, Purpose } from './volume.ts'
 
 export interface CreatePlan {
@@ -69,7 +70,9 @@ export async function makeVolume(context: Context, path: string, plan: CreatePla
     await needLmdb()
     const draft = await Draft.begin(directory)
     undo(() => draft.discard())
-    const data = await makeData(draft, plan)
+    const data = await makeData(draft, plan).catch((error: unknown) => {
+      throw isAborted(plan.signal) ? aborted('createVolume', path, plan.signal.reason) : error
+    })
     undo(() => data.release())
     await format(context, draft, path)
     draft.finish()

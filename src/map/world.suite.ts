@@ -172,6 +172,14 @@ export class HostCalls {
       this.closed.add(fd)
     })
     this.mocks.push(opening, closing)
+    for (const method of ['readSync', 'writeSync', 'fsyncSync', 'ftruncateSync', 'fstatSync'] as const) {
+      const real = fs[method] as (...args: unknown[]) => unknown
+      const watched = t.mock.method(fs, method, (...args: unknown[]) => {
+        if (this.closed.has(args[0] as number)) this.usedAfterClose.push(`${method} of ${args[0]}`)
+        return real.call(fs, ...args)
+      })
+      this.mocks.push(watched)
+    }
   }
 
   /** The errno that the call will fail with, or 0. */
