@@ -27,6 +27,12 @@ export const MADV_NOHUGEPAGE = 15
 /** Where pages have 4 KiB, on x64 and arm64. */
 export const HUGE_PAGE_BYTES = 2 ** 21
 
+/** asm-generic/signal.h. glibc keeps the first of the real-time signals for itself: it begins at SIGRTMIN + 2. */
+export const SIGRTMIN = 34
+export const SIGRTMAX = 64
+/** struct sigaction of glibc, x64 and arm64: handler, sigset_t of 128 bytes, flags, restorer. */
+export const SIGACTION_WORDS = 19
+
 /** linux/memfd.h, linux/falloc.h */
 export const MFD_CLOEXEC = 1
 export const FALLOC_FL_KEEP_SIZE = 1

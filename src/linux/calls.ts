@@ -20,6 +20,7 @@ import {
   POLLIN,
   PROT_READ,
   PROT_WRITE,
+  SIGACTION_WORDS,
 } from './abi.ts'
 import { type Address, type Ffi, type Foreign, loadFfi } from './ffi.ts'
 
@@ -63,6 +64,9 @@ export class Linux {
   private readonly pwritevCall: Foreign
   private readonly fsyncCall: Foreign
   private readonly gettidCall: Foreign
+  private readonly dlsymCall: Foreign
+  private readonly sigactionCall: Foreign
+  private readonly tgkillCall: Foreign
   private readonly abortCall: Foreign
   private readonly exitCall: Foreign
   private readonly counter = new BigUint64Array(1)
@@ -92,6 +96,9 @@ export class Linux {
     this.pwritevCall = libc.call('pwritev', 'long', ['int', 'pointer', 'int', 'long'])
     this.fsyncCall = libc.call('fsync', 'int', ['int'])
     this.gettidCall = libc.call('gettid', 'int', [])
+    this.dlsymCall = libc.call('dlsym', 'long', ['long', 'pointer'])
+    this.sigactionCall = libc.call('sigaction', 'int', ['int', 'pointer', 'pointer'])
+    this.tgkillCall = libc.call('tgkill', 'int', ['int', 'int', 'int'])
     this.abortCall = libc.call('abort', 'int', [])
     this.exitCall = libc.call('_exit', 'int', ['int'])
     this.pageSize = libc.call('getpagesize', 'int', [])()
@@ -241,6 +248,28 @@ export class Linux {
   /** This thread, as the kernel numbers it. */
   gettid(): number {
     return this.gettidCall()
+  }
+
+  /** Where a function of libc begins. */
+  addressOf(name: string): Address {
+    return this.dlsymCall(0, Buffer.from(`${name}\0`))
+  }
+
+  /** What handles a signal in this process: the address of a function, 0 for the default. */
+  handlerOf(signal: number): bigint {
+    const action = new BigUint64Array(SIGACTION_WORDS)
+    this.checked('sigaction', this.sigactionCall(signal, null, action))
+    return action[0]!
+  }
+
+  /** `action`: a struct sigaction. */
+  handle(signal: number, action: BigUint64Array): void {
+    this.checked('sigaction', this.sigactionCall(signal, action, null))
+  }
+
+  /** To one thread of this process. One that has ended meanwhile gets none. */
+  signal(thread: number, signal: number): void {
+    this.tgkillCall(process.pid, thread, signal)
   }
 
   /** Ends the process at once, with SIGABRT. */

@@ -12,4 +12,5 @@ export {
 export { Linux, LinuxError } from './calls.ts'
 export { type Address, NoFfi } from './ffi.ts'
 export { flock } from './flock.ts'
+export { ThreadSignals } from './thread-signals.ts'
 export { copyPages, type FaultMessage, NoUserfaultfd, Userfaultfd } from './userfaultfd.ts'

@@ -38,23 +38,40 @@ export class Answers {
     this.unpin = unpin
   }
 
-  async answer({ address, access, thread }: FaultMessage): Promise<void> {
-    const placed = this.areas.find(address)
+  async answer(message: FaultMessage): Promise<void> {
+    const placed = this.areas.find(message.address)
     // The thread was stopped while it waited, and its range is gone with it.
     if (placed === undefined) return
+    const { area } = placed
+    const page = Math.floor((message.address - area.address) / this.pageSize)
+    const address = area.address + page * this.pageSize
+    this.stuck.asked(address)
+    try {
+      const refused = await this.bring(placed, page, message.access)
+      if (refused !== undefined) this.stuck.refuse({ ...message, address }, placed, refused)
+    } finally {
+      this.stuck.answered(address)
+    }
+  }
+
+  /** Returns when the thread goes on, or with the reason why it can't. */
+  private async bring(
+    placed: Placed,
+    page: number,
+    access: 'load' | 'store',
+  ): Promise<FaultlineError | undefined> {
     const { area, mapping } = placed
-    const page = Math.floor((address - area.address) / this.pageSize)
     const miss = { vpn: area.start + page, access }
     // Then the fault says that the hardware lacks what it was given before.
     if (placed.state === 'mapped' && this.mirror.allows(area, page, access)) this.mirror.restore(area, page)
     for (;;) {
-      if (placed.state === 'let go') return this.stuck.refuse(thread, placed, page, unmapped(placed, access))
+      if (placed.state === 'let go') return unmapped(placed, access)
       const brought = await mapping.bring(miss, undefined)
-      if (typeof brought !== 'number') return this.stuck.refuse(thread, placed, page, brought)
+      if (typeof brought !== 'number') return brought
       const answered = this.install(placed, page, access)
       if (brought !== 0) this.unpin(brought)
-      if (answered === 'installed') return
-      if (answered === 'elsewhere') return this.stuck.refuse(thread, placed, page, replaced(placed, access))
+      if (answered === 'installed') return undefined
+      if (answered === 'elsewhere') return replaced(placed, access)
     }
   }
 

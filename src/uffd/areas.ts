@@ -96,6 +96,11 @@ export class Areas {
     this.sweep()
   }
 
+  /** A thread has been stopped for good: whatever it was attached to, it holds nothing any more. */
+  expel(thread: number): void {
+    for (const { control } of [...this.byMapping.values(), ...this.lettingGo]) control.expel(thread)
+  }
+
   letAllGo(): void {
     for (const mapping of [...this.byMapping.keys()]) this.letGo(mapping)
   }

@@ -57,6 +57,12 @@ export class Control {
     Atomics.store(this.words, place, 0)
   }
 
+  /** Takes a thread's place away: it touches nothing any more, without having left. */
+  expel(thread: number): void {
+    for (let at = 1; at < this.words.length; at += 2)
+      if (Atomics.load(this.words, at) === thread) this.leave(at)
+  }
+
   /** Node's number of a thread that is attached. */
   threadIdOf(thread: number): number | undefined {
     for (let at = 1; at < this.words.length; at += 2)

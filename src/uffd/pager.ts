@@ -14,14 +14,14 @@
  */
 import type { MessagePort } from 'node:worker_threads'
 import { MS, type SpaceId } from '../base/index.ts'
-import { type Linux, NoUserfaultfd, Userfaultfd } from '../linux/index.ts'
+import { type Linux, NoUserfaultfd, ThreadSignals, Userfaultfd } from '../linux/index.ts'
 import { type FaultlineError, Machine } from '../map/index.ts'
 import { Answers } from './answers.ts'
 import { Areas } from './areas.ts'
 import { Crew } from './crew.ts'
 import { Desk } from './desk.ts'
 import { Mirror } from './mirror.ts'
-import { ENDED, HEARTBEAT, PAGER, REPLIES, SERVING, STATE } from './signals.ts'
+import { ENDED, HEARTBEAT, LOST, PAGER, REPLIES, SERVING, STATE } from './signals.ts'
 import { MemoryFiles } from './store.ts'
 import { Stuck } from './stuck.ts'
 import {
@@ -75,8 +75,13 @@ export class Pager {
     this.machine = machine
     mirror.frames = memory.frames
     this.areas = new Areas(linux, store, mirror)
-    this.stuck = new Stuck(linux, uffd, pageSize, data.onError, (threadId, error) =>
-      this.tellLost(threadId, error),
+    this.stuck = new Stuck(
+      linux,
+      uffd,
+      pageSize,
+      new ThreadSignals(linux),
+      data.onError,
+      (thread, threadId, error) => this.lose(thread, threadId, error),
     )
     this.answers = new Answers(uffd, pageSize, this.areas, mirror, this.stuck, frame => memory.unpin(frame))
     this.desk = new Desk(machine, this.areas, message => this.reply(message))
@@ -178,7 +183,10 @@ export class Pager {
     Atomics.notify(this.signals, REPLIES)
   }
 
-  private tellLost(threadId: number, error: FaultlineError): void {
+  /** A worker was stopped for good. */
+  private lose(thread: number, threadId: number, error: FaultlineError): void {
+    this.areas.expel(thread)
+    Atomics.add(this.signals, LOST, 1)
     this.port.postMessage({ lost: { threadId, error: sent(error) } } satisfies Lost)
   }
 
@@ -193,11 +201,8 @@ export class Pager {
       await new Promise(resolve => setTimeout(resolve, POLL_LOOKING))
     Atomics.store(this.signals, STATE, ENDED)
     this.crew.stop()
-    // A thread that is stopped for good waits in the userfaultfd: it must stay.
-    if (this.stuck.stopped === 0) {
-      this.areas.bar()
-      this.uffd.close()
-    }
+    this.areas.bar()
+    this.uffd.close()
     this.port.postMessage(failure === undefined ? { id, value: undefined } : { id, error: sent(failure) })
     this.port.close()
     this.ended()

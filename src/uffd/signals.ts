@@ -5,12 +5,14 @@
  *     [STATE]       what the pager is doing
  *     [PAGER]       the pager's thread, as the kernel numbers it
  *     [REPLIES]     counts the answers to synchronous calls, which a caller waits for
+ *     [LOST]        counts the workers that were stopped for good
  */
 export const HEARTBEAT = 0
 export const STATE = 1
 export const PAGER = 2
 export const REPLIES = 3
-export const SIGNALS = 4
+export const LOST = 4
+export const SIGNALS = 5
 
 /** Values of STATE. */
 export const STARTING = 0
