@@ -142,6 +142,12 @@ export class HostFile implements Device {
     }
   }
 
+  /** Writes in this thread, at once. Throws the host's error. */
+  writeNow(position: Bytes, bytes: Uint8Array): void {
+    for (let done = 0; done < bytes.length; )
+      done += fs.writeSync(this.fd, bytes, done, bytes.length - done, position + done)
+  }
+
   /** Cuts off what a write that failed halfway has left past the end of the file. */
   trim(size: Bytes): void {
     if (!this.readOnly && this.closing === undefined && this.length > size) fs.ftruncateSync(this.fd, size)

@@ -26,6 +26,7 @@ import { File, fileBytesMax, tooLong } from './file.ts'
 import { CachedCalls } from './file-calls.ts'
 import { Group, groupId } from './group.ts'
 import { INSPECT } from './inspect.ts'
+import { leave } from './leaving.ts'
 import type { Mapping } from './mapping.ts'
 import { holdsVolume, makeVolume, mountVolume } from './mount.ts'
 import { bytes, checkKeys, choice, flag, invalid } from './options.ts'
@@ -325,6 +326,14 @@ export class Machine implements MachineFace {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  /**
+   * The process ends without having closed it: what was stored is handed to the host at once. Returns a sentence for each
+   * file that it could not be written to. Never throws.
+   */
+  leave(): readonly string[] {
+    return leave(this.engine.memory.frames, this.known.values())
   }
 
   private async end(): Promise<void> {

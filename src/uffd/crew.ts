@@ -78,6 +78,11 @@ export class Crew implements HostCalls {
     }
   }
 
+  /** Whether a thread is making a call. */
+  get busy(): boolean {
+    return this.running.some(call => call !== undefined)
+  }
+
   stop(): void {
     for (const mailbox of this.mailboxes) mailbox.stop()
   }

@@ -1,41 +1,17 @@
 /** Pages that can't be had, arrays that are gone, threads and processes that end: nobody hangs, nobody reads a lie. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { byteOf, numbered, PAGE, refuses, scratch, sparse } from '../map/world.suite.ts'
 import { unavailable } from './hardware.suite.ts'
 import { start } from './index.ts'
+import { type Ended, play } from './play.suite.ts'
 
-interface Ending {
-  readonly status: number | null
-  readonly signal: string | null
-  readonly out: string
-  readonly err: string
-}
+const SCENES = new URL('./scenes.suite.ts', import.meta.url)
 
-/** Plays a scene in a process of its own. `preload` runs first in each of its threads. */
-function play(t: TestContext, name: string, path = numbered(t, 64), preload?: string): Promise<Ending> {
-  const scenes = fileURLToPath(new URL('./scenes.suite.ts', import.meta.url))
-  const before =
-    preload === undefined ? [] : ['--import', `data:text/javascript,${encodeURIComponent(preload)}`]
-  const child = spawn(process.execPath, [...before, scenes, name, path], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  t.after(() => void child.kill('SIGKILL'))
-  let out = ''
-  let err = ''
-  child.stdout.on('data', text => {
-    out += text
-  })
-  child.stderr.on('data', text => {
-    err += text
-  })
-  return new Promise(resolve => {
-    child.on('close', (status, signal) => resolve({ status, signal, out, err }))
-  })
+function playFault(t: TestContext, name: string, path = numbered(t, 64), preload?: string): Promise<Ended> {
+  return play(t, SCENES, [name, path], preload)
 }
 
 async function world(t: TestContext, pages = 64) {
@@ -51,7 +27,7 @@ async function world(t: TestContext, pages = 64) {
 describe('over the hardware MMU', { skip: unavailable, timeout: 60_000 }, () => {
   describe('a page that can not be had', () => {
     test('ends the process with a sentence, when the main thread touched it', async t => {
-      const { signal, out, err } = await play(t, 'main loads past the end')
+      const { signal, out, err } = await playFault(t, 'main loads past the end')
       assert.equal(out, '')
       assert.match(
         err,
@@ -61,21 +37,21 @@ describe('over the hardware MMU', { skip: unavailable, timeout: 60_000 }, () => 
     })
 
     test('ends it too when the mapping forbids the store', async t => {
-      const { signal, out, err } = await play(t, 'main stores to what it may only read')
+      const { signal, out, err } = await playFault(t, 'main stores to what it may only read')
       assert.equal(out, '')
       assert.match(err, /store of .* at offset 0 failed with EACCES.*does not allow it/)
       assert.equal(signal, 'SIGABRT')
     })
 
     test('ends it when a worker touched it', async t => {
-      const { signal, out, err } = await play(t, 'a worker loads past the end')
+      const { signal, out, err } = await playFault(t, 'a worker loads past the end')
       assert.equal(out, '')
       assert.match(err, /failed with ENXIO/)
       assert.equal(signal, 'SIGABRT')
     })
 
     test('stops that worker alone where it is asked to, tells its owner, and holds up no exit', async t => {
-      const { status, out, err } = await play(t, 'stopped: a worker loads past the end')
+      const { status, out, err } = await playFault(t, 'stopped: a worker loads past the end')
       assert.equal(out, 'lost true ENXIO\n')
       assert.equal(err, '')
       assert.equal(status, 4)
@@ -161,7 +137,7 @@ describe('over the hardware MMU', { skip: unavailable, timeout: 60_000 }, () => 
     })
 
     test('that a worker still holds tells it so when it is touched', async t => {
-      const { signal, out, err } = await play(t, 'a worker touches what was unmapped')
+      const { signal, out, err } = await playFault(t, 'a worker touches what was unmapped')
       assert.equal(out, '')
       assert.match(err, /load of .*numbered\.bin failed with EBADF: it was unmapped/)
       assert.equal(signal, 'SIGABRT')
@@ -176,14 +152,14 @@ describe('over the hardware MMU', { skip: unavailable, timeout: 60_000 }, () => 
   })
 
   test('pages that the host takes out of the hardware come back', async t => {
-    const { status, out, err } = await play(t, 'the host takes pages out of the hardware')
+    const { status, out, err } = await playFault(t, 'the host takes pages out of the hardware')
     assert.equal(err, '')
     assert.equal(out, 'stored true\n')
     assert.equal(status, 0)
   })
 
   test('LI2: a process ends when its calls are answered, though nobody closes the machine', async t => {
-    const { status, out } = await play(t, 'an answer comes while another is waited for')
+    const { status, out } = await playFault(t, 'an answer comes while another is waited for')
     assert.equal(out, 'read\n')
     assert.equal(status, 0)
   })
@@ -203,20 +179,20 @@ describe('over the hardware MMU', { skip: unavailable, timeout: 60_000 }, () => 
         dlopen(...args)
         fs.writeSync(1, 'loaded ')
       }`
-    const { status, out, err } = await play(t, 'the process ends while threads load', path, preload)
+    const { status, out, err } = await playFault(t, 'the process ends while threads load', path, preload)
     assert.equal(err, '')
     assert.equal(out, 'loaded loaded loaded loaded ')
     assert.equal(status, 0)
   })
 
   test('a process that exits does not wait for a worker that waits for a page', async t => {
-    const { status, out } = await play(t, 'the process exits while a worker waits for a page')
+    const { status, out } = await playFault(t, 'the process exits while a worker waits for a page')
     assert.equal(out, '')
     assert.equal(status, 3)
   })
 
   test('a pager that is gone ends the process with a sentence', async t => {
-    const { signal, err } = await play(t, 'the pager is gone')
+    const { signal, err } = await playFault(t, 'the pager is gone')
     assert.match(err, /faultline: the pager is gone; threads .* would wait for ever; the process ends/)
     assert.equal(signal, 'SIGABRT')
   })

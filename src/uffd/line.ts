@@ -10,10 +10,10 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { type Bytes, NumberMap } from '../base/index.ts'
 import { type Address, HUGE_PAGE_BYTES, Linux, NoFfi } from '../linux/index.ts'
-import { bytes, FaultlineError, type MachineOptions } from '../map/index.ts'
+import { bytes, FaultlineError, type MachineOptions, machineClosed } from '../map/index.ts'
 import type { CrewData } from './crew-thread.ts'
 import { Mailbox } from './mailbox.ts'
-import { ENDED, REPLIES, SIGNALS, STATE } from './signals.ts'
+import { ENDED, LOST, REPLIES, SIGNALS, STATE } from './signals.ts'
 import { Thread } from './threads.ts'
 import {
   type Abort,
@@ -26,6 +26,7 @@ import {
   received,
   type SentError,
   type Started,
+  sent,
   unsupported,
 } from './wire.ts'
 
@@ -35,9 +36,8 @@ const CREW_READING_FAR = 8
 const FAR: Bytes = 2 ** 20
 
 interface Pending {
-  readonly resolve: (value: unknown) => void
-  readonly reject: (error: unknown) => void
-  readonly signal: AbortSignal | undefined
+  readonly method: string
+  readonly take: (reply: Reply) => void
 }
 
 export interface LineOptions {
@@ -119,34 +119,38 @@ export class Line {
     return new Line(linux, first, port1, words, eventfd, threads, bounce, onLost)
   }
 
-  /** Makes a call; `signal` aborts it. */
-  call(to: number, method: string, args: readonly unknown[], signal?: AbortSignal): Promise<unknown> {
+  /** Makes a call; `signal` aborts it. An error is made where the caller waits, so that its stack is his. */
+  async call(to: number, method: string, args: readonly unknown[], signal?: AbortSignal): Promise<unknown> {
+    const reply = await this.replyTo(to, method, args, signal)
+    return valueIn(reply, signal)
+  }
+
+  private replyTo(
+    to: number,
+    method: string,
+    args: readonly unknown[],
+    signal: AbortSignal | undefined,
+  ): Promise<Reply> {
+    if (this.ended) throw machineClosed(method)
     const id = ++this.ids
     return new Promise((resolve, reject) => {
       const abort = () => this.post({ abort: id })
-      const settle = () => {
-        signal?.removeEventListener('abort', abort)
-        this.rest()
-      }
-      this.pending.set(id, {
-        resolve: value => {
-          settle()
-          resolve(value)
-        },
-        reject: error => {
-          settle()
-          reject(error)
-        },
-        signal,
-      })
       const state =
         signal === undefined ? {} : { signal: signal.aborted ? ('aborted' as const) : ('open' as const) }
       try {
         this.post({ id, to, method, args, ...state })
       } catch (error) {
-        this.pending.delete(id)
-        throw unsendable(method, error)
+        reject(unsendable(method, error))
+        return
       }
+      this.pending.set(id, {
+        method,
+        take: reply => {
+          signal?.removeEventListener('abort', abort)
+          this.rest()
+          resolve(reply)
+        },
+      })
       this.port.ref()
       signal?.addEventListener('abort', abort, { once: true })
     })
@@ -154,33 +158,31 @@ export class Line {
 
   /** Makes a call whose answer the pager has at once, and waits for it. */
   ask(to: number, method: string, args: readonly unknown[]): unknown {
+    if (this.ended) throw machineClosed(method)
     const id = ++this.ids
-    let answer: { value: unknown } | { error: unknown } | undefined
-    this.pending.set(id, {
-      resolve: value => {
-        answer = { value }
-      },
-      reject: error => {
-        answer = { error }
-      },
-      signal: undefined,
-    })
+    let answer: Reply | undefined
+    const take = (reply: Reply) => {
+      answer = reply
+    }
     try {
       this.post({ id, to, method, args, sync: true })
     } catch (error) {
-      this.pending.delete(id)
       throw unsendable(method, error)
     }
+    this.pending.set(id, { method, take })
     while (answer === undefined) {
       const seen = Atomics.load(this.signals, REPLIES)
+      const ended = Atomics.load(this.signals, STATE) === ENDED
       const news = receiveMessageOnPort(this.port)
       if (news !== undefined) this.take(news.message)
-      else Atomics.wait(this.signals, REPLIES, seen)
+      else if (ended) {
+        this.pending.delete(id)
+        throw machineClosed(method)
+      } else Atomics.wait(this.signals, REPLIES, seen)
     }
     // The last answer that somebody else waited for may have come meanwhile.
     this.rest()
-    if ('error' in answer) throw answer.error
-    return answer.value
+    return valueIn(answer, undefined)
   }
 
   /** The pager keeps an object for as long as this side does. */
@@ -192,9 +194,21 @@ export class Line {
   async end(): Promise<void> {
     this.ended = true
     await Promise.all(this.threads.map(thread => thread.ended()))
+    for (let news = receiveMessageOnPort(this.port); news !== undefined; ) {
+      this.take(news.message)
+      news = receiveMessageOnPort(this.port)
+    }
     this.port.close()
+    // What the pager had not answered by then it never will (LI1).
+    for (const [id, { method, take }] of this.pending.entries())
+      take({ id, error: sent(machineClosed(method)) })
     this.linux.close(this.eventfd)
     this.linux.munmap(this.bounce, HUGE_PAGE_BYTES)
+  }
+
+  /** Whether a worker was stopped for good. */
+  get hasLost(): boolean {
+    return Atomics.load(this.signals, LOST) > 0
   }
 
   /** The process ends: nobody is to wonder that the pager does. */
@@ -222,11 +236,15 @@ export class Line {
     const pending = this.pending.get(message.id)
     if (pending === undefined) return
     this.pending.delete(message.id)
-    if (!('error' in message)) pending.resolve(message.value)
-    else if (message.error.code === 'ABORT_ERR')
-      pending.reject(received(message.error, pending.signal?.reason))
-    else pending.reject(received(message.error))
+    pending.take(message)
   }
+}
+
+/** What a reply says: a value, or an error that is thrown. */
+function valueIn(reply: Reply, signal: AbortSignal | undefined): unknown {
+  if (!('error' in reply)) return reply.value
+  if (reply.error.code === 'ABORT_ERR') throw received(reply.error, signal?.reason)
+  throw received(reply.error)
 }
 
 function crewFor({ readAhead = 0 }: MachineOptions): number {

@@ -21,6 +21,7 @@ import {
 } from '../map/index.ts'
 import type { PsRow } from '../proc/index.ts'
 import type { FileFacts, GroupFacts, SpaceFacts, VolumeFacts } from './desk.ts'
+import { closed, type Ending, started } from './ending.ts'
 import { Line } from './line.ts'
 import { HardwareFile, HardwareGroup, HardwareSpace } from './objects.ts'
 import { Programs } from './programs.ts'
@@ -41,7 +42,7 @@ export class HardwareMachine extends Remote implements MachineFace {
   readonly pageSize: Bytes
   readonly root: HardwareGroup
   private readonly programs: Programs
-  private readonly onExit: (status: number) => void
+  private readonly ending: Ending
   private closing: Promise<void> | undefined
 
   private constructor(line: Line) {
@@ -49,8 +50,17 @@ export class HardwareMachine extends Remote implements MachineFace {
     this.pageSize = line.started.pageSize
     this.root = new HardwareGroup(line, { ref: line.started.root, path: '/' })
     this.programs = new Programs(line)
-    this.onExit = status => this.leave(status)
-    process.on('exit', this.onExit)
+    const { programs } = this
+    this.ending = {
+      leave: () => this.leave(),
+      get isShared() {
+        return programs.isShared
+      },
+      get hasLost() {
+        return line.hasLost
+      },
+    }
+    started(this.ending)
     watch(line.signals.buffer)
   }
 
@@ -119,18 +129,21 @@ export class HardwareMachine extends Remote implements MachineFace {
     try {
       await this.call('close')
     } finally {
-      process.off('exit', this.onExit)
+      closed(this.ending)
       await this.line.end()
     }
   }
 
-  /**
-   * The process ends. It would wait for all of its threads, and one of them may be waiting for the pager, which is
-   * another: if a worker has an array, the process ends at once.
-   */
-  private leave(status: number): void {
-    const { shared } = this.programs
-    this.line.abandon()
-    if (shared) this.line.linux.exitNow(status)
+  /** The process ends, and nobody has closed it. */
+  private leave(): readonly string[] {
+    try {
+      return this.ask('leave') as string[]
+    } catch (error) {
+      // It was being closed, and by now it is.
+      if (error instanceof FaultlineError && error.code === 'EBADF') return []
+      throw error
+    } finally {
+      this.line.abandon()
+    }
   }
 }

@@ -58,7 +58,7 @@ export class HardwareMapping extends Remote implements MappingFace, Participant 
     const { pageSize, frames } = line.started
     const { undo } = programs.sections
     this.view = new WindowedView(new Int32Array(facts.leaf), this.array, pageSize, frames, undo)
-    programs.mappings.add(this)
+    programs.add(this)
   }
 
   /** There is but one: what may be loaded changes under a section here. */

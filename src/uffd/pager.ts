@@ -42,6 +42,8 @@ const POLL_MAX = 100
 const POLL_LOOKING = 5
 /** How long close waits for threads to let go of arrays. */
 const GRACE = 1000
+/** How long the end of the process waits for calls of the host that are under way. */
+const LEAVING = 2000
 
 export class Pager {
   private readonly linux: Linux
@@ -140,6 +142,8 @@ export class Pager {
   private take(message: Request | Abort | Release): void {
     if ('method' in message && message.method === 'close' && message.to === this.number)
       void this.close(message.id)
+    else if ('method' in message && message.method === 'leave' && message.to === this.number)
+      this.leave(message.id)
     else this.desk.take(message)
   }
 
@@ -188,6 +192,16 @@ export class Pager {
     this.areas.expel(thread)
     Atomics.add(this.signals, LOST, 1)
     this.port.postMessage({ lost: { threadId, error: sent(error) } } satisfies Lost)
+  }
+
+  /** The process ends. What the crew is writing is older than what is written now, so it must have come first. */
+  private leave(id: number): void {
+    const { crew, linux, eventfd } = this
+    for (const end = performance.now() + LEAVING; crew.busy && performance.now() < end; crew.collect()) {
+      linux.poll(eventfd, eventfd, POLL_LOOKING)
+      linux.clear(eventfd)
+    }
+    this.reply({ id, value: this.machine.leave() })
   }
 
   /** Ends the machine, and the pager once nobody holds an array any more, or the time to let go is over. */

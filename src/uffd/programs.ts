@@ -1,12 +1,15 @@
 /** The caller's thread: the sections that run in it, and the arrays that it holds. */
 import type { Pfn } from '../base/index.ts'
 import { type Brought, FaultlineError, Sections } from '../map/index.ts'
+import type { Control } from './control.ts'
 import type { Line } from './line.ts'
 import type { HardwareMapping } from './mapping.ts'
 
 export class Programs {
   readonly sections: Sections<HardwareMapping>
   readonly mappings = new Set<HardwareMapping>()
+  /** Who is attached to each mapping, to those that are gone too while somebody holds their arrays. */
+  private readonly controls = new Set<Control>()
   private readonly line: Line
 
   constructor(line: Line) {
@@ -20,14 +23,24 @@ export class Programs {
     })
   }
 
-  /** Whether a worker is attached to one of the mappings. */
-  get shared(): boolean {
-    for (const { control } of this.mappings) if (control.inUse()) return true
+  add(mapping: HardwareMapping): void {
+    this.mappings.add(mapping)
+    this.controls.add(mapping.control)
+  }
+
+  /** Whether a worker holds the array of one of the mappings. */
+  get isShared(): boolean {
+    for (const control of this.controls) {
+      if (control.inUse()) return true
+      if (!control.mapped) this.controls.delete(control)
+    }
     return false
   }
 
   private unpin(kept: readonly Pfn[]): void {
-    if (kept.length > 0) void this.line.call(this.line.started.machine, 'unpin', [kept])
+    if (kept.length === 0) return
+    // A machine that has been closed meanwhile keeps nothing pinned.
+    this.line.call(this.line.started.machine, 'unpin', [kept]).catch(() => {})
   }
 }
 
