@@ -59,7 +59,7 @@ export function compareOne(seed: number): Compared {
   return { told: told.sort(), expected: expected.sort(), text }
 }
 
-const waitText = (wait: Omit<Wait, 'success'> & { success: boolean }): string =>
+const waitText = (wait: Wait): string =>
   `wait ${wait.tid} ${wait.mm} ${wait.write} ${us(wait.start)} ${us(wait.end)} ${wait.success}`
 const holdText = (hold: Hold): string =>
   `hold ${hold.tid} ${hold.mm} ${hold.write} ${us(hold.start)} ${us(hold.end)} ${us(hold.downgraded)}`
@@ -104,7 +104,7 @@ function generate(prng: Prng): { text: string; expected: string[] } {
     } else if (hold === undefined) {
       const write = prng.below(2) === 0
       step(who, 'start_locking', mm, `write=${write}`)
-      waits.push({ tid, mm, write, start: at, end: -1, success: false })
+      waits.push({ tid, mm, write, start: at, order: n, end: -1, success: false })
     } else if (hold.write && prng.below(3) === 0) {
       step(who, 'acquire_returned', mm, 'write=false success=true')
       hold.write = false

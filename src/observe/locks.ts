@@ -27,6 +27,8 @@ export interface Wait {
   readonly mm: string
   readonly write: boolean
   readonly start: number
+  /** Its place among all waits: what came first when two began at the same time. */
+  readonly order: number
   end: number
   /** False for a trylock that failed and a wait that a signal ended. */
   success: boolean
@@ -72,6 +74,7 @@ export class Locks {
   readonly #sinks: LockSinks
   readonly #known = new Set<number>()
   #first = -1
+  #order = 0
   #sweepAt = SWEEP_MIN
 
   constructor(sinks: LockSinks) {
@@ -130,7 +133,7 @@ export class Locks {
   #start(state: LockState, record: TraceRecord): void {
     if (state.waits.has(record.tid)) this.healed++
     const { tid, mm, write, time } = record
-    state.waits.set(tid, { tid, mm, write, start: time, end: -1, success: false })
+    state.waits.set(tid, { tid, mm, write, start: time, order: this.#order++, end: -1, success: false })
   }
 
   #acquired(state: LockState, record: TraceRecord): void {

@@ -68,8 +68,16 @@ export function reportOf(parts: PageParts): Report {
   }
 }
 
-function whatIfSentence({ discipline, kernelDiscipline, waits, worstErrorPercent }: WhatIf): string {
+function whatIfSentence({
+  discipline,
+  kernelDiscipline,
+  waits,
+  worstErrorPercent,
+  trustworthy,
+}: WhatIf): string {
   const worst = waits[0]!
+  if (!trustworthy)
+    return `What would have been under \`${discipline}\` is untrustworthy: a replay under \`${kernelDiscipline}\` is ${worstErrorPercent.toFixed(0)} % off what was observed.`
   return `Under \`${discipline}\` the wait of ${worst.comm} would have been ${duration(worst.whatIfMs)} instead of ${duration(worst.observedMs)}; a replay under \`${kernelDiscipline}\` reproduces what was observed within ${Math.max(0.01, worstErrorPercent).toFixed(2)} %.`
 }
 

@@ -7,6 +7,8 @@
  *     a write holder asleep for a VMA lock       drain, instead of so much work
  *     a sleep in a fault, without mmap_lock      until · fault, whose I/O takes as long
  *     the same inside a read hold of its own mm  the hold is that fault's: until · fault
+ *     a fault for another, as get_user_pages     the hold around it, for as long as it took
+ *     a VMA lock's holder that never slept       until · run in a fault, for as long as the writer waited
  *     a read lock taken right after a read's I/O that fault's second try, so no step of its own
  *
  * How long a lock or a drain was waited for isn't in the plan: the engine answers that. What was observed is beside it, in
@@ -18,7 +20,7 @@
  */
 import type { Why } from '../sched/index.ts'
 import type { Inversion } from './analysis.ts'
-import { isInFault, placeOf } from './causes.ts'
+import { droppedItsLock, isInFault, isRemoteFault, placeOf } from './causes.ts'
 import type { Hold, Wait } from './locks.ts'
 import type { Scene } from './scene.ts'
 import type { Sleep } from './tasks.ts'
@@ -42,6 +44,8 @@ export type Step =
       readonly delayNs: number
     }
   | { readonly kind: 'drain'; readonly mm: string; readonly wait: number }
+  /** A fault that keeps its lock without waiting for anything: it runs, or waits for a CPU. */
+  | { readonly kind: 'run in a fault'; readonly mm: string; readonly ns: number }
   | { readonly kind: 'downgrade'; readonly mm: string }
   | { readonly kind: 'unlock'; readonly mm: string }
   | {
@@ -58,6 +62,8 @@ export interface ObservedWait {
   readonly lock: 'mmap_lock (read)' | 'mmap_lock (write)' | 'VMA lock'
   readonly startNs: number
   readonly ns: number
+  /** A writer whom readers passed asks, in the plan, after the last that did: so much of its wait lies before that. */
+  readonly passedNs: number
 }
 
 export interface Plan {
@@ -71,6 +77,8 @@ export interface Plan {
 
 /** A sleep under a VMA lock begins after the lock was taken; a writer that already waited is taken to have come after. */
 const BEFORE_NS = 1000
+/** Of writers that waited less nobody asks who passed them. */
+const PASSED_MIN_NS = 1e6
 
 export function planOf(scene: Scene): Plan {
   const planner = new Planner(scene)
@@ -82,12 +90,15 @@ type Act =
   | { readonly kind: 'hold'; readonly start: number; readonly hold: Hold; readonly wait: Wait | null }
   | { readonly kind: 'drain'; readonly start: number; readonly sleep: Sleep; readonly mm: string }
   | { readonly kind: 'fault'; readonly start: number; readonly mm: string; readonly sleeps: Sleep[] }
+  | { readonly kind: 'run'; readonly start: number; readonly mm: string; readonly end: number }
 
 class Planner {
   readonly #scene: Scene
   readonly #origin: number
   readonly #drains: readonly { readonly sleep: Sleep; readonly mm: string }[]
   readonly #observed: ObservedWait[] = []
+  /** When each wait is taken to have asked: after those that asked before it, or were let past it. */
+  readonly #asked = new Map<Wait, number>()
   readonly #holdsOf: ReadonlyMap<number, readonly Hold[]>
   readonly #waitsOf: ReadonlyMap<number, readonly Wait[]>
   readonly #sleepsOf: ReadonlyMap<number, readonly Sleep[]>
@@ -106,6 +117,40 @@ class Planner {
       const mm = this.#drainedMm(sleep)
       return mm === '' ? [] : [{ sleep, mm }]
     })
+    this.#order()
+  }
+
+  /**
+   * Puts those that asked at the same time, as far as the trace tells times, in their order, and writers behind the readers
+   * that passed them: the engine's lock is fair at once, Linux's only from the hand-off on.
+   */
+  #order(): void {
+    let last = -1
+    let ties = 0
+    for (const wait of this.#scene.waits.toSorted((a, b) => a.start - b.start || a.order - b.order)) {
+      ties = wait.start === last ? ties + 1 : 0
+      last = wait.start
+      this.#asked.set(wait, wait.start + ties)
+    }
+    const readers = this.#scene.waits.filter(wait => !wait.write && wait.success)
+    for (const writer of this.#scene.waits) {
+      if (!writer.write || writer.end - writer.start < PASSED_MIN_NS) continue
+      const own = this.#asked.get(writer)!
+      const beside = readers.filter(
+        ({ mm, tid, start }) => mm === writer.mm && tid !== writer.tid && start >= writer.start,
+      )
+      const passed = beside.reduce(
+        (last, { end }) => (end < writer.end ? Math.max(last, end + 1) : last),
+        own,
+      )
+      // Not behind a reader that did wait for it.
+      const asked = beside.reduce(
+        (first, { start, end }) =>
+          end - start >= PASSED_MIN_NS && end >= writer.end ? Math.min(first, start - 1) : first,
+        passed,
+      )
+      this.#asked.set(writer, Math.max(own, asked))
+    }
   }
 
   plan(): Plan {
@@ -166,6 +211,11 @@ class Planner {
         reach(sleep.start)
         steps.push({ kind: 'drain', mm, wait: this.#observeDrain(sleep, mm) })
         clock = sleep.end
+      } else if (act.kind === 'run') {
+        reach(act.start)
+        steps.push({ kind: 'run in a fault', mm: act.mm, ns: act.end - act.start })
+        clock = act.end
+        this.#faults++
       } else {
         reach(act.start)
         steps.push(this.#faultStep(act))
@@ -189,12 +239,16 @@ class Planner {
       if (retry !== null) taken.add(retry)
       acts.push({ kind: 'fault', start: this.#faultStart(sleeps[0]!, mm, hold), mm, sleeps })
     }
-    for (const { sleep, mm } of this.#drains)
+    for (const { sleep, mm } of this.#drains) {
       if (sleep.tid === tid) acts.push({ kind: 'drain', start: sleep.start, sleep, mm })
+      else if (this.#readBy(sleep, tid) && !acts.some(act => meets(act, sleep)))
+        acts.push({ kind: 'run', start: sleep.start - BEFORE_NS, mm, end: sleep.end })
+    }
     for (const hold of holds) {
       if (taken.has(hold)) continue
       const wait = waits.get(`${hold.start} ${hold.mm}`) ?? null
-      acts.push({ kind: 'hold', start: wait?.start ?? hold.start, hold, wait })
+      const asked = wait === null ? hold.start : (this.#asked.get(wait) ?? wait.start)
+      acts.push({ kind: 'hold', start: asked, hold, wait })
     }
     return acts.sort((a, b) => a.start - b.start)
   }
@@ -227,6 +281,7 @@ class Planner {
   }
 
   #isFault(sleep: Sleep): boolean {
+    if (isRemoteFault(sleep.frames)) return false
     if (sleep.waitsFor !== '' || this.#drains.some(drain => drain.sleep === sleep)) return false
     if (sleep.frames.length > 0) return isInFault(sleep.frames)
     return sleep.inFault || this.#linked(sleep, ({ reader }) => reader)
@@ -256,6 +311,16 @@ class Planner {
         inversion.startSec * 1e9 < sleep.end &&
         (inversion.endSec ?? Number.POSITIVE_INFINITY) * 1e9 > sleep.start &&
         vmaLinks(inversion).some(link => side(link) === sleep.tid),
+    )
+  }
+
+  /** Whether the chain of an inversion says that a task held the VMA lock that a writer slept for. */
+  #readBy(drain: Sleep, tid: number): boolean {
+    return this.#scene.inversions.some(
+      inversion =>
+        inversion.startSec * 1e9 < drain.end &&
+        (inversion.endSec ?? Number.POSITIVE_INFINITY) * 1e9 > drain.start &&
+        vmaLinks(inversion).some(link => link.writer === drain.tid && link.reader === tid),
     )
   }
 
@@ -323,13 +388,15 @@ class Planner {
     return { kind: 'fault', mm, waits, wait: wait === null ? -1 : this.#observe(wait, false) }
   }
 
-  #observe({ tid, mm, start, end }: Wait, write: boolean): number {
+  #observe(wait: Wait, write: boolean): number {
+    const { tid, mm, start, end } = wait
     const lock = write ? 'mmap_lock (write)' : 'mmap_lock (read)'
-    return this.#note({ tid, mm, lock, startNs: start, ns: end - start })
+    const passedNs = (this.#asked.get(wait) ?? start) - start
+    return this.#note({ tid, mm, lock, startNs: start, ns: end - start, passedNs })
   }
 
   #observeDrain({ tid, start, end }: Sleep, mm: string): number {
-    return this.#note({ tid, mm, lock: 'VMA lock', startNs: start, ns: end - start })
+    return this.#note({ tid, mm, lock: 'VMA lock', startNs: start, ns: end - start, passedNs: 0 })
   }
 
   #note(wait: Omit<ObservedWait, 'comm'>): number {
@@ -344,9 +411,13 @@ function whyOf({ frames }: Sleep): Why {
   if (kind === 'reclaim' || kind === 'memory throttle') return 'memory'
   // Without a stack nothing is known but that the lock was kept, which is what a wait before a store does.
   if (kind === undefined || kind === 'writeback') return 'writeback'
-  if (frames.some(frame => frame.includes('mkwrite'))) return 'reserve'
+  if (!droppedItsLock(frames)) return 'reserve'
   return kind === 'page lock' ? 'page lock' : 'read'
 }
+
+/** Whether a fault's sleeps lie in a drain. */
+const meets = (act: Act, drain: Sleep): boolean =>
+  act.kind === 'fault' && act.sleeps.some(each => each.start < drain.end && each.end > drain.start)
 
 export const isRead = (why: Why): boolean => why === 'read' || why === 'page lock'
 

@@ -16,6 +16,7 @@ import { type Discipline, type FaultArgs, faultArgs, PROT_READ, PROT_WRITE, type
 import {
   done,
   holds,
+  type Lock,
   type Outcome,
   releaseAll,
   type Task,
@@ -51,10 +52,19 @@ export function replay(plan: Plan, discipline: Discipline): Ns[] {
     },
   })
   const stage = new Stage(engine, driver, plan)
-  const verb = new Replay(engine, stage, waited)
+  const verb = new Replay(engine, stage, waited, discipline)
   const begin = driver.now()
   const tasks = plan.tasks.map(({ name, steps }, page) => {
-    const part: Part = { steps, page, begin, at: 0, timer: undefined, fault: undefined, hasQueued: false }
+    const part: Part = {
+      steps,
+      page,
+      begin,
+      at: 0,
+      timer: undefined,
+      fault: undefined,
+      running: undefined,
+      hasQueued: false,
+    }
     return engine.scheduler.spawn(verb, part, { name, group: ROOT })
   })
   const over = driver.runWhile(engine.scheduler, () => tasks.every(task => task.state === 'ended'))
@@ -71,6 +81,8 @@ interface Part {
   at: number
   timer: Ticket | undefined
   fault: FaultArgs | undefined
+  /** What a fault that only runs has locked. */
+  running: Lock | undefined
   /** It waited for the lock of its present step. */
   hasQueued: boolean
 }
@@ -129,8 +141,10 @@ class Replay implements Verb<Part> {
   readonly #engine: Engine
   readonly #stage: Stage
   readonly #waited: Ns[]
+  readonly #takes: Discipline['takes']
 
-  constructor(engine: Engine, stage: Stage, waited: Ns[]) {
+  constructor(engine: Engine, stage: Stage, waited: Ns[], { takes }: Discipline) {
+    this.#takes = takes
     this.#engine = engine
     this.#stage = stage
     this.#waited = waited
@@ -177,9 +191,34 @@ class Replay implements Verb<Part> {
       case 'unlock':
         this.#stage.of(step.mm).space.locks.mmap.release(task)
         return undefined
+      case 'run in a fault':
+        return this.#run(task, step)
       case 'fault':
         return this.#fault(task, step)
     }
+  }
+
+  /** Keeps the lock that a fault comes with under this discipline, and lets its time pass. */
+  #run(task: Task<Part>, step: Extract<Step, { kind: 'run in a fault' }>): Outcome | undefined {
+    const { args } = task
+    const { space, start } = this.#stage.of(step.mm)
+    if (args.running === undefined) {
+      const vma = space.find(start)!
+      const { mmap } = space.locks
+      if (this.#takes === 'vma' && space.locks.tryReadVma(vma.lock, task)) args.running = vma.lock
+      else {
+        if (!holds(task, mmap)) {
+          const ticket = mmap.read(task)
+          if (ticket !== undefined) return queue(ticket, 'lock', mmap)
+        }
+        args.running = mmap
+      }
+    }
+    const passed = this.#pass(args, step.ns)
+    if (passed !== undefined) return passed
+    args.running.release(task)
+    args.running = undefined
+    return undefined
   }
 
   #pass(args: Part, ns: Ns): Outcome | undefined {

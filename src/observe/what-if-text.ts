@@ -1,6 +1,6 @@
 /** The counterfactual as text for a terminal of 80 columns: the answer, each waiter, and what was assumed. */
 import { millis, percent, wrap } from './sentences.ts'
-import type { WhatIf } from './what-if.ts'
+import { TRUSTED_PERCENT, type WhatIf } from './what-if.ts'
 
 const ROWS = 12
 const NAME = 24
@@ -11,7 +11,20 @@ export function whatIfText(answer: WhatIf, thresholdMs: number): string {
   const title = `What if the kernel's locks had been those of ${discipline}?`
   if (waits.length === 0)
     return `${title}\n\nThe trace has no inversion of ${thresholdMs} ms or more to replay.\n`
-  const lines = [title, '']
+  const lines = [
+    ...(answer.trustworthy
+      ? []
+      : [
+          ...wrap(
+            `This answer is untrustworthy: the replay under ${kernelDiscipline} is ${worstErrorPercent.toFixed(0)} % off what was observed, more than the ${TRUSTED_PERCENT} % up to which it can be believed.`,
+            '',
+            '',
+          ),
+          '',
+        ]),
+    title,
+    '',
+  ]
   lines.push(
     ...wrap(
       `Replayed ${replayed.sections} holds and ${replayed.faults} faults of ${replayed.tasks} tasks, first under ${kernelDiscipline} (${kernelDisciplineFrom}): each wait of ${thresholdMs} ms or more comes out within ${Math.max(0.01, worstErrorPercent).toFixed(2)} % of what was observed.`,

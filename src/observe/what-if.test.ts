@@ -1,6 +1,7 @@
 /** The counterfactual: replays reproduce what real kernels did, and say what another discipline would have changed. */
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { isAbsolute, join } from 'node:path'
 import { test } from 'node:test'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import { TraceError } from '../trace/index.ts'
@@ -16,7 +17,7 @@ async function answerFor(
   discipline: string,
   kernelDiscipline: string | null = null,
 ): Promise<WhatIf> {
-  const paths = [fixture(name)]
+  const paths = [isAbsolute(name) ? name : fixture(name)]
   const scenes = await readScenes(paths, momentsOf(await analyze(paths, { thresholdMs }), thresholdMs), {})
   return whatIf(scenes, { discipline, kernelDiscipline, thresholdMs })
 }
@@ -66,11 +67,30 @@ test('every discipline gives an answer: those that keep a lock over page_mkwrite
   }
 })
 
-test('a kernel discipline that does not fit shows in the error', async () => {
+test('a kernel discipline that does not fit shows in the error, and its answer is called untrustworthy first', async () => {
   const answer = await answerFor('frozen-munmap-6.18.txt.gz', 'linux-6.4', 'restart')
   assert.equal(answer.kernelDisciplineFrom, 'as given')
   assert.ok(answer.worstErrorPercent > 90)
+  assert.ok(!answer.trustworthy)
+  assert.match(whatIfText(answer, thresholdMs), /^This answer is untrustworthy/)
 })
+
+const SHARED = join(import.meta.dirname, '..', '..', '..', 'shared', 'traces')
+for (const [path, kernel] of [
+  ['linux-6.18/btrfs-mprotect/trace.txt.gz', 'linux-6.4'],
+  ['linux-6.18/bigfork-inner-lock/trace.txt.gz', 'linux-6.4'],
+  ['linux-6.18/bigfork-preempted-by-fifo/trace.txt.gz', 'linux-6.4'],
+  ['linux-6.1/store-fork.txt.gz', 'linux-5.1'],
+  ['linux-6.1/frozen-munmap.txt.gz', 'linux-5.1'],
+  ['linux-6.1/dax-frozen-munmap.txt.gz', 'linux-5.1'],
+] as const)
+  test(`${path}: the kernel's discipline is told from the trace, and reproduces it`, {
+    skip: existsSync(join(SHARED, path)) ? false : 'needs the recording in ../shared/traces',
+  }, async () => {
+    const answer = await answerFor(join(SHARED, path), 'restart')
+    assert.equal(answer.kernelDiscipline, kernel)
+    assert.ok(answer.trustworthy, `${answer.worstErrorPercent} %`)
+  })
 
 test('a trace without an inversion has nothing to replay, and says so', async () => {
   const answer = await answerFor('anonymous-6.18.txt.gz', 'restart')
@@ -105,6 +125,7 @@ function planWith(why: 'read' | 'writeback', ms: number): Plan {
     lock: 'mmap_lock (read)' as const,
     startNs: 0,
     ns: 0,
+    passedNs: 0,
   }))
   const tasks = [
     task(1, [
@@ -125,6 +146,19 @@ function planWith(why: 'read' | 'writeback', ms: number): Plan {
   ]
   return { tasks, observed, sections: 2, faults: 1, leftOut: 0 }
 }
+
+test('a fault that only runs keeps its lock under every discipline: processor time is not waited for', () => {
+  const plan = planWith('writeback', 10)
+  const [fault, ...others] = plan.tasks
+  const steps: Step[] = [fault!.steps[0]!, { kind: 'run in a fault', mm: 'a', ns: 10 * MS }]
+  const running = { ...plan, tasks: [{ ...fault!, steps }, ...others] }
+  for (const discipline of DISCIPLINES)
+    assert.deepEqual(
+      replay(running, discipline),
+      discipline.takes === 'vma' ? [9 * MS, 8 * MS] : [0, 8 * MS],
+      discipline.name,
+    )
+})
 
 test('a replay goes by the table of disciplines, to the nanosecond', () => {
   const waited = (name: string, plan: Plan) => replay(plan, disciplineNamed(name)!)

@@ -8,7 +8,7 @@
  */
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import { TraceError } from '../trace/index.ts'
-import { placeOf } from './causes.ts'
+import { droppedItsLock, isInFault, placeOf } from './causes.ts'
 import { type ObservedWait, type Plan, planOf, vmaLinks } from './plan.ts'
 import { replay } from './replay.ts'
 import type { Scene } from './scene.ts'
@@ -43,6 +43,8 @@ export interface WhatIf {
   /** Waits at least as long as the threshold, observed or replayed; the longest first. */
   readonly waits: readonly WhatIfWait[]
   readonly worstErrorPercent: number
+  /** Whether the replay under the kernel's own discipline came within TRUSTED_PERCENT of each wait. */
+  readonly trustworthy: boolean
   readonly all: {
     readonly waits: number
     readonly observedMs: number
@@ -67,6 +69,8 @@ const ASSUMED = [
   'Nothing is replayed but the moments around the worst inversions.',
 ]
 const WAITS_MAX = 1000
+/** A replay further off than this has not understood the trace. */
+export const TRUSTED_PERCENT = 5
 
 const disciplineOf = (name: string) => {
   const found = disciplineNamed(name)
@@ -78,8 +82,8 @@ const disciplineOf = (name: string) => {
 
 export function whatIf(scenes: readonly Scene[], options: WhatIfOptions): WhatIf {
   const other = disciplineOf(options.discipline)
-  const hasVmaLocks = scenes.some(showsVmaLocks)
-  const kernel = disciplineOf(options.kernelDiscipline ?? (hasVmaLocks ? 'linux-6.4' : 'linux-5.1'))
+  const sign = VMA_LOCK_SIGNS.find(({ isIn }) => scenes.some(isIn))
+  const kernel = disciplineOf(options.kernelDiscipline ?? (sign === undefined ? 'linux-5.1' : 'linux-6.4'))
   const plans = scenes.map(planOf)
   const waits = plans.flatMap(plan => {
     const replayed = replay(plan, kernel)
@@ -91,17 +95,15 @@ export function whatIf(scenes: readonly Scene[], options: WhatIfOptions): WhatIf
     .sort((a, b) => b.observedMs - a.observedMs)
     .slice(0, WAITS_MAX)
   const sum = (of: (wait: WhatIfWait) => number) => waits.reduce((total, wait) => total + of(wait), 0)
+  const worstErrorPercent = told.reduce((worst, wait) => Math.max(worst, Math.abs(wait.errorPercent)), 0)
   return {
     discipline: other.name,
     kernelDiscipline: kernel.name,
     kernelDisciplineFrom:
-      options.kernelDiscipline !== null
-        ? 'as given'
-        : hasVmaLocks
-          ? 'the trace shows waits for VMA locks'
-          : 'the trace shows no wait for a VMA lock',
+      options.kernelDiscipline !== null ? 'as given' : (sign?.what ?? 'the trace shows no sign of VMA locks'),
     waits: told,
-    worstErrorPercent: told.reduce((worst, wait) => Math.max(worst, Math.abs(wait.errorPercent)), 0),
+    worstErrorPercent,
+    trustworthy: worstErrorPercent <= TRUSTED_PERCENT,
     all: {
       waits: waits.length,
       observedMs: sum(wait => wait.observedMs),
@@ -120,7 +122,7 @@ export function whatIf(scenes: readonly Scene[], options: WhatIfOptions): WhatIf
 }
 
 function compared(wait: ObservedWait, replayedNs: number, whatIfNs: number): WhatIfWait {
-  const { comm, tid, mm, lock, startNs, ns } = wait
+  const { comm, tid, mm, lock, startNs, ns, passedNs } = wait
   return {
     comm,
     tid,
@@ -128,15 +130,36 @@ function compared(wait: ObservedWait, replayedNs: number, whatIfNs: number): Wha
     lock,
     startSec: startNs / 1e9,
     observedMs: ns / 1e6,
-    replayedMs: replayedNs / 1e6,
-    errorPercent: ns === 0 ? (replayedNs === 0 ? 0 : 100) : (100 * (replayedNs - ns)) / ns,
+    replayedMs: (replayedNs + passedNs) / 1e6,
+    errorPercent: ns === 0 ? (replayedNs === 0 ? 0 : 100) : (100 * (replayedNs + passedNs - ns)) / ns,
     whatIfMs: whatIfNs / 1e6,
   }
 }
 
-const showsVmaLocks = (scene: Scene): boolean =>
-  scene.inversions.some(inversion => vmaLinks(inversion).length > 0) ||
-  scene.sleeps.some(sleep => placeOf(sleep.frames)?.kind === 'vma lock')
+/** What shows that a kernel has VMA locks (Linux 6.4), the plainest first. */
+const VMA_LOCK_SIGNS: readonly { readonly what: string; readonly isIn: (scene: Scene) => boolean }[] = [
+  {
+    what: 'the trace shows waits for VMA locks',
+    isIn: scene =>
+      scene.inversions.some(inversion => vmaLinks(inversion).length > 0) ||
+      scene.sleeps.some(sleep => placeOf(sleep.frames)?.kind === 'vma lock'),
+  },
+  {
+    what: 'its events give cgroups by number, as kernels since 6.13 do',
+    isIn: ({ actors }) => [...actors.values()].some(({ group }) => /^\d+$/.test(group)),
+  },
+  {
+    what: 'faults sleep in it without mmap_lock',
+    isIn: ({ sleeps, holds }) =>
+      sleeps.some(
+        ({ tid, frames, start, end, waitsFor }) =>
+          waitsFor === '' &&
+          isInFault(frames) &&
+          !droppedItsLock(frames) &&
+          !holds.some(hold => hold.tid === tid && hold.start <= end && hold.end >= start),
+      ),
+  },
+]
 
 const count = (plans: readonly Plan[], of: (plan: Plan) => number): number =>
   plans.reduce((total, plan) => total + of(plan), 0)
