@@ -150,8 +150,10 @@ export class Analysis {
       this.#tasks.stack(record.tid, record.frames)
       return
     }
-    if (this.#heard[cpu] === undefined) this.#hear(cpu, time)
-    this.#heard[cpu] = time
+    if (cpu >= 0) {
+      if (this.#heard[cpu] === undefined) this.#hear(cpu, time)
+      this.#heard[cpu] = time
+    }
     if (record.kind === Kind.switchOut) {
       this.#switched(record)
       return

@@ -1,8 +1,8 @@
 /**
  * Opens a trace file of any form and passes its records to a sink, in constant memory.
  *
- *     bytes --gunzip if gzip--> trace.dat?  -> a file to seek in (unpacked into a temporary one if it came gzipped)
- *                               text?       -> pieces of CHUNK_BYTES
+ *     bytes --unpack--> trace.dat?  -> a file to seek in (unpacked into a temporary one if it came packed)
+ *                       text?       -> pieces of CHUNK_BYTES
  *
  * The form is read from the first bytes, never from the name.
  */
@@ -10,10 +10,16 @@ import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'n
 import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
-import { createGunzip } from 'node:zlib'
-import type { ReadOptions, ReadResult } from '../trace/index.ts'
-import { isTraceDat, readTraceDat, type Sink, TextReader, TraceError } from '../trace/index.ts'
+import {
+  isTraceDat,
+  type ReadOptions,
+  type ReadResult,
+  readTraceDat,
+  type Sink,
+  TextReader,
+  TraceError,
+} from '../trace/index.ts'
+import { unpack } from './unpack.ts'
 
 const CHUNK_BYTES = 1 << 20
 const BINARY_SNIFF = 4096
@@ -28,13 +34,12 @@ export async function readTrace(path: string, sink: Sink, options: ReadOptions =
     await pieces.return(undefined)
     return readTraceDat(path, sink, options)
   }
-  const all = behind(first, pieces)
-  if (first[0] !== 0x1f || first[1] !== 0x8b) return readText(path, all, sink, options)
-  const packed = Readable.from(copies(all))
-  const unpacked = createGunzip({ chunkSize: CHUNK_BYTES })
-  packed.on('error', error => unpacked.destroy(error))
-  packed.pipe(unpacked)
-  return readText(path, unpacked, sink, options)
+  try {
+    const { inside, layers } = await unpack(behind(first, pieces))
+    return await readUnpacked(path, { inside, layers }, sink, options)
+  } catch (error) {
+    throw named(path, error, 0)
+  }
 }
 
 /** The file in pieces; each is gone when the next is asked for. */
@@ -66,47 +71,53 @@ async function* behind(first: Buffer, rest: AsyncGenerator<Buffer>): AsyncGenera
   }
 }
 
-async function* copies(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  for await (const piece of pieces) yield Buffer.from(piece)
-}
-
-async function readText(
+async function readUnpacked(
   path: string,
-  source: AsyncIterable<Buffer>,
+  { inside, layers }: { readonly inside: AsyncIterable<Buffer>; readonly layers: readonly string[] },
   sink: Sink,
   options: ReadOptions,
 ): Promise<ReadResult> {
-  const reader = new TextReader(sink)
+  const reader = new TextReader(sink, { clockHz: options.clockHz ?? null })
   let spool: Spool | null = null
   let isFirst = true
   try {
-    for await (const chunk of source) {
+    for await (const chunk of inside) {
       options.signal?.throwIfAborted()
       if (isFirst) {
         if (isTraceDat(chunk)) spool = new Spool()
-        else if (chunk.toString('latin1', 0, PERF_DATA.length) === PERF_DATA)
-          throw new TraceError("it is perf's own file; expected its text, from perf script --ns -i FILE")
-        else if (chunk.subarray(0, BINARY_SNIFF).includes(0))
-          throw new TraceError(
-            'it is binary, and no trace.dat; expected the text of a kernel trace, or a trace.dat, gzipped or not',
-          )
+        else assertText(chunk)
         isFirst = false
       }
       if (spool === null) reader.push(chunk)
       else spool.write(chunk)
     }
     if (spool !== null) return readTraceDat(spool.path, sink, options)
+    reader.end()
   } catch (error) {
     throw named(path, error, reader.events)
   } finally {
     spool?.remove()
   }
-  reader.end()
-  if (reader.events === 0)
+  if (reader.events === 0) throw new TraceError(`${path} has no events: ${reader.whyNoEvents}`)
+  return {
+    format: 'text',
+    events: reader.events,
+    unread: reader.unread,
+    unreadEvents: reader.unreadEvents,
+    notes: [
+      ...layers.filter(layer => layer === 'UTF-16').map(layer => `read from ${layer}`),
+      ...reader.notes,
+    ],
+  }
+}
+
+function assertText(chunk: Buffer): void {
+  if (chunk.toString('latin1', 0, PERF_DATA.length) === PERF_DATA)
+    throw new TraceError("it is perf's own file; expected its text, from perf script --ns -i FILE")
+  if (chunk.subarray(0, BINARY_SNIFF).includes(0))
     throw new TraceError(
-      `${path} has no events: none of its lines is one; expected the output of tracefs, perf script or trace-cmd report`,
+      'it is binary, and no trace.dat; expected the text of a kernel trace, or a trace.dat, packed or not',
     )
-  return { format: 'text', events: reader.events, unread: reader.unread }
 }
 
 /** A gzipped trace.dat, unpacked into a file of its own: its sections are reached by offset. */
@@ -150,9 +161,9 @@ function named(path: string, error: unknown, events: number): unknown {
   if (code === 'ENOENT') return new TraceError(`${path} does not exist; expected a trace file`)
   if (code === 'EACCES')
     return new TraceError(`${path} may not be read by this user; make it readable or run as its owner`)
-  if (code.startsWith('Z_') || code === 'ERR_TRAILING_JUNK_AFTER_STREAM_END')
+  if (code.startsWith('Z_') || code.startsWith('ZSTD_') || code === 'ERR_TRAILING_JUNK_AFTER_STREAM_END')
     return new TraceError(
-      `${path}: the gzip data ends or breaks after ${events} events; expected a whole file, make it anew`,
+      `${path}: the packed data ends or breaks after ${events} events; expected a whole file, make it anew`,
     )
   return error
 }

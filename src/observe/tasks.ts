@@ -141,13 +141,13 @@ export class Tasks {
         died: -1,
       }
       this.#byTid.set(tid, task)
-    } else if (task.comm !== comm && isName(comm)) task.comm = comm
+    } else if (task.comm !== comm && isName(comm) && !isCut(comm, task.comm)) task.comm = comm
     return task
   }
 
   switchedOut(task: Task, record: TraceRecord): void {
     const { cpu, time, tid } = record
-    this.#ran(cpu, tid, time)
+    if (cpu >= 0) this.#ran(cpu, tid, time)
     const state = record.state[0] ?? 'R'
     if (state === 'R') {
       if (tid !== 0) this.#preempt(task, cpu, time)
@@ -213,6 +213,7 @@ export class Tasks {
   #preempt(task: Task, cpu: number, time: number): void {
     const runnable: Runnable = { tid: task.tid, start: time, end: -1, frames: [], others: new Map(), cpu }
     task.runnable = runnable
+    if (cpu < 0) return
     this.#preempted[cpu] ??= []
     const waiting = this.#preempted[cpu]
     if (waiting.length < PREEMPTED_MAX) waiting.push(runnable)
@@ -253,6 +254,9 @@ export class Tasks {
 /** What tools print for a task whose name they don't know is none: nothing, `<...>`, `:4711`, `other`. */
 const isName = (comm: string): boolean =>
   comm !== '' && comm !== '<...>' && comm !== 'other' && comm[0] !== ':'
+
+/** The latency format of ftrace cuts names to 8. */
+const isCut = (comm: string, known: string): boolean => comm.length === 8 && known.startsWith(comm)
 
 const isRoot = (group: string): boolean => group === '1' || group === '/'
 

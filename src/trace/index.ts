@@ -6,8 +6,8 @@
  */
 export { decoders, readFormat } from './format.ts'
 export { Kallsyms } from './kallsyms.ts'
-export type { ReadOptions, ReadResult } from './reading.ts'
+export type { ReadOptions, ReadResult, UnreadEvents } from './reading.ts'
 export { emptyRecord, Kind, type Sink, TraceError, type TraceRecord } from './record.ts'
 export { Merge, type PageSource, readPages } from './ring.ts'
-export { TextReader } from './text.ts'
+export { type TextOptions, TextReader } from './text.ts'
 export { isTraceDat, readTraceDat } from './trace-dat.ts'

@@ -3,6 +3,15 @@ export interface ReadOptions {
   readonly signal?: AbortSignal
   /** Told now and then how many bytes of the file were read. */
   readonly onProgress?: (bytes: number, total: number) => void
+  /** The rate of a clock whose times have no point, such as x86-tsc. */
+  readonly clockHz?: number
+}
+
+/** Lines of an event that couldn't be read, of how many. */
+export interface UnreadEvents {
+  readonly event: string
+  readonly lines: number
+  readonly unread: number
 }
 
 export interface ReadResult {
@@ -11,4 +20,8 @@ export interface ReadResult {
   readonly events: number
   /** Lines or pages that could not be read. */
   readonly unread: number
+  /** Of these, those whose event is known. */
+  readonly unreadEvents: readonly UnreadEvents[]
+  /** How it was read, where that isn't plain: what lay before the lines, what a clock was taken for. */
+  readonly notes: readonly string[]
 }

@@ -10,19 +10,20 @@ import { isDigit, skipSpaces } from './text-line.ts'
 
 const SPACE = 32
 const T = 116
+const ONE = 49
 const EQUALS = 61
 
 const key = (text: string): Buffer => Buffer.from(text)
 const MM = key('mm=')
 const MEMCG = key(' memcg_')
 const WRITE = key(' write=')
-const TRUE_LENGTH = 'true'.length
-const FALSE_LENGTH = 'false'.length
 const SUCCESS = key(' success=')
 const PREV_COMM = key('prev_comm=')
+const PREV_PID = key(' prev_pid=')
 const PREV_PRIO = key(' prev_prio=')
 const PREV_STATE = key(' prev_state=')
-const NEXT_COMM = key(' ==> next_comm=')
+const NEXT_COMM = key(' next_comm=')
+const ARROW_END = key(' ==>')
 const NEXT_PID = key(' next_pid=')
 const NEXT_PRIO = key(' next_prio=')
 const COMM = key('comm=')
@@ -87,14 +88,20 @@ function readLock(record: TraceRecord, line: Buffer, args: number, end: number, 
   if (!startsWith(line, write, end, WRITE)) write = findLast(line, group, end, WRITE)
   if (write === -1) return false
   const value = write + WRITE.length
-  const isWrite = line[value] === T
-  const success = value + (isWrite ? TRUE_LENGTH : FALSE_LENGTH)
-  if (success > end) return false
-  if (record.kind === Kind.acquired && !startsWith(line, success, end, SUCCESS)) return false
+  const success = wordEnd(line, value, end)
+  if (!isBoolean(line, value, success)) return false
+  if (record.kind === Kind.acquired) {
+    const succeeded = success + SUCCESS.length
+    if (
+      !startsWith(line, success, end, SUCCESS) ||
+      !isBoolean(line, succeeded, wordEnd(line, succeeded, end))
+    )
+      return false
+  }
   record.mm = names.get(line, mm, mmEnd)
   record.group = group === mmEnd ? '' : names.get(line, group, write)
-  record.write = isWrite
-  record.success = record.kind !== Kind.acquired || line[success + SUCCESS.length] === T
+  record.write = isTrue(line[value]!)
+  record.success = record.kind !== Kind.acquired || isTrue(line[success + SUCCESS.length]!)
   return true
 }
 
@@ -106,7 +113,13 @@ function readSwitch(record: TraceRecord, line: Buffer, args: number, end: number
   const nextPrio = findLast(line, next, end, NEXT_PRIO)
   const nextPid = findLast(line, next, nextPrio === -1 ? end : nextPrio, NEXT_PID)
   if (nextPid === -1 || nextPrio === -1) return false
-  record.state = names.get(line, state + PREV_STATE.length, next)
+  const stateAt = state + PREV_STATE.length
+  const stateEnd = startsWith(line, next - ARROW_END.length, next, ARROW_END) ? next - ARROW_END.length : next
+  const letters = names.get(line, stateAt, stateEnd)
+  record.state = isDigit(line[stateAt]!) ? stateOf(Number(letters)) : letters
+  // The event's own name of the task; a tool may not have known it, or cut it short.
+  const prevPid = findLast(line, args, prevPrio, PREV_PID)
+  if (prevPid !== -1) record.comm = names.get(line, args + PREV_COMM.length, prevPid)
   record.nextComm = names.get(line, next + NEXT_COMM.length, nextPid)
   record.nextTid = numberAt(line, nextPid + NEXT_PID.length, end)
   return true
@@ -162,7 +175,7 @@ function readBlock(record: TraceRecord, line: Buffer, args: number, end: number,
   const rwbs = skipSpaces(line, deviceEnd, end)
   const rwbsEnd = wordEnd(line, rwbs, end)
   const plus = find(line, rwbsEnd, end, PLUS)
-  if (plus === -1) return false
+  if (plus === -1) return readRawBlock(record, line.toString('latin1', args, end))
   let sector = plus
   while (sector > rwbsEnd && isDigit(line[sector - 1]!)) sector--
   if (sector === plus) return false
@@ -171,6 +184,44 @@ function readBlock(record: TraceRecord, line: Buffer, args: number, end: number,
   record.sector = numberAt(line, sector, plus)
   record.sectors = numberAt(line, plus + PLUS.length, end)
   return true
+}
+
+/** `dev=7340032 sector=78560 nr_sector=32 rwbs=WM`, as trace-cmd report -R gives the fields. */
+function readRawBlock(record: TraceRecord, args: string): boolean {
+  const field = (name: string) => new RegExp(`(?:^| )${name}=(\\S+)`).exec(args)?.[1]
+  const [dev, sector, sectors] = [field('dev'), field('sector'), field('nr_sector')]
+  if (dev === undefined || sector === undefined || sectors === undefined) return false
+  record.device = dev.includes(',') ? dev : `${Number(dev) >>> 20},${Number(dev) & 0xfffff}`
+  record.sector = Number(sector)
+  record.sectors = Number(sectors)
+  record.rwbs = field('rwbs') ?? ''
+  return true
+}
+
+/** The letter of a prev_state given as bits: the lowest that has one, R if none, as after a preemption. */
+function stateOf(bits: number): string {
+  for (const [bit, letter] of STATES) if ((bits & bit) !== 0) return letter
+  return 'R'
+}
+
+const STATES: readonly (readonly [number, string])[] = [
+  [0x01, 'S'],
+  [0x02, 'D'],
+  [0x04, 'T'],
+  [0x08, 't'],
+  [0x10, 'X'],
+  [0x20, 'Z'],
+  [0x40, 'P'],
+  [0x80, 'I'],
+]
+
+const isTrue = (byte: number): boolean => byte === T || byte === ONE
+
+/** `true` or `false`, or a digit where the fields are printed raw; a torn one is neither. */
+function isBoolean(line: Buffer, start: number, end: number): boolean {
+  const length = end - start
+  if (length === 1) return isDigit(line[start]!)
+  return (length === 4 && line[start] === T) || (length === 5 && line[start] === 102)
 }
 
 function hexAfter(line: Buffer, start: number, end: number, needle: Buffer): number {

@@ -3,11 +3,13 @@
  *
  *     tracefs     comm-pid (tgid) [cpu] flags  sec.frac: event: arguments      the tgid and flags columns may be absent
  *     trace-cmd   comm-pid        [cpu]        sec.frac: event:   arguments
- *     perf        comm  pid       [cpu]        sec.frac: system:event: arguments
+ *     perf        comm  pid/tid   [cpu]        sec.frac: period system:event: arguments    all before the time but pid or tid
+ *                                                        may be absent, and the period
+ *     latency     comm-pid  cpu+flags  microseconds us: event: arguments       as ftrace dumps itself, names cut to 8
  *
  * A task name may hold spaces, dashes, brackets and colons, so no column is found by splitting. The line is searched
  * for the one thing a name of 15 characters has no room to forge: `[cpu] flags sec.frac: event`, with a number and a dash or
- * a space before it.
+ * a space before it; where there is no CPU, a number and a time to the microsecond or nanosecond.
  *
  * Owns     the columns in `LineHead`. Leaves the arguments to text-events.ts.
  */
@@ -26,13 +28,21 @@ const SLASH = 47
 const FLAGS_MAX = 8
 /** Nanoseconds of the last digit of a fraction, by how many digits it has. */
 const UNITS = [1e9, 1e8, 1e7, 1e6, 1e5, 1e4, 1e3, 100, 10, 1]
+const LATENCY = /^ *(\S.{0,15}?|)-(\d+) +(\d+)([^\s\d][^\s]{2,5}) +(\d+)(us)?[^\w:]?: (<[^>]*>|\w+)[: ] */
+
+/** The layouts of a line; a file has one, so the last that fitted is tried first. */
+export type Layout = 'cpu' | 'no cpu' | 'latency'
 
 export interface LineHead {
+  layout: Layout
   commStart: number
   commEnd: number
   tid: number
+  /** -1 where the line doesn't say. */
   cpu: number
   time: number
+  /** The time has no point: it counts ticks of a clock of any rate. */
+  isTicks: boolean
   nameStart: number
   nameEnd: number
   /** First byte of the arguments. */
@@ -40,23 +50,77 @@ export interface LineHead {
 }
 
 export const emptyHead = (): LineHead => ({
+  layout: 'cpu',
   commStart: 0,
   commEnd: 0,
   tid: 0,
   cpu: 0,
   time: 0,
+  isTicks: false,
   nameStart: 0,
   nameEnd: 0,
   args: 0,
 })
 
+const READERS: readonly {
+  readonly layout: Layout
+  readonly read: (line: Buffer, start: number, end: number, head: LineHead) => boolean
+}[] = [
+  { layout: 'cpu', read: readWithCpu },
+  { layout: 'no cpu', read: readWithoutCpu },
+  { layout: 'latency', read: readLatency },
+]
+
 // hot: about 150 ns a line.
 export function readHead(line: Buffer, start: number, end: number, head: LineHead): boolean {
+  const usual = head.layout
+  if (usual === 'cpu' && readWithCpu(line, start, end, head)) return true
+  for (const { layout, read } of READERS)
+    if ((layout !== 'cpu' || usual !== 'cpu') && read(line, start, end, head)) {
+      head.layout = layout
+      return true
+    }
+  return false
+}
+
+function readWithCpu(line: Buffer, start: number, end: number, head: LineHead): boolean {
   for (let at = start; at < end; at++) {
-    if (line[at] !== OPEN || line[at - 1] !== SPACE) continue
+    if (line[at] !== OPEN || (at > start && line[at - 1] !== SPACE)) continue
     if (readAfterCpu(line, at + 1, end, head) && readTask(line, start, at, head)) return true
   }
   return false
+}
+
+/** `comm pid sec.frac: event`: the fraction has six digits or nine. */
+function readWithoutCpu(line: Buffer, start: number, end: number, head: LineHead): boolean {
+  for (let at = start + 1; at < end; at++) {
+    if (line[at] !== DOT) continue
+    let time = at
+    while (time > start && isDigit(line[time - 1]!)) time--
+    if (time === at || line[time - 1] !== SPACE) continue
+    const after = readTime(line, time, end, head)
+    if (after === -1 || head.isTicks || (after - at !== 8 && after - at !== 11)) continue
+    head.cpu = -1
+    if (readName(line, skipSpaces(line, after, end), end, head) && readTask(line, start, time, head))
+      return true
+  }
+  return false
+}
+
+function readLatency(line: Buffer, start: number, end: number, head: LineHead): boolean {
+  const found = LATENCY.exec(line.toString('latin1', start, end))
+  if (found === null) return false
+  const [whole, comm, tid, cpu, , time, unit, name] = found as unknown as [string, ...string[]]
+  head.commStart = start + whole.indexOf(comm!)
+  head.commEnd = head.commStart + comm!.length
+  head.tid = Number(tid)
+  head.cpu = Number(cpu)
+  head.isTicks = unit === undefined
+  head.time = Number(time) * (unit === undefined ? 1 : 1000)
+  head.nameEnd = start + whole.lastIndexOf(name!) + name!.length
+  head.nameStart = head.nameEnd - name!.length
+  head.args = start + whole.length
+  return true
 }
 
 function readAfterCpu(line: Buffer, start: number, end: number, head: LineHead): boolean {
@@ -88,7 +152,13 @@ function readTime(line: Buffer, start: number, end: number, head: LineHead): num
     seconds = seconds * 10 + line[at]! - ZERO
     at++
   }
-  if (at === start || line[at] !== DOT) return -1
+  if (at === start) return -1
+  if (line[at] === COLON && line[at + 1] === SPACE) {
+    head.time = seconds
+    head.isTicks = true
+    return at + 1
+  }
+  if (line[at] !== DOT) return -1
   at++
   const point = at
   let fraction = 0
@@ -99,11 +169,15 @@ function readTime(line: Buffer, start: number, end: number, head: LineHead): num
   const unit = UNITS[at - point]
   if (line[at] !== COLON || unit === undefined) return -1
   head.time = seconds * 1e9 + fraction * unit
+  head.isTicks = false
   return at + 1
 }
 
 function readName(line: Buffer, start: number, end: number, head: LineHead): boolean {
   let at = start
+  // perf's period, a number before the name.
+  while (at < end && isDigit(line[at]!)) at++
+  at = at > start && line[at] === SPACE ? skipSpaces(line, at, end) : start
   head.nameStart = at
   if (line[at] === LESS) {
     while (at < end && line[at] !== COLON && line[at] !== DOT) at++
@@ -135,15 +209,20 @@ function readTask(line: Buffer, start: number, bracket: number, head: LineHead):
     tid += (line[at]! - ZERO) * scale
     scale *= 10
   }
-  if (at === tidEnd || at <= start) return false
-  if (line[at - 1] === SLASH) {
+  if (at === tidEnd) return false
+  if (line[at - 1] === SLASH && at > start) {
     at--
     while (at > start && isDigit(line[at - 1]!)) at--
   }
-  const mark = line[at - 1]
-  if (mark !== DASH && mark !== SPACE) return false
   head.tid = tid
   head.commStart = skipSpaces(line, start, at)
+  // perf without the name of the task.
+  if (head.commStart >= at) {
+    head.commEnd = head.commStart
+    return true
+  }
+  const mark = line[at - 1]
+  if (mark !== DASH && mark !== SPACE) return false
   head.commEnd = mark === DASH ? at - 1 : skipSpacesBack(line, at, head.commStart)
   return head.commEnd >= head.commStart
 }

@@ -1,15 +1,21 @@
 /**
- * Reads a trace in text, in pieces of any size: tracefs `trace`, `perf script` and `trace-cmd report`.
+ * Reads a trace in text, in pieces of any size: tracefs `trace`, `perf script` and `trace-cmd report`, as they come or as they
+ * were pasted, and the pages of systrace.
  *
  * Bytes go in by `push`, records come out at the sink before it returns, `end` gives the last line. Lines are found and
  * parsed in the bytes; a string is made only for a name not seen before. Stacks follow their event on lines of their own
- * and become a record when the first line that isn't a frame arrives.
+ * and become a record when the first line that isn't a frame arrives. The first lines are looked at together, for what was
+ * pasted before each of them.
  *
  * Invariants
  *   T1  Memory is one line and the tables of names, whatever the size of the trace.
- *   T2  Every line is an event, a frame, a comment, a blank, or counted in `unread`.
+ *   T2  Every line is an event, a frame, a comment, a blank, part of a page around the trace, or counted in `unread`, by the
+ *       event it was of if that can be told. An unread line is told as a loss too.
+ *   T3  Times don't go back by more than clocks of CPUs differ: a trace in which they do is refused.
  */
 import { Interner, nameInterner } from './interner.ts'
+import { type Pasted, pastedOver } from './pasted.ts'
+import type { UnreadEvents } from './reading.ts'
 import { emptyRecord, KIND_OF_EVENT, Kind, type Sink, TraceError } from './record.ts'
 import { find, readArguments } from './text-events.ts'
 import { emptyHead, isDigit, readHead, skipSpaces } from './text-line.ts'
@@ -18,35 +24,76 @@ const NEWLINE = 10
 const TAB = 9
 const SPACE = 32
 const DASH = 45
+const COLON = 58
 const HASH = 35
+const LESS = 60
 const LINE_BYTES_MAX = 64 * 1024
 /** Pieces are copied here behind the rest of the last one, so every line lies whole in one buffer. */
 const WINDOW_BYTES = 1 << 20
+/** So much of the beginning is looked at before its lines are read. */
+const SAMPLE_BYTES = 32 * 1024
 const FRAMES_MAX = 128
 const UNREAD_BEFORE_GIVING_UP = 1000
+/** Clocks of CPUs differ by less; what goes back further, for so many events, is another part of the trace. */
+const BACK_NS = 100e6
+const BACK_EVENTS = 64
+/** Kernel addresses have all their digits, and begin with one of 8 to f. */
+const ADDRESS_DIGITS = 16
 
 const LOST = Buffer.from(' [LOST ')
 const DROPPED = Buffer.from('EVENTS DROPPED]')
 const PERF_LOST = Buffer.from('PERF_RECORD_LOST')
+const KERNEL_MODULE = Buffer.from('([')
+const AROUND =
+  /^(cpus=\d+|version = \S+|CPU \d+ is empty|trace\.dat|```.*|-{10,}|Dumping ftrace buffer:|\(ftrace buffer empty\)|TRACE:|capturing trace\.\.\. done)$/
+const USER_MODULE = /\(\[(vdso|vsyscall|unknown|heap|stack|anon|jit)/
+const TIMELESS = /^\s*\S.{0,15}\s+\d+(\/\d+)?\s+(\[\d+\]\s+)?(\d+\s+)?\w+:\w+:/
+
+export interface TextOptions {
+  /** The rate of a clock whose times have no point; null refuses such times. */
+  readonly clockHz: number | null
+}
 
 export class TextReader {
   /** Lines that are events of any kind. */
   events = 0
   /** Lines that make no sense; a truncated last line is one. */
   unread = 0
+  /** What was found around the lines and taken off them, and what their times were taken for. */
+  readonly notes: string[] = []
 
   readonly #sink: Sink
+  readonly #options: TextOptions
   readonly #record = emptyRecord()
   readonly #head = emptyHead()
   readonly #names = nameInterner()
   readonly #events = new Interner(eventOf)
   readonly #window = Buffer.allocUnsafe(WINDOW_BYTES)
+  readonly #readOf = new Map<string, { lines: number; unread: number }>()
+  #pasted: Pasted | null = null
+  #isSampled = false
+  #isPage = false
   #filled = 0
   #frames: string[] | null = null
   #stackTid = 0
+  /** The frames that follow are of user space, or of an event that has none. */
+  #isPastKernel = false
+  /** The last event was perf's: lines that begin with spaces may be frames. */
+  #isPerf = false
+  #latest = 0
+  #back = 0
+  #timeless = 0
 
-  constructor(sink: Sink) {
+  constructor(sink: Sink, options: TextOptions = { clockHz: null }) {
     this.#sink = sink
+    this.#options = options
+  }
+
+  /** The events that this room reads, how many lines of each there were, and how many of them couldn't be read. */
+  get unreadEvents(): UnreadEvents[] {
+    return [...this.#readOf].flatMap(([event, { lines, unread }]) =>
+      unread === 0 ? [] : [{ event, lines, unread }],
+    )
   }
 
   push(chunk: Buffer): void {
@@ -54,18 +101,36 @@ export class TextReader {
       const copied = chunk.copy(this.#window, this.#filled, at)
       at += copied
       this.#filled += copied
-      this.#lines()
+      if (this.#isSampled || this.#filled >= SAMPLE_BYTES) this.#lines()
     }
   }
 
   end(): void {
+    this.#lines()
     if (this.#filled > 0) this.#line(this.#window, 0, this.#filled)
     this.#filled = 0
     this.#closeStack()
   }
 
+  /** Why a text has no events, in words that end a sentence. */
+  get whyNoEvents(): string {
+    return this.#timeless > 0
+      ? 'its events have no times; expected perf script with -F +time'
+      : 'none of its lines is one; expected the output of tracefs, perf script or trace-cmd report'
+  }
+
+  #sample(): void {
+    this.#isSampled = true
+    const sample = this.#window.toString('latin1', 0, Math.min(this.#filled, SAMPLE_BYTES))
+    this.#isPage = /^\s*(<!doctype html|<html)/i.test(sample)
+    this.#pasted = pastedOver(sample.slice(0, sample.lastIndexOf('\n') + 1) || sample)
+    if (this.#pasted !== null)
+      this.notes.push(`read without ${this.#pasted.marks.join(', ')} before its lines`)
+  }
+
   /** Reads the whole lines of the window, and moves the rest to its front. */
   #lines(): void {
+    if (!this.#isSampled) this.#sample()
     const bytes = this.#window
     let start = 0
     for (;;) {
@@ -74,23 +139,40 @@ export class TextReader {
       this.#line(bytes, start, newline)
       start = newline + 1
     }
-    if (this.#filled - start > LINE_BYTES_MAX)
+    if (this.#filled - start > LINE_BYTES_MAX && !this.#isPage)
       throw new TraceError(
         `this is no trace in text: a line is longer than ${LINE_BYTES_MAX} bytes; expected the output of tracefs, perf script or trace-cmd report`,
       )
+    // Of a page's line that fills the window nothing is kept: it is no part of the trace.
+    if (this.#filled === bytes.length && start === 0) start = this.#filled
     bytes.copyWithin(0, start, this.#filled)
     this.#filled -= start
   }
 
   #line(bytes: Buffer, start: number, newline: number): void {
     const end = newline > start && bytes[newline - 1] === 13 ? newline - 1 : newline
+    if (this.#pasted === null && !this.#isPage) {
+      this.#plainLine(bytes, start, end)
+      return
+    }
+    let text = bytes.toString('latin1', start, end)
+    // Old pages of systrace hold the trace as a string of JavaScript.
+    if (this.#isPage && text.endsWith('\\n\\')) text = text.slice(0, -3)
+    const plain = Buffer.from(this.#pasted?.strip(text) ?? text, 'latin1')
+    this.#plainLine(plain, 0, plain.length)
+  }
+
+  #plainLine(bytes: Buffer, start: number, end: number): void {
     if (start === end) {
       this.#closeStack()
       return
     }
     if (this.#isFrame(bytes, start, end)) return
     this.#closeStack()
-    if (bytes[start] === HASH) return
+    if (bytes[start] === HASH) {
+      this.#comment(bytes, start, end)
+      return
+    }
     const head = this.#head
     if (!readHead(bytes, start, end, head)) {
       this.#other(bytes, start, end)
@@ -98,51 +180,124 @@ export class TextReader {
     }
     this.events++
     const record = this.#record
-    record.time = head.time
+    record.time = head.isTicks ? this.#ticks(head.time) : head.time
     record.cpu = head.cpu
     record.tid = head.tid
+    this.#isPerf = bytes[head.nameStart - 1] === COLON
     this.#stackTid = head.tid
+    this.#isPastKernel = false
     const event = this.#events.get(bytes, head.nameStart, head.nameEnd)
+    if (record.time > this.#latest) {
+      this.#latest = record.time
+      this.#back = 0
+    } else if (this.#latest - record.time > BACK_NS) this.#goesBack(record.time)
     if (event.isStack) this.#frames = []
+    this.#isPastKernel = event.isUserStack
     if (event.kind === null || event.isStack) return
+    event.read.lines++
     // A syscall's own event is `sys_name(...` when it begins and `sys_name -> ...` when it ends.
     record.kind = event.syscall !== null && bytes[head.args] === DASH ? Kind.syscallExit : event.kind
     record.comm = this.#names.get(bytes, head.commStart, head.commEnd)
     if (!readArguments(record, bytes, head.args, end, this.#names)) {
-      this.unread++
+      if (event.read.unread++ === 0)
+        this.#readOf.set(bytes.toString('latin1', head.nameStart, head.nameEnd), event.read)
+      this.#miss()
       return
     }
     if (event.syscall !== null) record.name = event.syscall
     this.#sink(record)
   }
 
+  #ticks(ticks: number): number {
+    const { clockHz } = this.#options
+    if (clockHz === null)
+      throw new TraceError(
+        'its times have no point: they count a clock (x86-tsc, counter) whose rate the trace does not tell; expected --clock-hz with that rate, 1000000000 if they are nanoseconds',
+      )
+    if (this.notes.every(note => !note.startsWith('times')))
+      this.notes.push(`times are counts of a clock, taken as ${clockHz} a second`)
+    return Math.round((ticks / clockHz) * 1e9)
+  }
+
+  #goesBack(time: number): void {
+    if (++this.#back < BACK_EVENTS) return
+    const seconds = ((this.#latest - time) / 1e9).toFixed(3)
+    throw new TraceError(
+      `its times go back by ${seconds} s, as when the files of several CPUs are put one behind the other; expected events in order of time, from the file trace itself or sorted by their times`,
+    )
+  }
+
   /** ` => function` of tracefs, `=> function (address)` of trace-cmd, `\t address function+0x1 (module)` of perf. */
   #isFrame(bytes: Buffer, start: number, end: number): boolean {
     let at = start
     while (at < end && (bytes[at] === SPACE || bytes[at] === TAB)) at++
-    let name = -1
-    if (bytes[at] === 61 && bytes[at + 1] === 62) name = skipSpaces(bytes, at + 2, end)
-    else if (bytes[start] === TAB && isHex(bytes[at]!)) {
-      while (at < end && isHex(bytes[at]!)) at++
-      if (bytes[at] !== SPACE) return false
-      name = skipSpaces(bytes, at, end)
+    if (at === end) {
+      this.#closeStack()
+      return true
     }
-    if (name === -1) return false
+    if (bytes[at] === 61 && bytes[at + 1] === 62) {
+      const name = skipSpaces(bytes, at + 2, end)
+      if (!this.#isPastKernel && bytes[name] !== LESS) this.#frame(bytes, name, end)
+      return true
+    }
+    if (at === start || !(this.#isPerf || bytes[start] === TAB)) return false
+    const address = at
+    while (at < end && isHex(bytes[at]!)) at++
+    const digits = bytes[at] === SPACE || bytes[at] === TAB ? at - address : 0
+    const name = digits === 0 ? address : skipSpaces(bytes, at, end)
+    if (digits > 0 && isDigit(bytes[name]!)) {
+      // `dead 27277 [001] ...` is an event of a task with a name of hexadecimal digits.
+      if (readHead(bytes, start, end, this.#head)) return false
+    }
+    if (digits === 0) {
+      if (this.#frames === null && bytes[start] !== TAB) return false
+      const rest = bytes.toString('latin1', address, end)
+      // Without an address a frame is a name, its module behind it; a source line stands below its frame.
+      if (!/^[\w.$<>]+(\+0x[0-9a-f]+)?( \(.*\))?$/.test(rest)) return /^\S+(:\d+|\+0x[0-9a-f]+)$/.test(rest)
+    }
+    this.#frames ??= []
+    if (this.#isPastKernel) return true
+    if (this.#isKernel(bytes, address, digits, end)) this.#frame(bytes, name, end)
+    else this.#isPastKernel = this.#frames.length > 0 || digits > 0
+    return true
+  }
+
+  #isKernel(bytes: Buffer, address: number, digits: number, end: number): boolean {
+    if (digits === ADDRESS_DIGITS && bytes[address]! >= 56) return true
+    const module = find(bytes, address, end, KERNEL_MODULE)
+    return module !== -1 && !USER_MODULE.test(bytes.toString('latin1', module, end))
+  }
+
+  #frame(bytes: Buffer, name: number, end: number): void {
     let nameEnd = name
     while (nameEnd < end && bytes[nameEnd] !== SPACE && bytes[nameEnd] !== 43) nameEnd++
     this.#frames ??= []
-    if (this.#frames.length < FRAMES_MAX) this.#frames.push(this.#names.get(bytes, name, nameEnd))
-    return true
+    // `[unknown]` is no name.
+    if (this.#frames.length < FRAMES_MAX && bytes[name] !== 91)
+      this.#frames.push(this.#names.get(bytes, name, nameEnd))
   }
 
   #closeStack(): void {
     if (this.#frames === null) return
+    const frames = this.#frames
+    this.#frames = null
+    if (frames.length === 0) return
     const record = this.#record
     record.kind = Kind.stack
     record.tid = this.#stackTid
-    record.frames = this.#frames
-    this.#frames = null
+    record.frames = frames
     this.#sink(record)
+  }
+
+  /** `# entries-in-buffer/entries-written: 100/200` and `##### CPU 2 buffer started ####` tell that buffers wrapped. */
+  #comment(bytes: Buffer, start: number, end: number): void {
+    const text = bytes.toString('latin1', start, end)
+    const entries = /entries-in-buffer\/entries-written: (\d+)\/(\d+)/.exec(text)
+    const isWrapped =
+      entries === null ? /CPU \d+ buffer started/.test(text) : Number(entries[1]) < Number(entries[2])
+    if (!isWrapped) return
+    this.#record.kind = Kind.wrapped
+    this.#sink(this.#record)
   }
 
   /** Lines between events: losses, headers such as `cpus=2`, and what can't be read. */
@@ -152,38 +307,58 @@ export class TextReader {
       lost !== -1 || find(bytes, start, end, DROPPED) !== -1 || find(bytes, start, end, PERF_LOST) !== -1
     if (isLoss) {
       const text = bytes.toString('latin1', start, end)
+      const cpu = /CPU:\s*(\d+)/.exec(text)?.[1]
       this.#record.kind = Kind.lost
-      this.#record.cpu = Number(/CPU:\s*(\d+)/.exec(text)?.[1] ?? 0)
+      this.#record.cpu = cpu === undefined ? -1 : Number(cpu)
       this.#record.count = Number(/(?:LOST|lost|\[)\s*(\d+)/.exec(text)?.[1] ?? 1)
       this.#sink(this.#record)
       return
     }
-    if (
-      /^(cpus=\d+|version = \S+|CPU \d+ is empty|trace\.dat)$/.test(
-        bytes.toString('latin1', start, Math.min(end, start + 80)),
-      )
-    )
-      return
-    this.unread++
+    // Before its first event and behind its last a page is only a page.
+    if (this.#isPage && (this.events === 0 || bytes[skipSpaces(bytes, start, end)] === LESS)) return
+    const text = bytes.toString('latin1', start, Math.min(end, start + 200))
+    if (AROUND.test(text.trim())) return
+    if (TIMELESS.test(text)) this.#timeless++
+    this.#miss()
     if (this.events === 0 && this.unread > UNREAD_BEFORE_GIVING_UP)
       throw new TraceError(
-        `this is no kernel trace: none of the first ${UNREAD_BEFORE_GIVING_UP} lines is an event; expected the output of tracefs, perf script or trace-cmd report, or a trace.dat`,
+        `this is no kernel trace: none of the first ${UNREAD_BEFORE_GIVING_UP} lines is an event, for ${this.whyNoEvents}, or a trace.dat`,
       )
+  }
+
+  /** A line that can't be read: what it said is lost. */
+  #miss(): void {
+    this.unread++
+    this.#record.kind = Kind.lost
+    this.#record.cpu = -1
+    this.#record.count = 0
+    this.#sink(this.#record)
   }
 }
 
 interface NamedEvent {
   readonly kind: Kind | null
   readonly isStack: boolean
+  readonly isUserStack: boolean
   readonly syscall: string | null
+  readonly read: { lines: number; unread: number }
 }
 
 function eventOf(bytes: Buffer): NamedEvent {
   const name = bytes.toString('latin1')
   const known = KIND_OF_EVENT.get(name) ?? null
-  const isStack = name === '<stack trace>' || known === Kind.stack
-  if (known !== null || !name.startsWith('sys_')) return { kind: known, isStack, syscall: null }
-  return { kind: Kind.syscallEnter, isStack, syscall: name.replace(/^sys_(enter_|exit_)?/, '') }
+  const isUserStack = name === '<user stack trace>' || name === 'user_stack'
+  const isStack = name.startsWith('<stack trace') || known === Kind.stack || isUserStack
+  const read = { lines: 0, unread: 0 }
+  if (known !== null || !name.startsWith('sys_'))
+    return { kind: known, isStack, isUserStack, syscall: null, read }
+  return {
+    kind: Kind.syscallEnter,
+    isStack,
+    isUserStack,
+    syscall: name.replace(/^sys_(enter_|exit_)?/, ''),
+    read,
+  }
 }
 
 const isHex = (byte: number): boolean => isDigit(byte) || (byte >= 97 && byte <= 102)

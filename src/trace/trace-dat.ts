@@ -73,7 +73,7 @@ export function readTraceDat(path: string, sink: Sink, options: ReadOptions): Re
       }
     })
     const { events, unread } = readPages(sources, byId, container.commOf, sink)
-    return { format: 'trace.dat', events, unread }
+    return { format: 'trace.dat', events, unread, unreadEvents: [], notes: [] }
   } finally {
     closeSync(file)
   }
