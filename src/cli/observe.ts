@@ -1,7 +1,8 @@
 /**
  * `faultline observe`: finds mmap_lock priority inversions in a trace, or on the running kernel.
  *
- * Exit status   0  the trace was read to its end, whatever was found     1  it, or the kernel, could not be read
+ * Exit status   0  the trace was read to its end, whatever was found
+ *               1  it, or the kernel, could not be read, or nothing could be concluded from it
  *               2  the words were wrong                                  130  Ctrl-C, before `analyze` had read it all
  */
 import { spawn } from 'node:child_process'
@@ -12,6 +13,7 @@ import {
   accountText,
   analyze,
   assertReadableTwice,
+  doubtText,
   filesText,
   type Inversion,
   inversionText,
@@ -28,7 +30,8 @@ import { TraceError } from '../trace/index.ts'
 import { explained, interruptible, Progress, printJson } from './terminal.ts'
 import { count, disciplineName, milliseconds, seconds, several, shownBytes, WrongWords } from './words.ts'
 
-const STATUS = '0 the trace was read, whatever was found; 1 it, or the kernel, could not be read.'
+const STATUS =
+  '0 the trace was read, whatever was found; 1 it, or the kernel, could not be read, or nothing could be concluded from it.'
 /** A week: nobody watches longer in one go. */
 const SECONDS_MAX = 7 * 24 * 3600
 
@@ -42,6 +45,7 @@ interface FileFlags extends AnalyzeFlags {
   readonly perfetto?: string
   readonly whatIf?: string
   readonly kernelDiscipline?: string
+  readonly clockHz?: number
 }
 
 interface LiveFlags extends AnalyzeFlags {
@@ -70,6 +74,12 @@ export function observeCommand(): Command {
     )
     .addOption(
       discipline('--kernel-discipline <name>', 'the one the kernel had, if the trace doesn’t tell it right'),
+    )
+    .addOption(
+      new Option(
+        '--clock-hz <n>',
+        'the rate of the clock, for times without a point (x86-tsc, counter)',
+      ).argParser(count(1)),
     )
     .option('--out <file>', 'write a page to look at: report.html')
     .option('--perfetto <file>', 'write the worst moments for ui.perfetto.dev')
@@ -121,7 +131,11 @@ async function analyzeFiles(files: readonly string[], flags: FileFlags): Promise
   progress.step('reading')
   const onProgress = (bytes: number, total: number) =>
     progress.note(total > 0 ? `${((100 * bytes) / total).toFixed(0)} %` : shownBytes(bytes))
-  const reading = { signal: interruptible(), onProgress }
+  const reading = {
+    signal: interruptible(),
+    onProgress,
+    ...(flags.clockHz === undefined ? {} : { clockHz: flags.clockHz }),
+  }
   const thresholdMs = flags.threshold
   try {
     const account = await analyze(files, { thresholdMs }, reading)
@@ -142,10 +156,13 @@ async function analyzeFiles(files: readonly string[], flags: FileFlags): Promise
     }
     if (flags.perfetto !== undefined) writePerfetto(flags.perfetto, timelines)
     progress.stop()
+    if (!account.conclusive) process.exitCode = 1
     if (flags.json) printJson(answer === null ? account : { ...account, whatIf: answer })
     else {
       const said = answer === null ? '' : `\n${whatIfText(answer, thresholdMs)}`
-      process.stdout.write(`${filesText(account.files)}\n${accountText(account, thresholdMs)}${said}`)
+      process.stdout.write(
+        `${doubtText(account)}${filesText(account.files)}\n${accountText(account, thresholdMs)}${said}`,
+      )
     }
   } finally {
     progress.stop()

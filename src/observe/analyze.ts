@@ -1,13 +1,14 @@
 /** From trace files to one account: reads each, in the order given, into one analysis. */
 import type { ReadOptions, ReadResult } from '../trace/index.ts'
 import { type Account, Analysis, type AnalysisOptions } from './analysis.ts'
+import { type Doubt, doubtOf } from './doubt.ts'
 import { readTrace } from './open.ts'
 
 export interface AnalyzedFile extends ReadResult {
   readonly path: string
 }
 
-export interface AnalyzedFiles extends Account {
+export interface AnalyzedFiles extends Account, Doubt {
   readonly files: readonly AnalyzedFile[]
 }
 
@@ -20,5 +21,6 @@ export async function analyze(
   const analysis = new Analysis(options)
   const files: AnalyzedFile[] = []
   for (const path of paths) files.push({ path, ...(await readTrace(path, analysis.take, reading)) })
-  return { ...analysis.finish(), files }
+  const account = analysis.finish()
+  return { ...doubtOf(account, files, options.thresholdMs), ...account, files }
 }

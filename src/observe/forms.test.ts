@@ -1,13 +1,14 @@
 /** The forms of a trace: trace.dat 6 and 7, packed or not, perf script and trace-cmd report give the answer of the text. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { Kind, TraceError } from '../trace/index.ts'
 import { type Recorded, version6, version7 } from '../trace/trace-dat.fixture.ts'
-import { analyze, readTrace } from './index.ts'
+import { REFUSED, SAME, type Tool } from './forms.fixture.ts'
+import { type Account, type AnalyzedFiles, accountText, analyze, readTrace } from './index.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'faultline-forms-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -101,4 +102,115 @@ test('what if bytes of a trace.dat are damaged, or its end is missing? An accoun
     }
   }
   assert.ok(accounts > 0 && refusals > 0, `${accounts} accounts, ${refusals} refusals`)
+})
+
+const FIXTURES: readonly { readonly name: string; readonly tool: Tool }[] = [
+  { name: 'frozen-munmap-6.18.txt.gz', tool: 'tracefs' },
+  { name: 'frozen-madvise-6.18.txt.gz', tool: 'tracefs' },
+  { name: 'page-mkwrite-6.18.txt.gz', tool: 'tracefs' },
+  { name: 'bigfork-preempted-6.18.txt.gz', tool: 'tracefs' },
+  { name: 'anonymous-6.18.txt.gz', tool: 'tracefs' },
+  { name: 'frozen-munmap-perf.txt.gz', tool: 'perf' },
+  { name: 'frozen-munmap-trace-cmd.txt.gz', tool: 'trace-cmd' },
+]
+const textOf = (name: string): string => gunzipSync(readFileSync(fixture(name))).toString('latin1')
+
+const chainsOf = ({ inversions }: Account): unknown[] =>
+  inversions.map(({ chain, cause, waitMs }) => ({
+    chain: chain.map(link => [link.comm, link.holds, link.waitsFor, link.at, link.certainty].join(' | ')),
+    cause: cause.kind,
+    waitMs: Math.round(waitMs),
+  }))
+
+for (const { name, tool } of FIXTURES) {
+  const plain = textOf(name)
+  test(`${name} in every form of ${tool}: the same chains, and nothing unread`, async () => {
+    const expected = chainsOf(
+      await analyze([file('plain', Buffer.from(plain, 'latin1'))], { thresholdMs: 50 }),
+    )
+    for (const { name: form, of, write, clockHz } of SAME) {
+      if (!of.includes(tool)) continue
+      const account: AnalyzedFiles = await analyze(
+        [file('form', write(plain))],
+        { thresholdMs: 50 },
+        clockHz === undefined ? {} : { clockHz },
+      )
+      assert.deepEqual(chainsOf(account), expected, form)
+      assert.equal(account.files[0]!.unread, 0, form)
+      assert.ok(account.conclusive, form)
+    }
+    for (const { name: form, of, write, because } of REFUSED)
+      if (of.includes(tool))
+        await assert.rejects(analyze([file('form', write(plain))], { thresholdMs: 50 }), error => {
+          assert.ok(error instanceof TraceError, form)
+          assert.match(error.message, because, form)
+          return true
+        })
+  })
+}
+
+const SHARED = join(import.meta.dirname, '..', '..', '..', 'shared', 'traces', 'forms')
+for (const name of [
+  'counter-or-tsc-clock.txt.gz',
+  'ftrace-dump-in-dmesg.txt.gz',
+  'in-systrace-html.html.gz',
+  'mail-quoted.txt.gz',
+  'numeric-prev_state-arrow.txt.gz',
+  'perf-no-cpu-column.txt.gz',
+  'perf-period-column.txt.gz',
+  'perf-tabs-to-spaces.txt.gz',
+  'trace-cmd-raw-booleans.txt.gz',
+])
+  test(`the recorded form ${name} gives the chain`, {
+    skip: existsSync(join(SHARED, name)) ? false : 'needs ../shared/traces/forms',
+  }, async () => {
+    const { inversions, files } = await analyze([join(SHARED, name)], { thresholdMs: 50 }, { clockHz: 1e6 })
+    assert.deepEqual(
+      inversions.map(({ chain }) => chain.map(link => [link.comm, link.holds ?? ''].join(' ').trim())),
+      [CHAIN],
+    )
+    assert.equal(inversions[0]!.cause.kind, 'freeze')
+    assert.equal(files[0]!.unread, 0)
+  })
+
+test('buffers that wrapped: nothing that began before each CPU is known is certain, and the account says from when each is', async () => {
+  const plain = textOf('frozen-munmap-6.18.txt.gz').replace(
+    /(entries-written: )(\d+)\/(\d+)/,
+    '$1$2/99999999',
+  )
+  const lines = plain.split('\n')
+  const middle = lines.findIndex(
+    line =>
+      line.includes('health') &&
+      line.includes('start_locking') &&
+      Number(/ (\d+\.\d{6}): /.exec(line)?.[1]) > 4590.98,
+  )
+  // CPU 0 is heard of only from the middle of the wait on.
+  const late = lines.filter((line, at) => at > middle || !line.includes('[000]'))
+  const account = await analyze([file('wrapped', Buffer.from(late.join('\n'), 'latin1'))], {
+    thresholdMs: 50,
+  })
+  for (const { chain, cause } of account.inversions)
+    for (const { certainty } of [...chain, cause]) assert.notEqual(certainty, 'certain')
+  assert.equal(account.trace.knownFrom.length, 2)
+  assert.match(accountText(account, 50).replace(/\s+/g, ' '), /The buffers had wrapped: CPU 0 is known from/)
+})
+
+test('lines of a kind that matters that cannot be read are the first thing said, and without a finding the status is 1', async () => {
+  const torn = textOf('frozen-munmap-6.18.txt.gz').replace(/(mmap_lock_acquire_returned: mm=\w+) .*/g, '$1')
+  const account = await analyze([file('torn', Buffer.from(torn, 'latin1'))], { thresholdMs: 50 })
+  assert.match(account.doubts[0]!, /lines of mmap_lock_acquire_returned could not be read/)
+  assert.ok(!account.conclusive || account.openWaits.length > 0)
+  const without = textOf('frozen-munmap-6.18.txt.gz').replace(/^.*mmap_lock_.*\n/gm, '')
+  const bare = await analyze([file('without', Buffer.from(without, 'latin1'))], { thresholdMs: 50 })
+  assert.ok(!bare.conclusive)
+  assert.match(bare.doubts[0]!, /no mmap_lock_start_locking/)
+})
+
+test('addresses that all print alike link nobody, and it is said', async () => {
+  const hidden = textOf('frozen-munmap-6.18.txt.gz').replace(/mm=\w+/g, 'mm=(____ptrval____)')
+  const account = await analyze([file('hidden', Buffer.from(hidden, 'latin1'))], { thresholdMs: 50 })
+  assert.deepEqual(account.inversions, [])
+  assert.ok(account.worstWaits[0]!.waitMs > 500, 'the wait itself is measured')
+  assert.ok(account.missing.some(each => each.events.includes('addresses')))
 })

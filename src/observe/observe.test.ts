@@ -147,7 +147,7 @@ test('what is not a trace gets one sentence that says what is wrong and what was
     ['long-line', 'x'.repeat(200_000), /a line is longer.*expected/],
     ['prose', 'It was a dark and stormy night.\n'.repeat(20), /has no events.*expected/],
     ['long-prose', 'It was a dark and stormy night.\n'.repeat(5000), /no kernel trace.*expected/],
-    ['cut.gz', gzip.subarray(0, gzip.length - 1000), /gzip data ends or breaks.*make it anew/],
+    ['cut.gz', gzip.subarray(0, gzip.length - 1000), /packed data ends or breaks.*make it anew/],
     ['torn.dat', dat, /ends too soon.*expected a whole trace\.dat/],
     ['v9.dat', Buffer.from('\x17\x08Dtracing9\0\0\x08\0\x10\0\0', 'latin1'), /version 9; expected 6 or 7/],
   ]

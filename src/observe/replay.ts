@@ -208,8 +208,8 @@ class Replay implements Verb<Part> {
       if (this.#takes === 'vma' && space.locks.tryReadVma(vma.lock, task)) args.running = vma.lock
       else {
         if (!holds(task, mmap)) {
-          const ticket = mmap.read(task)
-          if (ticket !== undefined) return queue(ticket, 'lock', mmap)
+          const queued = mmap.read(task)
+          if (queued !== undefined) return queued
         }
         args.running = mmap
       }

@@ -66,12 +66,17 @@ function behindText({ behind }: Account, thresholdMs: number): string[] {
   ]
 }
 
+/** What must be known before anything else of an account. */
+export const doubtText = ({ doubts }: AnalyzedFiles): string =>
+  doubts.map(doubt => `${wrap(doubt, '', '').join('\n')}\n`).join('')
+
 export const filesText = (files: AnalyzedFiles['files']): string =>
   files
-    .map(({ path, format, events, unread }) => {
+    .map(({ path, format, events, unread, notes }) => {
       const damage =
         unread === 0 ? '' : `; ${count(unread, 'line or page', 'lines or pages')} could not be read`
-      return wrap(`${path}: ${format}, ${count(events, 'event')}${damage}`, '', '  ').join('\n')
+      const said = [`${path}: ${format}, ${count(events, 'event')}${damage}`, ...notes].join('; ')
+      return wrap(said, '', '  ').join('\n')
     })
     .join('\n')
 

@@ -68,17 +68,14 @@ export function pastedOver(sample: string): Pasted | null {
     found.push(mark)
     lines = lines.map(line => line.replace(mark.at, '')).filter(line => line.trim() !== '')
   }
-  const hasEntities = lines.some(line => / =&gt; |==&gt;/.test(line))
-  if (found.length === 0 && !hasEntities) return null
+  if (found.length === 0) return null
   return {
-    marks: [...found.map(mark => mark.name), ...(hasEntities ? ['HTML entities'] : [])],
-    strip(line) {
-      let text = line
-      for (const { at } of found) text = text.replace(at, '')
-      return hasEntities ? text.replace(ENTITY, entity => ENTITIES[entity]!) : text
-    },
+    marks: found.map(mark => mark.name),
+    strip: line => found.reduce((text, { at }) => text.replace(at, ''), line),
   }
 }
+
+export const withoutEntities = (line: string): string => line.replace(ENTITY, entity => ENTITIES[entity]!)
 
 function isOver({ at, part, are }: Mark, lines: readonly string[]): boolean {
   const marks = lines.flatMap(line => at.exec(line)?.[0] ?? [])

@@ -28,7 +28,8 @@ const SLASH = 47
 const FLAGS_MAX = 8
 /** Nanoseconds of the last digit of a fraction, by how many digits it has. */
 const UNITS = [1e9, 1e8, 1e7, 1e6, 1e5, 1e4, 1e3, 100, 10, 1]
-const LATENCY = /^ *(\S.{0,15}?|)-(\d+) +(\d+)([^\s\d][^\s]{2,5}) +(\d+)(us)?[^\w:]?: (<[^>]*>|\w+)[: ] */
+const LATENCY =
+  /^ *(\S.{0,15}?|)-(\d+) +(\d+)([^\s\d][^\s]{2,5}) +(\d+)(us)?[^\w:]?: (<[^>]*>|\w+)(?:[: ] *|$)/
 
 /** The layouts of a line; a file has one, so the last that fitted is tried first. */
 export type Layout = 'cpu' | 'no cpu' | 'latency'

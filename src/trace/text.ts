@@ -14,7 +14,7 @@
  *   T3  Times don't go back by more than clocks of CPUs differ: a trace in which they do is refused.
  */
 import { Interner, nameInterner } from './interner.ts'
-import { type Pasted, pastedOver } from './pasted.ts'
+import { type Pasted, pastedOver, withoutEntities } from './pasted.ts'
 import type { UnreadEvents } from './reading.ts'
 import { emptyRecord, KIND_OF_EVENT, Kind, type Sink, TraceError } from './record.ts'
 import { find, readArguments } from './text-events.ts'
@@ -35,17 +35,19 @@ const SAMPLE_BYTES = 32 * 1024
 const FRAMES_MAX = 128
 const UNREAD_BEFORE_GIVING_UP = 1000
 /** Clocks of CPUs differ by less; what goes back further, for so many events, is another part of the trace. */
-const BACK_NS = 100e6
-const BACK_EVENTS = 64
+const BACK_NS = 10e6
+const BACK_EVENTS = 16
 /** Kernel addresses have all their digits, and begin with one of 8 to f. */
 const ADDRESS_DIGITS = 16
 
 const LOST = Buffer.from(' [LOST ')
 const DROPPED = Buffer.from('EVENTS DROPPED]')
 const PERF_LOST = Buffer.from('PERF_RECORD_LOST')
+const ENTITY = Buffer.from('=&gt;')
 const KERNEL_MODULE = Buffer.from('([')
 const AROUND =
   /^(cpus=\d+|version = \S+|CPU \d+ is empty|trace\.dat|```.*|-{10,}|Dumping ftrace buffer:|\(ftrace buffer empty\)|TRACE:|capturing trace\.\.\. done)$/
+const AROUND_PAGE = /^\s*[<"]/
 const USER_MODULE = /\(\[(vdso|vsyscall|unknown|heap|stack|anon|jit)/
 const TIMELESS = /^\s*\S.{0,15}\s+\d+(\/\d+)?\s+(\[\d+\]\s+)?(\d+\s+)?\w+:\w+:/
 
@@ -73,6 +75,7 @@ export class TextReader {
   #pasted: Pasted | null = null
   #isSampled = false
   #isPage = false
+  #hasEntities = false
   #filled = 0
   #frames: string[] | null = null
   #stackTid = 0
@@ -132,6 +135,10 @@ export class TextReader {
   #lines(): void {
     if (!this.#isSampled) this.#sample()
     const bytes = this.#window
+    if (!this.#hasEntities && bytes.subarray(0, this.#filled).includes(ENTITY)) {
+      this.#hasEntities = true
+      this.notes.push('read with the entities of HTML')
+    }
     let start = 0
     for (;;) {
       const newline = bytes.indexOf(NEWLINE, start)
@@ -151,14 +158,15 @@ export class TextReader {
 
   #line(bytes: Buffer, start: number, newline: number): void {
     const end = newline > start && bytes[newline - 1] === 13 ? newline - 1 : newline
-    if (this.#pasted === null && !this.#isPage) {
+    if (this.#pasted === null && !this.#isPage && !this.#hasEntities) {
       this.#plainLine(bytes, start, end)
       return
     }
     let text = bytes.toString('latin1', start, end)
     // Old pages of systrace hold the trace as a string of JavaScript.
     if (this.#isPage && text.endsWith('\\n\\')) text = text.slice(0, -3)
-    const plain = Buffer.from(this.#pasted?.strip(text) ?? text, 'latin1')
+    text = this.#pasted?.strip(text) ?? text
+    const plain = Buffer.from(this.#hasEntities ? withoutEntities(text) : text, 'latin1')
     this.#plainLine(plain, 0, plain.length)
   }
 
@@ -253,7 +261,8 @@ export class TextReader {
       if (this.#frames === null && bytes[start] !== TAB) return false
       const rest = bytes.toString('latin1', address, end)
       // Without an address a frame is a name, its module behind it; a source line stands below its frame.
-      if (!/^[\w.$<>]+(\+0x[0-9a-f]+)?( \(.*\))?$/.test(rest)) return /^\S+(:\d+|\+0x[0-9a-f]+)$/.test(rest)
+      if (/^\S+(:\d+|\+0x[0-9a-f]+)$/.test(rest)) return true
+      if (bytes[start] !== TAB && !/^\S+(\+0x[0-9a-f]+)?( \(.*\))?$/.test(rest)) return false
     }
     this.#frames ??= []
     if (this.#isPastKernel) return true
@@ -315,7 +324,8 @@ export class TextReader {
       return
     }
     // Before its first event and behind its last a page is only a page.
-    if (this.#isPage && (this.events === 0 || bytes[skipSpaces(bytes, start, end)] === LESS)) return
+    if (this.#isPage && (this.events === 0 || AROUND_PAGE.test(bytes.toString('latin1', start, start + 40))))
+      return
     const text = bytes.toString('latin1', start, Math.min(end, start + 200))
     if (AROUND.test(text.trim())) return
     if (TIMELESS.test(text)) this.#timeless++
