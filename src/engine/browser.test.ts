@@ -32,7 +32,7 @@ import { LinearFile } from '/fs/index.ts'
 import { Engine } from '/engine/index.ts'
 import { newReadState, newVmFault } from '/memmap/index.ts'
 import { faultArgs, PROT_READ, PROT_WRITE } from '/mm/index.ts'
-import { MISS, View } from '/mmu/index.ts'
+import { Attempts, Cold, View } from '/mmu/index.ts'
 import { RealDriver } from '/sched/index.ts'
 import { msyncArgs } from '/space/index.ts'
 
@@ -60,20 +60,17 @@ function perform(verb, args) {
 const plan = { prot: PROT_READ | PROT_WRITE, share: 'shared', open, pageOffset: 0, advice: 'normal' }
 const mapped = await perform(engine.verbs.map, { space, pages: 256, fixed: undefined, locked: false, start: 0, plan })
 const start = mapped.args.start
-const view = new View(space.table, engine.memory.frames, start, 256 * PAGE)
+const attempts = new Attempts({ enter() {}, leave() {}, misuse: (rule, cause) => new Error(rule, { cause }) })
+const mapping = {
+  view: new View(space.table, engine.memory.frames, start, 256 * PAGE, attempts.undo),
+  chooseView() {},
+}
 
 async function run(section) {
   for (;;) {
-    view.begin()
-    try {
-      const value = section(view)
-      view.end()
-      return value
-    } catch (thrown) {
-      view.rollback()
-      if (thrown !== MISS) throw thrown
-    }
-    for (const { vpn, access } of [...view.misses])
+    const value = attempts.attempt(mapping, section)
+    if (!(value instanceof Cold)) return value
+    for (const { miss: { vpn, access } } of value.misses)
       await perform(engine.verbs.fault, faultArgs(space, newVmFault(vpn, access, ROOT, engine.scheduler.now()), 'go on'))
   }
 }

@@ -1,6 +1,6 @@
 /**
  * A section of a program as a task: runs against a view, drives the faults of what it misses, and runs again until it
- * has taken effect. It is what a door does for its callers, without promises.
+ * has taken effect. It is what a door does for its callers, by the same attempts (mmu/attempts.ts), without promises.
  *
  *     run -> committed                                        done
  *      ^ \-> MISS: a fault task for each miss -> all ended --> one failed: fail with the first's error
@@ -10,28 +10,50 @@
  *   SE1 Pages that were brought stay pinned until the section has ended, so a section runs once for each miss at most,
  *       save that writeback may make a page read-only again before it is stored to.
  */
-import { type Errno, errno, type Pfn } from '../base/index.ts'
+import { type Errno, errno, type Pfn, type Vpn } from '../base/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { newVmFault } from '../memmap/index.ts'
 import { type FaultArgs, faultArgs, type Space } from '../mm/index.ts'
-import { MISS, type View } from '../mmu/index.ts'
+import { Attempts, Cold, type Participant, type View, Views } from '../mmu/index.ts'
 import { done, fail, type Outcome, type Scheduler, type Task, type Verb } from '../sched/index.ts'
 
-export interface SectionArgs {
+/** The pages of a space that sections see. */
+export class Window implements Participant {
+  view: View
   readonly space: Space
-  readonly view: View
+  private readonly views: Views
+
+  constructor({ engine, attempts }: Section, space: Space, start: Vpn, pages: number) {
+    const { frames } = engine.memory
+    this.space = space
+    this.views = new Views(space.table, frames, start, pages * frames.pageSize, attempts.undo)
+    this.view = this.views.choose()
+  }
+
+  chooseView(): void {
+    this.view = this.views.choose()
+  }
+}
+
+export interface SectionArgs {
+  readonly window: Window
   readonly run: (view: View) => void
   readonly kept: Pfn[]
   faults: Task<FaultArgs>[]
 }
 
-export function sectionArgs(space: Space, view: View, run: (view: View) => void): SectionArgs {
-  return { space, view, run, kept: [], faults: [] }
+export function sectionArgs(window: Window, run: (view: View) => void): SectionArgs {
+  return { window, run, kept: [], faults: [] }
 }
 
 export class Section implements Verb<SectionArgs> {
   readonly name = 'section'
-  private readonly engine: Engine
+  readonly engine: Engine
+  readonly attempts = new Attempts<Window>({
+    enter() {},
+    leave() {},
+    misuse: (rule, cause) => new Error(`a section of the exerciser ${rule}`, { cause }),
+  })
   private readonly scheduler: Scheduler
 
   constructor(engine: Engine) {
@@ -57,20 +79,13 @@ export class Section implements Verb<SectionArgs> {
   }
 
   private runs({ args, name, group }: Task<SectionArgs>): boolean {
-    const { view, space } = args
-    view.begin()
-    try {
-      args.run(view)
-      if (view.end() === 'committed') return true
-    } catch (signal) {
-      view.rollback()
-      if (signal !== MISS) throw signal
-    }
+    const value = this.attempts.attempt(args.window, args.run)
+    if (!(value instanceof Cold)) return true
     const now = this.scheduler.now()
-    args.faults = view.misses.map(({ vpn, access }) =>
+    args.faults = value.misses.map(({ mapping, miss: { vpn, access } }) =>
       this.scheduler.spawn(
         this.engine.verbs.fault,
-        faultArgs(space, newVmFault(vpn, access, group, now), 'keep the page'),
+        faultArgs(mapping.space, newVmFault(vpn, access, group, now), 'keep the page'),
         { name, group },
       ),
     )

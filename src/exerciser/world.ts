@@ -13,7 +13,7 @@ import {
   type Space,
   shrink,
 } from '../mm/index.ts'
-import { View } from '../mmu/index.ts'
+import type { View } from '../mmu/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
 import { type MapArgs, msyncArgs, populateArgs } from '../space/index.ts'
 import { preallocatingArgs, rangeCopyingArgs, remappingArgs, unsharingArgs } from '../volume/index.ts'
@@ -27,7 +27,7 @@ import {
   type Plan,
   SPACES,
 } from './operations.ts'
-import { Section, sectionArgs } from './section.ts'
+import { Section, sectionArgs, Window } from './section.ts'
 import type { Subject } from './subject.ts'
 
 /** Where the window of each space begins: where a space begins to give room away. */
@@ -50,7 +50,7 @@ export class World {
   readonly subjects: readonly Subject[]
   readonly spaces: (Space | undefined)[] = []
   private readonly plan: Plan
-  private readonly views = new Map<Space, View>()
+  private readonly windows = new Map<Space, Window>()
   private readonly openings: OpenFile[] = []
   private readonly section: Section
 
@@ -173,7 +173,7 @@ export class World {
   /** A child was born or a space has ended. */
   place(space: number, now: Space | undefined): void {
     const before = this.spaces[space]
-    if (before !== undefined) this.views.delete(before)
+    if (before !== undefined) this.windows.delete(before)
     this.spaces[space] = now
   }
 
@@ -186,13 +186,12 @@ export class World {
   }
 
   private run(space: Space, run: (view: View) => void): Task {
-    let view = this.views.get(space)
-    if (view === undefined) {
-      const { windowPages, pageSize } = this.plan
-      view = new View(space.table, this.backend.engine.memory.frames, WINDOW, windowPages * pageSize)
-      this.views.set(space, view)
+    let window = this.windows.get(space)
+    if (window === undefined) {
+      window = new Window(this.section, space, WINDOW, this.plan.windowPages)
+      this.windows.set(space, window)
     }
-    return this.spawn(this.section, sectionArgs(space, view, run))
+    return this.spawn(this.section, sectionArgs(window, run))
   }
 
   private map(space: Space, operation: Of<'map'>): Task {

@@ -1,21 +1,24 @@
 /**
- * Sections: synchronous functions of a program that read and store through views of mappings, and run again when a page
- * was missing.
+ * Sections as a door runs them: an attempt (mmu/attempts.ts), and while it misses pages, the promises of their faults.
  *
- *     run(section):  section(view) -> returns: it has taken effect
- *                         \-> MISS: its stores are undone; its missing pages are brought, all at once; again
+ *     run(section):  attempt -> its value
+ *                         \-> missing pages are brought, all at once; again
  *
- * A section may run others, of any mapping of the machine: they are part of it, and take effect with it.
- *
- * Invariants
- *   MP1 A section takes effect once, or not at all, with all that ran inside it.
+ * Invariants   U3, AT1, AT2 (mmu/attempts.ts)
  *   MP2 Pages that a section waited for stay pinned until it is over: it is run again at most twice
  *       for each page: once to load from it, once to store to it.
- *   MP3 When every page is there nothing is allocated and nothing is awaited: run returns the section's own value.
+ *   MP3 When every page is there nothing is awaited: run returns the section's own value.
  */
-import type { Pfn, Vpn } from '../base/index.ts'
+import type { Pfn } from '../base/index.ts'
 import { shown } from '../group/index.ts'
-import { MISS, type Miss, UndoLog, type View } from '../mmu/index.ts'
+import {
+  Attempts,
+  Cold,
+  type Miss,
+  type UndoLog,
+  type View,
+  type Participant as Viewed,
+} from '../mmu/index.ts'
 import { aborted, FaultlineError } from './error.ts'
 import { checkKeys, invalid } from './options.ts'
 import { isAborted } from './performer.ts'
@@ -25,12 +28,8 @@ export interface RunOptions {
 }
 
 /** A mapping that takes part in sections. */
-export interface Participant {
+export interface Participant extends Viewed {
   readonly name: string
-  /** The view of the section that runs, or that ran last. */
-  readonly view: View
-  /** A section begins: decides which view it gets. */
-  chooseView(): void
   /** Throws if it is mapped no more. */
   check(operation: string): void
 }
@@ -49,32 +48,22 @@ export interface Pages<P extends Participant> {
   leave(): void
 }
 
-interface MissIn<P> {
-  readonly mapping: P
-  readonly miss: Miss
-}
-
-/** What a section missed, in all the mappings that it touched. */
-class Cold<P extends Participant> {
-  readonly misses: readonly MissIn<P>[]
-
-  constructor(running: readonly P[]) {
-    const misses: MissIn<P>[] = []
-    for (const mapping of running)
-      for (const miss of distinct(mapping.view.misses)) misses.push({ mapping, miss })
-    this.misses = misses
-  }
-}
-
 export class Sections<P extends Participant> {
-  /** What the section that runs now has stored, through whatever mapping. */
-  readonly undo = new UndoLog()
   private readonly pages: Pages<P>
-  /** The mappings of the section that runs now, the outermost first; empty when none runs. */
-  private readonly running: P[] = []
+  private readonly attempts: Attempts<P>
 
   constructor(pages: Pages<P>) {
     this.pages = pages
+    this.attempts = new Attempts<P>({
+      enter: () => pages.enter(),
+      leave: () => pages.leave(),
+      misuse: (rule, cause) => (rule === 'returned a promise' ? notSynchronous(cause) : swallowed(cause)),
+    })
+  }
+
+  /** What the section that runs now has stored, through whatever mapping. */
+  get undo(): UndoLog {
+    return this.attempts.undo
   }
 
   run<T>(mapping: P, section: (view: View) => T, options: RunOptions | undefined): T | Promise<T> {
@@ -82,53 +71,8 @@ export class Sections<P extends Participant> {
     if (typeof section !== 'function')
       throw invalid('run', `expected a function of a view, got ${shown(section)}`)
     if (options !== undefined) checkKeys(options, ['signal'], 'run')
-    const signal = options?.signal
-    if (this.running.length > 0) return this.join(mapping, section)
-    const value = this.attempt(mapping, section)
-    return value instanceof Cold ? this.runCold(mapping, section, value, signal) : value
-  }
-
-  /** Runs the section as far as it gets: to its value, or to the pages that it misses. */
-  private attempt<T>(mapping: P, section: (view: View) => T): T | Cold<P> {
-    const { running, undo, pages } = this
-    mapping.chooseView()
-    mapping.view.begin()
-    running.push(mapping)
-    pages.enter()
-    try {
-      const value = section(mapping.view)
-      if (isThenable(value)) throw notSynchronous(value)
-      if (anyMissed(running)) throw swallowed()
-      undo.forget()
-      return value
-    } catch (thrown) {
-      undo.rollback(0)
-      if (thrown === MISS) return new Cold(running)
-      if (anyMissed(running) && !(thrown instanceof FaultlineError)) throw swallowed(thrown)
-      throw thrown
-    } finally {
-      for (let last = running.pop(); last !== undefined; last = running.pop()) last.view.close()
-      pages.leave()
-    }
-  }
-
-  /** Runs inside another section: what it misses, the other one misses. If it throws, its own stores are taken back. */
-  private join<T>(mapping: P, section: (view: View) => T): T {
-    const { running, undo } = this
-    if (!running.includes(mapping)) {
-      mapping.chooseView()
-      mapping.view.begin()
-      running.push(mapping)
-    }
-    const { mark } = undo
-    try {
-      const value = section(mapping.view)
-      if (isThenable(value)) throw notSynchronous(value)
-      return value
-    } catch (thrown) {
-      undo.rollback(mark)
-      throw thrown
-    }
+    const value = this.attempts.attempt(mapping, section)
+    return value instanceof Cold ? this.runCold(mapping, section, value, options?.signal) : value
   }
 
   private async runCold<T>(
@@ -149,7 +93,7 @@ export class Sections<P extends Participant> {
         if (failed !== undefined)
           throw isAborted(signal) ? aborted('run', mapping.name, signal.reason) : failed
         mapping.check('run')
-        const value = this.attempt(mapping, section)
+        const value = this.attempts.attempt(mapping, section)
         if (!(value instanceof Cold)) return value
         cold = value
       }
@@ -166,33 +110,15 @@ export class Sections<P extends Participant> {
   }
 }
 
-/** One miss a page: the store, if it is wanted for both. */
-function distinct(misses: readonly Miss[]): readonly Miss[] {
-  if (misses.length === 1) return misses
-  const accesses = new Map<Vpn, Miss>()
-  for (const miss of misses)
-    if (miss.access === 'store' || !accesses.has(miss.vpn)) accesses.set(miss.vpn, miss)
-  return [...accesses.values()]
-}
-
-function anyMissed(running: readonly Participant[]): boolean {
-  for (const { view } of running) if (view.missed) return true
-  return false
-}
-
-function isThenable(value: unknown): boolean {
-  return (
-    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
-  )
-}
-
 /** What its promise says later is of no interest, least of all to the process. */
 function notSynchronous(promise: unknown): FaultlineError {
   Promise.resolve(promise).catch(() => {})
   return invalid('run', 'a section must be synchronous, and this one returned a promise; await outside of it')
 }
 
-function swallowed(cause?: unknown): FaultlineError {
+/** An error of ours says more. */
+function swallowed(cause: unknown): FaultlineError {
+  if (cause instanceof FaultlineError) return cause
   return new FaultlineError(
     'EINVAL',
     'run',

@@ -1,4 +1,5 @@
 /** The MMU: page tables, and the software MMU that reads and stores through them. */
+export { Attempts, Cold, type Participant, type SectionHost } from './attempts.ts'
 export {
   type Entry,
   entryOf,

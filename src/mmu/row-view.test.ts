@@ -17,7 +17,8 @@ function world() {
   table.plan(BASE, BASE + PAGES)
   const place = (page: number, frame: number) => table.set(BASE + page, entryOf(frame, 'writable'))
   for (let page = 0; page < PAGES; page++) place(page, 3 + page)
-  const views = new Views(table, frames, BASE, LENGTH, new UndoLog())
+  const undo = new UndoLog()
+  const views = new Views(table, frames, BASE, LENGTH, undo)
   const section = <T>(use: (view: View) => T): T => {
     const view = views.choose()
     view.begin()
@@ -32,7 +33,7 @@ function world() {
     section(() => {})
     return section(view => view.constructor.name)
   }
-  return { frames, table, place, section, kind }
+  return { frames, table, place, section, kind, undo }
 }
 
 describe('a mapping', () => {
@@ -132,13 +133,13 @@ describe('a load', () => {
   })
 
   it('sees what the section has stored, and a rollback takes it back (U2)', () => {
-    const { section, kind, frames } = world()
+    const { section, kind, frames, undo } = world()
     assert.equal(kind(), 'RowView')
     const before = frames.data.slice()
     section(view => {
       view.setU32(PAGE - 2, 0xdeadbeef)
       assert.equal(view.u32(PAGE - 2), 0xdeadbeef)
-      view.rollback()
+      undo.rollback(0)
     })
     assert.deepEqual(frames.data, before)
   })

@@ -5,21 +5,20 @@
  *     offset -> page -> entry -> frame * pageSize + rest          hit: LOAD (or STORE) is set in the entry
  *                         \----> remember the miss, throw MISS    the door brings the page and runs the section again
  *
- * Stores are logged with what they overwrote (undo-log.ts), and `rollback` takes them back before the section runs again,
- * so a section takes effect once or not at all. JavaScript runs a section to completion: nobody sees what is rolled back.
+ * Stores are logged with what they overwrote (undo-log.ts), and taken back before the section runs again (attempts.ts), so
+ * a section takes effect once or not at all. JavaScript runs a section to completion: nobody sees what is rolled back.
  * A view is good for the length of its section and no longer.
  *
  * Invariants
  *   U1  A load returns bytes of the mapping's pages only: every offset is checked against its length.
- *   U2  After rollback every byte is as it was at `begin`.
- *   U3  A section that missed never commits: `end` finds out one that caught MISS and went on.
+ *   U2  After a rollback of the log every byte is as it was at `begin`.
  *   U4  A hit allocates nothing.
  *
  * Compare   the look-up is what a TLB and a page walk do; an entry without LOAD is a missing accessed bit.
  */
 import type { Bytes, Vpn } from '../base/index.ts'
 import { type Entry, FRAME_SHIFT, frameOf, LOAD, STORE } from './page-table.ts'
-import { type Stored, UndoLog } from './undo-log.ts'
+import type { Stored, UndoLog } from './undo-log.ts'
 
 export interface Miss {
   readonly vpn: Vpn
@@ -82,7 +81,7 @@ export class View {
   private readonly missesMax: number
 
   /** `undo`: the log that it shares with the views of other sections of the machine. */
-  constructor(table: Walk, frames: FrameMemory, base: Vpn, length: Bytes, undo = new UndoLog()) {
+  constructor(table: Walk, frames: FrameMemory, base: Vpn, length: Bytes, undo: UndoLog) {
     this.table = table
     this.memory = frames
     this.base = base
@@ -241,21 +240,6 @@ export class View {
     // Leaves may have come or gone since the last section.
     this.span = -1
     this.last = -1
-  }
-
-  /** The section returned. Says whether it took effect; it did not if it swallowed a miss (U3). */
-  end(): 'committed' | 'swallowed a miss' {
-    const { stopped } = this
-    if (stopped) this.undo.rollback(0)
-    else this.undo.forget()
-    this.close()
-    return stopped ? 'swallowed a miss' : 'committed'
-  }
-
-  /** The section threw: takes its stores back. */
-  rollback(): void {
-    this.undo.rollback(0)
-    this.close()
   }
 
   /** The section that it took part in is over, one way or the other. */
