@@ -8,6 +8,8 @@
  * Invariants   D1 to D3 (device/device.ts)
  *   HF1 `length` is how long the file is, as far as this device has seen to it. A read that finds less was overtaken by
  *       somebody who truncated the file behind our back, and ends with ESTALE instead of zeros that aren't the file's.
+ *   HF3 After a flush that failed every later one fails too: the host may have dropped what it had not written, and says so
+ *       once. Whoever opens the file anew sees what is left.
  *   HF2 The number of a descriptor is used by nobody once it is closed: a request that comes later ends with EBADF.
  */
 import fs from 'node:fs'
@@ -51,6 +53,8 @@ export class HostFile implements Device {
   private running = 0
   private closing: PromiseWithResolvers<void> | undefined
   private isClosed = false
+  /** How the first flush that failed did (HF3). */
+  private flushFailed: NodeJS.ErrnoException | undefined
 
   private constructor(
     path: string,
@@ -128,7 +132,7 @@ export class HostFile implements Device {
         this.write(request, request.position, request.buffers)
         break
       case 'flush':
-        this.calls.flush(this.fd, error => this.end(request, error))
+        this.flush(request)
         break
       case 'resize':
         this.calls.resize(this.fd, request.length, error => {
@@ -207,6 +211,14 @@ export class HostFile implements Device {
       if (rest.length === 0) this.finish(request, errno.OK)
       else if (taken === 0) this.finish(request, errno.EIO)
       else this.write(request, position + taken, rest)
+    })
+  }
+
+  private flush(request: Request): void {
+    this.calls.flush(this.fd, error => {
+      if (error?.code === 'EINTR') return this.flush(request)
+      this.flushFailed ??= error ?? undefined
+      this.end(request, this.flushFailed ?? null)
     })
   }
 

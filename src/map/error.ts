@@ -50,7 +50,8 @@ const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
       clone: 'the device failed; nothing was changed',
       check: 'the device failed',
       close: 'the device failed to write; what it did not take is given up with the file',
-      else: 'the device failed to write; what it did not take stays in memory and is tried again',
+      sync: 'the device failed; a page that it did not take is written again by the next sync, and after a flush that failed every sync fails until the file is closed and opened anew',
+      else: 'the device failed',
     },
   ],
   [
