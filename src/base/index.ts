@@ -5,9 +5,11 @@ export { type Errno, errnoName } from './errno.ts'
 export { GroupTree, ROOT } from './group-tree.ts'
 export { hang } from './hook.ts'
 export { END, IndexLists } from './index-lists.ts'
+export { IndexSet } from './index-set.ts'
 export { NumberMap } from './number-map.ts'
 export { OrderedList } from './ordered-list.ts'
 export { Prng } from './prng.ts'
+export { SLICE_PAGES, type Slice } from './slice.ts'
 export {
   type Bytes,
   type FileId,

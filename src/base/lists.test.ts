@@ -1,8 +1,18 @@
-/** Lists, maps and chance against naive models: OrderedList, IndexLists, NumberMap, Prng, GroupTree. */
+/** Lists, sets, maps and chance against naive models: OrderedList, IndexLists, IndexSet, NumberMap, Prng, GroupTree. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { AssertionError, END, GroupTree, IndexLists, NumberMap, OrderedList, Prng, ROOT } from './index.ts'
+import {
+  AssertionError,
+  END,
+  GroupTree,
+  IndexLists,
+  IndexSet,
+  NumberMap,
+  OrderedList,
+  Prng,
+  ROOT,
+} from './index.ts'
 
 interface Span {
   readonly id: number
@@ -11,6 +21,52 @@ interface Span {
 }
 
 const byStart = (a: Span, b: Span) => a.start - b.start
+
+describe('a set of indexes', () => {
+  // Near one another, at the edges of words and chunks, and far apart.
+  const member = fc.oneof(
+    fc.nat({ max: 80 }),
+    fc.constantFrom(1023, 1024, 2047, 2 ** 31, 2 ** 32 + 5),
+    fc.nat(),
+  )
+  const step = fc.tuple(fc.boolean(), member)
+
+  it('says what a Set says, and is walked in order from anywhere, some at a time (IS1)', () => {
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 300 }),
+        member,
+        fc.integer({ min: 1, max: 9 }),
+        (steps, from, most) => {
+          const set = new IndexSet()
+          const model = new Set<number>()
+          for (const [adds, each] of steps) {
+            if (adds) {
+              set.add(each)
+              model.add(each)
+            } else {
+              set.delete(each)
+              model.delete(each)
+            }
+            assert.equal(set.has(each), adds)
+          }
+          assert.equal(set.size, model.size)
+          const sorted = [...model].sort((a, b) => a - b)
+          const walked: number[] = []
+          for (let at = 0; ; ) {
+            const some = set.take(at, Infinity, most)
+            walked.push(...some)
+            if (some.length < most) break
+            at = some.at(-1)! + 1
+          }
+          assert.deepEqual(walked, sorted)
+          const inside = sorted.filter(each => each >= from && each < from + 40)
+          assert.deepEqual(set.take(from, from + 40, most), inside.slice(0, most))
+        },
+      ),
+    )
+  })
+})
 
 describe('an ordered list', () => {
   const spans = () =>

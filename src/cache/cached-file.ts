@@ -3,11 +3,22 @@
  * from it, and the errors of its writeback. Plain data with the face of a Mappable.
  *
  * Invariants
- *   C1  A CACHE frame of the file is on `clean` or on `dirty`, by its DIRTY flag.
+ *   C1  A CACHE frame of the file is on `clean` or on `dirty`, by its DIRTY flag; `dirtyPages` are the indexes of `dirty`.
+ *   C4  `cachedPages` are the indexes of all frames of the file.
  *   C2  While `invalidation` is set no page of its range is brought, and none is made dirty.
  *   C3  Each writeback error raises `errorCount`, and each open file tells it once, at its next sync (errseq_t).
  */
-import type { Bytes, Errno, FileId, Ns, PageIndex, Pfn } from '../base/index.ts'
+import {
+  type Bytes,
+  type Errno,
+  type FileId,
+  type GroupId,
+  IndexSet,
+  type Ns,
+  type PageIndex,
+  type Pfn,
+} from '../base/index.ts'
+import type { Bio } from '../io/index.ts'
 import type { Mappable, PageRequest } from '../memmap/index.ts'
 import type { Outcome, Ticket } from '../sched/index.ts'
 import type { Backing } from './backing.ts'
@@ -27,8 +38,19 @@ export class CachedFile implements Mappable {
   readonly backing: Backing
   readonly clean: number
   readonly dirty: number
+  /** The pages that it has in the cache, and those on `dirty`, in order of index. */
+  readonly cachedPages = new IndexSet()
+  readonly dirtyPages = new IndexSet()
+  /** Its reads and writes of pages that are on their way, first begun first. */
+  readonly bios = new Set<Bio>()
+  /** Where the flusher goes on (writeback_index). */
+  flushedTo: PageIndex = 0
+  /** When the flusher last began at the first page. */
+  flushingSince: Ns = 0
   size: Bytes
   invalidation: Invalidation | undefined
+  /** The pages of `invalidation` are leaving, some at a time: none of them is given to anybody any more. */
+  dropping = false
   /** When its oldest dirty page became dirty; Infinity: none is. */
   dirtiedAt: Ns = Infinity
   /** Pages being written. */
@@ -67,18 +89,28 @@ export class CachedFile implements Mappable {
     return filemapMkwrite(this.cache, this, request)
   }
 
-  setDirty(frame: Pfn): void {
-    this.cache.setDirty(this, frame)
+  setDirty(frame: Pfn, group: GroupId): void {
+    this.cache.setDirty(this, frame, group)
   }
 
   residentPage(index: PageIndex): Pfn {
-    return index < this.pages ? this.cache.mappable(this.id, index) : 0
+    return index < this.pages && !this.isLeaving(index) ? this.cache.mappable(this.id, index) : 0
   }
 
   invalidates(index: PageIndex): boolean {
     return (
       this.invalidation !== undefined && index >= this.invalidation.start && index < this.invalidation.end
     )
+  }
+
+  isLeaving(index: PageIndex): boolean {
+    return this.dropping && this.invalidates(index)
+  }
+
+  /** The first bio on its way that carries pages of [start, end). */
+  bioIn(start: PageIndex, end: PageIndex): Bio | undefined {
+    for (const bio of this.bios) if (bio.index < end && bio.index + bio.frames.length > start) return bio
+    return undefined
   }
 
   failedWriteback(error: Errno, retryAt: Ns): void {

@@ -32,6 +32,7 @@ export function filemapFault(cache: PageCache, file: CachedFile, request: PageRe
   if (index >= file.pages) return fail(errno.ENXIO)
   const frame = cache.find(file.id, index)
   if (frame !== 0) {
+    if (file.isLeaving(index)) return wait(file.invalidation!.ticket, 'invalidate')
     if (cache.frames.has(frame, LOCKED)) return wait(cache.hurry(frame, fault.group), 'page lock', frame)
     noteHit(read)
     if (cache.frames.has(frame, READAHEAD)) asyncReadahead(cache, file, index, frame, read, fault.group)

@@ -1,12 +1,13 @@
 /**
- * The end of a cached file: waits for its pages and reservations in flight, drops them all, and forgets it. Whoever ends a file syncs it
- * first; what is still dirty then could not be written, has been told as an error, and is dropped.
+ * The end of a cached file: waits for its pages and reservations in flight, drops them all, in slices, and forgets it.
+ * Whoever ends a file syncs it first; what is still dirty then could not be written, has been told as an error, and is
+ * dropped.
  *
  * Invariants
  *   FG1 Afterwards no frame belongs to the file, and nothing of it is on its way.
  */
-import { LOCKED, WRITEBACK } from '../memory/index.ts'
-import { done, type Outcome, type Task, type Verb, wait } from '../sched/index.ts'
+import { END } from '../base/index.ts'
+import { again, done, type Outcome, type Task, type Verb, wait } from '../sched/index.ts'
 import type { CachedFile } from './cached-file.ts'
 import type { PageCache } from './page-cache.ts'
 
@@ -24,17 +25,21 @@ export class Forget implements Verb<ForgetArgs> {
 
   attempt(task: Task<ForgetArgs>): Outcome {
     const { file } = task.args
-    const { siblings, flags } = this.cache.frames
+    const { siblings } = this.cache.frames
     const reservation = file.backing.reservationIn(file, 0, Infinity)
     if (reservation !== undefined) return wait(reservation, 'reserve')
     if (file.invalidation !== undefined) return wait(file.invalidation.ticket, 'invalidate')
-    for (const list of [file.clean, file.dirty])
-      for (const frame of siblings.walk(list)) {
-        if ((flags[frame]! & (LOCKED | WRITEBACK)) !== 0)
-          return wait(this.cache.hurry(frame, task.group), 'page lock', frame)
-        this.cache.remove(file, frame)
+    const flying = file.bioIn(0, Infinity)
+    if (flying !== undefined) return wait(this.cache.hurryBio(flying, task.group), 'page lock')
+    for (let dropped = 0; dropped < this.cache.slicePages; dropped++) {
+      const clean = siblings.head(file.clean)
+      const frame = clean === END ? siblings.head(file.dirty) : clean
+      if (frame === END) {
+        this.cache.forget(file)
+        return done
       }
-    this.cache.forget(file)
-    return done
+      this.cache.remove(file, frame)
+    }
+    return again
   }
 }

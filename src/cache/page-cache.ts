@@ -36,6 +36,7 @@ import {
   type PageIndex,
   type Pfn,
   SECOND,
+  SLICE_PAGES,
 } from '../base/index.ts'
 import type { Bio, Io } from '../io/index.ts'
 import type { Mappers } from '../memmap/index.ts'
@@ -67,12 +68,14 @@ export interface CacheSizes {
   readonly bioBytesMax?: Bytes
   /** How far readahead goes; 128 KiB if left out. */
   readonly readAheadBytes?: Bytes
+  /** Pages that one attempt of a long call changes at most; SLICE_PAGES if left out. */
+  readonly slicePages?: number
 }
 
 /** How long a file whose write failed is left alone by the flusher and by reclaim: dirty_writeback_interval. */
 const RETRY_AFTER: Ns = 5 * SECOND
 
-const NO_MAPPERS: Mappers = { unmapPage() {}, writeProtect() {}, unmapRange() {} }
+const NO_MAPPERS: Mappers = { unmapPage() {}, writeProtect() {}, unmapRange() {}, nextMapped: () => Infinity }
 
 export class PageCache {
   readonly frames: Frames
@@ -90,6 +93,8 @@ export class PageCache {
   readonly pagesPerBio: number
   /** How far readahead goes. */
   readonly readAheadPages: number
+  /** Pages that one attempt of a long call changes at most. */
+  readonly slicePages: number
   private readonly io: Io
   private readonly hash: PageHash
   private readonly workingset: Workingset
@@ -97,7 +102,8 @@ export class PageCache {
   private ids = 0
 
   constructor(scheduler: Scheduler, memory: Memory, io: Io, sizes: CacheSizes = {}) {
-    const { bioBytesMax = BIO_BYTES_MAX, readAheadBytes = READAHEAD_BYTES } = sizes
+    const { bioBytesMax = BIO_BYTES_MAX, readAheadBytes = READAHEAD_BYTES, slicePages = SLICE_PAGES } = sizes
+    this.slicePages = slicePages
     this.scheduler = scheduler
     this.memory = memory
     this.frames = memory.frames
@@ -148,6 +154,11 @@ export class PageCache {
   hurry(frame: Pfn, group: GroupId): Ticket {
     const bio = this.flights.get(frame)
     assert(bio !== undefined, `Q1: frame ${frame} is in flight`)
+    return this.hurryBio(bio, group)
+  }
+
+  /** The ticket of a bio. It goes by the waiter's limits too from now on. */
+  hurryBio(bio: Bio, group: GroupId): Ticket {
     this.io.promote(bio, group)
     return bio.ticket
   }
@@ -162,7 +173,7 @@ export class PageCache {
     this.insert(file, wanted, frame)
     this.frames.raise(frame, LOCKED)
     if (window.size === 1 && window.start === wanted)
-      this.fly(file.backing.read(file, wanted, [frame], group))
+      this.fly(file, file.backing.read(file, wanted, [frame], group))
     else this.readAhead(file, window, group, wanted)
     return wait(this.flights.get(frame)!.ticket, 'read', frame)
   }
@@ -172,7 +183,7 @@ export class PageCache {
     const end = Math.min(window.start + window.size, file.pages)
     let run: Pfn[] = []
     const submit = (next: PageIndex) => {
-      if (run.length > 0) this.fly(file.backing.read(file, next - run.length, run, group))
+      if (run.length > 0) this.fly(file, file.backing.read(file, next - run.length, run, group))
       run = []
     }
     const first = Math.max(0, wanted === -1 ? window.start : Math.min(window.start, wanted))
@@ -195,16 +206,16 @@ export class PageCache {
     submit(last)
   }
 
-  /** Has older pages give way to a window, as far as reclaim goes without waiting; the page `kept`, which is in use now, stays. */
+  /** Has older pages give way to a window, as far as reclaim goes without waiting; the page `kept`, which is in use now, stays. 0: none is. */
   makeRoom(pages: number, kept: Pfn, group: GroupId): void {
     const { memory } = this
-    memory.pin(kept)
+    if (kept !== 0) memory.pin(kept)
     for (let tries = 0; tries < pages; tries++) {
       const over = memory.ledger.wouldExceed(group, pages)
       if (over === 0 && memory.free >= pages) break
       if (memory.pressure(over, group).kind !== 'done') break
     }
-    memory.unpin(kept)
+    if (kept !== 0) memory.unpin(kept)
   }
 
   /** Puts a frame into the cache as page `index` of the file. */
@@ -214,6 +225,7 @@ export class PageCache {
     this.frames.index[frame] = index
     this.hash.add(frame)
     this.frames.siblings.pushHead(file.clean, frame)
+    file.cachedPages.add(index)
     this.enter(file, index, frame)
   }
 
@@ -229,6 +241,7 @@ export class PageCache {
     if (this.frames.has(frame, DIRTY)) this.clean(file, frame)
     this.hash.remove(frame)
     this.frames.siblings.remove(file.clean, frame)
+    file.cachedPages.delete(this.frames.index[frame]!)
     this.frames.store?.drop(file.id, this.frames.index[frame]!)
   }
 
@@ -240,9 +253,11 @@ export class PageCache {
     this.workingset.evicted(file.id, index)
   }
 
-  setDirty(file: CachedFile, frame: Pfn): void {
+  /** `group` is charged for the write: who made it dirty, as long as it is. */
+  setDirty(file: CachedFile, frame: Pfn, group: GroupId): void {
     if (this.frames.has(frame, DIRTY)) return
     assert(!file.invalidates(this.frames.index[frame]!), 'C2: no page is made dirty while it is taken away')
+    this.frames.dirtier[frame] = group
     this.toDirty(file, frame)
   }
 
@@ -270,12 +285,15 @@ export class PageCache {
     return file.retryAt <= this.scheduler.now() && this.canWrite(file, frame)
   }
 
-  /** Starts writing pages whose canWrite is true. `indexes` rise; runs of them share a bio. */
-  writeOut(file: CachedFile, indexes: readonly PageIndex[]): void {
+  /** Starts writing pages whose canWrite is true, and returns the bios. `indexes` rise; runs of them share a bio. */
+  writeOut(file: CachedFile, indexes: readonly PageIndex[]): Bio[] {
+    const begun: Bio[] = []
     let run: Pfn[] = []
     const submit = (next: PageIndex) => {
       if (run.length > 0)
-        this.fly(file.backing.write(file, next - run.length, run, this.frames.group[run[0]!]!))
+        begun.push(
+          this.fly(file, file.backing.write(file, next - run.length, run, this.frames.dirtier[run[0]!]!)),
+        )
       run = []
     }
     let previous = -1
@@ -285,18 +303,20 @@ export class PageCache {
         index === previous + 1 &&
         run.length < this.pagesPerBio &&
         (run.length === 0 || file.backing.isReserved(file, previous)) &&
-        (run.length === 0 || this.frames.group[run[0]!] === this.frames.group[frame])
+        (run.length === 0 || this.frames.dirtier[run[0]!] === this.frames.dirtier[frame])
       if (!follows) submit(previous + 1)
       this.beginWrite(file, index, frame)
       run.push(frame)
       previous = index
     }
     submit(previous + 1)
+    return begun
   }
 
   /** The end of a bio of ours. */
   endBio(bio: Bio): void {
     const file = this.files.get(bio.file)
+    file?.bios.delete(bio)
     if (bio.purpose === 'operation') {
       file?.backing.endOperation(bio)
       // A flush is everybody's: the device may have lost what any opening wrote.
@@ -357,8 +377,10 @@ export class PageCache {
     return frame
   }
 
-  private fly(bio: Bio): void {
+  private fly(file: CachedFile, bio: Bio): Bio {
+    file.bios.add(bio)
     for (const frame of bio.frames) this.flights.set(frame, bio)
+    return bio
   }
 
   /** Onto an LRU list: the active one, if the page was evicted from the working set. */
@@ -397,8 +419,7 @@ export class PageCache {
     this.zeroTail(file, index, frame)
     this.frames.clear(frame, DIRTY)
     this.frames.raise(frame, WRITEBACK)
-    this.frames.siblings.remove(file.dirty, frame)
-    this.frames.siblings.pushHead(file.clean, frame)
+    this.leaveDirty(file, frame)
     file.underWriteback++
     this.memory.ledger.stat(this.frames.group[frame]!).writeback++
   }
@@ -423,6 +444,7 @@ export class PageCache {
     this.frames.raise(frame, DIRTY)
     this.frames.siblings.remove(file.clean, frame)
     this.frames.siblings.pushTail(file.dirty, frame)
+    file.dirtyPages.add(this.frames.index[frame]!)
     if (!this.frames.has(frame, WRITEBACK)) this.countDirty(frame, 1)
     if (file.dirtiedAt === Infinity) file.dirtiedAt = this.scheduler.now()
     this.onDirty(file)
@@ -431,10 +453,15 @@ export class PageCache {
   /** The page is dropped, or is dirty no more. */
   private clean(file: CachedFile, frame: Pfn): void {
     this.frames.clear(frame, DIRTY)
-    this.frames.siblings.remove(file.dirty, frame)
-    this.frames.siblings.pushHead(file.clean, frame)
+    this.leaveDirty(file, frame)
     if (!this.frames.has(frame, WRITEBACK)) this.countDirty(frame, -1)
     if (this.frames.siblings.size(file.dirty) === 0) file.dirtiedAt = Infinity
+  }
+
+  private leaveDirty(file: CachedFile, frame: Pfn): void {
+    this.frames.siblings.remove(file.dirty, frame)
+    this.frames.siblings.pushHead(file.clean, frame)
+    file.dirtyPages.delete(this.frames.index[frame]!)
   }
 
   private countDirty(frame: Pfn, change: 1 | -1): void {

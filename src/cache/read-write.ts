@@ -13,7 +13,7 @@
 import { type Bytes, errno, type PageIndex } from '../base/index.ts'
 import type { PageRequest, ReadState } from '../memmap/index.ts'
 import { CACHE, UPTODATE } from '../memory/index.ts'
-import { done, fail, type Outcome, type Task, type Verb, wait } from '../sched/index.ts'
+import { again, done, fail, type Outcome, type Task, type Verb, wait } from '../sched/index.ts'
 import type { CachedFile } from './cached-file.ts'
 import { type Copying, partAt, requestAt } from './copying.ts'
 import { filemapFault, filemapMkwrite } from './filemap.ts'
@@ -52,7 +52,7 @@ export class ReadCall extends Copy implements Verb<CopyArgs> {
   attempt(task: Task<CopyArgs>): Outcome {
     const { args } = task
     const { file } = args
-    for (;;) {
+    for (let pages = 0; pages < this.cache.slicePages; pages++) {
       const end = Math.min(args.position + args.buffer.length, file.size)
       if (args.position + args.copied >= end) return done
       const request = this.request(task, 'load')
@@ -65,6 +65,7 @@ export class ReadCall extends Copy implements Verb<CopyArgs> {
       args.copied += length
       args.read.next = request.index + 1
     }
+    return again
   }
 
   /** What this call will want of the file, brought with its first missing page. */
@@ -90,7 +91,8 @@ export class WriteCall extends Copy implements Verb<CopyArgs> {
     const { file } = args
     if (file.readOnly) return fail(errno.EACCES)
     const end = args.position + args.buffer.length
-    while (args.position + args.copied < end) {
+    for (let pages = 0; args.position + args.copied < end; pages++) {
+      if (pages === this.cache.slicePages) return again
       const request = this.request(task, 'store')
       const { inPage, length } = this.part(args, end)
       const outcome = this.pageFor(args, request, inPage, length)
@@ -143,7 +145,7 @@ export class WriteCall extends Copy implements Verb<CopyArgs> {
     const { file } = args
     const { frame } = fault
     const from = args.buffer.subarray(args.copied, args.copied + length)
-    this.cache.setDirty(file, frame)
+    this.cache.setDirty(file, frame, task.group)
     this.cache.extend(file, args.position + args.copied + length)
     this.cache.frames.bytes(frame).set(from, inPage)
     args.copied += length

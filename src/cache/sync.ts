@@ -1,18 +1,22 @@
 /**
  * Makes what was stored before the call durable: fsync, msync, and the end of a file's life.
  *
- *     write what is dirty -> wait until each page has been written -> flush the device -> report errors, once
+ *     write what is dirty, in order of index, in slices -> wait for each bio -> what was dirtied again while it was on its
+ *     way: once more -> flush the device -> report errors, once
  *
- * The pages are those dirty or under writeback when the sync began; a page that is dirtied again meanwhile isn't waited
- * for twice, so a busy writer can't hold a sync up for ever (the kernel tags pages towrite for the same end).
+ * It passes over each page once. What is dirtied behind it isn't written, and what it has written is waited for once, so
+ * a busy writer can't hold a sync up for ever (the kernel tags pages towrite for the same end). A page that is dirtied in
+ * front of it is written with the rest.
  *
  * Invariants
  *   N1  When it ends with 0, every page that was dirty when it began has been written since, and flushed.
  *   N2  An error of writeback, or of a flush, is told to each open file once: errorCount of the file against `seen` of the open file.
+ *   N3  What it does grows with the pages and bios of the range, not with their product.
  */
 import { type Errno, errno, type PageIndex } from '../base/index.ts'
-import { WRITEBACK } from '../memory/index.ts'
-import { done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
+import type { Bio } from '../io/index.ts'
+import { DIRTY, WRITEBACK } from '../memory/index.ts'
+import { again, done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
 import type { CachedFile } from './cached-file.ts'
 import type { PageCache } from './page-cache.ts'
 
@@ -26,13 +30,17 @@ export interface SyncArgs {
   readonly start: PageIndex
   readonly end: PageIndex
   readonly cursor: ErrorCursor
-  /** Pages yet to be seen written; undefined: not begun. */
-  pending: Map<PageIndex, 'to write' | 'on its way'> | undefined
+  /** Dirty pages before this one have been begun to be written, or are `left`. */
+  next: PageIndex
+  /** Dirty pages that could not be written when it passed them: on their way already, or being taken away. */
+  readonly left: PageIndex[]
+  /** What it waits for, in order. */
+  readonly begun: Bio[]
   flush: Ticket | undefined
 }
 
 export function syncArgs(file: CachedFile, start: PageIndex, end: PageIndex, cursor: ErrorCursor): SyncArgs {
-  return { file, start, end, cursor, pending: undefined, flush: undefined }
+  return { file, start, end, cursor, next: -1, left: [], begun: [], flush: undefined }
 }
 
 export class Sync implements Verb<SyncArgs> {
@@ -45,9 +53,13 @@ export class Sync implements Verb<SyncArgs> {
 
   attempt(task: Task<SyncArgs>): Outcome {
     const { args } = task
-    args.pending ??= this.dirtyNow(args)
-    const written = this.write(args, task)
-    if (written.kind !== 'done') return written
+    if (args.next === -1) this.begin(args)
+    if (args.next < args.end) {
+      this.writeSome(args)
+      if (args.next < args.end) return again
+    }
+    const written = this.begunIn(args, task) ?? this.writeLeft(args, task)
+    if (written !== undefined) return written
     if (args.flush === undefined) {
       args.flush = args.file.backing.flush(args.file, task.group).ticket
       return wait(args.flush, 'device')
@@ -55,42 +67,51 @@ export class Sync implements Verb<SyncArgs> {
     return this.report(args, args.flush.errno)
   }
 
-  private dirtyNow({ file, start, end }: SyncArgs): Map<PageIndex, 'to write' | 'on its way'> {
-    const { siblings, index } = this.cache.frames
-    const found = new Map<PageIndex, 'to write' | 'on its way'>()
-    for (const frame of siblings.walk(file.dirty))
-      if (index[frame]! >= start && index[frame]! < end) found.set(index[frame]!, 'to write')
-    if (file.underWriteback > 0)
-      for (const frame of siblings.walk(file.clean))
-        if (this.cache.frames.has(frame, WRITEBACK) && index[frame]! >= start && index[frame]! < end)
-          found.set(index[frame]!, 'on its way')
-    return found
+  /** What is on its way when it begins is waited for. */
+  private begin(args: SyncArgs): void {
+    const { file, start, end, begun } = args
+    args.next = start
+    for (const bio of file.bios)
+      if (bio.purpose === 'writeback' && bio.index < end && bio.index + bio.frames.length > start)
+        begun.push(bio)
   }
 
-  private write({ file, pending }: SyncArgs, task: Task): Outcome {
+  /** Writes one slice of what is dirty. */
+  private writeSome(args: SyncArgs): void {
+    const { file, end, left, begun } = args
+    const indexes = file.dirtyPages.take(args.next, end, this.cache.slicePages)
     const now: PageIndex[] = []
-    for (const [index, state] of pending!) {
+    for (const index of indexes)
+      if (this.cache.canWrite(file, this.cache.find(file.id, index))) now.push(index)
+      else left.push(index)
+    begun.push(...this.cache.writeOut(file, now))
+    args.next = indexes.length < this.cache.slicePages ? end : indexes.at(-1)! + 1
+  }
+
+  private begunIn(args: SyncArgs, task: Task): Outcome | undefined {
+    const { begun } = args
+    while (begun[0]?.ticket.complete === true) begun.shift()
+    return begun[0] === undefined ? undefined : wait(this.cache.hurryBio(begun[0], task.group), 'writeback')
+  }
+
+  /** Writes one slice of what was left, once none of it is on its way. */
+  private writeLeft(args: SyncArgs, task: Task): Outcome | undefined {
+    const { file, left, begun } = args
+    if (left.length === 0) return undefined
+    const some = left.slice(0, this.cache.slicePages)
+    const now: PageIndex[] = []
+    for (const index of some) {
       const frame = this.cache.find(file.id, index)
-      if (frame === 0) pending!.delete(index)
-      else if (state === 'to write' && this.cache.canWrite(file, frame)) {
-        now.push(index)
-        pending!.set(index, 'on its way')
-      }
-    }
-    if (now.length > 0)
-      this.cache.writeOut(
-        file,
-        now.sort((a, b) => a - b),
-      )
-    for (const [index, state] of pending!) {
-      const frame = this.cache.find(file.id, index)
+      if (frame === 0) continue
       if (this.cache.frames.has(frame, WRITEBACK))
-        return wait(this.cache.hurry(frame, task.group), 'writeback', frame)
-      if (state === 'to write' && file.invalidates(index))
-        return wait(file.invalidation!.ticket, 'invalidate')
-      pending!.delete(index)
+        return wait(this.cache.hurry(frame, task.group), 'writeback')
+      if (!this.cache.frames.has(frame, DIRTY)) continue
+      if (file.invalidates(index)) return wait(file.invalidation!.ticket, 'invalidate')
+      now.push(index)
     }
-    return done
+    left.splice(0, some.length)
+    begun.push(...this.cache.writeOut(file, now))
+    return this.begunIn(args, task) ?? (left.length > 0 ? again : undefined)
   }
 
   private report({ file, cursor }: SyncArgs, flushed: Errno): Outcome {

@@ -5,8 +5,10 @@
  *
  * The range is claimed by `invalidation`: from then on no page of it is brought, dirtied or written, nor space set aside
  * for one (a reservation writes the page, and would bring back what the backing has just dropped). The backing goes
- * first; if it fails, nothing has changed. When it has succeeded, size, entries and pages change together, so no fault
- * sees one without the others (Linux orders i_size, unmapping and removal with two passes over the entries instead).
+ * first; if it fails, nothing has changed. When it has succeeded the entries go, then the pages, in slices, and with the
+ * last of them the size changes. Meanwhile nobody is given a page of the range: who misses one waits for the claim. So
+ * whoever sees the file as it will be sees nothing of what it was, wherever he looks; a section may still find an entry
+ * that hasn't gone, as if it had run before (Linux: i_size first, then two passes over the entries).
  *
  * Nobody holds a lock for the claim: whoever needs a page of the range waits for the claim's ticket, without its locks.
  *
@@ -18,10 +20,14 @@
  *   X4  A punch leaves the file, and so its backing after a sync, as long as it was.
  */
 import { type Bytes, type Errno, errno, type GroupId, type PageIndex } from '../base/index.ts'
-import { DIRTY, LOCKED, WRITEBACK } from '../memory/index.ts'
-import { done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
+import type { Bio } from '../io/index.ts'
+import { DIRTY } from '../memory/index.ts'
+import { again, done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
 import type { CachedFile } from './cached-file.ts'
 import type { PageCache } from './page-cache.ts'
+
+/** A slice unmaps in so many steps at most. */
+const UNMAPPINGS_A_SLICE = 8
 
 interface Punch {
   readonly position: Bytes
@@ -34,10 +40,13 @@ export interface TruncateArgs {
   readonly change: { readonly size: Bytes } | Punch
   claim: Ticket | undefined
   backing: Ticket | undefined
+  /** Entries before the one and pages before the other are gone. */
+  unmapped: PageIndex
+  dropped: PageIndex
 }
 
 export function truncateArgs(file: CachedFile, change: TruncateArgs['change']): TruncateArgs {
-  return { file, change, claim: undefined, backing: undefined }
+  return { file, change, claim: undefined, backing: undefined, unmapped: 0, dropped: 0 }
 }
 
 export class Truncate implements Verb<TruncateArgs> {
@@ -58,7 +67,7 @@ export class Truncate implements Verb<TruncateArgs> {
     }
     if (args.backing === undefined) {
       const flying = this.inFlight(file)
-      if (flying !== undefined) return wait(this.cache.hurry(flying, task.group), 'page lock', flying)
+      if (flying !== undefined) return wait(this.cache.hurryBio(flying, task.group), 'page lock')
       const reservation = file.backing.reservationIn(file, file.invalidation!.start, file.invalidation!.end)
       if (reservation !== undefined) return wait(reservation, 'reserve')
       args.backing = this.ask(file, change, task.group)
@@ -94,36 +103,26 @@ export class Truncate implements Verb<TruncateArgs> {
     return end <= start ? undefined : file.backing.zero(file, start, end - start, group).ticket
   }
 
-  /** A page of the claimed range that is being read or written; 0 is never in flight. */
-  private inFlight(file: CachedFile): number | undefined {
-    const { siblings, flags, index } = this.cache.frames
-    for (const list of [file.clean, file.dirty])
-      for (const frame of siblings.walk(list))
-        if ((flags[frame]! & (LOCKED | WRITEBACK)) !== 0 && file.invalidates(index[frame]!)) return frame
-    return undefined
+  /** A bio that carries pages of the claimed range. */
+  private inFlight(file: CachedFile): Bio | undefined {
+    return file.bioIn(file.invalidation!.start, file.invalidation!.end)
   }
 
   private finish(args: TruncateArgs, failed: Errno): Outcome {
-    if (failed === errno.OK) this.apply(args)
+    if (failed === errno.OK) {
+      this.drop(args)
+      if (args.dropped !== Infinity) return again
+      this.apply(args)
+    }
     this.release(args)
     return failed === errno.OK ? done : fail(failed)
   }
 
   private apply({ file, change }: TruncateArgs): void {
-    const { pageSize } = this.cache.frames
     if ('size' in change) {
-      if (change.size < file.size) {
-        this.drop(file, Math.ceil(change.size / pageSize), Infinity, 'with private copies')
-        file.size = change.size
-      }
+      file.size = Math.min(file.size, change.size)
       this.cache.extend(file, change.size)
-      return
-    }
-    const { start, end } = this.dug(file, change)
-    const first = Math.ceil(start / pageSize)
-    const last = Math.floor(end / pageSize)
-    if (last > first) this.drop(file, first, last, 'shared pages')
-    this.zeroPart(file, change.position, change.position + change.length)
+    } else this.zeroPart(file, change.position, change.position + change.length)
   }
 
   /**
@@ -145,17 +144,37 @@ export class Truncate implements Verb<TruncateArgs> {
     return frame !== 0 && this.cache.frames.has(frame, DIRTY)
   }
 
-  private drop(
-    file: CachedFile,
-    start: PageIndex,
-    end: PageIndex,
-    which: 'shared pages' | 'with private copies',
-  ): void {
-    this.cache.mappers.unmapRange(file.id, start, end, which)
-    const { siblings, index } = this.cache.frames
-    for (const list of [file.clean, file.dirty])
-      for (const frame of siblings.walk(list))
-        if (index[frame]! >= start && index[frame]! < end) this.cache.remove(file, frame)
+  /** Drops what one slice allows: entries first, then pages. `dropped` is Infinity when all are gone. */
+  private drop(args: TruncateArgs): void {
+    const { file, change } = args
+    const { mappers, slicePages } = this.cache
+    const { start, end } = this.leaving(file, change)
+    file.dropping = true
+    let left = slicePages
+    for (; left > 0; left -= slicePages / UNMAPPINGS_A_SLICE) {
+      const from = mappers.nextMapped(file.id, Math.max(start, args.unmapped))
+      if (from >= end) break
+      args.unmapped = Math.min(end, from + Math.ceil(slicePages / UNMAPPINGS_A_SLICE))
+      mappers.unmapRange(
+        file.id,
+        from,
+        args.unmapped,
+        'size' in change ? 'with private copies' : 'shared pages',
+      )
+    }
+    if (left <= 0) return
+    const indexes = file.cachedPages.take(Math.max(start, args.dropped), end, left)
+    for (const index of indexes) this.cache.remove(file, this.cache.find(file.id, index))
+    args.dropped = indexes.length < left ? Infinity : indexes.at(-1)! + 1
+  }
+
+  /** The pages that go. */
+  private leaving(file: CachedFile, change: TruncateArgs['change']): { start: PageIndex; end: PageIndex } {
+    const { pageSize } = this.cache.frames
+    if ('size' in change)
+      return { start: Math.ceil(change.size / pageSize), end: change.size < file.size ? Infinity : 0 }
+    const { start, end } = this.dug(file, change)
+    return { start: Math.ceil(start / pageSize), end: Math.floor(end / pageSize) }
   }
 
   /** The parts of a punched range whose pages stay. */
@@ -172,6 +191,7 @@ export class Truncate implements Verb<TruncateArgs> {
 
   private release({ file, claim }: TruncateArgs): void {
     file.invalidation = undefined
+    file.dropping = false
     this.cache.scheduler.complete(claim!)
   }
 }

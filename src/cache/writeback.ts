@@ -19,16 +19,7 @@
  *
  * Compare   Linux estimates a rate for each task; here a domain has one rate for all its writers.
  */
-import {
-  type GroupId,
-  type GroupTree,
-  hang,
-  MS,
-  type Ns,
-  type PageIndex,
-  ROOT,
-  SECOND,
-} from '../base/index.ts'
+import { type GroupId, type GroupTree, hang, MS, type Ns, type Pfn, ROOT, SECOND } from '../base/index.ts'
 import { Alarm, type Chore, type Wait, wait } from '../sched/index.ts'
 import type { CachedFile } from './cached-file.ts'
 import type { PageCache } from './page-cache.ts'
@@ -101,31 +92,32 @@ export class Writeback implements Chore {
   /** One pass of the flusher. */
   run(now: Ns): Ns {
     let left = false
+    let pages = 0
     for (const file of this.cache.files.values()) {
       if (file.dirtiedAt === Infinity) continue
       left = true
       const expired = file.dirtiedAt + this.settings.expire <= now
-      if (file.retryAt <= now && (expired || this.aboveBackground(file))) this.writeSome(file, now)
+      if (file.retryAt <= now && (expired || this.aboveBackground(file))) pages += this.writeSome(file, now)
+      // The others later: those of this pass have as much on its way as they may.
+      if (pages >= FLIGHT_PAGES_MAX) return now
     }
     return left ? now + this.settings.interval : Infinity
   }
 
-  /** Writes the file's dirty pages, in order of index, as far as FLIGHT_PAGES_MAX allows. */
-  private writeSome(file: CachedFile, now: Ns): void {
+  /** Writes dirty pages of the file, from where it went last on, as far as FLIGHT_PAGES_MAX allows. Returns how many. */
+  private writeSome(file: CachedFile, now: Ns): number {
     const room = FLIGHT_PAGES_MAX - file.underWriteback
-    if (room <= 0) return
-    const { frames } = this.cache
-    const indexes: PageIndex[] = []
-    for (const frame of frames.siblings.walk(file.dirty)) {
-      if (indexes.length === room) break
-      // A section that waits to store to many pages keeps those it has: written now they would be read-only again.
-      if (frames.pins[frame] === 0 && this.cache.canWrite(file, frame)) indexes.push(frames.index[frame]!)
-    }
-    file.dirtiedAt = now
-    this.cache.writeOut(
-      file,
-      indexes.sort((a, b) => a - b),
-    )
+    if (room <= 0) return 0
+    const seen = file.dirtyPages.take(file.flushedTo, Infinity, room)
+    // A section that waits to store to many pages keeps those it has: written now they would be read-only again.
+    const free = (frame: Pfn) => this.cache.frames.pins[frame] === 0 && this.cache.canWrite(file, frame)
+    if (file.flushedTo === 0) file.flushingSince = now
+    file.flushedTo = seen.length < room ? 0 : seen.at(-1)! + 1
+    // What is dirty when it has come round was dirtied since.
+    if (file.flushedTo === 0) file.dirtiedAt = file.flushingSince
+    const indexes = seen.filter(index => free(this.cache.find(file.id, index)))
+    this.cache.writeOut(file, indexes)
+    return indexes.length
   }
 
   private dirtied(file: CachedFile): void {

@@ -46,7 +46,9 @@ export function recount(engine: Engine, kept: readonly Pfn[] = []): string[] {
   }
   const mapped = new Map<Pfn, number>()
   const slots = new Map<number, number>()
-  for (const space of engine.mm.spaces.values()) {
+  // A child that is being filled is in its family, and nowhere else yet.
+  const families = new Set([...engine.mm.spaces.values()].map(({ family }) => family))
+  for (const space of [...families].flatMap(family => [...family.spaces])) {
     recountSpace(engine, space, mapped, slots, check)
     recountLocks(engine, space, check)
   }

@@ -28,7 +28,14 @@ import {
   SECOND,
   type Vpn,
 } from '../base/index.ts'
-import { type CachedFile, copyArgs, syncArgs, type TruncateArgs, truncateArgs } from '../cache/index.ts'
+import {
+  type CachedFile,
+  copyArgs,
+  syncArgs,
+  type TruncateArgs,
+  truncateArgs,
+  type WritebackSettings,
+} from '../cache/index.ts'
 import { type Device, HeldDevice, MemoryDevice, type Operation, type Request } from '../device/index.ts'
 import { LinearFile } from '../fs/index.ts'
 import { type Advice, newReadState, newVmFault } from '../memmap/index.ts'
@@ -64,6 +71,11 @@ export interface WorldOptions {
   readonly swap?: number
   /** How far readahead goes. */
   readonly readAheadBytes?: Bytes
+  /** Pages that one attempt of a long call changes at most. */
+  readonly slicePages?: number
+  readonly writeback?: WritebackSettings
+  /** The most that one bio carries. */
+  readonly bioBytesMax?: Bytes
   /** Recount after every attempt. Default: yes. */
   readonly checked?: boolean
   /** A device of the caller's own is put between the held one and the memory. */
@@ -113,7 +125,8 @@ export class World {
   private time: Ns = 0
 
   constructor(options: WorldOptions = {}) {
-    const { discipline = RESTART, frames = 64, swap = 0, checked = true, wrap, readAheadBytes } = options
+    const { discipline = RESTART, frames = 64, swap = 0, checked = true, wrap } = options
+    const { readAheadBytes, slicePages, writeback, bioBytesMax } = options
     const driver: Driver = { now: () => this.time, wake() {} }
     this.checked = checked
     this.wrap = wrap ?? (inner => inner)
@@ -125,6 +138,9 @@ export class World {
       pageSize: PAGE,
       discipline,
       ...(readAheadBytes !== undefined && { readAheadBytes }),
+      ...(slicePages !== undefined && { slicePages }),
+      ...(writeback !== undefined && { writeback }),
+      ...(bioBytesMax !== undefined && { bioBytesMax }),
       ...(swap > 0 && { swap: { device: lateDevice('swap', late), bytes: swap * PAGE } }),
     })
     if (swap > 0) {

@@ -69,8 +69,8 @@ const FAULTS: readonly Planted[] = [
     plant({ cache }) {
       const setDirty = cache.setDirty.bind(cache)
       let calls = 0
-      cache.setDirty = (file, frame) => {
-        if (file.name !== 'file' || ++calls % 4 !== 0) setDirty(file, frame)
+      cache.setDirty = (file, frame, group) => {
+        if (file.name !== 'file' || ++calls % 4 !== 0) setDirty(file, frame, group)
       }
     },
   },
@@ -94,11 +94,11 @@ const FAULTS: readonly Planted[] = [
           }
         },
       }
-      cache.setDirty = (file, frame) => {
+      cache.setDirty = (file, frame, group) => {
         const index = memory.frames.index[frame]!
-        if (file.name !== 'file') return setDirty(file, frame)
+        if (file.name !== 'file') return setDirty(file, frame, group)
         const set = () => {
-          if (cache.find(file.id, index) === frame) setDirty(file, frame)
+          if (cache.find(file.id, index) === frame) setDirty(file, frame, group)
         }
         scheduler.spawn(later, { due: false, set }, { name: 'later', group: 1 })
       }

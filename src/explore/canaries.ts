@@ -190,6 +190,11 @@ const PLANTED: readonly (Omit<Canary, 'under'> & Partial<Canary>)[] = [
       ),
   },
   {
+    name: 'given-again',
+    says: 'truncation in slices lets pages be mapped that are leaving',
+    plant: machine => eachFile(machine, file => replace(file, 'isLeaving', () => () => false)),
+  },
+  {
     name: 'bad-read-kept',
     says: 'a page whose read failed stays in the cache as if it were up to date',
     plant: ({ engine }) =>

@@ -190,6 +190,7 @@ export class Keys {
     }
     this.putValue(task.args)
     this.putFrame(task.stash)
+    this.put(task.reached ?? -1)
     for (const { lock, mode } of task.held) {
       this.putWord(lock.name)
       this.putWord(mode)
@@ -241,6 +242,7 @@ export class Keys {
       for (const each of value) this.putValue(each)
     } else if (ArrayBuffer.isView(value)) this.put((value as Uint8Array)[0] ?? -1)
     else if ('waiters' in value) this.putTicket(value as Ticket)
+    else if ('frames' in value && 'ticket' in value) this.putTicket(value.ticket as Ticket)
     else if ('verb' in value) this.putTicket((value as Task).end)
     else if (Object.getPrototypeOf(value) !== Object.prototype)
       this.putPart(value as { id?: number; name?: string })

@@ -110,6 +110,7 @@ export class Machine {
       driver: this.clock,
       buffer: new ArrayBuffer((scenario.frames + 1 + framesOfBlocks(scenario)) * this.pageSize),
       pageSize: this.pageSize,
+      slicePages: scenario.slicePages,
       discipline: canary?.discipline?.(discipline) ?? discipline,
       writeback: scenario.throttles
         ? { backgroundRatio: 0.2, ratio: 0.3, interval: Infinity, expire: Infinity }
@@ -191,7 +192,7 @@ export class Machine {
         if (this.failureOf(operation) !== -1) found.push(IO_FAILS + at)
     for (const place of this.scenario.kills) {
       const task = this.tasks[place]!
-      if (!task.killed && task.state !== 'ended') found.push(KILL + place)
+      if (!task.killed && this.engine.scheduler.canKill(task)) found.push(KILL + place)
     }
     return found
   }

@@ -50,6 +50,7 @@ export class Monitor implements Watcher {
   private dirtied = 0
   private actor: Task | undefined
   private heldBefore: readonly Held[] = []
+  private reachedBefore: number | undefined
   private copiedBefore = 0
   private locks: Before[] = []
 
@@ -83,6 +84,7 @@ export class Monitor implements Watcher {
     this.actor = choice < TIME ? this.machine.taskOf(choice) : undefined
     this.heldBefore = this.actor === undefined ? [] : [...this.actor.held]
     this.copiedBefore = copied(this.actor)
+    this.reachedBefore = this.actor?.reached
     this.locks = [...this.machine.engine.mm.spaces.values()].map(space => ({
       space,
       held: space.locks.mmap.holders().length > 0,
@@ -93,6 +95,7 @@ export class Monitor implements Watcher {
   after(): void {
     const { actor } = this
     if (actor === undefined) return
+    if (actor.state !== 'ended' && actor.reached !== undefined) this.emptied(actor, actor.reached)
     // Pages that couldn't be written become dirty again, by whoever ends their I/O; nobody stores to them.
     if (this.prepared !== this.dirtied && this.machine.tasks.includes(actor))
       this.breach = {
@@ -123,11 +126,21 @@ export class Monitor implements Watcher {
     else if (task.verb === verbs.fork) {
       const args = task.args as { readonly space: Space; readonly child: Space }
       this.machine.truth.forked(args.space, args.child)
-    } else if (task.verb === verbs.exit) this.forget((task.args as { space: Space }).space, 0, Infinity)
-    else if (task.verb === verbs.unmap || task.verb === verbs.map || isDontneed(task)) {
-      const args = task.args as { space: Space; start: number; end?: number; pages?: number }
-      this.forget(args.space, args.start, args.end ?? args.start + args.pages!)
-    }
+    } else this.emptied(task, Infinity)
+  }
+
+  /** A call that empties a range has come to `reached`: what was private there is gone, since its last attempt. */
+  private emptied(task: Task, reached: number): void {
+    const { verbs } = this.machine.engine
+    const empties = task.verb === verbs.exit || task.verb === verbs.unmap || task.verb === verbs.map
+    if (!empties && !isDontneed(task)) return
+    const args = task.args as { space: Space; start?: number; end?: number; pages?: number }
+    const { start = 0, end = args.pages === undefined ? Infinity : start + args.pages } = args
+    this.forget(
+      args.space,
+      (task === this.actor ? this.reachedBefore : undefined) ?? start,
+      Math.min(end, reached),
+    )
   }
 
   private checkTold({ name, args, killed }: Task): void {

@@ -12,6 +12,7 @@
  * Whatever is wrong is said in one sentence that begins with file, line and column.
  */
 import { isMap, isScalar, isSeq, LineCounter, type Node, type ParsedNode, parseDocument } from 'yaml'
+import { SLICE_PAGES } from '../base/index.ts'
 import { didYouMean } from '../group/index.ts'
 import {
   type Failure,
@@ -202,6 +203,7 @@ const SCENARIO: Readers<Scenario> = {
   frames: whole(1, 64),
   reclaims: yesOrNo,
   pageKiB: (reader, node) => Number(oneOf('4', '16', '64', '128')(reader, asWord(node))),
+  slicePages: whole(1, SLICE_PAGES),
   throttles: yesOrNo,
   volume: (reader, node) => reader.record(node, 'a volume', VOLUME, { blocks: 16, open: 'cached' }),
   files: (reader, node) => reader.readFiles(node),

@@ -19,7 +19,7 @@
  *
  * A mapping of a forked child is named `child/MAPPING`.
  */
-import type { PageIndex } from '../base/index.ts'
+import { type PageIndex, SLICE_PAGES } from '../base/index.ts'
 
 export interface FileSpec {
   readonly pages: number
@@ -63,6 +63,8 @@ export interface Scenario {
   /** Memory is short: the order in which pages are reclaimed is part of the state. */
   readonly reclaims: boolean
   readonly pageKiB: number
+  /** Pages that one attempt of a long call changes at most: 1, to see what lies between two slices. */
+  readonly slicePages: number
   /** Whether writers are made to pause for what they dirty. */
   readonly throttles: boolean
   /** undefined: each file lies on a device of its own. */
@@ -94,6 +96,7 @@ export const SCENARIO_DEFAULTS: Omit<Scenario, 'name' | 'about' | 'from' | 'task
   frames: 12,
   reclaims: false,
   pageKiB: 4,
+  slicePages: SLICE_PAGES,
   throttles: false,
   volume: undefined,
   files: {},

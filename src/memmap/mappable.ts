@@ -12,7 +12,7 @@
  *   T4  A file that takes pages away, or makes them clean, tells the mappers first. They are told by (file, index),
  *       never by physical page: two files may share a block.
  */
-import type { Bytes, FileId, PageIndex, Pfn } from '../base/index.ts'
+import type { Bytes, FileId, GroupId, PageIndex, Pfn } from '../base/index.ts'
 import type { Outcome, Ticket } from '../sched/index.ts'
 import type { PageRequest } from './vm-fault.ts'
 
@@ -43,8 +43,8 @@ export interface Mappable {
   fault(request: PageRequest): Outcome
   /** A page that is up to date and mapped read-only, or about to be mapped, is to be stored to. */
   pageMkwrite(request: PageRequest): Outcome
-  /** Marks the page of `frame` dirty: in the attempt in which pageMkwrite said done. */
-  setDirty(frame: Pfn): void
+  /** Marks the page of `frame` dirty on account of `group`: in the attempt in which pageMkwrite said done. */
+  setDirty(frame: Pfn, group: GroupId): void
   /** What was stored until now is durable when the ticket completes well; a file with pages in the cache has Sync for it. */
   sync?(): Ticket
   /** The frame of page `index` if it can be mapped right now, for fault-around; else 0. */
@@ -64,4 +64,6 @@ export interface Mappers {
     end: PageIndex,
     which: 'shared pages' | 'with private copies',
   ): void
+  /** The first page from `from` on that some VMA maps; Infinity: none does. */
+  nextMapped(file: FileId, from: PageIndex): PageIndex
 }

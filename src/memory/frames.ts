@@ -10,10 +10,11 @@
  *   owner      Int32Array   CACHE: the file; ANON: the anonymous family
  *   index      Uint32Array  page index within the owner
  *   group      Uint16Array  who is charged, 0: nobody
+ *   dirtier    Uint16Array  CACHE, dirty or on its way to the device: who made it dirty, and pays for its write
  *   lru        2 x Int32    its place on a group's LRU list, or on the list of free frames
  *   siblings   2 x Int32    its place on its file's list of clean or of dirty pages
  *
- * 35 bytes a frame; the cache adds 12 (its hash and its memory of evicted pages). docs/ARCHITECTURE.md has the sum.
+ * 37 bytes a frame; the cache adds 12 (its hash and its memory of evicted pages). docs/ARCHITECTURE.md has the sum.
  *
  * Life     FREE --allocate--> ANON | CACHE --detach--> DETACHED --last user leaves--> FREE
  *
@@ -68,6 +69,7 @@ export class Frames {
   readonly owner: Int32Array
   readonly index: Uint32Array
   readonly group: Uint16Array
+  readonly dirtier: Uint16Array
   readonly lru: IndexLists
   readonly siblings: IndexLists
   readonly data: Uint8Array
@@ -85,6 +87,7 @@ export class Frames {
     this.owner = new Int32Array(count)
     this.index = new Uint32Array(count)
     this.group = new Uint16Array(count)
+    this.dirtier = new Uint16Array(count)
     this.lru = new IndexLists(count)
     this.siblings = new IndexLists(count)
     this.data = new Uint8Array(buffer)

@@ -152,6 +152,7 @@ export class Memory {
     frames.owner[frame] = 0
     frames.index[frame] = 0
     frames.group[frame] = 0
+    frames.dirtier[frame] = 0
     frames.lru.pushHead(this.freeList, frame)
   }
 

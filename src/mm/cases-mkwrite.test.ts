@@ -239,6 +239,7 @@ test('case 22: the recount would see a page that writeback forgot to write-prote
   replace(world.engine.cache, 'mappers', () => ({
     unmapPage: (...asked) => rmap.unmapPage(...asked),
     unmapRange: (...asked) => rmap.unmapRange(...asked),
+    nextMapped: (...asked) => rmap.nextMapped(...asked),
     writeProtect() {},
   }))
   const data = world.file('data', { pages: 4, holding: false })

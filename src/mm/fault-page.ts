@@ -70,7 +70,7 @@ function mkwrite(mm: Mm, vma: Vma, fault: VmFault, request: PageRequest): Outcom
   const ready = file.pageMkwrite(request)
   if (ready.kind !== 'done') return ready
   vma.space.stat.mkwrites++
-  file.setDirty(fault.frame)
+  file.setDirty(fault.frame, fault.group)
   return map(mm, vma, fault, fault.frame, 'writable')
 }
 

@@ -60,13 +60,22 @@ export class Mm {
     this.mirrorOf = parts.mirrorOf
   }
 
-  /** A new space, of a family of its own or, for fork, of its parent's. */
-  createSpace(plan: SpacePlan, family: Family = this.newFamily()): Space {
+  /** A new space of a family of its own. */
+  createSpace(plan: SpacePlan): Space {
+    const space = this.newSpace(plan, this.newFamily())
+    this.addSpace(space)
+    return space
+  }
+
+  /** A space that nobody sees before it is added: fork fills it first. */
+  newSpace(plan: SpacePlan, family: Family): Space {
     const id = ++this.ids
     const { pageSize } = this.memory.frames
-    const space = new Space(this.scheduler, id, plan, family, pageSize, this.mirrorOf?.(id))
+    return new Space(this.scheduler, id, plan, family, pageSize, this.mirrorOf?.(id))
+  }
+
+  addSpace(space: Space): void {
     this.spaces.set(space.id, space)
-    return space
   }
 
   /** Forgets a space that has no VMA left. */

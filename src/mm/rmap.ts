@@ -113,6 +113,14 @@ export class Rmap implements Mappers {
     }
   }
 
+  nextMapped(file: FileId, from: PageIndex): PageIndex {
+    const list = this.fileVmas.get(file)
+    if (list === undefined) return Infinity
+    if (list.overlapping(from, from + 1).length > 0) return from
+    for (const vma of list.from(from)) return vma.pageOffset
+    return Infinity
+  }
+
   /**
    * How many entries of the frame were used since it was last asked; makes all of them old (folio_referenced). A use
    * through a VMA that is read in order or at random says nothing of the next one (vma_has_recency, Linux 6.12

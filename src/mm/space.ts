@@ -102,6 +102,14 @@ export class Space {
     return vma !== undefined && vpn < vma.end ? vma : undefined
   }
 
+  /** The first VMA that ends past `vpn`. */
+  firstFrom(vpn: Vpn): Vma | undefined {
+    const vma = this.find(vpn)
+    if (vma !== undefined) return vma
+    for (const next of this.vmas.from(vpn)) return next
+    return undefined
+  }
+
   /** VMAs that overlap [start, end), in order. The list may be changed while the caller holds the array. */
   overlapping(start: Vpn, end: Vpn): Vma[] {
     const first = start < end ? this.find(start) : undefined

@@ -72,7 +72,7 @@ export class Swapping {
     memory.recast(frame, CACHE)
     this.cache.insert(file, slot, frame)
     for (const { space, vpn } of mappings) this.rmap.setEntry(space, vpn, swapEntry(slot))
-    this.cache.setDirty(file, frame)
+    this.cache.setDirty(file, frame, this.cache.frames.group[frame]!)
     this.cache.writeOut(file, [slot])
     memory.unpin(frame)
     return 'on its way'

@@ -21,7 +21,7 @@
  *   P5  A mirror is told of each entry that changes, after it has.
  *   P6  `changes` has risen since any moment at which a load through the table would have found something else.
  */
-import { assert, type Pfn, type Vpn } from '../base/index.ts'
+import { assert, type Pfn, type Slice, type Vpn } from '../base/index.ts'
 
 export const PRESENT = 1
 export const WRITABLE = 2
@@ -40,6 +40,9 @@ export const VPN_END: Vpn = 2 ** 31
 const EMPTY = new Int32Array(SLOT)
 
 export type Entry = number
+
+/** So many empty entries are passed in the time that one of a page takes. */
+const EMPTY_A_PAGE = 64
 
 /** Who keeps a second copy of a table: the hardware MMU. */
 export interface TableMirror {
@@ -154,6 +157,35 @@ export class PageTable {
       if (leaf === EMPTY) vpn = leafEnd
       else for (; vpn < leafEnd; vpn++) if (leaf[vpn & (leaf.length - 1)] !== 0) yield vpn
     }
+  }
+
+  /**
+   * Calls `act` for the pages of [start, end) whose entry isn't 0, in order, as far as the slice goes; it may change that
+   * entry. Returns the page to go on from: `end`, if that was all.
+   */
+  walk(start: Vpn, end: Vpn, slice: Slice, act: (vpn: Vpn) => void): Vpn {
+    for (let vpn = start; vpn < end; ) {
+      if (slice.left <= 0) return vpn
+      const leaf = this.directory[vpn >>> SLOT_BITS]
+      if (leaf === undefined) return end
+      const leafEnd = Math.min(end, vpn - (vpn & (leaf.length - 1)) + leaf.length)
+      if (leaf === EMPTY) {
+        vpn = leafEnd
+        slice.left -= 1 / EMPTY_A_PAGE
+        continue
+      }
+      const from = vpn
+      let acted = 0
+      while (vpn < leafEnd && acted < slice.left && vpn - from < slice.left * EMPTY_A_PAGE) {
+        if (leaf[vpn & (leaf.length - 1)] !== 0) {
+          act(vpn)
+          acted++
+        }
+        vpn++
+      }
+      slice.left -= acted + (vpn - from) / EMPTY_A_PAGE
+    }
+    return end
   }
 
   /** Gives back the leaves that lie wholly inside [start, end). Everything in the range must be unmapped. */

@@ -2,11 +2,17 @@
  * The real driver: the event loop. I/O callbacks complete tickets and call `pump`; timers are one setTimeout, set for
  * the earliest of them. This file and the doors are all that knows of the event loop.
  *
+ *     pump pump pump | SLICE is used up: setImmediate | timers, I/O | pump pump ...
+ *
+ * A turn is setImmediate and not a message to oneself: Node hands out up to a thousand messages in one callback, and
+ * neither timers nor I/O come between them. Browsers have no setImmediate, and let timers come between messages.
+ *
  * Invariants
  *   D1  Whenever a task is ready, `pump` is running or is about to: at the end of the present callback, or, when its
  *       slice is used up, after other callbacks have had a turn.
  *   D2  Nothing runs inside a section of a program.
- *   D3  One call of `pump` begins no attempt later than one attempt after SLICE.
+ *   D3  Between two turns of the event loop all calls of `pump` together begin no attempt later than one attempt after
+ *       SLICE of their own time.
  */
 import { MS, type Ns } from '../base/index.ts'
 import type { Driver, Scheduler } from './scheduler.ts'
@@ -28,17 +34,13 @@ export class RealDriver implements Driver {
   private asked: 'nothing' | 'soon' | 'a turn later' = 'nothing'
   /** Whether the microtask of `wake` is still to come. */
   private microtask = false
-  private readonly channel = new MessageChannel()
-
-  constructor() {
-    this.channel.port1.addEventListener('message', () => {
-      this.hold('unref')
-      this.asked = 'nothing'
-      this.pump()
-    })
-    this.channel.port1.start()
-    this.hold('unref')
-  }
+  /** How much of SLICE has been used since the last turn that was asked for. */
+  private spent: Ns = 0
+  private readonly turns = new Turns(() => {
+    this.asked = 'nothing'
+    this.spent = 0
+    this.pump()
+  })
 
   attach(scheduler: Scheduler): void {
     this.scheduler = scheduler
@@ -56,21 +58,28 @@ export class RealDriver implements Driver {
     queueMicrotask(this.pumpIfAsked)
   }
 
-  /** Runs what is ready now. Doors and I/O callbacks call it; inside an attempt it does nothing. */
+  /** Runs what is ready now, unless its slice is used up. Doors and I/O callbacks call it; inside an attempt it does nothing. */
   pump(): void {
     const scheduler = this.scheduler!
-    if (this.pumping || this.closed || scheduler.current !== undefined) return
+    if (this.pumping || this.closed || this.asked === 'a turn later' || scheduler.current !== undefined)
+      return
     if (this.inSection) {
       this.wake()
       return
     }
     if (this.asked === 'soon') this.asked = 'nothing'
+    if (this.spent >= SLICE && scheduler.hasWork()) {
+      this.takeTurn()
+      return
+    }
     this.pumping = true
+    const began = this.now()
     try {
-      scheduler.run(SLICE)
+      scheduler.run(SLICE - Math.min(SLICE, this.spent))
     } finally {
       this.pumping = false
     }
+    this.spent += this.now() - began
     if (scheduler.hasWork()) this.takeTurn()
     else this.arm(scheduler.timers.next)
   }
@@ -87,15 +96,14 @@ export class RealDriver implements Driver {
     this.closed = true
     clearTimeout(this.timer)
     this.timer = undefined
-    this.channel.port1.close()
+    this.turns.close()
   }
 
   /** Goes on after other callbacks have run. */
   private takeTurn(): void {
     if (this.asked === 'a turn later') return
     this.asked = 'a turn later'
-    this.hold('ref')
-    this.channel.port2.postMessage(0)
+    this.turns.ask()
   }
 
   private arm(at: Ns): void {
@@ -111,10 +119,29 @@ export class RealDriver implements Driver {
       Math.max(0, Math.ceil((at - this.now()) / MS)),
     )
   }
+}
 
-  /** In Node a port keeps the process alive; only a turn that is asked for should. Browsers have no such notion. */
-  private hold(word: 'ref' | 'unref'): void {
-    const port: { ref?(): void; unref?(): void } = this.channel.port1
-    port[word]?.()
+/** Asks for a turn of the event loop. A turn that is asked for keeps the process alive. */
+class Turns {
+  private readonly turn: () => void
+  private immediate: NodeJS.Immediate | undefined
+  private readonly channel: InstanceType<typeof MessageChannel> | undefined
+
+  constructor(turn: () => void) {
+    this.turn = turn
+    if (typeof setImmediate === 'function') return
+    this.channel = new MessageChannel()
+    this.channel.port1.addEventListener('message', turn)
+    this.channel.port1.start()
+  }
+
+  ask(): void {
+    if (this.channel === undefined) this.immediate = setImmediate(this.turn)
+    else this.channel.port2.postMessage(0)
+  }
+
+  close(): void {
+    if (this.immediate !== undefined) clearImmediate(this.immediate)
+    this.channel?.port1.close()
   }
 }

@@ -12,7 +12,7 @@
  * Leaves to  `keeper`: what a stash is (a hook of the memory)
  *
  * Invariants
- *   S1 to S3 (task.ts) and K1 to K3 (ticket.ts)
+ *   S1 to S3, S7 (task.ts) and K1 to K3 (ticket.ts)
  *   S4  Ready tasks run in the order they became ready.
  *   S5  No attempt begins inside another.
  *   S6  No time passes within an attempt, nor while what it said is carried out.
@@ -140,6 +140,7 @@ export class Scheduler {
       stash: 0,
       held: [],
       killed: false,
+      reached: undefined,
       end: this.ticket(name),
       onEnd: undefined,
     }
@@ -150,9 +151,9 @@ export class Scheduler {
     return task
   }
 
-  /** Ends a task at its wait (S3). One that is ready ends instead of its next attempt; one that ended stays so. */
+  /** Ends a task at its wait (S3). One that is ready ends instead of its next attempt; one that ended or goes over a range (S7) stays so. */
   kill(task: Task): void {
-    if (task.state === 'ended') return
+    if (!this.canKill(task)) return
     task.killed = true
     if (task.state === 'ready') return
     const { ticket } = task.wait!
@@ -161,6 +162,10 @@ export class Scheduler {
     ticket.waiters.splice(place, 1)
     this.watcher?.resumes(task, task.wait!, this.now() - task.waitingSince)
     this.finish(task, errno.EINTR)
+  }
+
+  canKill({ state, reached, held }: Task): boolean {
+    return state !== 'ended' && (reached === undefined || held.length === 0)
   }
 
   /** The tasks that may run now, first come first. */

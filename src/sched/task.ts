@@ -10,6 +10,8 @@
  *   S1  A waiting task has exactly one ticket; a ready or ended one has none.
  *   S2  An ended task holds no lock and no stash.
  *   S3  A killed task attempts nothing more: its verb's `abandon` gives back what it had, and it ends with EINTR.
+ *   S7  A task that goes over a range in slices, and keeps its locks between them, isn't killed: it would leave the range
+ *       half done. It waits for nothing more, and ends soon.
  */
 import type { Errno, GroupId, Ns, Pfn, TaskId } from '../base/index.ts'
 import type { Outcome, Wait } from './outcome.ts'
@@ -52,6 +54,8 @@ export interface Task<Args = unknown> {
   stash: Pfn
   readonly held: Held[]
   killed: boolean
+  /** How far it has come in a range that it goes over in slices; undefined: it hasn't begun with one. */
+  reached: number | undefined
   /** Completes when the task has ended. */
   readonly end: Ticket
   /** Who outside of the machine is told of its end; the doors set it. */

@@ -6,8 +6,8 @@
  */
 import type { Mm, Space } from '../mm/index.ts'
 import { VPN_END } from '../mmu/index.ts'
-import { done, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
-import { lockRange, unmapPages } from './vmas.ts'
+import { again, done, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
+import { lockRange, unmapSome } from './vmas.ts'
 
 export interface ExitArgs {
   readonly space: Space
@@ -24,9 +24,14 @@ export class Exit implements Verb<ExitArgs> {
   attempt(task: Task<ExitArgs>): Outcome {
     const { space } = task.args
     space.state = 'exiting'
-    const queued = lockRange(task, space, 0, VPN_END)
-    if (queued !== undefined) return queued
-    unmapPages(this.mm, space, 0, VPN_END)
+    if (task.reached === undefined) {
+      const queued = lockRange(task, space, 0, VPN_END)
+      if (queued !== undefined) return queued
+      task.reached = 0
+    }
+    task.reached = unmapSome(this.mm, space, task.reached, VPN_END)
+    if (task.reached < VPN_END) return again
+    space.table.prune(0, VPN_END)
     this.mm.forgetSpace(space)
     releaseAll(task)
     return done

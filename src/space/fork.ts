@@ -5,17 +5,21 @@
  * Every VMA of the parent is write-locked first, so no fault is halfway while entries are copied and a child can't see a
  * store made after the fork. A fault that waits without a lock is no obstacle: it looks everything up again.
  *
+ * The entries are copied in slices, under the locks from the first to the last. A store that a section makes meanwhile
+ * hits only where the page isn't copied yet, and then the child gets it too; elsewhere it misses and waits for the locks.
+ * So of two stores, one of which was made after the other, the child never has the later one alone.
+ *
  * Locks    mmap write of the parent and all of its VMAs. The child is known to nobody yet.
  *
  * Invariants
  *   FK1 After fork no private page is writable in either space.
  *   FK2 Both see what the parent saw when it returned, and from then on only their own stores to private pages.
  */
-import type { Vpn } from '../base/index.ts'
+import type { Slice, Vpn } from '../base/index.ts'
 import { ANON } from '../memory/index.ts'
 import { type Mm, newVma, type Space, type SpacePlan, type Vma, ZERO_PAGE } from '../mm/index.ts'
 import { frameOf, PRESENT, readOnly, SWAP, VPN_END } from '../mmu/index.ts'
-import { done, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
+import { again, done, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
 import { addVma, lockRange } from './vmas.ts'
 
 export interface ForkArgs {
@@ -35,21 +39,40 @@ export class Fork implements Verb<ForkArgs> {
   attempt(task: Task<ForkArgs>): Outcome {
     const { args } = task
     const parent = args.space
-    const queued = lockRange(task, parent, 0, VPN_END)
-    if (queued !== undefined) return queued
-    const child = this.mm.createSpace(args.plan, parent.family)
-    for (const vma of parent.vmas) {
-      const { start, end, prot, share, open, pageOffset, advice } = vma
-      addVma(this.mm, newVma(this.mm.scheduler, child, { start, end, prot, share, open, pageOffset, advice }))
-      if (share === 'private') this.sharePages(vma, child)
+    if (task.reached === undefined) {
+      const queued = lockRange(task, parent, 0, VPN_END)
+      if (queued !== undefined) return queued
+      task.reached = 0
+      args.child = this.mm.newSpace(args.plan, parent.family)
     }
-    args.child = child
+    task.reached = this.copySome(parent, args.child!, task.reached)
+    if (task.reached < VPN_END) return again
+    this.mm.addSpace(args.child!)
     releaseAll(task)
     return done
   }
 
-  private sharePages(vma: Vma, child: Space): void {
-    for (const vpn of vma.space.table.used(vma.start, vma.end)) this.shareEntry(vma, child, vpn)
+  /** Copies the mappings from page `from` on, as far as one slice goes. Returns the page to go on from. */
+  private copySome(parent: Space, child: Space, from: Vpn): Vpn {
+    const slice = { left: this.mm.cache.slicePages }
+    for (let at = from; slice.left > 0; slice.left--) {
+      const vma = parent.firstFrom(at)
+      if (vma === undefined) return VPN_END
+      if (at <= vma.start) this.copyVma(vma, child)
+      at = this.sharePages(vma, child, Math.max(at, vma.start), slice)
+      if (at < vma.end) return at
+      from = at
+    }
+    return from
+  }
+
+  private copyVma({ start, end, prot, share, open, pageOffset, advice }: Vma, child: Space): void {
+    addVma(this.mm, newVma(this.mm.scheduler, child, { start, end, prot, share, open, pageOffset, advice }))
+  }
+
+  private sharePages(vma: Vma, child: Space, from: Vpn, slice: Slice): Vpn {
+    if (vma.share !== 'private') return vma.end
+    return vma.space.table.walk(from, vma.end, slice, vpn => this.shareEntry(vma, child, vpn))
   }
 
   private shareEntry(vma: Vma, child: Space, vpn: Vpn): void {

@@ -6,10 +6,10 @@
  */
 import { errno, type Vpn } from '../base/index.ts'
 import { UNEVICTABLE } from '../memory/index.ts'
-import { type Mm, type Space, type Vma, ZERO_PAGE } from '../mm/index.ts'
+import { type Mm, type Space, ZERO_PAGE } from '../mm/index.ts'
 import { frameOf, PRESENT } from '../mmu/index.ts'
-import { done, fail, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
-import { isolate, lockRange, mergeAround, withNeighbours } from './vmas.ts'
+import { again, done, fail, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
+import { isolate, lockRange, mergeAround, walkVmas, withNeighbours } from './vmas.ts'
 
 export interface LockArgs {
   readonly space: Space
@@ -28,29 +28,33 @@ export class LockPages implements Verb<LockArgs> {
 
   attempt(task: Task<LockArgs>): Outcome {
     const { space, start, end, to } = task.args
-    const queued = lockRange(task, space, ...withNeighbours(start, end))
-    if (queued !== undefined) return queued
-    const vmas = space.overlapping(start, end)
-    if (vmas.length > 0) {
-      for (const vma of isolate(this.mm, space, start, end)) {
-        vma.locked = to === 'locked'
-        if (to === 'unlocked') this.readmit(vma)
+    if (task.reached === undefined) {
+      const queued = lockRange(task, space, ...withNeighbours(start, end))
+      if (queued !== undefined) return queued
+      isolate(this.mm, space, start, end)
+      const vmas = space.overlapping(start, end)
+      if (vmas.length === 0) {
+        releaseAll(task)
+        return fail(errno.ENOMEM)
       }
-      mergeAround(this.mm, space, start, end)
+      for (const vma of vmas) vma.locked = to === 'locked'
+      task.reached = to === 'locked' ? end : start
     }
+    const slice = { left: this.mm.cache.slicePages }
+    task.reached = walkVmas(space, task.reached, end, slice, (_, vpn) => this.readmit(space, vpn))
+    if (task.reached < end) return again
+    mergeAround(this.mm, space, start, end)
     releaseAll(task)
-    return vmas.length === 0 ? fail(errno.ENOMEM) : done
+    return done
   }
 
-  private readmit({ space, start, end }: Vma): void {
+  private readmit({ table }: Space, vpn: Vpn): void {
     const { frames } = this.mm.memory
-    for (const vpn of space.table.used(start, end)) {
-      const entry = space.table.get(vpn)
-      const frame = frameOf(entry)
-      if ((entry & PRESENT) === 0 || frame === ZERO_PAGE || !frames.has(frame, UNEVICTABLE)) continue
-      if (this.mm.rmap.isLocked(frame)) continue
-      frames.clear(frame, UNEVICTABLE)
-      this.mm.memory.enterLru(frame)
-    }
+    const entry = table.get(vpn)
+    const frame = frameOf(entry)
+    if ((entry & PRESENT) === 0 || frame === ZERO_PAGE || !frames.has(frame, UNEVICTABLE)) return
+    if (this.mm.rmap.isLocked(frame)) return
+    frames.clear(frame, UNEVICTABLE)
+    this.mm.memory.enterLru(frame)
   }
 }

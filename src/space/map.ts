@@ -7,8 +7,8 @@
 import { errno, type Vpn } from '../base/index.ts'
 import { continues, type Mm, newVma, PROT_WRITE, type Space, type Vma, type VmaPlan } from '../mm/index.ts'
 import { VPN_END } from '../mmu/index.ts'
-import { done, fail, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
-import { addVma, lockRange, mergeAround, unmapPages } from './vmas.ts'
+import { again, done, fail, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
+import { addVma, isolate, lockRange, mergeAround, unmapSome } from './vmas.ts'
 
 export interface MapArgs {
   readonly space: Space
@@ -37,26 +37,32 @@ export class MapVerb implements Verb<MapArgs> {
     const { space, pages, fixed, plan } = args
     if (plan.share === 'shared' && plan.open?.readOnly === true && (plan.prot & PROT_WRITE) !== 0)
       return fail(errno.EACCES)
-    const queued = lockRange(task, space, 0, 0)
-    if (queued !== undefined) return queued
-    const start = fixed ?? space.findFree(pages, VPN_END)
-    if (start === -1 || space.vmas.size >= VMAS_MAX || space.state === 'exiting') return this.refuse(task)
-    const pageOffset: number = plan.open === undefined ? start : plan.pageOffset
-    const vma = newVma(this.mm.scheduler, space, {
-      ...plan,
-      start,
-      end: start + pages,
-      pageOffset,
-    })
-    vma.locked = args.locked
-    const waiting = lockRange(task, space, ...withMerging(space, vma))
-    if (waiting !== undefined) return waiting
-    if (fixed !== undefined) unmapPages(this.mm, space, start, start + pages)
-    addVma(this.mm, vma)
-    mergeAround(this.mm, space, start, start + pages)
-    args.start = start
+    if (task.reached === undefined) {
+      const queued = lockRange(task, space, 0, 0)
+      if (queued !== undefined) return queued
+      const start = fixed ?? space.findFree(pages, VPN_END)
+      if (start === -1 || space.vmas.size >= VMAS_MAX || space.state === 'exiting') return this.refuse(task)
+      args.start = start
+      const waiting = lockRange(task, space, ...withMerging(space, this.vmaFor(args)))
+      if (waiting !== undefined) return waiting
+      if (fixed !== undefined) isolate(this.mm, space, start, start + pages)
+      task.reached = fixed ?? start + pages
+    }
+    const end = args.start + pages
+    task.reached = unmapSome(this.mm, space, task.reached, end)
+    if (task.reached < end) return again
+    if (fixed !== undefined) space.table.prune(args.start, end)
+    addVma(this.mm, this.vmaFor(args))
+    mergeAround(this.mm, space, args.start, end)
     releaseAll(task)
     return done
+  }
+
+  private vmaFor({ space, start, pages, plan, locked }: MapArgs): Vma {
+    const pageOffset: number = plan.open === undefined ? start : plan.pageOffset
+    const vma = newVma(this.mm.scheduler, space, { ...plan, start, end: start + pages, pageOffset })
+    vma.locked = locked
+    return vma
   }
 
   private refuse(task: Task): Outcome {

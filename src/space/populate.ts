@@ -2,18 +2,25 @@
  * Makes every page of a range present before it is touched: MADV_POPULATE_READ and _WRITE, MAP_POPULATE, mlock.
  *
  * It is the fault path, page by page, by the same attempts; so it waits and restarts as a fault does. Pages that are
- * there already cost a look at their entry. Others get a turn every BATCH pages.
+ * there already cost a look at their entry. Others get a turn every BATCH pages. What is absent of a file is read some
+ * way ahead, whatever the advice: that is about touches, and here a range is asked for.
  *
  * Invariants
  *   PO1 Each page is faulted until it is present or can't be; a restart never begins the range again.
  */
-import type { Vpn } from '../base/index.ts'
+import type { Bytes, GroupId, Vpn } from '../base/index.ts'
 import { newVmFault } from '../memmap/index.ts'
 import { type Fault, type FaultArgs, faultArgs, type Mm, type Space } from '../mm/index.ts'
 import { LOAD, STORE } from '../mmu/index.ts'
 import { again, done, type Outcome, type Task, type Verb } from '../sched/index.ts'
+import { readAhead } from './advise.ts'
 
 const BATCH = 64
+/** Pages that are looked at in one attempt. */
+const LOOKS = 4096
+/** How far ahead it reads: as much as keeps a device busy, and little of a memory. */
+const AHEAD_BYTES: Bytes = 2 * 1024 * 1024
+const AHEAD_SHARE = 8
 
 export interface PopulateArgs {
   readonly space: Space
@@ -22,10 +29,12 @@ export interface PopulateArgs {
   /** The page at hand. */
   vpn: Vpn
   fault: FaultArgs | undefined
+  /** Before here reads have been begun. */
+  ahead: Vpn
 }
 
 export function populateArgs(space: Space, start: Vpn, end: Vpn, access: 'load' | 'store'): PopulateArgs {
-  return { space, end, access, vpn: start, fault: undefined }
+  return { space, end, access, vpn: start, fault: undefined, ahead: start }
 }
 
 export class Populate implements Verb<PopulateArgs> {
@@ -42,8 +51,10 @@ export class Populate implements Verb<PopulateArgs> {
     const { args } = task
     const { table } = args.space
     const allowed = args.access === 'store' ? STORE : LOAD
-    for (let faults = 0; args.vpn < args.end; args.vpn++) {
+    for (let faults = 0, looks = 0; args.vpn < args.end; args.vpn++) {
+      if (++looks > LOOKS) return again
       if (args.fault === undefined && (table.get(args.vpn) & allowed) !== 0) continue
+      if (args.fault === undefined) this.readAhead(args, task.group)
       args.fault ??= faultArgs(
         args.space,
         newVmFault(args.vpn, args.access, task.group, this.mm.scheduler.now()),
@@ -58,5 +69,21 @@ export class Populate implements Verb<PopulateArgs> {
       }
     }
     return done
+  }
+
+  /** Begins to read the next part of the range, when half of the last one is used. No lock: what is mapped isn't changed. */
+  private readAhead(args: PopulateArgs, group: GroupId): void {
+    const { cache, memory } = this.mm
+    const most = Math.max(1, Math.floor(AHEAD_BYTES / memory.frames.pageSize))
+    const part = Math.min(most, Math.floor(memory.total / AHEAD_SHARE))
+    if (args.vpn + part / 2 < args.ahead) return
+    const start = Math.max(args.vpn, args.ahead)
+    const vma = args.space.firstFrom(start)
+    if (vma === undefined || vma.start >= args.end) return
+    const from = Math.max(start, vma.start)
+    args.ahead = Math.min(vma.end, args.end, from + part)
+    if (vma.open === undefined || cache.congested(group)) return
+    cache.makeRoom(args.ahead - from, 0, group)
+    readAhead(this.mm, vma, from, args.ahead, group)
   }
 }

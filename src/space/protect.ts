@@ -4,10 +4,10 @@
  * Locks    mmap write; the VMAs of the range and the neighbours they may merge with.
  */
 import { errno, type Vpn } from '../base/index.ts'
-import { type Mm, PROT_READ, PROT_WRITE, type Prot, type Space, type Vma } from '../mm/index.ts'
+import { type Mm, PROT_READ, PROT_WRITE, type Prot, type Space } from '../mm/index.ts'
 import { old, PRESENT, readOnly } from '../mmu/index.ts'
-import { done, fail, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
-import { isolate, lockRange, mergeAround, withNeighbours } from './vmas.ts'
+import { again, done, fail, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
+import { isolate, lockRange, mergeAround, walkVmas, withNeighbours } from './vmas.ts'
 
 export interface ProtectArgs {
   readonly space: Space
@@ -26,15 +26,24 @@ export class Protect implements Verb<ProtectArgs> {
 
   attempt(task: Task<ProtectArgs>): Outcome {
     const { space, start, end, prot } = task.args
-    const queued = lockRange(task, space, ...withNeighbours(start, end))
-    if (queued !== undefined) return queued
-    const error = this.refusal(space, start, end, prot)
-    if (error === errno.OK) {
-      for (const vma of isolate(this.mm, space, start, end)) this.change(vma, prot)
-      mergeAround(this.mm, space, start, end)
+    if (task.reached === undefined) {
+      const queued = lockRange(task, space, ...withNeighbours(start, end))
+      if (queued !== undefined) return queued
+      const error = this.refusal(space, start, end, prot)
+      if (error !== errno.OK) {
+        releaseAll(task)
+        return fail(error)
+      }
+      isolate(this.mm, space, start, end)
+      for (const vma of space.overlapping(start, end)) vma.prot = prot
+      task.reached = start
     }
+    const slice = { left: this.mm.cache.slicePages }
+    task.reached = walkVmas(space, task.reached, end, slice, ({ space }, vpn) => change(space, vpn, prot))
+    if (task.reached < end) return again
+    mergeAround(this.mm, space, start, end)
     releaseAll(task)
-    return error === errno.OK ? done : fail(error)
+    return done
   }
 
   /** ENOMEM for a hole, EACCES for stores to what may not be stored to; checked before anything changes. */
@@ -48,15 +57,11 @@ export class Protect implements Verb<ProtectArgs> {
     }
     return covered < end ? errno.ENOMEM : errno.OK
   }
+}
 
-  private change(vma: Vma, prot: Prot): void {
-    vma.prot = prot
-    const { table } = vma.space
-    for (const vpn of table.used(vma.start, vma.end)) {
-      const entry = table.get(vpn)
-      if ((entry & PRESENT) === 0) continue
-      const kept = (prot & PROT_WRITE) !== 0 ? entry : readOnly(entry)
-      table.set(vpn, (prot & PROT_READ) !== 0 ? kept : old(kept))
-    }
-  }
+function change({ table }: Space, vpn: Vpn, prot: Prot): void {
+  const entry = table.get(vpn)
+  if ((entry & PRESENT) === 0) return
+  const kept = (prot & PROT_WRITE) !== 0 ? entry : readOnly(entry)
+  table.set(vpn, (prot & PROT_READ) !== 0 ? kept : old(kept))
 }

@@ -57,7 +57,7 @@ export class Msync implements Verb<MsyncArgs> {
       args.synced = undefined
       const queued = lockForReading(task, args.space)
       if (queued !== undefined) return queued
-      const vma = args.space.overlapping(args.vpn, args.end)[0]
+      const vma = this.next(args)
       if ((vma?.start ?? args.end) > args.vpn && args.error === errno.OK) args.error = errno.ENOMEM
       if (vma !== undefined) this.begin(task, vma)
       releaseAll(task)
@@ -67,6 +67,11 @@ export class Msync implements Verb<MsyncArgs> {
 
   abandon({ args }: Task<MsyncArgs>): void {
     if (args.child !== undefined) this.mm.scheduler.kill(args.child)
+  }
+
+  private next({ space, vpn, end }: MsyncArgs): Vma | undefined {
+    const vma = vpn < end ? space.firstFrom(vpn) : undefined
+    return vma !== undefined && vma.start < end ? vma : undefined
   }
 
   private begin(task: Task<MsyncArgs>, vma: Vma): void {

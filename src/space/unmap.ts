@@ -8,8 +8,8 @@
  */
 import type { Vpn } from '../base/index.ts'
 import type { Mm, Space } from '../mm/index.ts'
-import { done, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
-import { lockRange, unmapPages } from './vmas.ts'
+import { again, done, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
+import { isolate, lockRange, unmapSome } from './vmas.ts'
 
 export interface UnmapArgs {
   readonly space: Space
@@ -27,9 +27,15 @@ export class Unmap implements Verb<UnmapArgs> {
 
   attempt(task: Task<UnmapArgs>): Outcome {
     const { space, start, end } = task.args
-    const queued = lockRange(task, space, start, end)
-    if (queued !== undefined) return queued
-    unmapPages(this.mm, space, start, end)
+    if (task.reached === undefined) {
+      const queued = lockRange(task, space, start, end)
+      if (queued !== undefined) return queued
+      isolate(this.mm, space, start, end)
+      task.reached = start
+    }
+    task.reached = unmapSome(this.mm, space, task.reached, end)
+    if (task.reached < end) return again
+    space.table.prune(start, end)
     releaseAll(task)
     return done
   }

@@ -1,12 +1,14 @@
 /**
- * What the verbs do to the VMAs of a space: lock, split, merge, take away. Each is done in one attempt by a task that
- * holds the mmap lock for writing and has write-locked the VMAs it changes.
+ * What the verbs do to the VMAs of a space: lock, split, merge, take away. It is done by a task that holds the mmap lock
+ * for writing and has write-locked the VMAs it changes. What goes over pages goes in slices, an attempt each; the locks
+ * are kept from the first to the last, so who takes one sees the range as it was before or as it is after. A section
+ * takes none: it may find some pages changed and others not yet, as threads do in Linux.
  *
  * Invariants   A1 to A3 (mm/vma.ts), SP2 (mm/space.ts)
  *   SV1 A VMA changes only when no reader is inside it: `lockRange` has said so.
  *   SV2 Two neighbours that could be one are one after each verb.
  */
-import { assert, type Vpn } from '../base/index.ts'
+import { assert, type Slice, type Vpn } from '../base/index.ts'
 import { continues, type Mm, newVma, type Space, type Vma } from '../mm/index.ts'
 import type { Task, Wait } from '../sched/index.ts'
 
@@ -37,22 +39,54 @@ export function addVma(mm: Mm, vma: Vma): void {
   if (vma.open !== undefined) vma.open.mappings++
 }
 
-/** The VMAs that lie wholly inside [start, end), after those that cross an edge have been split there. */
-export function isolate(mm: Mm, space: Space, start: Vpn, end: Vpn): Vma[] {
+/** Splits the VMAs that cross an edge of [start, end) there. */
+export function isolate(mm: Mm, space: Space, start: Vpn, end: Vpn): void {
   for (const edge of [start, end]) {
     const vma = space.find(edge)
     if (vma !== undefined && vma.start < edge) split(mm, vma, edge)
   }
-  return space.overlapping(start, end)
 }
 
-/** Takes away every mapping of [start, end). */
-export function unmapPages(mm: Mm, space: Space, start: Vpn, end: Vpn): void {
-  for (const vma of isolate(mm, space, start, end)) {
-    for (const vpn of space.table.used(vma.start, vma.end)) mm.rmap.setEntry(space, vpn, 0)
-    removeVma(mm, vma)
+/**
+ * Goes over the VMAs of [from, end) as far as the slice allows: calls `act` for each page of theirs that has an entry,
+ * and `passed` for each VMA when its last page has been seen. Returns the page to go on from: `end`, if that was all.
+ * The edges of the range must be edges of VMAs, or `act` gets no more than lies inside.
+ */
+export function walkVmas(
+  space: Space,
+  from: Vpn,
+  end: Vpn,
+  slice: Slice,
+  act: (vma: Vma, vpn: Vpn) => void,
+  passed: (vma: Vma) => void = () => {},
+): Vpn {
+  for (let at = from; ; ) {
+    const vma = space.firstFrom(at)
+    if (vma === undefined || vma.start >= end) return end
+    if (slice.left <= 0) return at
+    const last = Math.min(vma.end, end)
+    at = space.table.walk(Math.max(at, vma.start), last, slice, vpn => act(vma, vpn))
+    if (at < last) return at
+    slice.left--
+    passed(vma)
+    if (last === end) return end
   }
-  space.table.prune(start, end)
+}
+
+/**
+ * Takes away the mappings of [from, end), whose edges are isolated, as far as one slice goes: a VMA goes with its last
+ * page. Between two slices a page is mapped as before or gone, and who misses one waits for the locks. Returns the page
+ * to go on from.
+ */
+export function unmapSome(mm: Mm, space: Space, from: Vpn, end: Vpn): Vpn {
+  return walkVmas(
+    space,
+    from,
+    end,
+    { left: mm.cache.slicePages },
+    (_, vpn) => mm.rmap.setEntry(space, vpn, 0),
+    vma => removeVma(mm, vma),
+  )
 }
 
 /** Joins VMAs that touch [start, end) and go on from one another. */

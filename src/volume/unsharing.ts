@@ -118,7 +118,7 @@ export class Unsharing implements Verb<UnsharingArgs> {
     if (found.kind !== 'done') return found
     const ready = mappable.pageMkwrite(args.request)
     if (ready.kind !== 'done') return ready
-    mappable.setDirty(args.request.fault.frame)
+    mappable.setDirty(args.request.fault.frame, args.request.fault.group)
     return done
   }
 
