@@ -17,7 +17,7 @@ export interface StartOptions extends MachineOptions, HardwareOptions {
 }
 
 /** A machine, whichever MMU shows its memory. */
-export type Machine = MachineFace
+export interface Machine extends MachineFace {}
 
 /** Where machines come from: `await Machine.start({ memory: '64 MiB' })`. */
 export const Machine: { readonly start: typeof start } = Object.freeze({ start })
