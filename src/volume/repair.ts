@@ -222,7 +222,7 @@ class Repair {
       if (start >= end) return
       mended.push({ start, end, value: 0, tag: LOST })
       const bytes = (page: number): Bytes => Math.min(page * this.header.blockSize, inode.size)
-      this.givenUp.push(`${path}, bytes ${bytes(start)} to ${bytes(end) - 1}: ${why}`)
+      this.givenUp.push(`${path} (inode ${ino}), bytes ${bytes(start)} to ${bytes(end) - 1}: ${why}`)
     }
     let at = 0
     for (const run of this.extents.get(ino) ?? []) {

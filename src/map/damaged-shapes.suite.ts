@@ -1,0 +1,228 @@
+/**
+ * Volumes to be damaged, of many shapes, as bytes: as they are, as they were some time before, and another volume beside them;
+ * and what their files hold.
+ */
+import fs from 'node:fs'
+import { join } from 'node:path'
+import type { Prng } from '../base/index.ts'
+import type { Machine, Volume } from './index.ts'
+
+const PAGE = 4096
+
+/** What the files hold, by path. */
+export type Contents = ReadonlyMap<string, Buffer>
+
+/** The two files of a volume. */
+export interface Files {
+  readonly data: Buffer
+  readonly store: Buffer
+}
+
+export interface Image extends Files {
+  readonly shape: string
+  readonly holds: Contents
+  readonly inodes: ReadonlyMap<string, number>
+  /** The same volume earlier, and what it held then. */
+  readonly earlier: Files & { readonly holds: Contents }
+  readonly other: Files
+}
+
+/** A volume that is being filled, and what it is to hold. */
+class Filled {
+  readonly volume: Volume
+  readonly prng: Prng
+  readonly holds = new Map<string, Buffer>()
+
+  constructor(volume: Volume, prng: Prng) {
+    this.volume = volume
+    this.prng = prng
+  }
+
+  bytes(length: number): Buffer {
+    const bytes = Buffer.alloc(length, this.prng.below(255) + 1)
+    for (let at = 0; at + 4 < length; at += 512) bytes.writeUInt32LE(this.prng.u32(), at)
+    return bytes
+  }
+
+  async put(path: string, bytes: Buffer): Promise<void> {
+    await this.volume.create(path)
+    if (bytes.length > 0) await this.write(path, bytes, 0)
+    else this.holds.set(path, bytes)
+  }
+
+  async write(path: string, bytes: Buffer, position: number): Promise<void> {
+    const file = await this.volume.open(path, { mode: 'r+' })
+    await file.write(bytes, position)
+    await file.close()
+    const before = this.holds.get(path) ?? Buffer.alloc(0)
+    const now = Buffer.alloc(Math.max(before.length, position + bytes.length))
+    before.copy(now)
+    bytes.copy(now, position)
+    this.holds.set(path, now)
+  }
+
+  async clone(from: string, to: string): Promise<void> {
+    await this.volume.clone(from, to)
+    this.holds.set(to, this.holds.get(from)!)
+  }
+
+  async truncate(path: string, size: number): Promise<void> {
+    const file = await this.volume.open(path, { mode: 'r+' })
+    await file.truncate(size)
+    await file.close()
+    const now = Buffer.alloc(size)
+    this.holds.get(path)!.copy(now)
+    this.holds.set(path, now)
+  }
+
+  async punch(path: string, position: number, length: number): Promise<void> {
+    const file = await this.volume.open(path, { mode: 'r+' })
+    await file.punch(position, length)
+    await file.close()
+    const now = Buffer.from(this.holds.get(path)!)
+    now.fill(0, position, position + length)
+    this.holds.set(path, now)
+  }
+
+  async snapshot(from: string, to: string): Promise<void> {
+    await this.volume.snapshot(from, to)
+    for (const [path, bytes] of [...this.holds])
+      if (path.startsWith(`${from}/`)) this.holds.set(to + path.slice(from.length), bytes)
+  }
+
+  /** What comes after the moment that `earlier` shows: some of everything changes. */
+  async goOn(): Promise<void> {
+    const paths = [...this.holds.keys()]
+    for (let n = 0; n < 8; n++) {
+      const path = this.prng.pick(paths)
+      const { length } = this.holds.get(path)!
+      await this.write(path, this.bytes(1 + this.prng.below(2 * PAGE)), this.prng.below(length + 1))
+      if (n % 2 === 0) await this.volume.sync()
+    }
+    const gone = this.prng.pick(paths)
+    await this.volume.unlink(gone)
+    this.holds.delete(gone)
+    await this.put('/late', this.bytes(3 * PAGE + 7))
+    await this.volume.sync()
+  }
+}
+
+type Fill = (at: Filled) => Promise<void>
+
+const SHAPES: Readonly<Record<string, { readonly size: string; readonly fill: Fill }>> = {
+  'many small files': {
+    size: '4 MiB',
+    fill: async at => {
+      await at.volume.mkdir('/d')
+      for (let n = 0; n < 150; n++)
+        await at.put(n % 3 === 0 ? `/d/${n}` : `/${n}`, at.bytes(at.prng.below(2 * PAGE)))
+    },
+  },
+  'deep directories': {
+    size: '2 MiB',
+    fill: async at => {
+      let path = ''
+      for (let n = 0; n < 40; n++) {
+        path += `/directory ${n} ü`
+        await at.volume.mkdir(path)
+        await at.put(`${path}/a`, at.bytes(at.prng.below(PAGE)))
+        if (n % 4 === 0) await at.put(`${path}/b`, at.bytes(PAGE + n))
+      }
+      await at.volume.link(`${path}/a`, '/another name')
+      at.holds.set('/another name', at.holds.get(`${path}/a`)!)
+    },
+  },
+  'large files of many extents': {
+    size: '8 MiB',
+    fill: async at => {
+      for (const name of ['/one', '/two', '/three']) await at.put(name, at.bytes(300 * PAGE + 11))
+      for (let n = 0; n < 150; n++)
+        await at.write(
+          at.prng.pick(['/one', '/two']),
+          at.bytes(1 + at.prng.below(PAGE)),
+          at.prng.below(300 * PAGE),
+        )
+    },
+  },
+  'clones and snapshots': {
+    size: '4 MiB',
+    fill: async at => {
+      await at.volume.mkdir('/live')
+      for (let n = 0; n < 12; n++) await at.put(`/live/${n}`, at.bytes(at.prng.below(20 * PAGE)))
+      for (let n = 0; n < 4; n++) {
+        await at.snapshot('/live', `/snapshot ${n}`)
+        for (let m = 0; m < 4; m++) {
+          const path = `/live/${at.prng.below(12)}`
+          await at.write(
+            path,
+            at.bytes(1 + at.prng.below(3 * PAGE)),
+            at.prng.below(at.holds.get(path)!.length + 1),
+          )
+        }
+      }
+      await at.clone('/live/3', '/clone')
+    },
+  },
+  'sparse files': {
+    size: '4 MiB',
+    fill: async at => {
+      for (let n = 0; n < 12; n++) {
+        const path = `/sparse ${n}`
+        await at.put(path, at.bytes(1 + at.prng.below(PAGE)))
+        for (let m = 0; m < 8; m++) await at.write(path, at.bytes(PAGE), PAGE * at.prng.below(400))
+        if (n % 3 === 0) await at.truncate(path, 500 * PAGE + 5)
+        await at.punch(path, at.prng.below(PAGE), 30 * PAGE)
+      }
+      await at.put('/empty', Buffer.alloc(0))
+      await at.put('/hole', Buffer.alloc(0))
+      await at.truncate('/hole', 5 * PAGE + 1)
+      const reserved = await at.volume.open('/empty', { mode: 'r+' })
+      await at.volume.fallocate(reserved, 0, 10 * PAGE)
+      await reserved.close()
+      at.holds.set('/empty', Buffer.alloc(10 * PAGE))
+    },
+  },
+  'thousands of files': {
+    size: '24 MiB',
+    fill: async at => {
+      for (let d = 0; d < 10; d++) await at.volume.mkdir(`/${d}`)
+      for (let n = 0; n < 3000; n++)
+        await at.put(`/${n % 10}/file number ${n}`, at.bytes(n % 40 === 0 ? PAGE + n : n % 9))
+    },
+  },
+}
+
+export const SHAPE_NAMES = Object.keys(SHAPES)
+
+/** A volume of the shape, made at `path`, which is free again afterwards. */
+export async function imageOf(machine: Machine, path: string, shape: string, prng: Prng): Promise<Image> {
+  const { size, fill } = SHAPES[shape]!
+  const other = await machine.createVolume(path, { size })
+  const others = new Filled(other, prng)
+  for (let n = 0; n < 20; n++) await others.put(`/${n}`, others.bytes(2 * PAGE))
+  await other.close()
+  const otherFiles = taken(path)
+  let volume = await machine.createVolume(path, { size })
+  const begun = new Filled(volume, prng)
+  await fill(begun)
+  await volume.close()
+  const earlier = { ...read(path), holds: new Map(begun.holds) }
+  volume = await machine.openVolume(path, { mode: 'r+' })
+  const at = new Filled(volume, prng)
+  for (const [name, bytes] of begun.holds) at.holds.set(name, bytes)
+  await at.goOn()
+  const inodes = new Map<string, number>()
+  for (const name of at.holds.keys()) inodes.set(name, (await volume.stat(name)).ino)
+  await volume.close()
+  return { shape, ...taken(path), holds: at.holds, inodes, earlier, other: otherFiles }
+}
+
+function read(path: string): Files {
+  return { data: fs.readFileSync(join(path, 'data')), store: fs.readFileSync(join(path, 'data.mdb')) }
+}
+
+function taken(path: string): Files {
+  const files = read(path)
+  fs.rmSync(path, { recursive: true })
+  return files
+}
