@@ -4,6 +4,7 @@
  * ends, past the queues and limits of the machine; and it flushes nothing.
  */
 
+import type { Bytes } from '../base/index.ts'
 import type { CachedFile } from '../cache/index.ts'
 import type { HostFile } from '../host/index.ts'
 import { CACHE, DIRTY, type Frames, WRITEBACK } from '../memory/index.ts'
@@ -11,6 +12,8 @@ import { CACHE, DIRTY, type Frames, WRITEBACK } from '../memory/index.ts'
 export interface Left {
   readonly host: HostFile
   readonly cached: CachedFile
+  /** A truncation of the file is under way: nothing is written past this size. */
+  readonly cutTo: Bytes
 }
 
 /** Writes every page that the host doesn't have yet. Returns a sentence for each file that it could not be written to. */
@@ -23,9 +26,9 @@ export function leave(frames: Frames, files: Iterable<Left>): string[] {
     if (frames.kind[frame] !== CACHE || !frames.has(frame, DIRTY | WRITEBACK)) continue
     const file = byId.get(frames.owner[frame]!)
     if (file === undefined) continue
-    const { host, cached } = file
+    const { host, cached, cutTo } = file
     const position = frames.index[frame]! * frames.pageSize
-    const length = Math.min(frames.pageSize, cached.size - position)
+    const length = Math.min(frames.pageSize, Math.min(cached.size, cutTo) - position)
     if (length <= 0 || failed.has(host.name)) continue
     try {
       host.writeNow(position, frames.bytes(frame).subarray(0, length))

@@ -261,7 +261,6 @@ describe('a process', () => {
   for (const [title, end] of [
     ['ends by itself after its machine was closed', 'await machine.close()'],
     ['ends with everything stored when close is called and not awaited', 'void machine.close()'],
-    ['that forgets to close stays until writeback has written what it stored', ''],
   ] as const)
     test(title, { timeout: 20_000 }, async t => {
       const path = numbered(t, 4)

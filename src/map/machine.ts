@@ -8,7 +8,12 @@
  */
 import fs from 'node:fs'
 import { type Bytes, hang } from '../base/index.ts'
-import { type CachedFile, WRITEBACK_DEFAULTS, type WritebackSettings } from '../cache/index.ts'
+import {
+  type CachedFile,
+  type TruncateArgs,
+  WRITEBACK_DEFAULTS,
+  type WritebackSettings,
+} from '../cache/index.ts'
 import { Engine, type Hardware } from '../engine/index.ts'
 import { LinearFile } from '../fs/index.ts'
 import { type Settings, shown } from '../group/index.ts'
@@ -31,6 +36,7 @@ import type { Mapping } from './mapping.ts'
 import { holdsVolume, makeVolume, mountVolume } from './mount.ts'
 import { bytes, checkKeys, choice, flag, invalid } from './options.ts'
 import { machineClosed, Performer } from './performer.ts'
+import { closed, started } from './process-end.ts'
 import { RemoteFiles, type RemoteOptions, remoteAddress } from './remote-files.ts'
 import { type RepairReport, repairVolume } from './repair-volume.ts'
 import { Sections } from './sections.ts'
@@ -132,6 +138,8 @@ export class Machine implements MachineFace {
   /** Files that are being let go of: one that is opened again is read anew, when it has gone. */
   private readonly leaving = new Map<string, Promise<void>>()
   private readonly volumes = new Set<Volume>()
+  /** Volumes whose changes could not be made durable when the program had nothing else to do. */
+  private readonly gaveUp = new WeakSet<Volume>()
   private readonly remote: RemoteFiles
   private readonly underWay = new UnderWay()
   private readonly swap: SwapFile | undefined
@@ -143,6 +151,8 @@ export class Machine implements MachineFace {
     this.swap = swap
     this.pageSize = context.engine.memory.frames.pageSize
     this.root = Group.root(context)
+    // The hardware machine's thread is told by the program's.
+    if (context.mmu === 'software') started(this)
     this.remote = new RemoteFiles(context.engine, () => context.driver.pump())
   }
 
@@ -333,7 +343,40 @@ export class Machine implements MachineFace {
    * file that it could not be written to. Never throws.
    */
   leave(): readonly string[] {
-    return leave(this.engine.memory.frames, this.known.values())
+    const { engine, sections } = this.context
+    // A section that hasn't ended has no effect.
+    sections.undo.rollback(0)
+    const cuts = new Map<CachedFile, Bytes>()
+    for (const { verb, args } of engine.scheduler.tasks.values()) {
+      if (verb !== engine.verbs.truncate) continue
+      const { file, change, backing } = args as TruncateArgs
+      if (backing !== undefined && 'size' in change) cuts.set(file, change.size)
+    }
+    const files = [...this.known.values()].map(({ host, cached }) => ({
+      host,
+      cached,
+      cutTo: cuts.get(cached) ?? Infinity,
+    }))
+    return leave(engine.memory.frames, files)
+  }
+
+  /** Whether a volume has changes that aren't durable. */
+  isUnsettled(): boolean {
+    return [...this.volumes].some(volume => volume.isChanged && !this.gaveUp.has(volume))
+  }
+
+  /** Makes them durable; returns a sentence for each volume whose changes could not be made so. Never throws. */
+  async settle(): Promise<readonly string[]> {
+    const failed: string[] = []
+    for (const volume of this.volumes)
+      if (volume.isChanged && !this.gaveUp.has(volume))
+        try {
+          await volume.settle()
+        } catch (error) {
+          this.gaveUp.add(volume)
+          failed.push(`the program ended without closing ${volume.path}: ${(error as Error).message}`)
+        }
+    return failed
   }
 
   private async end(): Promise<void> {
@@ -346,6 +389,7 @@ export class Machine implements MachineFace {
     for (const file of [...this.opened]) await file.close().catch(told)
     for (const volume of [...this.volumes]) await volume.close().catch(told)
     await Promise.all(leaving)
+    closed(this)
     performer.close()
     driver.close()
     this.context.dax?.memory.unmap()

@@ -55,10 +55,14 @@ export class Performer {
     result: (task: Task<Args>) => T,
     signal: AbortSignal | undefined,
   ): Promise<T> {
+    if (task.state === 'ended') return Promise.resolve(result(task))
+    this.driver.hold()
     return new Promise(resolve => {
-      const settle = () => resolve(result(task))
-      if (task.state === 'ended') settle()
-      else if (signal === undefined) task.onEnd = settle
+      const settle = () => {
+        this.driver.letGo()
+        resolve(result(task))
+      }
+      if (signal === undefined) task.onEnd = settle
       else this.killOnAbort(task as Task, signal, settle)
     })
   }

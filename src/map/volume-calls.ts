@@ -3,9 +3,10 @@
  * reason of says which damage.
  */
 import { type Errno, errno, ROOT } from '../base/index.ts'
+import { syncArgs } from '../cache/index.ts'
 import { shown } from '../group/index.ts'
 import type { Verb } from '../sched/index.ts'
-import type { Answer, Volume as Core } from '../volume/index.ts'
+import type { Answer, Volume as Core, VolumeFile } from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError, fromErrno } from './error.ts'
 import { invalid } from './options.ts'
@@ -35,6 +36,11 @@ export class VolumeCalls {
   /** Makes everything durable that was done to names, and all that was written to the device. */
   async sync(where: string): Promise<void> {
     await this.perform(this.core.syncing, { commit: undefined }, { operation: 'sync', where })
+  }
+
+  async syncFile({ cached }: VolumeFile): Promise<void> {
+    const args = syncArgs(cached, 0, Infinity, { seen: cached.errorCount })
+    await this.perform(this.context.engine.verbs.sync, args, { operation: 'sync', where: cached.name })
   }
 
   /** No task of the volume is left, not even one that sees through what a killed one began. */

@@ -266,6 +266,19 @@ export class Volume implements VolumeFace {
     await this.during(() => this.calls.sync(this.path))
   }
 
+  /** For the machine: whether something was stored or changed that isn't durable. */
+  get isChanged(): boolean {
+    return this.closing === undefined && !this.readOnly && this.core.isChanged
+  }
+
+  /** For the machine: makes durable what was changed and what was stored, through whatever mapping. */
+  async settle(): Promise<void> {
+    await this.during(async () => {
+      for (const file of this.core.dirtyFiles()) await this.calls.syncFile(file)
+      await this.calls.sync(this.path)
+    })
+  }
+
   /**
    * Recomputes the metadata and, unless told not to, reads all data; says what is wrong, a sentence each. Mends nothing;
    * others may go on. `progress` hears of the bytes that have been read.

@@ -30,6 +30,8 @@ export class RealDriver implements Driver {
   /** While a section of a program runs nothing else may: what it has stored could still be taken back. */
   inSection = false
   private pumping = false
+  /** Callers that wait (D4). */
+  private callers = 0
   private closed = false
   private asked: 'nothing' | 'soon' | 'a turn later' = 'nothing'
   /** Whether the microtask of `wake` is still to come. */
@@ -91,6 +93,15 @@ export class RealDriver implements Driver {
     this.pump()
   }
 
+  /** A caller waits from now on, until `letGo`. */
+  hold(): void {
+    if (this.callers++ === 0) keepsAlive(this.timer, 'yes')
+  }
+
+  letGo(): void {
+    if (--this.callers === 0) keepsAlive(this.timer, 'no')
+  }
+
   /** Nothing runs after it; ends of I/O that come late are ignored. */
   close(): void {
     this.closed = true
@@ -118,7 +129,15 @@ export class RealDriver implements Driver {
       },
       Math.max(0, Math.ceil((at - this.now()) / MS)),
     )
+    if (this.callers === 0) keepsAlive(this.timer, 'no')
   }
+}
+
+/** Whether the process stays for a timer; of browsers' timers it can't be said. */
+function keepsAlive(timer: ReturnType<typeof setTimeout> | undefined, answer: 'yes' | 'no'): void {
+  const known: { ref?(): void; unref?(): void } | undefined = typeof timer === 'object' ? timer : undefined
+  if (answer === 'yes') known?.ref?.()
+  else known?.unref?.()
 }
 
 /** Asks for a turn of the event loop. A turn that is asked for keeps the process alive. */

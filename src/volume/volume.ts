@@ -169,6 +169,20 @@ export class Volume {
     return this.place !== undefined
   }
 
+  /** Files with pages that aren't on the device. */
+  *dirtyFiles(): Generator<VolumeFile> {
+    for (const file of this.files.values()) {
+      const { dirtiedAt, underWriteback } = file.cached
+      if (dirtiedAt !== Infinity || underWriteback > 0) yield file
+    }
+  }
+
+  /** Whether something was stored or changed that isn't durable. */
+  get isChanged(): boolean {
+    const { journal } = this.parts
+    return journal.changed || journal.committing || this.dirtyFiles().next().done === false
+  }
+
   /** Whatever a task of this volume may be at. */
   get verbs(): ReadonlySet<unknown> {
     const { transfers, remapping, preallocating, unsharing, copying, bulkRead, bulkWrite, snapshot } = this

@@ -1,0 +1,58 @@
+/** A program that stores and never closes, and ends in one of several ways: run by process-end.test.ts. */
+import fs from 'node:fs'
+import { join } from 'node:path'
+import { Machine } from './index.ts'
+
+const [, , end, directory] = process.argv as [string, string, string, string]
+const PAGE = 4096
+
+const machine = await Machine.start({ memory: '8 MiB' })
+const file = await machine.open(join(directory, 'file'), { mode: 'r+' })
+const map = await machine.space({ name: 'program' }).map(file, { prot: 'rw' })
+await map.run(view => view.setU32(8, 0x11223344))
+await map.run(view => view.setU32(63 * PAGE + 8, 0x55667788))
+await file.write(Buffer.from('longer'), 64 * PAGE)
+
+const ENDS: Readonly<Record<string, () => unknown>> = {
+  returns() {},
+  'exits with 7': () => process.exit(7),
+  throws() {
+    throw new Error('boom')
+  },
+  rejects: () => Promise.reject(new Error('boom')),
+  'exits in a section': () =>
+    map.run(view => {
+      view.setU32(8, 1)
+      process.exit(0)
+    }),
+  'exits beside calls': () => {
+    // The pool of threads is busy until the end: nothing that was asked is done.
+    Object.assign(fs, { writev: () => setTimeout(() => {}, 1e6) })
+    void file.sync()
+    setImmediate(() => process.exit(0))
+  },
+  'exits beside a truncation': async () => {
+    Object.assign(fs, { ftruncate: (fd: number, length: number) => fs.ftruncateSync(fd, length) })
+    void file.truncate(PAGE + 1)
+    setImmediate(() => process.exit(0))
+  },
+  'exits where the file can’t be written': () => {
+    fs.writeSync = new Proxy(fs.writeSync, {
+      apply(real, that, args) {
+        if (args[0] > 2) throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO', errno: -5 })
+        return Reflect.apply(real, that, args)
+      },
+    })
+    process.exit(0)
+  },
+  'returns with a volume': async () => {
+    const volume = await machine.createVolume(join(directory, 'volume'), { size: '4 MiB' })
+    await volume.create('/stored')
+    const stored = await volume.open('/stored', { mode: 'r+' })
+    await stored.write(Buffer.alloc(PAGE), 0)
+    const mapped = await machine.space({ name: 'volume' }).map(stored, { prot: 'rw' })
+    await mapped.run(view => view.setU32(8, 0x11223344))
+    await stored.close()
+  },
+}
+await ENDS[end]!()
