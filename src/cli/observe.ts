@@ -62,9 +62,9 @@ export function observeCommand(): Command {
   const analysis = observe
     .command('analyze')
     .description(
-      'find them in the text of tracefs, perf script or trace-cmd report, or in a trace.dat, gzipped or not',
+      'find them in the text of tracefs, perf script or trace-cmd report, in a trace.dat, or in a dump of hung tasks; packed or pasted',
     )
-    .argument('<file...>', 'trace files; several are parts of one trace, earliest first')
+    .argument('<file...>', 'trace files; several are parts of one trace, earliest first, or of one state')
     .addOption(threshold())
     .addOption(
       discipline(

@@ -30,6 +30,8 @@ export interface Inversion {
     readonly mm: string
     readonly group: string | null
   }
+  /** Where it is known from: its events, or a state of one moment, whose times are at least what is told. */
+  readonly from: 'events' | 'state'
   readonly startSec: number
   /** Null while the wait is open. */
   readonly endSec: number | null
@@ -56,9 +58,11 @@ export interface AnalysisOptions {
 
 export interface Account {
   readonly inversions: readonly Inversion[]
-  /** The inversions by the task right behind them: who kept how many waiting. */
+  /** The inversions and open waits by the task right behind them: who kept how many waiting. */
   readonly behind: readonly Behind[]
   readonly locks: readonly LockTotals[]
+  /** Tasks in dumps of tasks: what is told of them is a state, not a history. */
+  readonly tasksSeen: number
   readonly lostEvents: number
   readonly openWaits: readonly Inversion[]
   readonly worstWaits: readonly WorstWait[]
@@ -189,15 +193,17 @@ export class Analysis {
     this.#settle(Infinity)
     const openWaits = this.#locks
       .openWaits()
-      .map(wait => this.#inversion({ ...wait, end: now }, this.#tasks.get(wait.tid)!.group, null))
+      .flatMap(wait => this.#inversion({ ...wait, end: now }, this.#tasks.get(wait.tid)!.group, null) ?? [])
+      .sort((a, b) => b.waitMs - a.waitMs)
     this.#tellOpen()
     const inversions = this.#inversions.map(each => this.#named(each))
     return {
       inversions,
-      behind: behindOf(inversions),
+      behind: behindOf([...inversions, ...openWaits]),
+      tasksSeen: 0,
       locks: this.#totals.locks(),
       lostEvents: this.#lostEvents,
-      openWaits: openWaits.filter(each => each !== null).sort((a, b) => b.waitMs - a.waitMs),
+      openWaits,
       worstWaits: this.#totals.worstWaits(),
       waitByCause: [...this.#byCause]
         .map(([kind, row]) => ({ kind, ...row }))
@@ -340,6 +346,7 @@ export class Analysis {
     const { chain, cause, evidence } = explain(wait, this.#past)
     const inversion = {
       waiter: { comm: task.comm, tid, mm, group: group || null },
+      from: 'events' as const,
       startSec: wait.start / 1e9,
       endSec,
       waitMs: (wait.end - wait.start) / 1e6,

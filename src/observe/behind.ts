@@ -12,8 +12,9 @@ export interface Behind {
   readonly comm: string
   readonly tid: number
   readonly startSec: number
-  readonly endSec: number
-  /** Places in the list of inversions, the longest wait first. */
+  /** Null while one of them still waits. */
+  readonly endSec: number | null
+  /** Places in `inversions` followed by `openWaits`, the longest wait first. */
   readonly waits: readonly number[]
   readonly waitMs: number
   readonly longestMs: number
@@ -43,7 +44,7 @@ export function behindOf(inversions: readonly Inversion[]): Behind[] {
         comm: worst.chain[1]!.comm,
         tid,
         startSec,
-        endSec,
+        endSec: Number.isFinite(endSec) ? endSec : null,
         waits,
         waitMs: waits.reduce((sum, each) => sum + inversions[each]!.waitMs, 0),
         longestMs: worst.waitMs,

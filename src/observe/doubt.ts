@@ -17,13 +17,18 @@ export interface Doubt {
 }
 
 export function doubtOf(
-  { inversions, openWaits, missing }: Account,
+  { inversions, openWaits, missing, tasksSeen }: Account,
   files: readonly (ReadResult & { readonly path: string })[],
   thresholdMs: number,
 ): Doubt {
   const doubts = [...files.flatMap(unreadOf), ...lacking(missing.map(each => each.events))]
   const found =
-    inversions.length > 0 || openWaits.some(wait => wait.waitMs >= thresholdMs && wait.chain.length > 1)
+    inversions.length > 0 ||
+    openWaits.some(wait => (wait.from === 'state' || wait.waitMs >= thresholdMs) && wait.chain.length > 1)
+  if (tasksSeen > 0 && openWaits.length === 0)
+    doubts.push(
+      `None of the ${tasksSeen} tasks in the dump waits for an mmap_lock or a VMA lock. Reports of hung tasks leave killable waits out, so a monitor may hang and not be in it: /proc/*/task/*/stack has them all.`,
+    )
   return { doubts, conclusive: found || doubts.length === 0 }
 }
 

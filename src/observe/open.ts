@@ -11,6 +11,8 @@ import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
+  DumpReader,
+  isDump,
   isTraceDat,
   type ReadOptions,
   type ReadResult,
@@ -23,6 +25,7 @@ import { unpack } from './unpack.ts'
 
 const CHUNK_BYTES = 1 << 20
 const BINARY_SNIFF = 4096
+const NEWLINE = 10
 const PERF_DATA = 'PERFILE2'
 
 export async function readTrace(path: string, sink: Sink, options: ReadOptions = {}): Promise<ReadResult> {
@@ -78,20 +81,22 @@ async function readUnpacked(
   options: ReadOptions,
 ): Promise<ReadResult> {
   const reader = new TextReader(sink, { clockHz: options.clockHz ?? null })
+  const dump = new DumpReader()
+  let form: 'text' | 'dump' | null = null
   let spool: Spool | null = null
-  let isFirst = true
   try {
     for await (const chunk of inside) {
       options.signal?.throwIfAborted()
-      if (isFirst) {
+      if (form === null && spool === null) {
         if (isTraceDat(chunk)) spool = new Spool()
-        else assertText(chunk)
-        isFirst = false
+        else form = formOf(chunk)
       }
-      if (spool === null) reader.push(chunk)
-      else spool.write(chunk)
+      if (spool !== null) spool.write(chunk)
+      else if (form === 'text') reader.push(chunk)
+      else dump.push(chunk)
     }
     if (spool !== null) return readTraceDat(spool.path, sink, options)
+    if (form === 'dump') return tellDump(dump, options)
     reader.end()
   } catch (error) {
     throw named(path, error, reader.events)
@@ -99,16 +104,43 @@ async function readUnpacked(
     spool?.remove()
   }
   if (reader.events === 0) throw new TraceError(`${path} has no events: ${reader.whyNoEvents}`)
+  const notes = layers.filter(layer => layer === 'UTF-16').map(layer => `read from ${layer}`)
   return {
     format: 'text',
     events: reader.events,
     unread: reader.unread,
     unreadEvents: reader.unreadEvents,
-    notes: [
-      ...layers.filter(layer => layer === 'UTF-16').map(layer => `read from ${layer}`),
-      ...reader.notes,
-    ],
+    notes: [...notes, ...reader.notes],
   }
+}
+
+/** A text that has events of a trace in its beginning is one, even in a log that has more; one with stacks of tasks is a dump. */
+function formOf(chunk: Buffer): 'text' | 'dump' {
+  assertText(chunk)
+  const sample = chunk.subarray(0, chunk.lastIndexOf(NEWLINE) + 1 || chunk.length)
+  const text = sample.toString('latin1')
+  if (!isDump(text)) return 'text'
+  let events = 0
+  try {
+    const reader = new TextReader(() => events++, { clockHz: 1 })
+    reader.push(sample)
+    reader.end()
+  } catch {
+    // No trace, or a damaged one: what it is shows in the stacks.
+  }
+  return events > 0 && /(mmap_lock|sched)_\w+:/.test(text) ? 'text' : 'dump'
+}
+
+function tellDump(dump: DumpReader, { onTask }: ReadOptions): ReadResult {
+  const tasks = dump.end()
+  if (onTask === undefined)
+    throw new TraceError('it is a dump of tasks, which has no times to replay or draw; expected a trace')
+  if (tasks.length === 0)
+    throw new TraceError(
+      'it has no task with a stack; expected hung-task reports, the output of sysrq-w, or files of /proc/PID/task/TID/stack',
+    )
+  for (const task of tasks) onTask(task)
+  return { format: 'dump of tasks', events: tasks.length, unread: 0, unreadEvents: [], notes: [] }
 }
 
 function assertText(chunk: Buffer): void {

@@ -34,9 +34,10 @@ export function timelinesOf(scenes: readonly Scene[]): Timeline[] {
 export function reportOf(parts: PageParts): Report {
   const { account, timelines, whatIf, thresholdMs, madeBy } = parts
   const { inversions, openWaits, trace, lostEvents, missing } = account
-  const found = [...inversions, ...openWaits.filter(wait => wait.waitMs >= thresholdMs)].sort(
-    (a, b) => b.waitMs - a.waitMs,
-  )
+  const found = [
+    ...inversions,
+    ...openWaits.filter(wait => wait.from === 'state' || wait.waitMs >= thresholdMs),
+  ].sort((a, b) => b.waitMs - a.waitMs)
   const seconds = (trace.endSec - trace.startSec).toFixed(2)
   const lost = lostEvents === 0 ? '' : ` ${lostEvents} events were lost.`
   return {

@@ -16,6 +16,7 @@ const HELD_BACK = 0.9
 
 export function accountText(account: Account, thresholdMs: number): string {
   const { trace } = account
+  if (account.tasksSeen > 0 && trace.records === 0) return stateText(account)
   const lines: string[] = []
   lines.push(
     `${count(trace.records, 'record')} over ${seconds(trace.endSec - trace.startSec)}${account.lostEvents > 0 ? `, ${count(account.lostEvents, 'event')} lost` : ''}`,
@@ -37,7 +38,7 @@ export function accountText(account: Account, thresholdMs: number): string {
     lines.push(...numbered(at + 1, inversionText(inversion)), '')
   })
   if (found > CHAINS) lines.push(`These are the ${CHAINS} longest; --json has more.`, '')
-  const open = account.openWaits.filter(wait => wait.waitMs >= thresholdMs)
+  const open = account.openWaits.filter(wait => wait.from === 'state' || wait.waitMs >= thresholdMs)
   if (open.length > 0) {
     lines.push('Still waiting at the end of the trace:', '')
     open.forEach((inversion, at) => {
@@ -46,6 +47,22 @@ export function accountText(account: Account, thresholdMs: number): string {
   }
   lines.push(...totalsText(account))
   return `${lines.join('\n').trimEnd()}\n`
+}
+
+/** An account of dumps of tasks alone. */
+function stateText(account: Account): string {
+  const lines = [
+    `${count(account.tasksSeen, 'task')} at one moment: a state, not a history; nothing in it is certain.`,
+    '',
+  ]
+  if (account.openWaits.length === 0) lines.push('No task in it waits for an mmap_lock.', '')
+  lines.push(...behindText(account, 0))
+  account.openWaits.forEach((inversion, at) => {
+    lines.push(...numbered(at + 1, inversionText(inversion)), '')
+  })
+  lines.push('To be sure')
+  for (const { events, cost } of account.missing) lines.push(...wrap(`${events}: ${cost}`, '  ', '    '))
+  return `${lines.join('\n')}\n`
 }
 
 /** Who kept several waiting at once: a line for each such task, before the chains. */
@@ -57,7 +74,7 @@ function behindText({ behind }: Account, thresholdMs: number): string[] {
       .slice(0, ROWS)
       .flatMap(each =>
         wrap(
-          `${each.waits.length} tasks waited behind ${who(each)}, up to ${millis(each.longestMs)} each: ${causeName(each.cause)}`,
+          `${each.waits.length} tasks waited behind ${who(each)}${each.longestMs === 0 ? '' : `, up to ${millis(each.longestMs)} each`}: ${causeName(each.cause)}`,
           '',
           '   ',
         ),
@@ -84,6 +101,7 @@ export const filesText = (files: AnalyzedFiles['files']): string =>
 export function inversionText(inversion: Inversion): string[] {
   const { waiter, chain, cause, startSec, endSec, waitMs } = inversion
   const [first, ...behind] = chain
+  if (inversion.from === 'state') return stateChainText(inversion)
   const until = endSec === null ? 'and still waits' : `to ${endSec.toFixed(6)} s`
   const lines = wrap(
     `${who(waiter)} waited ${millis(waitMs)} for ${first!.waitsFor}${inAt(first!)}, ${startSec.toFixed(6)} ${until}`,
@@ -118,6 +136,28 @@ export function inversionText(inversion: Inversion): string[] {
   return lines
 }
 
+function stateChainText({ waiter, chain, cause, waitMs }: Inversion): string[] {
+  const [first, ...behind] = chain
+  const since = waitMs === 0 ? '' : `, for ${longMillis(waitMs)} or more`
+  const by = cause.function === null ? '' : ` (${cause.function})`
+  return [
+    ...wrap(
+      `${who(waiter)} waits for ${first!.waitsFor}${inAt(first!)}${since} [${first!.certainty}: ${first!.why}]`,
+      '',
+      '',
+    ),
+    ...behind.flatMap(link => {
+      const then = link.waitsFor === null ? '' : ` and waits for ${link.waitsFor}`
+      return wrap(
+        `${who(link)} holds ${link.holds}${then}${inAt(link)} [${link.certainty}: ${link.why}]`,
+        '<- ',
+        '   ',
+      )
+    }),
+    ...wrap(`cause: ${causeName(cause)}${by} [${cause.certainty}: ${cause.why}]`, '', '   '),
+  ]
+}
+
 /** As it reads in a sentence: `preempted by fifo-hog (16563)`. */
 export const causeName = ({ kind, preemptedBy }: Cause): string =>
   kind === 'preempted' && preemptedBy !== null ? `preempted by ${who(preemptedBy)}` : kind
@@ -136,7 +176,8 @@ export function chainSentence({ waiter, chain, cause, waitMs }: Inversion): stri
     return `, ${held} ${who(link)}, ${then}`
   })
   const unsaid = behind.length === 0 ? `; why is ${cause.kind}` : ''
-  return `${who(waiter)} waited ${longMillis(waitMs)} for ${first!.waitsFor}${links.join('')}${unsaid}`
+  const waited = waitMs === 0 ? 'waits' : `waited ${longMillis(waitMs)}`
+  return `${who(waiter)} ${waited} for ${first!.waitsFor}${links.join('')}${unsaid}`
 }
 
 const longMillis = (ms: number): string => (ms >= 1000 ? `${(ms / 1000).toFixed(2)} s` : millis(ms))

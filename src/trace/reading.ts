@@ -1,8 +1,12 @@
 /** What reading a trace file takes besides its path, and what it gives besides its records. */
+import type { SeenTask } from './dump.ts'
+
 export interface ReadOptions {
   readonly signal?: AbortSignal
   /** Told now and then how many bytes of the file were read. */
   readonly onProgress?: (bytes: number, total: number) => void
+  /** Told of each task in a dump of tasks, the last sighting of each; without it such a file is refused. */
+  readonly onTask?: (task: SeenTask) => void
   /** The rate of a clock whose times have no point, such as x86-tsc. */
   readonly clockHz?: number
 }
