@@ -24,6 +24,7 @@ export {
   type CreateVolumeOptions,
   FaultlineError,
   type FileFace as File,
+  type GetFileOptions,
   type GroupFace as Group,
   type MapOptions,
   type MappingFace as Mapping,

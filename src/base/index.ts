@@ -8,6 +8,7 @@ export { END, IndexLists } from './index-lists.ts'
 export { IndexSet } from './index-set.ts'
 export { NumberMap } from './number-map.ts'
 export { OrderedList } from './ordered-list.ts'
+export { printable } from './printable.ts'
 export { Prng } from './prng.ts'
 export { SLICE_PAGES, type Slice } from './slice.ts'
 export {

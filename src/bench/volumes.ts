@@ -214,7 +214,7 @@ export const volumeCopies: Bench = {
         ratio: 'ours/theirs',
         rounds: 7,
         ours: async () => {
-          const found = await rate(() => volume.getFile('/a', target))
+          const found = await rate(() => volume.getFile('/a', target, { existing: 'is replaced' }))
           fs.rmSync(target)
           return found
         },

@@ -41,8 +41,9 @@ function helpFirst(words: readonly string[]): string[] {
 // Whoever reads our output has read enough: `| head`. The shell's status for SIGPIPE.
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    process.exit(141)
+    if (error.code === 'EPIPE') process.exit(141)
+    if (stream === process.stdout) process.stderr.write(`faultline: standard output: ${error.message}\n`)
+    process.exit(1)
   })
 
 const words = helpFirst(process.argv.slice(2))

@@ -3,6 +3,7 @@
  * and a clean stop on Ctrl-C.
  */
 import type { Command } from 'commander'
+import { printable } from '../base/index.ts'
 
 /** Wider lines than this are hard to read. */
 const COLUMNS_MAX = 100
@@ -46,6 +47,11 @@ export function explained(command: Command, examples: readonly string[], status?
 
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`)
+}
+
+/** Whatever names are in it, it is one line. */
+export function printLine(text: string): void {
+  process.stdout.write(`${printable(text)}\n`)
 }
 
 let interrupted: NodeJS.Signals | undefined

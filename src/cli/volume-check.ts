@@ -1,7 +1,8 @@
 /** faultline volume check and dump: what is wrong with a volume, what can be mended, and what it holds, record by record. */
 import { Command, Option } from 'commander'
+import { printable } from '../base/index.ts'
 import { dumpVolume, volumeBlockSize } from '../map/index.ts'
-import { explained, interruptible, Progress, printJson } from './terminal.ts'
+import { explained, interruptible, Progress, printJson, printLine } from './terminal.ts'
 import { inVolume, withMachine } from './volume-open.ts'
 import { shownBytes } from './words.ts'
 
@@ -54,11 +55,11 @@ async function check(path: string, words: CheckWords): Promise<void> {
       const { wrong, givenUp } = repaired
       if (words.json === true)
         printJson({ volume: path, ...repaired, seconds: (performance.now() - start) / 1000 })
-      else if (wrong.length === 0) console.log(`${path}: nothing is wrong`)
+      else if (wrong.length === 0) printLine(`${path}: nothing is wrong`)
       else {
-        for (const sentence of wrong) console.log(`was wrong: ${sentence}`)
-        for (const sentence of givenUp) console.log(`given up: ${sentence}`)
-        console.log(
+        for (const sentence of wrong) printLine(`was wrong: ${sentence}`)
+        for (const sentence of givenUp) printLine(`given up: ${sentence}`)
+        printLine(
           `${path}: mended; ${givenUp.length === 0 ? 'nothing was' : `${givenUp.length} things were`} given up`,
         )
       }
@@ -78,8 +79,8 @@ async function check(path: string, words: CheckWords): Promise<void> {
       return
     }
     const told = new Set([...wrong, ...noted])
-    for (const sentence of told) console.log(sentence)
-    console.log(
+    for (const sentence of told) printLine(sentence)
+    printLine(
       `${path}: ${told.size === 0 ? 'nothing is wrong' : `${told.size} things are wrong; --repair mends what can be mended`}; ${files} files, ${directories} directories, ${extents} extents, ${compared} blocks compared in ${seconds.toFixed(2)} s`,
     )
   } finally {
@@ -95,7 +96,7 @@ async function dump(path: string, { json }: { readonly json?: true }): Promise<v
         : 'damage' in record
           ? `!  ${record.damage}`
           : `${record.key.padEnd(24)} ${record.what}`
-    if (!process.stdout.write(`${line}\n`))
+    if (!process.stdout.write(`${printable(line)}\n`))
       await new Promise(resolve => process.stdout.once('drain', resolve))
   }
 }

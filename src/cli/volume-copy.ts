@@ -4,6 +4,7 @@
  */
 import fs from 'node:fs'
 import { Command } from 'commander'
+import { FaultlineError } from '../map/index.ts'
 import { explained, interruptible, Progress, printJson } from './terminal.ts'
 import { inVolume } from './volume-open.ts'
 import { shownBytes } from './words.ts'
@@ -19,12 +20,13 @@ export function putCommand(): Command {
     .argument('<volume>')
     .argument('<file>', 'a file, or - for standard input')
     .argument('<path>', 'what it is to be called in the volume, from /')
-    .option('--force', 'replace the file that is called so')
+    .option('-f, --force', 'replace the file that is called so')
     .option('--json', 'print what was done as JSON')
     .action(put)
   return explained(command, [
     'volume put data.vol big.bin /big',
     'volume put data.vol - /home.tar < home.tar',
+    'volume put data.vol new.bin /big --force',
   ])
 }
 
@@ -34,14 +36,19 @@ export function getCommand(): Command {
     .argument('<volume>')
     .argument('<path>', 'a file of the volume, from /')
     .argument('<file>', 'where to, or - for standard output')
+    .option('-f, --force', 'replace the file that is there; of a symbolic link, what it leads to')
     .option('--json', 'print what was done as JSON')
     .action(get)
-  return explained(command, ['volume get data.vol /big big.bin', 'volume get data.vol /big - | sha256sum'])
+  return explained(command, [
+    'volume get data.vol /big big.bin',
+    'volume get data.vol /big big.bin --force',
+    'volume get data.vol /big - | sha256sum',
+  ])
 }
 
 async function put(path: string, source: string, to: string, { force, json }: CopyWords): Promise<void> {
-  if (source !== '-') fs.accessSync(source, fs.constants.R_OK)
-  const total = source === '-' ? undefined : fs.statSync(source).size
+  const stat = source === '-' ? undefined : fs.statSync(source, { throwIfNoEntry: false })
+  const total = stat?.isFile() === true ? stat.size : undefined
   const start = performance.now()
   const signal = interruptible()
   // A source that says nothing for long must not keep us from stopping.
@@ -49,23 +56,28 @@ async function put(path: string, source: string, to: string, { force, json }: Co
   const bytes = await inVolume(path, 'r+', volume =>
     shown(`put ${to}`, total, signal, async options => {
       const from = source === '-' ? process.stdin : source
-      return volume.put(from, to, { ...options, existing: force === true ? 'is replaced' : 'stays' })
+      return volume.put(from, to, { ...options, existing: existing(force) })
     }),
   )
   report(json, { put: { from: source, to, bytes, seconds: (performance.now() - start) / 1000 } })
 }
 
-async function get(path: string, from: string, target: string, { json }: CopyWords): Promise<void> {
+async function get(path: string, from: string, target: string, { force, json }: CopyWords): Promise<void> {
   const start = performance.now()
   const signal = interruptible()
   const bytes = await inVolume(path, 'r', async volume => {
     const { size: total } = await volume.stat(from)
     return shown(`get ${from}`, total, signal, async options => {
-      return target === '-' ? toOutput(volume.get(from, options)) : volume.getFile(from, target, options)
+      if (target === '-') return toOutput(volume.get(from, options))
+      return volume.getFile(from, target, { ...options, existing: existing(force) })
     })
   })
   if (target !== '-')
     report(json, { get: { from, to: target, bytes, seconds: (performance.now() - start) / 1000 } })
+}
+
+function existing(force: true | undefined): 'stays' | 'is replaced' {
+  return force === true ? 'is replaced' : 'stays'
 }
 
 /** Runs a copy with progress. */
@@ -85,6 +97,9 @@ async function shown<T>(
           total === undefined ? shownBytes(bytes) : `${shownBytes(bytes)} of ${shownBytes(total)}`,
         ),
     })
+  } catch (error) {
+    if (!(error instanceof FaultlineError) || error.code !== 'EEXIST') throw error
+    throw new FaultlineError(error.code, error.operation, `${error.message}; --force replaces it`, error)
   } finally {
     progress.stop()
   }

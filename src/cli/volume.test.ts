@@ -43,8 +43,11 @@ test('a volume is made, filled, cloned, listed and read, with figures as JSON an
   assert.equal(JSON.parse(does('stat', VOLUME, '/d/c', '--json')).shared, 4)
   assert.deepEqual(volume(['get', VOLUME, '/snap/d/b', '-']).out, bytes.subarray(5))
   const out = join(folder, 'out')
-  does('get', VOLUME, '/d/c', out)
+  fs.writeFileSync(out, 'old')
+  does('get', VOLUME, '/d/c', out, '--force')
   assert.deepEqual(fs.readFileSync(out), bytes)
+  does('mkdir', VOLUME, '/two\nlines')
+  assert.match(does('ls', VOLUME), /two\\nlines\/$/m)
   assert.deepEqual(JSON.parse(does('check', VOLUME, '--json')).wrong, [])
   assert.match(does('dump', VOLUME), /"a" in directory 1: inode \d+, file/)
 })
@@ -53,7 +56,21 @@ test('words that make no sense, and what cannot be done, get one sentence', () =
   const cases: readonly (readonly [readonly string[], RegExp, number])[] = [
     [['ls', join(folder, 'none')], /is no volume: .* doesn't exist/, 1],
     [['put', VOLUME, join(folder, 'none'), '/x'], /ENOENT/, 1],
-    [['put', VOLUME, '/etc/hostname', '/a'], /EEXIST: something has that name already/, 1],
+    [
+      ['put', VOLUME, '/etc/hostname', '/a'],
+      /EEXIST: something has that name already; --force replaces it/,
+      1,
+    ],
+    [['get', VOLUME, '/a', '/etc/hostname'], /EEXIST: .*and it stays; --force replaces it/, 1],
+    [['get', VOLUME, '/a', '/dev/null'], /it is a character device, and only a regular file/, 1],
+    [['create', join(folder, 'x'), '--size', '0'], /expected at least 2 blocks of 4096 bytes/, 1],
+    [['create', join(folder, 'x'), '--size', '7PiB'], /size/, 2],
+    [['create', join(folder, 'x'), '--size', '900TiB'], /MiB free, which is less than is asked for/, 1],
+    [
+      ['create', join(folder, 'x'), '--data', join(folder, 'host')],
+      /holds something already.*not overwritten/,
+      1,
+    ],
     [['put', VOLUME, '/etc/hostname', 'x'], /expected a path of the volume, from \//, 1],
     [['rm', VOLUME, '/d'], /ENOTEMPTY/, 1],
     [['create', VOLUME], /is a volume already/, 1],
@@ -65,6 +82,7 @@ test('words that make no sense, and what cannot be done, get one sentence', () =
     assert.match(err, sentence)
     assert.equal(status, expected, err)
     assert.doesNotMatch(err, /\n {4}at /)
+    assert.equal(fs.existsSync(join(folder, 'x')), false)
   }
 })
 

@@ -4,7 +4,7 @@
  * Exit status   0 done · 1 it couldn't be done, or check found something wrong · 2 the words were wrong · 130 interrupted
  */
 import { Command, Option } from 'commander'
-import { explained, printJson } from './terminal.ts'
+import { explained, interruptible, Progress, printJson, printLine } from './terminal.ts'
 import { checkCommand, dumpCommand } from './volume-check.ts'
 import { getCommand, putCommand } from './volume-copy.ts'
 import { inVolume, withMachine } from './volume-open.ts'
@@ -149,16 +149,25 @@ function change(
 }
 
 async function create(path: string, { size: bytes, blockSize, data, json }: CreateWords): Promise<void> {
-  await withMachine(blockSize, async machine => {
-    const volume = await machine.createVolume(path, { size: bytes, ...(data !== undefined && { data }) })
-    const { size: blocks } = volume.usage
-    await volume.close()
-    if (json === true) printJson({ volume: path, blockSize, blocks })
-    else
-      console.log(
-        `${path}: a volume of ${blocks} blocks of ${blockSize} bytes, ${shownBytes(blocks * blockSize)}`,
-      )
-  })
+  const signal = interruptible()
+  const progress = new Progress()
+  progress.step(`create ${path}`)
+  try {
+    await withMachine(blockSize, async machine => {
+      const elsewhere = data === undefined ? {} : { data }
+      const volume = await machine.createVolume(path, { size: bytes, signal, ...elsewhere })
+      const { size: blocks } = volume.usage
+      await volume.close()
+      progress.stop()
+      if (json === true) printJson({ volume: path, blockSize, blocks })
+      else
+        printLine(
+          `${path}: a volume of ${blocks} blocks of ${blockSize} bytes, ${shownBytes(blocks * blockSize)}`,
+        )
+    })
+  } finally {
+    progress.stop()
+  }
 }
 
 async function list(path: string, directory: string, { json }: JsonFlag): Promise<void> {
@@ -173,7 +182,7 @@ async function list(path: string, directory: string, { json }: JsonFlag): Promis
     if (json === true) printJson(entries)
     else
       for (const { name, kind, size: bytes } of entries)
-        console.log(
+        printLine(
           `${kind === 'file' ? String(bytes).padStart(15) : '-'.padStart(15)}  ${name}${kind === 'file' ? '' : '/'}`,
         )
   })
@@ -186,7 +195,7 @@ async function stat(path: string, file: string | undefined, { json }: JsonFlag):
       const found = await volume.stat(file)
       if (json === true) printJson({ path: file, blockSize, ...found })
       else
-        console.log(
+        printLine(
           `${file}: ${found.kind}, inode ${found.ino}, ${found.links} names, ${found.size} bytes in ${found.blocks} blocks of ${blockSize} bytes, ${found.shared} of them shared`,
         )
       return
@@ -197,9 +206,9 @@ async function stat(path: string, file: string | undefined, { json }: JsonFlag):
       return
     }
     const { size: blocks, free, used } = usage
-    console.log(
+    printLine(
       `${path}: ${shownBytes(blocks * blockSize)} in ${blocks} blocks of ${blockSize} bytes; ${used} used, ${free} free (${shownBytes(free * blockSize)})`,
     )
-    for (const what of damage) console.log(`damaged, so it opens to be read: ${what}`)
+    for (const what of damage) printLine(`damaged, so it opens to be read: ${what}`)
   })
 }

@@ -1,7 +1,7 @@
 /**
  * The one error of the library. errno values inside become it here, once: what was wrong, what was expected, what to do.
  */
-import { type Errno, errno, errnoName } from '../base/index.ts'
+import { type Errno, errno, errnoName, printable } from '../base/index.ts'
 
 export class FaultlineError extends Error {
   override readonly name = 'FaultlineError'
@@ -11,7 +11,7 @@ export class FaultlineError extends Error {
   readonly operation: string
 
   constructor(code: string, operation: string, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause })
+    super(printable(message), cause === undefined ? undefined : { cause })
     this.code = code
     this.operation = operation
   }
@@ -47,6 +47,8 @@ const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
       read: 'the device failed to read; a later read asks it again',
       write: 'the device failed; the pages before this one were written',
       get: 'a part of it is lost or damaged, or the device failed to read it',
+      getFile: 'a part of it is lost or damaged, or the device failed to read it; nothing was written',
+      put: 'the device failed to write, and nothing is left of it',
       clone: 'the device failed; nothing was changed',
       check: 'the device failed',
       close: 'the device failed to write; what it did not take is given up with the file',
@@ -105,7 +107,13 @@ const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
   [errno.EINTR, { else: 'its space ended while it waited' }],
   [errno.EROFS, { else: 'the filesystem is read-only' }],
   [errno.ENOENT, { else: 'there is nothing of that name' }],
-  [errno.EEXIST, { else: 'something has that name already; take another, or remove it' }],
+  [
+    errno.EEXIST,
+    {
+      put: 'something has that name already',
+      else: 'something has that name already; take another, or remove it',
+    },
+  ],
   [errno.ENOTDIR, { else: 'a part of the path is not a directory' }],
   [errno.EISDIR, { else: 'it is a directory; expected a file' }],
   [errno.ENOTEMPTY, { else: 'the directory is not empty' }],

@@ -18,7 +18,7 @@ import type { RepairReport } from './repair-volume.ts'
 import type { RunOptions } from './sections.ts'
 import type { AnonymousOptions, MapOptions } from './space.ts'
 import type { Source, TransferOptions } from './streams.ts'
-import type { CheckOptions, PutOptions, VolumeFileOptions } from './volume.ts'
+import type { CheckOptions, GetFileOptions, PutOptions, VolumeFileOptions } from './volume.ts'
 
 /**
  * Memory for pages, a page cache, groups, and spaces in which files are mapped. It takes none of the process's other memory.
@@ -155,8 +155,14 @@ export interface VolumeFace extends AsyncDisposable {
    * Errors: ENOENT, EIO (lost or damaged), ABORT_ERR; ENOTSUP on a hardware machine.
    */
   get(from: string, options?: TransferOptions): AsyncGenerator<Uint8Array, void, undefined>
-  /** The same, into a file of the host, which appears when it is whole. Returns its length. */
-  getFile(from: string, target: string, options?: TransferOptions): Promise<Bytes>
+  /**
+   * The same, into a file of the host, which appears when it is whole and durable. Returns its length. A symbolic link stays:
+   * the file that it leads to is replaced.
+   *
+   * Errors: EEXIST (a file that is there stays, unless `existing` is 'is replaced'), EINVAL (a device, FIFO or socket), EISDIR,
+   * ENOSPC and others of the host, and those of get.
+   */
+  getFile(from: string, target: string | URL, options?: GetFileOptions): Promise<Bytes>
   /** Makes durable everything that was done to names, and all that was written to the device. Errors: EIO, ENOSPC. */
   sync(): Promise<void>
   /**

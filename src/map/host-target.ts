@@ -1,11 +1,30 @@
 /**
  * A file of the host that parts are written to, beside its place first: it appears there when it is whole and durable, and
  * whatever ends the copy before, a power cut too, leaves what was there.
+ *
+ * Only a regular file is ever replaced, and only if that is asked for. A symbolic link stays, and the file that it leads to is
+ * replaced; a device, a FIFO or a socket isn't a place for a file.
  */
+import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Bytes } from '../base/index.ts'
-import { fromHost } from './error.ts'
+import { shown } from '../group/index.ts'
+import { renameToNew, syncDirectory } from '../host/index.ts'
+import { holdsVolume } from '../store/index.ts'
+import { FaultlineError } from './error.ts'
+import { invalid } from './options.ts'
+
+/** What becomes of a file that has the name already. */
+export type Existing = 'stays' | 'is replaced'
+
+/** Where a file is to lie, and the mode of the one that is replaced. */
+interface Place {
+  readonly path: string
+  readonly replaced: fs.Stats | undefined
+}
 
 /** Writes of this much are quickest by far: of larger ones Linux 6.18 makes folios that it has to look for. */
 const WRITE_BYTES: Bytes = 2 ** 20
@@ -14,42 +33,106 @@ const WRITE_BYTES: Bytes = 2 ** 20
 const SYNC_BYTES: Bytes = 64 * 2 ** 20
 
 /** Returns how many bytes it has. Each part is good until the next is asked for. */
-export async function writeWhole(target: string, parts: AsyncIterable<Uint8Array>): Promise<Bytes> {
-  const beside = `${target}.${process.pid}.part`
-  const failed = (error: unknown) => {
-    throw fromHost(error, 'getFile', target)
-  }
-  const file = await open(beside, 'wx').catch(failed)
-  let syncing = Promise.resolve()
-  try {
-    let length = 0
-    for await (const part of parts) {
-      const writes: Promise<void>[] = []
-      for (let at = 0; at < part.length; at += WRITE_BYTES)
-        writes.push(writeAll(file, part.subarray(at, at + WRITE_BYTES), length + at))
-      await Promise.all(writes)
-      const crossed = Math.floor(length / SYNC_BYTES) !== Math.floor((length + part.length) / SYNC_BYTES)
-      length += part.length
-      if (!crossed) continue
-      await syncing
-      syncing = file.datasync()
-      syncing.catch(() => {})
-    }
-    await syncing
-    await file.sync()
-    await file.close()
-    fs.renameSync(beside, target)
-    return length
-  } catch (error) {
-    // It waits for what is on its way.
-    await file.close().catch(() => {})
+export async function writeWhole(
+  target: unknown,
+  existing: Existing,
+  parts: AsyncIterable<Uint8Array>,
+): Promise<Bytes> {
+  const name = pathOf(target)
+  const { path, replaced } = placeOf(name, existing)
+  const beside = `${path}.${randomBytes(6).toString('hex')}.part`
+  return told(name, async () => {
+    const file = await open(beside, 'wx', (replaced?.mode ?? 0o666) & 0o7777)
+    let syncing = Promise.resolve()
     try {
+      let length = 0
+      for await (const part of parts) {
+        const writes: Promise<void>[] = []
+        for (let at = 0; at < part.length; at += WRITE_BYTES)
+          writes.push(writeAll(file, part.subarray(at, at + WRITE_BYTES), length + at))
+        await settled(writes)
+        const crossed = Math.floor(length / SYNC_BYTES) !== Math.floor((length + part.length) / SYNC_BYTES)
+        length += part.length
+        if (!crossed) continue
+        await syncing
+        syncing = file.datasync()
+        syncing.catch(() => {})
+      }
+      await syncing
+      if (replaced !== undefined) await file.chmod(replaced.mode & 0o7777)
+      await file.sync()
+      await file.close()
+      if (replaced === undefined) renameToNew(beside, path)
+      else fs.renameSync(beside, path)
+      syncDirectory(dirname(path))
+      return length
+    } catch (error) {
+      await syncing.catch(() => {})
+      await file.close().catch(() => {})
       fs.rmSync(beside, { force: true })
-    } catch {
-      // What failed first is told.
+      throw error
     }
-    return failed(error)
+  })
+}
+
+function pathOf(target: unknown): string {
+  if (target instanceof URL && target.protocol === 'file:') return fileURLToPath(target)
+  if (typeof target === 'string' && target !== '' && !target.includes('\0')) return target
+  throw invalid('getFile', `getFile: expected the path of a file, or its file: URL, got ${shown(target)}`)
+}
+
+function placeOf(target: string, existing: Existing): Place {
+  const stat = fs.statSync(target, { throwIfNoEntry: false })
+  if (stat === undefined) {
+    if (fs.lstatSync(target, { throwIfNoEntry: false }) === undefined)
+      return { path: target, replaced: undefined }
+    throw refused('ENOENT', target, 'it is a symbolic link to nothing; make what it leads to, or remove it')
   }
+  if (stat.isDirectory())
+    throw refused('EISDIR', target, 'it is a directory; expected the path that the file is to have')
+  if (!stat.isFile())
+    throw refused('EINVAL', target, `it is ${kindOf(stat)}, and only a regular file can be replaced`)
+  if (existing === 'stays') throw refused('EEXIST', target, 'there is such a file already, and it stays')
+  if (holdsVolume(target)) throw refused('EBUSY', target, 'it holds the data of a volume, and stays')
+  return { path: fs.realpathSync(target), replaced: stat }
+}
+
+function kindOf(stat: fs.Stats): string {
+  if (stat.isFIFO()) return 'a FIFO'
+  if (stat.isSocket()) return 'a socket'
+  return stat.isBlockDevice() ? 'a block device' : 'a character device'
+}
+
+const HOST_WORDS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such directory',
+  ENOTDIR: 'a part of the path is not a directory',
+  EACCES: 'this process may not write there',
+  EROFS: 'its filesystem is read-only',
+  ENOSPC: 'its filesystem is full, and nothing is left of it: free some space there',
+  EDQUOT: 'the quota there is used up, and nothing is left of it',
+  EFBIG: 'it would be longer than its filesystem, or the limit of this process, allows',
+  EEXIST: 'something has come to have that name meanwhile, and stays',
+}
+
+/** What the host says of the target. */
+async function told<T>(target: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act()
+  } catch (error) {
+    if (!(error instanceof Error) || error instanceof FaultlineError || !('code' in error)) throw error
+    const code = String(error.code)
+    throw refused(code, target, HOST_WORDS[code] ?? error.message, error)
+  }
+}
+
+function refused(code: string, target: string, words: string, cause?: unknown): FaultlineError {
+  return new FaultlineError(code, 'getFile', `getFile to ${target} failed with ${code}: ${words}`, cause)
+}
+
+/** Waits for all of them: what is still written to a descriptor keeps it. */
+async function settled(writes: readonly Promise<void>[]): Promise<void> {
+  for (const { status, reason } of (await Promise.allSettled(writes)) as PromiseRejectedResult[])
+    if (status === 'rejected') throw reason
 }
 
 async function writeAll(file: FileHandle, bytes: Uint8Array, position: Bytes): Promise<void> {

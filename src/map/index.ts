@@ -36,6 +36,7 @@ export { type AnonymousOptions, type MapOptions, MMUS, type MmuName, Space } fro
 export type { Source, TransferOptions } from './streams.ts'
 export {
   type CheckOptions,
+  type GetFileOptions,
   type PutOptions,
   Volume,
   type VolumeFileOptions,

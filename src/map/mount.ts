@@ -21,6 +21,7 @@ import {
   Draft,
   FileLock,
   FileStore,
+  holdsVolume,
   LmdbMissing,
   LmdbStore,
   Locked,
@@ -32,15 +33,7 @@ import {
   Taken,
   VolumeLock,
 } from '../store/index.ts'
-import {
-  blockSizeIn,
-  Making,
-  type MountPlan,
-  makeArgs,
-  Opening,
-  openArgs,
-  Unreadable,
-} from '../volume/index.ts'
+import { Making, type MountPlan, makeArgs, Opening, openArgs, Unreadable } from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { MappedRegion } from './dax-memory.ts'
 import { aborted, FaultlineError, fromErrno } from './error.ts'
@@ -66,15 +59,21 @@ const BLOCKS_MIN = 2
 /** Makes a volume, in a directory that holds none yet. */
 export async function makeVolume(context: Context, path: string, plan: CreatePlan): Promise<Mounted> {
   const directory = checked(path, 'createVolume')
+  const stopIfAborted = () => {
+    if (isAborted(plan.signal)) throw aborted('createVolume', path, plan.signal.reason)
+  }
   return guarded('createVolume', path, async undo => {
+    stopIfAborted()
     await needLmdb()
     const draft = await Draft.begin(directory)
     undo(() => draft.discard())
     const data = await makeData(draft, plan).catch((error: unknown) => {
-      throw isAborted(plan.signal) ? aborted('createVolume', path, plan.signal.reason) : error
+      stopIfAborted()
+      throw error
     })
     undo(() => data.release())
     await format(context, draft, path)
+    stopIfAborted()
     draft.finish()
     const lock = await VolumeLock.take(draft.place, 'r+', data)
     undo(() => lock.release())
@@ -133,7 +132,7 @@ async function format(context: Context, { place, directory }: Draft, path: strin
     const args = makeArgs({ ...planOf(context, device, store), size: device.length, id })
     await perform(context, new Making(), args, `making of ${path}`, () => '')
     await store.close()
-    device.close()
+    await device.close()
   })
 }
 
@@ -197,18 +196,6 @@ function refuseContent(path: string): void {
     'createVolume',
     `${shown(path)} holds ${holds}, and is not overwritten; ${remedy}`,
   )
-}
-
-/** Whether a file or a device begins as the data of a volume do. */
-export function holdsVolume(path: string): boolean {
-  const bytes = new Uint8Array(64)
-  const fd = fs.openSync(path, 'r')
-  try {
-    fs.readSync(fd, bytes, 0, bytes.length, 0)
-  } finally {
-    fs.closeSync(fd)
-  }
-  return blockSizeIn(bytes) !== undefined
 }
 
 async function perform<Args>(

@@ -4,10 +4,15 @@
  *     in    source -> pieces -> blocks of a file that has no name yet      (a commit now and then, so that records don't pile up)
  *     out   two windows in turn: one is read and checked while the caller has the other
  */
+import fs from 'node:fs'
 import { open } from 'node:fs/promises'
+import { Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import type { Bytes } from '../base/index.ts'
+import { shown } from '../group/index.ts'
 import { bulkReadArgs, bulkWriteArgs, type VolumeFile } from '../volume/index.ts'
-import { aborted, fromHost } from './error.ts'
+import { aborted, FaultlineError } from './error.ts'
+import { invalid } from './options.ts'
 import { isAborted } from './performer.ts'
 import type { VolumeCalls } from './volume-calls.ts'
 
@@ -17,8 +22,8 @@ export interface TransferOptions {
   readonly progress?: (bytes: Bytes) => void
 }
 
-/** A file of the host by its path, or bytes as they come. */
-export type Source = string | AsyncIterable<Uint8Array>
+/** A file of the host by its path or file: URL, bytes, or bytes as they come. */
+export type Source = string | URL | Uint8Array | AsyncIterable<Uint8Array> | Iterable<Uint8Array>
 
 /** Large enough that the device works at its own rate. */
 const PIECE_BYTES: Bytes = 2 ** 20
@@ -29,11 +34,37 @@ const COMMIT_BYTES: Bytes = 256 * 2 ** 20
 /** Large, so that few turns of the event loop are waited for where processors are busy. */
 const WINDOW_BYTES: Bytes = 16 * 2 ** 20
 
+/** What a source is, once it has been looked at. */
+export type Origin =
+  | { readonly path: string }
+  | { readonly parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array> }
+
+/** Throws EINVAL unless it is a source. */
+export function originOf(source: unknown): Origin {
+  if (typeof source === 'string' && source !== '' && !source.includes('\0')) return { path: source }
+  if (source instanceof URL && source.protocol === 'file:') return { path: fileURLToPath(source) }
+  if (source instanceof Uint8Array) return { parts: [source] }
+  if (isIterable(source)) return { parts: source }
+  throw invalid(
+    'put',
+    `put: expected the path or file: URL of a file, bytes in a Uint8Array or Buffer, or a stream of them; got ${shown(source)}`,
+  )
+}
+
+function isIterable(source: unknown): source is AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+  return (
+    typeof source === 'object' &&
+    source !== null &&
+    !ArrayBuffer.isView(source) &&
+    (Symbol.asyncIterator in source || Symbol.iterator in source)
+  )
+}
+
 /** Fills an empty file that nobody else has. Returns its length. */
 export async function bringIn(
   calls: VolumeCalls,
   file: VolumeFile,
-  source: Source,
+  origin: Origin,
   { signal, progress }: TransferOptions,
 ): Promise<Bytes> {
   const { core } = calls
@@ -56,7 +87,7 @@ export async function bringIn(
     position += piece.length
   }
   try {
-    for await (const { piece, free } of until(signal, pieces(source))) {
+    for await (const { piece, free } of pieces(origin, signal)) {
       begin(piece, free)
       if (flying.size === PIECES_MAX) await Promise.race(flying)
       if (isAborted(signal)) failed ??= aborted('put', where, signal.reason)
@@ -65,11 +96,11 @@ export async function bringIn(
       if (Math.floor(position / COMMIT_BYTES) === Math.floor((position - piece.length) / COMMIT_BYTES))
         continue
       await commit
-      commit = calls.sync(where)
+      commit = calls.sync('put', where)
       commit.catch(() => {})
     }
   } catch (error) {
-    failed ??= isAborted(signal) ? aborted('put', where, signal.reason) : error
+    failed ??= isAborted(signal) ? aborted('put', where, signal.reason) : told(error)
   }
   if (isAborted(signal)) failed ??= aborted('put', where, signal.reason)
   await Promise.all(flying)
@@ -81,6 +112,7 @@ export async function bringIn(
 /** What the file holds, from its start: each part is good until the next is asked for. */
 export async function* takeOut(
   calls: VolumeCalls,
+  operation: string,
   file: VolumeFile,
   { signal, progress }: TransferOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
@@ -91,7 +123,7 @@ export async function* takeOut(
   const bring = (position: Bytes) => {
     const blocks = Math.ceil(Math.min(WINDOW_BYTES, size - position) / blockSize)
     const buffer = buffers[(position / WINDOW_BYTES) % 2]!.subarray(0, blocks * blockSize)
-    const call = { operation: 'get', where: name }
+    const call = { operation, where: name }
     const reading = calls.perform(calls.core.bulkRead, bulkReadArgs(file, position, buffer), call)
     reading.catch(() => {})
     return reading
@@ -99,7 +131,7 @@ export async function* takeOut(
   let next = bring(0)
   for (let position = 0; position < size; position += WINDOW_BYTES) {
     const { buffer } = await next
-    if (isAborted(signal)) throw aborted('get', name, signal.reason)
+    if (isAborted(signal)) throw aborted(operation, name, signal.reason)
     const end = Math.min(size, position + WINDOW_BYTES)
     if (end < size) next = bring(end)
     yield buffer.subarray(0, end - position)
@@ -128,36 +160,32 @@ class Pieces {
   }
 }
 
-/** What comes before the signal: a source that has nothing more to give for now isn't waited for after it. */
-async function* until<T>(signal: AbortSignal | undefined, source: AsyncGenerator<T>): AsyncGenerator<T> {
-  const { promise: aborted, resolve } = Promise.withResolvers<'aborted'>()
-  const abort = () => resolve('aborted')
-  signal?.addEventListener('abort', abort)
-  try {
-    while (!isAborted(signal)) {
-      const next = source.next()
-      next.catch(() => {})
-      const step = await Promise.race([next, aborted])
-      if (step === 'aborted' || step.done === true) return
-      yield step.value
-    }
-  } finally {
-    signal?.removeEventListener('abort', abort)
-    // It ends when it comes to it: the caller's own stream may be waiting for this very call to end.
-    source.return(undefined).catch(() => {})
-  }
+/** The source in pieces of one size, the last excepted. */
+async function* pieces(origin: Origin, signal: AbortSignal | undefined): AsyncGenerator<Piece> {
+  if ('parts' in origin) return yield* piecesOfStream(origin.parts, signal)
+  const { path } = origin
+  const stat = fs.statSync(path)
+  if (stat.isDirectory())
+    throw new FaultlineError('EISDIR', 'put', `put of ${path}: it is a directory; expected a file`)
+  if (stat.isFIFO()) yield* piecesOfStream(pipe(path), signal)
+  else if (stat.isFile() || stat.isBlockDevice()) yield* piecesOfFile(path)
+  else yield* piecesOfStream(fs.createReadStream(path), signal)
 }
 
-/** The source in pieces of one size, the last excepted. */
-function pieces(source: Source): AsyncGenerator<Piece> {
-  return typeof source === 'string' ? piecesOfFile(source) : piecesOfStream(source)
+/**
+ * What comes through a FIFO. Without O_NONBLOCK its open would wait for the other end, in a thread that can't be called back;
+ * so the event loop waits. Opened once: an end that is opened when the writer has gone never hears of it.
+ */
+function pipe(path: string): Socket {
+  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK)
+  return new Socket({ fd, readable: true, writable: false })
 }
 
 /** Each is read while the one before is used. */
 async function* piecesOfFile(path: string): AsyncGenerator<Piece> {
   const pool = new Pieces()
   const failed = (error: unknown) => {
-    throw fromHost(error, 'put', path)
+    throw told(error, path)
   }
   const file = await open(path).catch(failed)
   let position = 0
@@ -184,11 +212,16 @@ async function* piecesOfFile(path: string): AsyncGenerator<Piece> {
   }
 }
 
-async function* piecesOfStream(source: AsyncIterable<Uint8Array>): AsyncGenerator<Piece> {
+async function* piecesOfStream(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Piece> {
   const pool = new Pieces()
   let buffer = pool.take()
   let filled = 0
-  for await (const chunk of source)
+  for await (const chunk of untilAborted(source, signal)) {
+    if (!(chunk instanceof Uint8Array))
+      throw invalid('put', `put: expected a source of Uint8Arrays or Buffers, and it gave ${shown(chunk)}`)
     for (let from = 0; from < chunk.length; ) {
       const part = chunk.subarray(from, from + PIECE_BYTES - filled)
       buffer.set(part, filled)
@@ -199,5 +232,55 @@ async function* piecesOfStream(source: AsyncIterable<Uint8Array>): AsyncGenerato
       buffer = pool.take()
       filled = 0
     }
+  }
   if (filled > 0) yield pool.cut(buffer, filled)
+}
+
+/** What a source gives, until the signal comes: a source that says nothing for long keeps nobody waiting. */
+async function* untilAborted<T>(
+  source: AsyncIterable<T> | Iterable<T>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<T> {
+  const parts = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+  const stopped = Promise.withResolvers<never>()
+  stopped.promise.catch(() => {})
+  const stop = () => stopped.reject(signal?.reason)
+  signal?.addEventListener('abort', stop, { once: true })
+  let isAtEnd = false
+  try {
+    for (;;) {
+      signal?.throwIfAborted()
+      const next = await Promise.race([parts.next(), stopped.promise])
+      isAtEnd = next.done === true
+      if (next.done === true) return
+      yield next.value
+    }
+  } catch (error) {
+    isAtEnd = !isAborted(signal)
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', stop)
+    if (!isAtEnd) leave(source, parts)
+  }
+}
+
+/** Nobody waits for it: a source may be waiting itself. */
+function leave(source: object, parts: AsyncIterator<unknown> | Iterator<unknown>): void {
+  if ('destroy' in source && typeof source.destroy === 'function') source.destroy()
+  else void Promise.resolve(parts.return?.()).catch(() => {})
+}
+
+const HOST_WORDS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'this process may not read it',
+  ENOTDIR: 'a part of the path is not a directory',
+  EIO: 'the device failed to read it',
+}
+
+/** What the host says of a source; what a program's own source throws is its own. */
+function told(error: unknown, source = 'its source'): unknown {
+  if (error instanceof FaultlineError || !(error instanceof Error) || !('syscall' in error)) return error
+  const { code = 'EIO', path = source, message } = error as NodeJS.ErrnoException
+  const words = HOST_WORDS[code] ?? message
+  return new FaultlineError(code, 'put', `put of ${path} failed with ${code}: ${words}`, error)
 }

@@ -31,19 +31,24 @@ export class OpenFiles {
     this.onRelease = onRelease
   }
 
-  async open(path: string, mode: 'r' | 'r+', open: () => Answer<VolumeFile | DaxFile>): Promise<File> {
+  async open(
+    operation: string,
+    path: string,
+    mode: 'r' | 'r+',
+    open: () => Answer<VolumeFile | DaxFile>,
+  ): Promise<File> {
     const { core } = this.calls
     for (;;) {
-      const { ino } = this.calls.said(core.stat(path), 'open', path)
+      const { ino } = this.calls.said(core.stat(path), operation, path)
       const left = this.leaving.get(ino)
-      if (left === undefined) return this.handOut(this.calls.said(open(), 'open', path), mode)
+      if (left === undefined) return this.handOut(this.calls.said(open(), operation, path), mode)
       await left
     }
   }
 
   /** Opens a file to be read while something is done with it. */
-  async using(path: string, act: (file: VolumeFile) => Promise<void>): Promise<void> {
-    const file = await this.open(path, 'r', () => this.calls.core.open(path))
+  async using(operation: string, path: string, act: (file: VolumeFile) => Promise<void>): Promise<void> {
+    const file = await this.open(operation, path, 'r', () => this.calls.core.open(path))
     try {
       await act(this.cached(file))
     } finally {

@@ -159,9 +159,11 @@ describe('a volume', () => {
     assert.equal((await held(volume, '/a')).toString(), 'new')
     const host = join(path, '..', 'host')
     fs.writeFileSync(host, 'what was there')
-    await refuses(() => volume.getFile('/none', host), 'ENOENT', 'open', /nothing of that name/)
+    const replacing = { existing: 'is replaced' } as const
+    await refuses(() => volume.getFile('/none', host, replacing), 'ENOENT', 'getFile', /nothing of that name/)
+    await refuses(() => volume.getFile('/a', host), 'EEXIST', 'getFile', /such a file already/)
     assert.equal(fs.readFileSync(host, 'utf8'), 'what was there')
-    assert.equal(await volume.getFile('/a', host), 3)
+    assert.equal(await volume.getFile('/a', host, replacing), 3)
     assert.equal(fs.readFileSync(host, 'utf8'), 'new')
     assert.deepEqual(fs.readdirSync(join(path, '..')).sort(), ['host', 'volume'])
     assert.deepEqual((await volume.check()).wrong, [])

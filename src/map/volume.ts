@@ -31,11 +31,11 @@ import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
 import type { RangeOfFiles, VolumeFace } from './faces.ts'
 import type { File } from './file.ts'
-import { writeWhole } from './host-target.ts'
+import { type Existing, writeWhole } from './host-target.ts'
 import { INSPECT } from './inspect.ts'
 import { checkKeys, choice, flag, invalid } from './options.ts'
-import { bringIn, type Source, type TransferOptions, takeOut } from './streams.ts'
-import { checkPath, checkWhole, VolumeCalls } from './volume-calls.ts'
+import { bringIn, originOf, type Source, type TransferOptions, takeOut } from './streams.ts'
+import { checkPath, checkProgress, checkWhole, VolumeCalls } from './volume-calls.ts'
 import { OpenFiles } from './volume-files.ts'
 
 export interface VolumeFileOptions {
@@ -49,7 +49,12 @@ export interface VolumeFileOptions {
 
 export interface PutOptions extends TransferOptions {
   /** What becomes of a file that has the name already; it stays, and EEXIST is told, if left out. */
-  readonly existing?: 'stays' | 'is replaced'
+  readonly existing?: Existing
+}
+
+export interface GetFileOptions extends TransferOptions {
+  /** What becomes of a file that is there already; it stays, and EEXIST is told, if left out. */
+  readonly existing?: Existing
 }
 
 export interface CheckOptions extends TransferOptions {
@@ -118,14 +123,16 @@ export class Volume implements VolumeFace {
     if (mapSync && !dax) throw invalid('open', 'mapSync: it is for files that are opened with dax: true')
     const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'open')
     if (mode === 'r+' && this.readOnly) this.calls.went(errno.EROFS, 'open', path)
-    if (!dax) return this.during(() => this.files.open(path, mode, () => this.core.open(path)))
+    if (!dax) return this.during(() => this.files.open('open', path, mode, () => this.core.open(path)))
     if (!this.core.hasRegion)
       throw new FaultlineError(
         'EINVAL',
         'open',
         `open of ${path} for DAX: the blocks of ${this.path} aren't memory of this machine; start it with { dax: '${this.path}' }`,
       )
-    return this.during(() => this.files.open(path, mode, () => this.core.openDax(path, { durable: mapSync })))
+    return this.during(() =>
+      this.files.open('open', path, mode, () => this.core.openDax(path, { durable: mapSync })),
+    )
   }
 
   /** Makes an empty file. */
@@ -173,7 +180,7 @@ export class Volume implements VolumeFace {
     this.checkCall('clone', from, to)
     const call = { operation: 'clone', where: `${from} to ${to}`, signal: options.signal }
     await this.during(() =>
-      this.files.using(from, source =>
+      this.files.using('clone', from, source =>
         this.files.make('clone', to, 'stays', async target => {
           const range = { source, target, from: 0, to: 0, length: source.size }
           await this.calls.perform(this.core.remapping, remappingArgs({ how: 'clone', ...range }), call)
@@ -220,14 +227,22 @@ export class Volume implements VolumeFace {
   async put(source: Source, to: string, options: PutOptions = {}): Promise<Bytes> {
     checkKeys(options, ['existing', 'signal', 'progress'], 'put')
     const existing = choice(options.existing ?? 'stays', ['stays', 'is replaced'], 'existing', 'put')
+    const origin = originOf(source)
+    checkProgress(options.progress, 'put')
     this.checkCall('put', to)
     const plan = { ...options, signal: this.calls.underWay.endedBy(options.signal) }
     return this.during(async () => {
       let length = 0
       await this.files.make('put', to, existing, async file => {
-        length = await bringIn(this.calls, file, source, plan)
+        length = await bringIn(this.calls, file, origin, plan)
       })
-      await this.calls.sync(this.path)
+      try {
+        await this.calls.sync('put', to)
+      } catch (error) {
+        // Nothing but its name was made since; of a file that was replaced the new one stays.
+        if (existing === 'stays') this.core.unlink(to)
+        throw error
+      }
       return length
     })
   }
@@ -236,34 +251,23 @@ export class Volume implements VolumeFace {
    * What a file holds, in parts that are good until the next is asked for; in constant memory. Each has been compared with
    * its checksums.
    */
-  async *get(from: string, options: TransferOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
-    checkKeys(options, ['signal', 'progress'], 'get')
-    this.checkCall('get', from)
-    const plan = { ...options, signal: this.calls.underWay.endedBy(options.signal) }
-    const file = await this.during(() => this.files.open(from, 'r', () => this.core.open(from)))
-    try {
-      // The close of the volume waits for each part on its way, and not for those who are at work on one.
-      if (!this.readOnly) await file.sync()
-      const parts = takeOut(this.calls, this.files.cached(file), plan)
-      for (;;) {
-        const { done, value } = await this.during(() => parts.next())
-        if (done === true) return
-        yield value
-      }
-    } finally {
-      await file.close()
-    }
+  get(from: string, options: TransferOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    return this.parts('get', from, options)
   }
 
   /** The same, into a file of the host, which appears when it is whole. Returns its length. */
-  async getFile(from: string, target: string, options: TransferOptions = {}): Promise<Bytes> {
-    return this.during(() => writeWhole(target, this.get(from, options)))
+  async getFile(from: string, target: string | URL, options: GetFileOptions = {}): Promise<Bytes> {
+    checkKeys(options, ['existing', 'signal', 'progress'], 'getFile')
+    const { existing = 'stays', ...transfer } = options
+    const what = choice(existing, ['stays', 'is replaced'], 'existing', 'getFile')
+    this.checkCall('getFile', from)
+    return this.during(() => writeWhole(target, what, this.parts('getFile', from, transfer)))
   }
 
   /** Makes durable everything that was done to names, and all that was written to the device. */
   async sync(): Promise<void> {
     this.checkCall('sync')
-    await this.during(() => this.calls.sync(this.path))
+    await this.during(() => this.calls.sync('sync', this.path))
   }
 
   /** For the machine: whether something was stored or changed that isn't durable. */
@@ -275,7 +279,7 @@ export class Volume implements VolumeFace {
   async settle(): Promise<void> {
     await this.during(async () => {
       for (const file of this.core.dirtyFiles()) await this.calls.syncFile(file)
-      await this.calls.sync(this.path)
+      await this.calls.sync('sync', this.path)
     })
   }
 
@@ -351,7 +355,7 @@ export class Volume implements VolumeFace {
       failed ??= error
     }
     await this.files.close(told)
-    if (!this.readOnly) await this.calls.sync(path).catch(told)
+    if (!this.readOnly) await this.calls.sync('close', path).catch(told)
     await this.calls.drained()
     this.note()
     await store.close().catch(told)
@@ -374,6 +378,30 @@ export class Volume implements VolumeFace {
 
   private during<T>(act: () => Promise<T>): Promise<T> {
     return this.calls.underWay.during(act)
+  }
+
+  private async *parts(
+    operation: string,
+    from: string,
+    options: TransferOptions,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    checkKeys(options, ['signal', 'progress'], operation)
+    checkProgress(options.progress, operation)
+    this.checkCall(operation, from)
+    const plan = { ...options, signal: this.calls.underWay.endedBy(options.signal) }
+    const file = await this.during(() => this.files.open(operation, from, 'r', () => this.core.open(from)))
+    try {
+      // The close of the volume waits for each part on its way, and not for those who are at work on one.
+      if (!this.readOnly) await file.sync()
+      const parts = takeOut(this.calls, operation, this.files.cached(file), plan)
+      for (;;) {
+        const { done, value } = await this.during(() => parts.next())
+        if (done === true) return
+        yield value
+      }
+    } finally {
+      await file.close()
+    }
   }
 
   private async remap(how: 'clone' | 'dedupe', range: RangeOfFiles) {

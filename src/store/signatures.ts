@@ -9,6 +9,7 @@ import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import type { Bytes } from '../base/index.ts'
 import { deviceBytes } from '../host/index.ts'
+import { blockSizeIn } from '../volume/index.ts'
 
 interface Mark {
   readonly name: string
@@ -77,6 +78,18 @@ const MARKS: readonly Mark[] = [
 
 /** How much of a file's start is looked at. */
 const START: Bytes = 2 ** 20
+
+/** Whether a file or a device begins as the data of a volume do. */
+export function holdsVolume(path: string): boolean {
+  const bytes = new Uint8Array(64)
+  const fd = fs.openSync(path, 'r')
+  try {
+    fs.readSync(fd, bytes, 0, bytes.length, 0)
+  } finally {
+    fs.closeSync(fd)
+  }
+  return blockSizeIn(bytes) !== undefined
+}
 
 /** In words what it holds; undefined: nothing that anybody knows. Of a regular file any byte counts. */
 export function contentOf(path: string): string | undefined {
