@@ -56,3 +56,8 @@ test('R5: may two files of a room need each other to run?', () => {
   assert.match(found({ 'mm/a.ts': a, 'mm/b.ts': "import { a } from './a.ts'\n" })[0]!, /^R5/)
   assert.deepEqual(found({ 'mm/a.ts': a, 'mm/b.ts': "import type { A } from './a.ts'\n" }), [])
 })
+
+test('R6: may a file that is shipped import a suite?', () => {
+  assert.match(found({ 'mm/a.ts': "import { world } from './world.suite.ts'\n" })[0]!, /^R6/)
+  assert.deepEqual(found({ 'mm/a.test.ts': "import { world } from './world.suite.ts'\n" }), [])
+})

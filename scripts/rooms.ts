@@ -10,6 +10,7 @@
  *   R3  Rooms below the doors import nothing of Node and no package.
  *   R4  Every folder of src/ is in the block, and every room of the block is a folder.
  *   R5  No circle of files inside a room; two files of one room may know each other's types.
+ *   R6  No file that is shipped imports one that isn't: a test, a suite or a fixture.
  */
 import { globSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -40,7 +41,7 @@ export function importsOf(source: string): string[] {
   return [...source.matchAll(IMPORT)].map(match => (match[1] ?? match[2] ?? match[3])!)
 }
 
-/** Every breach of R1 to R5 in the tree `files` (path from src/ -> text), one sentence each. */
+/** Every breach of R1 to R6 in the tree `files` (path from src/ -> text), one sentence each. */
 export function breaches(plan: Plan, files: ReadonlyMap<string, string>): string[] {
   const found: string[] = []
   const roomOf = (path: string) => (path.includes('/') ? path.slice(0, path.indexOf('/')) : 'index.ts')
@@ -55,6 +56,7 @@ export function breaches(plan: Plan, files: ReadonlyMap<string, string>): string
       continue
     }
     const isTest = /\.(test|suite|fuzz|bench)\.ts$/.test(path)
+    const ships = !/\.(test|suite|fuzz|bench|fixture)\.ts$/.test(path)
     const typesOnly = new Set([...text.matchAll(TYPES_ONLY)].map(match => match[1]!))
     for (const target of importsOf(text)) {
       if (!target.startsWith('.')) {
@@ -65,6 +67,10 @@ export function breaches(plan: Plan, files: ReadonlyMap<string, string>): string
         continue
       }
       const to = relative('/src', resolve('/src', dirname(path), target))
+      if (ships && /\.(test|suite|fixture)\.ts$/.test(to))
+        found.push(
+          `R6 src/${path}: imports ${to}, which isn't shipped; move what it needs into a file that is`,
+        )
       const toRoom = roomOf(to)
       if (toRoom === room) {
         if (!isTest && !typesOnly.has(target)) inside.set(path, [...(inside.get(path) ?? []), to])

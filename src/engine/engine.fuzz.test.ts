@@ -2,7 +2,7 @@
  * The whole engine under anything: spaces, files and swap on devices that end, or fail, what and when chance says, tasks
  * killed at any moment, little memory. What pages hold is the exerciser's to judge; here it is counted.
  *
- * Invariants checked: everything that recount.suite.ts recounts, after every attempt; that every task ends once the
+ * Invariants checked: everything that check.ts recounts, after every attempt; that every task ends once the
  * devices do; that afterwards no pin is left, and closing everything gives every frame back.
  */
 import assert from 'node:assert/strict'

@@ -36,7 +36,7 @@ import { Frames, Ledger, Memory, type PageStore } from '../memory/index.ts'
 import { type Discipline, Fault, Mm, RESTART, Rmap, Swapping, shrink } from '../mm/index.ts'
 import type { TableMirror } from '../mmu/index.ts'
 import { ProcReader, Ps } from '../proc/index.ts'
-import { type Driver, Scheduler, type Watcher } from '../sched/index.ts'
+import { type Driver, Scheduler, type Watcher, watchers } from '../sched/index.ts'
 import { Advise, Exit, Fork, LockPages, MapVerb, Msync, Populate, Protect, Unmap } from '../space/index.ts'
 
 /** An MMU of the host: it keeps the bytes of files' pages, and a copy of each space's page table. */
@@ -112,7 +112,11 @@ export class Engine {
     this.groups = new Groups({ tree, io, ledger, pressure, clock: this.scheduler, pageSize })
 
     hang(this.scheduler, 'keeper', this.memory)
-    hang(this.scheduler, 'watcher', watchers(new PressureWatcher(pressure, this.scheduler), options.watcher))
+    hang(
+      this.scheduler,
+      'watcher',
+      watchers([new PressureWatcher(pressure, this.scheduler), options.watcher]),
+    )
     hang(this.memory, 'pressure', over => shrink(this.mm, over))
     hang(this.io, 'onEnd', bio => this.cache.endBio(bio))
     hang(this.cache, 'mappers', rmap)
@@ -172,27 +176,5 @@ export class Verbs {
     this.forget = new Forget(cache)
     this.proc = new ProcReader(mm)
     this.ps = new Ps(mm)
-  }
-}
-
-function watchers(first: Watcher, second: Watcher | undefined): Watcher {
-  if (second === undefined) return first
-  return {
-    began(task) {
-      first.began(task)
-      second.began(task)
-    },
-    waits(task, wait) {
-      first.waits(task, wait)
-      second.waits(task, wait)
-    },
-    resumes(task, wait, waited) {
-      first.resumes(task, wait, waited)
-      second.resumes(task, wait, waited)
-    },
-    ended(task) {
-      first.ended(task)
-      second.ended(task)
-    },
   }
 }

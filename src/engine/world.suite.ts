@@ -14,7 +14,7 @@
  *     world.value(a, at + 2)                                   3
  *
  * Each word runs what is ready, and no time passes but in `later`. A machine that never settles is a failed test, not a
- * hung one. `finish` lets everything end and recounts the machine from scratch (recount.suite.ts).
+ * hung one. `finish` lets everything end and recounts the machine from scratch (check.ts).
  */
 import assert from 'node:assert/strict'
 import {
@@ -55,8 +55,8 @@ import { frameOf, LOAD, PRESENT, STORE } from '../mmu/index.ts'
 import { type ProcArgs, type ProcFile, procArgs } from '../proc/index.ts'
 import type { Driver, Task, Verb } from '../sched/index.ts'
 import { type ForkArgs, msyncArgs, populateArgs } from '../space/index.ts'
+import { check } from './check.ts'
 import { Engine } from './engine.ts'
-import { recount } from './recount.suite.ts'
 
 export const PAGE: Bytes = 4096
 export const RW: Prot = PROT_READ | PROT_WRITE
@@ -391,7 +391,7 @@ export class World {
   }
 
   recount(): void {
-    assert.deepEqual(recount(this.engine), [])
+    assert.deepEqual(check(this.engine), [])
   }
 
   /** Lets every device go and a minute pass; then nothing is left to do, nothing is dirty, and every count is right. */

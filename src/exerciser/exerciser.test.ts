@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { DISCIPLINES } from '../mm/index.ts'
 import { fileBackend } from './file-backend.ts'
-import { inspect } from './inspect.suite.ts'
+import { inspect } from './inspect.ts'
 import { PLANS, planFor } from './plans.ts'
 import { exercise, type Failure, replay } from './play.ts'
 

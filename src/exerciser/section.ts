@@ -105,7 +105,7 @@ export class Section implements Verb<SectionArgs> {
   }
 
   private release(args: SectionArgs): void {
-    for (const frame of args.kept) this.engine.memory.unpin(frame)
+    this.engine.verbs.fault.letGo(args.kept)
     args.kept.length = 0
   }
 }

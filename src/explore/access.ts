@@ -71,6 +71,6 @@ export class Access implements Verb<AccessArgs> {
   private letGo(args: AccessArgs): void {
     const kept = args.fault?.kept ?? 0
     args.fault = undefined
-    if (kept !== 0) this.mm.memory.unpin(kept)
+    if (kept !== 0) this.fault.letGo([kept])
   }
 }

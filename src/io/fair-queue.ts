@@ -55,6 +55,11 @@ export class FairQueue {
     fifo.bios.push(bio)
   }
 
+  /** Who waits here, in no order; one that stands in several fifos is told as often. */
+  bios(): readonly Bio[] {
+    return [...this.fifos.values()].flatMap(({ bios }) => bios.filter(bio => bio.state === this.stage))
+  }
+
   /** One round: offers the first bio of each group in turn until nobody's is taken. */
   serve(offer: Offer): void {
     let shut: Set<GroupId> | undefined

@@ -171,6 +171,14 @@ export class Io implements Chore {
     return this.disk(disk).latency.report(group, this.scheduler.now())
   }
 
+  /** Every bio that hasn't ended, first submitted first. */
+  pending(): readonly Bio[] {
+    const found = new Set(this.issued.values().map(({ bio }) => bio))
+    for (const { throttle, queue } of this.disks.values())
+      for (const bio of [...throttle.bios(), ...queue.bios()]) found.add(bio)
+    return [...found].sort((left, right) => left.id - right.id)
+  }
+
   /** What has gone through `disk` for `group` and those below it; undefined: nothing. */
   stat(disk: string, group: GroupId): Readonly<IoStat> | undefined {
     return this.disk(disk).stats.of(group)

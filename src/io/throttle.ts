@@ -105,6 +105,11 @@ export class Throttle {
     this.waiting[direction(bio)].push(bio, group)
   }
 
+  /** Who waits here, in no order. */
+  bios(): readonly Bio[] {
+    return [...this.waiting.read.bios(), ...this.waiting.write.bios()]
+  }
+
   /** Hands every bio that may go now to `pass`, which must change its state. */
   serve(now: Ns, pass: (bio: Bio, issuer: GroupId) => void): void {
     this.next = Infinity

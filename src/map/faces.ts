@@ -7,6 +7,7 @@
  * at least, and what it waits for without holding a lock.
  */
 import type { Bytes, GroupId, Ns, TaskId } from '../base/index.ts'
+import type { MachineDump } from '../engine/index.ts'
 import type { Settings } from '../group/index.ts'
 import type { ProcFile, PsRow, Status } from '../proc/index.ts'
 import type { Why } from '../sched/index.ts'
@@ -79,6 +80,18 @@ export interface MachineFace extends AsyncDisposable {
   space(options: SpaceOptions): SpaceFace
   /** What ps shows: a row for each space. Reads each command line under its space's mmap lock, as the kernel does. */
   ps(options?: CallFace): Promise<PsRow[]>
+  /**
+   * Counts everything again that the machine keeps running counts of, and says what doesn't add up, a sentence each. Nothing
+   * should, at any moment; what does is a fault of ours, worth a report.
+   *
+   * Cost: a look at every page of its memory.
+   */
+  check(): readonly string[]
+  /**
+   * What it is doing at this moment, as plain data: tasks and what each waits for and behind whom, who holds and who queues
+   * for each lock, the I/O that is under way, the groups. It takes no lock, so a machine that hangs can be asked.
+   */
+  dump(): MachineDump
   /**
    * Syncs and closes everything: spaces, files, volumes. Throws the first error of a file that could not be written, after
    * closing the rest. Closing twice is closing once.

@@ -14,13 +14,13 @@ import {
   WRITEBACK_DEFAULTS,
   type WritebackSettings,
 } from '../cache/index.ts'
-import { Engine, type Hardware } from '../engine/index.ts'
+import { check, dump, Engine, type Hardware, type MachineDump } from '../engine/index.ts'
 import { LinearFile } from '../fs/index.ts'
 import { type Settings, shown } from '../group/index.ts'
 import { type HostCalls, HostFile, type HostFileOptions, memoryBuffer } from '../host/index.ts'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import type { PsRow } from '../proc/index.ts'
-import { RealDriver } from '../sched/index.ts'
+import { RealDriver, watchers } from '../sched/index.ts'
 import { FileLock, holdsVolume, Taken } from '../store/index.ts'
 import { Region } from '../volume/index.ts'
 import type { Context } from './context.ts'
@@ -35,6 +35,7 @@ import { leave } from './leaving.ts'
 import type { Mapping } from './mapping.ts'
 import { makeVolume, mountVolume } from './mount.ts'
 import { bytes, checkKeys, choice, flag, invalid } from './options.ts'
+import { type OwnTrace, ownTrace } from './own-trace.ts'
 import { machineClosed, Performer } from './performer.ts'
 import { closed, started } from './process-end.ts'
 import { RemoteFiles, type RemoteOptions, remoteAddress } from './remote-files.ts'
@@ -143,12 +144,14 @@ export class Machine implements MachineFace {
   private readonly remote: RemoteFiles
   private readonly underWay = new UnderWay()
   private readonly swap: SwapFile | undefined
+  private readonly trace: OwnTrace | undefined
   private closing: Promise<void> | undefined
 
-  private constructor(context: Context, swap: SwapFile | undefined) {
+  private constructor(context: Context, swap: SwapFile | undefined, trace: OwnTrace | undefined) {
     if (context === undefined) throw invalid('start', 'a machine is made by: await Machine.start()')
     this.context = context
     this.swap = swap
+    this.trace = trace
     this.pageSize = context.engine.memory.frames.pageSize
     this.root = Group.root(context)
     // The hardware machine's thread is told by the program's.
@@ -165,6 +168,7 @@ export class Machine implements MachineFace {
     const discipline = disciplineNamed(choice(name, names, 'discipline', 'start'))!
     const writeback = writebackOf(options.writeback)
     checkWatcher(watcher)
+    const trace = ownTrace()
     const driver = new RealDriver()
     const { hardware } = platform ?? {}
     const dax = daxFor(options.dax, frames, pageSize, hardware)
@@ -179,11 +183,14 @@ export class Machine implements MachineFace {
       discipline,
       writeback,
       ...(readAhead === undefined ? {} : { readAheadBytes: bytes(readAhead, 'readAhead', 'start') }),
-      ...(watcher === undefined ? {} : { watcher }),
+      ...(watcher === undefined && trace === undefined
+        ? {}
+        : { watcher: watchers([watcher, trace?.watcher])! }),
       ...(hardware === undefined ? {} : { hardware }),
       ...(swapHost === undefined ? {} : { swap: { device: swapHost, bytes: swapHost.length } }),
     })
     driver.attach(engine.scheduler)
+    trace?.attach(engine)
     const context: Context = {
       engine,
       driver,
@@ -201,7 +208,7 @@ export class Machine implements MachineFace {
       sections: new Sections<Mapping>({
         bring: (mapping, miss, signal) => mapping.bring(miss, signal),
         unpin(kept) {
-          for (const frame of kept) engine.memory.unpin(frame)
+          engine.verbs.fault.letGo(kept)
           driver.pump()
         },
         enter() {
@@ -217,7 +224,7 @@ export class Machine implements MachineFace {
       context.unmapped.delete(open)
       release?.()
     })
-    return new Machine(context, swapFile)
+    return new Machine(context, swapFile, trace)
   }
 
   get mmu(): 'software' | 'hardware' {
@@ -231,13 +238,13 @@ export class Machine implements MachineFace {
 
   /** Makes a group below the root. Keys and meanings are cgroup2's. */
   group(name: string, settings: Settings = {}): Group {
-    this.check('group')
+    this.checkOpen('group')
     return this.root.group(name, settings)
   }
 
   /** Opens a regular file of the host. The same file opened twice has one set of pages. */
   async open(path: string | URL, options: OpenOptions & RemoteOptions = {}): Promise<File> {
-    this.check('open')
+    this.checkOpen('open')
     const address = remoteAddress(path)
     if (address !== undefined) return this.underWay.during(() => this.openRemote(address, options))
     checkKeys(options, ['mode', 'direct', 'stablePages'], 'open')
@@ -272,7 +279,7 @@ export class Machine implements MachineFace {
 
   /** Makes a volume: a directory, with its data in it or elsewhere. Opens it for writing. */
   async createVolume(path: string, options: CreateVolumeOptions = {}): Promise<Volume> {
-    this.check('createVolume')
+    this.checkOpen('createVolume')
     checkKeys(options, ['size', 'data', 'signal'], 'createVolume')
     const { data, signal } = options
     if (data !== undefined) this.refuseOpened(data)
@@ -283,7 +290,7 @@ export class Machine implements MachineFace {
 
   /** Opens a volume: one process to write, or many to read. One that is damaged opens to be read, whatever is asked. */
   async openVolume(path: string, options: OpenVolumeOptions = {}): Promise<Volume> {
-    this.check('openVolume')
+    this.checkOpen('openVolume')
     checkKeys(options, ['mode'], 'openVolume')
     const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'openVolume')
     return this.underWay.during(async () => this.volume(await mountVolume(this.context, path, mode)))
@@ -294,14 +301,14 @@ export class Machine implements MachineFace {
    * open.
    */
   async repairVolume(path: string, options: TransferOptions = {}): Promise<RepairReport> {
-    this.check('repairVolume')
+    this.checkOpen('repairVolume')
     checkKeys(options, ['signal', 'progress'], 'repairVolume')
     const plan = { ...options, signal: this.underWay.endedBy(options.signal) }
     return this.underWay.during(() => repairVolume(this.context, path, plan))
   }
 
   space(options: SpaceOptions): Space {
-    this.check('space')
+    this.checkOpen('space')
     checkKeys(options, ['name', 'group', 'commandLine'], 'space')
     const name = spaceName(options.name, 'space')
     const { commandLine = name } = options
@@ -313,7 +320,7 @@ export class Machine implements MachineFace {
 
   /** What ps shows: a row for each space. Reads each command line under its space's mmap lock. */
   async ps(options: { readonly group?: Group; readonly signal?: AbortSignal } = {}): Promise<PsRow[]> {
-    this.check('ps')
+    this.checkOpen('ps')
     checkKeys(options, ['group', 'signal'], 'ps')
     const { ps } = this.engine.verbs
     const who = { name: 'ps', group: groupId(options.group, this.context, 'ps') }
@@ -322,6 +329,16 @@ export class Machine implements MachineFace {
       this.context.performer.perform(ps, ps.begin(), who, call),
     )
     return rows
+  }
+
+  /** Counts everything again, and says what doesn't add up, a sentence each. Nothing should, at any moment. */
+  check(): string[] {
+    return check(this.engine)
+  }
+
+  /** What it is doing at this moment: tasks and what each waits for and behind whom, locks, I/O, groups. */
+  dump(): MachineDump {
+    return dump(this.engine)
   }
 
   /** Syncs and closes everything. Throws the first error of a file that could not be written, after closing the rest. */
@@ -392,6 +409,7 @@ export class Machine implements MachineFace {
     closed(this)
     performer.close()
     driver.close()
+    this.trace?.write()
     this.context.dax?.memory.unmap()
     // What is on its way there is of no use to anybody: its descriptor goes when the host has ended it.
     void this.swap?.host.close()
@@ -519,7 +537,7 @@ export class Machine implements MachineFace {
     await performer.perform(engine.verbs.forget, { file }, who, call)
   }
 
-  private check(operation: string): void {
+  private checkOpen(operation: string): void {
     if (this.closing !== undefined) throw machineClosed(operation)
   }
 }

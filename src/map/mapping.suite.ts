@@ -37,6 +37,22 @@ export function mappings(mmu: Mmu): void {
       assert.equal(byteOf(path, PAGE), 200)
     })
 
+    test('leaves a machine that adds up, and says what it is doing', async t => {
+      const { machine, file, space } = await world(t)
+      const map = await space.map(file, { prot: 'rw' })
+      machine.group('batch')
+      const section = map.run(view => view.setU8(2 * PAGE, 1))
+      assert.deepEqual(machine.check(), [])
+      await section
+      const { discipline, pages, groups, hanging, broken } = machine.dump()
+      assert.deepEqual([discipline, hanging, broken], ['restart', [], []])
+      assert.ok(pages.dirty >= 1 && pages.size === PAGE, JSON.stringify(pages))
+      assert.deepEqual(
+        groups.map(({ path }) => path),
+        ['/', '/batch'],
+      )
+    })
+
     test('of a part of a file begins there', async t => {
       const { file, space } = await world(t)
       const map = await space.map(file, { offset: 3 * PAGE, length: 2 * PAGE })

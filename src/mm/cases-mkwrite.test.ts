@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { errno, MS } from '../base/index.ts'
-import { recount } from '../engine/recount.suite.ts'
+import { check } from '../engine/index.ts'
 import { PAGE, World } from '../engine/world.suite.ts'
 import { DIRTY, WRITEBACK } from '../memory/index.ts'
 import { replace } from '../rig/index.ts'
@@ -246,7 +246,7 @@ test('case 22: the recount would see a page that writeback forgot to write-prote
   const a = world.space('a')
   const at = world.map(a, data)
   world.fault(a, at, 'store')
-  assert.deepEqual(recount(world.engine), [])
+  assert.deepEqual(check(world.engine), [])
   world.sync(data)
-  assert.deepEqual(recount(world.engine), [`F3: page ${at} of a is writable, so shared and dirty`])
+  assert.deepEqual(check(world.engine), [`F3: page ${at} of a is writable, so shared and dirty`])
 })

@@ -16,6 +16,7 @@
  *       carries it, an attempt that only queues for the lock hands it on.
  *   FP3 Each restart is paid for by a completed ticket.
  *   FP4 lockReleased and retry (vm-fault.ts) say truthfully what became of the lock, whatever the result.
+ *   FP5 A frame is pinned for sections as often as `kept` says.
  *
  * Locks    mmap read, or the VMA's; none across a wait that the discipline drops for.
  * Waits    wherever faultPage says wait; for the mmap lock; and for the pauses of the way out, without locks.
@@ -64,6 +65,8 @@ export function faultArgs(space: Space, fault: VmFault, then: FaultArgs['then'])
 
 export class Fault implements Verb<FaultArgs> {
   readonly name = 'fault'
+  /** The frames that are pinned for sections, and how often. */
+  readonly kept = new Map<Pfn, number>()
   private readonly mm: Mm
 
   constructor(mm: Mm) {
@@ -91,8 +94,19 @@ export class Fault implements Verb<FaultArgs> {
   }
 
   abandon({ args }: Task<FaultArgs>): void {
-    if (args.kept !== 0) this.mm.memory.unpin(args.kept)
+    if (args.kept !== 0) this.letGo([args.kept])
     args.kept = 0
+  }
+
+  /** The section that pages were kept for is over. */
+  letGo(frames: readonly Pfn[]): void {
+    for (const frame of frames) {
+      const times = this.kept.get(frame) ?? 0
+      assert(times > 0, `FP5: frame ${frame} was kept for a section`)
+      if (times === 1) this.kept.delete(frame)
+      else this.kept.set(frame, times - 1)
+      this.mm.memory.unpin(frame)
+    }
   }
 
   /** Read-locks the VMA or the space, unless the lock was kept from the attempt before. */
@@ -152,6 +166,7 @@ export class Fault implements Verb<FaultArgs> {
     args.stage = 'leaving'
     if (args.then === 'keep the page' && fault.frame !== 0) {
       this.mm.memory.pin(fault.frame)
+      this.kept.set(fault.frame, (this.kept.get(fault.frame) ?? 0) + 1)
       args.kept = fault.frame
     }
     const pause = fault.access === 'store' ? this.mm.writeback.balance(task.group) : undefined

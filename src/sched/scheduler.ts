@@ -53,6 +53,26 @@ export interface Watcher {
   ended(task: Task): void
 }
 
+/** Tells all of them, in order. */
+export function watchers(all: readonly (Watcher | undefined)[]): Watcher | undefined {
+  const present = all.filter(each => each !== undefined)
+  if (present.length <= 1) return present[0]
+  return {
+    began(task) {
+      for (const each of present) each.began(task)
+    },
+    waits(task, wait) {
+      for (const each of present) each.waits(task, wait)
+    },
+    resumes(task, wait, waited) {
+      for (const each of present) each.resumes(task, wait, waited)
+    },
+    ended(task) {
+      for (const each of present) each.ended(task)
+    },
+  }
+}
+
 export interface Spawn {
   readonly name: string
   readonly group: GroupId

@@ -172,7 +172,7 @@ export class Desk {
   }
 
   private unpin(frames: readonly number[]): void {
-    for (const frame of frames) this.machine.engine.memory.unpin(frame)
+    this.machine.engine.verbs.fault.letGo(frames)
   }
 
   /** Reads into memory of this side; the answer carries it over. */

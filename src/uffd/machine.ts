@@ -3,6 +3,7 @@
  * the thread that touched it. The machine itself runs in the pager's thread.
  */
 import type { Bytes } from '../base/index.ts'
+import type { MachineDump } from '../engine/index.ts'
 import type { Settings } from '../group/index.ts'
 import {
   type CallFace,
@@ -113,6 +114,14 @@ export class HardwareMachine extends Remote implements MachineFace {
 
   async ps(options: CallFace = {}): Promise<PsRow[]> {
     return (await this.call('ps', options)) as PsRow[]
+  }
+
+  check(): string[] {
+    return this.ask('check') as string[]
+  }
+
+  dump(): MachineDump {
+    return this.ask('dump') as MachineDump
   }
 
   close(): Promise<void> {

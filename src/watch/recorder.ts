@@ -9,7 +9,7 @@
  */
 import { MS, type Ns } from '../base/index.ts'
 import { chainSentence, waitChain } from '../lock/index.ts'
-import type { Arrow, Row, Span, Stall, Timeline } from '../report/index.ts'
+import type { Arrow, Row, Span, SpanKind, Stall, Timeline } from '../report/index.ts'
 import type { Task, Wait, Watcher } from '../sched/index.ts'
 
 const SHORTEST: Ns = 0.5 * MS
@@ -23,6 +23,11 @@ interface Open {
   readonly holds: readonly string[]
   readonly blockers: readonly string[]
   readonly chain: string
+}
+
+export function kindOf({ why }: Wait): SpanKind {
+  if (why === 'lock' || why === 'vma lock') return 'waiting'
+  return why === 'timer' || why === 'throttle' ? 'sleeping' : 'io'
 }
 
 export class Recorder implements Watcher {
@@ -74,10 +79,8 @@ export class Recorder implements Watcher {
       return
     }
     const start = open.since - this.from
-    const isLock = wait.why === 'lock' || wait.why === 'vma lock'
-    const kind = isLock ? 'waiting' : wait.why === 'timer' || wait.why === 'throttle' ? 'sleeping' : 'io'
     const end = start + waited
-    this.spans.push({ row, start, end, kind, label: wait.ticket.what })
+    this.spans.push({ row, start, end, kind: kindOf(wait), label: wait.ticket.what })
     for (const lock of open.holds)
       this.spans.push({ row, start, end, kind: 'holding', label: `holds ${lock}`, lock })
     for (const blocker of open.blockers)

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { DIRTY, LOCKED, REFERENCED, UPTODATE } from '../memory/index.ts'
 import { entryOf } from '../mmu/index.ts'
-import { recount } from './recount.suite.ts'
+import { check } from './check.ts'
 import { World } from './world.suite.ts'
 
 /** A space with a clean, a dirty and an anonymous page. */
@@ -16,7 +16,7 @@ function stage() {
   world.fault(a, at, 'load')
   world.fault(a, at + 1, 'store')
   world.fault(a, anon, 'store')
-  assert.deepEqual(recount(world.engine), [])
+  assert.deepEqual(check(world.engine), [])
   const { engine } = world
   const { frames, memory } = { frames: engine.memory.frames, memory: engine.memory }
   const clean = world.frame(a, at)
@@ -72,7 +72,7 @@ describe('the recount', () => {
     it(`says "${found.replace('\\d+', 'n')}…"`, () => {
       const made = stage()
       mutate(made)
-      const said = recount(made.engine)
+      const said = check(made.engine)
       assert.ok(
         said.some(sentence => new RegExp(`^${found}`).test(sentence)),
         `got ${JSON.stringify(said)}`,

@@ -1,5 +1,5 @@
 /**
- * The recount: computes from scratch, from page tables, frames and tasks, what the machine keeps as running counts and
+ * The check of a machine, its fsck: computes from scratch, from page tables, frames and tasks, what the machine keeps as running counts and
  * lists, and says where the two differ. It may be asked between any two attempts.
  *
  * Invariants checked (by the letters of the file headers)
@@ -12,10 +12,9 @@
  *   SW1 SW2                 users of a swap slot
  *   W1 W2 L2 V2 S2 K2       locks and those who hold or wait for them
  */
-import { type GroupId, type NumberMap, type Pfn, ROOT } from '../base/index.ts'
-import type { CachedFile, PageCache } from '../cache/index.ts'
+import { type GroupId, type Pfn, ROOT } from '../base/index.ts'
+import type { CachedFile } from '../cache/index.ts'
 import { LinearFile } from '../fs/index.ts'
-import type { VmaLock } from '../lock/index.ts'
 import {
   ACTIVE,
   ANON,
@@ -31,17 +30,16 @@ import {
   UPTODATE,
   WRITEBACK,
 } from '../memory/index.ts'
-import { type FaultArgs, indexOf, type Space, type Vma, ZERO_PAGE } from '../mm/index.ts'
+import { indexOf, type Space, type Vma, ZERO_PAGE } from '../mm/index.ts'
 import { frameOf, LOAD, PRESENT, STORE, SWAP, VPN_END, WRITABLE } from '../mmu/index.ts'
-import type { Task } from '../sched/index.ts'
 import type { Engine } from './engine.ts'
 
 type Report = (truth: boolean, what: string) => void
 
-/** Everything that doesn't add up, a sentence each. `kept`: pins of sections that have ended but not let go. */
-export function recount(engine: Engine, kept: readonly Pfn[] = []): string[] {
+/** Everything that doesn't add up, a sentence each. Between two attempts nothing may. Cost: a look at every frame and entry. */
+export function check(engine: Engine): string[] {
   const found: string[] = []
-  const check: Report = (truth, what) => {
+  const report: Report = (truth, what) => {
     if (!truth) found.push(what)
   }
   const mapped = new Map<Pfn, number>()
@@ -49,15 +47,15 @@ export function recount(engine: Engine, kept: readonly Pfn[] = []): string[] {
   // A child that is being filled is in its family, and nowhere else yet.
   const families = new Set([...engine.mm.spaces.values()].map(({ family }) => family))
   for (const space of [...families].flatMap(family => [...family.spaces])) {
-    recountSpace(engine, space, mapped, slots, check)
-    recountLocks(engine, space, check)
+    recountSpace(engine, space, mapped, slots, report)
+    recountLocks(engine, space, report)
   }
-  recountFrames(engine, mapped, check)
-  recountPins(engine, kept, check)
-  recountLru(engine, check)
-  recountGroups(engine, check)
-  for (const file of engine.cache.files.values()) recountFile(engine, file, check)
-  recountSlots(engine, slots, check)
+  recountFrames(engine, mapped, report)
+  recountPins(engine, report)
+  recountLru(engine, report)
+  recountGroups(engine, report)
+  for (const file of engine.cache.files.values()) recountFile(engine, file, report)
+  recountSlots(engine, slots, report)
   return found
 }
 
@@ -158,18 +156,14 @@ function recountFrames({ memory, mm }: Engine, mapped: ReadonlyMap<Pfn, number>,
   check(memory.free === free, `A1: ${free} frames are free, not ${memory.free}`)
 }
 
-function recountPins(engine: Engine, kept: readonly Pfn[], check: Report): void {
+function recountPins(engine: Engine, check: Report): void {
   const { frames } = engine.memory
   const pins = new Int32Array(frames.count)
-  for (const frame of kept) pins[frame]!++
-  for (const task of engine.scheduler.tasks.values()) {
-    if (task.stash !== 0) pins[task.stash]!++
-    const section = (task as Task<Partial<FaultArgs> | undefined>).args?.kept ?? 0
-    if (section !== 0) pins[section]!++
-  }
+  for (const [frame, times] of engine.verbs.fault.kept) pins[frame]! += times
+  for (const task of engine.scheduler.tasks.values()) if (task.stash !== 0) pins[task.stash]!++
   for (const { backing } of engine.cache.files.values())
     if (backing instanceof LinearFile)
-      for (const { frames: carried } of inside<LinearFile, Reserving>(backing).reserving.values())
+      for (const { frames: carried } of backing['reserving'].values())
         for (const frame of carried) pins[frame]!++
   for (let frame = 1; frame < frames.count; frame++)
     check(
@@ -238,7 +232,7 @@ function recountGroups({ memory, tree, cache }: Engine, check: Report): void {
 
 function recountFile({ memory, cache }: Engine, file: CachedFile, check: Report): void {
   const { frames } = memory
-  const { flights } = inside<PageCache, Flights>(cache)
+  const flights = cache['flights']
   const listed = new Map<Pfn, 'clean' | 'dirty'>()
   for (const frame of frames.siblings.walk(file.clean)) listed.set(frame, 'clean')
   for (const frame of frames.siblings.walk(file.dirty)) listed.set(frame, 'dirty')
@@ -268,7 +262,7 @@ function recountFile({ memory, cache }: Engine, file: CachedFile, check: Report)
 function recountSlots({ mm, cache }: Engine, slots: ReadonlyMap<number, number>, check: Report): void {
   const { swapping } = mm
   if (swapping === undefined) return
-  const { users, free } = inside<object, Slots>(swapping.swap)
+  const { users, free } = { users: swapping.swap['users'], free: swapping.swap['free'] }
   users.forEach((count, slot) => {
     const named = slots.get(slot) ?? 0
     check(count === named, `SW1: ${named} entries name slot ${slot}, not ${count}`)
@@ -292,10 +286,7 @@ function recountLocks({ scheduler, discipline }: Engine, space: Space, check: Re
       )
     }
   for (const { lock } of space.vmas)
-    check(
-      inside<VmaLock, Readers>(lock).readers === lock.holders().length,
-      `V2: as many tasks hold ${lock.name} as it counts`,
-    )
+    check(lock['readers'] === lock.holders().length, `V2: as many tasks hold ${lock.name} as it counts`)
   const writing = mmap.holders().filter(task => mmap.isWriter(task)).length
   check(writing === 0 || mmap.holders().length === 1, `W1: ${mmap.name} has one writer or only readers`)
   const head = mmap.waiters()[0]
@@ -310,23 +301,4 @@ function recountLocks({ scheduler, discipline }: Engine, space: Space, check: Re
     if (discipline.name === 'restart' && task.verb.name === 'fault')
       check(task.held.length === 0, `FP1: ${task.name} waits without a lock`)
   }
-}
-
-interface Reserving {
-  readonly reserving: NumberMap<{ readonly frames: readonly Pfn[] }>
-}
-interface Flights {
-  readonly flights: NumberMap<unknown>
-}
-interface Readers {
-  readonly readers: number
-}
-interface Slots {
-  readonly users: Uint16Array
-  readonly free: readonly number[]
-}
-
-/** A look at what a part keeps to itself: the recount alone may. */
-function inside<Part extends object, Inside>(part: Part): Inside {
-  return part as unknown as Inside
 }
