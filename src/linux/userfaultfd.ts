@@ -75,7 +75,17 @@ export class Userfaultfd {
   /** struct uffdio_range, uffdio_writeprotect, uffdio_continue: start, length, mode, mapped. */
   private readonly argument = new BigUint64Array(4)
 
-  constructor(linux: Linux) {
+  private constructor(linux: Linux, fd: number) {
+    this.linux = linux
+    this.fd = fd
+  }
+
+  /** One that was opened before, perhaps by another thread. */
+  static of(linux: Linux, fd: number): Userfaultfd {
+    return new Userfaultfd(linux, fd)
+  }
+
+  static open(linux: Linux): Userfaultfd {
     assert(
       sizeOf(UFFDIO_WAKE) === 16 &&
         sizeOf(UFFDIO_WRITEPROTECT) === 24 &&
@@ -85,12 +95,10 @@ export class Userfaultfd {
         sizeOf(UFFDIO_COPY) === 40,
       'the ioctls of userfaultfd take what is passed to them',
     )
-    this.linux = linux
-    this.fd = open(linux)
-    this.argument.set([BigInt(UFFD_API), BigInt(FEATURES), 0n])
-    const error = linux.ioctl(this.fd, UFFDIO_API, this.argument)
-    if (error === 0) return
-    linux.close(this.fd)
+    const fd = open(linux)
+    const error = linux.ioctl(fd, UFFDIO_API, BigUint64Array.of(BigInt(UFFD_API), BigInt(FEATURES), 0n))
+    if (error === 0) return new Userfaultfd(linux, fd)
+    linux.close(fd)
     throw new NoUserfaultfd(
       'this kernel has no userfaultfd for shared memory with write protection; it needs Linux 5.19 or later',
     )

@@ -398,6 +398,15 @@ export interface MappingHandle {
   readonly length: Bytes
   /** What the threads that hold the array share. */
   readonly control: SharedArrayBuffer
+  /** What a thread needs to know that outlives the machine. */
+  readonly machine: {
+    readonly signals: SharedArrayBuffer
+    readonly userfaultfd: number
+    readonly pageSize: Bytes
+    readonly onError: 'abort' | 'terminate-worker'
+    /** The thread that started it, as Node numbers it. */
+    readonly starter: number
+  }
 }
 
 /** Sees every task of a software machine begin, wait, resume and end. It is called inside the machine: it must be quick and call nothing of it. */

@@ -66,6 +66,11 @@ export class Sections<P extends Participant> {
     return this.attempts.undo
   }
 
+  /** Whether a section is running now: whoever asks was called by it. */
+  get isRunning(): boolean {
+    return this.attempts.areRunning
+  }
+
   run<T>(mapping: P, section: (view: View) => T, options: RunOptions | undefined): T | Promise<T> {
     mapping.check('run')
     if (typeof section !== 'function')

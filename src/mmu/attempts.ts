@@ -53,9 +53,14 @@ export class Attempts<P extends Participant> {
     this.host = host
   }
 
+  /** Whether one is running now: whoever asks was called by its section. */
+  get areRunning(): boolean {
+    return this.running.length > 0
+  }
+
   /** Calls the section: its value, or the pages that it misses. Inside another section it is a part of that one. */
   attempt<T>(mapping: P, section: (view: View) => T): T | Cold<P> {
-    return this.running.length > 0 ? this.join(mapping, section) : this.begin(mapping, section)
+    return this.areRunning ? this.join(mapping, section) : this.begin(mapping, section)
   }
 
   private begin<T>(mapping: P, section: (view: View) => T): T | Cold<P> {

@@ -48,7 +48,7 @@ export class Answers {
     this.stuck.asked(address)
     try {
       const refused = await this.bring(placed, page, message.access)
-      if (refused !== undefined) this.stuck.refuse({ ...message, address }, placed, refused)
+      if (refused !== undefined) this.stuck.refuse({ ...message, address }, placed.control, refused)
     } finally {
       this.stuck.answered(address)
     }

@@ -10,11 +10,12 @@
  *   AR1 A range is munmapped only when no thread is attached to it; until then its faults are answered here.
  */
 import { assert, type Bytes, type FileId, OrderedList, type PageIndex } from '../base/index.ts'
-import { type Linux, PROT_NONE } from '../linux/index.ts'
+import type { Linux } from '../linux/index.ts'
 import type { Mapping } from '../map/index.ts'
 import { Control } from './control.ts'
 import type { Area, Mirror } from './mirror.ts'
 import type { MemoryFiles } from './store.ts'
+import type { HeldRange } from './warden.ts'
 import { leafFor } from './windows.ts'
 
 export interface Placed {
@@ -120,8 +121,13 @@ export class Areas {
     }
   }
 
-  /** The pager ends. What is still held may be touched no more: whoever does ends the process. */
-  bar(): void {
-    for (const { area, length } of this.lettingGo) this.linux.mprotect(area.address, length, PROT_NONE)
+  /** What is not given back yet. */
+  get held(): HeldRange[] {
+    return [...this.lettingGo].map(({ mapping: { name }, area: { address }, length, control }) => ({
+      name,
+      address,
+      length,
+      control: control.buffer,
+    }))
   }
 }

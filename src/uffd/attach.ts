@@ -3,13 +3,19 @@
  *
  * Invariants
  *   AT1 The array is detached before the addresses may be used for anything else: by `detach`, or when the mapping is
- *       unmapped and this thread's event loop comes to it. What is touched in between is refused by the pager.
+ *       unmapped and this thread's event loop comes to it. What is touched in between is refused by the pager, or by the
+ *       watchdog of this thread where the pager may end before it.
  */
 import { threadId } from 'node:worker_threads'
 import type { Bytes } from '../base/index.ts'
 import { Linux } from '../linux/index.ts'
 import { FaultlineError, invalid, type MappingHandle } from '../map/index.ts'
 import { Control, THREADS_MAX } from './control.ts'
+import { MappedArray } from './mapped-array.ts'
+import { watch } from './watch.ts'
+
+/** Node's number of the main thread: it ends with the process. */
+const MAIN = 0
 
 let linux: Linux | undefined
 
@@ -23,17 +29,12 @@ export interface Attachment extends Disposable {
 }
 
 export function attach(handle: MappingHandle): Attachment {
-  if (typeof handle?.host !== 'number' || !(handle.control instanceof SharedArrayBuffer))
-    throw invalid('attach', 'attach: expected the handle of a mapping, as it was posted')
-  const { name, host, length } = handle
-  if (handle.process !== process.pid)
-    throw invalid(
-      'attach',
-      `attach: the handle of ${name} is of another process; handles go to threads of one process`,
-    )
+  checkHandle(handle)
+  const { name, host, length, machine } = handle
   linux ??= new Linux()
   const control = new Control(handle.control)
-  const place = control.enter(linux.gettid(), threadId)
+  const thread = linux.gettid()
+  const place = control.enter(thread, threadId)
   if (place === -1)
     throw new FaultlineError(
       'EAGAIN',
@@ -48,14 +49,21 @@ export function attach(handle: MappingHandle): Attachment {
       `attach: the mapping of ${name} was unmapped; map the file again`,
     )
   }
-  const buffer = linux.ffi.view(host, length)
+  if (machine.starter !== MAIN && machine.starter !== threadId) {
+    const { userfaultfd, pageSize, onError, signals: pager } = machine
+    const ranges = [{ name, address: host, length, control: handle.control }]
+    watch({ attached: { userfaultfd, pageSize, onError, ranges }, pager, thread })
+  }
+  const array = new MappedArray(linux, name, host, length)
+  let attached = true
   const attachment: Attachment = {
     name,
     length,
-    bytes: new Uint8Array(buffer),
+    bytes: array.bytes,
     detach() {
-      if (buffer.detached) return
-      buffer.transfer()
+      if (!attached) return
+      attached = false
+      array.detach(control)
       control.leave(place)
     },
     [Symbol.dispose]() {
@@ -64,4 +72,20 @@ export function attach(handle: MappingHandle): Attachment {
   }
   void control.unmapping().then(() => attachment.detach())
   return attachment
+}
+
+function checkHandle(handle: MappingHandle): void {
+  const { process: made, name, host, control, machine } = (handle ?? {}) as Partial<MappingHandle>
+  // What another process was sent has lost what can't be sent to it.
+  if (typeof made === 'number' && made !== process.pid)
+    throw invalid(
+      'attach',
+      `attach: the handle of ${name} is of process ${made}, and this is ${process.pid}; handles go to threads of one process: map the file in this one`,
+    )
+  if (
+    typeof host !== 'number' ||
+    !(control instanceof SharedArrayBuffer) ||
+    !(machine?.signals instanceof SharedArrayBuffer)
+  )
+    throw invalid('attach', 'attach: expected the handle of a mapping, as it was posted')
 }

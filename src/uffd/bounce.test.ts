@@ -15,7 +15,7 @@ const PAGES = 16
 
 test('what a bounce buffer moves arrives, pages there or not, whole or in part', { skip: unavailable }, t => {
   const linux = new Linux()
-  const userfaultfd = new Userfaultfd(linux)
+  const userfaultfd = Userfaultfd.open(linux)
   const memory = linux.hugePage()
   const path = join(scratch(t), 'file.bin')
   const bytes = Buffer.from(

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
+import type { MachineFace, MappingFace } from '../map/index.ts'
 import { byteOf, numbered, PAGE, refuses, scratch, sparse } from '../map/world.suite.ts'
 import { unavailable } from './hardware.suite.ts'
-import { start } from './index.ts'
+import { attach, start } from './index.ts'
 import { type Ended, play } from './play.suite.ts'
 
 const SCENES = new URL('./scenes.suite.ts', import.meta.url)
@@ -24,7 +25,7 @@ async function world(t: TestContext, pages = 64) {
   return { machine, path, file, space, map }
 }
 
-describe('over the hardware MMU', { skip: unavailable, timeout: 60_000 }, () => {
+describe('over the hardware MMU', { skip: unavailable, timeout: 300_000 }, () => {
   describe('a page that can not be had', () => {
     test('ends the process with a sentence, when the main thread touched it', async t => {
       const { signal, out, err } = await playFault(t, 'main loads past the end')
@@ -143,12 +144,98 @@ describe('over the hardware MMU', { skip: unavailable, timeout: 60_000 }, () => 
       assert.equal(signal, 'SIGABRT')
     })
 
+    test('that a worker still holds after close tells it so too', async t => {
+      const { signal, out, err } = await playFault(t, 'a worker touches an array after close')
+      assert.equal(out, 'closed\n')
+      assert.match(err, /load of .*numbered\.bin failed with EBADF: its machine was closed/)
+      assert.equal(signal, 'SIGABRT')
+    })
+
+    test('can not be moved elsewhere in passing, and is as before (MA1)', async t => {
+      const { map } = await world(t)
+      const { bytes } = map
+      await refuses(() => bytes.buffer.transfer(), 'EBUSY', 'transfer', /post map\.handle to a worker/)
+      await refuses(() => bytes.buffer.transferToFixedLength(8), 'EBUSY', 'transfer', /can't be moved/)
+      assert.throws(() => bytes.buffer.resize(8), TypeError)
+      assert.equal(bytes[3 * PAGE], 4)
+      await map.unmap()
+      assert.equal(bytes.length, 0)
+    })
+
+    test('that was moved away all the same is refused when it is touched after the end (MA2)', async t => {
+      const { signal, out, err } = await playFault(
+        t,
+        'an array is moved away, and touched after all has ended',
+      )
+      assert.equal(out, 'moved 2 3 4\n')
+      assert.match(err, /load of .*numbered\.bin failed with EBADF: its machine was closed/)
+      assert.equal(signal, 'SIGABRT')
+    })
+
+    test('of a machine whose worker was terminated is refused when it is touched', async t => {
+      const { signal, out, err } = await playFault(t, 'the worker that started a machine is terminated')
+      assert.equal(out, `read 2\nterminated, ${64 * PAGE} bytes\n`)
+      assert.match(err, /load of .*numbered\.bin failed with EBADF: the worker that started its machine has/)
+      assert.equal(signal, 'SIGABRT')
+    })
+
+    test('is not made from the handle of another process', async t => {
+      const { map } = await world(t)
+      const posted = JSON.parse(JSON.stringify(map.handle))
+      const handle = { ...posted, process: posted.process + 1 }
+      await refuses(() => attach(handle), 'EINVAL', 'attach', /is of process \d+, and this is \d+/)
+      await refuses(() => attach(posted), 'EINVAL', 'attach', /as it was posted/)
+    })
+
     test('is not to be had of a mapping that another MMU shows', async t => {
       const { file, space } = await world(t)
       const map = await space.map(file, { mmu: 'software' })
       await refuses(() => map.bytes, 'ENOTSUP', 'bytes', /map it with mmu 'hardware'/)
       assert.equal(await map.run(view => view.u8(PAGE)), 2)
     })
+  })
+
+  describe('a section', () => {
+    for (const [what, end] of [
+      ['unmap', (map: MappingFace) => map.unmap()],
+      ['close', (_: MappingFace, machine: MachineFace) => machine.close()],
+    ] as const)
+      test(`that begins to ${what} goes on to its end, and takes effect`, async t => {
+        const { map, machine, path } = await world(t)
+        await map.advise('populate-write', { length: 4 * PAGE })
+        let ending: Promise<void> | undefined
+        const sum = await map.run(view => {
+          view.setU8(0, 70)
+          ending = end(map, machine)
+          view.setU8(PAGE, 71)
+          return view.u8(2 * PAGE)
+        })
+        assert.equal(sum, 3)
+        await ending
+        await refuses(() => map.run(view => view.u8(0)), 'EBADF', 'run', /was unmapped/)
+        await machine.close()
+        assert.deepEqual([byteOf(path, 0), byteOf(path, PAGE)], [70, 71])
+      })
+  })
+
+  test('an error shows where the program made the call', async t => {
+    const { map, file, space } = await world(t)
+    async function myOwnFunction(call: () => unknown): Promise<void> {
+      await call()
+    }
+    for (const call of [
+      () => map.sync({ offset: 5 }),
+      () => file.truncate(-1),
+      () => space.map(file, { offset: 3 }),
+      () => map.run(view => view.u8(10 * PAGE)),
+    ]) {
+      await file.truncate(8 * PAGE)
+      const error = await myOwnFunction(call).then(
+        () => assert.fail('it did not fail'),
+        (thrown: Error) => thrown,
+      )
+      assert.match(error.stack ?? '', /myOwnFunction .*faults\.test\.ts/, error.stack)
+    }
   })
 
   test('pages that the host takes out of the hardware come back', async t => {

@@ -7,20 +7,28 @@
  *   LI1 Each call is answered once; if the pager dies, the process ends (watchdog.ts), so no call waits for ever.
  *   LI2 The process is kept alive by calls under way, and by nothing else of the machine.
  */
-import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, receiveMessageOnPort, threadId } from 'node:worker_threads'
 import { type Bytes, NumberMap } from '../base/index.ts'
 import { type Address, HUGE_PAGE_BYTES, Linux, NoFfi } from '../linux/index.ts'
-import { bytes, FaultlineError, type MachineOptions, machineClosed } from '../map/index.ts'
+import {
+  bytes,
+  FaultlineError,
+  type MachineOptions,
+  type MappingHandle,
+  machineClosed,
+} from '../map/index.ts'
 import type { CrewData } from './crew-thread.ts'
 import { Mailbox } from './mailbox.ts'
 import { ENDED, LOST, REPLIES, SIGNALS, STATE } from './signals.ts'
 import { Thread } from './threads.ts'
+import { watch } from './watch.ts'
 import {
   type Abort,
   type Lost,
   type OnError,
   type PagerData,
   type Release,
+  type Remains,
   type Reply,
   type Request,
   received,
@@ -50,6 +58,8 @@ export interface LineOptions {
 export class Line {
   readonly linux: Linux
   readonly started: Started
+  /** What threads that attach to its arrays are told. */
+  readonly traits: MappingHandle['machine']
   private readonly port: MessagePort
   readonly signals: Int32Array<SharedArrayBuffer>
   private readonly eventfd: number
@@ -70,10 +80,12 @@ export class Line {
     eventfd: number,
     threads: readonly Thread[],
     bounce: Address,
-    onLost: LineOptions['onLost'],
+    { onError, onLost }: LineOptions,
   ) {
     this.linux = linux
     this.started = started
+    const { pageSize, userfaultfd } = started
+    this.traits = { signals: signals.buffer, userfaultfd, pageSize, onError, starter: threadId }
     this.port = port
     this.signals = signals
     this.eventfd = eventfd
@@ -85,7 +97,8 @@ export class Line {
   }
 
   /** Starts a pager and its crew. Throws ENOTSUP where the host can't, and what Machine.start throws. */
-  static async open({ options, onError, onLost }: LineOptions): Promise<Line> {
+  static async open(asked: LineOptions): Promise<Line> {
+    const { options, onError } = asked
     const crew = crewFor(options)
     const linux = supported()
     const signals = new SharedArrayBuffer(4 * SIGNALS)
@@ -116,7 +129,7 @@ export class Line {
       }
       threads.push(new Thread('crew-thread', task))
     }
-    return new Line(linux, first, port1, words, eventfd, threads, bounce, onLost)
+    return new Line(linux, first, port1, words, eventfd, threads, bounce, asked)
   }
 
   /** Makes a call; `signal` aborts it. An error is made where the caller waits, so that its stack is his. */
@@ -228,7 +241,11 @@ export class Line {
     this.linux.notify(this.eventfd)
   }
 
-  private take(message: Reply | Lost): void {
+  private take(message: Reply | Lost | Remains): void {
+    if ('held' in message) {
+      watch({ held: message.held })
+      return
+    }
     if ('lost' in message) {
       this.onLost(message.lost.threadId, received(message.lost.error))
       return

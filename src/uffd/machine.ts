@@ -62,7 +62,7 @@ export class HardwareMachine extends Remote implements MachineFace {
       },
     }
     started(this.ending)
-    watch(line.signals.buffer)
+    watch({ pager: line.signals.buffer })
   }
 
   static async start(options: MachineOptions & HardwareOptions): Promise<HardwareMachine> {
@@ -134,6 +134,8 @@ export class HardwareMachine extends Remote implements MachineFace {
   }
 
   private async end(): Promise<void> {
+    // What a section begins happens after it.
+    if (this.programs.sections.isRunning) await undefined
     for (const mapping of [...this.programs.mappings]) mapping.detach()
     try {
       await this.call('close')

@@ -25,6 +25,7 @@ import type { Miss, View } from '../mmu/index.ts'
 import { Control } from './control.ts'
 import type { MappingFacts } from './desk.ts'
 import type { Line } from './line.ts'
+import { MappedArray } from './mapped-array.ts'
 import type { HardwareSpace } from './objects.ts'
 import { broughtOr, type Programs } from './programs.ts'
 import { Remote } from './remote.ts'
@@ -37,7 +38,7 @@ export class HardwareMapping extends Remote implements MappingFace, Participant 
   readonly address: Bytes
   readonly view: View
   readonly control: Control
-  private readonly array: Uint8Array<ArrayBuffer>
+  private readonly array: MappedArray
   private readonly host: number
   private readonly shownBy: MmuName
   private readonly programs: Programs
@@ -53,11 +54,10 @@ export class HardwareMapping extends Remote implements MappingFace, Participant 
     this.shownBy = shownBy
     this.programs = programs
     this.control = new Control(facts.control)
-    const buffer = line.linux.ffi.view(facts.host, facts.length)
-    this.array = new Uint8Array(buffer)
+    this.array = new MappedArray(line.linux, facts.name, facts.host, facts.length)
     const { pageSize, frames } = line.started
     const { undo } = programs.sections
-    this.view = new WindowedView(new Int32Array(facts.leaf), this.array, pageSize, frames, undo)
+    this.view = new WindowedView(new Int32Array(facts.leaf), this.array.bytes, pageSize, frames, undo)
     programs.add(this)
   }
 
@@ -72,13 +72,13 @@ export class HardwareMapping extends Remote implements MappingFace, Participant 
         'bytes',
         `bytes of ${this.name}: it was mapped with mmu 'software', which shows it by run only; map it with mmu 'hardware'`,
       )
-    return this.array
+    return this.array.bytes
   }
 
   get handle(): MappingHandle {
     const { length } = this.bytes
     const { name, host, control } = this
-    return { process: process.pid, name, host, length, control: control.buffer }
+    return { process: process.pid, name, host, length, control: control.buffer, machine: this.line.traits }
   }
 
   run<T>(section: (view: View) => T, options?: RunOptions): T | Promise<T> {
@@ -121,6 +121,9 @@ export class HardwareMapping extends Remote implements MappingFace, Participant 
 
   async unmap(): Promise<void> {
     this.check('unmap')
+    this.unmapped = true
+    // What a section begins happens after it.
+    if (this.programs.sections.isRunning) await undefined
     this.detach()
     await this.call('unmap')
   }
@@ -138,9 +141,7 @@ export class HardwareMapping extends Remote implements MappingFace, Participant 
   /** Makes every array of this thread unusable (HM1). */
   detach(): void {
     this.unmapped = true
-    this.programs.mappings.delete(this)
-    const { buffer } = this.array
-    buffer.transfer()
+    if (this.programs.mappings.delete(this)) this.array.detach(this.control)
   }
 
   check(operation: string): void {

@@ -27,8 +27,10 @@ import { Stuck } from './stuck.ts'
 import {
   type Abort,
   type Lost,
+  type OnError,
   type PagerData,
   type Release,
+  type Remains,
   type Reply,
   type Request,
   type Started,
@@ -60,6 +62,7 @@ export class Pager {
   private readonly answers: Answers
   private readonly desk: Desk
   private readonly number: number
+  private readonly onError: OnError
   private ended: () => void = () => {}
 
   private constructor(linux: Linux, data: PagerData, parts: Parts, machine: Machine) {
@@ -68,6 +71,7 @@ export class Pager {
     const { memory } = machine.engine
     this.linux = linux
     this.port = data.port
+    this.onError = data.onError
     this.signals = new Int32Array(data.signals)
     this.eventfd = data.eventfd
     this.uffd = uffd
@@ -215,8 +219,14 @@ export class Pager {
       await new Promise(resolve => setTimeout(resolve, POLL_LOOKING))
     Atomics.store(this.signals, STATE, ENDED)
     this.crew.stop()
-    this.areas.bar()
-    this.uffd.close()
+    const ranges = this.areas.held
+    const { fd: userfaultfd } = this.uffd
+    const { pageSize } = this.machine
+    if (ranges.length === 0) this.uffd.close()
+    else
+      this.port.postMessage({
+        held: { userfaultfd, pageSize, onError: this.onError, ranges },
+      } satisfies Remains)
     this.port.postMessage(failure === undefined ? { id, value: undefined } : { id, error: sent(failure) })
     this.port.close()
     this.ended()
@@ -237,7 +247,7 @@ function makeParts(linux: Linux, { options, mailboxes }: PagerData): Parts {
     throw unsupported(
       `this host's own pages have ${linux.pageSize} bytes; pageSize must be a multiple of that`,
     )
-  const uffd = new Userfaultfd(linux)
+  const uffd = Userfaultfd.open(linux)
   const store = new MemoryFiles(linux, uffd, pageSize)
   const mirror = new Mirror(linux, uffd, store, pageSize)
   const crew = new Crew(linux, store, mailboxes)

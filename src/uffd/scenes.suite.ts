@@ -3,7 +3,7 @@
  * A scene with a worker posts it a handle; the worker touches one page as soon as it is told to.
  */
 import fs from 'node:fs'
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { isMainThread, MessageChannel, parentPort, Worker, workerData } from 'node:worker_threads'
 import { Linux, MADV_DONTNEED } from '../linux/index.ts'
 import type { FileFace, GroupFace, MachineFace, MappingFace, MappingHandle } from '../map/index.ts'
 import { attach, start } from './index.ts'
@@ -25,7 +25,7 @@ interface Told {
   /** Bytes into the mapping. */
   readonly offset: number
   /** What the worker does to that byte. */
-  readonly act: 'load' | 'store' | 'stale load' | 'load for ever'
+  readonly act: 'load' | 'store' | 'stale load' | 'load after close' | 'load for ever'
 }
 
 function say(text: string): void {
@@ -80,8 +80,42 @@ const SCENES: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
     const signals = new Int32Array(new SharedArrayBuffer(4 * SIGNALS))
     signals[PAGER] = 2 ** 31 - 1
     signals[STATE] = SERVING
-    watch(signals.buffer)
+    watch({ pager: signals.buffer })
     await new Promise(resolve => setTimeout(resolve, 10_000))
+  },
+
+  async 'an array is moved away, and touched after all has ended'({ machine, map }) {
+    const once = new Uint8Array(ArrayBuffer.prototype.transfer.call(map.bytes.buffer))
+    const { [PAGE]: first } = once
+    const twice = structuredClone(once, { transfer: [once.buffer] })
+    const { [2 * PAGE]: second } = twice
+    const { port1, port2 } = new MessageChannel()
+    port1.postMessage(twice, [twice.buffer])
+    const moved = await new Promise<Uint8Array>(resolve => port2.once('message', resolve))
+    port2.close()
+    say(`moved ${first} ${second} ${moved[3 * PAGE]}`)
+    await map.unmap()
+    await machine.close()
+    say(`touched ${moved[2 * PAGE]}`)
+  },
+
+  async 'a worker touches an array after close'({ machine, map, path }) {
+    const made = await worker(map, PAGE, 'load after close')
+    made.on('message', value => say(`read ${value}`))
+    await machine.close()
+    say('closed')
+    fs.writeFileSync(`${path}.closed`, '')
+    await new Promise(resolve => setTimeout(resolve, 20_000))
+  },
+
+  async 'the worker that started a machine is terminated'({ path }) {
+    const starter = new Worker(new URL(import.meta.url), { workerData: { path } })
+    const handle = await new Promise<MappingHandle>(resolve => starter.once('message', resolve))
+    const { bytes } = attach(handle)
+    say(`read ${bytes[PAGE]}`)
+    await starter.terminate()
+    say(`terminated, ${bytes.length} bytes`)
+    say(`read ${bytes[40 * PAGE]}`)
   },
 
   async 'the host takes pages out of the hardware'({ path }) {
@@ -158,6 +192,11 @@ async function scene(name: string, path: string): Promise<void> {
 function act({ handle, offset, act }: Told): void {
   const { bytes } = attach(handle)
   parentPort!.postMessage('ready')
+  if (act === 'load after close') {
+    const word = new Int32Array(new SharedArrayBuffer(4))
+    while (!fs.existsSync(`${handle.name}.closed`)) Atomics.wait(word, 0, 0, 10)
+    fs.writeSync(1, `read ${bytes[offset]}\n`)
+  }
   if (act === 'stale load') {
     // Its event loop does not turn, so it does not hear of the unmap.
     const word = new Int32Array(handle.control)
@@ -171,5 +210,15 @@ function act({ handle, offset, act }: Told): void {
   })
 }
 
+/** Starts a machine in a worker, for others. */
+async function serve(path: string): Promise<void> {
+  const machine = await start({ mmu: 'hardware', memory: 64 * PAGE })
+  const file = await machine.open(path)
+  const map = await machine.space({ name: 'b' }).map(file, { advice: 'random' })
+  parentPort!.postMessage(map.handle)
+  parentPort!.on('message', () => {})
+}
+
 if (isMainThread) await scene(process.argv[2]!, process.argv[3]!)
+else if ('path' in workerData) await serve(workerData.path)
 else act(workerData as Told)

@@ -28,7 +28,7 @@ import {
   type Userfaultfd,
 } from '../linux/index.ts'
 import type { FaultlineError } from '../map/index.ts'
-import type { Placed } from './areas.ts'
+import type { Control } from './control.ts'
 import type { OnError } from './wire.ts'
 
 /** Node's number of the main thread, which is nobody's worker. */
@@ -99,7 +99,7 @@ export class Stuck {
     if (this.waiting) this.sweep()
   }
 
-  refuse(touch: Touch, { control }: Placed, error: FaultlineError): void {
+  refuse(touch: Touch, control: Control, error: FaultlineError): void {
     const { thread, address } = touch
     // A signal of somebody else took it out of its wait, and it asked twice.
     if (this.stopped.has(thread)) return

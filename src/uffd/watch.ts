@@ -1,10 +1,10 @@
-/** The one watchdog of this process, started with its first hardware machine. */
+/** The one watchdog of this thread, started when there is something for it to watch. */
 import { Thread } from './threads.ts'
+import type { News } from './watchdog.ts'
 
 let watchdog: Thread | undefined
 
-/** Watches a pager until it ends. */
-export function watch(signals: SharedArrayBuffer): void {
-  if (watchdog === undefined) watchdog = new Thread('watchdog', signals)
-  else watchdog.tell(signals)
+export function watch(news: News): void {
+  if (watchdog === undefined) watchdog = new Thread('watchdog', news)
+  else watchdog.tell(news)
 }

@@ -4,6 +4,7 @@
  */
 import type { MessagePort } from 'node:worker_threads'
 import { FaultlineError, type MachineOptions } from '../map/index.ts'
+import type { Held } from './warden.ts'
 
 /** What the pager's thread is given. */
 export interface PagerData {
@@ -55,6 +56,11 @@ export type Reply = { readonly id: number } & ({ readonly value: unknown } | { r
 /** A worker has been stopped for good: a page that it touched can't be had. */
 export interface Lost {
   readonly lost: { readonly threadId: number; readonly error: SentError }
+}
+
+/** The machine is closed, and somebody holds arrays of it. */
+export interface Remains {
+  readonly held: Held
 }
 
 /** The first message of the pager, unless it is an error of starting. */

@@ -1,0 +1,89 @@
+/**
+ * Touches of arrays that have no pager any more: the machine was closed while somebody held them, or the thread that
+ * started it has ended. Each is refused as the pager would (stuck.ts); nobody waits for ever, and nobody reads zeros.
+ *
+ * Invariants
+ *   WA1 A range stays registered while an array over it is held.
+ */
+import type { Bytes } from '../base/index.ts'
+import { type Address, type Linux, ThreadSignals, Userfaultfd } from '../linux/index.ts'
+import { FaultlineError } from '../map/index.ts'
+import { Control } from './control.ts'
+import { Stuck } from './stuck.ts'
+import type { OnError } from './wire.ts'
+
+/** What is held of a machine. */
+export interface Held {
+  /** The descriptor. */
+  readonly userfaultfd: number
+  readonly pageSize: Bytes
+  readonly onError: OnError
+  readonly ranges: readonly HeldRange[]
+}
+
+export interface HeldRange {
+  /** Of the file. */
+  readonly name: string
+  readonly address: Address
+  readonly length: Bytes
+  readonly control: SharedArrayBuffer
+}
+
+interface Range {
+  readonly name: string
+  readonly address: Address
+  readonly length: Bytes
+  readonly control: Control
+}
+
+export class Warden {
+  private readonly linux: Linux
+  private readonly uffd: Userfaultfd
+  private readonly pageSize: Bytes
+  private readonly stuck: Stuck
+  private readonly why: string
+  private readonly ranges: Set<Range>
+
+  /** `why`: what has become of the machine. */
+  constructor(linux: Linux, { userfaultfd, pageSize, onError, ranges }: Held, why: string) {
+    this.linux = linux
+    this.uffd = Userfaultfd.of(linux, userfaultfd)
+    this.pageSize = pageSize
+    this.why = why
+    // Nobody is left who could be told of a worker that is stopped.
+    const tell = () => {}
+    this.stuck = new Stuck(linux, this.uffd, pageSize, new ThreadSignals(linux), onError, tell)
+    this.ranges = new Set(ranges.map(each => ({ ...each, control: new Control(each.control) })))
+    // The pager may have read of touches that it has not answered: they ask again.
+    for (const { address, length } of this.ranges) this.uffd.wake(address, length)
+  }
+
+  /** Answers what has come since. */
+  look(): void {
+    for (const { thread, address, access } of this.uffd.read())
+      for (const range of this.ranges) {
+        const offset = address - range.address
+        if (offset < 0 || offset >= range.length) continue
+        const page = address - (offset % this.pageSize)
+        this.stuck.asked(page)
+        this.stuck.refuse({ thread, address: page, access }, range.control, this.refusal(access, range))
+        this.stuck.answered(page)
+      }
+    if (this.stuck.waiting) this.stuck.sweep()
+  }
+
+  /** Gives back what nobody holds any more. Returns whether anything is left. */
+  sweep(): boolean {
+    for (const range of this.ranges) {
+      if (range.control.inUse()) continue
+      this.ranges.delete(range)
+      this.linux.munmap(range.address, range.length)
+    }
+    if (this.ranges.size === 0) this.uffd.close()
+    return this.ranges.size > 0
+  }
+
+  private refusal(access: string, { name }: Range): FaultlineError {
+    return new FaultlineError('EBADF', access, `${access} of ${name} failed with EBADF: ${this.why}`)
+  }
+}
