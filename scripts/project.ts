@@ -1,15 +1,16 @@
 /**
  * The packed package, installed in a project of its own, and the Nodes to run it with.
  *
- * Nodes are fetched by `npm run nodes` into node_modules/.cache/nodes; CI does so. Without them the Node at hand is used,
+ * Nodes are fetched by `npm run nodes` into the user's cache, which `npm ci` leaves alone; CI does so. Without them the Node at hand is used,
  * and the others are skipped, with that reason.
  */
 import { execFileSync, type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 
 export const ROOT = join(import.meta.dirname, '..')
-const CACHE = join(ROOT, 'node_modules/.cache/nodes')
+const CACHE = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'faultline/nodes')
 
 /** The first is the oldest that `engines` allows; the last two are what people have. */
 export const NODES = ['22.18.0', '24', '26'] as const

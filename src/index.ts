@@ -13,7 +13,7 @@
  * @module
  */
 
-export type { Bytes, Ns } from './base/index.ts'
+export type { Bytes, GroupId, Ns, SpaceId, TaskId, Unit } from './base/index.ts'
 export type { WritebackSettings } from './cache/index.ts'
 export type { IoLatencySetting, IoMaxSetting, Settings as GroupSettings, Size } from './group/index.ts'
 export {
@@ -51,7 +51,7 @@ export {
   type Watcher,
 } from './map/index.ts'
 export type { ProcFile, PsRow, Status } from './proc/index.ts'
-export type { S3Credentials } from './remote/index.ts'
+export type { Fetch, Pin, S3Credentials } from './remote/index.ts'
 export type { Why } from './sched/index.ts'
 export {
   type Attachment,

@@ -24,6 +24,7 @@ export {
   SECOND,
   type SpaceId,
   type TaskId,
+  type Unit,
   US,
   type Vpn,
 } from './units.ts'

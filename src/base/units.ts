@@ -13,17 +13,26 @@
  *   Ns         nanoseconds since the machine started, or a duration
  *   GroupId, TaskId, FileId, SpaceId   small integers from 1; 0 means nobody
  */
-type Named<Name extends string> = number & { readonly unit?: Name }
+/** A number with a name that the compiler checks; any plain number may be given. */
+export type Unit<Name extends string> = number & {
+  /** Never there: it only tells units apart when types are checked. */
+  readonly unit?: Name
+}
 
-export type Vpn = Named<'vpn'>
-export type Pfn = Named<'pfn'>
-export type PageIndex = Named<'page index'>
-export type Bytes = Named<'bytes'>
-export type Ns = Named<'ns'>
-export type GroupId = Named<'group'>
-export type TaskId = Named<'task'>
-export type FileId = Named<'file'>
-export type SpaceId = Named<'space'>
+export type Vpn = Unit<'vpn'>
+export type Pfn = Unit<'pfn'>
+export type PageIndex = Unit<'page index'>
+/** A length or a position in bytes: a safe integer. */
+export type Bytes = Unit<'bytes'>
+/** Nanoseconds. */
+export type Ns = Unit<'ns'>
+/** The number of a group in its machine. */
+export type GroupId = Unit<'group'>
+/** The number of a task in its machine. */
+export type TaskId = Unit<'task'>
+export type FileId = Unit<'file'>
+/** The number of an address space in its machine: what ps shows as its pid. */
+export type SpaceId = Unit<'space'>
 
 /** Half-open, in pages: [start, end). */
 export interface PageRange {

@@ -26,9 +26,13 @@ import type { PageCache } from './page-cache.ts'
 
 /** dirty_background_ratio, dirty_ratio, dirty_writeback_interval, dirty_expire_interval: Linux's defaults. */
 export interface WritebackSettings {
+  /** The part of memory that may be dirty before the flusher begins: 0 to 1. */
   readonly backgroundRatio: number
+  /** The part of memory that may be dirty before writers pause: 0 to 1. */
   readonly ratio: number
+  /** Nanoseconds between two passes of the flusher. */
   readonly interval: Ns
+  /** Nanoseconds after which a dirty page is written whatever there is. */
   readonly expire: Ns
 }
 

@@ -25,12 +25,19 @@ import type { Size } from './size.ts'
 /** NAME_MAX. */
 const NAME_LENGTH_MAX = 255
 
+/** The settings of a group, under cgroup2's names and with their meaning. */
 export interface Settings {
+  /** What it may read and write in a second: `{ wbps: '4 MiB' }`, or the kernel's line '8:0 wbps=4194304'. */
   readonly 'io.max'?: IoMaxSetting | string
+  /** How long its requests may take: `{ target: 75 }`, in microseconds, or the kernel's line. */
   readonly 'io.latency'?: IoLatencySetting | string
+  /** Bytes that its pages may take; beyond it they are reclaimed, and who wants more waits. 'max' is no limit. */
   readonly 'memory.max'?: Size
+  /** Bytes above which its pages are reclaimed and who allocates is slowed down. */
   readonly 'memory.high'?: Size
+  /** Bytes that others' need takes only if nothing unprotected is left. */
   readonly 'memory.low'?: Size
+  /** Bytes that others' need never takes. */
   readonly 'memory.min'?: Size
 }
 

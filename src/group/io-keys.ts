@@ -10,15 +10,23 @@ import type { Pressure } from './pressure.ts'
 import { SettingError, shown } from './setting-error.ts'
 import { parseBytesOrMax, parseCountOrMax, type Size, showOrMax } from './size.ts'
 
+/** io.max: what a group may do with a disk in a second. What isn't said stays as it is; 'max' is no limit. */
 export interface IoMaxSetting {
+  /** A disk as io.stat shows it: '8:0', or the address of a server; every disk if left out. */
   readonly disk?: string
+  /** Bytes a second that may be read. */
   readonly rbps?: Size
+  /** Bytes a second that may be written. */
   readonly wbps?: Size
+  /** Reads a second. */
   readonly riops?: number | string
+  /** Writes a second. */
   readonly wiops?: number | string
 }
 
+/** io.latency: how long the group's requests may take before groups without such a target are slowed down. */
 export interface IoLatencySetting {
+  /** A disk as io.stat shows it: '8:0', or the address of a server; every disk if left out. */
   readonly disk?: string
   /** Microseconds; 0 or 'max' is none. */
   readonly target: number | string

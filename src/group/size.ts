@@ -7,6 +7,7 @@
 import type { Bytes } from '../base/index.ts'
 import { didYouMean, SettingError, shown } from './setting-error.ts'
 
+/** Bytes: a whole number, or text like '4 MiB', '64K', '1.5 GB'. */
 export type Size = number | string
 
 const UNITS: Readonly<Record<string, number>> = {

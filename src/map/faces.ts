@@ -436,5 +436,8 @@ export interface WatchedWait {
   /** The kind. */
   readonly why: Why
   /** What it waits for, in words: "read of data.bin page 7". */
-  readonly ticket: { readonly what: string }
+  readonly ticket: {
+    /** In words. */
+    readonly what: string
+  }
 }

@@ -46,6 +46,7 @@ import type { TransferOptions } from './streams.ts'
 import { UnderWay } from './under-way.ts'
 import { type Mounted, Volume } from './volume.ts'
 
+/** What a machine is made of. */
 export interface MachineOptions {
   /** Memory for pages: bytes, or a size like '64 MiB'. */
   readonly memory?: Bytes | string
@@ -71,7 +72,9 @@ export interface Platform {
   readonly calls: HostCalls
 }
 
+/** How a file of the host is opened. */
 export interface OpenOptions {
+  /** 'r' to read, 'r+' to write too; 'r' if left out. */
   readonly mode?: 'r' | 'r+'
   /** Bypass the host's page cache where the host allows. Of a file that is open already, the first opening decides. */
   readonly direct?: boolean
@@ -79,6 +82,7 @@ export interface OpenOptions {
   readonly stablePages?: boolean
 }
 
+/** What a new volume is to be. */
 export interface CreateVolumeOptions {
   /** How much data it may hold: bytes, or a size like '256 MiB'. Of what is there already it takes all. */
   readonly size?: Bytes | string
@@ -88,6 +92,7 @@ export interface CreateVolumeOptions {
   readonly signal?: AbortSignal
 }
 
+/** How a volume is opened. */
 export interface OpenVolumeOptions {
   /** 'r' if left out. */
   readonly mode?: 'r' | 'r+'

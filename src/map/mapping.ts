@@ -17,8 +17,9 @@ import type { Who } from './performer.ts'
 import type { Brought, Participant, RunOptions } from './sections.ts'
 import type { Space } from './space.ts'
 
+/** What may be done with pages: nothing, load, store, or both. A store that is allowed allows loads, as on real hardware. */
 export type ProtName = 'none' | 'r' | 'w' | 'rw'
-const ADVICE = [
+const ADVICE: readonly AdviceName[] = [
   'normal',
   'random',
   'sequential',
@@ -26,13 +27,27 @@ const ADVICE = [
   'dontneed',
   'populate-read',
   'populate-write',
-] as const
-export type AdviceName = (typeof ADVICE)[number]
+]
+/**
+ * madvise(2): 'normal', 'random' and 'sequential' say how it will be read; 'willneed' begins to bring the range; 'dontneed'
+ * lets its pages go; 'populate-read' and 'populate-write' bring all of it and wait.
+ */
+export type AdviceName =
+  | 'normal'
+  | 'random'
+  | 'sequential'
+  | 'willneed'
+  | 'dontneed'
+  | 'populate-read'
+  | 'populate-write'
 
+/** A part of a mapping. */
 export interface RangeOptions {
   /** Bytes from the start of the mapping; multiples of the page size. The whole mapping if left out. */
   readonly offset?: Bytes
+  /** Bytes; to the end of the mapping if left out. */
   readonly length?: Bytes
+  /** Aborts the call, which then fails with ABORT_ERR; what it began in the machine ends or is undone. */
   readonly signal?: AbortSignal
 }
 

@@ -30,6 +30,7 @@ import { checkKeys, choice, invalid } from './options.ts'
 
 type Headers = Readonly<Record<string, string>>
 
+/** How files on servers are asked for. */
 export interface RemoteOptions {
   /** In place of the platform's fetch. */
   readonly fetch?: Fetch

@@ -30,6 +30,7 @@ import { guarded, mountVolume } from './mount.ts'
 import type { TransferOptions } from './streams.ts'
 import { Volume } from './volume.ts'
 
+/** What a repair found and did. */
 export interface RepairReport {
   /** What was wrong, a sentence each. */
   readonly wrong: readonly string[]

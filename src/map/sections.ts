@@ -23,7 +23,9 @@ import { aborted, FaultlineError } from './error.ts'
 import { checkKeys, invalid } from './options.ts'
 import { isAborted } from './performer.ts'
 
+/** What can end a section that waits for its pages. */
 export interface RunOptions {
+  /** Aborts the call, which then fails with ABORT_ERR; what it began in the machine ends or is undone. */
   readonly signal?: AbortSignal
 }
 

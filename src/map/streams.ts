@@ -16,7 +16,9 @@ import { invalid } from './options.ts'
 import { isAborted } from './performer.ts'
 import type { VolumeCalls } from './volume-calls.ts'
 
+/** What long copies can be told. */
 export interface TransferOptions {
+  /** Aborts the call, which then fails with ABORT_ERR; what it began in the machine ends or is undone. */
   readonly signal?: AbortSignal
   /** Called with the bytes that have gone so far. */
   readonly progress?: (bytes: Bytes) => void

@@ -38,6 +38,7 @@ import { bringIn, originOf, type Source, type TransferOptions, takeOut } from '.
 import { checkPath, checkProgress, checkWhole, VolumeCalls } from './volume-calls.ts'
 import { OpenFiles } from './volume-files.ts'
 
+/** How a file of a volume is opened. */
 export interface VolumeFileOptions {
   /** 'r' if left out. */
   readonly mode?: 'r' | 'r+'
@@ -47,6 +48,7 @@ export interface VolumeFileOptions {
   readonly mapSync?: boolean
 }
 
+/** How a file is brought into a volume. */
 export interface PutOptions extends TransferOptions {
   /** What becomes of a file that has the name already; it stays, and EEXIST is told, if left out. */
   readonly existing?: Existing
@@ -57,7 +59,9 @@ export interface GetFileOptions extends TransferOptions {
   readonly existing?: Existing
 }
 
+/** How much of a volume is checked. */
 export interface CheckOptions extends TransferOptions {
+  /** 'metadata only' leaves the data unread; 'with data' if left out. */
   readonly data?: 'with data' | 'metadata only'
 }
 

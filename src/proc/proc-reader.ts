@@ -24,6 +24,7 @@ import { type Status, status } from './status.ts'
 /** VMAs shown for one hold of the lock: about a page of text. */
 const BATCH = 32
 
+/** The files of /proc/<pid>/ that a space has. */
 export type ProcFile = 'cmdline' | 'maps' | 'smaps'
 
 export interface ProcArgs {
@@ -38,7 +39,9 @@ export function procArgs(space: Space, file: ProcFile): ProcArgs {
   return { space, file, next: 0, text: '' }
 }
 
+/** A row of ps: a space, its state and sizes. */
 export interface PsRow extends Status {
+  /** What /proc/<pid>/cmdline shows. */
   readonly commandLine: string
 }
 

@@ -4,12 +4,15 @@
  * The address is "s3://bucket/key", the key percent-encoded as in any address. Of a bucket that keeps versions, the one that
  * was opened stays readable when the object is replaced.
  */
-import type { AwsV4Signer } from 'aws4fetch'
 import type { Authorization } from './settings.ts'
 
+/** What requests to S3 are signed with. */
 export interface S3Credentials {
+  /** AWS_ACCESS_KEY_ID. */
   readonly accessKeyId: string
+  /** AWS_SECRET_ACCESS_KEY. */
   readonly secretAccessKey: string
+  /** AWS_SESSION_TOKEN, of credentials that end. */
   readonly sessionToken?: string | undefined
 }
 
@@ -27,9 +30,20 @@ export function s3Address(
   return `${base}${pathname}${versionId === undefined ? '' : `?versionId=${encodeURIComponent(versionId)}`}`
 }
 
+/** aws4fetch's AwsV4Signer, by what is used of it: who doesn't install it has no types of it. */
+type Signer = new (request: {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken?: string
+  readonly method: string
+  readonly url: string
+  readonly service: string
+  readonly region: string
+}) => { sign(): Promise<{ readonly headers: Headers }> }
+
 /** `credentials`: asked for at the first request, and again when a server refused them. `Signer`: aws4fetch's. */
 export function signed(
-  Signer: typeof AwsV4Signer,
+  Signer: Signer,
   region: string,
   credentials: () => Promise<S3Credentials>,
 ): Authorization {

@@ -2,6 +2,7 @@
 import type { Bytes } from '../base/index.ts'
 import type { Pin } from './version.ts'
 
+/** fetch, as the platform has it. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
 /** Headers that say who asks. Asked for anew when the server says it doesn't know who asks. */

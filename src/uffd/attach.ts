@@ -19,8 +19,11 @@ const MAIN = 0
 
 let linux: Linux | undefined
 
+/** The array of a mapping in this thread. */
 export interface Attachment extends Disposable {
+  /** What is mapped. */
   readonly name: string
+  /** Bytes. */
   readonly length: Bytes
   /** The same memory as the mapping's own array. */
   readonly bytes: Uint8Array<ArrayBuffer>
@@ -28,6 +31,13 @@ export interface Attachment extends Disposable {
   detach(): void
 }
 
+/**
+ * Makes the array of a mapping in a worker thread, from the handle that was posted to it.
+ *
+ * Errors: EINVAL for anything but a handle of this process; EAGAIN if too many threads are attached; ENOTSUP; EBADF if it was
+ * unmapped.
+ * Cost: no copy; a touch of a missing page stops this thread alone until the page is there.
+ */
 export function attach(handle: MappingHandle): Attachment {
   checkHandle(handle)
   const { name, host, length, machine } = handle

@@ -31,6 +31,7 @@ import { HardwareVolume } from './volume.ts'
 import { watch } from './watch.ts'
 import type { OnError } from './wire.ts'
 
+/** What concerns hardware faults alone. */
 export interface HardwareOptions {
   /** What becomes of a thread that touched a page which can't be had; `abort` if left out. */
   readonly onError?: OnError

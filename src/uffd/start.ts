@@ -20,7 +20,10 @@ export interface StartOptions extends MachineOptions, HardwareOptions {
 export interface Machine extends MachineFace {}
 
 /** Where machines come from: `await Machine.start({ memory: '64 MiB' })`. */
-export const Machine: { readonly start: typeof start } = Object.freeze({ start })
+export const Machine: {
+  /** Starts a machine: see `start`. */
+  readonly start: typeof start
+} = Object.freeze({ start })
 
 /**
  * Starts a machine.
@@ -29,7 +32,7 @@ export const Machine: { readonly start: typeof start } = Object.freeze({ start }
  * ENOMEM; those of the host for `swap` and `dax`.
  * Cost: its memory, taken as it is used; a hardware machine also six or ten threads.
  */
-export async function start({ mmu = 'software', ...options }: StartOptions = {}): Promise<MachineFace> {
+export async function start({ mmu = 'software', ...options }: StartOptions = {}): Promise<Machine> {
   if (choice(mmu, MMUS, 'mmu', 'start') === 'software') return SoftwareMachine.start(software(options))
   const { HardwareMachine } = await import('./machine.ts')
   try {

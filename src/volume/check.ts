@@ -32,11 +32,15 @@ import {
 } from './records.ts'
 import type { Blocks } from './space.ts'
 
+/** What a check found. */
 export interface CheckReport {
   /** What is wrong, a sentence each. */
   readonly wrong: readonly string[]
+  /** How many files there are. */
   readonly files: number
+  /** How many directories there are, with the root. */
   readonly directories: number
+  /** How many runs of blocks the files lie in. */
   readonly extents: number
   /** Pages that a repair gave up: they are read with EIO. */
   readonly lost: number

@@ -40,7 +40,9 @@ interface Place {
   readonly way: readonly number[]
 }
 
+/** An entry of a directory. */
 export interface Named extends Link {
+  /** Its name in the directory. */
   readonly name: string
 }
 

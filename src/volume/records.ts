@@ -75,15 +75,21 @@ export interface State {
   readonly deferred: number
 }
 
+/** What a file or a directory is. */
 export interface Inode {
+  /** Which of the two. */
   readonly kind: 'file' | 'directory'
   /** Names that lead to it; a directory has one. */
   readonly links: number
+  /** Bytes. */
   readonly size: Bytes
 }
 
+/** What an entry of a directory leads to. */
 export interface Link {
+  /** The number of the file or directory in its volume. */
   readonly ino: number
+  /** What it is. */
   readonly kind: Inode['kind']
 }
 

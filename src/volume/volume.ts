@@ -48,7 +48,9 @@ import { VolumeFile } from './volume-file.ts'
 /** Sentences about damage that are kept; more are only counted. */
 const DAMAGE_MAX = 100
 
+/** What stat says of a file or directory of a volume. */
 export interface Stat extends Inode {
+  /** Its number in the volume. */
   readonly ino: number
   /** Blocks of its own or shared, with those promised to pages that have none yet. */
   readonly blocks: number
@@ -58,10 +60,15 @@ export interface Stat extends Inode {
 
 /** Blocks of a volume: free + used + reserved = size. */
 export interface Usage {
+  /** Bytes of a block. */
   readonly blockSize: Bytes
+  /** Blocks for data. */
   readonly size: number
+  /** Blocks that are nobody's. */
   readonly free: number
+  /** Blocks that files have. */
   readonly used: number
+  /** Blocks that are promised to pages that have none yet. */
   readonly reserved: number
 }
 
