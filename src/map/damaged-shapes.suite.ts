@@ -32,10 +32,20 @@ class Filled {
   readonly volume: Volume
   readonly prng: Prng
   readonly holds = new Map<string, Buffer>()
+  /** Names of one file. */
+  private readonly linked: Set<string>[] = []
 
   constructor(volume: Volume, prng: Prng) {
     this.volume = volume
     this.prng = prng
+  }
+
+  /** The same volume, opened anew. */
+  in(volume: Volume): Filled {
+    const again = new Filled(volume, this.prng)
+    for (const [name, bytes] of this.holds) again.holds.set(name, bytes)
+    again.linked.push(...this.linked)
+    return again
   }
 
   bytes(length: number): Buffer {
@@ -58,7 +68,24 @@ class Filled {
     const now = Buffer.alloc(Math.max(before.length, position + bytes.length))
     before.copy(now)
     bytes.copy(now, position)
-    this.holds.set(path, now)
+    this.set(path, now)
+  }
+
+  async link(from: string, to: string): Promise<void> {
+    await this.volume.link(from, to)
+    this.linked.push(new Set([from, to]))
+    this.set(from, this.holds.get(from)!)
+  }
+
+  /** All names of the file hold the same. */
+  private set(path: string, bytes: Buffer): void {
+    for (const name of this.linked.find(names => names.has(path)) ?? [path]) this.holds.set(name, bytes)
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.volume.unlink(path)
+    this.holds.delete(path)
+    for (const names of this.linked) names.delete(path)
   }
 
   async clone(from: string, to: string): Promise<void> {
@@ -72,7 +99,7 @@ class Filled {
     await file.close()
     const now = Buffer.alloc(size)
     this.holds.get(path)!.copy(now)
-    this.holds.set(path, now)
+    this.set(path, now)
   }
 
   async punch(path: string, position: number, length: number): Promise<void> {
@@ -81,7 +108,7 @@ class Filled {
     await file.close()
     const now = Buffer.from(this.holds.get(path)!)
     now.fill(0, position, position + length)
-    this.holds.set(path, now)
+    this.set(path, now)
   }
 
   async snapshot(from: string, to: string): Promise<void> {
@@ -100,8 +127,7 @@ class Filled {
       if (n % 2 === 0) await this.volume.sync()
     }
     const gone = this.prng.pick(paths)
-    await this.volume.unlink(gone)
-    this.holds.delete(gone)
+    await this.remove(gone)
     await this.put('/late', this.bytes(3 * PAGE + 7))
     await this.volume.sync()
   }
@@ -128,8 +154,7 @@ const SHAPES: Readonly<Record<string, { readonly size: string; readonly fill: Fi
         await at.put(`${path}/a`, at.bytes(at.prng.below(PAGE)))
         if (n % 4 === 0) await at.put(`${path}/b`, at.bytes(PAGE + n))
       }
-      await at.volume.link(`${path}/a`, '/another name')
-      at.holds.set('/another name', at.holds.get(`${path}/a`)!)
+      await at.link(`${path}/a`, '/another name')
     },
   },
   'large files of many extents': {
@@ -208,8 +233,7 @@ export async function imageOf(machine: Machine, path: string, shape: string, prn
   await volume.close()
   const earlier = { ...read(path), holds: new Map(begun.holds) }
   volume = await machine.openVolume(path, { mode: 'r+' })
-  const at = new Filled(volume, prng)
-  for (const [name, bytes] of begun.holds) at.holds.set(name, bytes)
+  const at = begun.in(volume)
   await at.goOn()
   const inodes = new Map<string, number>()
   for (const name of at.holds.keys()) inodes.set(name, (await volume.stat(name)).ino)
