@@ -414,13 +414,15 @@ export class Volume implements VolumeFace {
     const { from = 0, to = 0 } = range
     const source = this.files.mine(range.source, how, 'for reading')
     const target = this.files.mine(range.target, how, 'for writing')
-    const { length = source.size - from } = range
     checkWhole(from, 'from', how)
     checkWhole(to, 'to', how)
-    checkWhole(length, 'length', how)
-    const call = { operation: how, where: `${range.source.name} to ${range.target.name}` }
-    const args = remappingArgs({ how, source, target, from, to, length })
-    await this.during(() => this.calls.perform(this.core.remapping, args, call))
+    if (range.length !== undefined) checkWhole(range.length, 'length', how)
+    const where = `${range.source.name} to ${range.target.name}`
+    const plan = { how, source, target, from, to, length: range.length ?? ('to the end' as const) }
+    const rule = this.core.remapping.brokenRule(plan)
+    if (rule !== undefined) throw invalid(how, `${how} of ${where}: ${rule}`)
+    const args = remappingArgs(plan)
+    await this.during(() => this.calls.perform(this.core.remapping, args, { operation: how, where }))
     return args
   }
 

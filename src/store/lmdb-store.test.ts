@@ -117,6 +117,8 @@ describe('a store in lmdb', () => {
           !records.has(page) || offset % 4096 < 24,
           `offset ${offset} holds records, and nothing was told`,
         )
+        // What the tree no longer leads to was found elsewhere.
+        if (store.flaws().length > 0) told++
       } catch (error) {
         assert.ok(error instanceof Unreadable, `offset ${offset}: ${error}`)
         const named = Number(/offset (\d+)/.exec(error.message)?.[1])

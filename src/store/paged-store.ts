@@ -112,14 +112,13 @@ export class PagedStore {
   }
 
   /** Reads by what can be believed without the tree, for what is wrong with it. Throws BadPage if that is too little. */
-  protected salvage(flaw: BadPage): void {
-    try {
-      const tiles = salvage(this.fd, this.file)
-      this.salvaged = { tiles, highs: tiles.map(({ high }) => high), flaw: this.where(flaw) }
-    } catch (error) {
-      if (!(error instanceof BadPage)) throw error
-      throw new BadPage(flaw.offset, `${flaw.message}; ${error.message}`)
-    }
+  protected salvage(flaw: string): void {
+    const tiles = salvage(this.fd, this.file)
+    this.salvaged = { tiles, highs: tiles.map(({ high }) => high), flaw }
+  }
+
+  protected get isSalvaged(): boolean {
+    return this.salvaged !== undefined
   }
 
   /** The page that covers `key`; undefined: nothing was ever committed. Throws Unreadable. */

@@ -11,9 +11,11 @@
  * Invariants
  *   RP1 Afterwards both ranges read as the source did when the task claimed them, and a store to one doesn't show in the
  *       other.
- *   RP2 Dedupe changes nothing that can be read; of two ranges that differ it changes nothing at all.
+ *   RP2 Dedupe changes nothing that can be read; of two ranges that differ, in any byte, it changes nothing at all.
+ *   RP3 What is refused is refused by a rule that can be said in words.
  *
- * Compare   Linux generic_remap_file_range_prep: what it refuses, and how it shortens a dedupe.
+ * Compare   Linux generic_remap_file_range_prep: what it refuses. Of a dedupe it shares whole blocks only, as Linux does; but it
+ * compares the bytes behind them too, which Linux leaves to the caller.
  */
 import { type Bytes, type Errno, errno } from '../base/index.ts'
 import { done, fail, type Outcome } from '../sched/index.ts'
@@ -31,8 +33,8 @@ export interface RemapPlan {
   readonly from: Bytes
   readonly target: Claimable
   readonly to: Bytes
-  /** 0: clone to the end of the source, dedupe nothing. */
-  readonly length: Bytes
+  /** 0: nothing. (FICLONERANGE's 0 is 'to the end'.) */
+  readonly length: Bytes | 'to the end'
 }
 
 export interface RemappingArgs extends ClaimingArgs {
@@ -59,25 +61,42 @@ export class Remapping extends Claiming<RemappingArgs> {
     this.transfers = transfers
   }
 
-  /** EINVAL for what can't be shared: parts of blocks, a range with itself, files that are open in different ways. */
+  /** EINVAL for what breaks a rule. */
   protected refusal({ plan }: RemappingArgs): Errno {
+    if (this.brokenRule(plan) !== undefined) return errno.EINVAL
+    return canBeLong(this.parts, plan.to + this.lengthOf(plan)) ? errno.OK : errno.EFBIG
+  }
+
+  /** The rule that forbids it, in words (RP3). */
+  brokenRule(plan: RemapPlan): string | undefined {
     const { blockSize } = this.parts.disk
     const { source, from, target, to, how } = plan
+    const wanted = this.wanted(plan)
+    if (source.opened !== target.opened)
+      return `${source.name} and ${target.name} are open in different ways, one for DAX and one through the cache: such files share no blocks`
+    for (const [what, at] of [
+      ['from', from],
+      ['to', to],
+    ] as const)
+      if (at < 0 || at % blockSize !== 0)
+        return `${what} is ${at}: blocks are shared as a whole, so an offset is a multiple of the block size, ${blockSize}`
+    if (from > source.size || from + wanted > source.size)
+      return `the range ends past the end of the source: ${source.name} has ${source.size} bytes, and bytes ${from} to ${from + Math.max(wanted, 1) - 1} are asked for`
+    if (how === 'dedupe' && to + wanted > target.size)
+      return `the range ends past the end of the target: ${target.name} has ${target.size} bytes, and bytes ${to} to ${to + wanted - 1} are asked for`
     const length = this.lengthOf(plan)
-    if (source.opened !== target.opened) return errno.EINVAL
-    if (from < 0 || to < 0 || from % blockSize !== 0 || to % blockSize !== 0) return errno.EINVAL
-    if (length < 0 || from + Math.max(length, plan.length) > source.size) return errno.EINVAL
-    if (how === 'dedupe' && to + plan.length > target.size) return errno.EINVAL
     const endsFiles = from + length === source.size && to + length >= target.size
-    if (length % blockSize !== 0 && !endsFiles) return errno.EINVAL
-    const end = from + Math.ceil(length / blockSize) * blockSize
-    if (source === target && from < to + end - from && to < end) return errno.EINVAL
-    return canBeLong(this.parts, to + length) ? errno.OK : errno.EFBIG
+    if (length % blockSize !== 0 && !endsFiles)
+      return `length is ${length}: it is a multiple of the block size, ${blockSize}, unless the range ends both files`
+    const end = from + Math.ceil((how === 'dedupe' ? wanted : length) / blockSize) * blockSize
+    if (source === target && from < to + end - from && to < end)
+      return `the ranges overlap in ${source.name}: bytes from ${from} and from ${to} on, ${end - from} in whole blocks`
+    return undefined
   }
 
   protected claims({ plan }: RemappingArgs): readonly Claim[] {
     const { source, from, target, to, how } = plan
-    const length = this.lengthOf(plan)
+    const length = how === 'dedupe' ? this.wanted(plan) : this.lengthOf(plan)
     const one = this.pages(from, length)
     const other = this.pages(to, length)
     const both = { start: Math.min(one.start, other.start), end: Math.max(one.end, other.end) }
@@ -90,9 +109,10 @@ export class Remapping extends Claiming<RemappingArgs> {
     const { source, from, target, to, how } = plan
     const length = this.lengthOf(plan)
     if (how === 'dedupe') {
-      const same = this.compare(args, length)
+      const same = this.compare(args, this.wanted(plan))
       if (same.kind !== 'done' || args.differs) return same
     }
+    if (length === 0) return done
     const range = this.pages(to, length)
     const { node } = target
     const failed = this.parts.journal.edit(() => {
@@ -110,11 +130,17 @@ export class Remapping extends Claiming<RemappingArgs> {
     return done
   }
 
-  /** A clone of no bytes goes to the end of the source; a dedupe ends with its last whole block, but for the ends of both files. */
-  private lengthOf({ how, source, from, target, to, length }: RemapPlan): Bytes {
-    if (how === 'clone') return length === 0 ? source.size - from : length
+  /** Bytes that are asked for. */
+  private wanted({ source, from, length }: RemapPlan): Bytes {
+    return length === 'to the end' ? Math.max(0, source.size - from) : length
+  }
+
+  /** Bytes that are shared: of a dedupe only whole blocks, but for the ends of both files. */
+  private lengthOf(plan: RemapPlan): Bytes {
+    const { how, source, from, target, to } = plan
+    const length = this.wanted(plan)
     const endsFiles = from + length === source.size && to + length === target.size
-    return endsFiles ? length : length - (length % this.parts.disk.blockSize)
+    return how === 'clone' || endsFiles ? length : length - (length % this.parts.disk.blockSize)
   }
 
   /** Reads both ranges, some pages at a time, until they differ or end. */
@@ -132,7 +158,8 @@ export class Remapping extends Claiming<RemappingArgs> {
         if (outcome.kind !== 'done') return outcome
       }
       const [one, other] = args.reads.map(read => read.request.buffers[0]!)
-      args.differs = one!.some((byte, at) => byte !== other![at])
+      const bytes = one!.subarray(0, length - done)
+      args.differs = bytes.some((byte, at) => byte !== other![at])
       if (args.differs) break
       args.compared += COMPARE_PAGES
       args.reads = undefined

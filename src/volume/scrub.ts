@@ -9,6 +9,7 @@ import { errno } from '../base/index.ts'
 import { done, type Outcome, type Ticket, wait } from '../sched/index.ts'
 import { Extents } from './extents.ts'
 import type { Parts } from './parts.ts'
+import { CHUNK_BLOCKS } from './records.ts'
 import type { Blocks } from './space.ts'
 
 /** Blocks of one read, and reads on their way. */
@@ -70,10 +71,15 @@ export class Scrub {
     const range = args.ranges[args.at]
     if (range === undefined) return false
     const start = Math.max(range.start, args.begun)
-    const end = Math.min(range.end, start + READ_BLOCKS)
+    const sumsTo = (end: number) => journal.ask(() => this.sums.sums({ start, end })).value
+    let end = Math.min(range.end, start + READ_BLOCKS)
+    let sums = sumsTo(end)
+    if (sums === undefined) {
+      end = Math.min(end, (Math.floor(start / CHUNK_BLOCKS) + 1) * CHUNK_BLOCKS)
+      sums = sumsTo(end)
+    }
     args.begun = end
     if (end === range.end) args.at++
-    const sums = journal.ask(() => this.sums.sums({ start, end })).value
     // What has no checksums to be read is told of by the check of the metadata.
     if (sums === undefined) return true
     const whole = args.unused.pop() ?? new Uint8Array(READ_BLOCKS * disk.blockSize)
