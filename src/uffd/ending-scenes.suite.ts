@@ -114,6 +114,22 @@ const WHO: Readonly<Record<string, (path: string, end: string) => Promise<void>>
     ENDS[end]!()
   },
 
+  async 'main that closes beside readers'(path, end) {
+    const { map, machine } = await stored(path)
+    const file = await machine.open(path, { mode: 'r+' })
+    const readers = [spawned({ reads: map.handle }), spawned({ reads: map.handle })]
+    await Promise.all(readers.map(heard))
+    for (const reader of readers) reader.unref()
+    await file.truncate(128 * PAGE)
+    await map.sync()
+    await file.write(new Uint8Array(PAGE).fill(66), 100 * PAGE)
+    // The readers' event loops never turn, so they touch what is gone, and are stopped.
+    await map.unmap()
+    await machine.close()
+    say('grown, synced, unmapped, closed')
+    ENDS[end]!()
+  },
+
   async 'a worker'(_, end) {
     const worker = spawned({ end })
     worker.on('error', error => say(`worker failed with ${error.message}`))
