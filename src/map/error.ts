@@ -32,10 +32,13 @@ const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
   [
     errno.ENOSPC,
     {
-      store: "the file's filesystem is full; the page was not changed: free some space and store again",
+      store:
+        'the filesystem or volume that it is in is full; the page was not changed: free some space there and store again',
       write:
-        "the file's filesystem is full; the pages before this one were written: free some space and write again",
-      else: "the file's filesystem is full; what was stored stays in memory: free some space and sync again",
+        'the filesystem or volume that it is in is full; the pages before this one were written: free some space there and write again',
+      close: 'the filesystem or volume that it is in is full; what it did not take is given up with the file',
+      sync: 'the filesystem or volume that it is in is full; what was stored stays in memory: free some space there and sync again',
+      else: 'the filesystem or volume that it is in is full; free some space there first',
     },
   ],
   [

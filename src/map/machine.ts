@@ -495,8 +495,8 @@ export class Machine implements MachineFace {
 
   /** A file that programs store to isn't made a volume under them. */
   private refuseOpened(path: string): void {
-    const stat =
-      typeof path === 'string' ? fs.statSync(path, { throwIfNoEntry: false, bigint: true }) : undefined
+    const isPath = typeof path === 'string' && !path.includes('\0')
+    const stat = isPath ? fs.statSync(path, { throwIfNoEntry: false, bigint: true }) : undefined
     if (stat !== undefined && this.known.has(`${stat.dev}:${stat.ino}`))
       throw new FaultlineError(
         'EBUSY',

@@ -59,6 +59,9 @@ const BLOCKS_MIN = 2
 /** Makes a volume, in a directory that holds none yet. */
 export async function makeVolume(context: Context, path: string, plan: CreatePlan): Promise<Mounted> {
   const directory = checked(path, 'createVolume')
+  const { data: elsewhere } = plan
+  if (elsewhere !== undefined && !isPath(elsewhere))
+    throw invalid('createVolume', `data: expected a path, got ${shown(elsewhere)}`)
   const stopIfAborted = () => {
     if (isAborted(plan.signal)) throw aborted('createVolume', path, plan.signal.reason)
   }
@@ -271,8 +274,11 @@ function megabytes(bytes: Bytes): string {
   return `${(bytes / 2 ** 20).toFixed(1)} MiB`
 }
 
+function isPath(path: unknown): path is string {
+  return typeof path === 'string' && path !== '' && !path.includes('\0')
+}
+
 function checked(path: unknown, operation: string): string {
-  if (typeof path !== 'string' || path === '' || path.includes('\0'))
-    throw invalid(operation, `expected the path of a volume, got ${shown(path)}`)
+  if (!isPath(path)) throw invalid(operation, `expected the path of a volume, got ${shown(path)}`)
   return path
 }

@@ -98,7 +98,7 @@ export async function bringIn(
       if (Math.floor(position / COMMIT_BYTES) === Math.floor((position - piece.length) / COMMIT_BYTES))
         continue
       await commit
-      commit = calls.sync('put', where)
+      commit = calls.commitPut(where)
       commit.catch(() => {})
     }
   } catch (error) {

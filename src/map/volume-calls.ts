@@ -34,12 +34,16 @@ export class VolumeCalls {
   }
 
   /** Makes everything durable that was done to names, and all that was written to the device. */
-  async sync(operation: string, where: string): Promise<void> {
-    const { syncing } = this.core
+  async sync(operation: 'sync' | 'close', where: string): Promise<void> {
+    await this.perform(this.core.syncing, { commit: undefined }, { operation, where })
+  }
+
+  /** The same for a file that comes in: with the metadata there is nothing of it. */
+  async commitPut(where: string): Promise<void> {
     try {
-      await this.perform(syncing, { commit: undefined }, { operation, where })
+      await this.perform(this.core.syncing, { commit: undefined }, { operation: 'put', where })
     } catch (error) {
-      throw error instanceof FaultlineError && isFull(error) ? metadataFull(error, operation, where) : error
+      throw error instanceof FaultlineError && isFull(error) ? metadataFull(error, 'put', where) : error
     }
   }
 
@@ -68,7 +72,9 @@ export class VolumeCalls {
 
   private explained(error: FaultlineError, where: string): FaultlineError {
     const { damage } = this.core
-    if (isFull(error)) return volumeFull(error, where)
+    const { operation } = error
+    if (isFull(error))
+      return operation in METADATA_FULL ? metadataFull(error, operation, where) : volumeFull(error, where)
     // What was found first made it read-only; what was found last is what was just read.
     const found = error.code === 'EROFS' ? damage[0] : damage.at(-1)
     if (found === undefined || !['EIO', 'EUCLEAN', 'EROFS'].includes(error.code)) return error
@@ -90,20 +96,16 @@ function volumeFull({ code, operation }: FaultlineError, where: string): Faultli
   )
 }
 
-/** The store beside the volume's data could not be written (docs/decisions/0403). */
-function metadataFull({ code }: FaultlineError, operation: string, where: string): FaultlineError {
-  const full =
-    code === 'ENOSPC'
-      ? "the host's filesystem has no space for the volume's metadata"
-      : "the quota of the host's filesystem leaves no space for the volume's metadata"
-  const lost = METADATA_FULL[operation] ?? METADATA_FULL['sync']!
-  return new FaultlineError(code, operation, `${operation} of ${where} failed with ${code}: ${full}; ${lost}`)
-}
-
+/** What a host without space for the metadata (docs/decisions/0403) means for a call. */
 const METADATA_FULL: Readonly<Record<string, string>> = {
   sync: 'what was changed stays in memory and is not durable yet: free some space there and sync again',
-  put: 'nothing is left of it: free some space there first',
   close: 'what was not durable yet is lost: free some space there before the next changes',
+}
+
+function metadataFull({ code }: FaultlineError, operation: string, where: string): FaultlineError {
+  const full = `the host's filesystem has no ${code === 'EDQUOT' ? 'quota' : 'space'} left for the volume's metadata`
+  const then = METADATA_FULL[operation] ?? 'nothing is left of it: free some space there first'
+  return new FaultlineError(code, operation, `${operation} of ${where} failed with ${code}: ${full}; ${then}`)
 }
 
 export function checkPath(path: unknown, operation: string): void {

@@ -241,7 +241,7 @@ export class Volume implements VolumeFace {
         length = await bringIn(this.calls, file, origin, plan)
       })
       try {
-        await this.calls.sync('put', to)
+        await this.calls.commitPut(to)
       } catch (error) {
         // Nothing but its name was made since; of a file that was replaced the new one stays.
         if (existing === 'stays') this.core.unlink(to)

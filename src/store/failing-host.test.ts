@@ -60,6 +60,7 @@ test('a disk whose flush fails: a commit says so, and when it works again the ne
   const { told, wrong, stderr } = play(join(mounted, 'store'), place, '20')
   assert.deepEqual(wrong, [])
   // What the loop device can't write is found out by the flush of a commit that LMDB has written.
-  assert.deepEqual(Object.keys(told).sort(), ['ENOSPC', 'OK'])
+  const failures = Object.keys(told).filter(saw => saw !== 'OK')
+  assert.ok(failures.length > 0 && failures.every(saw => ['ENOSPC', 'EIO'].includes(saw)), `${failures}`)
   assert.match(stderr, /lmdb/)
 })

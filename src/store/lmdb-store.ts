@@ -39,6 +39,8 @@ const MDB_MAP_FULL = -30792
 /** LMDB's own lock file: its header and its table of readers, of which there are none. */
 const LOCK_FILE = 'lock.mdb'
 const LOCK_BYTES: Bytes = 4 * 4096
+/** More than the headers of a new store and its first commit. */
+const ROOM_BYTES: Bytes = 64 * 4096
 
 const write = promisify(fs.write)
 
@@ -324,7 +326,8 @@ export async function needLmdb(): Promise<void> {
 async function openDatabase(directory: string): Promise<Database> {
   const { open } = await loadLmdb()
   fs.mkdirSync(directory, { recursive: true })
-  makeLockFile(join(directory, LOCK_FILE))
+  writeZeros(join(directory, LOCK_FILE), LOCK_BYTES)
+  if (!fs.existsSync(join(directory, STORE_FILE))) probeRoom(join(directory, 'room'))
   return open<Buffer, Buffer>({
     path: directory,
     noSubdir: false,
@@ -337,12 +340,20 @@ async function openDatabase(directory: string): Promise<Database> {
   })
 }
 
+/** Throws what the host says if there is no space for a new store: LMDB, making one, would end the process then. */
+function probeRoom(path: string): void {
+  try {
+    writeZeros(path, ROOM_BYTES)
+  } finally {
+    fs.rmSync(path, { force: true })
+  }
+}
+
 /** LMDB maps its lock file: were there no space for a page of it, a store there would end the process. */
-function makeLockFile(path: string): void {
+function writeZeros(path: string, length: Bytes): void {
   const fd = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o644)
   try {
-    for (let at = 0; at < LOCK_BYTES; )
-      at += fs.writeSync(fd, Buffer.alloc(LOCK_BYTES), at, LOCK_BYTES - at, at)
+    for (let at = 0; at < length; ) at += fs.writeSync(fd, Buffer.alloc(length - at), 0, length - at, at)
   } finally {
     fs.closeSync(fd)
   }
