@@ -6,7 +6,7 @@
  *               2  the words were wrong                                  130  Ctrl-C, before `analyze` had read it all
  */
 import { spawn } from 'node:child_process'
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import {
   type Account,
@@ -46,6 +46,7 @@ interface FileFlags extends AnalyzeFlags {
   readonly whatIf?: string
   readonly kernelDiscipline?: string
   readonly clockHz?: number
+  readonly kallsyms?: string
 }
 
 interface LiveFlags extends AnalyzeFlags {
@@ -81,6 +82,7 @@ export function observeCommand(): Command {
         'the rate of the clock, for times without a point (x86-tsc, counter)',
       ).argParser(count(1)),
     )
+    .option('--kallsyms <file>', 'the symbols of the kernel that a perf.data was recorded on')
     .option('--out <file>', 'write a page to look at: report.html')
     .option('--perfetto <file>', 'write the worst moments for ui.perfetto.dev')
     .option('--json', 'print the whole account as JSON')
@@ -135,6 +137,7 @@ async function analyzeFiles(files: readonly string[], flags: FileFlags): Promise
     signal: interruptible(),
     onProgress,
     ...(flags.clockHz === undefined ? {} : { clockHz: flags.clockHz }),
+    ...(flags.kallsyms === undefined ? {} : { kallsyms: readSymbols(flags.kallsyms) }),
   }
   const thresholdMs = flags.threshold
   try {
@@ -166,6 +169,16 @@ async function analyzeFiles(files: readonly string[], flags: FileFlags): Promise
     }
   } finally {
     progress.stop()
+  }
+}
+
+function readSymbols(path: string): string {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch (error) {
+    throw new TraceError(
+      `${path} can't be read: ${(error as Error).message}; expected a copy of /proc/kallsyms`,
+    )
   }
 }
 

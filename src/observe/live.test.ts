@@ -1,12 +1,12 @@
 /** Observes the running kernel while a frozen file system makes an inversion. Needs root, Linux, python3 and a loop device. */
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { type Account, type Inversion, observeLive } from './index.ts'
-import { ended, instances, LOAD, ok, whyNoKernel, withExt4, withReadLimit } from './load.suite.ts'
+import { ended, instances, LOAD, whyNoKernel, withExt4, withReadLimit, withTracefs } from './load.suite.ts'
 
 const skip = whyNoKernel()
 const MAIN = join(import.meta.dirname, '..', 'cli', 'main.ts')
@@ -110,17 +110,6 @@ async function live(...args: string[]): Promise<{ readonly child: ChildProcess; 
     child.stderr.on('data', data => (String(data).startsWith('observing') ? resolve() : reject(String(data))))
   })
   return started
-}
-
-/** With tracefs mounted for as long as `use` runs, so that what others see of it can be looked at. */
-async function withTracefs(use: () => Promise<void>): Promise<void> {
-  const isMounted = ok('mountpoint', '-q', '/sys/kernel/tracing')
-  if (!isMounted) assert.ok(ok('mount', '-t', 'tracefs', 'nodev', '/sys/kernel/tracing'))
-  try {
-    await use()
-  } finally {
-    if (!isMounted) spawnSync('umount', ['/sys/kernel/tracing'])
-  }
 }
 
 test('live --watch --json prints an inversion a line as it ends, --exec gets it too, and Ctrl-C puts all back', {

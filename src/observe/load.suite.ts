@@ -77,3 +77,14 @@ export const instances = (): string[] =>
 /** Resolves with what ended it: a status or a signal. */
 export const ended = (child: ChildProcess): Promise<number | string | null> =>
   new Promise(resolve => child.once('close', (status, signal) => resolve(status ?? signal)))
+
+/** With tracefs mounted for as long as `use` runs, so that what others see of it can be looked at. */
+export async function withTracefs(use: () => Promise<void>): Promise<void> {
+  const isMounted = ok('mountpoint', '-q', '/sys/kernel/tracing')
+  if (!isMounted) assert.ok(ok('mount', '-t', 'tracefs', 'nodev', '/sys/kernel/tracing'))
+  try {
+    await use()
+  } finally {
+    if (!isMounted) spawnSync('umount', ['/sys/kernel/tracing'])
+  }
+}

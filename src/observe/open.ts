@@ -6,16 +6,28 @@
  *
  * The form is read from the first bytes, never from the name.
  */
-import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { open } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   DumpReader,
   isDump,
+  isPerfData,
   isTraceDat,
+  Kallsyms,
   type ReadOptions,
   type ReadResult,
+  readPerfData,
   readTraceDat,
   type Sink,
   TextReader,
@@ -26,16 +38,15 @@ import { unpack } from './unpack.ts'
 const CHUNK_BYTES = 1 << 20
 const BINARY_SNIFF = 4096
 const NEWLINE = 10
-const PERF_DATA = 'PERFILE2'
 
 export async function readTrace(path: string, sink: Sink, options: ReadOptions = {}): Promise<ReadResult> {
   const size = sizeOf(path)
   const pieces = piecesOf(path, size, options)
   const { value: first, done: isEmpty } = await pieces.next()
   if (isEmpty) throw new TraceError(`${path} is empty; expected a kernel trace`)
-  if (isTraceDat(first) && size > 0) {
+  if ((isTraceDat(first) || isPerfData(first)) && size > 0) {
     await pieces.return(undefined)
-    return readTraceDat(path, sink, options)
+    return readContainer(path, path, sink, options)
   }
   try {
     const { inside, layers } = await unpack(behind(first, pieces))
@@ -88,14 +99,14 @@ async function readUnpacked(
     for await (const chunk of inside) {
       options.signal?.throwIfAborted()
       if (form === null && spool === null) {
-        if (isTraceDat(chunk)) spool = new Spool()
+        if (isTraceDat(chunk) || isPerfData(chunk)) spool = new Spool()
         else form = formOf(chunk)
       }
       if (spool !== null) spool.write(chunk)
       else if (form === 'text') reader.push(chunk)
       else dump.push(chunk)
     }
-    if (spool !== null) return readTraceDat(spool.path, sink, options)
+    if (spool !== null) return await readContainer(path, spool.path, sink, options)
     if (form === 'dump') return tellDump(dump, options)
     reader.end()
   } catch (error) {
@@ -143,12 +154,42 @@ function tellDump(dump: DumpReader, { onTask }: ReadOptions): ReadResult {
   return { format: 'dump of tasks', events: tasks.length, unread: 0, unreadEvents: [], notes: [] }
 }
 
+/** A container whose sections are reached by offset; `at` is where it lies, `path` what its user calls it. */
+async function readContainer(
+  path: string,
+  at: string,
+  sink: Sink,
+  options: ReadOptions,
+): Promise<ReadResult> {
+  try {
+    const file = openSync(at, 'r')
+    const first = Buffer.alloc(16)
+    readSync(file, first)
+    closeSync(file)
+    if (isTraceDat(first)) return readTraceDat(at, sink, options)
+    return await readPerfData(at, sink, { ...options, symbols: release => symbolsOf(release, options) })
+  } catch (error) {
+    if (error instanceof TraceError) throw new TraceError(error.message.replaceAll(at, path))
+    if (error instanceof RangeError)
+      throw new TraceError(
+        `${path} is damaged: ${error.message}; expected a whole file, record or copy it anew`,
+      )
+    throw error
+  }
+}
+
+/** The running kernel's symbols, for a recording of the same kernel. */
+function symbolsOf(osRelease: string, { kallsyms }: ReadOptions): Kallsyms | null {
+  if (kallsyms !== undefined) return new Kallsyms(kallsyms)
+  if (process.platform !== 'linux' || (osRelease !== '' && osRelease !== release())) return null
+  const symbols = new Kallsyms(readFileSync('/proc/kallsyms', 'latin1'))
+  return symbols.size === 0 ? null : symbols
+}
+
 function assertText(chunk: Buffer): void {
-  if (chunk.toString('latin1', 0, PERF_DATA.length) === PERF_DATA)
-    throw new TraceError("it is perf's own file; expected its text, from perf script --ns -i FILE")
   if (chunk.subarray(0, BINARY_SNIFF).includes(0))
     throw new TraceError(
-      'it is binary, and no trace.dat; expected the text of a kernel trace, or a trace.dat, packed or not',
+      'it is binary, and no trace.dat or perf.data; expected the text of a kernel trace, or one of these, packed or not',
     )
 }
 

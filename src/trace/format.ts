@@ -10,6 +10,7 @@
  *         field:pid_t prev_pid;   offset:24;  size:4;  signed:1;
  *     print fmt: "...", ... { 0x00000002, "D" } ...
  */
+import type { ByteOrder } from './bytes.ts'
 import { Interner, nameInterner } from './interner.ts'
 import type { Kallsyms } from './kallsyms.ts'
 import { KIND_OF_EVENT, Kind, type TraceRecord } from './record.ts'
@@ -60,20 +61,30 @@ export function readFormat(text: string): Format {
 }
 
 /** Event id -> decoder, for the events this room reads. */
-export function decoders(formats: readonly Format[], kallsyms: Kallsyms): Map<number, Decoder> {
+export function decoders(
+  formats: readonly Format[],
+  kallsyms: Kallsyms,
+  order: ByteOrder = 'little',
+): Map<number, Decoder> {
   const names = nameInterner()
   const byId = new Map<number, Decoder>()
   for (const format of formats) {
-    const decoder = decoderOf(format, names, kallsyms)
+    const decoder = decoderOf(format, { names, kallsyms, order })
     if (decoder !== null) byId.set(format.id, decoder)
   }
   return byId
 }
 
-function decoderOf(format: Format, names: Interner, kallsyms: Kallsyms): Decoder | null {
+interface Context {
+  readonly names: Interner
+  readonly kallsyms: Kallsyms
+  readonly order: ByteOrder
+}
+
+function decoderOf(format: Format, context: Context): Decoder | null {
   const kind = KIND_OF_EVENT.get(format.name)
   if (kind === undefined) return null
-  const fill = fillOf(kind, format, names, kallsyms)
+  const fill = fillOf(kind, format, context)
   if (fill === null) return null
   return (record, bytes, start, end) => {
     record.kind = kind
@@ -81,16 +92,16 @@ function decoderOf(format: Format, names: Interner, kallsyms: Kallsyms): Decoder
   }
 }
 
-function fillOf(kind: Kind, format: Format, names: Interner, kallsyms: Kallsyms): Decoder | null {
+function fillOf(kind: Kind, format: Format, { names, kallsyms, order }: Context): Decoder | null {
   const field = (name: string): Field | null => format.fields.get(name) ?? null
-  const string = (name: string) => stringReader(field(name), names)
-  const number = (name: string) => numberReader(field(name))
+  const string = (name: string) => stringReader(field(name), names, order)
+  const number = (name: string) => numberReader(field(name), order)
   switch (kind) {
     case Kind.start:
     case Kind.acquired:
     case Kind.released: {
-      const mm = hexReader(field('mm'))
-      const group = field('memcg_path') === null ? idReader(field('memcg_id')) : string('memcg_path')
+      const mm = hexReader(field('mm'), order)
+      const group = field('memcg_path') === null ? idReader(field('memcg_id'), order) : string('memcg_path')
       const write = number('write')
       const success = field('success') === null ? () => 1 : number('success')
       return (record, bytes, start) => {
@@ -165,18 +176,24 @@ function fillOf(kind: Kind, format: Format, names: Interner, kallsyms: Kallsyms)
 
 type Read<T> = (bytes: Buffer, start: number) => T
 
-function numberReader(field: Field | null): Read<number> {
+function numberReader(field: Field | null, order: ByteOrder): Read<number> {
   if (field === null) return () => 0
   const { offset, size } = field
   if (size === 1) return (bytes, start) => bytes[start + offset]!
+  if (order === 'big') {
+    if (size === 2) return (bytes, start) => bytes.readUInt16BE(start + offset)
+    if (size === 4) return (bytes, start) => bytes.readUInt32BE(start + offset)
+    return (bytes, start) =>
+      bytes.readUInt32BE(start + offset + 4) + bytes.readUInt32BE(start + offset) * 2 ** 32
+  }
   if (size === 2) return (bytes, start) => bytes.readUInt16LE(start + offset)
   if (size === 4) return (bytes, start) => bytes.readUInt32LE(start + offset)
   return (bytes, start) =>
     bytes.readUInt32LE(start + offset) + bytes.readUInt32LE(start + offset + 4) * 2 ** 32
 }
 
-function idReader(field: Field | null): Read<string> {
-  const read = numberReader(field)
+function idReader(field: Field | null, order: ByteOrder): Read<string> {
+  const read = numberReader(field, order)
   let last = -1
   let text = ''
   return (bytes, start) => {
@@ -189,21 +206,23 @@ function idReader(field: Field | null): Read<string> {
   }
 }
 
-function hexReader(field: Field | null): Read<string> {
+function hexReader(field: Field | null, order: ByteOrder): Read<string> {
   if (field === null) return () => ''
-  const addresses = new Interner(bytes => Buffer.from(bytes).reverse().toString('hex'))
+  const addresses = new Interner(bytes =>
+    (order === 'little' ? Buffer.from(bytes).reverse() : bytes).toString('hex'),
+  )
   const { offset, size } = field
   return (bytes, start) => addresses.get(bytes, start + offset, start + offset + size)
 }
 
-function stringReader(field: Field | null, names: Interner): Read<string> {
+function stringReader(field: Field | null, names: Interner, order: ByteOrder): Read<string> {
   if (field === null) return () => ''
   const { offset, size, storage } = field
   return (bytes, start) => {
     let from = start + offset
     let to = from + size
     if (storage !== 'inline') {
-      const word = bytes.readUInt32LE(from)
+      const word = order === 'little' ? bytes.readUInt32LE(from) : bytes.readUInt32BE(from)
       from = (storage === 'data_loc' ? start : from + 4) + (word & 0xffff)
       to = Math.min(bytes.length, from + (word >>> 16))
     }

@@ -7,6 +7,7 @@
 export { DumpReader, type HeldLock, isDump, type LikelyOwner, type SeenTask } from './dump.ts'
 export { decoders, readFormat } from './format.ts'
 export { Kallsyms } from './kallsyms.ts'
+export { isPerfData, readPerfData } from './perf-data.ts'
 export type { ReadOptions, ReadResult, UnreadEvents } from './reading.ts'
 export { emptyRecord, Kind, type Sink, TraceError, type TraceRecord } from './record.ts'
 export { Merge, type PageSource, readPages } from './ring.ts'

@@ -30,6 +30,12 @@ export class Kallsyms {
     return this.#names.length
   }
 
+  /** Of the first symbol of that name. */
+  addressOf(name: string): bigint | undefined {
+    const at = this.#names.indexOf(name)
+    return at === -1 ? undefined : (BigInt(this.#high[at]!) << 32n) | BigInt(this.#low[at]!)
+  }
+
   nameOf(high: number, low: number): string {
     let from = 0
     let to = this.#names.length

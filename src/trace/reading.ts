@@ -7,6 +7,8 @@ export interface ReadOptions {
   readonly onProgress?: (bytes: number, total: number) => void
   /** Told of each task in a dump of tasks, the last sighting of each; without it such a file is refused. */
   readonly onTask?: (task: SeenTask) => void
+  /** The text of /proc/kallsyms of the kernel that a perf.data was recorded on; else that of the running one, if it is the same. */
+  readonly kallsyms?: string
   /** The rate of a clock whose times have no point, such as x86-tsc. */
   readonly clockHz?: number
 }

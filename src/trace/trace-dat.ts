@@ -10,8 +10,9 @@
  *
  * Owns     the container. The pages inside are ring.ts's, the meaning of events format.ts's.
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { inflateSync, zstdDecompressSync } from 'node:zlib'
+import { type Bytes, bytesOf, FileBytes, ftraceFormats, systemFormats } from './bytes.ts'
 import { type Decoder, decoders, readFormat } from './format.ts'
 import { Kallsyms } from './kallsyms.ts'
 import type { ReadOptions, ReadResult } from './reading.ts'
@@ -197,10 +198,10 @@ function openSection(bytes: FileBytes, offset: number, unpack: (bytes: Buffer) =
   const isPacked = (bytes.u16() & 1) !== 0
   bytes.u32()
   const size = bytes.u64()
-  if (!isPacked) return new Bytes(bytes.slice(size), bytes.path)
+  if (!isPacked) return bytesOf(bytes.slice(size), bytes.path)
   const packed = bytes.u32()
   bytes.u32()
-  return new Bytes(unpackWhole(unpack, bytes.slice(packed), bytes.path), bytes.path)
+  return bytesOf(unpackWhole(unpack, bytes.slice(packed), bytes.path), bytes.path)
 }
 
 function unpacker(compression: string, path: string): (bytes: Buffer) => Buffer {
@@ -255,17 +256,6 @@ function packedPages(bytes: FileBytes, data: CpuData, container: Container): () 
   }
 }
 
-function ftraceFormats(bytes: Bytes): string[] {
-  return Array.from({ length: bytes.u32() }, () => bytes.string(bytes.u64()))
-}
-
-function systemFormats(bytes: Bytes): string[] {
-  return Array.from({ length: bytes.u32() }, () => {
-    bytes.text()
-    return ftraceFormats(bytes)
-  }).flat()
-}
-
 function readCmdlines(text: string): Map<number, string> {
   const commOf = new Map<number, string>()
   for (const line of text.split('\n')) {
@@ -274,76 +264,3 @@ function readCmdlines(text: string): Map<number, string> {
   }
   return commOf
 }
-
-/** A cursor over bytes that says in a sentence when they end too soon. */
-class Bytes {
-  at = 0
-  readonly path: string
-  readonly #bytes: Buffer
-
-  constructor(bytes: Buffer, path: string) {
-    this.#bytes = bytes
-    this.path = path
-  }
-
-  slice(length: number): Buffer {
-    if (this.at + length > this.#bytes.length) throw truncated(this.path, this.at + length)
-    this.at += length
-    return this.#bytes.subarray(this.at - length, this.at)
-  }
-
-  skip(length: number): void {
-    this.at += length
-  }
-
-  text(): string {
-    let text = ''
-    for (let byte = this.u8(); byte !== 0; byte = this.u8()) text += String.fromCharCode(byte)
-    return text
-  }
-
-  string(length: number): string {
-    return this.slice(length).toString('latin1')
-  }
-
-  u8(): number {
-    return this.slice(1)[0]!
-  }
-
-  u16(): number {
-    return this.slice(2).readUInt16LE()
-  }
-
-  u32(): number {
-    return this.slice(4).readUInt32LE()
-  }
-
-  u64(): number {
-    return Number(this.slice(8).readBigUInt64LE())
-  }
-}
-
-/** The same over a file, which is never in memory whole. */
-class FileBytes extends Bytes {
-  readonly size: number
-  readonly #file: number
-
-  constructor(file: number, path: string) {
-    super(Buffer.alloc(0), path)
-    this.#file = file
-    this.size = fstatSync(file).size
-  }
-
-  override slice(length: number): Buffer {
-    if (this.at + length > this.size) throw truncated(this.path, this.at + length)
-    const bytes = Buffer.allocUnsafe(length)
-    if (readSync(this.#file, bytes, 0, length, this.at) < length) throw truncated(this.path, this.at + length)
-    this.at += length
-    return bytes
-  }
-}
-
-const truncated = (path: string, needed: number): TraceError =>
-  new TraceError(
-    `${path} ends too soon: byte ${needed} is needed; expected a whole trace.dat, record or copy it anew`,
-  )
