@@ -44,7 +44,7 @@ async function stored(path: string): Promise<{
   // What is stored may not be written slowly, as this group's writes are.
   const group = machine.group('slow', { 'io.max': { wbps: 4096 } })
   const file = await machine.open(path, { mode: 'r+' })
-  const map = await machine.space({ name: 'a', group }).map(file, { prot: 'rw' })
+  map = await machine.space({ name: 'a', group }).map(file, { prot: 'rw' })
   await map.run(view => view.setU32(8, 0x11223344))
   map.bytes[PAGE + 1] = 77
   return { machine, map, lost }
@@ -53,6 +53,7 @@ async function stored(path: string): Promise<{
 const ENDS: Readonly<Record<string, () => unknown>> = {
   returns() {},
   exits: () => process.exit(7),
+  'exits in a section': () => inSection(),
   throws: () =>
     setImmediate(() => {
       throw new Error('boom')
@@ -70,8 +71,30 @@ const ENDS: Readonly<Record<string, () => unknown>> = {
   },
 }
 
+let map: MappingFace
+
+/** What a section has stored when it doesn't end is undone. */
+function inSection(): void {
+  map.run(view => {
+    view.setU8(PAGE + 1, 99)
+    process.exit(7)
+  })
+}
+
 const WHO: Readonly<Record<string, (path: string, end: string) => Promise<void>>> = {
   async main(path, end) {
+    await stored(path)
+    ENDS[end]!()
+  },
+
+  async 'main with a volume'(path, end) {
+    const machine = await start({ mmu: 'hardware', memory: 64 * PAGE })
+    const volume = await machine.createVolume(`${path}.volume`, { size: '1 MiB' })
+    await volume.create('/a')
+    const file = await volume.open('/a', { mode: 'r+' })
+    await file.write(new Uint8Array(3 * PAGE).fill(9), 0)
+    const inVolume = await machine.space({ name: 'b' }).map(file, { prot: 'rw' })
+    inVolume.bytes[PAGE] = 55
     await stored(path)
     ENDS[end]!()
   },

@@ -4,6 +4,7 @@ import fs from 'node:fs'
 import { describe, test } from 'node:test'
 import { numbered, PAGE } from '../map/world.suite.ts'
 import { unavailable } from './hardware.suite.ts'
+import { start } from './index.ts'
 import { play } from './play.suite.ts'
 
 const SCENES = new URL('./ending-scenes.suite.ts', import.meta.url)
@@ -25,6 +26,9 @@ const CASES: readonly Case[] = [
   { who: 'main', end: 'throws', status: 1, says: LISTENERS(1), tells: /Error: boom\n +at /u },
   { who: 'main', end: 'rejects', status: 1, says: LISTENERS(1), tells: /Error: boom\n +at / },
   { who: 'main', end: 'exits in a listener', status: 7, says: LISTENERS(7) },
+  { who: 'main', end: 'exits in a section', status: 7, says: LISTENERS(7) },
+  { who: 'main with a volume', end: 'returns', status: 0, says: LISTENERS(0) },
+  { who: 'main with a volume', end: 'exits', status: 7, says: LISTENERS(7) },
   { who: 'main beside a reader', end: 'returns', status: 0, says: LISTENERS(0) },
   { who: 'main beside a reader', end: 'exits', status: 7, says: LISTENERS(7) },
   {
@@ -64,6 +68,17 @@ const CASES: readonly Case[] = [
   { who: 'a worker', end: 'throws', status: 0, says: /^worker failed with boom\nworker ended with 1\n/ },
 ]
 
+/** The scene's stores to its volume are there, and nothing is wrong with it. */
+async function volumeIsWhole(path: string): Promise<void> {
+  await using machine = await start({ memory: 64 * PAGE })
+  const volume = await machine.openVolume(path)
+  assert.deepEqual((await volume.check()).wrong, [])
+  const file = await volume.open('/a')
+  const bytes = new Uint8Array(4 * PAGE)
+  assert.equal(await file.read(bytes, 0), 3 * PAGE)
+  assert.deepEqual([bytes[0], bytes[PAGE], bytes[3 * PAGE - 1]], [9, 55, 9])
+}
+
 describe('a program that ends without closing', {
   skip: unavailable,
   timeout: 120_000,
@@ -86,5 +101,6 @@ describe('a program that ends without closing', {
         before.subarray(0, after.length).equals(after),
         'its stores are in the file, and nothing else',
       )
+      if (who === 'main with a volume') await volumeIsWhole(`${path}.volume`)
     })
 })

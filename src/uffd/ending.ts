@@ -57,7 +57,11 @@ function noteFatal(error: unknown): void {
 
 function end(status: number): void {
   const joins = [...open].every(machine => !machine.isShared && !machine.hasLost) && !lost
-  for (const machine of open) for (const sentence of machine.leave()) say(`faultline: ${sentence}`)
+  for (const machine of open)
+    for (const sentence of machine.leave()) {
+      say(`faultline: ${sentence}`)
+      process.exitCode ||= 1
+    }
   if (joins || !isMainThread) return
   const failed = tellOthers(status)
   if (fatal !== undefined) say(`${uncaught(fatal.error)}\n\nNode.js ${process.version}`)

@@ -148,6 +148,8 @@ export class HardwareMachine extends Remote implements MachineFace {
 
   /** The process ends, and nobody has closed it. */
   private leave(): readonly string[] {
+    // A section that hasn't ended has no effect.
+    this.programs.sections.undo.rollback(0)
     try {
       return this.ask('leave') as string[]
     } catch (error) {

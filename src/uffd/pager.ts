@@ -44,7 +44,7 @@ const POLL_MAX = 100
 const POLL_LOOKING = 5
 /** How long close waits for threads to let go of arrays. */
 const GRACE = 1000
-/** How long the end of the process waits for calls of the host that are under way. */
+/** How long the end of the process waits for calls of the host that are under way, and for volumes. */
 const LEAVING = 2000
 
 export class Pager {
@@ -147,7 +147,7 @@ export class Pager {
     if ('method' in message && message.method === 'close' && message.to === this.number)
       void this.close(message.id)
     else if ('method' in message && message.method === 'leave' && message.to === this.number)
-      this.leave(message.id)
+      void this.leave(message.id)
     else this.desk.take(message)
   }
 
@@ -199,13 +199,24 @@ export class Pager {
   }
 
   /** The process ends. What the crew is writing is older than what is written now, so it must have come first. */
-  private leave(id: number): void {
+  private async leave(id: number): Promise<void> {
     const { crew, linux, eventfd } = this
     for (const end = performance.now() + LEAVING; crew.busy && performance.now() < end; crew.collect()) {
       linux.poll(eventfd, eventfd, POLL_LOOKING)
       linux.clear(eventfd)
     }
-    this.reply({ id, value: this.machine.leave() })
+    const failed = [...this.machine.leave()]
+    if (this.machine.isUnsettled()) {
+      const late = new Promise<string[]>(resolve => {
+        setTimeout(
+          () =>
+            resolve(['volumes were not made durable in time; what changed since the last sync may be lost']),
+          LEAVING,
+        )
+      })
+      failed.push(...(await Promise.race([this.machine.settle(), late])))
+    }
+    this.reply({ id, value: failed })
   }
 
   /** Ends the machine, and the pager once nobody holds an array any more, or the time to let go is over. */
