@@ -20,19 +20,19 @@ test('blocks are found with what their notes say', () => {
   assert.equal(yaml!.info, 'b.yaml')
 })
 
-test('PA1: may a block be passed over without a word?', () => {
-  assert.throws(() => blocksOf('x.md', '```\nnpm test\n```\n'), /PA1 a block of ""; expected ts, sh, yaml/)
-  assert.throws(() => blocksOf('x.md', '```ts\nconst a = 1\n'), /PA1 a block that doesn't end/)
-  assert.throws(() => blocksOf('x.md', '<!-- skip -->\n```ts\n```\n'), /PA1 a note that nobody knows: skip/)
-  assert.throws(() => blocksOf('x.md', '<!-- not run: -->\n```ts\n```\n'), /PA1 a note that nobody knows/)
+test('DP1: may a block be passed over without a word?', () => {
+  assert.throws(() => blocksOf('x.md', '```\nnpm test\n```\n'), /DP1 a block of ""; expected ts, sh, yaml/)
+  assert.throws(() => blocksOf('x.md', '```ts\nconst a = 1\n'), /DP1 a block that doesn't end/)
+  assert.throws(() => blocksOf('x.md', '<!-- skip -->\n```ts\n```\n'), /DP1 a note that nobody knows: skip/)
+  assert.throws(() => blocksOf('x.md', '<!-- not run: -->\n```ts\n```\n'), /DP1 a note that nobody knows/)
   assert.throws(
     () => blocksOf('x.md', '<!-- with: 2 = 3 -->\n```sh\nls\n```\n'),
-    /PA1 "2" isn't in the block/,
+    /DP1 "2" isn't in the block/,
   )
 })
 
-test('PA2: may a command line stand where it is not run?', () => {
-  assert.throws(() => blocksOf('x.md', 'Run it:\n\n    npx faultline demo\n'), /x\.md:3: PA2/)
+test('DP2: may a command line stand where it is not run?', () => {
+  assert.throws(() => blocksOf('x.md', 'Run it:\n\n    npx faultline demo\n'), /x\.md:3: DP2/)
   assert.doesNotThrow(() => blocksOf('x.md', 'A drawing:\n\n    block 0   header\n'))
 })
 

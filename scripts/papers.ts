@@ -14,8 +14,8 @@
  *     <!-- not run: why -->                        counted, and told
  *
  * Invariants
- *   PA1  Every fenced block of a paper is run, checked, shown for its words alone, or skipped with a reason.
- *   PA2  No command line stands in an indented block, where it would be neither run nor counted.
+ *   DP1  Every fenced block of a paper is run, checked, shown for its words alone, or skipped with a reason.
+ *   DP2  No command line stands in an indented block, where it would be neither run nor counted.
  */
 import { readFileSync } from 'node:fs'
 
@@ -39,7 +39,7 @@ const SHOWN = new Set(['text', 'rooms', 'html', 'json'])
 const RUN = new Set(['ts', 'sh', 'yaml'])
 const COMMAND = /^ {4,}(?:\$ )?(?:npx|npm|node|faultline|sudo|perf|cd) /
 
-/** Every block of a paper that is run (PA1). */
+/** Every block of a paper that is run (DP1). */
 export function blocksOf(paper: string, text: string): Block[] {
   const lines = text.split('\n')
   const blocks: Block[] = []
@@ -53,7 +53,7 @@ export function blocksOf(paper: string, text: string): Block[] {
     }
     if (COMMAND.test(line))
       throw new Error(
-        `${paper}:${at + 1}: PA2 a command line in an indented block; put it into a block of sh`,
+        `${paper}:${at + 1}: DP2 a command line in an indented block; put it into a block of sh`,
       )
     const fence = /^( *)```(\S*) ?(.*)$/.exec(line)
     if (fence === null) {
@@ -62,11 +62,11 @@ export function blocksOf(paper: string, text: string): Block[] {
     }
     const [, indent, language, info] = fence as unknown as [string, string, string, string]
     const end = lines.findIndex((each, index) => index > at && each === `${indent}\`\`\``)
-    if (end === -1) throw new Error(`${paper}:${at + 1}: PA1 a block that doesn't end`)
+    if (end === -1) throw new Error(`${paper}:${at + 1}: DP1 a block that doesn't end`)
     const body = lines.slice(at + 1, end).map(each => each.slice(indent.length))
     if (RUN.has(language)) blocks.push(blockOf(paper, at + 1, language, info, `${body.join('\n')}\n`, notes))
     else if (!SHOWN.has(language))
-      throw new Error(`${paper}:${at + 1}: PA1 a block of "${language}"; expected ts, sh, yaml, or text`)
+      throw new Error(`${paper}:${at + 1}: DP1 a block of "${language}"; expected ts, sh, yaml, or text`)
     notes = []
     at = end
   }
@@ -85,11 +85,11 @@ function blockOf(
     notes.filter(note => note.startsWith(`${word}:`)).map(note => note.slice(word.length + 1).trim())
   for (const note of notes)
     if (!/^(before|with|runs as|needs|not run): \S|^in the checkout$/.test(note))
-      throw new Error(`${paper}:${line}: PA1 a note that nobody knows: ${note}`)
+      throw new Error(`${paper}:${line}: DP1 a note that nobody knows: ${note}`)
   let runs = all('runs as')[0]
   for (const each of all('with')) {
     const [shown, smaller] = each.split(' = ') as [string, string]
-    if (!text.includes(shown)) throw new Error(`${paper}:${line}: PA1 "${shown}" isn't in the block`)
+    if (!text.includes(shown)) throw new Error(`${paper}:${line}: DP1 "${shown}" isn't in the block`)
     runs = (runs ?? text).replaceAll(shown, smaller)
   }
   return {

@@ -8,38 +8,38 @@ const PLAN = readPlan('```rooms\nbase   ground\nsched  time\nmm     middle\n--- 
 const HEADER = '/** What it is. */\n'
 
 function rules(path: string, text: string): string[] {
-  return untidy(PLAN, path, text).map(line => line.slice(0, 2))
+  return untidy(PLAN, path, text).map(line => line.slice(0, 3))
 }
 
 test('a tidy file has no breach', () => {
   assert.deepEqual(rules('mm/x.ts', `${HEADER}export const x = 1\n`), [])
 })
 
-test('T1: may a room below the doors look at the clock, set timers, or throw dice?', () => {
-  assert.deepEqual(rules('mm/x.ts', `${HEADER}const t = Date.now()\n`), ['T1'])
-  assert.deepEqual(rules('mm/x.ts', `${HEADER}setTimeout(f, 1)\n`), ['T1'])
-  assert.deepEqual(rules('mm/x.ts', `${HEADER}const r = Math.random()\n`), ['T1'])
+test('TD1: may a room below the doors look at the clock, set timers, or throw dice?', () => {
+  assert.deepEqual(rules('mm/x.ts', `${HEADER}const t = Date.now()\n`), ['TD1'])
+  assert.deepEqual(rules('mm/x.ts', `${HEADER}setTimeout(f, 1)\n`), ['TD1'])
+  assert.deepEqual(rules('mm/x.ts', `${HEADER}const r = Math.random()\n`), ['TD1'])
   assert.deepEqual(rules('sched/x.ts', `${HEADER}const t = performance.now()\n`), [])
   assert.deepEqual(rules('cli/x.ts', `${HEADER}const t = Date.now()\n`), [])
 })
 
-test('T2: may an attempt wait?', () => {
-  assert.deepEqual(rules('mm/x.ts', `${HEADER}async function f() {}\n`), ['T2'])
+test('TD2: may an attempt wait?', () => {
+  assert.deepEqual(rules('mm/x.ts', `${HEADER}async function f() {}\n`), ['TD2'])
   assert.deepEqual(rules('cli/x.ts', `${HEADER}async function f() {}\n`), [])
 })
 
-test('T3: may a file be called after nothing?', () => {
-  assert.deepEqual(rules('mm/utils.ts', HEADER), ['T3'])
+test('TD3: may a file be called after nothing?', () => {
+  assert.deepEqual(rules('mm/utils.ts', HEADER), ['TD3'])
 })
 
-test('T4: may a file have no end?', () => {
-  assert.deepEqual(rules('mm/x.ts', HEADER + '\n'.repeat(800)), ['T4'])
+test('TD4: may a file have no end?', () => {
+  assert.deepEqual(rules('mm/x.ts', HEADER + '\n'.repeat(800)), ['TD4'])
 })
 
-test('T5: may a file begin without a word?', () => {
-  assert.deepEqual(rules('mm/x.ts', 'export const x = 1\n'), ['T5'])
+test('TD5: may a file begin without a word?', () => {
+  assert.deepEqual(rules('mm/x.ts', 'export const x = 1\n'), ['TD5'])
 })
 
-test('T6: may something be left unfinished?', () => {
-  assert.deepEqual(rules('mm/x.ts', `${HEADER}// ${'TO'}${'DO'} later\n`), ['T6'])
+test('TD6: may something be left unfinished?', () => {
+  assert.deepEqual(rules('mm/x.ts', `${HEADER}// ${'TO'}${'DO'} later\n`), ['TD6'])
 })

@@ -2,16 +2,17 @@
  * What the formatter and the linter cannot say about this code, as a check.
  *
  * Invariants
- *   T1  Time and chance come only from sched/ and base/ below the doors; each banned name tells its replacement.
- *   T2  Below the doors nothing is async: an attempt never waits.
- *   T3  No file is called utils, common, misc or helpers.
- *   T4  No file is longer than LINES_MAX lines, and no function longer than a reader can follow is excused by it.
- *   T5  A source file opens with a header comment that says what it is.
- *   T6  Nothing unfinished is left in the tree.
+ *   TD1  Time and chance come only from sched/ and base/ below the doors; each banned name tells its replacement.
+ *   TD2  Below the doors nothing is async: an attempt never waits.
+ *   TD3  No file is called utils, common, misc or helpers.
+ *   TD4  No file is longer than LINES_MAX lines, and no function longer than a reader can follow is excused by it.
+ *   TD5  A source file opens with a header comment that says what it is.
+ *   TD6  Nothing unfinished is left in the tree.
  */
 import { globSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { mislabeled } from './labels.ts'
 import { type Plan, readPlan } from './rooms.ts'
 
 const LINES_MAX = 700
@@ -34,7 +35,7 @@ const BANNED: readonly {
   { pattern: /\bMath\.random\b/, instead: 'Prng of base/', rooms: [] },
 ]
 
-/** Every breach of T1 to T6 in one file, one sentence each. `path` is from src/. */
+/** Every breach of TD1 to TD6 in one file, one sentence each. `path` is from src/. */
 export function untidy(plan: Plan, path: string, text: string): string[] {
   const found: string[] = []
   const room = path.includes('/') ? path.slice(0, path.indexOf('/')) : 'index.ts'
@@ -47,20 +48,20 @@ export function untidy(plan: Plan, path: string, text: string): string[] {
     if (belowDoors) {
       for (const ban of BANNED)
         if (!ban.rooms.includes(room) && ban.pattern.test(line))
-          found.push(`T1 ${place}: use ${ban.instead} instead`)
+          found.push(`TD1 ${place}: use ${ban.instead} instead`)
       if (/\basync\b|\bawait\b|\bPromise\b/.test(line) && room !== 'sched')
-        found.push(`T2 ${place}: an attempt never waits; return wait(ticket) instead`)
+        found.push(`TD2 ${place}: an attempt never waits; return wait(ticket) instead`)
     }
   })
   if (/(^|\/)(utils|common|misc|helpers)\b/.test(path))
-    found.push(`T3 src/${path}: name the file for what it does`)
+    found.push(`TD3 src/${path}: name the file for what it does`)
   if (lines.length > LINES_MAX)
-    found.push(`T4 src/${path}: ${lines.length} lines, at most ${LINES_MAX}; find the second idea in it`)
+    found.push(`TD4 src/${path}: ${lines.length} lines, at most ${LINES_MAX}; find the second idea in it`)
   if (!/^(#!.*\n)?\/\*\*/.test(text))
-    found.push(`T5 src/${path}: begin with a comment that says what this file is`)
+    found.push(`TD5 src/${path}: begin with a comment that says what this file is`)
   lines.forEach((line, at) => {
     if (/\b(TODO|FIXME|XXX)\b/.test(line))
-      found.push(`T6 src/${path}:${at + 1}: finish it, or write it down elsewhere`)
+      found.push(`TD6 src/${path}:${at + 1}: finish it, or write it down elsewhere`)
   })
   return found
 }
@@ -69,7 +70,12 @@ function main(): void {
   const root = resolve(import.meta.dirname, '..')
   const plan = readPlan(readFileSync(join(root, 'docs/ARCHITECTURE.md'), 'utf8'))
   const paths = globSync('**/*.ts', { cwd: join(root, 'src') })
-  const found = paths.flatMap(path => untidy(plan, path, readFileSync(join(root, 'src', path), 'utf8')))
+  const text = (path: string) => readFileSync(join(root, path), 'utf8')
+  const labeled = [...paths.map(path => `src/${path}`), ...globSync('scripts/*.ts', { cwd: root })]
+  const found = [
+    ...paths.flatMap(path => untidy(plan, path, text(`src/${path}`))),
+    ...mislabeled(new Map(labeled.map(path => [path, text(path)]))),
+  ]
   for (const line of found) console.error(line)
   console.log(`tidy: ${paths.length} files, ${found.length} breaches`)
   process.exitCode = found.length === 0 ? 0 : 1

@@ -12,7 +12,7 @@
  */
 export { ROOT } from './base/index.ts'
 export { type Device, MemoryDevice } from './device/index.ts'
-export { Engine, type EngineOptions, type Verbs } from './engine/index.ts'
+export { check, dump, Engine, type EngineOptions, type MachineDump, type Verbs } from './engine/index.ts'
 export { LinearFile } from './fs/index.ts'
 export { newReadState, newVmFault } from './memmap/index.ts'
 export { faultArgs, type OpenFile, PROT_READ, PROT_WRITE } from './mm/index.ts'

@@ -4,8 +4,8 @@
  * Each call starts I/O and returns its bio; ends come to the cache by the bio's purpose. Nothing here waits.
  *
  * Invariants
- *   K1  `write` of a page for which `reserve` has said done can't fail with ENOSPC.
- *   K2  What `reserve` prepared is found again by (file, index), whoever prepared it.
+ *   KB1  `write` of a page for which `reserve` has said done can't fail with ENOSPC.
+ *   KB2  What `reserve` prepared is found again by (file, index), whoever prepared it.
  */
 import type { Bytes, GroupId, PageIndex, Pfn } from '../base/index.ts'
 import type { Bio } from '../io/index.ts'

@@ -25,7 +25,7 @@ function world(pages: number, bioBytesMax?: number) {
   return { world, data, store }
 }
 
-test('a page that is dirtied again while it is on its way is written again by a sync that begins then (N1)', () => {
+test('a page that is dirtied again while it is on its way is written again by a sync that begins then (SY1)', () => {
   const { world: machine, data, store } = world(4)
   data.device.holding = true
   const first = machine.sync(data)
@@ -45,7 +45,7 @@ test('a page that is dirtied again while it is on its way is written again by a 
   machine.finish()
 })
 
-test('a writer that never rests does not hold a sync up: what is dirtied behind it is left (N1)', () => {
+test('a writer that never rests does not hold a sync up: what is dirtied behind it is left (SY1)', () => {
   const { world: machine, data, store } = world(4)
   data.device.holding = true
   const sync = machine.sync(data)
@@ -57,7 +57,7 @@ test('a writer that never rests does not hold a sync up: what is dirtied behind 
   machine.finish()
 })
 
-test('its work grows with the pages, not with pages times bios (N3)', () => {
+test('its work grows with the pages, not with pages times bios (SY3)', () => {
   const looks = (pages: number) => {
     const { world: machine, data } = world(pages, PAGE)
     const { cache } = machine.engine

@@ -9,9 +9,9 @@
  * front of it is written with the rest.
  *
  * Invariants
- *   N1  When it ends with 0, every page that was dirty when it began has been written since, and flushed.
- *   N2  An error of writeback, or of a flush, is told to each open file once: errorCount of the file against `seen` of the open file.
- *   N3  What it does grows with the pages and bios of the range, not with their product.
+ *   SY1  When it ends with 0, every page that was dirty when it began has been written since, and flushed.
+ *   SY2  An error of writeback, or of a flush, is told to each open file once: errorCount of the file against `seen` of the open file.
+ *   SY3  What it does grows with the pages and bios of the range, not with their product.
  */
 import { type Errno, errno, type PageIndex } from '../base/index.ts'
 import type { Bio } from '../io/index.ts'

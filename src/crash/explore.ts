@@ -8,8 +8,8 @@
  * crashed at every moment of that. So recovery is interrupted too, and what it leaves must be good to go on with.
  *
  * Invariants
- *   EX1 What a batch finds is a function of the batch: neither of the others nor of who runs it.
- *   EX2 Each violation can be replayed from its line.
+ *   CX1 What a batch finds is a function of the batch: neither of the others nor of who runs it.
+ *   CX2 Each violation can be replayed from its line.
  */
 import { begin } from './begin.ts'
 import { type Image, keyOf } from './image.ts'

@@ -33,13 +33,13 @@ const MUTANTS: Record<string, (stage: Stage) => void> = {
   'a has 0 swapped': ({ a }) => a.swapped++,
   'SP2: page 9999 of a': ({ a }) => a.table.set(9999, entryOf(0, 'read only')),
   'P1: page \\d+ of a STORE': ({ a, at }) => a.table.set(at, a.table.get(at) | 8),
-  'F3: page \\d+ of a is writable': ({ a, at, clean }) => a.table.set(at, entryOf(clean, 'writable')),
-  'F4: page \\d+ of a has the zero page': ({ a, anon }) => a.table.set(anon + 1, entryOf(0, 'writable')),
+  'FA3: page \\d+ of a is writable': ({ a, at, clean }) => a.table.set(at, entryOf(clean, 'writable')),
+  'FA4: page \\d+ of a has the zero page': ({ a, anon }) => a.table.set(anon + 1, entryOf(0, 'writable')),
   'T4: page \\d+ of a maps the page': ({ a, at, dirty }) => a.table.set(at, entryOf(dirty, 'read only')),
   "X1: page \\d+ of a isn't past": ({ data }) => {
     data.file.size = 4096
   },
-  'F2: page \\d+ of a maps a page that is up to date': ({ frames, clean }) => frames.clear(clean, UPTODATE),
+  'FA2: page \\d+ of a maps a page that is up to date': ({ frames, clean }) => frames.clear(clean, UPTODATE),
   'Q1: page 0 of data': ({ frames, clean }) => frames.raise(clean, LOCKED),
   'Q2: page 0 of data': ({ frames, clean }) => frames.raise(clean, LOCKED),
   'C1: page 0 of data is on the dirty': ({ frames, clean }) => frames.raise(clean, DIRTY),
@@ -47,11 +47,11 @@ const MUTANTS: Record<string, (stage: Stage) => void> = {
     frames.index[clean] = 7
   },
   'F1: free frame \\d+ is blank': ({ frames }) => frames.raise(frames.count - 1, REFERENCED),
-  'A1: \\d+ frames are free': ({ memory, world }) => {
+  'AM1: \\d+ frames are free': ({ memory, world }) => {
     memory.frames.kind[world.engine.memory.frames.count - 1] = 2
   },
-  'A2: frame \\d+ belongs': ({ frames, clean }) => frames.raise(clean, 1 << 5),
-  'A2: reclaim can find': ({ memory, clean }) => memory.leaveLru(clean),
+  'AM2: frame \\d+ belongs': ({ frames, clean }) => frames.raise(clean, 1 << 5),
+  'AM2: reclaim can find': ({ memory, clean }) => memory.leaveLru(clean),
   'V2: as many tasks hold VMA at page': ({ a, at }) => {
     Object.assign(a.find(at)!.lock, { readers: 1 })
   },

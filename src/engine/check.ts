@@ -4,10 +4,10 @@
  *
  * Invariants checked (by the letters of the file headers)
  *   P1 P2 SP1 SP2 A1 A3     entries, `mapped`, `resident`, `swapped`, VMAs and their place on their file's list
- *   F3 F4 (fault-page.ts)   a writable entry of a file is of a dirty page; a writable private page is mapped once
+ *   FA3 FA4 (fault-page.ts)  a writable entry of a file is of a dirty page; a writable private page is mapped once
  *   T4 X1                   no entry past EOF; an entry of a file names the page that the cache has there
  *   F1 F2 F3 (frames.ts)    free frames are blank; pins are stashes, sections and reservations, no more
- *   A1 A2 (memory.ts) B1    free and charged frames add up; LRU lists; usage and statistics of every group
+ *   AM1 AM2 (memory.ts) B1   free and charged frames add up; LRU lists; usage and statistics of every group
  *   C1 Q1 Q2 H1             pages of files: lists, flights, states, hash; dirty pages and pages under writeback
  *   SW1 SW2                 users of a swap slot
  *   W1 W2 L2 V2 S2 K2       locks and those who hold or wait for them
@@ -112,15 +112,15 @@ function recountEntry({ memory, cache }: Engine, vma: Vma, vpn: number, check: R
     const hole = vma.open !== undefined && file === undefined
     check(
       !writable && (hole || vma.share === 'private'),
-      `F4: ${where} has the zero page to read, in private`,
+      `FA4: ${where} has the zero page to read, in private`,
     )
     return
   }
   const ours = frames.kind[frame] === ANON && frames.owner[frame] === vma.space.family.id
   if (ours) {
-    check(vma.share === 'private', `F2: ${where} is shared and not of the family's own pages`)
+    check(vma.share === 'private', `FA2: ${where} is shared and not of the family's own pages`)
     check(frames.index[frame] === vpn, `SP3: ${where} is the family's page of that number`)
-    check(!writable || frames.mapped[frame] === 1, `F4: ${where} is private, writable and mapped once`)
+    check(!writable || frames.mapped[frame] === 1, `FA4: ${where} is private, writable and mapped once`)
     return
   }
   if (file === undefined) return
@@ -128,10 +128,10 @@ function recountEntry({ memory, cache }: Engine, vma: Vma, vpn: number, check: R
     cache.find(file.id, indexOf(vma, vpn)) === frame,
     `T4: ${where} maps the page that its file has there`,
   )
-  check(frames.has(frame, UPTODATE), `F2: ${where} maps a page that is up to date`)
+  check(frames.has(frame, UPTODATE), `FA2: ${where} maps a page that is up to date`)
   check(
     !writable || (vma.share === 'shared' && frames.has(frame, DIRTY)),
-    `F3: ${where} is writable, so shared and dirty`,
+    `FA3: ${where} is writable, so shared and dirty`,
   )
 }
 
@@ -153,7 +153,7 @@ function recountFrames({ memory, mm }: Engine, mapped: ReadonlyMap<Pfn, number>,
     check(frames.flags[frame] === 0 && frames.group[frame] === 0, `F1: free frame ${frame} is blank`)
     check(frames.pins[frame] === 0 && count === 0, `F3: free frame ${frame} has no user`)
   }
-  check(memory.free === free, `A1: ${free} frames are free, not ${memory.free}`)
+  check(memory.free === free, `AM1: ${free} frames are free, not ${memory.free}`)
 }
 
 function recountPins(engine: Engine, check: Report): void {
@@ -190,16 +190,16 @@ function recountLru({ memory, tree, mm }: Engine, check: Report): void {
             frames.has(frame, ACTIVE) === (age === 'active') &&
             frames.has(frame, ON_LRU) &&
             !frames.has(frame, UNEVICTABLE)
-          check(right, `A2: frame ${frame} belongs on the ${list} list of group ${group}`)
+          check(right, `AM2: frame ${frame} belongs on the ${list} list of group ${group}`)
         }
         check(size === frames.lru.size(memory.lruList(group, list)), `I2: the ${list} list of group ${group}`)
       }
   for (let frame = 1; frame < frames.count; frame++) {
-    check(frames.has(frame, ON_LRU) === listed.has(frame), `A2: frame ${frame} is on the list it says`)
+    check(frames.has(frame, ON_LRU) === listed.has(frame), `AM2: frame ${frame} is on the list it says`)
     const evictable =
       frames.kind[frame] === CACHE || (frames.kind[frame] === ANON && families.has(frames.owner[frame]!))
     if (evictable && !frames.has(frame, UNEVICTABLE))
-      check(listed.has(frame), `A2: reclaim can find ${frame}`)
+      check(listed.has(frame), `AM2: reclaim can find ${frame}`)
   }
 }
 

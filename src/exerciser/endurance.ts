@@ -3,8 +3,8 @@
  * warms up, counts what /proc says of this process, goes on, and counts again.
  *
  * Invariants
- *   EN1 Descriptors, threads and mappings of memory files are as many after a trial as before it.
- *   EN2 Other mappings, and resident memory by a page a repetition, grow by no more than what V8 and koffi keep.
+ *   ED1 Descriptors, threads and mappings of memory files are as many after a trial as before it.
+ *   ED2 Other mappings, and resident memory by a page a repetition, grow by no more than what V8 and koffi keep.
  */
 import { spawn } from 'node:child_process'
 import fs from 'node:fs'

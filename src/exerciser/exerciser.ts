@@ -8,8 +8,8 @@
  * after a break, and from ENOSPC never: space is found at the store or not at all.
  *
  * Invariants
- *   EX1 Whatever the order in which the operations of a round take effect, the model after it is the same (footprint.ts).
- *   EX2 What isn't known after a failure is unmapped: a private page that may or may not have been copied.
+ *   XR1 Whatever the order in which the operations of a round take effect, the model after it is the same (footprint.ts).
+ *   XR2 What isn't known after a failure is unmapped: a private page that may or may not have been copied.
  */
 import { type Errno, errno, errnoName, type Ns, ROOT, SECOND } from '../base/index.ts'
 import type { CopyArgs } from '../cache/index.ts'
@@ -359,7 +359,7 @@ export class Exerciser {
     if (synced && alone && !this.breaking) this.compareDurable()
   }
 
-  /** After a sync the device has what the file has (N1). */
+  /** After a sync the device has what the file has (SY1). */
   private compareDurable(): void {
     const durable = this.backend.durable()
     if (durable === undefined) return
@@ -490,7 +490,7 @@ export class Exerciser {
     return error === errno.ENOMEM && (!this.plan.swap || this.everBroken)
   }
 
-  /** Private pages of [start, end) may have been copied by what failed, or not (EX2). */
+  /** Private pages of [start, end) may have been copied by what failed, or not (XR2). */
   private doubt(space: number, start: number, end: number): void {
     for (let page = start; page < end; page++) {
       const mapped = this.model.spaces[space]?.[page]

@@ -4,8 +4,8 @@
  *
  * Invariants
  *   D1 to D3 (device.ts)
- *   FD1 No more than `limit` blocks are allocated.
- *   FD2 A write that fails took no block and no byte.
+ *   FU1 No more than `limit` blocks are allocated.
+ *   FU2 A write that fails took no block and no byte.
  */
 import { type Bytes, type Errno, errno, type Ns } from '../base/index.ts'
 import type { Device, Request } from '../device/index.ts'

@@ -3,8 +3,8 @@
  * the first one has left.
  *
  * Invariants checked, beside those of the exerciser
- *   V1 (volume/space.ts) before each wait: free + used + reserved = size
- *   OR1 A promise is one of a page that is dirty, and all promises together are what the space has promised.
+ *   VS1 (volume/space.ts) before each wait: free + used + reserved = size
+ *   VK1 A promise is one of a page that is dirty, and all promises together are what the space has promised.
  */
 import { assert, type Bytes, type Errno, type Ns, Prng } from '../base/index.ts'
 import { BrokenDevice, type Device, MemoryDevice, SlowDevice } from '../device/index.ts'
@@ -97,10 +97,10 @@ export class VolumeBackend implements Backend {
         promised++
         const frame = cache.find(file.id, index)
         if (frame === 0 || !cache.frames.has(frame, DIRTY))
-          yield `OR1: page ${index} of ${file.name} has a block promised, and isn't dirty`
+          yield `VK1: page ${index} of ${file.name} has a block promised, and isn't dirty`
       }
     const { reserved } = volume.usage
-    if (reserved !== promised) yield `OR1: ${reserved} blocks are promised, and pages have ${promised}`
+    if (reserved !== promised) yield `VK1: ${reserved} blocks are promised, and pages have ${promised}`
   }
 
   pause(ns: Ns): void {

@@ -136,7 +136,7 @@ const PLANS: readonly Plan[] = [
   {
     name: 'sliced-sync',
     about: 'a sync passes over the file page by page while stores come behind it and in front of it',
-    from: 'write_cache_pages, and its tags against a writer that never ends; N1 of cache/sync.ts',
+    from: 'write_cache_pages, and its tags against a writer that never ends; SY1 of cache/sync.ts',
     files: { data: { pages: 2 } },
     mappings: { data: { file: 'data', pages: 2 } },
     before: ['store data 0', 'store data 1'],

@@ -24,7 +24,7 @@ describe('the space of a page', () => {
     world.finish()
   })
 
-  it('goes with a truncation, however it came (K1)', () => {
+  it('goes with a truncation, however it came (KB1)', () => {
     const { world, data, space } = sparse(4)
     const a = world.space('a')
     world.fault(a, world.map(a, data) + 6, 'store')
@@ -42,7 +42,7 @@ describe('the space of a page', () => {
     world.finish()
   })
 
-  it('goes with a punch (K1)', () => {
+  it('goes with a punch (KB1)', () => {
     const { world, data, space } = sparse(8)
     world.punch(data, 2 * PAGE, 2 * PAGE)
     assert.equal(space(), '11001111')

@@ -6,7 +6,7 @@
  * no new block. Node has no fallocate, and a write is what every host understands. Hosts that write elsewhere each time
  * (btrfs, or a reflinked file on XFS) can still refuse an overwrite; docs/decisions/0005 says what then happens.
  *
- * Invariants   K1, K2 (cache/backing.ts)
+ * Invariants   KB1, KB2 (cache/backing.ts)
  *   LF1 A page is reserved by one bio at a time; everyone who wants it waits for that one.
  *   LF2 A reserving bio pins its frame, so that what is written is the page.
  *   LF3 What a truncation or a punch gave back has no space any more; of a page that a truncation cut, what was cut off.

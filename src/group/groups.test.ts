@@ -56,7 +56,7 @@ function refused(code: SettingError['code'], words: RegExp, what: () => unknown)
 }
 
 describe('groups', () => {
-  it('have paths, and are found by them (N1)', () => {
+  it('have paths, and are found by them (GN1)', () => {
     const { groups } = world()
     const batch = groups.create('batch', ROOT)
     const inner = groups.create('import', batch)
@@ -145,7 +145,7 @@ describe('groups', () => {
       assert.match(groups.read(ROOT, key), /^some avg10=.*\nfull avg10=.*total=0\n$/)
   })
 
-  it('say in one sentence what was wrong, and change nothing (N2)', () => {
+  it('say in one sentence what was wrong, and change nothing (GN2)', () => {
     const { groups, ledger, tree } = world()
     const group = groups.create('batch', ROOT)
     const last = tree.last

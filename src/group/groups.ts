@@ -9,8 +9,8 @@
  * Leaves to  io and memory: the settings themselves and what they do; `limited`: who reclaims when a limit changes
  *
  * Invariants
- *   N1  Names are unique among siblings, so a path names one group.
- *   N2  What is refused changes nothing: settings are all checked before a group is made or one of them is set.
+ *   GN1  Names are unique among siblings, so a path names one group.
+ *   GN2  What is refused changes nothing: settings are all checked before a group is made or one of them is set.
  */
 import { type Bytes, type GroupId, type GroupTree, type Ns, ROOT } from '../base/index.ts'
 import type { Io } from '../io/index.ts'

@@ -39,7 +39,7 @@ describe('pressure', () => {
     assert.match(pressure.read(child, 'memory', 2000 * MS), /avg10=18\.11 /)
   })
 
-  it('tells some from full by who runs, and adds groups up (P2)', () => {
+  it('tells some from full by who runs, and adds groups up (PU2)', () => {
     const { pressure, parent, child } = world()
     pressure.begin(child, 'io', 0)
     pressure.begin(parent, 'running', 0)
@@ -51,7 +51,7 @@ describe('pressure', () => {
     assert.deepEqual(pressure.total(ROOT, 'memory', 4 * SECOND), { some: 0, full: 0 })
   })
 
-  it('gives the same when nobody looks as when somebody looks all the time (no tick is needed), and P1', () => {
+  it('gives the same when nobody looks as when somebody looks all the time (no tick is needed), and PU1', () => {
     const step = fc.record({
       gap: fc.integer({ min: 0, max: 5000 }),
       kind: fc.constantFrom<Kind>('io', 'memory', 'running'),
@@ -77,7 +77,7 @@ describe('pressure', () => {
             often.pressure.read(often.child, resource, now),
           )
           const { some, full } = seldom.pressure.total(seldom.child, resource, now)
-          assert.ok(full <= some && some <= now, 'P1')
+          assert.ok(full <= some && some <= now, 'PU1')
         }
       }),
       { numRuns: 60 },

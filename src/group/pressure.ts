@@ -9,8 +9,8 @@
  * a tick would have given.
  *
  * Invariants
- *   P1  full <= some <= the time that passed, for each resource.
- *   P2  A group's tasks are those of all groups below it.
+ *   PU1  full <= some <= the time that passed, for each resource.
+ *   PU2  A group's tasks are those of all groups below it.
  *
  * Compare  Linux 6.12 kernel/sched/psi.c: psi_task_change, update_averages, calc_avgs, psi_show. One processor: attempts
  *          run one at a time. Tasks that are neither stalled nor running (asleep, or queued for a lock) count for nothing.
@@ -70,7 +70,7 @@ export class Pressure {
     for (let id = group; id !== 0; id = this.tree.parent(id)) {
       const pressure = this.of(id, now)
       advance(pressure, now)
-      if (count(pressure.tasks, from, -1) < 0) broken(`P2: what ends was begun (${from} in group ${id})`)
+      if (count(pressure.tasks, from, -1) < 0) broken(`PU2: what ends was begun (${from} in group ${id})`)
       count(pressure.tasks, to, 1)
     }
   }
@@ -95,7 +95,7 @@ export class Pressure {
     for (let id = group; id !== 0; id = this.tree.parent(id)) {
       const pressure = this.of(id, now)
       advance(pressure, now)
-      if (count(pressure.tasks, kind, by) < 0) broken(`P2: what ends was begun (${kind} in group ${id})`)
+      if (count(pressure.tasks, kind, by) < 0) broken(`PU2: what ends was begun (${kind} in group ${id})`)
     }
   }
 

@@ -7,9 +7,9 @@
  * round, to everyone behind it. So what a level gives next goes to who has waited for it longest.
  *
  * Invariants
- *   Q1  A group has one turn while a bio of its fifo waits, and none otherwise.
- *   Q2  A bio may stand in several fifos; being taken from one, it leaves the stage, and the others pass over it.
- *   Q3  Between two bios of one group that are taken, every other group that nobody refuses has one taken.
+ *   FQ1  A group has one turn while a bio of its fifo waits, and none otherwise.
+ *   FQ2  A bio may stand in several fifos; being taken from one, it leaves the stage, and the others pass over it.
+ *   FQ3  Between two bios of one group that are taken, every other group that nobody refuses has one taken.
  */
 import type { GroupId, GroupTree } from '../base/index.ts'
 import type { Bio } from './bio.ts'

@@ -1,7 +1,7 @@
 /**
  * The I/O scheduler under anything: groups, limits, turns, promotions, ends in any order, errors.
  *
- * Invariants checked: IO1, IO2, IO3, IO5 (io.ts), Q1 and Q2 by their effect, and that inflight counts come back to 0.
+ * Invariants checked: IO1, IO2, IO3, IO5 (io.ts), FQ1 and FQ2 by their effect, and that inflight counts come back to 0.
  */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'

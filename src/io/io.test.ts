@@ -46,7 +46,7 @@ describe('the I/O scheduler', () => {
     )
   })
 
-  it('gives groups their turns, whoever queued more (Q3)', () => {
+  it('gives groups their turns, whoever queued more (FQ3)', () => {
     const w = ioWorld({ held: true })
     const [a, b] = [w.group(), w.group()]
     w.io.configure('1:0', { nrRequests: 1, rotational: false })
@@ -70,7 +70,7 @@ describe('the I/O scheduler', () => {
     assert.equal(bio.errno, errno.ENOSPC)
   })
 
-  it('lets a bio that another group waits for go by that group’s turn (Q2)', () => {
+  it('lets a bio that another group waits for go by that group’s turn (FQ2)', () => {
     const w = ioWorld({ held: true })
     const [a, b] = [w.group(), w.group()]
     w.io.configure('1:0', { nrRequests: 1, rotational: false })
@@ -89,7 +89,7 @@ describe('the I/O scheduler', () => {
     assert.ok(bios.every(bio => bio.state === 'ended'))
   })
 
-  it('takes a bio past the depth of its own group for a group that has slots, and charges its own (Q2)', () => {
+  it('takes a bio past the depth of its own group for a group that has slots, and charges its own (FQ2)', () => {
     const w = ioWorld({ held: true })
     const [victim, worker] = [w.group(), w.group()]
     w.io.configure('1:0', { nrRequests: 4, rotational: false })

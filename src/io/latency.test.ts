@@ -91,7 +91,7 @@ describe('io.latency, by hand', () => {
       [-326, -3],
       [-327, -4],
     ])
-    assert.equal(w.look(w.victim), Infinity, 'L4: the victim itself isn’t scaled down')
+    assert.equal(w.look(w.victim), Infinity, 'LA4: the victim itself isn’t scaled down')
   })
 
   it('comes up: users first, then depth by a sixteenth of the queue, and no limit at the default', () => {
@@ -122,7 +122,7 @@ describe('io.latency, by hand', () => {
     assert.equal(seen.at(-2)![1], 256)
   })
 
-  it('never digs deeper than twice the queue (L3)', () => {
+  it('never digs deeper than twice the queue (LA3)', () => {
     const w = small({ nrRequests: 8 })
     w.latency.setTarget(w.victim, 10 * MS, 0)
     for (let step = 0; step < 40; step++) {
@@ -234,7 +234,7 @@ describe('io.latency, by hand', () => {
     assert.equal(w.look(w.worker), 128)
   })
 
-  it('refuses at each level (L1), and takes slots at all of them', () => {
+  it('refuses at each level (LA1), and takes slots at all of them', () => {
     const w = small({ nrRequests: 4 })
     const [one, two] = [w.tree.create(w.worker), w.tree.create(w.worker)]
     w.latency.setTarget(w.victim, 10 * MS, 0)

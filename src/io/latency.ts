@@ -11,11 +11,11 @@
  * without it.
  *
  * Invariants
- *   L1  At each level below the root, no more than `depth` bios are in flight, but for those issued as root: for a
+ *   LA1  At each level below the root, no more than `depth` bios are in flight, but for those issued as root: for a
  *       sponsor, or flush, resize and zero.
- *   L2  1 <= depth; a group that is nobody's victim (cookie at COOKIE) has no limit.
- *   L3  COOKIE - 2 * nrRequests - 1 <= cookie <= COOKIE.
- *   L4  A group whose target is at least as strict as the one missed isn't scaled down.
+ *   LA2  1 <= depth; a group that is nobody's victim (cookie at COOKIE) has no limit.
+ *   LA3  COOKIE - 2 * nrRequests - 1 <= cookie <= COOKIE.
+ *   LA4  A group whose target is at least as strict as the one missed isn't scaled down.
  *
  * Compare  Linux 6.12 block/blk-iolatency.c, whose names stand beside the steps. There a submitter sleeps until it has
  *          its slot and sees the cookie once a bio; here bios queue, and the cookie is seen whenever the group's first

@@ -26,7 +26,7 @@ function finish(w: World, bios: readonly Bio[]): void {
   assert.ok(over, 'everything that was submitted ends')
 }
 
-/** T1, for every pair of bios as the ends of a stretch of time. */
+/** IT1, for every pair of bios as the ends of a stretch of time. */
 function assertWithin(bios: readonly Bio[], bps: number, iops: number): void {
   const gone = [...bios].sort((a, b) => a.queuedAt - b.queuedAt)
   const largest = Math.max(0, ...gone.map(bio => bio.length))
@@ -35,10 +35,10 @@ function assertWithin(bios: readonly Bio[], bps: number, iops: number): void {
     for (let last = first; last < gone.length; last++) {
       bytes += gone[last]!.length
       const time = (gone[last]!.queuedAt - gone[first]!.queuedAt + 2 * SLICE) / SECOND
-      assert.ok(bytes <= bps * time + largest, `T1: ${bytes} bytes in ${time} s at ${bps} a second`)
+      assert.ok(bytes <= bps * time + largest, `IT1: ${bytes} bytes in ${time} s at ${bps} a second`)
       assert.ok(
         last - first + 1 <= iops * time + 1,
-        `T1: ${last - first + 1} ios in ${time} s at ${iops} a second`,
+        `IT1: ${last - first + 1} ios in ${time} s at ${iops} a second`,
       )
     }
   }
@@ -55,7 +55,7 @@ const anyBio = fc.record({
 })
 
 describe('io.max', () => {
-  it('keeps every level within its rates over any time, and lets everything go (T1, IO5)', () => {
+  it('keeps every level within its rates over any time, and lets everything go (IT1, IO5)', () => {
     fc.assert(
       fc.property(
         anyMax,
@@ -177,7 +177,7 @@ describe('io.max', () => {
     )
   })
 
-  it('doesn’t let small bios of one group starve a large one of another at their parent (T2)', () => {
+  it('doesn’t let small bios of one group starve a large one of another at their parent (IT2)', () => {
     const w = ioWorld()
     const parent = w.group()
     const [large, small] = [w.group(parent), w.group(parent)]
@@ -263,7 +263,7 @@ describe('io.max', () => {
     assert.ok(next.queuedAt > 4.8 * SECOND && next.queuedAt < 5.3 * SECOND, `${next.queuedAt}`)
   })
 
-  it('wakes for the first that may go, not for the last (T3)', () => {
+  it('wakes for the first that may go, not for the last (IT3)', () => {
     const w = ioWorld()
     const [slow, quick] = [w.group(), w.group()]
     w.io.setMax(DISK, slow, { ...NO_LIMIT, rbps: 1000 })

@@ -10,9 +10,9 @@
  * A bio that goes by a sponsor's leave is charged to its own group all the same, as a debt carried forward.
  *
  * Invariants
- *   T1  Through a level goes, in any time t, at most its rate * (t + 2 slices), and one bio if bios are larger than that.
- *   T2  What waits at a level goes in turn: a bio that a level refused goes through it before any that came behind it.
- *   T3  While a bio waits, `next` is the time at which the first of them may go.
+ *   IT1  Through a level goes, in any time t, at most its rate * (t + 2 slices), and one bio if bios are larger than that.
+ *   IT2  What waits at a level goes in turn: a bio that a level refused goes through it before any that came behind it.
+ *   IT3  While a bio waits, `next` is the time at which the first of them may go.
  *
  * Compare  Linux 6.12 block/blk-throttle.c: tg_may_dispatch, throtl_trim_slice, tg_dispatch_in_debt. There a bio climbs
  *          from queue to queue and is charged a level at a time; here all levels are asked at once and charged together.

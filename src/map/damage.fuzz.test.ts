@@ -10,7 +10,7 @@ import { scratch } from './world.suite.ts'
 
 describe('a volume damaged at random and repaired', () => {
   for (const shape of ['many small files', 'large files of many extents', 'clones and snapshots'])
-    test(`${shape}: the rules RD1 to RD5 hold`, async () => {
+    test(`${shape}: the rules DF1 to DF5 hold`, async () => {
       const broken: string[] = []
       const counts = await campaign({ seed: 7, from: 0, count: 12, shape }, (round, message) => {
         broken.push(
@@ -27,6 +27,6 @@ describe('a volume damaged at random and repaired', () => {
     const image = await imageOf(machine, path, 'deep directories', new Prng(1))
     await machine.close()
     const holds = new Map([...image.holds].map(([name, bytes]) => [name, Buffer.alloc(bytes.length + 1)]))
-    await assert.rejects(() => playDamage({ ...image, holds }, path, 1), /RD1: .* not those that were put/)
+    await assert.rejects(() => playDamage({ ...image, holds }, path, 1), /DF1: .* not those that were put/)
   })
 })

@@ -5,11 +5,11 @@
  * again.
  *
  * Invariants checked, of each damage
- *   RD1 Whatever is read, before and after, is what the file holds, or a FaultlineError; and everything ends.
- *   RD2 What could be read before the repair can be read after it.
- *   RD3 After a repair the check finds nothing, and the volume takes changes; a second repair has nothing to do.
- *   RD4 Each file that isn't there or can't be read any more is told of by path or inode; where nothing is given up, all is there.
- *   RD5 A repair that is refused has changed neither file.
+ *   DF1 Whatever is read, before and after, is what the file holds, or a FaultlineError; and everything ends.
+ *   DF2 What could be read before the repair can be read after it.
+ *   DF3 After a repair the check finds nothing, and the volume takes changes; a second repair has nothing to do.
+ *   DF4 Each file that isn't there or can't be read any more is told of by path or inode; where nothing is given up, all is there.
+ *   DF5 A repair that is refused has changed neither file.
  */
 import fs from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -115,20 +115,20 @@ class Play {
     fs.writeFileSync(join(this.path, 'data.mdb'), store)
     const before = await this.look()
     const repaired = await this.machine(machine =>
-      typed('RD1', 'repair', () => machine.repairVolume(this.path)),
+      typed('DF1', 'repair', () => machine.repairVolume(this.path)),
     )
     if (repaired instanceof FaultlineError) {
       const same =
         fs.readFileSync(join(this.path, 'data')).equals(data) &&
         fs.readFileSync(join(this.path, 'data.mdb')).equals(store)
-      if (!same) broke('RD5', `${repaired.message}, and something was changed`)
-      if (!/nothing was changed/.test(repaired.message)) broke('RD5', repaired.message)
+      if (!same) broke('DF5', `${repaired.message}, and something was changed`)
+      if (!/nothing was changed/.test(repaired.message)) broke('DF5', repaired.message)
       return 'refused'
     }
     const { givenUp, wrong } = repaired
     const after = await this.look()
     for (const [name, saw] of before)
-      if (saw === 'ok' && after.get(name) !== 'ok') broke('RD2', `${name} reads as ${after.get(name)}`)
+      if (saw === 'ok' && after.get(name) !== 'ok') broke('DF2', `${name} reads as ${after.get(name)}`)
     for (const [name, saw] of after) if (saw !== 'ok') this.isTold(name, saw, givenUp)
     await this.goOn()
     return wrong.length === 0 ? 'sound' : 'mended'
@@ -143,24 +143,24 @@ class Play {
     }
   }
 
-  /** Reads files in every way that there is (RD1). */
+  /** Reads files in every way that there is (DF1). */
   private async look(): Promise<Sight> {
     const sight: Sight = new Map()
     await this.machine(async machine => {
-      const volume = await typed('RD1', 'open', () => machine.openVolume(this.path))
+      const volume = await typed('DF1', 'open', () => machine.openVolume(this.path))
       if (volume instanceof FaultlineError) {
         for (const name of this.looked) sight.set(name, volume.code)
         return
       }
       for (const name of this.looked) {
-        const found = await typed('RD1', `get of ${name}`, () => held(volume, name))
+        const found = await typed('DF1', `get of ${name}`, () => held(volume, name))
         if (found instanceof FaultlineError) sight.set(name, found.code)
         else if (this.isRight(name, found)) sight.set(name, 'ok')
-        else broke('RD1', `${name} has ${found.length} bytes, and not those that were put`)
+        else broke('DF1', `${name} has ${found.length} bytes, and not those that were put`)
       }
       for (let n = 0; n < 4; n++) await this.readPart(machine, volume, this.prng.pick(this.looked))
-      await typed('RD1', 'list', () => this.walk(volume, '/', 0))
-      await typed('RD1', 'usage', async () => volume.usage)
+      await typed('DF1', 'list', () => this.walk(volume, '/', 0))
+      await typed('DF1', 'usage', async () => volume.usage)
       await volume.close()
     })
     return sight
@@ -171,7 +171,7 @@ class Play {
   }
 
   private async walk(volume: Volume, path: string, depth: number): Promise<void> {
-    if (depth > 100) broke('RD1', 'the tree of names has no end')
+    if (depth > 100) broke('DF1', 'the tree of names has no end')
     for (const { name, kind } of await volume.list(path)) {
       const below = path === '/' ? `/${name}` : `${path}/${name}`
       if (kind === 'directory') await this.walk(volume, below, depth + 1)
@@ -181,11 +181,11 @@ class Play {
 
   /** A range by a call and by a mapping. */
   private async readPart(machine: Machine, volume: Volume, name: string): Promise<void> {
-    const file = await typed('RD1', `open of ${name}`, () => volume.open(name))
+    const file = await typed('DF1', `open of ${name}`, () => volume.open(name))
     if (file instanceof FaultlineError) return
     const position = this.prng.below(file.size + 1)
     const target = Buffer.alloc(1 + this.prng.below(9000))
-    const read = await typed('RD1', `read of ${name}`, () => file.read(target, position))
+    const read = await typed('DF1', `read of ${name}`, () => file.read(target, position))
     const same = (bytes: Buffer, at: number) =>
       this.holds.some(
         holds =>
@@ -195,10 +195,10 @@ class Play {
             .equals(bytes) === true,
       )
     if (typeof read === 'number' && !same(target.subarray(0, read), position))
-      broke('RD1', `bytes ${position} to ${position + read - 1} of ${name} aren't those that were put`)
+      broke('DF1', `bytes ${position} to ${position + read - 1} of ${name} aren't those that were put`)
     if (file.size > 0) {
       const at = this.prng.below(file.size)
-      const byte = await typed('RD1', `a load of ${name}`, async () => {
+      const byte = await typed('DF1', `a load of ${name}`, async () => {
         const map = await machine.space({ name: 'looker' }).map(file)
         try {
           return await map.run(view => view.u8(at))
@@ -207,9 +207,9 @@ class Play {
         }
       })
       if (typeof byte === 'number' && !same(Buffer.from([byte]), at))
-        broke('RD1', `byte ${at} of ${name} is ${byte}`)
+        broke('DF1', `byte ${at} of ${name} is ${byte}`)
     }
-    await typed('RD1', `close of ${name}`, () => file.close())
+    await typed('DF1', `close of ${name}`, () => file.close())
   }
 
   private isTold(name: string, saw: string, givenUp: readonly string[]): void {
@@ -224,30 +224,30 @@ class Play {
     )
     if (!told)
       broke(
-        'RD4',
+        'DF4',
         `${name} reads as ${saw}, and of ${givenUp.length} things given up none is it: ${givenUp[0]}`,
       )
   }
 
-  /** RD3. */
+  /** DF3. */
   private async goOn(): Promise<void> {
     await this.machine(async machine => {
-      const again = await typed('RD3', 'a second repair', () => machine.repairVolume(this.path))
-      if (again instanceof FaultlineError) broke('RD3', again.message)
-      if (again.wrong.length > 0) broke('RD3', `after it: ${again.wrong[0]}`)
-      const volume = await typed('RD3', 'open', () => machine.openVolume(this.path, { mode: 'r+' }))
-      if (volume instanceof FaultlineError) broke('RD3', volume.message)
-      const done = await typed('RD3', 'changes', async () => {
+      const again = await typed('DF3', 'a second repair', () => machine.repairVolume(this.path))
+      if (again instanceof FaultlineError) broke('DF3', again.message)
+      if (again.wrong.length > 0) broke('DF3', `after it: ${again.wrong[0]}`)
+      const volume = await typed('DF3', 'open', () => machine.openVolume(this.path, { mode: 'r+' }))
+      if (volume instanceof FaultlineError) broke('DF3', volume.message)
+      const done = await typed('DF3', 'changes', async () => {
         await volume.mkdir('/new directory')
         await volume.create('/new directory/file')
         const file = await volume.open('/new directory/file', { mode: 'r+' })
         if (volume.usage.free > 0) await file.write(Buffer.alloc(10, 5), 0)
         await file.close()
         const { wrong } = await volume.check()
-        if (wrong.length > 0) broke('RD3', `after changes: ${wrong[0]}`)
+        if (wrong.length > 0) broke('DF3', `after changes: ${wrong[0]}`)
         await volume.close()
       })
-      if (done instanceof FaultlineError) broke('RD3', done.message)
+      if (done instanceof FaultlineError) broke('DF3', done.message)
     })
   }
 }

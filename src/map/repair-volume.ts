@@ -6,7 +6,7 @@
  *                                              -> first block of the device written anew, and its length -> the note of damage goes
  *
  * Invariants
- *   RV1 A device that isn't surely the volume's isn't written to.
+ *   VR1 A device that isn't surely the volume's isn't written to.
  */
 import fs from 'node:fs'
 import { join } from 'node:path'
@@ -94,7 +94,7 @@ async function repairMounted(
   }
 }
 
-/** Refuses a device that is another volume's, or that nothing of this one is on (RV1). */
+/** Refuses a device that is another volume's, or that nothing of this one is on (VR1). */
 function refuseOther(path: string, header: Header, isAllBad: boolean): void {
   const block = Buffer.alloc(header.blockSize)
   const fd = fs.openSync(path, 'r')

@@ -55,7 +55,7 @@ describe('frames', () => {
     assert.throws(() => memory.pin(0), AssertionError)
   })
 
-  it('stand on the list of their group, kind and age (A2)', () => {
+  it('stand on the list of their group, kind and age (AM2)', () => {
     const { tree, memory, frames, take } = world()
     const group = tree.create(ROOT)
     const [file, anon] = [take(group, CACHE), take(group, ANON)]

@@ -9,8 +9,8 @@
  * Leaves to  cache/ and mm/: what a frame holds and who maps it
  *
  * Invariants   F1 to F3 (frames.ts), B1 and B2 (ledger.ts)
- *   A1  Each frame is free, or charged and owned, or a device's; the counts add up to all but the zero page.
- *   A2  A frame is on the LRU list of the group that is charged for it, and of its own kind.
+ *   AM1  Each frame is free, or charged and owned, or a device's; the counts add up to all but the zero page.
+ *   AM2  A frame is on the LRU list of the group that is charged for it, and of its own kind.
  */
 import { assert, broken, END, errno, type GroupId, type Pfn } from '../base/index.ts'
 import { type Done, type Fail, fail, type Wait } from '../sched/index.ts'
@@ -74,9 +74,9 @@ export class Memory {
   dedicate(count: number): Pfn {
     const { frames } = this
     const end = frames.count - this.dedicated
-    assert(count < end, 'A1: frames are left beside those of devices')
+    assert(count < end, 'AM1: frames are left beside those of devices')
     for (let frame = end - count; frame < end; frame++) {
-      assert(frames.kind[frame] === FREE, `A1: frame ${frame} is free before it is a device's`)
+      assert(frames.kind[frame] === FREE, `AM1: frame ${frame} is free before it is a device's`)
       frames.lru.remove(this.freeList, frame)
       frames.kind[frame] = DEVICE
     }

@@ -248,5 +248,5 @@ test('case 22: the recount would see a page that writeback forgot to write-prote
   world.fault(a, at, 'store')
   assert.deepEqual(check(world.engine), [])
   world.sync(data)
-  assert.deepEqual(check(world.engine), [`F3: page ${at} of a is writable, so shared and dirty`])
+  assert.deepEqual(check(world.engine), [`FA3: page ${at} of a is writable, so shared and dirty`])
 })

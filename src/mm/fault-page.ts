@@ -12,10 +12,10 @@
  *       store, private                                 and a copy
  *
  * Invariants
- *   F1  An attempt sets the entry it reports, or changes nothing that anyone can see.
- *   F2  An entry is set only for a frame that the file has just said is up to date, inside EOF and its own.
- *   F3  A shared entry is made writable only in the attempt that marks its page dirty, after pageMkwrite said done.
- *   F4  A private page is stored to only where no one else maps it.
+ *   FA1  An attempt sets the entry it reports, or changes nothing that anyone can see.
+ *   FA2  An entry is set only for a frame that the file has just said is up to date, inside EOF and its own.
+ *   FA3  A shared entry is made writable only in the attempt that marks its page dirty, after pageMkwrite said done.
+ *   FA4  A private page is stored to only where no one else maps it.
  */
 import { errno, type PageIndex, type Pfn } from '../base/index.ts'
 import { type PageRequest, VM_FAULT_DONE_COW, type VmFault } from '../memmap/index.ts'
@@ -64,7 +64,7 @@ function writeProtected(mm: Mm, vma: Vma, fault: VmFault, frame: Pfn): Outcome {
   return copy(mm, vma, fault, frame)
 }
 
-/** do_shared_fault, wp_page_shared: ask the file, then dirty and writable in one attempt (F3). */
+/** do_shared_fault, wp_page_shared: ask the file, then dirty and writable in one attempt (FA3). */
 function mkwrite(mm: Mm, vma: Vma, fault: VmFault, request: PageRequest): Outcome {
   const { file } = vma.open!
   const ready = file.pageMkwrite(request)

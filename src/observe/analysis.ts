@@ -9,9 +9,9 @@
  *            -> Devices (in flight)    -'
  *
  * Invariants
- *   A1  Memory depends on the tasks and locks alive and on the thresholds, never on the length of the trace.
- *   A2  Records are taken in order of time; one earlier than the last, as per-CPU clocks give, is taken as it comes.
- *   A3  Nothing is certain over a time in which events were lost, on any CPU, even if that is learned later.
+ *   AY1  Memory depends on the tasks and locks alive and on the thresholds, never on the length of the trace.
+ *   AY2  Records are taken in order of time; one earlier than the last, as per-CPU clocks give, is taken as it comes.
+ *   AY3  Nothing is certain over a time in which events were lost, on any CPU, even if that is learned later.
  */
 import { Kind, type TraceRecord } from '../trace/index.ts'
 import { type Behind, behindOf } from './behind.ts'
@@ -293,7 +293,7 @@ export class Analysis {
     for (const time of this.#knownFrom.values()) this.#forget({ start: -Infinity, end: time })
   }
 
-  /** Events of this time are lost: what rests on it isn't certain (A3). */
+  /** Events of this time are lost: what rests on it isn't certain (AY3). */
   #forget(loss: Loss): void {
     this.#losses.push(loss)
     if (this.#losses.length > LOSSES_MAX) {

@@ -13,8 +13,8 @@
  * locks are followed by the same evidence: a release wakes the next.
  *
  * Invariants
- *   C1  A chain names each task once, and has at most LINKS_MAX links.
- *   C2  Only what events say is `certain`. A link from stacks or wake-ups is `inferred`, one from coincidence `guessed`;
+ *   CN1  A chain names each task once, and has at most LINKS_MAX links.
+ *   CN2  Only what events say is `certain`. A link from stacks or wake-ups is `inferred`, one from coincidence `guessed`;
  *       each carries its reason. A lock whose holder wasn't seen is never a certain cause.
  */
 import {

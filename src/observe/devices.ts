@@ -6,8 +6,8 @@
  * I/O was held back before it reached the queue: a throttle.
  *
  * Invariants
- *   D1  In-flight requests are keyed by their first sector; at most IN_FLIGHT_MAX a device are followed.
- *   D2  A device is busy while it has a request in flight.
+ *   DS1  In-flight requests are keyed by their first sector; at most IN_FLIGHT_MAX a device are followed.
+ *   DS2  A device is busy while it has a request in flight.
  */
 import { Kind, type TraceRecord } from '../trace/index.ts'
 import { History, type Interval, overlap } from './history.ts'

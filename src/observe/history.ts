@@ -6,8 +6,8 @@
  * doubles the length an interval must have to be kept, and drops the shorter half. A short interval explains little of a long wait.
  *
  * Invariants
- *   H1  At most INTERVALS_MAX intervals are kept.
- *   H2  Intervals are in order of their end.
+ *   HY1  At most INTERVALS_MAX intervals are kept.
+ *   HY2  Intervals are in order of their end.
  */
 export interface Interval {
   readonly start: number

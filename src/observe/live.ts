@@ -10,8 +10,8 @@
  * otherwise, is preempted, and runs again. Faults and file events stay off, for stacks say more at a fraction of the cost.
  *
  * Invariants
- *   L1  The instance is removed on return, on an error and on abort.
- *   L2  Memory is what one poll reads, and the analysis.
+ *   LV1  The instance is removed on return, on an error and on abort.
+ *   LV2  Memory is what one poll reads, and the analysis.
  */
 import { readdirSync, readFileSync, readSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'

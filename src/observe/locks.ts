@@ -13,11 +13,11 @@
  * The key is (tid, mm): a reader of /proc takes the lock of another's mm, and fork holds two.
  *
  * Invariants
- *   P1  An mm has one writer, or readers only. An acquisition that breaks this proves that a release was lost: the
+ *   LP1  An mm has one writer, or readers only. An acquisition that breaks this proves that a release was lost: the
  *       earlier hold is forgotten (`healed`), not guessed. But before Linux 5.16 a release is told after it was done: when
  *       it comes soon, and nothing of the same task before it, the hold ended when the next began.
- *   P2  A task waits once for an mm; a second start proves that the end of the first was lost.
- *   P3  Every wait, and every hold, is told once, at its end; those open at the end are in
+ *   LP2  A task waits once for an mm; a second start proves that the end of the first was lost.
+ *   LP3  Every wait, and every hold, is told once, at its end; those open at the end are in
  *       `openWaits` and `openHolds`.
  */
 import { Kind, type TraceRecord } from '../trace/index.ts'

@@ -6,7 +6,7 @@
  * meanwhile is the business of the fault path.
  *
  * Invariants
- *   OF1 Waits that bring a page are said by `fault`, those before a store by `pageMkwrite`, in the order observed.
+ *   OB1 Waits that bring a page are said by `fault`, those before a store by `pageMkwrite`, in the order observed.
  */
 import { errno, type FileId, type PageIndex, type Pfn } from '../base/index.ts'
 import { type Mappable, type PageRequest, VM_FAULT_MAJOR } from '../memmap/index.ts'

@@ -5,7 +5,7 @@
  * Rows are the tasks of the chains, in the order of the chains, and then others that waited or held for OTHERS_PART of the
  * scene or more, ROWS_MAX in all.
  *
- * Invariants   M2, M3 of report/model.ts
+ * Invariants   MR2, MR3 (report/model.ts)
  */
 import type { Arrow, Row, Span, SpanKind, Stall, Timeline } from '../report/index.ts'
 import type { Inversion } from './analysis.ts'

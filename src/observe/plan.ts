@@ -15,8 +15,8 @@
  * `observed`, and steps name their place there.
  *
  * Invariants
- *   PL1 Steps of a task are in order, and begin at the times of the trace, or later if the one before took longer.
- *   PL2 Every hold, drain and fault of the scene is in exactly one step, or counted in `leftOut`.
+ *   PN1 Steps of a task are in order, and begin at the times of the trace, or later if the one before took longer.
+ *   PN2 Every hold, drain and fault of the scene is in exactly one step, or counted in `leftOut`.
  */
 import type { Why } from '../sched/index.ts'
 import type { Inversion } from './analysis.ts'

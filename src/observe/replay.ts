@@ -5,8 +5,8 @@
  * plan is a space with one VMA, in which all of its faults lie and which `drain` write-locks.
  *
  * Invariants
- *   RP1 The same plan and discipline give the same times.
- *   RP2 A step waits for locks or for its own time, never for a step of another task by any other way.
+ *   RL1 The same plan and discipline give the same times.
+ *   RL2 A step waits for locks or for its own time, never for a step of another task by any other way.
  */
 import { assert, type Ns, type PageIndex, ROOT, type Vpn } from '../base/index.ts'
 import { Engine } from '../engine/index.ts'
@@ -68,7 +68,7 @@ export function replay(plan: Plan, discipline: Discipline): Ns[] {
     return engine.scheduler.spawn(verb, part, { name, group: ROOT })
   })
   const over = driver.runWhile(engine.scheduler, () => tasks.every(task => task.state === 'ended'))
-  assert(over, 'RP2: every task of a replay comes to its end')
+  assert(over, 'RL2: every task of a replay comes to its end')
   return waited
 }
 

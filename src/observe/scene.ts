@@ -7,8 +7,8 @@
  *     account --momentsOf--> moments --readScenes: the files once more--> scenes
  *
  * Invariants
- *   M1  Moments are in order of time and don't overlap.
- *   M2  A scene keeps at most STRETCHES_MAX stretches. When there are more, the shortest go, and are counted.
+ *   SQ1  Moments are in order of time and don't overlap.
+ *   SQ2  A scene keeps at most STRETCHES_MAX stretches. When there are more, the shortest go, and are counted.
  */
 import { statSync } from 'node:fs'
 import type { ReadOptions } from '../trace/index.ts'

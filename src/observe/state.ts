@@ -12,8 +12,8 @@
  * apart. Threads of a process share its mm; whose memory a reader of /proc looks at, its stack doesn't say.
  *
  * Invariants
- *   SC1 Nothing is certain: a state shows who waits where, not who holds what, nor since when.
- *   SC2 A chain names each task once, and is followed by the best evidence: lockdep, the kernel's owner, stacks.
+ *   OS1 Nothing is certain: a state shows who waits where, not who holds what, nor since when.
+ *   OS2 A chain names each task once, and is followed by the best evidence: lockdep, the kernel's owner, stacks.
  */
 import type { LikelyOwner, SeenTask } from '../trace/index.ts'
 import type { Inversion } from './analysis.ts'

@@ -13,9 +13,9 @@
  * or is in a fault. A server idling in epoll explains nothing.
  *
  * Invariants
- *   K1  A task has at most one open sleep, and none while it has an open runnable stretch.
- *   K2  A task seen to run has neither.
- *   K3  A task that died is known for as long as a wait that began before its death may be explained by it; a tid that comes
+ *   KT1  A task has at most one open sleep, and none while it has an open runnable stretch.
+ *   KT2  A task seen to run has neither.
+ *   KT3  A task that died is known for as long as a wait that began before its death may be explained by it; a tid that comes
  *       back is another task.
  */
 import type { TraceRecord } from '../trace/index.ts'
@@ -114,7 +114,7 @@ export class Tasks {
     return this.#byTid.values()
   }
 
-  /** The task of an event: it runs, so it isn't asleep (K2). */
+  /** The task of an event: it runs, so it isn't asleep (KT2). */
   running(tid: number, comm: string, time: number): Task {
     const task = this.named(tid, comm)
     if (task.sleep !== null) this.#endSleep(task, time)

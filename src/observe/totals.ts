@@ -2,7 +2,7 @@
  * The totals of a trace: by lock, by holder, by cause, and the worst waits, in bounded memory.
  *
  * Invariants
- *   S1  Each table keeps at most ROWS_MAX rows. When it is full the half with the least time is dropped, so what stays is
+ *   OT1  Each table keeps at most ROWS_MAX rows. When it is full the half with the least time is dropped, so what stays is
  *       what a reader looks for; a dropped row that comes back starts from zero.
  */
 import type { Hold, Wait } from './locks.ts'

@@ -9,8 +9,8 @@
  *     instances/faultline-<pid>   --dead pid--> removed by the next run
  *
  * Invariants
- *   I1  Nothing outside our instance is written, but for the mount.
- *   I2  `remove` may be called twice, from a signal handler, and after a half-made `create`.
+ *   TF1  Nothing outside our instance is written, but for the mount.
+ *   TF2  `remove` may be called twice, from a signal handler, and after a half-made `create`.
  */
 import { spawnSync } from 'node:child_process'
 import {

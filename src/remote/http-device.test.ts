@@ -249,7 +249,7 @@ describe('bytes', () => {
       { requests: 4, asked: (64 + 34 + 14 + 4) * KIB, used: 5 * 4096 },
     )
   })
-  it('that are far apart fail apart (HD2)', async () => {
+  it('that are far apart fail apart (HP2)', async () => {
     const broken: Behaviour = (ask, server) => {
       if (ask.from >= 500 * KIB) BEHAVIOURS['another ETag in the middle'](ask, server)
       else wellBehaved(ask, server)

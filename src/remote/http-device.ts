@@ -6,8 +6,8 @@
  * While an origin has all the requests it takes, what comes waits, and what waits is asked for in longer ranges.
  *
  * Invariants   D1, D2 (device/device.ts); there is nothing to be written
- *   HD1 Every byte given out is of the version that the file had when it was opened, or the request ends with ESTALE.
- *   HD2 A range that fails ends the requests that wanted it, and no others.
+ *   HP1 Every byte given out is of the version that the file had when it was opened, or the request ends with ESTALE.
+ *   HP2 A range that fails ends the requests that wanted it, and no others.
  */
 import { type Bytes, type Errno, errno } from '../base/index.ts'
 import type { Device, Request, Spent } from '../device/index.ts'

@@ -5,8 +5,8 @@
  * another version, or of a file it has compressed meanwhile, would fit.
  *
  * Invariants
- *   RF1 It ends within `deadline` of its beginning, with the bytes or with a RemoteError.
- *   RF2 Credentials are refreshed once for a range.
+ *   RH1 It ends within `deadline` of its beginning, with the bytes or with a RemoteError.
+ *   RH2 Credentials are refreshed once for a range.
  */
 import { type Bytes, type Errno, errno } from '../base/index.ts'
 import type { Asked, Pinned } from './answer.ts'

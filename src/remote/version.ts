@@ -6,7 +6,7 @@
  *     weak     a weak ETag, or Last-Modified: equal means nearly the same bytes, or the same second
  *
  * Invariants
- *   RV1 What is compared is what was pinned: an answer that lacks it is one of another version.
+ *   VN1 What is compared is what was pinned: an answer that lacks it is one of another version.
  */
 
 /** How sure it must be that two answers are of the same bytes. */
@@ -27,7 +27,7 @@ export function versionOf(headers: Headers, pin: Pin): Version | undefined {
   return modified === null ? undefined : { kind: 'last-modified', value: modified }
 }
 
-/** Whether an answer is of the version `pinned` (RV1). */
+/** Whether an answer is of the version `pinned` (VN1). */
 export function isOf(pinned: Version, headers: Headers): boolean {
   return headers.get(HEADERS[pinned.kind]) === pinned.value
 }

@@ -6,7 +6,7 @@
  *     json(data)                  data for a <script type="application/json">, which no name can close
  *
  * Invariants
- *   H1  Only this file makes Html from a plain string, and `trusted` is called with text of our own alone.
+ *   HT1  Only this file makes Html from a plain string, and `trusted` is called with text of our own alone.
  */
 type Value = string | number | Html | readonly Value[]
 

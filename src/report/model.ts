@@ -8,10 +8,10 @@
  * A section's `id` is its address in the page: `link` fields name one. A sentence may put `names` between backticks.
  *
  * Invariants
- *   M1  Everything here can be written as JSON: no functions, no dates, no cycles.
- *   M2  Times are nanoseconds on one clock for each timeline, finite and not negative; a span has start <= end.
- *   M3  A row is named by its place in `rows`; every span, arrow and stall names a row that exists.
- *   M4  Ids of sections are not empty, and differ.
+ *   MR1  Everything here can be written as JSON: no functions, no dates, no cycles.
+ *   MR2  Times are nanoseconds on one clock for each timeline, finite and not negative; a span has start <= end.
+ *   MR3  A row is named by its place in `rows`; every span, arrow and stall names a row that exists.
+ *   MR4  Ids of sections are not empty, and differ.
  *
  * Units    'ns', 'B' and 'B/s' are shown in whatever size reads best (4.05 s, 16 MiB); '%' and 'x' are written behind the
  *          number; any other unit is written once, at the head of the column or the axis.
@@ -173,20 +173,20 @@ export function extentOf(timeline: Timeline): { start: number; end: number } {
   return start <= end ? { start, end } : { start: 0, end: 0 }
 }
 
-/** Holds a report to M2, M3 and M4. */
+/** Holds a report to MR2, MR3 and MR4. */
 export function checkReport(report: Report): void {
   const ids = new Set<string>()
   for (const section of report.sections) {
     assert(
       section.id !== '' && !ids.has(section.id),
-      `M4 section id "${section.id}": expected a new, non-empty one`,
+      `MR4 section id "${section.id}": expected a new, non-empty one`,
     )
     ids.add(section.id)
     if (section.kind === 'timeline') checkTimeline(section)
   }
 }
 
-/** Holds one timeline to M2 and M3. */
+/** Holds one timeline to MR2 and MR3. */
 export function checkTimeline(timeline: Timeline): void {
   const { rows, spans, arrows = [], stalls = [], markers = [], counters = [] } = timeline
   const time = (value: number) => Number.isFinite(value) && value >= 0
@@ -195,23 +195,23 @@ export function checkTimeline(timeline: Timeline): void {
   for (const span of spans) {
     assert(
       time(span.start) && time(span.end) && span.start <= span.end,
-      `M2 ${where}: a span's time is wrong`,
+      `MR2 ${where}: a span's time is wrong`,
     )
-    assert(row(span.row), `M3 ${where}: a span names a row that doesn't exist`)
+    assert(row(span.row), `MR3 ${where}: a span names a row that doesn't exist`)
   }
   for (const stall of stalls) {
     assert(
       time(stall.start) && time(stall.end) && stall.start <= stall.end,
-      `M2 ${where}: a stall's time is wrong`,
+      `MR2 ${where}: a stall's time is wrong`,
     )
-    assert(row(stall.row), `M3 ${where}: a stall names a row that doesn't exist`)
+    assert(row(stall.row), `MR3 ${where}: a stall names a row that doesn't exist`)
   }
   for (const arrow of arrows) {
-    assert(time(arrow.time), `M2 ${where}: an arrow's time is wrong`)
-    assert(row(arrow.fromRow) && row(arrow.toRow), `M3 ${where}: an arrow names a row that doesn't exist`)
+    assert(time(arrow.time), `MR2 ${where}: an arrow's time is wrong`)
+    assert(row(arrow.fromRow) && row(arrow.toRow), `MR3 ${where}: an arrow names a row that doesn't exist`)
   }
-  for (const marker of markers) assert(time(marker.time), `M2 ${where}: a marker's time is wrong`)
+  for (const marker of markers) assert(time(marker.time), `MR2 ${where}: a marker's time is wrong`)
   for (const counter of counters)
     for (const point of counter.points)
-      assert(time(point.time) && Number.isFinite(point.value), `M2 ${where}: a counter's point is wrong`)
+      assert(time(point.time) && Number.isFinite(point.value), `MR2 ${where}: a counter's point is wrong`)
 }

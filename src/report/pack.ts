@@ -3,8 +3,8 @@
  * A million spans become about 15 MB of JSON, which a browser reads in a fraction of a second.
  *
  * Invariants
- *   K1  Spans of one lane don't overlap, and stand in the order of time.
- *   K2  Unpacked times differ from the model's by rounding to a whole nanosecond alone.
+ *   PK1  Spans of one lane don't overlap, and stand in the order of time.
+ *   PK2  Unpacked times differ from the model's by rounding to a whole nanosecond alone.
  */
 import type { Packed, PackedLane, PackedStyle } from './client/packed.ts'
 import { extentOf, type Span, type Timeline } from './model.ts'

@@ -61,9 +61,9 @@ test('every function of client/ is in the script', () => {
   const script = scriptText()
   for (const file of readdirSync(folder)) {
     const text = readFileSync(join(folder, file), 'utf8')
-    assert.doesNotMatch(text, /^(const|let|class|enum) |^export (const|let|class|enum) /m, `C1 ${file}`)
+    assert.doesNotMatch(text, /^(const|let|class|enum) |^export (const|let|class|enum) /m, `TK1 ${file}`)
     for (const [, name] of text.matchAll(/^(?:export )?function (\w+)/gm))
-      assert.ok(script.includes(`function ${name}(`), `J1 ${name} of ${file}`)
+      assert.ok(script.includes(`function ${name}(`), `JS1 ${name} of ${file}`)
   }
 })
 
@@ -167,8 +167,8 @@ test('what if a report is empty, or its sections are?', () => {
 
 test('what if a section has no name of its own?', () => {
   const text = { kind: 'text', id: 'same', title: 'T', paragraphs: [] } as const
-  assert.throws(() => renderPage(reportOf(text, text)), /M4/)
-  assert.throws(() => renderPage(reportOf({ ...text, id: '' })), /M4/)
+  assert.throws(() => renderPage(reportOf(text, text)), /MR4/)
+  assert.throws(() => renderPage(reportOf({ ...text, id: '' })), /MR4/)
 })
 
 test('the best and the worst of a column are marked, in words too; what hardly differs is not', () => {

@@ -4,10 +4,10 @@
  *     the point, in a sentence -> the table -> the picture -> how to make it again
  *
  * Invariants
- *   G1  The page loads nothing. Its content security policy says so to the browser: one script, known by its hash,
+ *   PP1  The page loads nothing. Its content security policy says so to the browser: one script, known by its hash,
  *       and no address of any kind.
- *   G2  Without a script every sentence and every number can be read.
- *   G3  Nothing of the page but `.wide` boxes is wider than the window.
+ *   PP2  Without a script every sentence and every number can be read.
+ *   PP3  Nothing of the page but `.wide` boxes is wider than the window.
  */
 import { createHash } from 'node:crypto'
 import { renderBars, renderLatency } from './charts.ts'

@@ -85,18 +85,18 @@ function readTrace(chunks: Iterable<Uint8Array>): { tracks: Map<number, Track>; 
         for (const table of [1, 2, 3])
           for (const entry of inside(interned, table)) {
             const key = `${table} ${number(entry, 1)}`
-            assert.ok(!names.has(key), 'P2 a name is written out once')
+            assert.ok(!names.has(key), 'PX2 a name is written out once')
             names.set(key, text(entry, 2)!)
           }
       const name = (table: number, iid: number | undefined) => {
         if (iid === undefined) return undefined
         const known = names.get(`${table} ${iid}`)
-        assert.ok(known !== undefined, 'P2 a name is told before it is used')
+        assert.ok(known !== undefined, 'PX2 a name is told before it is used')
         return known
       }
       for (const track of inside(packet, 60)) {
         const uuid = number(track, 1)!
-        assert.ok(!ids.has(uuid), 'P4 a number is used once')
+        assert.ok(!ids.has(uuid), 'PX4 a number is used once')
         ids.add(uuid)
         const parent = number(track, 5)
         assert.ok(parent === undefined || tracks.has(parent), 'a parent is told before its child')
@@ -138,12 +138,12 @@ function slicesOf({ tracks, events }: ReturnType<typeof readTrace>) {
     if (event.type === 1) stack.push(event)
     if (event.type !== 2) continue
     const begin = stack.pop()
-    assert.ok(begin !== undefined, 'P1 an end has a begin')
+    assert.ok(begin !== undefined, 'PX1 an end has a begin')
     const track = tracks.get(event.track)!
     const thread = track.thread ?? tracks.get(track.parent!)!.thread!
     slices.push({ thread, start: begin.time, end: event.time, begin })
   }
-  for (const stack of open.values()) assert.equal(stack.length, 0, 'P1 every begin has an end')
+  for (const stack of open.values()) assert.equal(stack.length, 0, 'PX1 every begin has an end')
   return slices
 }
 
@@ -250,5 +250,5 @@ test('a large trace comes in many chunks, each of whole packets and bounded in l
 
 test('what if a span names a row that is not there?', () => {
   const spans: Span[] = [{ row: 9, start: 0, end: 1, kind: 'running', label: 'x' }]
-  assert.throws(() => [...perfettoTrace([timelineOf(spans)])], /M3/)
+  assert.throws(() => [...perfettoTrace([timelineOf(spans)])], /MR3/)
 })

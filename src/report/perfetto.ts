@@ -11,10 +11,10 @@
  * stands on the holder's thread at the arrow's time.
  *
  * Invariants
- *   P1  Slices of one track strictly nest; a span that would cross another goes to a child track.
- *   P2  The first packet clears the incremental state; a name is written out once and numbered from then on.
- *   P3  At one time and on one track an end comes before a begin, because readers sort by time and keep the order of ties.
- *   P4  No number is used twice: not a track's, not a process's or thread's, not a flow's.
+ *   PX1  Slices of one track strictly nest; a span that would cross another goes to a child track.
+ *   PX2  The first packet clears the incremental state; a name is written out once and numbered from then on.
+ *   PX3  At one time and on one track an end comes before a begin, because readers sort by time and keep the order of ties.
+ *   PX4  No number is used twice: not a track's, not a process's or thread's, not a flow's.
  *
  * Units    nanoseconds. Chunks are whole packets; a chunk is about CHUNK_BYTES long.
  */
@@ -284,7 +284,7 @@ function nestedTracks(spans: readonly Span[]): Span[][] {
   return tracks.map(track => track.spans)
 }
 
-/** Begins and ends of spans that nest, in the order of P3. */
+/** Begins and ends of spans that nest, in the order of PX3. */
 function* eventsOf(spans: readonly Span[]): Generator<{ begins: boolean; span: Span }> {
   const open: Span[] = []
   for (const span of spans) {

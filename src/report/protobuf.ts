@@ -7,7 +7,7 @@
  * A message inside a message is a Wire of its own, appended when it is whole, so that its length is known.
  *
  * Invariants
- *   W1  A varint carries a safe integer that isn't negative; it is never rounded.
+ *   PW1  A varint carries a safe integer that isn't negative; it is never rounded.
  *
  * Hot  One Wire is reused for each kind of message: `clear` keeps the memory.
  */
@@ -35,7 +35,7 @@ export class Wire {
   }
 
   varint(field: number, value: number): this {
-    assert(Number.isSafeInteger(value) && value >= 0, `W1 expected a natural number, got ${value}`)
+    assert(Number.isSafeInteger(value) && value >= 0, `PW1 expected a natural number, got ${value}`)
     this.raw(field * 8 + VARINT)
     this.raw(value)
     return this

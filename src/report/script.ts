@@ -5,8 +5,8 @@
  * stripped TypeScript or from compiled JavaScript: either way the engine gives back the text that it runs.
  *
  * Invariants
- *   J1  Every function of client/ is in the list, so that whatever one of them names is there too.
- *   J2  The text can't close its own element: it holds no `</script` and no `<!--`.
+ *   JS1  Every function of client/ is in the list, so that whatever one of them names is there too.
+ *   JS2  The text can't close its own element: it holds no `</script` and no `<!--`.
  */
 import { assert } from '../base/index.ts'
 import { followChain, mainArrow, stallOf, stateOf, tellChain } from './client/chain.ts'
@@ -57,6 +57,6 @@ const PARTS: readonly ((...values: never[]) => unknown)[] = [
 export function scriptText(): string {
   const functions = PARTS.map(part => part.toString().replace(/[ \t]+$/gm, '')).join('\n\n')
   const text = `'use strict';\n(() => {\n${functions}\n\nstartPage(globalThis)\n})()\n`
-  assert(!/<\/script|<!--/i.test(text), 'J2 the script would close its own element')
+  assert(!/<\/script|<!--/i.test(text), 'JS2 the script would close its own element')
   return text
 }

@@ -21,7 +21,7 @@ function world(next: (now: Ns) => Ns = () => Infinity) {
 }
 
 describe('an alarm', () => {
-  it('runs the chore at the earliest time asked for (A1)', () => {
+  it('runs the chore at the earliest time asked for (AL1)', () => {
     const { alarm, ran, until } = world()
     alarm.by(30 * MS)
     until(MS)
@@ -34,7 +34,7 @@ describe('an alarm', () => {
     assert.deepEqual(ran, [10, 100])
   })
 
-  it('runs it again when the chore says, or earlier if somebody asks (A1)', () => {
+  it('runs it again when the chore says, or earlier if somebody asks (AL1)', () => {
     const { alarm, ran, until } = world(now => (now < 50 * MS ? now + 20 * MS : Infinity))
     alarm.by(0)
     until(25 * MS)
@@ -43,7 +43,7 @@ describe('an alarm', () => {
     assert.deepEqual(ran, [0, 20, 30, 50])
   })
 
-  it('doesn’t call back whoever asks, the chore itself neither (A2)', () => {
+  it('doesn’t call back whoever asks, the chore itself neither (AL2)', () => {
     let inside = 0
     const w = world(() => {
       assert.equal(++inside, 1)

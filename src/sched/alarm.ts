@@ -5,8 +5,8 @@
  *     by(at) -> [task: ready or asleep until `at`] -> chore.run(now) -> the time of the next run, or Infinity: it ends
  *
  * Invariants
- *   A1  The chore runs at the earliest time asked for since it last ran, or as soon after as the driver allows.
- *   A2  It never runs inside `by`: whoever asks isn't called back.
+ *   AL1  The chore runs at the earliest time asked for since it last ran, or as soon after as the driver allows.
+ *   AL2  It never runs inside `by`: whoever asks isn't called back.
  */
 import { type Ns, ROOT } from '../base/index.ts'
 import { again, done, type Outcome, wait } from './outcome.ts'

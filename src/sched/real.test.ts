@@ -45,7 +45,7 @@ async function turnsDuring(work: Promise<void>): Promise<{ turns: number; timers
 }
 
 describe('the real driver', () => {
-  it('lets timers and callbacks come between slices of a long call (D1, D3)', async () => {
+  it('lets timers and callbacks come between slices of a long call (DV1, DV3)', async () => {
     const { driver, long } = world()
     const { turns, timers } = await turnsDuring(long(() => again))
     assert.ok(turns >= 8, `${turns} turns in ${ATTEMPTS} attempts`)
@@ -53,7 +53,7 @@ describe('the real driver', () => {
     driver.close()
   })
 
-  it('counts what many short calls of pump have used since the last turn (D3)', async () => {
+  it('counts what many short calls of pump have used since the last turn (DV3)', async () => {
     const { driver, scheduler, long } = world()
     let open: Ticket | undefined
     let attempts = 0

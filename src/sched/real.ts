@@ -8,10 +8,10 @@
  * neither timers nor I/O come between them. Browsers have no setImmediate, and let timers come between messages.
  *
  * Invariants
- *   D1  Whenever a task is ready, `pump` is running or is about to: at the end of the present callback, or, when its
+ *   DV1  Whenever a task is ready, `pump` is running or is about to: at the end of the present callback, or, when its
  *       slice is used up, after other callbacks have had a turn.
- *   D2  Nothing runs inside a section of a program.
- *   D3  Between two turns of the event loop all calls of `pump` together begin no attempt later than one attempt after
+ *   DV2  Nothing runs inside a section of a program.
+ *   DV3  Between two turns of the event loop all calls of `pump` together begin no attempt later than one attempt after
  *       SLICE of their own time.
  */
 import { MS, type Ns } from '../base/index.ts'

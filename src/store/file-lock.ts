@@ -11,7 +11,7 @@
  * Where there is neither, and on filesystems that know no such locks, nobody keeps it: `kept` says so.
  *
  * Invariants
- *   FK1 While it is held exclusively nobody else holds it.
+ *   FL1 While it is held exclusively nobody else holds it.
  */
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'

@@ -13,7 +13,7 @@
  * A page that is told of and not seen is lost, and with it the keys that no other page covers.
  *
  * Invariants
- *   SV1 A page is used only if it is one that the last commit left (TA1).
+ *   SG1 A page is used only if it is one that the last commit left (TA1).
  */
 import fs from 'node:fs'
 import type { Bytes } from '../base/index.ts'

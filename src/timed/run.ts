@@ -5,7 +5,7 @@
  *         -> everyone's last call is seen to its end, for DRAIN at most; what is open then counts with its time so far
  *
  * Invariants
- *   RN1 The same workload, discipline, seed and seconds give the same result, to the byte of its JSON, on every engine:
+ *   TN1 The same workload, discipline, seed and seconds give the same result, to the byte of its JSON, on every engine:
  *       time is simulated, chance is seeded, and no function that engines round differently is used.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'

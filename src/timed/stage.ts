@@ -3,7 +3,7 @@
  * a call. What takes time here passes before the workload begins.
  *
  * Invariants
- *   ST1 The same seed, discipline and calls give the same machine: chance comes from `prng` alone.
+ *   TG1 The same seed, discipline and calls give the same machine: chance comes from `prng` alone.
  */
 import { type Bytes, type GroupId, Prng, ROOT, type Vpn } from '../base/index.ts'
 import { type CachedFile, syncArgs } from '../cache/index.ts'

@@ -12,8 +12,8 @@
  * anything to come, and is passed on, in order of time.
  *
  * Invariants
- *   PF1 Records come in order of time, up to ROUND_EVENTS_MAX events in a round.
- *   PF2 Memory is two rounds.
+ *   PD1 Records come in order of time, up to ROUND_EVENTS_MAX events in a round.
+ *   PD2 Memory is two rounds.
  */
 import { closeSync, openSync } from 'node:fs'
 import { createZstdDecompress } from 'node:zlib'

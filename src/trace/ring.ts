@@ -8,9 +8,9 @@
  *               31      time = (next word << 27) + delta
  *
  * Invariants
- *   R1  Records come in order of time over all CPUs, as long as each CPU's pages do.
- *   R2  Memory is one page for each CPU.
- *   R3  A page that makes no sense is counted in `unread` and left, and the next is read.
+ *   RI1  Records come in order of time over all CPUs, as long as each CPU's pages do.
+ *   RI2  Memory is one page for each CPU.
+ *   RI3  A page that makes no sense is counted in `unread` and left, and the next is read.
  */
 import type { Decoder } from './format.ts'
 import { emptyRecord, Kind, type Sink, type TraceRecord } from './record.ts'

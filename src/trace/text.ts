@@ -8,10 +8,10 @@
  * pasted before each of them.
  *
  * Invariants
- *   T1  Memory is one line and the tables of names, whatever the size of the trace.
- *   T2  Every line is an event, a frame, a comment, a blank, part of a page around the trace, or counted in `unread`, by the
+ *   TX1  Memory is one line and the tables of names, whatever the size of the trace.
+ *   TX2  Every line is an event, a frame, a comment, a blank, part of a page around the trace, or counted in `unread`, by the
  *       event it was of if that can be told. An unread line is told as a loss too.
- *   T3  Times don't go back by more than clocks of CPUs differ: a trace in which they do is refused.
+ *   TX3  Times don't go back by more than clocks of CPUs differ: a trace in which they do is refused.
  */
 import { Interner, nameInterner } from './interner.ts'
 import { type Pasted, pastedOver, withoutEntities } from './pasted.ts'

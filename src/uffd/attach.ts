@@ -2,7 +2,7 @@
  * The array of a mapping in another thread: `attach` makes it from the handle that was posted there.
  *
  * Invariants
- *   AT1 The array is detached before the addresses may be used for anything else: by `detach`, or when the mapping is
+ *   AH1 The array is detached before the addresses may be used for anything else: by `detach`, or when the mapping is
  *       unmapped and this thread's event loop comes to it. What is touched in between is refused by the pager, or by the
  *       watchdog of this thread where the pager may end before it.
  */

@@ -8,8 +8,8 @@
  * Pages that leave the cache are given back in runs. A page of such a run that comes again is given back first.
  *
  * Invariants
- *   ST1 A page of the memory file exists only if the page has a frame, or is in the run that is given back next.
- *   ST2 A page that comes again after it was dropped is zero.
+ *   US1 A page of the memory file exists only if the page has a frame, or is in the run that is given back next.
+ *   US2 A page that comes again after it was dropped is zero.
  */
 import type { Bytes, FileId, PageIndex } from '../base/index.ts'
 import {

@@ -6,7 +6,7 @@
  * that fallocate set aside have their place already. When nothing is left but what a commit will give back, the answer is
  * that commit's ticket.
  *
- * Invariants   K1, K2 (cache/backing.ts)
+ * Invariants   KB1, KB2 (cache/backing.ts)
  *   VB1 A page has one promise at most: from the attempt that makes it dirty until its write claims a block, or until it
  *       is cut off.
  */

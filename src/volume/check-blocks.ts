@@ -19,7 +19,7 @@ export class BlockSweep {
     this.edges.push({ block: start, owner, change: count }, { block: end, owner, change: -count })
   }
 
-  /** What V2 and V4 (space.ts) forbid, a sentence each, for blocks [1, end). */
+  /** What VS2 and VS4 (space.ts) forbid, a sentence each, for blocks [1, end). */
   *wrong(end: number): Generator<string> {
     this.edges.sort((a, b) => a.block - b.block)
     const now: Record<Owner, number> = { extents: 0, free: 0, limbo: 0, shared: 0 }

@@ -3,8 +3,8 @@
  * down differs. It reads the metadata once, changes nothing, and goes on past damage.
  *
  *     what is recomputed            from             compared with
- *     references of each block      extents          runs of shared, free and limbo blocks (V2, V4)
- *     free and deferred blocks      their runs       state (V1)
+ *     references of each block      extents          runs of shared, free and limbo blocks (VS2, VS4)
+ *     free and deferred blocks      their runs       state (VS1)
  *     links of each inode           directories      inodes and orphans (N1, N2)
  *     each record                   -                its checksum (J2)
  *     pages of each file            -                its size, and that data has checksums (E2)

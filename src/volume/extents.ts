@@ -10,7 +10,7 @@
  *     no extent   zeros (a hole)
  *
  * Invariants
- *   E1  A block of an extent is referenced once for each extent that has it (V4, space.ts).
+ *   E1  A block of an extent is referenced once for each extent that has it (VS4, space.ts).
  *   E2  A WRITTEN block has a checksum, of the whole block.
  */
 import { believe } from './failure.ts'

@@ -6,7 +6,7 @@
  * What is stored there is there; a flush has nothing to do. Requests are served as those of any other device.
  *
  * Invariants   D1 to D3 (device/device.ts)
- *   RE1 Its frames are DEVICE frames: nobody else is given one.
+ *   RZ1 Its frames are DEVICE frames: nobody else is given one.
  */
 import { type Bytes, type Errno, errno, type Ns, type Pfn } from '../base/index.ts'
 import type { Device, Request } from '../device/index.ts'

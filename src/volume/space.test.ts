@@ -2,9 +2,9 @@
  * Blocks and extents against plain arrays: claims, shares, drops, zeroed ranges, commits and edits that fail, in any order.
  *
  * Invariants checked after each step
- *   V1 V2   every block is free, in limbo, or referenced, and the counts say so
- *   V3      no block that the durable state refers to was claimed
- *   V4 E1   references are how many pages lie in a block
+ *   VS1 VS2   every block is free, in limbo, or referenced, and the counts say so
+ *   VS3      no block that the durable state refers to was claimed
+ *   VS4 E1   references are how many pages lie in a block
  *   DX1     (dax-file.ts) a block that is exclusive is one page's alone, now and in the durable state
  */
 import assert from 'node:assert/strict'
@@ -72,7 +72,7 @@ class Played {
         if (this.space.available < 1) break
         const claimed = this.ask(() => this.space.claim(each.count, this.space.available))
         for (let block = claimed.start; block < claimed.end; block++)
-          assert.equal(this.durable[block], 0, `V3: block ${block} is durably somebody's`)
+          assert.equal(this.durable[block], 0, `VS3: block ${block} is durably somebody's`)
         this.claims.push(claimed)
         break
       }
@@ -140,13 +140,16 @@ class Played {
     const refs = this.references()
     const claimed = this.claims.reduce((sum, { start, end }) => sum + end - start, 0)
     assert.equal(space.claimed, claimed)
-    assert.equal(space.available + space.used + space.reserved, space.size, 'V1')
-    assert.equal(space.used, refs.filter(each => each > 0).length + claimed + space.deferred, 'V1, V2')
+    assert.equal(space.available + space.used + space.reserved, space.size, 'VS1')
+    assert.equal(space.used, refs.filter(each => each > 0).length + claimed + space.deferred, 'VS1, VS2')
     for (let block = 1; block < BLOCKS; block++) {
       const isFree = this.ask(() => space['freeRuns'].at(block) !== undefined)
-      assert.ok(!isFree || (refs[block] === 0 && this.durable[block] === 0), `V2, V3: block ${block} is free`)
+      assert.ok(
+        !isFree || (refs[block] === 0 && this.durable[block] === 0),
+        `VS2, VS3: block ${block} is free`,
+      )
       const counted = this.ask(() => space.references({ start: block, end: block + 1 })).count
-      if (refs[block]! > 0) assert.equal(counted, refs[block], `V4: block ${block}`)
+      if (refs[block]! > 0) assert.equal(counted, refs[block], `VS4: block ${block}`)
       if (refs[block]! > 0 && this.ask(() => space.isExclusive(block)))
         assert.ok(refs[block] === 1 && this.durable[block]! <= 1, `DX1: block ${block}`)
     }

@@ -11,10 +11,10 @@
  * A reservation is a promise of one block without saying which. It is kept in memory only, as dirty pages are.
  *
  * Invariants
- *   V1  available + reserved + used = size, and none is negative. Limbo counts as used.
- *   V2  Each block is free, in limbo, or referenced by extents; never two of these.
- *   V3  A block that the durable state refers to is never claimed.
- *   V4  A run of the table of shared blocks has value n >= 2: n extents refer to each of its blocks.
+ *   VS1  available + reserved + used = size, and none is negative. Limbo counts as used.
+ *   VS2  Each block is free, in limbo, or referenced by extents; never two of these.
+ *   VS3  A block that the durable state refers to is never claimed.
+ *   VS4  A run of the table of shared blocks has value n >= 2: n extents refer to each of its blocks.
  */
 import { assert, errno } from '../base/index.ts'
 import { believe, Failure } from './failure.ts'
@@ -83,13 +83,13 @@ export class Space {
   }
 
   reserve(blocks: number): void {
-    assert(blocks <= this.available, 'V1: no more is promised than there is')
+    assert(blocks <= this.available, 'VS1: no more is promised than there is')
     this.promised += blocks
   }
 
   unreserve(blocks: number): void {
     this.promised -= blocks
-    assert(this.promised >= 0, 'V1: what is given back was promised')
+    assert(this.promised >= 0, 'VS1: what is given back was promised')
   }
 
   // ---- inside an edit
@@ -198,7 +198,7 @@ export class Space {
 
   private believeState({ free, deferred }: State): void {
     const canBe = free >= 0 && deferred >= 0 && free + deferred <= this.size
-    believe(canBe, `V1: of ${this.size} blocks ${free} are free and ${deferred} wait for a commit`)
+    believe(canBe, `VS1: of ${this.size} blocks ${free} are free and ${deferred} wait for a commit`)
   }
 
   private toFree(start: number, end: number): void {
@@ -209,10 +209,10 @@ export class Space {
   private takeClaimed(start: number, end: number): void {
     let blocks = 0
     for (const run of this.limbo.take(start, end)) {
-      believe(run.tag === CLAIMED, `V2: of blocks ${start} to ${end - 1}, which are claimed, some are freed`)
+      believe(run.tag === CLAIMED, `VS2: of blocks ${start} to ${end - 1}, which are claimed, some are freed`)
       blocks += run.end - run.start
     }
-    believe(blocks === end - start, `V2: of blocks ${start} to ${end - 1} only ${blocks} are claimed`)
+    believe(blocks === end - start, `VS2: of blocks ${start} to ${end - 1} only ${blocks} are claimed`)
   }
 
   private adjust(start: number, end: number, change: 1 | -1): void {

@@ -222,7 +222,7 @@ export class Volume {
     const { size, available: free, used, reserved } = space
     assert(
       free >= 0 && free + used + reserved === size,
-      'V1: free, used and reserved blocks are all there are',
+      'VS1: free, used and reserved blocks are all there are',
     )
     return { blockSize: disk.blockSize, size, free, used, reserved }
   }

@@ -4,7 +4,7 @@
  * Only waits of SHORTEST and more are kept, and at most SPANS_MAX of them; what is dropped is counted.
  *
  * Invariants
- *   RD1 Each kept wait becomes one span of its actor's row, one more for each lock that it kept, and an arrow for each
+ *   RX1 Each kept wait becomes one span of its actor's row, one more for each lock that it kept, and an arrow for each
  *       task that was in its way when it began.
  */
 import { MS, type Ns } from '../base/index.ts'

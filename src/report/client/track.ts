@@ -2,7 +2,7 @@
  * A timeline in the browser's memory: columns of numbers for each lane, searched by halves.
  *
  * Invariants
- *   C1  Functions of this folder refer to their arguments and to each other by name, and to nothing else of a module:
+ *   TK1  Functions of this folder refer to their arguments and to each other by name, and to nothing else of a module:
  *       the page carries their text (see ../script.ts).
  */
 import type { SpanKind } from '../model.ts'

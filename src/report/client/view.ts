@@ -2,7 +2,7 @@
  * The window of time that is shown. Timelines of one shared scale hold the same View and so move together.
  *
  * Invariants
- *   V1  WINDOW_MIN <= end - start, and the window stays within [0, length] but for a margin of a fiftieth.
+ *   VW1  WINDOW_MIN <= end - start, and the window stays within [0, length] but for a margin of a fiftieth.
  */
 export interface View {
   start: number
@@ -15,7 +15,7 @@ export function makeView(): View {
   return { start: 0, end: 1, length: 1, watchers: [] }
 }
 
-/** Shows [start, end], moved and cut to fit V1. */
+/** Shows [start, end], moved and cut to fit VW1. */
 export function setView(view: View, start: number, end: number): void {
   const windowMin = 200
   const margin = view.length / 50
