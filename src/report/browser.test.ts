@@ -109,8 +109,33 @@ describe('the page in Chromium', { skip, timeout: 240_000 }, () => {
           .filter(label => { const box = label.getBoundingClientRect(); return box.right > innerWidth || box.left < 0 })
           .map(label => label.textContent)`)
         assert.deepEqual(cut, [], 'no label of a chart is cut off')
+        const crowded = await page.evaluate(`[...document.querySelectorAll('.plot-foot')].flatMap(foot => {
+          const boxes = [...foot.querySelectorAll('small')]
+            .map(label => label.getBoundingClientRect())
+            .filter(box => box.width > 0)
+            .sort((a, b) => a.left - b.left)
+          return boxes.slice(1).filter((box, at) => box.left < boxes[at].right)
+        }).length`)
+        assert.equal(crowded, 0, 'no label of a chart covers another')
+        const wrapped = await page.evaluate(`[...document.querySelectorAll('.theme, .zoom button')]
+          .filter(button => button.getBoundingClientRect().height > 46)
+          .map(button => button.textContent)`)
+        assert.deepEqual(wrapped, [], 'no button breaks its word')
         await close(page)
       })
+
+  test('a table of a thousand rows scrolls in its place', async () => {
+    const [timeline] = sampleReport().sections.filter(section => section.kind === 'timeline')
+    assert.ok(timeline?.kind === 'timeline')
+    const rows = Array.from({ length: 1000 }, (_, at) => ({ name: `thread ${at}`, group: 'threads' }))
+    const page = await open(renderPage({ ...sampleReport(), sections: [{ ...timeline, rows }] }), {
+      width: 390,
+    })
+    await page.evaluate(`document.querySelectorAll('details').forEach(each => { each.open = true })`)
+    const height = (await page.evaluate('document.documentElement.scrollHeight')) as number
+    assert.ok(height < 4000, `the page is ${height} px high`)
+    await close(page)
+  })
 
   test('the button turns the page, and the drawing with it', async () => {
     const page = await open(renderPage(sampleReport()))

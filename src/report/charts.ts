@@ -8,12 +8,14 @@
  * On a log scale a bar's length means nothing, so a value is a point on a thin line there.
  */
 import { show } from './client/quantity.ts'
-import { type Html, html } from './html.ts'
+import { type Html, html, trusted } from './html.ts'
 import type { Bars, Latency, LatencySeries } from './model.ts'
 import { renderTable } from './table.ts'
 
 const PLOT_HEIGHT = 340
 const LABEL_HEIGHT = 19
+/** Of the width of a plot on a narrow screen, in percent: what a label of the foot takes there. */
+const LABEL_WIDTH = 17
 const DASHES = ['', '7 4', '2 3', '9 3 2 3']
 const POINTS = ['●', '■', '▲', '◆', '▼', '○', '□']
 const COLOURS = 7
@@ -67,9 +69,14 @@ export function renderLatency(section: Latency): Html {
     const { ns } = points[points.length - 1]!
     return html`<span class="end" style="top:${ends[at]!.toFixed(1)}px;${style(at)}"><i>${POINTS[at % POINTS.length]!}</i> ${name} <small>${show(ns, 'ns')}</small></span>`
   })
-  const columns = quantiles.map(
-    quantile => html`<small style="left:${across(quantile).toFixed(2)}%">${quantileName(quantile)}</small>`,
-  )
+  let shown = Number.POSITIVE_INFINITY
+  // From the right: the last ones are what the picture is about.
+  const columns = [...quantiles].reverse().map(quantile => {
+    const place = across(quantile)
+    const isClose = shown - place < LABEL_WIDTH
+    if (!isClose) shown = place
+    return html`<small${isClose ? trusted(' class="close"') : ''} style="left:${place.toFixed(2)}%">${quantileName(quantile)}</small>`
+  })
   return html`<div class="plot" role="img" aria-label="${section.title}: latency by quantile on a logarithmic axis; the numbers follow as a table">
 <div class="plot-area" style="height:${PLOT_HEIGHT}px">${rules}
 <svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">${lines}</svg>${dots}${names}</div>

@@ -73,6 +73,31 @@ test('the page names no address and loads nothing', () => {
   assert.match(page.slice(0, 600), /default-src &#39;none&#39;/)
 })
 
+test('waits stand in order of their length, and keep their numbers', () => {
+  const stalls = [20, 300, 100].map((length, at) => ({
+    row: 0,
+    start: 10 * at,
+    end: 10 * at + length,
+    sentence: `waited ${length}`,
+  }))
+  const timeline: Timeline = {
+    kind: 'timeline',
+    id: 't',
+    title: 't',
+    rows: [{ name: 'r', group: '' }],
+    spans: [{ row: 0, start: 0, end: 400, kind: 'waiting', label: 'w' }],
+    arrows: [],
+    stalls,
+  }
+  const page = renderPage({ title: 't', sentences: ['s'], madeBy: 'm', sections: [timeline] })
+  const shown = [...page.matchAll(/data-stall="(\d)">waited (\d+)</g)].map(([, at, length]) => [at, length])
+  assert.deepEqual(shown, [
+    ['1', '300'],
+    ['2', '100'],
+    ['0', '20'],
+  ])
+})
+
 const HOSTILE = [
   '</script><script>alert(1)</script>',
   '<img src=x onerror=alert(1)>',

@@ -14,7 +14,7 @@ import { listenToHands } from './client/gestures.ts'
 import { mixInks } from './client/inks.ts'
 import { fitText, paintLane } from './client/lane.ts'
 import { isShown, layOut } from './client/layout.ts'
-import { paintArrows, paintCounter, paintGrid, paintRow, paintScene } from './client/paint.ts'
+import { paintArrows, paintCounter, paintGrid, paintName, paintRow, paintScene } from './client/paint.ts'
 import { show } from './client/quantity.ts'
 import { startPage } from './client/start.ts'
 import { firstAbove, kindNames, nextWait, spanWithin, unpackLane, unpackTrack } from './client/track.ts'
@@ -46,6 +46,7 @@ const PARTS: readonly ((...values: never[]) => unknown)[] = [
   fitText,
   paintScene,
   paintGrid,
+  paintName,
   paintRow,
   paintCounter,
   paintArrows,

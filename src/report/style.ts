@@ -67,7 +67,8 @@ code { font: .88em/1.4 var(--mono); background: var(--faint); border-radius: 4px
 footer { margin-top: 4.5rem; padding-top: 1.2rem; padding-bottom: 3rem; color: var(--soft); font-size: .9rem }
 footer > div { border-top: 1px solid var(--line); padding-top: 1.2rem }
 button, select, input { font: inherit; font-size: .9rem; color: inherit; background: var(--card); border: 1px solid var(--line); border-radius: 7px; padding: .28rem .7rem; min-height: 2.1rem }
-button { cursor: pointer }
+button { cursor: pointer; white-space: nowrap }
+.theme { flex: none }
 button:hover { border-color: var(--soft) }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; border-radius: 4px }
 
@@ -97,6 +98,9 @@ tr > :first-child { padding-left: 0; position: sticky; left: 0; background: var(
 .heat td.none { background: repeating-linear-gradient(-45deg, transparent 0 5px, var(--line) 5px 6px) }
 .heat td a { color: inherit }
 details { margin-top: .8rem }
+details .wide { max-height: min(70vh, 44rem); overflow: auto }
+details .wide thead th { position: sticky; top: 0; background: var(--paper); z-index: 1 }
+details .wide thead th:first-child { z-index: 2 }
 summary { cursor: pointer; color: var(--soft); font-size: .9rem; width: fit-content }
 
 .bars { display: grid; gap: .1rem; margin-top: 1.2rem; max-width: 56rem }
@@ -129,7 +133,7 @@ summary { cursor: pointer; color: var(--soft); font-size: .9rem; width: fit-cont
 .chains { margin: 1rem 0 0; padding: 0 0 0 1.4rem; max-width: 52rem }
 .chains li { margin: .35rem 0; padding-left: .3rem }
 .chains li::marker { color: var(--soft) }
-.stall { display: block; width: 100%; text-align: left; border-color: transparent; background: none; font-size: 1rem; padding: .2rem .5rem; margin-left: -.5rem; line-height: 1.5 }
+.stall { display: block; white-space: normal; width: 100%; text-align: left; border-color: transparent; background: none; font-size: 1rem; padding: .2rem .5rem; margin-left: -.5rem; line-height: 1.5 }
 .stall:hover { background: var(--faint) }
 .stall[aria-pressed='true'] { background: var(--faint); border-color: var(--line) }
 .tools { display: flex; flex-wrap: wrap; gap: .6rem 1.2rem; align-items: center; margin: .9rem 0 0; font-size: .9rem; color: var(--soft) }
@@ -169,7 +173,8 @@ canvas:focus-visible { outline-offset: -2px; border-radius: 10px }
   .bar-name { font-size: .88rem } .bar-track { height: 1.4rem }
   .bar-axis { grid-template-columns: 1fr } .bar-axis > span:first-child { display: none }
   .bar-axis i:nth-child(even) small { display: none }
-  .plot { padding-left: 3.7rem; padding-right: 6.3rem }
+  .plot { padding-left: 3.7rem; padding-right: 7.2rem }
+  .plot-foot .close { display: none }
   .end small { display: none }
   .end { font-size: .8rem; left: calc(100% + .5rem) }
   .plot-foot small { font-size: .74rem }

@@ -23,8 +23,12 @@ export function renderTimeline(timeline: Timeline): Html {
   const key = kinds.map(({ kind, word }) => html`<li><i class="swatch ${kind}"></i>${word}</li>`)
   const locks = [...new Set(timeline.spans.flatMap(({ lock }) => (lock === undefined ? [] : [lock])))].sort()
   const options = locks.map(lock => html`<option value="${lock}">${lock}</option>`)
-  const stalls = (timeline.stalls ?? []).map(
-    ({ sentence }, at) =>
+  // The longest first, whichever came first; the script knows them by their number.
+  const longest = [...(timeline.stalls ?? []).entries()].sort(
+    ([, a], [, b]) => b.end - b.start - (a.end - a.start),
+  )
+  const stalls = longest.map(
+    ([at, { sentence }]) =>
       html`<li><button type="button" class="stall" data-stall="${at}">${prose(sentence)}</button></li>`,
   )
   return html`<div class="timeline" data-timeline="${timeline.id}">

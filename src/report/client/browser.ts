@@ -124,6 +124,7 @@ export interface Pen {
   fillRect(x: number, y: number, width: number, height: number): void
   strokeRect(x: number, y: number, width: number, height: number): void
   fillText(text: string, x: number, y: number): void
+  strokeText(text: string, x: number, y: number): void
   measureText(text: string): { readonly width: number }
   setLineDash(dashes: readonly number[]): void
   setTransform(a: number, b: number, c: number, d: number, e: number, f: number): void

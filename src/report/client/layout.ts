@@ -68,7 +68,7 @@ export function layOut(track: Track, width: number, filter: Filter): Layout {
     const anchor = lanes[main] ?? lanes[0]
     middles[place] = anchor === undefined ? inner : anchor.top + anchor.height / 2
     const bottom = Math.max(inner - gap, y + pad + state) + pad
-    const nameTop = isNarrow ? y + 5 : middles[place]! - 8
+    const nameTop = isNarrow ? y + 5 : (y + bottom) / 2 - 8
     bands.push({ kind: 'row', row: place, top: y, height: bottom - y, nameTop, lanes })
     y = bottom
   })

@@ -32,7 +32,29 @@ export function paintScene(pen: Pen, scene: Scene): void {
     }
   }
   paintArrows(pen, scene)
+  // Last, so that no arrow crosses a name where names stand above their rows.
+  for (const band of layout.bands)
+    if (
+      band.kind === 'row' &&
+      band.top + band.height - scrolled >= layout.top &&
+      band.top - scrolled <= height
+    )
+      paintName(pen, scene, band)
   pen.restore()
+}
+
+export function paintName(pen: Pen, { track, layout, inks, width, scrolled }: Scene, band: RowBand): void {
+  pen.font = `13px ${inks.font}`
+  const isNarrow = layout.left < 100
+  const name = fitText(pen, track.rows[band.row]!.name, (isNarrow ? width : layout.left) - 22)
+  const middle = band.nameTop - scrolled + 8
+  if (isNarrow) {
+    pen.strokeStyle = inks.colours.card!
+    pen.lineWidth = 5
+    pen.strokeText(name, 12, middle)
+  }
+  pen.fillStyle = inks.colours.ink!
+  pen.fillText(name, 12, middle)
 }
 
 export function paintGrid(pen: Pen, scene: Scene): void {
@@ -77,10 +99,6 @@ export function paintRow(pen: Pen, scene: Scene, band: RowBand): void {
   const row = track.rows[band.row]!
   const top = band.top - scrolled
   pen.fillRect(layout.left, top, width - layout.left, 1)
-  pen.font = `13px ${inks.font}`
-  pen.fillStyle = inks.colours.ink!
-  const room = (layout.left < 100 ? width : layout.left) - 22
-  pen.fillText(fitText(pen, row.name, room), 12, band.nameTop - scrolled + 8)
   pen.save()
   pen.beginPath()
   pen.rect(layout.left, top, width - layout.left, band.height)
