@@ -30,7 +30,7 @@ import {
   UPTODATE,
   WRITEBACK,
 } from '../memory/index.ts'
-import { indexOf, type Space, type Vma, ZERO_PAGE } from '../mm/index.ts'
+import { anonIndexOf, indexOf, type Space, type Vma, ZERO_PAGE } from '../mm/index.ts'
 import { frameOf, LOAD, PRESENT, STORE, SWAP, VPN_END, WRITABLE } from '../mmu/index.ts'
 import type { Engine } from './engine.ts'
 
@@ -119,7 +119,7 @@ function recountEntry({ memory, cache }: Engine, vma: Vma, vpn: number, check: R
   const ours = frames.kind[frame] === ANON && frames.owner[frame] === vma.space.family.id
   if (ours) {
     check(vma.share === 'private', `FA2: ${where} is shared and not of the family's own pages`)
-    check(frames.index[frame] === vpn, `SP3: ${where} is the family's page of that number`)
+    check(frames.index[frame] === anonIndexOf(vma, vpn), `SP3: ${where} is the family's page of that number`)
     check(!writable || frames.mapped[frame] === 1, `FA4: ${where} is private, writable and mapped once`)
     return
   }

@@ -37,7 +37,18 @@ import { type Discipline, Fault, Mm, RESTART, Rmap, Swapping, shrink } from '../
 import type { TableMirror } from '../mmu/index.ts'
 import { ProcReader, Ps } from '../proc/index.ts'
 import { type Driver, Scheduler, type Watcher, watchers } from '../sched/index.ts'
-import { Advise, Exit, Fork, LockPages, MapVerb, Msync, Populate, Protect, Unmap } from '../space/index.ts'
+import {
+  Advise,
+  Exit,
+  Fork,
+  LockPages,
+  MapVerb,
+  Mremap,
+  Msync,
+  Populate,
+  Protect,
+  Unmap,
+} from '../space/index.ts'
 
 /** An MMU of the host: it keeps the bytes of files' pages, and a copy of each space's page table. */
 export interface Hardware {
@@ -144,6 +155,7 @@ export class Verbs {
   readonly populate: Populate
   readonly map: MapVerb
   readonly unmap: Unmap
+  readonly mremap: Mremap
   readonly protect: Protect
   readonly advise: Advise
   readonly lock: LockPages
@@ -163,6 +175,7 @@ export class Verbs {
     this.populate = new Populate(mm, this.fault)
     this.map = new MapVerb(mm)
     this.unmap = new Unmap(mm)
+    this.mremap = new Mremap(mm)
     this.protect = new Protect(mm)
     this.advise = new Advise(mm)
     this.lock = new LockPages(mm)

@@ -54,8 +54,10 @@ import {
 import { frameOf, LOAD, PRESENT, STORE } from '../mmu/index.ts'
 import { type ProcArgs, type ProcFile, procArgs } from '../proc/index.ts'
 import type { Driver, Task, Verb } from '../sched/index.ts'
-import { type ForkArgs, msyncArgs, populateArgs } from '../space/index.ts'
+
+import { type ForkArgs, type MremapArgs, mremapArgs, msyncArgs, populateArgs } from '../space/index.ts'
 import { check } from './check.ts'
+
 import { Engine } from './engine.ts'
 
 export const PAGE: Bytes = 4096
@@ -222,6 +224,17 @@ export class World {
 
   unmap(space: Space, start: Vpn, pages: number) {
     return this.spawn(this.engine.verbs.unmap, { space, start, end: start + pages })
+  }
+
+  mremap(
+    space: Space,
+    from: Vpn,
+    pages: number,
+    newPages: number,
+    where: MremapArgs['where'] = 'may move',
+    old: MremapArgs['old'] = 'is unmapped',
+  ) {
+    return this.spawn(this.engine.verbs.mremap, mremapArgs({ space, from, pages, newPages, where, old }))
   }
 
   protect(space: Space, start: Vpn, pages: number, prot: Prot) {

@@ -294,6 +294,26 @@ const PLANTED: readonly (Omit<Canary, 'under'> & Partial<Canary>)[] = [
       replace(machine.engine.mm.rmap, 'setEntry', setEntry => unless(machine, 'unmap', setEntry)),
   },
   {
+    name: 'mremap-forgets',
+    says: 'mremap gives the new place its VMA and leaves the entries behind',
+    plant: machine =>
+      replace(machine.engine.mm.rmap, 'setEntry', setEntry => unless(machine, 'mremap', setEntry)),
+  },
+  {
+    name: 'mremap-renumbers',
+    says: 'mremap gives private pages the numbers of their new place, where nobody who asks for them finds them',
+    plant: machine => eachSpace(machine, ({ moved }) => replace(moved, 'insert', () => nothing)),
+  },
+  {
+    name: 'mremap-copies',
+    says: 'mremap leaves the pages mapped at their old place too',
+    plant: machine =>
+      replace(machine.engine.mm.rmap, 'setEntry', setEntry => (space, vpn, entry) => {
+        const { current } = machine.engine.scheduler
+        if (entry !== 0 || current?.verb !== machine.engine.verbs.mremap) setEntry(space, vpn, entry)
+      }),
+  },
+  {
     name: 'maps-early',
     says: 'a page that is still being read is mapped with its neighbours',
     plant: ({ engine }) =>
@@ -330,7 +350,7 @@ function loseWakeUps(scheduler: Machine['engine']['scheduler'], whose: string): 
 /** A method that does nothing while a task of this verb runs. */
 function unless<Args extends unknown[]>(
   { engine }: Machine,
-  verb: 'fork' | 'protect' | 'unmap',
+  verb: 'fork' | 'protect' | 'unmap' | 'mremap',
   method: (...args: Args) => void,
 ): (...args: Args) => void {
   return (...args) => {

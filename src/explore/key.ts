@@ -131,6 +131,8 @@ export class Keys {
       this.put(vma.start)
       this.put(vma.end)
       this.put(vma.pageOffset)
+      // What has pages of its own keeps their numbers when it is moved, and nothing else asks.
+      if (this.machine.moves) this.put(((vma.start - vma.anonOffset) << 1) | (vma.hasAnon ? 1 : 0))
       this.put(vma.open === undefined ? 0 : vma.open.file.id)
       const locked = vma.lock.writeSequence === mmap.sequence ? 1 : 0
       this.put((vma.prot << 3) | (vma.share === 'shared' ? 4 : 0) | (vma.locked ? 2 : 0) | locked)

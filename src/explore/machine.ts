@@ -40,6 +40,8 @@ const BEFORE_STEPS_MAX = 500
 /** Where mappings begin, and how far apart: VMAs that don't touch are never merged. */
 const MAPPINGS_FROM = 16
 const MAPPINGS_APART = 16
+/** How far mremap takes a mapping: past all others. */
+export const AWAY = 512
 
 /** I/O that a device is doing. */
 export interface Flying {
@@ -99,6 +101,8 @@ export class Machine {
   readonly constants: ArrayBuffer[] = []
   private readonly spaces = new Map<string, Space>()
   private readonly firstId: number
+  /** Whether a task moves memory. */
+  readonly moves: boolean
 
   constructor(scenario: Scenario, discipline: Discipline, canary?: Canary) {
     this.scenario = scenario
@@ -133,6 +137,7 @@ export class Machine {
       this.tasks.push(begin(this, this.phrase(text), kin))
     }
     this.firstId = this.tasks[0]?.id ?? 1
+    this.moves = scenario.tasks.some(text => text.startsWith('mremap'))
     this.readsMax = 1 + timesTakenAway(scenario)
   }
 
@@ -155,9 +160,10 @@ export class Machine {
   }
 
   place(mapping: string): Place {
-    const child = mapping.startsWith('child/')
-    const place = this.places.get(child ? mapping.slice(6) : mapping)!
-    return child ? { ...place, space: this.space('child') } : place
+    const [, where, name] = /^(?:(child|away)\/)?(.*)$/.exec(mapping)!
+    const place = this.places.get(name!)!
+    if (where === 'child') return { ...place, space: this.space('child') }
+    return where === 'away' ? { ...place, start: place.start + AWAY, end: place.end + AWAY } : place
   }
 
   /** The bios that are under way, first issued first. */

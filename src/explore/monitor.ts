@@ -17,6 +17,7 @@ import { DIRTY, type Frames } from '../memory/index.ts'
 import type { Space } from '../mm/index.ts'
 import { replace } from '../rig/index.ts'
 import { type Held, holds, type Outcome, type Task, type Watcher } from '../sched/index.ts'
+import type { MremapArgs } from '../space/index.ts'
 import type {
   Claimable,
   DaxChangeArgs,
@@ -42,6 +43,14 @@ export interface Breach {
   readonly says: string
 }
 
+/** Pages that an mremap has done with. */
+interface Moved {
+  readonly cleared: number
+  readonly cut: number
+  readonly moved: number
+}
+const NOTHING_MOVED: Moved = { cleared: 0, cut: 0, moved: 0 }
+
 export class Monitor implements Watcher {
   /** What the last step broke. */
   breach: Breach | undefined
@@ -51,6 +60,7 @@ export class Monitor implements Watcher {
   private actor: Task | undefined
   private heldBefore: readonly Held[] = []
   private reachedBefore: number | undefined
+  private movedBefore: Moved = NOTHING_MOVED
   private copiedBefore = 0
   private locks: Before[] = []
 
@@ -85,6 +95,7 @@ export class Monitor implements Watcher {
     this.heldBefore = this.actor === undefined ? [] : [...this.actor.held]
     this.copiedBefore = copied(this.actor)
     this.reachedBefore = this.actor?.reached
+    this.movedBefore = this.movedBy(this.actor)
     this.locks = [...this.machine.engine.mm.spaces.values()].map(space => ({
       space,
       held: space.locks.mmap.holders().length > 0,
@@ -96,6 +107,8 @@ export class Monitor implements Watcher {
     const { actor } = this
     if (actor === undefined) return
     if (actor.state !== 'ended' && actor.reached !== undefined) this.emptied(actor, actor.reached)
+    if (actor.verb === this.machine.engine.verbs.mremap)
+      this.moved(actor.args as MremapArgs, this.movedBy(actor))
     // Pages that couldn't be written become dirty again, by whoever ends their I/O; nobody stores to them.
     if (this.prepared !== this.dirtied && this.machine.tasks.includes(actor))
       this.breach = {
@@ -141,6 +154,40 @@ export class Monitor implements Watcher {
       (task === this.actor ? this.reachedBefore : undefined) ?? start,
       Math.min(end, reached),
     )
+  }
+
+  /** How far an mremap has come. */
+  private movedBy(task: Task | undefined): Moved {
+    if (task === undefined || task.verb !== this.machine.engine.verbs.mremap || task.errno !== 0)
+      return NOTHING_MOVED
+    const { from, pages, newPages, to, stage } = task.args as MremapArgs
+    const kept = Math.min(pages, newPages)
+    const moves = to !== from
+    const all = { cleared: moves ? newPages : 0, cut: pages - kept, moved: moves ? kept : 0 }
+    if (task.state === 'ended') return all
+    const reached = task.reached!
+    switch (stage) {
+      case undefined:
+        return NOTHING_MOVED
+      case 'clearing the new place':
+        return { cleared: reached - to, cut: 0, moved: 0 }
+      case 'cutting the tail':
+        return { ...all, cut: reached - from - kept, moved: 0 }
+      case 'moving':
+        return { ...all, moved: reached - from }
+      case 'unmapping the old place':
+        return all
+    }
+  }
+
+  /** What was private at the new place and in the tail is gone, and what moved is elsewhere. */
+  private moved({ space, from, pages, newPages, to }: MremapArgs, now: Moved): void {
+    const { truth } = this.machine
+    const before = this.movedBefore
+    const kept = Math.min(pages, newPages)
+    this.forget(space, to + before.cleared, to + now.cleared)
+    this.forget(space, from + kept + before.cut, from + kept + now.cut)
+    for (let at = before.moved; at < now.moved; at++) truth.move(space.id, from + at, to + at)
   }
 
   private checkTold({ name, args, killed }: Task): void {

@@ -10,7 +10,7 @@ import { newReadState } from '../memmap/index.ts'
 import { PROT_NONE, PROT_READ, PROT_WRITE, type Prot, type Space, shrink } from '../mm/index.ts'
 import { type ProcFile, procArgs } from '../proc/index.ts'
 import { done, type Outcome, type Task, type Verb } from '../sched/index.ts'
-import { msyncArgs, populateArgs } from '../space/index.ts'
+import { mremapArgs, msyncArgs, populateArgs } from '../space/index.ts'
 import {
   type DaxChangePlan,
   type DaxFile,
@@ -20,7 +20,7 @@ import {
   unsharingArgs,
   type VolumeFile,
 } from '../volume/index.ts'
-import type { Machine, Place } from './machine.ts'
+import { AWAY, type Machine, type Place } from './machine.ts'
 import type { Phrase, VerbName } from './scenario.ts'
 import type { LabVolume } from './volume/volume.ts'
 
@@ -86,6 +86,14 @@ const MAKERS: Readonly<Record<VerbName, Maker>> = {
       ...range(machine, phrase),
       prot: PROTS[phrase.word]!,
     }),
+  mremap(machine, phrase) {
+    const { space, start: from, end } = machine.place(phrase.target)
+    const pages = end - from
+    const newPages = pages + (phrase.word === 'longer' ? 1 : phrase.word === 'shorter' ? -1 : 0)
+    const where = phrase.word === 'away' ? { fixed: from + AWAY } : 'stays'
+    const plan = { space, from, pages, newPages, where, old: 'is unmapped' } as const
+    return spawn(machine, phrase, machine.engine.verbs.mremap, mremapArgs(plan))
+  },
   fork(machine, phrase) {
     const plan = { name: 'child', group: ROOT, commandLine: 'child' }
     return spawn(machine, phrase, machine.engine.verbs.fork, {

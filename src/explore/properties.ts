@@ -13,7 +13,7 @@ import type { CachedFile } from '../cache/index.ts'
 import { hangs } from '../lock/index.ts'
 import type { VmFault } from '../memmap/index.ts'
 import { ANON, CACHE, DEVICE, DIRTY, LOCKED, UPTODATE, WRITEBACK } from '../memory/index.ts'
-import { indexOf, PROT_READ, PROT_WRITE, ruleFor, type Space, type Vma } from '../mm/index.ts'
+import { anonIndexOf, indexOf, PROT_READ, PROT_WRITE, ruleFor, type Space, type Vma } from '../mm/index.ts'
 import { frameOf, LOAD, PRESENT, STORE, WRITABLE } from '../mmu/index.ts'
 import type { Task } from '../sched/index.ts'
 import { DaxFile } from '../volume/index.ts'
@@ -97,9 +97,18 @@ export function atTheEnd(machine: Machine): { readonly property: string; readonl
   if (stuck !== undefined)
     return { property: 'deadlock', says: `${stuck.name} never ends: nothing is left that could wake it` }
   const { frames } = machine.engine.memory
-  for (let frame = 1; frame < frames.count; frame++)
+  for (let frame = 1; frame < frames.count; frame++) {
     if (frames.pins[frame] !== 0)
       return { property: 'leak', says: `frame ${frame} is pinned when all have ended` }
+    // Blocks of a device are found by the files that lie on them.
+    if (frames.mapped[frame] === 0 || frames.kind[frame] === DEVICE) continue
+    const found = machine.engine.mm.rmap.mappingsOf(frame).length
+    if (found !== frames.mapped[frame])
+      return {
+        property: 'rmap',
+        says: `frame ${frame} is mapped ${frames.mapped[frame]} times, and rmap finds ${found}`,
+      }
+  }
   for (const file of machine.files.values())
     if (file.invalidation !== undefined)
       return { property: 'leak', says: `${file.name} is claimed when all have ended` }
@@ -155,7 +164,7 @@ function wrongEntry(machine: Machine, vma: Vma, vpn: number, entry: number): str
   if (frame === 0) return (entry & WRITABLE) === 0 ? undefined : 'may be stored to though it is the zero page'
   if (frames.kind[frame] === ANON) {
     if (vma.share === 'shared') return 'is an anonymous page in a shared mapping'
-    return frames.owner[frame] === vma.space.family.id && frames.index[frame] === vpn
+    return frames.owner[frame] === vma.space.family.id && frames.index[frame] === anonIndexOf(vma, vpn)
       ? undefined
       : 'maps an anonymous page of somebody else'
   }

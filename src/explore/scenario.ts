@@ -7,6 +7,7 @@
  *     load|store MAPPING PAGE         one access through the page table, faulting as often as it must
  *     munmap MAPPING                  also: remap (anonymous memory takes its place), dontneed, willneed, mlock, populate
  *     mprotect MAPPING none|read|write
+ *     mremap MAPPING longer|shorter|away        by a page where it is, or all of it to another place
  *     fork, exit, proc cmdline|maps|smaps       the space `app`; `proc maps other` for another one
  *     read|write FILE PAGE            by call, a whole page
  *     truncate FILE PAGES, punch FILE PAGE, sync FILE, msync MAPPING
@@ -17,7 +18,7 @@
  *     clone FILE FILE, dedupe FILE FILE         the whole of the first; the second is the one that changes
  *     unshare FILE, allocate FILE, zero FILE PAGE, commit
  *
- * A mapping of a forked child is named `child/MAPPING`.
+ * A mapping of a forked child is named `child/MAPPING`, the place that mremap takes one to `away/MAPPING`.
  */
 import { type PageIndex, SLICE_PAGES } from '../base/index.ts'
 
@@ -120,6 +121,7 @@ export const GRAMMAR = {
   populate: ['mapping'],
   msync: ['mapping'],
   mprotect: ['mapping', ['none', 'read', 'write']],
+  mremap: ['mapping', ['longer', 'shorter', 'away']],
   fork: ['space'],
   exit: ['space'],
   proc: [['cmdline', 'maps', 'smaps'], 'space'],
@@ -185,7 +187,7 @@ export function parsePhrase(
       phrase.number = Number(word)
     } else if (kind === 'mapping' || kind === 'file' || kind === 'source') {
       const known = kind === 'mapping' ? mappings : files
-      if (!known.includes(word.replace(/^child\//, '')))
+      if (!known.includes(word.replace(/^(child|away)\//, '')))
         return `\`${text}\`: there is no ${nameOf(kind)} \`${word}\`; there ${known.length === 1 ? 'is' : 'are'} ${known.join(', ') || 'none'}`
       if (kind === 'source') phrase.source = word
       else phrase.target = word

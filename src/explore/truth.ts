@@ -48,6 +48,14 @@ export class Truth {
     this.copies.delete(space * VPN_MAX + vpn)
   }
 
+  /** The copy at this page is at another now. */
+  move(space: SpaceId, from: Vpn, to: Vpn): void {
+    const word = this.copies.get(space * VPN_MAX + from)
+    if (word === undefined) return
+    this.forget(space, from)
+    this.copies.set(space * VPN_MAX + to, word)
+  }
+
   *copyPlaces(): Generator<{ readonly space: SpaceId; readonly vpn: Vpn; readonly word: number }> {
     for (const [key, word] of this.copies)
       yield { space: Math.floor(key / VPN_MAX), vpn: key % VPN_MAX, word }

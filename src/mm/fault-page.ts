@@ -19,12 +19,12 @@
  */
 import { errno, type PageIndex, type Pfn } from '../base/index.ts'
 import { type PageRequest, VM_FAULT_DONE_COW, type VmFault } from '../memmap/index.ts'
-import { ANON, REFERENCED, UPTODATE } from '../memory/index.ts'
+import { ANON, type Frames, REFERENCED, UPTODATE } from '../memory/index.ts'
 import { entryOf, frameOf, PRESENT, SWAP, WRITABLE, young } from '../mmu/index.ts'
 import { done, fail, type Outcome } from '../sched/index.ts'
 import type { Mm } from './mm.ts'
 import type { Space } from './space.ts'
-import { allows, indexOf, PROT_WRITE, type Vma, ZERO_PAGE } from './vma.ts'
+import { allows, anonIndexOf, indexOf, PROT_WRITE, type Vma, ZERO_PAGE } from './vma.ts'
 
 /** fault_around_bytes: 64 KiB, aligned (Linux 6.12 mm/memory.c). */
 const FAULT_AROUND_BYTES = 64 * 1024
@@ -94,16 +94,22 @@ function copy(mm: Mm, vma: Vma, fault: VmFault, source: Pfn): Outcome {
   return map(mm, vma, fault, frame, 'writable')
 }
 
-/** A frame charged to the faulting group, owned by the space's family at this page number. Its content is undefined. */
+/** A frame charged to the faulting group, owned by the space's family at this page's number. Its content is undefined. */
 export function newAnonymous(mm: Mm, vma: Vma, fault: VmFault): Pfn | Outcome {
   const { memory } = mm
   const frame = memory.allocate(fault.group, ANON)
   if (typeof frame !== 'number') return frame
-  memory.frames.owner[frame] = vma.space.family.id
-  memory.frames.index[frame] = fault.vpn
+  own(memory.frames, vma, fault, frame)
   memory.frames.raise(frame, UPTODATE)
   memory.enterLru(frame)
   return frame
+}
+
+/** Makes a frame a private page of the VMA's family (A4). */
+export function own(frames: Frames, vma: Vma, fault: VmFault, frame: Pfn): void {
+  frames.owner[frame] = vma.space.family.id
+  frames.index[frame] = anonIndexOf(vma, fault.vpn)
+  vma.hasAnon = true
 }
 
 /** Sets the entry. A private page becomes writable only if the VMA lets it, whatever the access was. */

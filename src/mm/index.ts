@@ -20,6 +20,7 @@ export { type Family, Space, type SpacePlan, type SpaceStat } from './space.ts'
 export { Swapping } from './swapping.ts'
 export {
   allows,
+  anonIndexOf,
   continues,
   indexOf,
   newVma,

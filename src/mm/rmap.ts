@@ -2,7 +2,7 @@
  * Who maps a page (rmap), and what a file may ask of those who do. Files know mappers only through this.
  *
  *   a page of a file      the VMAs on the file's list that cover its index, in every space
- *   an anonymous page     the entries at its page number, in every space of its family
+ *   an anonymous page     the entries at its page number, in every space of its family; and those of VMAs that were moved
  *
  * An entry counts only if it names the very frame: lists and families say where to look, no more.
  *
@@ -45,6 +45,7 @@ export class Rmap implements Mappers {
   }
 
   addVma(vma: Vma): void {
+    if (isMoved(vma)) vma.space.moved.insert(vma)
     if (vma.open === undefined) return
     let list = this.fileVmas.get(vma.open.file.id)
     if (list === undefined) {
@@ -58,6 +59,7 @@ export class Rmap implements Mappers {
   }
 
   removeVma(vma: Vma): void {
+    if (isMoved(vma)) vma.space.moved.remove(vma)
     if (vma.open === undefined) return
     const list = this.fileVmas.get(vma.open.file.id)
     assert(list?.remove(vma) === true, `A3: the VMA at page ${vma.start} is on its file's list`)
@@ -154,12 +156,23 @@ export class Rmap implements Mappers {
     const index = this.frames.index[frame]!
     const family = this.frames.kind[frame] === ANON ? this.families.get(owner) : undefined
     if (family !== undefined) {
-      for (const space of family.spaces) if (this.maps(space, index, frame)) act(space, index)
+      for (const space of family.spaces) {
+        if (this.maps(space, index, frame)) act(space, index)
+        if (space.moved.size > 0) this.walkMoved(space, index, frame, act)
+      }
       return
     }
     this.fileVmas.get(owner)?.visit(index, index + 1, vma => {
       const vpn = vma.start + index - vma.pageOffset
       if (this.maps(vma.space, vpn, frame)) act(vma.space, vpn, vma)
+    })
+  }
+
+  /** mremap has taken VMAs elsewhere: their pages kept their numbers (A4). */
+  private walkMoved(space: Space, index: Vpn, frame: Pfn, act: (space: Space, vpn: Vpn) => void): void {
+    space.moved.visit(index, index + 1, vma => {
+      const vpn = vma.start + index - vma.anonOffset
+      if (this.maps(space, vpn, frame)) act(space, vpn)
     })
   }
 
@@ -190,4 +203,8 @@ export class Rmap implements Mappers {
       this.memory.release(frame)
     else this.memory.freeIfUnused(frame)
   }
+}
+
+function isMoved(vma: Vma): boolean {
+  return vma.share === 'private' && vma.anonOffset !== vma.start
 }

@@ -6,7 +6,7 @@
  *   A1 (vma.ts)
  *   SP1 resident = the present entries of its table that map a frame other than the zero page.
  *   SP2 Entries exist only inside VMAs.
- *   SP3 Spaces that come from one another by fork are a family: an anonymous page has the same page number in each.
+ *   SP3 Spaces that come from one another by fork are a family: an anonymous page has the same number in each (A4).
  *   SP4 mapped = the pages of its VMAs; kept by whoever adds and removes them (space/vmas.ts).
  */
 import { type GroupId, OrderedList, type SpaceId, type Vpn } from '../base/index.ts'
@@ -60,6 +60,11 @@ export class Space {
   readonly vmas = new OrderedList<Vma>(
     vma => vma.start,
     vma => vma.end,
+  )
+  /** Private VMAs that mremap has moved, by the numbers of their pages (A4). */
+  readonly moved = new OrderedList<Vma>(
+    vma => vma.anonOffset,
+    vma => vma.anonOffset + vma.end - vma.start,
   )
   readonly stat: SpaceStat = {
     faults: 0,

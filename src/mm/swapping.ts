@@ -13,7 +13,7 @@ import { newReadState, type VmFault } from '../memmap/index.ts'
 import { ANON, CACHE, LOCKED, WRITEBACK } from '../memory/index.ts'
 import { swapEntry } from '../mmu/index.ts'
 import { type Outcome, wait } from '../sched/index.ts'
-import { map, newAnonymous } from './fault-page.ts'
+import { map, newAnonymous, own } from './fault-page.ts'
 import type { Mm } from './mm.ts'
 import type { Rmap } from './rmap.ts'
 import type { Vma } from './vma.ts'
@@ -48,10 +48,10 @@ export class Swapping {
     mm.memory.ledger.stat(fault.group).swapIn++
     if (this.swap.isShared(slot)) {
       mm.memory.pin(source)
-      const own = newAnonymous(mm, vma, fault)
-      if (typeof own === 'number') mm.memory.frames.bytes(own).set(mm.memory.frames.bytes(source))
+      const copy = newAnonymous(mm, vma, fault)
+      if (typeof copy === 'number') mm.memory.frames.bytes(copy).set(mm.memory.frames.bytes(source))
       mm.memory.unpin(source)
-      return typeof own === 'number' ? map(mm, vma, fault, own, 'writable') : own
+      return typeof copy === 'number' ? map(mm, vma, fault, copy, 'writable') : copy
     }
     if (mm.memory.frames.has(source, WRITEBACK))
       return wait(this.cache.hurry(source, fault.group), 'writeback', source)
@@ -87,8 +87,7 @@ export class Swapping {
     const { memory } = this.cache
     this.cache.detach(this.swap.file, frame)
     memory.recast(frame, ANON)
-    memory.frames.owner[frame] = vma.space.family.id
-    memory.frames.index[frame] = fault.vpn
+    own(memory.frames, vma, fault, frame)
   }
 
   /** An entry that named the slot is gone. */

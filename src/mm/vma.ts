@@ -5,6 +5,8 @@
  *   A1  start < end; the VMAs of a space don't overlap and are kept in order of start.
  *   A2  start, end and pageOffset change only with the mmap lock held for writing and the VMA write-locked.
  *   A3  A VMA of a file is on the file's list of mappers while it is in its space (rmap.ts).
+ *   A4  The private pages of a VMA keep their number in the family wherever mremap takes it: page vpn has the number
+ *       anonOffset + vpn - start. A VMA that has none of its own yet is numbered by where it lies.
  */
 import type { PageIndex, Pfn, Vpn } from '../base/index.ts'
 import type { ErrorCursor } from '../cache/index.ts'
@@ -39,6 +41,8 @@ export interface VmaPlan {
   readonly pageOffset: PageIndex
   /** Its own advice, which madvise sets; the opening's read state carries the rest. */
   readonly advice: 'normal' | 'random' | 'sequential'
+  /** The number of the private page at `start`, if it isn't `start` (A4). */
+  readonly anonOffset?: Vpn
 }
 
 export interface Vma {
@@ -49,6 +53,9 @@ export interface Vma {
   readonly share: 'shared' | 'private'
   readonly open: OpenFile | undefined
   pageOffset: PageIndex
+  readonly anonOffset: Vpn
+  /** A page of its own was made in it (anon_vma isn't NULL). */
+  hasAnon: boolean
   advice: 'normal' | 'random' | 'sequential'
   /** Its pages are locked in memory (VM_LOCKED). */
   locked: boolean
@@ -56,9 +63,23 @@ export interface Vma {
 }
 
 export function newVma(scheduler: Scheduler, space: Space, plan: VmaPlan): Vma {
-  const { start, end, prot, share, open, pageOffset, advice } = plan
+  const { start, end, prot, share, open, pageOffset, advice, anonOffset = start } = plan
   const lock = new VmaLock(scheduler, `VMA at page ${start} of ${space.name}`)
-  return { space, start, end, prot, share, open, pageOffset, advice, locked: false, lock }
+  const hasAnon = false
+  return {
+    space,
+    start,
+    end,
+    prot,
+    share,
+    open,
+    pageOffset,
+    anonOffset,
+    hasAnon,
+    advice,
+    locked: false,
+    lock,
+  }
 }
 
 export function allows(vma: Vma, access: 'load' | 'store'): boolean {
@@ -67,6 +88,11 @@ export function allows(vma: Vma, access: 'load' | 'store'): boolean {
 
 export function indexOf(vma: Vma, vpn: Vpn): PageIndex {
   return vma.pageOffset + vpn - vma.start
+}
+
+/** The number in the family of a private page of this VMA (A4). */
+export function anonIndexOf(vma: Vma, vpn: Vpn): Vpn {
+  return vma.anonOffset + vpn - vma.start
 }
 
 /** Whether `next` goes on where `vma` ends, mapped alike, so that the two can be one. */
@@ -78,7 +104,8 @@ export function continues(vma: Vma, next: Vma): boolean {
     vma.open === next.open &&
     vma.advice === next.advice &&
     vma.locked === next.locked &&
-    (vma.open === undefined || vma.pageOffset + (vma.end - vma.start) === next.pageOffset)
+    (vma.open === undefined || vma.pageOffset + (vma.end - vma.start) === next.pageOffset) &&
+    (vma.share === 'shared' || anonIndexOf(vma, vma.end) === next.anonOffset)
   )
 }
 

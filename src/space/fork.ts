@@ -66,8 +66,12 @@ export class Fork implements Verb<ForkArgs> {
     return from
   }
 
-  private copyVma({ start, end, prot, share, open, pageOffset, advice }: Vma, child: Space): void {
-    addVma(this.mm, newVma(this.mm.scheduler, child, { start, end, prot, share, open, pageOffset, advice }))
+  private copyVma(vma: Vma, child: Space): void {
+    const { start, end, prot, share, open, pageOffset, advice, anonOffset } = vma
+    const plan = { start, end, prot, share, open, pageOffset, advice, anonOffset }
+    const copy = newVma(this.mm.scheduler, child, plan)
+    copy.hasAnon = vma.hasAnon
+    addVma(this.mm, copy)
   }
 
   private sharePages(vma: Vma, child: Space, from: Vpn, slice: Slice): Vpn {

@@ -8,7 +8,7 @@ import { errno, type Vpn } from '../base/index.ts'
 import { continues, type Mm, newVma, PROT_WRITE, type Space, type Vma, type VmaPlan } from '../mm/index.ts'
 import { VPN_END } from '../mmu/index.ts'
 import { again, done, fail, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
-import { addVma, isolate, lockRange, mergeAround, unmapSome } from './vmas.ts'
+import { addVma, isolate, lockRange, mergeAround, unmapSome, VMAS_MAX } from './vmas.ts'
 
 export interface MapArgs {
   readonly space: Space
@@ -20,9 +20,6 @@ export interface MapArgs {
   /** Where it was mapped. */
   start: Vpn
 }
-
-/** sysctl vm.max_map_count is 65530; this space is meant for more. */
-const VMAS_MAX = 2 ** 20
 
 export class MapVerb implements Verb<MapArgs> {
   readonly name = 'mmap'

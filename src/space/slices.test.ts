@@ -40,6 +40,8 @@ function stage(slicePages: number): Stage {
 /** Each long call, by the name of its verb. */
 const CALLS: Readonly<Record<string, (stage: Stage) => Task<unknown>>> = {
   munmap: ({ world, space, heap }) => world.unmap(space, heap, PAGES) as Task<unknown>,
+  mremap: ({ world, space, heap }) =>
+    world.mremap(space, heap, PAGES, PAGES, { fixed: heap + 4096 }) as Task<unknown>,
   exit: ({ world, space }) => world.exit(space) as Task<unknown>,
   fork: ({ world, space }) => world.fork(space) as Task<unknown>,
   mprotect: ({ world, space, heap }) => world.protect(space, heap, PAGES, PROT_READ) as Task<unknown>,

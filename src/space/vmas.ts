@@ -9,8 +9,11 @@
  *   SV2 Two neighbours that could be one are one after each verb.
  */
 import { assert, type Slice, type Vpn } from '../base/index.ts'
-import { continues, type Mm, newVma, type Space, type Vma } from '../mm/index.ts'
+import { anonIndexOf, continues, indexOf, type Mm, newVma, type Space, type Vma } from '../mm/index.ts'
 import type { Task, Wait } from '../sched/index.ts'
+
+/** sysctl vm.max_map_count is 65530; this space is meant for more. */
+export const VMAS_MAX = 2 ** 20
 
 /** Takes the space for writing and write-locks the VMAs of [start, end), or says what to wait for. */
 export function lockRange(task: Task, space: Space, start: Vpn, end: Vpn): Wait | undefined {
@@ -106,17 +109,18 @@ export function withNeighbours(start: Vpn, end: Vpn): readonly [Vpn, Vpn] {
 
 function split(mm: Mm, vma: Vma, at: Vpn): void {
   const { space, prot, share, open, advice } = vma
-  const pageOffset = vma.pageOffset + at - vma.start
   const right = newVma(mm.scheduler, space, {
     start: at,
     end: vma.end,
     prot,
     share,
     open,
-    pageOffset,
+    pageOffset: indexOf(vma, at),
     advice,
+    anonOffset: anonIndexOf(vma, at),
   })
   right.locked = vma.locked
+  right.hasAnon = vma.hasAnon
   right.lock.writeSequence = vma.lock.writeSequence
   mm.rmap.removeVma(vma)
   vma.end = at
@@ -132,6 +136,7 @@ function merge(mm: Mm, left: Vma, right: Vma): void {
   mm.rmap.removeVma(right)
   space.vmas.remove(right)
   left.end = right.end
+  left.hasAnon ||= right.hasAnon
   space.vmas.widen(left)
   mm.rmap.addVma(left)
   if (right.open !== undefined) right.open.mappings--
