@@ -145,7 +145,7 @@ describe('mremap', () => {
     world.finish()
   })
 
-  it('says what is wrong, and changes nothing (MR2)', () => {
+  it('says what is wrong, and changes nothing (MV2)', () => {
     const { world, space, heap } = heapOf(4)
     world.map(space, undefined, { pages: 2, fixed: heap + 4, prot: PROT_READ })
     const before = ranges(space)

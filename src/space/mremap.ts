@@ -12,8 +12,8 @@
  * Locks    mmap write; the VMAs of both ranges and the neighbours they may be one with. No wait but for them.
  *
  * Invariants
- *   MR1 At each moment between two slices an entry of the mapping is at the old place or at the new one.
- *   MR2 A call that fails has changed nothing.
+ *   MV1 At each moment between two slices an entry of the mapping is at the old place or at the new one.
+ *   MV2 A call that fails has changed nothing.
  */
 import { errno, type Vpn } from '../base/index.ts'
 import { anonIndexOf, indexOf, type Mm, newVma, type Space, type Vma } from '../mm/index.ts'
