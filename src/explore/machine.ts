@@ -30,7 +30,7 @@ import { type Choice, IO_FAILS, IO_WELL, KILL, letter, TIME } from './choice.ts'
 import { LabDevice } from './lab-device.ts'
 import { Monitor, WatchedFile } from './monitor.ts'
 import { begin } from './phrases.ts'
-import { type Phrase, parsePhrase, type Scenario } from './scenario.ts'
+import { AWAY, type Phrase, parsePhrase, type Scenario } from './scenario.ts'
 import { Truth } from './truth.ts'
 import { type Under, UnderVolume, watchReserve } from './volume/under.ts'
 import { LabVolume } from './volume/volume.ts'
@@ -40,8 +40,6 @@ const BEFORE_STEPS_MAX = 500
 /** Where mappings begin, and how far apart: VMAs that don't touch are never merged. */
 const MAPPINGS_FROM = 16
 const MAPPINGS_APART = 16
-/** How far mremap takes a mapping: past all others. */
-export const AWAY = 512
 
 /** I/O that a device is doing. */
 export interface Flying {

@@ -20,8 +20,8 @@ import {
   unsharingArgs,
   type VolumeFile,
 } from '../volume/index.ts'
-import { AWAY, type Machine, type Place } from './machine.ts'
-import type { Phrase, VerbName } from './scenario.ts'
+import type { Machine, Place } from './machine.ts'
+import { AWAY, type Phrase, type VerbName } from './scenario.ts'
 import type { LabVolume } from './volume/volume.ts'
 
 /** What the task of a phrase writes: its own word, the same for phrases of the same text. */

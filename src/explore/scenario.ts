@@ -22,6 +22,9 @@
  */
 import { type PageIndex, SLICE_PAGES } from '../base/index.ts'
 
+/** How many pages further mremap takes a mapping: past all others. */
+export const AWAY = 512
+
 export interface FileSpec {
   readonly pages: number
   /** Its pages may not change while they are written. */
