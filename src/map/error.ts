@@ -28,6 +28,8 @@ type Advice = Readonly<Record<string, string>> & { readonly else: string }
 
 const HOLE = 'a part of the range is mapped no more; expected a range whose pages are all mapped'
 
+const ROOT = 'the root is there, and has no name; expected a path with one'
+
 const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
   [
     errno.ENOSPC,
@@ -111,7 +113,19 @@ const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
   ],
   [
     errno.EINVAL,
-    { advise: 'a part of the range is locked in memory; unlock it first', else: 'it has no meaning here' },
+    {
+      advise: 'a part of the range is locked in memory; unlock it first',
+      create: ROOT,
+      mkdir: ROOT,
+      unlink: ROOT,
+      link: ROOT,
+      put: ROOT,
+      rename: 'the root has no other name, and a directory is not moved below itself',
+      snapshot: 'a snapshot does not lie below the directory that it shows, but for one of the root',
+      clone: 'one of the files is no longer what was checked; try again',
+      dedupe: 'one of the files is no longer what was checked; try again',
+      else: 'an argument is outside of what the call takes; expected what its documentation says',
+    },
   ],
   [errno.EINTR, { else: 'its space ended while it waited' }],
   [errno.EROFS, { else: 'the filesystem is read-only' }],

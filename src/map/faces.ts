@@ -19,7 +19,14 @@ import type { RepairReport } from './repair-volume.ts'
 import type { RunOptions } from './sections.ts'
 import type { AnonymousOptions, MapOptions } from './space.ts'
 import type { Source, TransferOptions } from './streams.ts'
-import type { CheckOptions, GetFileOptions, PutOptions, VolumeFileOptions } from './volume.ts'
+import type {
+  CheckOptions,
+  CloneOptions,
+  GetFileOptions,
+  PutOptions,
+  SnapshotOptions,
+  VolumeFileOptions,
+} from './volume.ts'
 
 /**
  * Memory for pages, a page cache, groups, and spaces in which files are mapped. It takes none of the process's other memory.
@@ -133,6 +140,8 @@ export interface VolumeFace extends AsyncDisposable {
   list(path: string): Promise<Named[]>
   /** What a file or directory is, and the blocks that it takes. Errors: ENOENT, ENOTDIR. */
   stat(path: string): Promise<Stat>
+  /** Whether there is something at the path. Errors: EIO, EUCLEAN. */
+  exists(path: string): Promise<boolean>
   /** Gives a file or a directory another name; an existing file is replaced. Errors: those of rename(2). */
   rename(from: string, to: string): Promise<void>
   /** One name more for a file. Errors: EEXIST, ENOENT, EPERM (a directory), EROFS. */
@@ -140,18 +149,41 @@ export interface VolumeFace extends AsyncDisposable {
   /** Takes a file's name away, or an empty directory. A file without names lives until it is closed. Errors: ENOENT, ENOTEMPTY, EROFS. */
   unlink(path: string): Promise<void>
   /**
-   * Makes a file that lies where another does: the blocks are shared, and a store to either copies its page.
+   * Takes a file's name away, or a directory's with all that is below it, snapshots too. What is open lives until it is closed. Some
+   * hundred names at a time: what has gone when it is aborted stays away.
    *
-   * Errors: EEXIST, ENOENT, ENOSPC (of metadata), EROFS.
+   * Errors: ENOENT, EINVAL (the root), EROFS, ABORT_ERR.
+   */
+  remove(path: string, options?: Pick<CallFace, 'signal'>): Promise<void>
+  /**
+   * Makes a file that lies where another does: the blocks are shared, and a store to either copies its page. With
+   * `existing: 'is replaced'` a file that has the name gives it up, as a whole or not at all.
+   *
+   * Errors: EEXIST, ENOENT, EISDIR, ENOSPC (of metadata), EROFS.
    * Cost: time and space for its extents, not for its bytes.
    */
-  clone(from: string, to: string, options?: Pick<CallFace, 'signal'>): Promise<void>
-  /** Lets a range of one open file lie where a range of another does. Errors: EINVAL (alignment), EACCES, ENOSPC. */
+  clone(from: string, to: string, options?: CloneOptions): Promise<void>
+  /**
+   * Lets a range of one open file lie where a range of another does; the target grows if it must. A length of 0 changes nothing.
+   *
+   * Errors: EINVAL (says which rule: whole blocks, inside the source, no overlap), EACCES, EFBIG, ENOSPC, EROFS.
+   */
   cloneRange(range: RangeOfFiles): Promise<void>
-  /** The same if both hold the same bytes; returns whether they do. Atomic against writers. Cost: reads both ranges. */
+  /**
+   * Whether both ranges hold the same bytes, each of them compared; if so, their whole blocks are shared afterwards, the last
+   * one of both files too. Atomic against writers. Of ranges that differ nothing is changed.
+   *
+   * Errors: EINVAL (says which rule: offsets of whole blocks, inside both files, no overlap), EACCES, EIO, EROFS.
+   * Cost: reads both ranges.
+   */
   dedupe(range: RangeOfFiles): Promise<boolean>
-  /** Everything below a directory, as it is at one moment, below a new one. Returns how many files are in it. */
-  snapshot(from: string, to: string): Promise<number>
+  /**
+   * Everything below a directory, as it is at one moment, below a new one. Returns how many files are in it. With `mode: 'r'`
+   * nothing below the new one can be changed; it goes by `remove`.
+   *
+   * Errors: EEXIST, ENOENT, ENOTDIR, EINVAL (below itself), ENOSPC, EROFS.
+   */
+  snapshot(from: string, to: string, options?: SnapshotOptions): Promise<number>
   /** Gives the holes of [position, position + length) blocks, which read as zeros; makes the file longer if it must. Errors: ENOSPC. */
   fallocate(file: FileFace, position: Bytes, length: Bytes): Promise<void>
   /**
@@ -192,17 +224,17 @@ export interface VolumeFace extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** Two ranges of open files of one volume. Bytes; multiples of the block size, but for a length that ends with its file. */
+/** Two ranges of open files of one volume, in bytes. */
 export interface RangeOfFiles {
   /** Where the bytes are: open for reading. */
   readonly source: FileFace
   /** Where they are to be: open for writing. */
   readonly target: FileFace
-  /** Bytes into the source; 0 if left out. */
+  /** Bytes into the source, a multiple of the block size; 0 if left out. */
   readonly from?: Bytes
-  /** Bytes into the target; 0 if left out. */
+  /** Bytes into the target, a multiple of the block size; 0 if left out. */
   readonly to?: Bytes
-  /** Bytes; to the end of the source if left out. */
+  /** Bytes; to the end of the source if left out. Of a clone a multiple of the block size, unless the range ends both files. */
   readonly length?: Bytes
 }
 

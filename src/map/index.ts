@@ -36,8 +36,10 @@ export { type AnonymousOptions, type MapOptions, MMUS, type MmuName, Space } fro
 export type { Source, TransferOptions } from './streams.ts'
 export {
   type CheckOptions,
+  type CloneOptions,
   type GetFileOptions,
   type PutOptions,
+  type SnapshotOptions,
   Volume,
   type VolumeFileOptions,
 } from './volume.ts'

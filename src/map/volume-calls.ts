@@ -75,11 +75,20 @@ export class VolumeCalls {
     const { operation } = error
     if (isFull(error))
       return operation in METADATA_FULL ? metadataFull(error, operation, where) : volumeFull(error, where)
+    if (error.code === 'EROFS' && !this.core.isReadOnly) return sealed(error, where)
     // What was found first made it read-only; what was found last is what was just read.
     const found = error.code === 'EROFS' ? damage[0] : damage.at(-1)
     if (found === undefined || !['EIO', 'EUCLEAN', 'EROFS'].includes(error.code)) return error
     return new FaultlineError(error.code, error.operation, `${error.message}; found damaged: ${found}`, error)
   }
+}
+
+function sealed({ code, operation }: FaultlineError, where: string): FaultlineError {
+  return new FaultlineError(
+    code,
+    operation,
+    `${operation} of ${where} failed with ${code}: it lies below a snapshot that was made to be read; clone it to another place to change it`,
+  )
 }
 
 function isFull({ code }: FaultlineError): boolean {
@@ -108,9 +117,23 @@ function metadataFull({ code }: FaultlineError, operation: string, where: string
   return new FaultlineError(code, operation, `${operation} of ${where} failed with ${code}: ${full}; ${then}`)
 }
 
+/** Throws for what is no path: names between slashes, from the root on. Whether there is something isn't asked. */
 export function checkPath(path: unknown, operation: string): void {
   if (typeof path !== 'string' || !path.startsWith('/'))
     throw invalid(operation, `expected a path of the volume, from /, got ${shown(path)}`)
+  if (path === '/') return
+  for (const name of path.slice(1).split('/')) {
+    const flaw = flawOf(name)
+    if (flaw !== undefined)
+      throw invalid(operation, `the path ${shown(path)} has ${flaw}; expected names between slashes`)
+  }
+}
+
+function flawOf(name: string): string | undefined {
+  if (name === '') return 'two slashes in a row, or one at its end'
+  if (name === '.' || name === '..') return `"${name}", which is not followed here`
+  if (name.includes('\0')) return 'a zero byte'
+  return name.isWellFormed() ? undefined : 'half of a surrogate pair'
 }
 
 export function checkProgress(progress: unknown, operation: string): void {

@@ -13,6 +13,7 @@
  * Invariants
  *   VL3 close syncs all, and gives the lock back whatever happens.
  */
+import { setImmediate } from 'node:timers/promises'
 import { type Bytes, errno } from '../base/index.ts'
 import type { HostFile } from '../host/index.ts'
 import { type FileStore, type LmdbStore, noteDamage, type Place, type VolumeLock } from '../store/index.ts'
@@ -28,7 +29,7 @@ import {
   type Usage,
 } from '../volume/index.ts'
 import type { Context } from './context.ts'
-import { FaultlineError } from './error.ts'
+import { aborted, FaultlineError } from './error.ts'
 import type { RangeOfFiles, VolumeFace } from './faces.ts'
 import type { File } from './file.ts'
 import { type Existing, writeWhole } from './host-target.ts'
@@ -49,6 +50,16 @@ export interface VolumeFileOptions {
 }
 
 /** How a file is brought into a volume. */
+export interface SnapshotOptions {
+  /** 'r': nothing below it can be changed, though all of it can be renamed or removed. 'r+' if left out. */
+  readonly mode?: 'r' | 'r+'
+}
+
+export interface CloneOptions extends Pick<TransferOptions, 'signal'> {
+  /** What becomes of a file that has the name already; it stays, and EEXIST is told, if left out. */
+  readonly existing?: 'stays' | 'is replaced'
+}
+
 export interface PutOptions extends TransferOptions {
   /** What becomes of a file that has the name already; it stays, and EEXIST is told, if left out. */
   readonly existing?: Existing
@@ -64,6 +75,9 @@ export interface CheckOptions extends TransferOptions {
   /** 'metadata only' leaves the data unread; 'with data' if left out. */
   readonly data?: 'with data' | 'metadata only'
 }
+
+/** Names that are taken away before the event loop turns. */
+const REMOVED_AT_ONCE = 500
 
 /** 'repair': nobody else may have it, it is only read, and of its metadata as much as there is. */
 export type Purpose = 'r' | 'r+' | 'repair'
@@ -126,7 +140,7 @@ export class Volume implements VolumeFace {
     const mapSync = flag(options.mapSync, 'mapSync', 'open')
     if (mapSync && !dax) throw invalid('open', 'mapSync: it is for files that are opened with dax: true')
     const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'open')
-    if (mode === 'r+' && this.readOnly) this.calls.went(errno.EROFS, 'open', path)
+    if (mode === 'r+') this.calls.went(this.core.mayChange(path), 'open', path)
     if (!dax) return this.during(() => this.files.open('open', path, mode, () => this.core.open(path)))
     if (!this.core.hasRegion)
       throw new FaultlineError(
@@ -161,6 +175,15 @@ export class Volume implements VolumeFace {
     return this.calls.said(this.core.stat(path), 'stat', path)
   }
 
+  /** Whether there is something at the path. */
+  async exists(path: string): Promise<boolean> {
+    this.checkCall('exists', path)
+    const found = this.core.stat(path)
+    if (found.errno === errno.ENOENT || found.errno === errno.ENOTDIR) return false
+    this.calls.said(found, 'exists', path)
+    return true
+  }
+
   async rename(from: string, to: string): Promise<void> {
     this.checkCall('rename', from, to)
     this.calls.went(this.core.rename(from, to), 'rename', `${from} to ${to}`)
@@ -178,14 +201,29 @@ export class Volume implements VolumeFace {
     this.calls.went(this.core.unlink(path), 'unlink', path)
   }
 
-  /** A new file that lies where another does: time and space for its extents, not for its bytes. */
-  async clone(from: string, to: string, options: Pick<TransferOptions, 'signal'> = {}): Promise<void> {
-    checkKeys(options, ['signal'], 'clone')
+  /** Takes a file's name away, or a directory's with all that is below it. */
+  async remove(path: string, options: Pick<TransferOptions, 'signal'> = {}): Promise<void> {
+    checkKeys(options, ['signal'], 'remove')
+    this.checkCall('remove', path)
+    if (path === '/') throw invalid('remove', `remove of /: the root of a volume has no name that could go`)
+    await this.during(async () => {
+      for (;;) {
+        if (options.signal?.aborted === true) throw aborted('remove', path, options.signal.reason)
+        if (this.calls.said(this.core.removeTree(path, REMOVED_AT_ONCE), 'remove', path) === 'gone') return
+        await setImmediate()
+      }
+    })
+  }
+
+  /** A file that lies where another does: time and space for its extents, not for its bytes. */
+  async clone(from: string, to: string, options: CloneOptions = {}): Promise<void> {
+    checkKeys(options, ['existing', 'signal'], 'clone')
+    const existing = choice(options.existing ?? 'stays', ['stays', 'is replaced'], 'existing', 'clone')
     this.checkCall('clone', from, to)
     const call = { operation: 'clone', where: `${from} to ${to}`, signal: options.signal }
     await this.during(() =>
       this.files.using('clone', from, source =>
-        this.files.make('clone', to, 'stays', async target => {
+        this.files.make('clone', to, existing, async target => {
           const range = { source, target, from: 0, to: 0, length: source.size }
           await this.calls.perform(this.core.remapping, remappingArgs({ how: 'clone', ...range }), call)
         }),
@@ -208,6 +246,7 @@ export class Volume implements VolumeFace {
   async fallocate(file: File, position: Bytes, length: Bytes): Promise<void> {
     checkWhole(position, 'position', 'fallocate')
     checkWhole(length, 'length', 'fallocate')
+    if (length === 0) throw invalid('fallocate', 'length: expected at least one byte, got 0')
     this.checkCall('fallocate')
     const mine = this.files.mine(file, 'fallocate', 'for writing')
     const args = preallocatingArgs({ file: mine, position, length, how: 'allocate', size: 'grows' })
@@ -216,10 +255,12 @@ export class Volume implements VolumeFace {
   }
 
   /** Everything below a directory, as it is at one moment, below a new one. Returns how many files are in it. */
-  async snapshot(from: string, to: string): Promise<number> {
+  async snapshot(from: string, to: string, options: SnapshotOptions = {}): Promise<number> {
+    checkKeys(options, ['mode'], 'snapshot')
+    const mode = choice(options.mode ?? 'r+', ['r', 'r+'], 'mode', 'snapshot')
     this.checkCall('snapshot', from, to)
     const call = { operation: 'snapshot', where: `${from} to ${to}` }
-    const args = snapshotArgs(from, to)
+    const args = snapshotArgs({ from, to, mode })
     await this.during(() => this.calls.perform(this.core.snapshot, args, call))
     return args.files
   }

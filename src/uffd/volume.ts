@@ -2,9 +2,11 @@
 import type { Bytes } from '../base/index.ts'
 import {
   type CheckOptions,
+  type CloneOptions,
   FaultlineError,
   type FileFace,
   type RangeOfFiles,
+  type SnapshotOptions,
   type VolumeFace,
   type VolumeFileOptions,
 } from '../map/index.ts'
@@ -67,7 +69,15 @@ export class HardwareVolume extends Remote implements VolumeFace {
     await this.call('unlink', path)
   }
 
-  async clone(from: string, to: string, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  async exists(path: string): Promise<boolean> {
+    return (await this.call('exists', path)) as boolean
+  }
+
+  async remove(path: string, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    await this.call('remove', path, options)
+  }
+
+  async clone(from: string, to: string, options: CloneOptions = {}): Promise<void> {
     await this.call('clone', from, to, options)
   }
 
@@ -92,8 +102,8 @@ export class HardwareVolume extends Remote implements VolumeFace {
     throw streams('getFile')
   }
 
-  async snapshot(from: string, to: string): Promise<number> {
-    return (await this.call('snapshot', from, to)) as number
+  async snapshot(from: string, to: string, options: SnapshotOptions = {}): Promise<number> {
+    return (await this.call('snapshot', from, to, options)) as number
   }
 
   async fallocate(file: FileFace, position: Bytes, length: Bytes): Promise<void> {

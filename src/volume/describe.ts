@@ -12,6 +12,7 @@ import {
   inoIn,
   nameIn,
   numberIn,
+  SEALED,
 } from './records.ts'
 
 const TAGS = ['written', 'unwritten', 'plain', 'lost']
@@ -37,7 +38,8 @@ function words(key: string, value: Uint8Array): string {
     }
     case 'i': {
       const { kind, links, size } = decodeInode(value, numberIn(key))
-      return `inode ${numberIn(key)}: ${kind}, ${links} names, ${size} bytes`
+      const sealed = kind === 'directory' && size === SEALED ? ', sealed' : ''
+      return `inode ${numberIn(key)}: ${kind}, ${links} names, ${kind === 'file' ? size : 0} bytes${sealed}`
     }
     case 'd': {
       const { ino, kind } = decodeLink(value, key)

@@ -8,6 +8,7 @@
  *   N1  A file's `links` are the entries that name it; one with none is an orphan, or gone.
  *   N2  A directory has one entry that names it (the root none), and no path leads through it to itself.
  *   N3  An inode that is gone has no extent.
+ *   N4  No name below a sealed directory is changed, nor given to another place; the directory itself may be renamed or go.
  */
 import { errno } from '../base/index.ts'
 import { Damage, Failure } from './failure.ts'
@@ -28,6 +29,7 @@ import {
   nameIn,
   orphanKey,
   ROOT_INO,
+  SEALED,
   STATE_KEY,
 } from './records.ts'
 
@@ -41,6 +43,11 @@ interface Place {
 }
 
 /** An entry of a directory. */
+/** A name of a directory, and what it leads to. */
+interface Entry extends Pick<Place, 'directory' | 'name'> {
+  readonly link: Link
+}
+
 export interface Named extends Link {
   /** Its name in the directory. */
   readonly name: string
@@ -91,7 +98,7 @@ export class Names {
   }
 
   create(path: string, kind: Inode['kind']): number {
-    const { directory, name, link } = this.place(path)
+    const { directory, name, link } = this.placeToChange(path)
     if (link !== undefined) throw new Failure(errno.EEXIST)
     return this.createIn(directory, name, kind)
   }
@@ -112,7 +119,7 @@ export class Names {
 
   /** Gives a file without names its first; a file that has the name already loses it, if it may be replaced. */
   publish(ino: number, path: string, existing: 'stays' | 'is replaced'): void {
-    const { directory, name, link } = this.place(path)
+    const { directory, name, link } = this.placeToChange(path)
     if (link !== undefined && existing === 'stays') throw new Failure(errno.EEXIST)
     if (link?.kind === 'directory') throw new Failure(errno.EISDIR)
     this.setInode(ino, { ...this.inode(ino), links: 1 })
@@ -125,7 +132,8 @@ export class Names {
   link(from: string, to: string): void {
     const { ino, kind } = this.find(from)
     if (kind === 'directory') throw new Failure(errno.EPERM)
-    const { directory, name, link } = this.place(to)
+    this.believeOpen(from)
+    const { directory, name, link } = this.placeToChange(to)
     if (link !== undefined) throw new Failure(errno.EEXIST)
     const inode = this.inode(ino)
     this.setInode(ino, { ...inode, links: inode.links + 1 })
@@ -134,17 +142,53 @@ export class Names {
 
   /** Takes away the name of a file, or that of an empty directory. */
   unlink(path: string): void {
-    const { directory, name, link } = this.place(path)
+    const { directory, name, link } = this.placeToChange(path)
     if (link === undefined) throw new Failure(errno.ENOENT)
     this.removable(link)
     this.journal.delete(linkKey(directory, name))
     this.unlinked(link)
   }
 
+  /**
+   * Takes away the name of a file, or of a directory with all names below it: up to `most` of them, those below first. Says
+   * whether some are left.
+   */
+  removeTree(path: string, most: number): 'some are left' | 'gone' {
+    const { directory, name, link } = this.placeToChange(path)
+    if (link === undefined) throw new Failure(errno.ENOENT)
+    const way: Entry[] = [{ directory, name, link }]
+    for (let left = most; left > 0; ) {
+      const at = way.at(-1)
+      if (at === undefined) return 'gone'
+      const below = at.link.kind === 'directory' ? this.firstBelow(at.link.ino) : undefined
+      if (below === undefined) {
+        this.journal.delete(linkKey(at.directory, at.name))
+        this.unlinked(at.link)
+        way.pop()
+        left--
+      } else {
+        if (way.some(({ link: { ino } }) => ino === below.link.ino))
+          throw new Damage(`directory ${below.link.ino} lies below itself`)
+        way.push(below)
+      }
+    }
+    return way.length === 0 ? 'gone' : 'some are left'
+  }
+
+  /** Nothing below the directory is changed from now on (N4). */
+  seal(ino: number): void {
+    this.setInode(ino, { ...this.inode(ino), size: SEALED })
+  }
+
+  /** Fails with EROFS if what is at the path can't be changed. */
+  believeOpen(path: string): void {
+    if (path !== '/') this.placeToChange(path)
+  }
+
   /** Gives what is at `from` the name `to`, in place of a file or an empty directory that had it. */
   rename(from: string, to: string): void {
-    const source = this.place(from)
-    const target = this.place(to)
+    const source = this.placeToChange(from)
+    const target = this.placeToChange(to)
     const { link } = source
     if (link === undefined) throw new Failure(errno.ENOENT)
     if (link.kind === 'directory' && target.way.includes(link.ino)) throw new Failure(errno.EINVAL)
@@ -173,6 +217,19 @@ export class Names {
     this.journal.put(STATE_KEY, encodeState({ ...state, nextIno: state.nextIno + 1 }))
     this.setInode(state.nextIno, { kind, links, size: 0 })
     return state.nextIno
+  }
+
+  private placeToChange(path: string): Place {
+    const place = this.place(path)
+    for (const ino of place.way) if (this.inode(ino).size === SEALED) throw new Failure(errno.EROFS)
+    return place
+  }
+
+  private firstBelow(directory: number): Entry | undefined {
+    const { start, end } = linkKeys(directory)
+    const first = this.journal.first(start, end)
+    if (first === undefined) return undefined
+    return { directory, name: nameIn(first.key), link: decodeLink(first.value, first.key) }
   }
 
   private place(path: string): Place {

@@ -81,9 +81,12 @@ export interface Inode {
   readonly kind: 'file' | 'directory'
   /** Names that lead to it; a directory has one. */
   readonly links: number
-  /** Bytes. */
+  /** Bytes; of a directory 0, or SEALED. */
   readonly size: Bytes
 }
+
+/** The size of a directory below which nothing is changed: a snapshot that is to be read. */
+export const SEALED = 1
 
 /** What an entry of a directory leads to. */
 export interface Link {

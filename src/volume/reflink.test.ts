@@ -26,6 +26,7 @@ describe('a clone', () => {
       links: 1,
       size: 4 * PAGE,
       ino: 3,
+      sealed: false,
       blocks: 4,
       shared: 4,
     })

@@ -45,6 +45,7 @@ import {
   linkKey,
   nameIn,
   numberIn,
+  ROOT_INO,
   STATE_KEY,
   u64,
   viewOf,
@@ -82,8 +83,9 @@ class Repair {
   private readonly orphans = new Set<number>()
   private readonly extents = new Map<number, Run[]>()
   private readonly chunks = new Map<number, Uint8Array>()
-  /** Files whose inodes are lost. */
+  /** Files whose inodes are lost, and directories. */
   private readonly restored = new Set<number>()
+  private readonly remade = new Set<number>()
   /** Names below /lost+found of inodes that have none; of others it is their number. */
   private readonly found = new Map<number, string>()
   private nextIno = 1
@@ -117,6 +119,8 @@ class Repair {
     this.nextIno = names.nextIno
     for (const ino of this.restored)
       if (this.inodes.has(ino)) this.givenUp.push(this.endOf(ino, names.pathOf(ino)))
+    for (const ino of this.remade)
+      if (ino !== ROOT_INO) this.givenUp.push(`${names.pathOf(ino)} (inode ${ino}): whether it was sealed`)
     this.tellOfNamesLost()
     for (const ino of this.extents.keys()) if (!this.inodes.has(ino)) this.extents.delete(ino)
     for (const [ino, inode] of this.inodes)
@@ -167,7 +171,7 @@ class Repair {
       this.nextIno = Math.max(this.nextIno, ino + 1)
       if (this.inodes.has(ino) || this.gapAt(inodeKey(ino)) === undefined) continue
       this.inodes.set(ino, { kind, links: 1, size: 0 })
-      if (kind === 'file') this.restored.add(ino)
+      ;(kind === 'file' ? this.restored : this.remade).add(ino)
     }
     for (const ino of [...this.inodes.keys(), ...this.orphans]) this.nextIno = Math.max(this.nextIno, ino + 1)
   }

@@ -18,12 +18,14 @@ export interface SnapshotArgs extends ClaimingArgs {
   readonly from: string
   /** A name that nothing has; below `from` only if that is the root. */
   readonly to: string
+  /** 'r': nothing below it can be changed. */
+  readonly mode: 'r' | 'r+'
   /** How many files are in it. */
   files: number
 }
 
-export function snapshotArgs(from: string, to: string): SnapshotArgs {
-  return { ...unclaimed(), from, to, files: 0 }
+export function snapshotArgs(plan: Pick<SnapshotArgs, 'from' | 'to' | 'mode'>): SnapshotArgs {
+  return { ...unclaimed(), ...plan, files: 0 }
 }
 
 /** What of the volume a snapshot looks at. */
@@ -71,5 +73,6 @@ export class Snapshot extends Claiming<SnapshotArgs> {
           args.files++
         }
       }
+    if (args.mode === 'r') names.seal(top)
   }
 }

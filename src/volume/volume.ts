@@ -35,7 +35,7 @@ import { type Named, Names } from './names.ts'
 import { canBeLong, type Node, type Parts, unreserve } from './parts.ts'
 import { Preallocating } from './preallocating.ts'
 import { RangeCopying } from './range-copying.ts'
-import { type Header, type Inode, NUMBERS_MAX, numberIn, orphanKey } from './records.ts'
+import { type Header, type Inode, NUMBERS_MAX, numberIn, orphanKey, SEALED } from './records.ts'
 import type { Region } from './region.ts'
 import { Remapping } from './remapping.ts'
 import { Snapshot } from './snapshot.ts'
@@ -52,6 +52,8 @@ const DAMAGE_MAX = 100
 export interface Stat extends Inode {
   /** Its number in the volume. */
   readonly ino: number
+  /** A directory below which nothing can be changed: a snapshot that was made to be read. */
+  readonly sealed: boolean
   /** Blocks of its own or shared, with those promised to pages that have none yet. */
   readonly blocks: number
   /** Of these, blocks that other files have too. */
@@ -264,6 +266,16 @@ export class Volume {
     return this.change(() => this.parts.names.unlink(path)).errno
   }
 
+  /** Up to `most` names of a tree (Names.removeTree). */
+  removeTree(path: string, most: number): Answer<'some are left' | 'gone'> {
+    return this.change(() => this.parts.names.removeTree(path, most))
+  }
+
+  /** Why the file or directory at the path can't be changed, if it can't. */
+  mayChange(path: string): Errno {
+    return this.change(() => this.parts.names.believeOpen(path)).errno
+  }
+
   // ---- files
 
   /** A new file that no name leads to, open (O_TMPFILE): `publish` gives it one, and the last close takes it away. */
@@ -406,7 +418,9 @@ export class Volume {
       }
     }
     const inode = this.parts.names.inode(ino)
-    return { ...inode, size: open?.cached.size ?? inode.size, ino, blocks, shared }
+    const sealed = inode.kind === 'directory' && inode.size === SEALED
+    const size = inode.kind === 'directory' ? 0 : (open?.cached.size ?? inode.size)
+    return { ...inode, size, ino, sealed, blocks, shared }
   }
 
   private unlinked(ino: number): void {
