@@ -99,7 +99,10 @@ test('a flipped bit is told by file and offset; the volume is read-only until it
   assert.equal(status, 1)
   assert.match(text, /\/a, bytes 0 to 4095: block 1 doesn't match its checksum \(.*data, offset 4096\)/)
   assert.match(volume(['rm', VOLUME, '/a']).err, /EROFS.*found damaged: \/a, bytes 0 to 4095/)
-  assert.match(does('check', VOLUME, '--repair'), /given up: \/a \(inode \d+\), bytes 0 to 4095: its data is lost/)
+  assert.match(
+    does('check', VOLUME, '--repair'),
+    /given up: \/a \(inode \d+\), bytes 0 to 4095: its data is lost/,
+  )
   does('check', VOLUME)
   assert.match(volume(['get', VOLUME, '/a', '-']).err, /EIO: a part of it is lost or damaged/)
   does('rm', VOLUME, '/a')
