@@ -27,7 +27,7 @@ export {
   type Platform,
 } from './machine.ts'
 export { type AdviceName, Mapping, type ProtName, type RangeOptions } from './mapping.ts'
-export { bytes, checkBytes, checkKeys, choice, invalid } from './options.ts'
+export { bytes, checkBytes, checkKeys, checkObject, choice, invalid } from './options.ts'
 export { machineClosed } from './performer.ts'
 export { type RemoteOptions, remoteAddress } from './remote-files.ts'
 export { dumpVolume, type RepairReport, volumeBlockSize } from './repair-volume.ts'

@@ -5,14 +5,18 @@ import { FaultlineError } from './error.ts'
 
 /** Throws unless it is an object of known keys; names the nearest one. A signal is checked too. */
 export function checkKeys(given: object, known: readonly string[], operation: string): void {
-  if (typeof given !== 'object' || given === null || Array.isArray(given))
-    throw invalid(operation, `${operation}: expected an object of options, got ${shown(given)}`)
+  checkObject(given, operation)
   for (const key of Object.keys(given))
     if (!known.includes(key))
       throw invalid(operation, `${operation} has no option ${shown(key)}${suggestion(key, known)}`)
   const { signal } = given as { signal?: unknown }
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw invalid(operation, `signal: expected an AbortSignal, got ${shown(signal)}`)
+}
+
+export function checkObject(given: unknown, operation: string): void {
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw invalid(operation, `${operation}: expected an object of options, got ${shown(given)}`)
 }
 
 export function choice<T extends string>(

@@ -343,6 +343,7 @@ export class Volume implements VolumeFace {
   ): Promise<{ readonly report: CheckReport; readonly bad: ReadonlySet<number> }> {
     this.checkCall('check')
     checkKeys(options, ['data', 'signal', 'progress'], 'check')
+    checkProgress(options.progress, 'check')
     const { data = 'with data', progress } = options
     const signal = this.calls.underWay.endedBy(options.signal)
     const args = checkingArgs(choice(data, ['with data', 'metadata only'], 'data', 'check'))

@@ -1,5 +1,6 @@
 /** The door: starts a machine with the MMU that is asked for. The hardware one is loaded only when it is wanted. */
 import {
+  checkObject,
   choice,
   FaultlineError,
   type MachineFace,
@@ -32,7 +33,9 @@ export const Machine: {
  * ENOMEM; those of the host for `swap` and `dax`.
  * Cost: its memory, taken as it is used; a hardware machine also six or ten threads.
  */
-export async function start({ mmu = 'software', ...options }: StartOptions = {}): Promise<Machine> {
+export async function start(given: StartOptions = {}): Promise<Machine> {
+  checkObject(given, 'start')
+  const { mmu = 'software', ...options } = given
   if (choice(mmu, MMUS, 'mmu', 'start') === 'software') return SoftwareMachine.start(software(options))
   const { HardwareMachine } = await import('./machine.ts')
   try {
