@@ -32,10 +32,14 @@ export function recordSample(window: Window, latency: Ns, target: Ns): void {
   if (latency >= target) window.missed++
 }
 
+/**
+ * Adds a window to those before it. The sum stays behind, as it does in the kernel: blk_rq_stat_sum adds the `batch` of
+ * what is added, which is set for samples and not for sums. So the mean of several windows is 0, always met, and on a
+ * rotating disk only the last window counts.
+ */
 export function addSamples(to: Window, from: Window): void {
   to.total += from.total
   to.missed += from.missed
-  to.sum += from.sum
 }
 
 export function isMet(window: Window, target: Ns, rotational: boolean): boolean {

@@ -203,20 +203,22 @@ describe('io.latency, by hand', () => {
     assert.equal(w.look(w.victim), 128)
   })
 
-  it('lets children recover one tick a second once the victim was idle for five', () => {
+  it('lets children recover one tick a period of 1.024 s once the victim was idle for five', () => {
     const w = small()
     w.latency.setTarget(w.victim, 10 * MS, 0)
     w.window(w.victim, 20 * MS)
     const seen: number[] = []
-    for (let second = 0; second < 12; second++) {
+    for (let period = 0; period < 12; period++) {
       w.look(w.worker)
-      w.pass(SECOND)
+      w.pass(1024 * MS)
       w.latency.tick(w.now())
       seen.push(w.cookie())
     }
     assert.deepEqual(seen, [-64, -64, -64, -64, -64, -48, -32, -16, 0, 0, 0, 0])
     assert.equal(w.look(w.worker), Infinity)
-    assert.equal(w.latency.next, Infinity, 'no timer while nobody is scaled down')
+    w.pass(1024 * MS)
+    w.latency.tick(w.now())
+    assert.equal(w.latency.next, Infinity, 'no timer while nobody asks')
   })
 
   it('speaks to siblings only: cousins are limited where their branches meet', () => {

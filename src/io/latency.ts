@@ -39,8 +39,8 @@ const ADJUST_EVERY: Ns = 500 * MS
 const GOOD_SAMPLES_MIN = 5
 /** check_scale_change: a group with at most this share of its siblings' samples is left alone. */
 const OWN_ENEMY_PERCENT = 5
-/** blkiolatency_timer_fn: HZ, and five seconds. */
-const TIMER_EVERY: Ns = SECOND
+/** blkiolatency_timer_fn: HZ, which the timer wheel rounds up to the next of its steps, and five seconds. */
+const TIMER_EVERY: Ns = 1024 * MS
 const VICTIM_IDLE: Ns = 5 * SECOND
 const LONG_AGO: Ns = -3600 * SECOND
 
@@ -92,7 +92,7 @@ export interface Queue {
 }
 
 export class Latency {
-  /** When `tick` is due; Infinity while nobody is scaled down. */
+  /** When `tick` is due; Infinity while nobody has a target, and from a tick to the next bio. */
   next: Ns = Infinity
   private readonly tree: GroupTree
   private readonly queue: Queue
@@ -128,12 +128,12 @@ export class Latency {
   /** The lowest level that has no slot for a bio of `group`, or 0. Each level looks at its parent's cookie first. */
   refusal(group: GroupId, now: Ns): GroupId {
     if (this.targets === 0) return 0
+    if (this.next === Infinity) this.next = now + TIMER_EVERY
     let lowest = 0
     for (let id = group; id !== ROOT; id = this.tree.parent(id)) {
       const level = this.level(id, now)
       const { children } = this.level(this.tree.parent(id), now)
       this.seeCookie(level, children)
-      if (children.cookie < COOKIE) this.next = Math.min(this.next, now + TIMER_EVERY)
       if (lowest === 0 && level.inflight >= level.depth) lowest = id
     }
     return lowest
@@ -173,7 +173,9 @@ export class Latency {
     let most: Ns = 0
     for (let id = group; id !== ROOT; id = this.tree.parent(id)) {
       const level = this.levels.get(id)
-      if (level !== undefined) most = Math.max(most, delayDue(level.delay, now))
+      if (level === undefined) continue
+      const due = delayDue(level.delay, now)
+      if (this.isHeld(id)) most = Math.max(most, due)
     }
     return most
   }
@@ -181,8 +183,16 @@ export class Latency {
   /** blk_cgroup_congested: whether any level is below the smallest depth. */
   congested(group: GroupId): boolean {
     for (let id = group; id !== ROOT; id = this.tree.parent(id))
-      if ((this.levels.get(id)?.delay.users ?? 0) > 0) return true
+      if (this.isHeld(id) && this.levels.get(id)!.delay.users > 0) return true
     return false
+  }
+
+  /**
+   * Whether a level is held back for a sibling now. One that was, and whose siblings' targets have gone, has its depth
+   * and its delay still, until its next bio sees the cookie; without targets no bio looks.
+   */
+  private isHeld(group: GroupId): boolean {
+    return this.targets > 0 && this.levels.has(group) && this.cookieOf(this.tree.parent(group)) < COOKIE
   }
 
   report(group: GroupId, now: Ns): LatencyReport {
@@ -263,6 +273,7 @@ export class Latency {
   /** iolatency_record_time. */
   private record(level: Level, bio: Bio, now: Ns): void {
     const latency = now - bio.queuedAt
+    if (latency <= 0) return
     if (bio.issuer !== bio.group && level.depth !== Infinity) {
       if (latency < level.target) addDelay(level.delay, level.target - latency, now)
       return
