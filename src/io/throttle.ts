@@ -7,16 +7,18 @@
  *     slice:  start ----- earned: rate * (now - start, rounded up to a slice) + carried ----- end
  *             trimmed when a bio goes: whole slices that passed are taken off both sides, what wasn't used is lost
  *
- * A bio that goes by a sponsor's leave is charged to its own group all the same, as a debt carried forward.
+ * A bio that goes by a sponsor's leave is paid for by the sponsor: nobody is put into debt by what others want of him.
  *
  * Invariants
- *   IT1  Through a level goes, in any time t, at most its rate * (t + 2 slices), and one bio if bios are larger than that.
+ *   IT1  What a level pays for is, in any time t, at most its rate * (t + 2 slices), and one bio if bios are larger than
+ *       that; however often its limits are set meanwhile.
  *   IT2  What waits at a level goes in turn: a bio that a level refused goes through it before any that came behind it.
  *   IT3  While a bio waits, `next` is the time at which the first of them may go.
  *
  * Compare  Linux 6.12 block/blk-throttle.c: tg_may_dispatch, throtl_trim_slice, tg_dispatch_in_debt. There a bio climbs
  *          from queue to queue and is charged a level at a time; here all levels are asked at once and charged together.
- *          A new slice there forgives a debt; here a debt ends only by being earned, or promotion would be a way around.
+ *          There a bio that others wait for goes at once, as a debt of its own group; here it goes at their expense.
+          There a limit that is set again drops fractions of what was earned; here nothing earned is lost.
  */
 import type { Bytes, GroupId, GroupTree, Ns } from '../base/index.ts'
 import { MS, SECOND } from '../base/index.ts'
@@ -83,8 +85,11 @@ export class Throttle {
   setLimit(group: GroupId, max: IoMax, now: Ns): void {
     const level = this.level(group)
     level.max = max
-    changeRate(level.read, { bytes: max.rbps, ios: max.riops }, now)
-    changeRate(level.write, { bytes: max.wbps, ios: max.wiops }, now)
+    for (const [slice, bytes, ios] of [
+      [level.read, max.rbps, max.riops],
+      [level.write, max.wbps, max.wiops],
+    ] as const)
+      if (slice.bytes.rate !== bytes || slice.ios.rate !== ios) changeRate(slice, { bytes, ios }, now)
   }
 
   /** Whether any level has a limit that this bio must pass. */
@@ -140,19 +145,13 @@ export class Throttle {
   }
 
   private charge(bio: Bio, issuer: GroupId, now: Ns): void {
-    const isDebt = issuer !== bio.group
-    for (const slice of this.path(bio.group, bio)) {
-      if (isDebt) {
-        slice.bytes.carried -= bytesOf(bio)
-        slice.ios.carried -= 1
-      } else {
-        slice.bytes.used += bytesOf(bio)
-        slice.ios.used += 1
-      }
+    for (const slice of this.path(issuer, bio)) {
+      slice.bytes.used += bytesOf(bio)
+      slice.ios.used += 1
       trim(slice, now)
-      slice.waiting--
     }
-    for (const sponsor of bio.sponsors) for (const slice of this.path(sponsor, bio)) slice.waiting--
+    for (const waiting of [bio.group, ...bio.sponsors])
+      for (const slice of this.path(waiting, bio)) slice.waiting--
   }
 
   private *path(group: GroupId, bio: Bio): Generator<Slice> {
@@ -252,9 +251,9 @@ function changeRate(slice: Slice, { bytes, ios }: { bytes: number; ios: number }
   slice.end = now + SLICE
 }
 
-/** What would be left of the budget after `time` of the slice. */
+/** What would be left of the budget after `time` of the slice, to the fraction. */
 function balance(budget: Budget, time: Ns): number {
-  return budget.rate === Infinity ? 0 : budget.carried + earned(budget, time) - budget.used
+  return budget.rate === Infinity ? 0 : budget.carried + (budget.rate * time) / SECOND - budget.used
 }
 
 function restart(budget: Budget, carried: number): void {
