@@ -157,6 +157,11 @@ export class PageCache {
     return this.hurryBio(bio, group)
   }
 
+  /** How many wait for a frame in flight. */
+  waitersOf(frame: Pfn): number {
+    return this.flights.get(frame)!.ticket.waiters.length
+  }
+
   /** The ticket of a bio. It goes by the waiter's limits too from now on. */
   hurryBio(bio: Bio, group: GroupId): Ticket {
     this.io.promote(bio, group)
@@ -171,7 +176,7 @@ export class PageCache {
     const frame = this.memory.allocate(group, CACHE)
     if (typeof frame !== 'number') return frame
     this.insert(file, wanted, frame)
-    this.frames.raise(frame, LOCKED)
+    this.lock(frame)
     if (window.size === 1 && window.start === wanted)
       this.fly(file, file.backing.read(file, wanted, [frame], group))
     else this.readAhead(file, window, group, wanted)
@@ -373,8 +378,13 @@ export class PageCache {
     const frame = this.memory.tryAllocate(group, CACHE)
     if (frame === 0) return 0
     this.insert(file, index, frame)
-    this.frames.raise(frame, LOCKED)
+    this.lock(frame)
     return frame
+  }
+
+  private lock(frame: Pfn): void {
+    this.frames.raise(frame, LOCKED)
+    this.memory.takeOff(frame)
   }
 
   private fly(file: CachedFile, bio: Bio): Bio {
@@ -405,6 +415,7 @@ export class PageCache {
   }
 
   private endRead(file: CachedFile | undefined, frame: Pfn, bio: Bio): void {
+    this.memory.land(frame)
     this.frames.clear(frame, LOCKED)
     if (file === undefined) this.memory.freeIfUnused(frame)
     else if (bio.errno !== errno.OK) this.remove(file, frame)
@@ -425,6 +436,7 @@ export class PageCache {
   }
 
   private endWrite(file: CachedFile | undefined, frame: Pfn, bio: Bio): void {
+    this.memory.land(frame)
     this.frames.clear(frame, WRITEBACK)
     this.memory.ledger.stat(this.frames.group[frame]!).writeback--
     const owner = this.files.get(bio.file)

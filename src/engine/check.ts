@@ -23,6 +23,7 @@ import {
   DEVICE,
   DIRTY,
   FREE,
+  IN_FLIGHT,
   LOCKED,
   type LruKind,
   ON_LRU,
@@ -176,7 +177,13 @@ function recountLru({ memory, tree, mm }: Engine, check: Report): void {
   const { frames } = memory
   const families = new Set([...mm.spaces.values()].map(space => space.family.id))
   const listed = new Set<Pfn>()
-  for (let group: GroupId = ROOT; group <= tree.last; group++)
+  for (let group: GroupId = ROOT; group <= tree.last; group++) {
+    for (const frame of frames.lru.walk(memory.lruList(group, 'in flight'))) {
+      listed.add(frame)
+      const right =
+        frames.group[frame] === group && frames.has(frame, IN_FLIGHT) && frames.has(frame, LOCKED | WRITEBACK)
+      check(right, `AM2: frame ${frame} belongs among the pages in flight of group ${group}`)
+    }
     for (const side of ['anon', 'file'] as const)
       for (const age of ['active', 'inactive'] as const) {
         const list: LruKind = `${age} ${side}`
@@ -189,11 +196,12 @@ function recountLru({ memory, tree, mm }: Engine, check: Report): void {
             frames.kind[frame] === (side === 'anon' ? ANON : CACHE) &&
             frames.has(frame, ACTIVE) === (age === 'active') &&
             frames.has(frame, ON_LRU) &&
-            !frames.has(frame, UNEVICTABLE)
+            !frames.has(frame, UNEVICTABLE | IN_FLIGHT | LOCKED)
           check(right, `AM2: frame ${frame} belongs on the ${list} list of group ${group}`)
         }
         check(size === frames.lru.size(memory.lruList(group, list)), `I2: the ${list} list of group ${group}`)
       }
+  }
   for (let frame = 1; frame < frames.count; frame++) {
     check(frames.has(frame, ON_LRU) === listed.has(frame), `AM2: frame ${frame} is on the list it says`)
     const evictable =

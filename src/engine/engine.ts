@@ -12,6 +12,7 @@
  *     PageCache.onDirty, onWritten   dirty pages wake the flusher (hung by Writeback)
  *     Rmap.onSwapEntryGone           a swap slot loses a user (hung by Swapping)
  *     Groups.limited       a lowered limit is reached by reclaim
+ *     Groups.isThere       whether a disk is there is for the host to say (hung by the door)
  *     Mm.onLastUnmap       a file that nobody maps may be closed (hung by the door)
  *     Hardware             entries that change, and pages that leave the cache, go to the hardware MMU (made by the door)
  */
@@ -128,7 +129,7 @@ export class Engine {
       'watcher',
       watchers([new PressureWatcher(pressure, this.scheduler), options.watcher]),
     )
-    hang(this.memory, 'pressure', over => shrink(this.mm, over))
+    hang(this.memory, 'pressure', (over, wanted) => shrink(this.mm, over, wanted))
     hang(this.io, 'onEnd', bio => this.cache.endBio(bio))
     hang(this.cache, 'mappers', rmap)
     hang(this.groups, 'limited', group => this.reachLimit(group))
@@ -145,7 +146,8 @@ export class Engine {
   /** A limit was lowered: reclaims until it is met or nothing more can be had without waiting. */
   private reachLimit(group: number): void {
     const { ledger } = this.memory
-    while (ledger.usage(group) > ledger.limits(group).max) if (shrink(this.mm, group).kind !== 'done') return
+    while (ledger.usage(group) > ledger.limits(group).max)
+      if (shrink(this.mm, group, group).kind !== 'done') return
   }
 }
 

@@ -149,7 +149,7 @@ export class World {
         this.openings[operation.open] = this.open(operation.open)
         return started(undefined)
       case 'evict':
-        shrink(engine.mm, 0)
+        shrink(engine.mm, 0, ROOT)
         return started(undefined)
       case 'idle':
         return { ...started(undefined), pause: operation.ns }

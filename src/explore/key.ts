@@ -44,6 +44,9 @@ const SILENT = new Set([
   'plan',
   'read',
   'changes',
+  'shortages',
+  'shortSince',
+  'reclaimedThen',
 ])
 
 export class Keys {
@@ -160,7 +163,13 @@ export class Keys {
   /** The order in which reclaim would take pages. */
   private putLru(): void {
     const { memory, cache } = this.machine.engine
-    for (const kind of ['inactive file', 'active file', 'inactive anon', 'active anon'] as const) {
+    for (const kind of [
+      'inactive file',
+      'active file',
+      'inactive anon',
+      'active anon',
+      'in flight',
+    ] as const) {
       this.put(-4)
       for (const frame of memory.frames.lru.walk(memory.lruList(1, kind)))
         this.put(this.names.get(frame) ?? 0)

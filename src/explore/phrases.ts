@@ -46,7 +46,7 @@ class Reclaim implements Verb<object> {
   }
 
   attempt(): Outcome {
-    shrink(this.machine.engine.mm, 0)
+    shrink(this.machine.engine.mm, 0, ROOT)
     return done
   }
 }

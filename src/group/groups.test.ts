@@ -91,6 +91,18 @@ describe('groups', () => {
     assert.equal(io.latency('8:16', group).target, 75_000)
   })
 
+  it('refuse a disk that is not there, and nothing is set (N2)', () => {
+    const { groups, io } = world()
+    hang(groups, 'isThere', disk => disk === '8:0')
+    const group = groups.create('batch', ROOT)
+    for (const key of ['io.latency', 'io.max']) {
+      const value = key === 'io.max' ? '8:99 rbps=1M' : '8:99 target=2000'
+      refused('ENODEV', /^io\.\w+: there is no disk 8:99 here; expected/, () => groups.set(group, key, value))
+    }
+    groups.set(group, 'io.latency', '8:0 target=2000')
+    assert.deepEqual(io.diskNames, ['8:0'])
+  })
+
   it('show io.stat of a group with those below it', () => {
     const { groups, use } = world()
     const batch = groups.create('batch', ROOT)

@@ -53,6 +53,8 @@ export interface GroupParts {
 export class Groups {
   /** News of a changed memory limit. Set once, by the machine. */
   readonly limited: (group: GroupId) => void = () => {}
+  /** Whether the host has a disk of that number. Set once, by the door; without one every disk may come. */
+  readonly isThere: (disk: string) => boolean = () => true
   private readonly tree: GroupTree
   private readonly keys: Keys
   private readonly names: string[] = ['', '']
@@ -62,7 +64,7 @@ export class Groups {
     const now = () => clock.now()
     const limited = (group: GroupId) => this.limited(group)
     this.keys = {
-      ...ioKeys(io, pressure, now),
+      ...ioKeys({ io, pressure, now, isThere: disk => this.isThere(disk) }),
       ...memoryKeys({ tree, ledger, pressure, pageSize, now, limited }),
     }
   }

@@ -34,8 +34,24 @@ export interface IoLatencySetting {
 
 const RATES = ['rbps', 'wbps', 'riops', 'wiops'] as const
 
-export function ioKeys(io: Io, pressure: Pressure, now: () => number): Keys {
+export interface IoParts {
+  readonly io: Io
+  readonly pressure: Pressure
+  readonly now: () => number
+  /** Whether there is such a disk, used or not. */
+  readonly isThere: (disk: string) => boolean
+}
+
+export function ioKeys({ io, pressure, now, isThere }: IoParts): Keys {
   const disks = () => [EVERY_DISK, ...io.diskNames]
+  const diskOf = (what: string, fields: ReadonlyMap<string, unknown>) => {
+    const disk = diskNamed(what, fields)
+    if (disk === EVERY_DISK || io.diskNames.includes(disk) || isThere(disk)) return disk
+    throw new SettingError(
+      'ENODEV',
+      `${what}: there is no disk ${disk} here; expected the major:minor of one, as in /proc/self/mountinfo`,
+    )
+  }
   return {
     'io.max': {
       read: group => lines(disks(), disk => shownMax(io.max(disk, group))),
@@ -80,7 +96,7 @@ function rateOf(rate: keyof IoMax, value: unknown): number {
   return parsed
 }
 
-function diskOf(what: string, fields: ReadonlyMap<string, unknown>): string {
+function diskNamed(what: string, fields: ReadonlyMap<string, unknown>): string {
   const disk = fields.get('disk') ?? EVERY_DISK
   if (typeof disk !== 'string' || !(disk === EVERY_DISK || DISK.test(disk)))
     throw new SettingError(

@@ -6,7 +6,7 @@
  */
 export class SettingError extends Error {
   override readonly name = 'SettingError'
-  readonly code: 'EINVAL' | 'ENOENT' | 'EEXIST' | 'EACCES'
+  readonly code: 'EINVAL' | 'ENOENT' | 'EEXIST' | 'EACCES' | 'ENODEV'
 
   constructor(code: SettingError['code'], message: string) {
     super(message)

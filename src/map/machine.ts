@@ -17,7 +17,7 @@ import {
 import { check, dump, Engine, type Hardware, type MachineDump } from '../engine/index.ts'
 import { LinearFile } from '../fs/index.ts'
 import { type Settings, shown } from '../group/index.ts'
-import { type HostCalls, HostFile, type HostFileOptions, memoryBuffer } from '../host/index.ts'
+import { type HostCalls, HostFile, type HostFileOptions, hasDisk, memoryBuffer } from '../host/index.ts'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import type { PsRow } from '../proc/index.ts'
 import { RealDriver, watchers } from '../sched/index.ts'
@@ -196,6 +196,7 @@ export class Machine implements MachineFace {
     })
     driver.attach(engine.scheduler)
     trace?.attach(engine)
+    hang(engine.groups, 'isThere', hasDisk)
     const context: Context = {
       engine,
       driver,

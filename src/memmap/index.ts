@@ -11,6 +11,7 @@ export {
   FAULT_FLAG_TRIED,
   FAULT_FLAG_VMA_LOCK,
   FAULT_FLAG_WRITE,
+  mayWaitForMemory,
   newVmFault,
   type PageRequest,
   VM_FAULT_COMPLETED,

@@ -19,6 +19,7 @@ import {
   type Ns,
   type PageIndex,
   type Pfn,
+  SECOND,
   type Vpn,
 } from '../base/index.ts'
 import type { Ticket } from '../sched/index.ts'
@@ -84,6 +85,25 @@ export interface VmFault {
   frame: Pfn
   /** When it began, for latency. */
   readonly began: Ns
+  /** Its waits for memory in which nobody got any, one after the other; and when the first of all was. */
+  shortages: number
+  shortSince: Ns
+  /** What reclaim had freed by the last of them. */
+  reclaimedThen: number
+}
+
+/** MAX_RECLAIM_RETRIES: so many waits for memory without anybody's getting any are enough. */
+const SHORTAGES_MAX = 16
+/** So long a fault waits for memory while others get it. */
+const SHORT_MAX: Ns = SECOND / 2
+
+/** The fault must wait for memory, again perhaps: whether that still makes sense. `reclaimed`: frames freed so far. */
+export function mayWaitForMemory(fault: VmFault, reclaimed: number, now: Ns): boolean {
+  const nobodyGotAny = fault.shortages > 0 && reclaimed === fault.reclaimedThen
+  fault.shortages = nobodyGotAny ? fault.shortages + 1 : 1
+  fault.shortSince = Math.min(fault.shortSince, now)
+  fault.reclaimedThen = reclaimed
+  return fault.shortages <= SHORTAGES_MAX && now - fault.shortSince <= SHORT_MAX
 }
 
 /** What a Mappable is asked for: a page of a file, by one fault. */
@@ -110,6 +130,9 @@ export function newVmFault(vpn: Vpn, access: 'load' | 'store', group: GroupId, n
     asked: undefined,
     frame: 0,
     began: now,
+    shortages: 0,
+    shortSince: Infinity,
+    reclaimedThen: 0,
   }
 }
 

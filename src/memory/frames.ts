@@ -48,6 +48,8 @@ export const UNEVICTABLE = 1 << 7
 export const WORKINGSET = 1 << 8
 /** It is on an LRU list. */
 export const ON_LRU = 1 << 9
+/** That list is its group's list of pages in flight: reclaim looks there for what to wait for, and nowhere else. */
+export const IN_FLIGHT = 1 << 10
 
 /** Where the bytes of files' pages lie, if not in the buffer of the frames: the hardware MMU keeps them file by file. */
 export interface PageStore {

@@ -12,6 +12,7 @@ export {
   DIRTY,
   FREE,
   Frames,
+  IN_FLIGHT,
   LOCKED,
   ON_LRU,
   type PageStore,

@@ -8,9 +8,12 @@
  *
  * Units   pages. Infinity means "max".
  * Compare Linux mm/memcontrol.c, mm/page_counter.c (6.12). Linux charges in batches of 64; here each page is charged,
- *         since there are no per-CPU stocks to save.
+ *         since there are no per-CPU stocks to save, and batches are counted for the penalty above memory.high alone.
  */
 import { broken, type GroupId, type GroupTree } from '../base/index.ts'
+
+/** MEMCG_CHARGE_BATCH: what Linux charges at a time, and so what it makes a task pay for above memory.high. */
+export const CHARGE_BATCH = 64
 
 export interface MemoryLimits {
   /** Hard limit: the charge that would pass it fails, after reclaim. */
@@ -48,12 +51,16 @@ export interface MemoryStat {
 }
 
 export class Ledger {
+  /** Rises when a limit is set. */
+  changes = 0
   private readonly tree: GroupTree
   private readonly accounts: {
     limits: MemoryLimits
     events: MemoryEvents
     stat: MemoryStat
     usage: number
+    /** Pages charged to this very group since `takeBatches` last looked. */
+    charged: number
   }[] = []
 
   constructor(tree: GroupTree) {
@@ -62,6 +69,7 @@ export class Ledger {
 
   setLimits(group: GroupId, limits: Partial<MemoryLimits>): void {
     Object.assign(this.account(group).limits, limits)
+    this.changes++
   }
 
   limits(group: GroupId): Readonly<MemoryLimits> {
@@ -99,7 +107,22 @@ export class Ledger {
     return 0
   }
 
+  /** A charge was refused for good, where a limit is reached. */
+  outOfMemory(group: GroupId): void {
+    const over = this.wouldExceed(group)
+    if (over !== 0) this.events(over).oom++
+  }
+
+  /** The pages charged to a group since this was last asked, in whole batches. The rest is kept for the next time, or is forgiven. */
+  takeBatches(group: GroupId, rest: 'kept' | 'forgiven'): number {
+    const account = this.account(group)
+    const batches = Math.floor(account.charged / CHARGE_BATCH)
+    account.charged = rest === 'kept' ? account.charged % CHARGE_BATCH : 0
+    return batches
+  }
+
   charge(group: GroupId): void {
+    this.account(group).charged++
     for (let id = group; id !== 0; id = this.tree.parent(id)) this.account(id).usage++
   }
 
@@ -160,6 +183,7 @@ export class Ledger {
           swapOut: 0,
         },
         usage: 0,
+        charged: 0,
       })
     return this.accounts[group]!
   }

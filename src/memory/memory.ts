@@ -10,7 +10,8 @@
  *
  * Invariants   F1 to F3 (frames.ts), B1 and B2 (ledger.ts)
  *   AM1  Each frame is free, or charged and owned, or a device's; the counts add up to all but the zero page.
- *   AM2  A frame is on the LRU list of the group that is charged for it, and of its own kind.
+ *   AM2  A frame is on the LRU list of the group that is charged for it, and of its own kind; one that a bio brings, or
+ *       that reclaim has had written, on the group's list of pages in flight.
  */
 import { assert, broken, END, errno, type GroupId, type Pfn } from '../base/index.ts'
 import { type Done, type Fail, fail, type Wait } from '../sched/index.ts'
@@ -22,6 +23,7 @@ import {
   DEVICE,
   FREE,
   type Frames,
+  IN_FLIGHT,
   LOCKED,
   ON_LRU,
   UNEVICTABLE,
@@ -35,15 +37,16 @@ export type Relief = Done | Wait | Fail
 /** How often one allocation reclaims before it gives up (MAX_RECLAIM_RETRIES, Linux mm/internal.h). */
 const RECLAIM_RETRIES_MAX = 16
 
-export type LruKind = 'inactive anon' | 'active anon' | 'inactive file' | 'active file'
+export type LruKind = 'inactive anon' | 'active anon' | 'inactive file' | 'active file' | 'in flight'
 /** The place of each kind among the lists of a group. */
 const LRU_PLACES: Readonly<Record<LruKind, number>> = {
   'inactive anon': 0,
   'active anon': 1,
   'inactive file': 2,
   'active file': 3,
+  'in flight': 4,
 }
-const LRU_LISTS = 4
+const LRU_LISTS = 5
 
 export class Memory {
   readonly frames: Frames
@@ -53,6 +56,10 @@ export class Memory {
   private readonly freeList: number
   /** The last frames, which are a device's. */
   private dedicated = 0
+  /** Rises with whatever may let reclaim find more than it did: a page that comes to a list, a pin or a frame that goes. */
+  changes = 0
+  /** Frames that reclaim has freed, ever: who waits for one sees by it whether that leads anywhere. */
+  reclaimed = 0
   private readonly lruLists: number[] = []
 
   constructor(frames: Frames, ledger: Ledger) {
@@ -92,7 +99,7 @@ export class Memory {
       const over = this.ledger.wouldExceed(group)
       if (over !== 0) this.ledger.events(over).max++
       const relief = tries < RECLAIM_RETRIES_MAX ? this.pressure(over, group) : fail(errno.ENOMEM)
-      if (relief.kind === 'fail' && over !== 0) this.ledger.events(over).oom++
+      if (relief.kind === 'fail') this.ledger.outOfMemory(group)
       if (relief.kind !== 'done') return relief
     }
   }
@@ -103,6 +110,7 @@ export class Memory {
     const frame = lru.head(this.freeList)
     if (frame === END || this.ledger.wouldExceed(group) !== 0) return 0
     lru.remove(this.freeList, frame)
+    this.changes++
     this.ledger.charge(group)
     this.frames.kind[frame] = kind
     this.frames.group[frame] = group
@@ -124,6 +132,7 @@ export class Memory {
     const { frames } = this
     if (frames.kind[frame] === FREE) broken(`F1: frame ${frame} is freed once`)
     this.leaveLru(frame)
+    frames.clear(frame, IN_FLIGHT)
     if (frames.kind[frame] !== DETACHED) this.stat(frame, -1)
     frames.kind[frame] = DETACHED
     this.freeIfUnused(frame)
@@ -137,6 +146,7 @@ export class Memory {
   unpin(frame: Pfn): void {
     if (this.frames.pins[frame] === 0) broken(`F3: frame ${frame} is unpinned as often as pinned`)
     this.frames.pins[frame]!--
+    this.changes++
     this.freeIfUnused(frame)
   }
 
@@ -146,6 +156,7 @@ export class Memory {
     if (frames.kind[frame] !== DETACHED) return
     if (frames.pins[frame] !== 0 || frames.mapped[frame] !== 0 || frames.has(frame, LOCKED | WRITEBACK))
       return
+    this.changes++
     this.ledger.uncharge(frames.group[frame]!)
     frames.kind[frame] = FREE
     frames.flags[frame] = 0
@@ -164,6 +175,7 @@ export class Memory {
   enterLru(frame: Pfn): void {
     const { frames } = this
     if (frames.has(frame, ON_LRU | UNEVICTABLE)) return
+    this.changes++
     frames.raise(frame, ON_LRU)
     frames.lru.pushHead(this.listOf(frame), frame)
   }
@@ -189,15 +201,38 @@ export class Memory {
     this.enterLru(frame)
   }
 
+  /** Moves a page that is on its way to or from a device among those in flight. */
+  takeOff(frame: Pfn): void {
+    this.leaveLru(frame)
+    this.frames.raise(frame, IN_FLIGHT)
+    this.enterLru(frame)
+  }
+
+  /** It has come: back to where it belongs. One that reclaim had written is the next to be taken (folio_rotate_reclaimable). */
+  land(frame: Pfn): void {
+    const { frames } = this
+    if (!frames.has(frame, IN_FLIGHT)) return
+    const written = frames.has(frame, WRITEBACK)
+    this.leaveLru(frame)
+    frames.clear(frame, IN_FLIGHT)
+    this.enterLru(frame)
+    if (!written || !frames.has(frame, ON_LRU)) return
+    frames.lru.remove(this.listOf(frame), frame)
+    frames.lru.pushTail(this.listOf(frame), frame)
+  }
+
   /** Back to the head of its list, for another round. */
   rotate(frame: Pfn): void {
+    const { changes } = this
     this.leaveLru(frame)
     this.enterLru(frame)
+    this.changes = changes
   }
 
   // hot: reclaim asks for each page that it looks at; a name put together here was half of its time
   private listOf(frame: Pfn): number {
     const { frames } = this
+    if (frames.has(frame, IN_FLIGHT)) return this.listAt(frames.group[frame]!, LRU_PLACES['in flight'])
     const side = frames.kind[frame] === ANON ? 0 : 2
     return this.listAt(frames.group[frame]!, frames.has(frame, ACTIVE) ? side + 1 : side)
   }

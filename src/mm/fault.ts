@@ -29,6 +29,7 @@ import {
   FAULT_FLAG_RETRY_NOWAIT,
   FAULT_FLAG_TRIED,
   FAULT_FLAG_VMA_LOCK,
+  mayWaitForMemory,
   VM_FAULT_MAJOR,
   type VmFault,
 } from '../memmap/index.ts'
@@ -128,6 +129,12 @@ export class Fault implements Verb<FaultArgs> {
   /** The attempt must wait: with the lock or without it, as the discipline says for this kind of wait. */
   private stop(task: Task, args: FaultArgs, outcome: Wait): Outcome {
     const { space, fault } = args
+    const { memory, scheduler } = this.mm
+    if (outcome.why === 'memory' && !mayWaitForMemory(fault, memory.reclaimed, scheduler.now())) {
+      memory.ledger.outOfMemory(fault.group)
+      releaseAll(task)
+      return fail(errno.ENOMEM)
+    }
     fault.retry = true
     if ((fault.flags & FAULT_FLAG_RETRY_NOWAIT) !== 0) {
       releaseAll(task)

@@ -45,6 +45,8 @@ export class Mm {
   readonly onLastUnmap: (open: OpenFile) => void = () => {}
   /** The group at which the next reclaim begins: all groups of a full machine take turns (mem_cgroup_iter). */
   reclaimFrom: GroupId = ROOT
+  /** For a group that reclaim found nothing for: what memory's `changes` and its limits' were then. */
+  readonly barren = new Map<GroupId, number>()
   private ids = 0
 
   constructor(parts: MmParts) {

@@ -1,7 +1,9 @@
 /** Reclaim: what it finds, what it leaves alone, and when it gives up. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { MS } from '../base/index.ts'
 import { World } from '../engine/world.suite.ts'
+import { mayWaitForMemory, newVmFault } from '../memmap/index.ts'
 
 test('what if memory is full of pages that were all used since anybody looked? Some are taken all the same (RC3)', () => {
   const world = new World({ frames: 3000, checked: false })
@@ -65,4 +67,62 @@ test('a use through a mapping that is read in order does not keep a page; one th
       assert.equal(world.engine.cache.find(old.file.id, page) !== 0, kept, `${advice}: page ${page}`)
     world.finish()
   }
+})
+
+test('one call looks at each page once, and where it found nothing no other looks again (RC4, RC5)', () => {
+  const world = new World({ frames: 64, checked: false })
+  const group = world.group({ max: 24 })
+  const data = world.file('data', { pages: 64, holding: false })
+  const a = world.space('a', group)
+  const at = world.map(a, data)
+  const kept = Array.from({ length: 24 }, (_, page) => {
+    world.fault(a, at + page, 'load')
+    const frame = world.frame(a, at + page)
+    world.engine.memory.pin(frame)
+    return frame
+  })
+  const { ledger } = world.engine.memory
+  const before = ledger.stat(group).scan
+  for (let page = 24; page < 64; page++) assert.equal(world.says(world.fault(a, at + page, 'load')), 'ENOMEM')
+  const looks = ledger.stat(group).scan - before
+  assert.ok(looks <= 24, `${looks} looks at 24 pages`)
+  assert.ok(ledger.events(group).oom >= 40)
+  for (const frame of kept) world.engine.memory.unpin(frame)
+  assert.equal(world.says(world.fault(a, at + 24, 'load')), 'done', 'it looks again when a pin has gone')
+  world.finish()
+})
+
+test('many that want memory of a group whose pages are nearly all in flight look at few of them for each that is freed', () => {
+  const world = new World({ frames: 256, checked: false })
+  const group = world.group({ max: 40 })
+  const data = world.file('data', { pages: 1024 })
+  const memory = world.space('memory', group)
+  const heap = world.map(memory, undefined, { pages: 32 })
+  for (let page = 0; page < 32; page++)
+    assert.equal(world.says(world.fault(memory, heap + page, 'store')), 'done')
+  const spaces = Array.from({ length: 50 }, (_, at) => world.space(`reader ${at}`, group))
+  const starts = spaces.map(space => world.map(space, data))
+  const faults = spaces.map((space, at) => world.fault(space, starts[at]! + at, 'load'))
+  const reads = spaces.map(() => 1)
+  for (let ends = 0; ends < 400 && data.device.held.length > 0; ends++) {
+    world.complete(data, 'read')
+    for (const [at, fault] of faults.entries())
+      if (fault.state === 'ended') {
+        reads[at]!++
+        const page = (at * 19 + reads[at]! * 7) % 1024
+        faults[at] = world.fault(spaces[at]!, starts[at]! + page, 'load')
+      }
+  }
+  const { scan, steal } = world.engine.memory.ledger.stat(group)
+  assert.ok(steal > 300, `${steal} pages freed`)
+  assert.ok(scan <= 20 * steal, `${scan} looks for ${steal} pages`)
+})
+
+test('a fault waits for memory sixteen times while nobody gets any, or half a second while others do', () => {
+  const fault = newVmFault(1, 'load', 1, 0)
+  for (let wait = 0; wait < 16; wait++) assert.ok(mayWaitForMemory(fault, 7, wait))
+  assert.ok(!mayWaitForMemory(fault, 7, 16))
+  const lucky = newVmFault(1, 'load', 1, 0)
+  for (let wait = 0; wait <= 500; wait++) assert.ok(mayWaitForMemory(lucky, wait, wait * MS))
+  assert.ok(!mayWaitForMemory(lucky, 501, 501 * MS))
 })

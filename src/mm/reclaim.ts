@@ -3,8 +3,8 @@
  * that wants a frame, since taking a clean page needs no waiting; what needs writing first becomes a ticket.
  *
  *     active list -- tail, not referenced --> inactive list -- tail --> referenced twice: active again
- *                                                                  \--> pinned, in flight: back to the head
- *                                                                   \-> dirty: written, taken next time
+ *                                                                  \--> pinned: back to the head
+ *                                                                   \-> dirty: written, in flight, taken when it has landed
  *                                                                    \> clean: unmapped, evicted, free
  *
  * Groups under a limit that is hit give of their own; when the machine is full all give, each in proportion to what it
@@ -13,18 +13,26 @@
  * Invariants
  *   RC1 A pinned frame is passed over: a stash is never reclaimed.
  *   RC2 Nobody below its effective min gives anything; below its effective low only on the second pass.
- *   RC3 shrink says done only if it freed a frame; wait only if a ticket will; fail only if neither can be.
+ *   RC3 shrink says done only if it freed a frame, or found pages in use and made them older; wait only if something is on
+ *       its way; fail only if there is neither.
+ *   RC4 One call looks at each page once, and at none that is on its way.
+ *   RC5 Where it has found nothing it looks again only after something has changed, so those who wait for memory don't
+ *       each look at what the first has looked at.
  */
-import { errno, type GroupId, type PageIndex, type Pfn, ROOT } from '../base/index.ts'
+import { END, errno, type GroupId, type PageIndex, type Pfn, ROOT } from '../base/index.ts'
 import type { CachedFile } from '../cache/index.ts'
-import { ANON, DIRTY, LOCKED, REFERENCED, type Relief, UNEVICTABLE, WRITEBACK } from '../memory/index.ts'
+import { ANON, DIRTY, REFERENCED, type Relief, UNEVICTABLE, WRITEBACK } from '../memory/index.ts'
 import { done, fail, wait } from '../sched/index.ts'
 import type { Mm } from './mm.ts'
 
 /** SWAP_CLUSTER_MAX: how many pages one reclaim wants. */
 const CLUSTER = 32
-/** DEF_PRIORITY: a pass looks at 1/2^priority of each list; the last passes look at all of it, twice. */
+/** DEF_PRIORITY: a pass looks at 1/2^priority of each list; the last one at all of it. */
 const PRIORITY_START = 12
+/** So many of those who wait for memory wait for one bio: it frees a few pages, and to wake all for them is in vain. */
+const WAITERS_A_BIO = 4
+/** So many bios are looked at for one that few wait for. */
+const BIOS_LOOKED_AT = 64
 
 /** What one call of shrink looks for, and what it has found. */
 interface Pass {
@@ -32,44 +40,94 @@ interface Pass {
   spare: 'min and low' | 'min'
   priority: number
   freed: number
-  /** A page that is on its way to or from a device, for the ticket. */
-  flying: Pfn
+  /** Pages that were in use, and are older now: the next call may take them. */
+  aged: number
+  /** It met pages that only time lets go. */
+  later: boolean
+  /** How many pages of each list haven't been looked at yet (RC4). */
+  readonly left: Map<number, number>
   /** A page that went round its list is met again, and written once. */
   readonly dirty: Map<CachedFile, Set<PageIndex>>
 }
 
-/** Frees some frames for a group that is at its limit (`over`), or for the machine (`over` 0). */
-export function shrink(mm: Mm, over: GroupId): Relief {
+/**
+ * Frees some frames for a group that is at its limit (`over`), or for the machine (`over` 0), on behalf of `wanted`. Done
+ * if it freed one, or if the next call will find pages older.
+ */
+export function shrink(mm: Mm, over: GroupId, wanted: GroupId): Relief {
   const root = over === 0 ? ROOT : over
   mm.swapping?.sweep()
-  const pass: Pass = { root, spare: 'min', priority: 0, freed: 0, flying: 0, dirty: new Map() }
+  if (mm.barren.get(root) === stamp(mm)) return waitOrFail(mm, root, wanted)
+  const pass: Pass = {
+    root,
+    spare: 'min and low',
+    priority: 0,
+    freed: 0,
+    aged: 0,
+    later: false,
+    left: new Map(),
+    dirty: new Map(),
+  }
   for (pass.spare of ['min and low', 'min'] as const)
-    for (let round = PRIORITY_START; round >= -1 && pass.freed === 0; round--) {
-      pass.priority = Math.max(0, round)
+    for (pass.priority = PRIORITY_START; pass.priority >= 0 && pass.freed === 0; pass.priority--)
       for (let turn = 0; turn < mm.groups.last && pass.freed < CLUSTER; turn++) {
         const group = nextGroup(mm)
         if (mm.groups.isWithin(group, root)) shrinkGroup(mm, group, pass)
       }
-    }
-  for (const [file, indexes] of pass.dirty)
-    mm.cache.writeOut(
-      file,
-      [...indexes].sort((a, b) => a - b),
-    )
-  if (pass.freed > 0) return done
-  return pass.flying === 0 ? fail(errno.ENOMEM) : wait(mm.cache.hurry(pass.flying, root), 'memory')
+  for (const [file, indexes] of pass.dirty) writeOut(mm, file, indexes)
+  mm.memory.reclaimed += pass.freed
+  if (pass.freed > 0 || pass.aged > 0) return done
+  if (!pass.later) mm.barren.set(root, stamp(mm))
+  return waitOrFail(mm, root, wanted)
+}
+
+/** While it is the same, reclaim would find what it found (RC5). */
+function stamp({ memory, swapping }: Mm): number {
+  return 2 * (memory.changes + memory.ledger.changes) + (swapping?.hasRoom === true ? 1 : 0)
+}
+
+function waitOrFail(mm: Mm, root: GroupId, wanted: GroupId): Relief {
+  const flying = inFlight(mm, root)
+  return flying === 0 ? fail(errno.ENOMEM) : wait(mm.cache.hurry(flying, wanted), 'memory')
 }
 
 /** Brings a group down towards its memory.high, as far as that needs no waiting. */
 export function reclaimAboveHigh(mm: Mm, group: GroupId): void {
   for (let tries = 0; tries < 16 && mm.memory.ledger.aboveHigh(group) === group; tries++)
-    if (shrink(mm, group).kind !== 'done') return
+    if (shrink(mm, group, group).kind !== 'done') return
 }
 
 /** Groups take turns from one reclaim to the next, so that none pays for all. */
 function nextGroup(mm: Mm): GroupId {
   mm.reclaimFrom = (mm.reclaimFrom % mm.groups.last) + 1
   return mm.reclaimFrom
+}
+
+/** Writes dirty pages that reclaim has met: from now on they are in flight, and taken when they have landed. */
+function writeOut(mm: Mm, file: CachedFile, indexes: ReadonlySet<PageIndex>): void {
+  mm.cache.writeOut(
+    file,
+    [...indexes].sort((a, b) => a - b),
+  )
+  for (const index of indexes) mm.memory.takeOff(mm.cache.find(file.id, index))
+}
+
+/** A page of `root`'s that is on its way, whose bio few wait for: the oldest of those; 0: none is on its way. */
+function inFlight(mm: Mm, root: GroupId): Pfn {
+  const { lru } = mm.memory.frames
+  let best: Pfn = 0
+  let fewest = Infinity
+  let looks = BIOS_LOOKED_AT
+  for (let group = root; group <= mm.groups.last; group++) {
+    if (!mm.groups.isWithin(group, root)) continue
+    let frame = lru.tail(mm.memory.lruList(group, 'in flight'))
+    for (; frame !== END && looks > 0; frame = lru.prev[frame]!, looks--) {
+      const waiters = mm.cache.waitersOf(frame)
+      if (waiters < WAITERS_A_BIO) return frame
+      if (waiters < fewest) [best, fewest] = [frame, waiters]
+    }
+  }
+  return best
 }
 
 function shrinkGroup(mm: Mm, group: GroupId, pass: Pass): void {
@@ -83,7 +141,7 @@ function shrinkGroup(mm: Mm, group: GroupId, pass: Pass): void {
   const share = group === root ? 1 : Math.max(0, 1 - protectedPages / (usage + 1))
   const wanted = Math.max(1, Math.round(CLUSTER * share))
   shrinkList(mm, group, 'file', wanted, pass)
-  if (mm.swapping !== undefined && pass.freed < wanted) shrinkList(mm, group, 'anon', wanted, pass)
+  if (mm.swapping?.hasRoom === true && pass.freed < wanted) shrinkList(mm, group, 'anon', wanted, pass)
 }
 
 /** Takes pages off the tail of the group's inactive list, after refilling it from the active one. */
@@ -93,15 +151,15 @@ function shrinkList(mm: Mm, group: GroupId, side: 'file' | 'anon', wanted: numbe
   const inactive = memory.lruList(group, side === 'file' ? 'inactive file' : 'inactive anon')
   const active = memory.lruList(group, side === 'file' ? 'active file' : 'active anon')
   const goal = pass.freed + wanted
-  let looks = Math.max(wanted, (lru.size(inactive) + lru.size(active)) >> pass.priority)
+  const left = pass.left.get(inactive) ?? lru.size(inactive) + lru.size(active)
+  let looks = Math.min(left, Math.max(wanted, (lru.size(inactive) + lru.size(active)) >> pass.priority))
+  pass.left.set(inactive, left - looks)
   while (pass.freed < goal && looks-- > 0) {
-    if (
-      lru.size(inactive) <= lru.size(active) * inactiveShare(lru.size(inactive) + lru.size(active)) &&
-      lru.size(active) > 0
-    )
-      demote(mm, lru.tail(active))
+    const isLow =
+      lru.size(inactive) <= lru.size(active) * inactiveShare(lru.size(inactive) + lru.size(active))
+    if ((isLow || pass.priority === 0) && lru.size(active) > 0) demote(mm, lru.tail(active))
     const frame = lru.tail(inactive)
-    if (frame === -1) break
+    if (frame === END) break
     memory.ledger.stat(group).scan++
     if (consider(mm, frame, pass)) memory.ledger.stat(group).steal++
   }
@@ -122,9 +180,8 @@ function demote(mm: Mm, frame: Pfn): void {
 function consider(mm: Mm, frame: Pfn, pass: Pass): boolean {
   const { memory, rmap, cache } = mm
   const { frames } = memory
-  if (frames.has(frame, LOCKED | WRITEBACK)) {
-    pass.flying = frame
-    memory.rotate(frame)
+  if (frames.has(frame, WRITEBACK)) {
+    memory.takeOff(frame)
     return false
   }
   if (frames.pins[frame] !== 0) {
@@ -136,9 +193,12 @@ function consider(mm: Mm, frame: Pfn, pass: Pass): boolean {
     frames.raise(frame, UNEVICTABLE)
     return false
   }
-  if (isInUse(mm, frame)) return false
+  if (isInUse(mm, frame)) {
+    pass.aged++
+    return false
+  }
   if (frames.kind[frame] === ANON) {
-    if (mm.swapping!.swapOut(frame) === 'on its way') pass.flying = frame
+    if (mm.swapping!.swapOut(frame) === 'on its way') memory.takeOff(frame)
     else memory.rotate(frame)
     return false
   }
@@ -148,8 +208,7 @@ function consider(mm: Mm, frame: Pfn, pass: Pass): boolean {
       const indexes = pass.dirty.get(file) ?? new Set()
       indexes.add(frames.index[frame]!)
       pass.dirty.set(file, indexes)
-      pass.flying = frame
-    }
+    } else pass.later = true
     memory.rotate(frame)
     return false
   }

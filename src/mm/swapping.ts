@@ -34,6 +34,11 @@ export class Swapping {
     hang(rmap, 'onSwapEntryGone', slot => this.drop(slot))
   }
 
+  /** Whether another page can go out. */
+  get hasRoom(): boolean {
+    return this.swap.freeSlots > 0
+  }
+
   attach(mm: Mm): void {
     this.mm = mm
   }

@@ -1,6 +1,7 @@
 /**
  * What a task pays when it is done with the memory it asked for, with no lock held: the delay of io.latency, and the
- * penalty for memory above memory.high (Linux: resume_user_mode_work, on the way back to user space).
+ * penalty for memory above memory.high (Linux: resume_user_mode_work, on the way back to user space). The one is a stall
+ * for I/O, the other one for memory.
  *
  * Invariants
  *   WO1 A task pays without locks, once for each fault or call.
@@ -17,21 +18,26 @@ const HIGH_DELAY_MIN: Ns = 10 * MS
 /** The pause that `task` owes, or undefined. Its locks are released. */
 export function wayOut(mm: Mm, task: Task): Wait | undefined {
   releaseAll(task)
-  const delay = Math.max(mm.io.delayOf(task.group), highPenalty(mm, task.group))
-  return delay === 0 ? undefined : wait(mm.scheduler.after(delay, 'a delay on the way out'), 'throttle')
+  const delay = mm.io.delayOf(task.group)
+  const penalty = highPenalty(mm, task.group)
+  if (delay === 0 && penalty === 0) return undefined
+  return penalty > delay
+    ? wait(mm.scheduler.after(penalty, 'a penalty for memory above memory.high'), 'memory')
+    : wait(mm.scheduler.after(delay, 'a delay on the way out'), 'throttle')
 }
 
-/** calculate_high_delay: the square of how far above, for each 64 pages that were charged. */
+/** mem_cgroup_handle_over_high: the square of how far above, for each batch of 64 pages that was charged since. */
 function highPenalty(mm: Mm, group: GroupId): Ns {
   const { ledger } = mm.memory
   const over = ledger.aboveHigh(group)
+  const batches = ledger.takeBatches(group, over === 0 ? 'forgiven' : 'kept')
   if (over === 0) return 0
   ledger.events(over).high++
   reclaimAboveHigh(mm, over)
   const { high } = ledger.limits(over)
   const overage = (ledger.usage(over) - high) / Math.max(1, high)
   if (overage <= 0) return 0
-  // (overage * 2^20)^2 * HZ >> 20 >> 14, for one page of a batch of 64: the powers of two cancel, and HZ against the length of a jiffy.
-  const penalty = overage * overage * SECOND
+  // calculate_high_delay: (overage * 2^20)^2 * HZ >> 20 >> 14 jiffies a batch, which is 2^6 * overage^2 seconds.
+  const penalty = batches * 64 * overage * overage * SECOND
   return penalty <= HIGH_DELAY_MIN ? 0 : Math.min(HIGH_DELAY_MAX, penalty)
 }
