@@ -117,8 +117,8 @@ function play({ nrRequests, rotational, paths, events }: Recording): { kernel: D
     return id
   }
   const depthsIn = (decisions: Decisions, cg: string) => {
-    let list = decisions.depths.get(cg)
-    if (list === undefined) decisions.depths.set(cg, (list = ['no limit']))
+    const list = decisions.depths.get(cg) ?? ['no limit']
+    decisions.depths.set(cg, list)
     return list
   }
   const look = (at: Ns) => {
