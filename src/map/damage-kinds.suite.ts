@@ -27,6 +27,21 @@ function pageOf(bytes: Buffer, prng: Prng): number {
   return prng.below(Math.max(1, Math.floor(bytes.length / PAGE)))
 }
 
+/** A page of the metadata; half of the time one of its headers, of the tree, or with the stamp of the last commit. */
+function storePage(store: Buffer, prng: Prng): number {
+  if (prng.below(2) === 0) return pageOf(store, prng)
+  const stamps = pagesOf(store).map(page => store.readBigUInt64LE(page * PAGE + 40))
+  const last = stamps.reduce((most, stamp) => (stamp > most && stamp < 2n ** 53n ? stamp : most), 0n)
+  const picked = pagesOf(store).filter(
+    page => page < 2 || [1, 2].includes(store.readUInt16LE(page * PAGE + 18)) || stamps[page] === last,
+  )
+  return prng.pick(picked)
+}
+
+function pagesOf(bytes: Buffer): number[] {
+  return Array.from({ length: Math.max(1, Math.floor(bytes.length / PAGE)) }, (_, page) => page)
+}
+
 function inPage(bytes: Buffer, page: number): Buffer {
   return bytes.subarray(page * PAGE, (page + 1) * PAGE)
 }
@@ -39,20 +54,20 @@ function flip(bytes: Buffer, prng: Prng): number {
 
 const OF_METADATA: readonly Kind[] = [
   ({ store }, _, prng) => {
-    const page = pageOf(store, prng)
+    const page = storePage(store, prng)
     const pages = 1 + prng.below(MOST_PAGES)
     store.subarray(page * PAGE, (page + pages) * PAGE).fill(0)
     return `metadata: ${pages} pages from ${page} on zeroed`
   },
   ({ store }, _, prng) => {
-    const [one, other] = [pageOf(store, prng), pageOf(store, prng)]
+    const [one, other] = [storePage(store, prng), storePage(store, prng)]
     const kept = Buffer.from(inPage(store, one))
     inPage(store, other).copy(store, one * PAGE)
     kept.copy(store, other * PAGE)
     return `metadata: pages ${one} and ${other} swapped`
   },
   ({ store }, _, prng) => {
-    const [from, to] = [pageOf(store, prng), pageOf(store, prng)]
+    const [from, to] = [storePage(store, prng), storePage(store, prng)]
     inPage(store, from).copy(store, to * PAGE)
     return `metadata: page ${from} written to page ${to} too`
   },
@@ -62,24 +77,24 @@ const OF_METADATA: readonly Kind[] = [
     return `metadata: page ${page} is as it was earlier`
   },
   ({ store }, { other }, prng) => {
-    const page = pageOf(store, prng)
+    const page = storePage(store, prng)
     inPage(other.store, page % (other.store.length / PAGE)).copy(store, page * PAGE)
     return `metadata: page ${page} is another volume's`
   },
   ({ store }, _, prng) => `metadata: a bit of byte ${flip(store, prng)} flipped`,
   ({ store }, _, prng) => {
-    const page = pageOf(store, prng)
+    const page = storePage(store, prng)
     return `metadata: a bit of byte ${flip(inPage(store, page).subarray(0, 40), prng)} of page ${page} flipped`
   },
   ({ store }, _, prng) => {
-    const page = pageOf(store, prng)
+    const page = storePage(store, prng)
     inPage(store, page).forEach((_byte, at, bytes) => {
       bytes[at] = prng.below(256)
     })
     return `metadata: page ${page} is noise`
   },
   ({ store }, _, prng) => {
-    const page = pageOf(store, prng)
+    const page = storePage(store, prng)
     const from = 512 * prng.below(8)
     inPage(store, page).fill(0, from, from + 512)
     return `metadata: bytes ${from} to ${from + 511} of page ${page} zeroed`
