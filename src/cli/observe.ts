@@ -9,7 +9,6 @@ import { spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import {
-  type Account,
   accountText,
   analyze,
   assertReadableTwice,
@@ -19,9 +18,13 @@ import {
   inversionText,
   momentsOf,
   observeLive,
+  type RecorderOptions,
   readScenes,
+  recorderScript,
   reportOf,
   timelinesOf,
+  underWayText,
+  watchedText,
   whatIf,
   whatIfText,
 } from '../observe/index.ts'
@@ -121,6 +124,29 @@ export function observeCommand(): Command {
     ],
     STATUS,
   )
+  const recorder = observe
+    .command('recorder')
+    .description(
+      'print a shell script that records the same where there is no Node: sh record.sh FILE, as root',
+    )
+    .addOption(
+      new Option('--seconds <s>', 'for how long it records, if it is not told another')
+        .default(60, '60')
+        .argParser(count(1, SECONDS_MAX)),
+    )
+    .addOption(
+      new Option('--buffer-kb <n>', 'memory for events, of each CPU')
+        .default(8192, '8192, which is 8 MiB')
+        .argParser(count(1, 9_999_999)),
+    )
+    .action((options: RecorderOptions) => {
+      process.stdout.write(recorderScript(options))
+    })
+  explained(
+    recorder,
+    ['observe recorder --seconds 30 > record.sh', 'observe recorder | ssh root@host sh -s -- /tmp/trace.txt'],
+    '0 the script was printed.',
+  )
   return observe
 }
 
@@ -207,7 +233,9 @@ async function watchKernel(flags: LiveFlags): Promise<void> {
     seconds: flags.seconds ?? null,
     bufferKb: flags.bufferKb,
     signal: interruptible(),
-    onStarted: () => {
+    onStarted: underWay => {
+      if (flags.watch && flags.json) for (const each of underWay) printInversion(each, flags)
+      else if (flags.watch) process.stdout.write(underWayText(underWay))
       const until = flags.seconds === undefined ? 'until Ctrl-C' : `for ${flags.seconds} s`
       if (process.stderr.isTTY) process.stderr.write(`observing ${until}\n`)
     },
@@ -216,12 +244,10 @@ async function watchKernel(flags: LiveFlags): Promise<void> {
       if (flags.exec !== undefined) execute(flags.exec, inversion)
     },
   })
-  if (!(flags.watch && flags.json)) print(account, flags)
-}
-
-function print(account: Account, flags: AnalyzeFlags): void {
+  if (flags.watch && flags.json) return
   if (flags.json) printJson(account)
-  else process.stdout.write(accountText(account, flags.threshold))
+  // What was told when it ended isn't told again.
+  else process.stdout.write((flags.watch ? watchedText : accountText)(account, flags.threshold))
 }
 
 function printInversion(inversion: Inversion, flags: AnalyzeFlags): void {

@@ -13,13 +13,15 @@
  *   AY2  Records are taken in order of time; one earlier than the last, as per-CPU clocks give, is taken as it comes.
  *   AY3  Nothing is certain over a time in which events were lost, on any CPU, even if that is learned later.
  */
-import { Kind, type TraceRecord } from '../trace/index.ts'
+import { Kind, type SeenTask, type TraceRecord } from '../trace/index.ts'
 import { type Behind, behindOf } from './behind.ts'
+import { asksForMmapLock, placeOf } from './causes.ts'
 import { type Cause, type Certainty, explain, type Link, type Preemptor } from './chain.ts'
 import { Devices } from './devices.ts'
 import { type Hold, Locks, type Wait } from './locks.ts'
 import { type Missing, missingOf } from './missing.ts'
 import { Past } from './past.ts'
+import { chainsOfState, NO_HISTORY } from './state.ts'
 import { learnMm, type Runnable, type Sleep, type Task, Tasks } from './tasks.ts'
 import { type HolderTotals, type LockTotals, Totals, type WorstWait } from './totals.ts'
 
@@ -53,6 +55,8 @@ export interface AnalysisOptions {
   /** Only inversions that this accepts are told and kept. */
   readonly concerns?: (waiter: Task, mm: string) => boolean
   readonly onInversion?: (inversion: Inversion) => void
+  /** Kinds of events that were recorded: none of them is missing, it was only quiet. */
+  readonly recorded?: ReadonlySet<Kind>
   readonly stretches?: Stretches
 }
 
@@ -65,6 +69,8 @@ export interface Account {
   readonly tasksSeen: number
   readonly lostEvents: number
   readonly openWaits: readonly Inversion[]
+  /** What was under way when the trace began, as the stacks of that moment tell. */
+  readonly atStart: readonly Inversion[]
   readonly worstWaits: readonly WorstWait[]
   readonly waitByCause: readonly { readonly kind: string; readonly waits: number; readonly waitMs: number }[]
   readonly holders: readonly HolderTotals[]
@@ -87,6 +93,8 @@ export type { Behind, Cause, Certainty, HolderTotals, Link, LockTotals, Missing,
 
 const INVERSIONS_MAX = 1000
 const LOSSES_MAX = 4096
+/** Between its first running and having the lock that it slept for. */
+const JUST_RAN_NS = 5e6
 const BELOW = 'below the threshold'
 /** A wait is explained so long after its end: before Linux 5.16 a release is told after the next acquisition. */
 const SETTLE_NS = 1e6
@@ -124,6 +132,7 @@ export class Analysis {
   readonly #heard: number[] = []
   readonly #knownFrom = new Map<number, number>()
   readonly #counts: number[] = []
+  readonly #seen: SeenTask[] = []
   #inversionsNotKept = 0
   #records = 0
   #lostEvents = 0
@@ -135,6 +144,11 @@ export class Analysis {
     this.#options = options
   }
 
+  /** A task of a dump, or as it was when the trace began; told before the first record. */
+  see(task: SeenTask): void {
+    this.#seen.push(task)
+  }
+
   // hot: about 300 ns a record.
   readonly take = (record: TraceRecord): void => {
     this.#counts[record.kind] = (this.#counts[record.kind] ?? 0) + 1
@@ -144,7 +158,7 @@ export class Analysis {
     }
     this.#records++
     const { time, cpu } = record
-    if (this.#start === -1) this.#start = time
+    if (this.#start === -1) this.#begin(time)
     if (time > this.#past.now) {
       this.#past.now = time
       if (this.#unsettled.length !== 0 && time > this.#unsettled[0]!.wait.end + SETTLE_NS)
@@ -191,16 +205,26 @@ export class Analysis {
   finish(): Account {
     const { now } = this.#past
     this.#settle(Infinity)
-    const openWaits = this.#locks
+    const { concerns } = this.#options
+    const ofState = chainsOfState(this.#seen).filter(
+      ({ waiter }) => concerns?.(this.#tasks.named(waiter.tid, waiter.comm), waiter.mm) !== false,
+    )
+    // Without a history a state is all there is; with one, what still sleeps as it did at the beginning still waits.
+    const stillWait = ofState.filter(
+      ({ waiter }) => this.#records === 0 || this.#tasks.sleepsSince(waiter.tid, this.#start),
+    )
+    const seenOpen = this.#locks
       .openWaits()
       .flatMap(wait => this.#inversion({ ...wait, end: now }, this.#tasks.get(wait.tid)!.group, null) ?? [])
       .sort((a, b) => b.waitMs - a.waitMs)
+    const openWaits = [...seenOpen, ...stillWait]
     this.#tellOpen()
     const inversions = this.#inversions.map(each => this.#named(each))
     return {
       inversions,
       behind: behindOf([...inversions, ...openWaits]),
-      tasksSeen: 0,
+      tasksSeen: this.#seen.length,
+      atStart: this.#records === 0 ? [] : ofState,
       locks: this.#totals.locks(),
       lostEvents: this.#lostEvents,
       openWaits,
@@ -209,7 +233,12 @@ export class Analysis {
         .map(([kind, row]) => ({ kind, ...row }))
         .sort((a, b) => b.waitMs - a.waitMs),
       holders: this.#totals.holders(),
-      missing: [...missingOf(this.#counts), ...(this.#hidesAddresses ? [HIDDEN_ADDRESSES] : [])],
+      missing: [
+        ...(this.#records === 0 && this.#seen.length > 0
+          ? [NO_HISTORY]
+          : missingOf(this.#counts, this.#options.recorded)),
+        ...(this.#hidesAddresses ? [HIDDEN_ADDRESSES] : []),
+      ],
       trace: {
         startSec: Math.max(0, this.#start) / 1e9,
         endSec: now / 1e9,
@@ -222,6 +251,11 @@ export class Analysis {
         inversionsNotKept: this.#inversionsNotKept,
       },
     }
+  }
+
+  #begin(time: number): void {
+    this.#start = time
+    for (const task of this.#seen) this.#tasks.asleep(task, time)
   }
 
   #switched(record: TraceRecord): void {
@@ -247,6 +281,7 @@ export class Analysis {
     }
     if (record.kind === Kind.start) task.waitsFor = record.mm
     else {
+      if (record.kind === Kind.acquired) this.#before(task, record)
       task.waitsFor = ''
       // A lock taken inside another may be a new child's; the outermost is the task's own, or the one /proc shows it.
       if (record.kind === Kind.acquired && task.holds === 0) learnMm(task, record)
@@ -255,6 +290,22 @@ export class Analysis {
     task.holds = this.#locks.heldBy(task.tid)
     // Outside its locks a task has come back from the fault that took them.
     if (record.kind === Kind.released) task.faultOpen = false
+  }
+
+  /**
+   * What a lock's first event of a task says of the time before the trace. It slept since the beginning, and has the lock the
+   * moment it runs: it waited for it. It slept inside a write hold, and reads now without having asked: that hold was downgraded.
+   */
+  #before({ tid, ranFirst, framesFirst }: Task, record: TraceRecord): void {
+    const { mm, write, time, success } = record
+    const isFirst = !this.#hasWrapped && !this.#locks.knows(tid) && time - ranFirst <= JUST_RAN_NS
+    if (!isFirst || framesFirst.length === 0) return
+    const place = placeOf(framesFirst)
+    if (place?.kind === 'vma lock' && !write) this.#locks.heldBefore(record)
+    else if (place?.kind === 'mmap_lock' || asksForMmapLock(framesFirst)) {
+      this.#locks.know(tid)
+      this.#waited({ tid, mm, write, start: this.#start, order: -1, end: time, success, begun: false })
+    }
   }
 
   #waited(wait: Wait): void {

@@ -113,6 +113,8 @@ const LINKS_MAX = 12
 const VMA_EVIDENCE_MIN = 0.5
 /** What took less of the time in the way than this isn't the reason for it. */
 const TELLING_PART = 0.2
+/** A waiter that could have run for so much of its wait waited for a CPU, not for the lock. */
+const OWN_DELAY_PART = 0.6
 /** Of the time a task could have run, so much must have gone to one other for it to be named as the reason. */
 const PREEMPTED_PART = 0.5
 
@@ -141,11 +143,24 @@ class Explainer {
       waitsFor: lockName('mmap_lock', wait.write),
       at: slept === null ? null : atOf(slept),
       ms: ms(wait.end - wait.start),
-      certainty: 'certain',
-      why: 'mmap_lock events',
+      certainty: wait.begun ? 'certain' : 'inferred',
+      why: wait.begun ? 'mmap_lock events' : 'it slept when the trace began, and had the lock when it woke',
     })
-    const cause = this.#followLock(wait, wait)
+    const cause = this.#ownDelay(wait) ?? this.#followLock(wait, wait)
     return { chain: this.#chain, cause, evidence: { start: this.#since, end: wait.end } }
+  }
+
+  /** A waiter that was woken, and waited to run for most of the time: nobody but a CPU was in its way. */
+  #ownDelay({ tid, start, end }: Wait): Cause | null {
+    let ns = 0
+    for (const each of this.#past.runnables(tid, start, end)) ns += overlap(each, start, end)
+    if (ns < (end - start) * OWN_DELAY_PART) return null
+    return {
+      ...unknown(`it was woken, and waited to run for ${ms(ns).toFixed(1)} ms of it`),
+      kind: 'cpu',
+      runnableMs: ms(ns),
+      certainty: 'inferred',
+    }
   }
 
   #followLock(wait: Wait, window: Window): Cause {

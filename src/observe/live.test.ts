@@ -1,14 +1,27 @@
 /** Observes the running kernel while a frozen file system makes an inversion. Needs root, Linux, python3 and a loop device. */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { type Account, type Inversion, observeLive } from './index.ts'
-import { ended, instances, LOAD, whyNoKernel, withExt4, withReadLimit, withTracefs } from './load.suite.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Account, analyze, type Inversion, observeLive, recorderScript } from './index.ts'
+import {
+  ended,
+  instances,
+  LOAD,
+  ok,
+  whyNoKernel,
+  withExt4,
+  withReadLimit,
+  withTracefs,
+} from './load.suite.ts'
 
 const skip = whyNoKernel()
+/** How often the kernel's files are looked at for what is awaited. */
+const LOOK_MS = 20
 const MAIN = join(import.meta.dirname, '..', 'cli', 'main.ts')
 const folder = mkdtempSync(join(tmpdir(), 'faultline-live-told-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -106,9 +119,21 @@ async function live(...args: string[]): Promise<{ readonly child: ChildProcess; 
   child.stdout.on('data', data => {
     started.out += data
   })
-  await new Promise<void>((resolve, reject) => {
-    child.stderr.on('data', data => (String(data).startsWith('observing') ? resolve() : reject(String(data))))
+  let said = ''
+  child.stderr.on('data', data => {
+    said += data
   })
+  // Nothing is printed where no terminal is; that tracing is on shows in its instance.
+  // An instance is born with it on; its clock is set before it is turned on in earnest.
+  const instance = `/sys/kernel/tracing/instances/faultline-${child.pid}`
+  const isOn = () =>
+    existsSync(instance) &&
+    readFileSync(`${instance}/trace_clock`, 'latin1').includes('[mono]') &&
+    readFileSync(`${instance}/tracing_on`, 'latin1').trim() === '1'
+  while (!isOn()) {
+    assert.equal(child.exitCode, null, said)
+    await sleep(LOOK_MS)
+  }
   return started
 }
 
@@ -145,6 +170,88 @@ test('live --watch --json prints an inversion a line as it ends, --exec gets it 
     }),
   )
 })
+
+test('a hang that began before: what is under way is told at the start, and the wait again when it ends, no link certain', {
+  skip,
+}, async () => {
+  await withTracefs(() =>
+    withExt4(async mount => {
+      const load = spawn('python3', [LOAD, 'munmap', mount, '3'], { stdio: 'ignore' })
+      const isHanging = () =>
+        readdirSync('/proc').some(pid => {
+          try {
+            return (
+              /^\d+$/.test(pid) &&
+              readFileSync(`/proc/${pid}/comm`, 'latin1').trim() === 'health: [mon] 1' &&
+              readFileSync(`/proc/${pid}/wchan`, 'latin1') === 'm_start'
+            )
+          } catch {
+            return false
+          }
+        })
+      while (!isHanging()) {
+        assert.equal(load.exitCode, null, 'the load makes its monitor wait')
+        await sleep(LOOK_MS)
+      }
+      const controller = new AbortController()
+      let underWay: readonly Inversion[] = []
+      ended(load).then(() => controller.abort())
+      const account = await observeLive({
+        thresholdMs: 50,
+        bufferKb: 8192,
+        pids: null,
+        seconds: 60,
+        signal: controller.signal,
+        onStarted: seen => {
+          underWay = seen
+        },
+      })
+      const told = [...byMonitor(underWay), ...byMonitor(account.inversions)]
+      assert.deepEqual(
+        told.map(({ from, chain }) => [from, ...chain.map(link => link.comm)]),
+        ['state', 'events'].map(from => [from, MONITOR, 'change-vma 7', 'store (frozen)']),
+      )
+      for (const { chain, cause } of told)
+        for (const each of [...chain, cause]) assert.notEqual(each.certainty, 'certain')
+    }),
+  )
+})
+
+test('live --pid ends with its process', { skip }, async () => {
+  const sleeper = spawn('sleep', ['60'])
+  const observer = await live('--json', '--pid', String(sleeper.pid))
+  sleeper.kill()
+  assert.equal(await ended(observer.child), 0)
+  const account = JSON.parse(observer.out) as Account
+  assert.deepEqual(account.missing, [], 'what was recorded and did not come was only quiet')
+})
+
+for (const shell of [['dash'], ['busybox', 'sh']] as const)
+  test(`the recorder under ${shell.join(' ')} leaves one file with the inversion, and tracefs as it was`, {
+    skip: skip || (ok('sh', '-c', `command -v ${shell[0]}`) ? false : `needs ${shell[0]}`),
+  }, async () => {
+    const [script, file] = [join(folder, 'record.sh'), join(folder, `${shell[0]}.txt`)]
+    writeFileSync(script, recorderScript({ seconds: 60, bufferKb: 8192 }))
+    await withTracefs(() =>
+      withExt4(async mount => {
+        const before = instances()
+        const recorder = spawn(shell[0], [...shell.slice(1), script, file], {
+          stdio: ['ignore', 'ignore', 'pipe'],
+        })
+        await once(recorder.stderr!, 'data')
+        await ended(spawn('python3', [LOAD, 'munmap', mount, '0.3'], { stdio: 'ignore' }))
+        recorder.kill('SIGINT')
+        assert.equal(await ended(recorder), 130)
+        const { inversions, files } = await analyze([file], { thresholdMs: 50 })
+        assert.deepEqual(
+          byMonitor(inversions).map(each => [...each.chain.map(link => link.comm), each.cause.kind]),
+          [[MONITOR, 'change-vma 7', 'store (frozen)', 'freeze']],
+        )
+        assert.ok(files[0]!.unread <= 1)
+        assert.deepEqual(instances(), before)
+      }),
+    )
+  })
 
 test('live tells lost events', { skip }, async () => {
   const observer = await live('--json', '--buffer-kb', '8')

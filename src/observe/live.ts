@@ -13,10 +13,21 @@
  *   LV1  The instance is removed on return, on an error and on abort.
  *   LV2  Memory is what one poll reads, and the analysis.
  */
-import { readdirSync, readFileSync, readSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { decoders, Kallsyms, Kind, Merge, readFormat, type Sink, TraceError } from '../trace/index.ts'
-import { type Account, Analysis, type AnalysisOptions } from './analysis.ts'
+import {
+  decoders,
+  Kallsyms,
+  KIND_OF_EVENT,
+  Kind,
+  Merge,
+  readFormat,
+  type Sink,
+  TraceError,
+} from '../trace/index.ts'
+import { type Account, Analysis, type AnalysisOptions, type Inversion } from './analysis.ts'
+import { tasksNow } from './begun.ts'
+import { chainsOfState } from './state.ts'
 import { closeAll, Instance } from './tracefs.ts'
 
 export interface LiveOptions extends Omit<AnalysisOptions, 'concerns'> {
@@ -27,8 +38,8 @@ export interface LiveOptions extends Omit<AnalysisOptions, 'concerns'> {
   /** Of each CPU; what doesn't fit between two polls is lost, and told. */
   readonly bufferKb: number
   readonly signal: AbortSignal
-  /** Called once tracing is on. */
-  readonly onStarted?: () => void
+  /** Called once tracing is on, with the waits that were under way then. */
+  readonly onStarted?: (underWay: readonly Inversion[]) => void
 }
 
 const POLL_MS = 100
@@ -76,9 +87,17 @@ async function observe(
   )
   const wanted = options.pids === null ? null : new Set(options.pids.flatMap(threadsOf))
   const ownMms = new Set<string>()
+  const pidsOf = new Set(options.pids?.map(pid => `of process ${pid}`))
+  // With its last process gone there is nothing left to observe.
+  const isAlive = () => options.pids === null || options.pids.some(pid => existsSync(`/proc/${pid}`))
   const analysis = new Analysis({
     ...options,
-    ...(wanted === null ? {} : { concerns: (waiter, mm) => wanted.has(waiter.tid) || ownMms.has(mm) }),
+    recorded: new Set(enabled.flatMap(event => KIND_OF_EVENT.get(event.split(':')[1]!) ?? [])),
+    ...(wanted === null
+      ? {}
+      : {
+          concerns: (waiter, mm) => wanted.has(waiter.tid) || ownMms.has(mm) || (mm !== '' && pidsOf.has(mm)),
+        }),
   })
   const take: Sink = record => {
     // A process writes only its own mm's lock, but for a child's while forking, which waits for nobody.
@@ -94,9 +113,19 @@ async function observe(
       take,
     )
     instance.write('tracing_on', '1')
-    options.onStarted?.()
+    const seen = tasksNow()
+    for (const task of seen) analysis.see(task)
+    options.onStarted?.(
+      chainsOfState(seen).filter(
+        ({ waiter, chain }) =>
+          wanted === null ||
+          wanted.has(waiter.tid) ||
+          pidsOf.has(waiter.mm) ||
+          chain.some(link => wanted.has(link.tid)),
+      ),
+    )
     const end = options.seconds === null ? Number.POSITIVE_INFINITY : now() + options.seconds * 1e9
-    while (!options.signal.aborted && now() < end) {
+    while (!options.signal.aborted && now() < end && isAlive()) {
       merge.until(now())
       const leftMs = Math.min(POLL_MS, Math.max(0, (end - now()) / 1e6))
       await sleep(leftMs, undefined, { signal: options.signal }).catch(ignoreAbort)

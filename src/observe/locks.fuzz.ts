@@ -104,7 +104,7 @@ function generate(prng: Prng): { text: string; expected: string[] } {
     } else if (hold === undefined) {
       const write = prng.below(2) === 0
       step(who, 'start_locking', mm, `write=${write}`)
-      waits.push({ tid, mm, write, start: at, order: n, end: -1, success: false })
+      waits.push({ tid, mm, write, start: at, order: n, end: -1, success: false, begun: true })
     } else if (hold.write && prng.below(3) === 0) {
       step(who, 'acquire_returned', mm, 'write=false success=true')
       hold.write = false

@@ -32,6 +32,8 @@ export interface Wait {
   end: number
   /** False for a trylock that failed and a wait that a signal ended. */
   success: boolean
+  /** False if only its end was seen: it began before the trace did, and `start` is where the trace begins. */
+  readonly begun: boolean
 }
 
 export interface Hold {
@@ -83,12 +85,7 @@ export class Locks {
 
   event(record: TraceRecord): void {
     if (this.#first === -1) this.#first = record.time
-    let state = this.#mms.get(record.mm)
-    if (state === undefined) {
-      if (this.#mms.size >= this.#sweepAt) this.#sweep()
-      state = { waits: new Map(), holds: new Map(), overtaken: new Map() }
-      this.#mms.set(record.mm, state)
-    }
+    const state = this.#stateOf(record.mm)
     if (record.kind === Kind.released) this.#released(state, record)
     else {
       if (state.overtaken.size > 0) state.overtaken.delete(record.tid)
@@ -96,6 +93,16 @@ export class Locks {
       else this.#acquired(state, record)
       if (this.#known.size < KNOWN_MAX) this.#known.add(record.tid)
     }
+  }
+
+  #stateOf(mm: string): LockState {
+    let state = this.#mms.get(mm)
+    if (state === undefined) {
+      if (this.#mms.size >= this.#sweepAt) this.#sweep()
+      state = { waits: new Map(), holds: new Map(), overtaken: new Map() }
+      this.#mms.set(mm, state)
+    }
+    return state
   }
 
   /** A task that has died holds nothing. */
@@ -107,6 +114,23 @@ export class Locks {
     }
     this.#heldBy.delete(tid)
     this.#known.delete(tid)
+  }
+
+  know(tid: number): void {
+    this.#known.add(tid)
+  }
+
+  /** A task is known to have held the lock of `record` for write since before the first event. */
+  heldBefore({ tid, mm, time }: TraceRecord): void {
+    if (this.#first === -1) this.#first = time
+    const state = this.#stateOf(mm)
+    this.#heldBy.set(tid, this.heldBy(tid) + 1)
+    state.holds.set(tid, { tid, mm, write: true, start: this.#first, end: -1, downgraded: -1, begun: false })
+  }
+
+  /** Whether a task was seen to ask for a lock, or to take one. */
+  knows(tid: number): boolean {
+    return this.#known.has(tid)
   }
 
   /** How many locks a task holds. */
@@ -133,7 +157,16 @@ export class Locks {
   #start(state: LockState, record: TraceRecord): void {
     if (state.waits.has(record.tid)) this.healed++
     const { tid, mm, write, time } = record
-    state.waits.set(tid, { tid, mm, write, start: time, order: this.#order++, end: -1, success: false })
+    state.waits.set(tid, {
+      tid,
+      mm,
+      write,
+      start: time,
+      order: this.#order++,
+      end: -1,
+      success: false,
+      begun: true,
+    })
   }
 
   #acquired(state: LockState, record: TraceRecord): void {
@@ -185,7 +218,7 @@ export class Locks {
       return
     }
     this.unpaired++
-    if (this.#known.has(tid) || state.waits.size === 0) return
+    if (this.#known.has(tid)) return
     this.#sinks.held({ tid, mm, write, start: this.#first, end: time, downgraded: -1, begun: false })
   }
 

@@ -47,5 +47,14 @@ const WANTED: readonly { readonly kinds: readonly Kind[]; readonly events: strin
     },
   ]
 
-export const missingOf = (counts: readonly (number | undefined)[]): Missing[] =>
-  WANTED.filter(row => row.kinds.some(kind => !counts[kind])).map(({ events, cost }) => ({ events, cost }))
+/** What has neither been seen nor, in `recorded`, been asked for: an event that was recorded and didn't come was only quiet. */
+export const missingOf = (
+  counts: readonly (number | undefined)[],
+  recorded: ReadonlySet<Kind> = new Set(),
+): Missing[] =>
+  WANTED.filter(row => row.kinds.some(kind => !counts[kind] && !recorded.has(kind))).map(
+    ({ events, cost }) => ({
+      events,
+      cost,
+    }),
+  )

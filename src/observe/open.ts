@@ -91,7 +91,10 @@ async function readUnpacked(
   sink: Sink,
   options: ReadOptions,
 ): Promise<ReadResult> {
-  const reader = new TextReader(sink, { clockHz: options.clockHz ?? null })
+  const reader = new TextReader(sink, {
+    clockHz: options.clockHz ?? null,
+    ...(options.onTask === undefined ? {} : { onTask: options.onTask }),
+  })
   const dump = new DumpReader()
   let form: 'text' | 'dump' | null = null
   let spool: Spool | null = null
@@ -130,7 +133,7 @@ function formOf(chunk: Buffer): 'text' | 'dump' {
   assertText(chunk)
   const sample = chunk.subarray(0, chunk.lastIndexOf(NEWLINE) + 1 || chunk.length)
   const text = sample.toString('latin1')
-  if (!isDump(text)) return 'text'
+  if (!isDump(text) || text.includes('\n#~')) return 'text'
   let events = 0
   try {
     const reader = new TextReader(() => events++, { clockHz: 1 })

@@ -22,6 +22,7 @@ export function accountText(account: Account, thresholdMs: number): string {
     `${count(trace.records, 'record')} over ${seconds(trace.endSec - trace.startSec)}${account.lostEvents > 0 ? `, ${count(account.lostEvents, 'event')} lost` : ''}`,
     '',
   )
+  if (account.atStart.length > 0) lines.push(underWayText(account.atStart))
   const found = account.inversions.length + trace.inversionsNotKept
   lines.push(
     found === 0
@@ -38,15 +39,38 @@ export function accountText(account: Account, thresholdMs: number): string {
     lines.push(...numbered(at + 1, inversionText(inversion)), '')
   })
   if (found > CHAINS) lines.push(`These are the ${CHAINS} longest; --json has more.`, '')
-  const open = account.openWaits.filter(wait => wait.from === 'state' || wait.waitMs >= thresholdMs)
-  if (open.length > 0) {
-    lines.push('Still waiting at the end of the trace:', '')
-    open.forEach((inversion, at) => {
-      lines.push(...numbered(at + 1, inversionText(inversion)), '')
-    })
-  }
+  lines.push(...openText(account, thresholdMs))
   lines.push(...totalsText(account))
   return `${lines.join('\n').trimEnd()}\n`
+}
+
+function openText(account: Account, thresholdMs: number): string[] {
+  const open = account.openWaits.filter(wait => wait.from === 'state' || wait.waitMs >= thresholdMs)
+  if (open.length === 0) return []
+  return [
+    'Still waiting at the end of the trace:',
+    '',
+    ...open.flatMap((inversion, at) => [...numbered(at + 1, inversionText(inversion)), '']),
+  ]
+}
+
+/** The account of a run whose inversions were told as they ended: what was under way, what is still open, and the totals. */
+export function watchedText(account: Account, thresholdMs: number): string {
+  const found = account.inversions.length + account.trace.inversionsNotKept
+  const told =
+    found === 0
+      ? `No wait of ${thresholdMs} ms or more for an mmap_lock is explained by another task.`
+      : `${count(found, 'priority inversion')} told above.`
+  return `${[told, '', ...openText(account, thresholdMs), ...totalsText(account)].join('\n').trimEnd()}\n`
+}
+
+/** What was under way when tracing began. */
+export function underWayText(atStart: readonly Inversion[]): string {
+  const lines = ['Under way when the trace begins:', '']
+  atStart.forEach((inversion, at) => {
+    lines.push(...numbered(at + 1, inversionText(inversion)), '')
+  })
+  return atStart.length === 0 ? '' : `${lines.join('\n')}\n`
 }
 
 /** An account of dumps of tasks alone. */

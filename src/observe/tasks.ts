@@ -18,7 +18,7 @@
  *   KT3  A task that died is known for as long as a wait that began before its death may be explained by it; a tid that comes
  *       back is another task.
  */
-import type { TraceRecord } from '../trace/index.ts'
+import type { SeenTask, TraceRecord } from '../trace/index.ts'
 import { isInFault } from './causes.ts'
 
 export interface Sleep {
@@ -73,6 +73,10 @@ export interface Task {
   waitsFor: string
   faultOpen: boolean
   syscall: string
+  /** Where it slept when the trace began; empty if it didn't, or that isn't known. */
+  framesFirst: readonly string[]
+  /** When it was first seen to run, -1 if it wasn't. */
+  ranFirst: number
   /** When it died, -1 while it lives. */
   died: number
 }
@@ -119,7 +123,23 @@ export class Tasks {
     const task = this.named(tid, comm)
     if (task.sleep !== null) this.#endSleep(task, time)
     if (task.runnable !== null) this.#endRunnable(task, time)
+    if (task.ranFirst === -1) task.ranFirst = time
     return task
+  }
+
+  /** A task that slept when the trace began. */
+  asleep({ tid, comm, state, frames }: SeenTask, time: number): void {
+    const task = this.named(tid, comm)
+    if (state === 'R' || state === '') return
+    task.framesFirst = frames
+    const nothing = { end: -1, wakerTid: 0, waitsFor: '', syscall: '', devices: [] }
+    task.sleep = { ...nothing, tid, start: time, state, frames, inFault: isInFault(frames) }
+  }
+
+  /** Whether a task has slept since `time`. */
+  sleepsSince(tid: number, time: number): boolean {
+    const sleep = this.#byTid.get(tid)?.sleep
+    return sleep !== undefined && sleep !== null && sleep.start <= time
   }
 
   named(tid: number, comm: string): Task {
@@ -138,6 +158,8 @@ export class Tasks {
         waitsFor: '',
         faultOpen: false,
         syscall: '',
+        framesFirst: [],
+        ranFirst: -1,
         died: -1,
       }
       this.#byTid.set(tid, task)
@@ -172,7 +194,7 @@ export class Tasks {
     if (task.sleep === null) return
     task.sleep.wakerTid = wakerTid
     this.#endSleep(task, time)
-    if (task.holds > 0)
+    if (task.holds > 0 || task.waitsFor !== '')
       task.runnable = { tid: task.tid, start: time, end: -1, frames: [], others: new Map(), cpu: -1 }
   }
 
@@ -229,7 +251,11 @@ export class Tasks {
       const at = waiting.indexOf(runnable)
       if (at !== -1) waiting.splice(at, 1)
     }
-    if (task.holds > 0 || (time - runnable.start >= RUNNABLE_MIN_NS && this.matters(runnable)))
+    if (
+      task.holds > 0 ||
+      task.waitsFor !== '' ||
+      (time - runnable.start >= RUNNABLE_MIN_NS && this.matters(runnable))
+    )
       this.#sinks.waitedToRun(runnable)
   }
 

@@ -13,6 +13,7 @@
  *       event it was of if that can be told. An unread line is told as a loss too.
  *   TX3  Times don't go back by more than clocks of CPUs differ: a trace in which they do is refused.
  */
+import { DumpReader, type SeenTask } from './dump.ts'
 import { Interner, nameInterner } from './interner.ts'
 import { type Pasted, pastedOver, withoutEntities } from './pasted.ts'
 import type { UnreadEvents } from './reading.ts'
@@ -54,6 +55,8 @@ const TIMELESS = /^\s*\S.{0,15}\s+\d+(\/\d+)?\s+(\[\d+\]\s+)?(\d+\s+)?\w+:\w+:/
 export interface TextOptions {
   /** The rate of a clock whose times have no point; null refuses such times. */
   readonly clockHz: number | null
+  /** Told of each task in what a recorder saw at its beginning, lines that begin with `#~`. */
+  readonly onTask?: (task: SeenTask) => void
 }
 
 export class TextReader {
@@ -73,6 +76,7 @@ export class TextReader {
   readonly #window = Buffer.allocUnsafe(WINDOW_BYTES)
   readonly #readOf = new Map<string, { lines: number; unread: number }>()
   #pasted: Pasted | null = null
+  #begun: DumpReader | null = null
   #isSampled = false
   #isPage = false
   #hasEntities = false
@@ -113,6 +117,7 @@ export class TextReader {
     if (this.#filled > 0) this.#line(this.#window, 0, this.#filled)
     this.#filled = 0
     this.#closeStack()
+    if (this.#begun !== null) this.#tellBegun()
   }
 
   /** Why a text has no events, in words that end a sentence. */
@@ -177,6 +182,7 @@ export class TextReader {
     }
     if (this.#isFrame(bytes, start, end)) return
     this.#closeStack()
+    if (this.#begun !== null && bytes[start] !== HASH) this.#tellBegun()
     if (bytes[start] === HASH) {
       this.#comment(bytes, start, end)
       return
@@ -301,12 +307,23 @@ export class TextReader {
   /** `# entries-in-buffer/entries-written: 100/200` and `##### CPU 2 buffer started ####` tell that buffers wrapped. */
   #comment(bytes: Buffer, start: number, end: number): void {
     const text = bytes.toString('latin1', start, end)
+    if (text.startsWith('#~')) {
+      this.#begun ??= new DumpReader()
+      this.#begun.push(Buffer.from(`${text.slice(2)}\n`, 'latin1'))
+      return
+    }
     const entries = /entries-in-buffer\/entries-written: (\d+)\/(\d+)/.exec(text)
     const isWrapped =
       entries === null ? /CPU \d+ buffer started/.test(text) : Number(entries[1]) < Number(entries[2])
     if (!isWrapped) return
     this.#record.kind = Kind.wrapped
     this.#sink(this.#record)
+  }
+
+  #tellBegun(): void {
+    const tasks = this.#begun!.end()
+    this.#begun = null
+    for (const task of tasks) this.#options.onTask?.(task)
   }
 
   /** Lines between events: losses, headers such as `cpus=2`, and what can't be read. */
