@@ -265,6 +265,9 @@ export class Exerciser {
       case 'unmap':
         if (this.judge(started, errno.OK)) model.unmap(operation)
         break
+      case 'mremap':
+        this.finishMremap(started, operation)
+        break
       case 'protect':
         if (this.judge(started, this.hasHole(operation) ? errno.ENOMEM : errno.OK))
           for (const page of model.pagesOf(operation)) page!.allowed = operation.allowed
@@ -375,6 +378,27 @@ export class Exerciser {
       )
   }
 
+  /** Where VMAs end isn't the model's to know: a refusal is right if it may be. */
+  private finishMremap(started: Started, operation: Of<'mremap'>): void {
+    const { model } = this
+    const actual = this.world.errnoOf(started)
+    const { space, page, pages, newPages, to } = operation
+    const kept = model.pagesOf({ space, page, pages: Math.min(pages, newPages) })
+    const shrinks = to === null && newPages <= pages
+    const isMapped = shrinks ? kept[0] !== undefined : kept.every(each => each !== undefined)
+    const overlaps = to !== null && to < page + pages && page < to + newPages
+    const mayRefuse =
+      (actual === errno.EFAULT && !shrinks) ||
+      (actual === errno.ENOMEM && to === null && newPages > pages) ||
+      (actual === errno.EINVAL && overlaps)
+    if (isMapped && mayRefuse) {
+      this.counts.refused++
+      return
+    }
+    if (this.judge(started, !isMapped ? errno.EFAULT : overlaps ? errno.EINVAL : errno.OK))
+      model.mremap(operation)
+  }
+
   private finishMap(started: Started, operation: Of<'map'>): void {
     if (!this.judge(started, errno.OK)) return
     const { space, pages } = operation
@@ -402,8 +426,9 @@ export class Exerciser {
     const { differs, remapped } = started.task!.args as RemappingArgs
     const one = this.model.files[source]!.bytes.one
     const other = this.model.files[target]!.bytes.one
+    // Every byte is compared, and whole blocks are shared.
     const length = dedupeLength(this.model, operation)
-    const alike = one.subarray(from, from + length).every((byte, at) => byte === other[to + at])
+    const alike = one.subarray(from, from + operation.length).every((byte, at) => byte === other[to + at])
     if (differs === alike || remapped !== (alike ? length : 0))
       throw new Mismatch(
         `dedupe of ${length} bytes that ${alike ? 'are the same' : 'differ'} shared ${remapped} of them`,

@@ -93,6 +93,11 @@ export function footprint(model: Model, operation: Operation): readonly Use[] {
       return operation.place === 'anywhere'
         ? [wholeWindow(operation.space, 'changes'), opening(operation.open, 'uses')]
         : [window(operation, 'changes'), opening(operation.open, 'uses')]
+    case 'mremap': {
+      const { space, page, pages, newPages, to } = operation
+      const here = window({ space, page, pages: Math.max(pages, newPages) }, 'changes')
+      return to === null ? [here] : [here, window({ space, page: to, pages: newPages }, 'changes')]
+    }
     case 'unmap':
     case 'protect':
     case 'advise':

@@ -8,6 +8,7 @@ import type { Model } from './model.ts'
 import {
   type Kind,
   OPENINGS,
+  type Of,
   type Operation,
   type Pages,
   type Plan,
@@ -29,6 +30,7 @@ const WEIGHTS: readonly (readonly [Kind, number])[] = [
   ['msync', 2],
   ['map', 7],
   ['unmap', 2],
+  ['mremap', 2],
   ['protect', 2],
   ['advise', 4],
   ['populate', 2],
@@ -129,6 +131,8 @@ export class Generator {
         return { kind, ...this.pages(model) }
       case 'map':
         return this.map(model)
+      case 'mremap':
+        return { kind, ...this.move(model) }
       case 'protect':
         return {
           kind,
@@ -260,6 +264,17 @@ export class Generator {
     const { prng } = this
     const pages = 1 + prng.below(most)
     return { space: this.space(model), page: prng.below(this.plan.windowPages - pages + 1), pages }
+  }
+
+  private move(model: Model): Omit<Of<'mremap'>, 'kind'> {
+    const { prng } = this
+    const { windowPages } = this.plan
+    const { space, page, pages } = this.pages(model, 4)
+    const to = prng.below(3) === 0 ? null : prng.below(windowPages - 8)
+    const old = to !== null && prng.below(4) === 0 ? 'stays mapped' : 'is unmapped'
+    const most = Math.min(8, windowPages - (to ?? page))
+    const newPages = old === 'stays mapped' || prng.below(2) === 0 ? pages : 1 + prng.below(most)
+    return { space, page, pages, newPages: Math.min(newPages, most), to, old }
   }
 
   /** A place in a page: often its first or its last bytes. */

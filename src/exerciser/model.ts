@@ -14,7 +14,7 @@
  */
 import { type Bytes, type Errno, errno } from '../base/index.ts'
 import { ModelFile } from './model-file.ts'
-import { type Allowed, type Kept, type Pages, type Plan, type Remap, SPACES } from './operations.ts'
+import { type Allowed, type Kept, type Of, type Pages, type Plan, type Remap, SPACES } from './operations.ts'
 import { Twin } from './twin.ts'
 
 export interface ModelPage {
@@ -166,6 +166,21 @@ export class Model {
 
   unmap({ space, page, pages }: Pages): void {
     this.spaces[space]!.fill(undefined, page, page + pages)
+  }
+
+  mremap({ space, page, pages, newPages, to, old }: Of<'mremap'>): void {
+    const window = this.spaces[space]!
+    const first = window[page]!
+    const kept = window.slice(page, page + Math.min(pages, newPages))
+    const { share, file, allowed, locked } = first
+    const added = (at: number) => ({ share, file, allowed, locked, index: first.index + at, copy: undefined })
+    if (to === null) this.unmap({ space, page: page + kept.length, pages: pages - kept.length })
+    else if (old === 'is unmapped') this.unmap({ space, page, pages })
+    else
+      for (const [at, each] of kept.entries())
+        window[page + at] = { ...each!, locked: false, copy: undefined }
+    for (let at = 0; at < newPages; at++)
+      if (to !== null || at >= pages) window[(to ?? page) + at] = kept[at] ?? added(at)
   }
 
   /** Private pages of the range are as they were when they were mapped. */

@@ -59,6 +59,13 @@ export type Operation = { readonly pause?: Ns } & (
       readonly place: 'here' | 'anywhere'
     } & Pages)
   | ({ readonly kind: 'unmap' } & Pages)
+  | ({
+      readonly kind: 'mremap'
+      readonly newPages: number
+      /** A page of the window; null: where it is. */
+      readonly to: number | null
+      readonly old: 'is unmapped' | 'stays mapped'
+    } & Pages)
   | ({ readonly kind: 'protect'; readonly allowed: Allowed } & Pages)
   | ({
       readonly kind: 'advise'

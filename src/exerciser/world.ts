@@ -15,7 +15,7 @@ import {
 } from '../mm/index.ts'
 import type { View } from '../mmu/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
-import { type MapArgs, msyncArgs, populateArgs } from '../space/index.ts'
+import { type MapArgs, mremapArgs, msyncArgs, populateArgs } from '../space/index.ts'
 import { preallocatingArgs, rangeCopyingArgs, remappingArgs, unsharingArgs } from '../volume/index.ts'
 import type { Backend } from './backend.ts'
 import {
@@ -124,6 +124,12 @@ export class World {
         return started(this.map(space!, operation))
       case 'unmap':
         return started(this.spawn(verbs.unmap, { space: space!, ...rangeOf(operation) }))
+      case 'mremap': {
+        const { pages, newPages, to, old } = operation
+        const where = to === null ? 'stays' : { fixed: WINDOW + to }
+        const plan = { space: space!, from: WINDOW + operation.page, pages, newPages, where, old } as const
+        return started(this.spawn(verbs.mremap, mremapArgs(plan)))
+      }
       case 'protect':
         return started(
           this.spawn(verbs.protect, { space: space!, ...rangeOf(operation), prot: PROT[operation.allowed] }),
