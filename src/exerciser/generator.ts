@@ -7,8 +7,8 @@ import { compatible } from './footprint.ts'
 import type { Model } from './model.ts'
 import {
   type Kind,
-  OPENINGS,
   type Of,
+  OPENINGS,
   type Operation,
   type Pages,
   type Plan,
