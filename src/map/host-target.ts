@@ -39,9 +39,9 @@ export async function writeWhole(
   parts: AsyncIterable<Uint8Array>,
 ): Promise<Bytes> {
   const name = pathOf(target)
-  const { path, replaced } = placeOf(name, existing)
-  const beside = `${path}.${randomBytes(6).toString('hex')}.part`
   return told(name, async () => {
+    const { path, replaced } = placeOf(name, existing)
+    const beside = `${path}.${randomBytes(6).toString('hex')}.part`
     const file = await open(beside, 'wx', (replaced?.mode ?? 0o666) & 0o7777)
     let syncing = Promise.resolve()
     try {

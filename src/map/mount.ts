@@ -10,6 +10,7 @@
  *   MT2 A volume that was found damaged, whenever that was, opens to be read until it has been repaired.
  */
 import fs from 'node:fs'
+import { join } from 'node:path'
 import { type Bytes, type Errno, errnoName, ROOT } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import { HostFile } from '../host/index.ts'
@@ -33,7 +34,7 @@ import {
   Taken,
   VolumeLock,
 } from '../store/index.ts'
-import { Making, type MountPlan, makeArgs, Opening, openArgs, Unreadable } from '../volume/index.ts'
+import { Failure, Making, type MountPlan, makeArgs, Opening, openArgs, Unreadable } from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { MappedRegion } from './dax-memory.ts'
 import { aborted, FaultlineError, fromErrno } from './error.ts'
@@ -172,7 +173,12 @@ async function makeData(draft: Draft, { size, data: elsewhere, signal }: CreateP
   const isThere = elsewhere !== undefined && fs.existsSync(elsewhere)
   if (!isThere) {
     if (size === undefined) throw invalid('createVolume', 'size: expected how many bytes of data it may hold')
-    await allocateFile(path, size, signal)
+    // A draft that is given up takes it along; elsewhere it has a name that nobody else takes.
+    const beside =
+      elsewhere === undefined
+        ? join(draft.directory, 'data')
+        : `${elsewhere}.${crypto.randomUUID().slice(0, 8)}.part`
+    await allocateFile(path, beside, size, signal)
     draft.took(path)
   } else refuseContent(path)
   const lock = await FileLock.take(path, 'exclusive')
@@ -254,6 +260,13 @@ function translated(error: unknown, operation: string, path: string): unknown {
       'ENOSPC',
       operation,
       `${operation} of ${path}: its filesystem has ${megabytes(error.free)} free, which is less than is asked for; ask for less, or free some space`,
+      error,
+    )
+  if (error instanceof Failure)
+    return new FaultlineError(
+      errnoName(error.errno),
+      operation,
+      `${operation} of ${path}: ${error.message}`,
       error,
     )
   if (error instanceof LmdbMissing) return new FaultlineError('ENOSYS', operation, error.message, error)

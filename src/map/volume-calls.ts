@@ -6,7 +6,7 @@ import { type Errno, errno, ROOT } from '../base/index.ts'
 import { syncArgs } from '../cache/index.ts'
 import { shown } from '../group/index.ts'
 import type { Verb } from '../sched/index.ts'
-import type { Answer, Volume as Core, VolumeFile } from '../volume/index.ts'
+import { type Answer, type Volume as Core, Failure, type VolumeFile } from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError, fromErrno } from './error.ts'
 import { invalid } from './options.ts'
@@ -59,6 +59,15 @@ export class VolumeCalls {
     const left = () => [...engine.scheduler.tasks.values()].filter(({ verb }) => verbs.has(verb))
     for (let tasks = left(); tasks.length > 0; tasks = left())
       await Promise.all(tasks.map(({ end }) => performer.completed(end)))
+  }
+
+  /** What the store itself is asked, outside of tasks and edits. */
+  asked<T>(operation: string, where: string, act: () => T): T {
+    try {
+      return act()
+    } catch (error) {
+      throw error instanceof Failure ? this.explained(fromErrno(error.errno, operation, where), where) : error
+    }
   }
 
   said<T>(answer: Answer<T>, operation: string, where: string): T {

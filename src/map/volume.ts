@@ -29,7 +29,7 @@ import {
   type Usage,
 } from '../volume/index.ts'
 import type { Context } from './context.ts'
-import { aborted, FaultlineError } from './error.ts'
+import { aborted, FaultlineError, fromHost } from './error.ts'
 import type { RangeOfFiles, VolumeFace } from './faces.ts'
 import type { File } from './file.ts'
 import { type Existing, writeWhole } from './host-target.ts'
@@ -353,7 +353,8 @@ export class Volume implements VolumeFace {
       const call = { operation: 'check', where: this.path, signal }
       return await this.during(async () => {
         const { report, bad } = await this.calls.perform(this.core.checking, args, call)
-        const wrong = [...this.mounted.store.flaws(), ...report!.wrong]
+        const flaws = this.calls.asked('check', this.path, () => this.mounted.store.flaws())
+        const wrong = [...flaws, ...report!.wrong]
         for (const what of wrong) this.core.parts.damaged(what)
         return { report: { ...report!, wrong }, bad }
       })
@@ -398,14 +399,14 @@ export class Volume implements VolumeFace {
     }
     let failed: unknown
     const told = (error: unknown) => {
-      failed ??= error
+      failed ??= fromHost(error, 'close', path)
     }
     await this.files.close(told)
     if (!this.readOnly) await this.calls.sync('close', path).catch(told)
     await this.calls.drained()
     this.note()
     await store.close().catch(told)
-    await device.close()
+    await device.close().catch(told)
     lock.release()
     this.onClosed()
     if (failed !== undefined) throw failed

@@ -24,17 +24,23 @@ export class NoRoom extends Error {
   }
 }
 
-/** Throws NoRoom, the signal's reason, or what the host says: EEXIST if there is such a file. */
+/**
+ * `beside`: what it is called until it has its space, on the same filesystem. Throws NoRoom, the signal's reason, or what the host
+ * says: EEXIST if there is such a file.
+ */
 export async function allocateFile(
   path: string,
+  beside: string,
   size: Bytes,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const free = freeBytes(dirname(path))
   if (size > free) throw new NoRoom(free)
-  const beside = `${path}.${process.pid}.part`
-  fs.closeSync(fs.openSync(beside, 'wx'))
+  let isMine = false
   try {
+    const fd = fs.openSync(beside, 'wx')
+    isMine = true
+    fs.closeSync(fd)
     await fill(beside, size, signal)
     renameToNew(beside, path)
     syncDirectory(dirname(path))
@@ -42,7 +48,7 @@ export async function allocateFile(
     const { code } = error as { code?: unknown }
     throw code === 'ENOSPC' || code === 'EDQUOT' ? new NoRoom(freeBytes(dirname(path))) : error
   } finally {
-    fs.rmSync(beside, { force: true })
+    if (isMine) fs.rmSync(beside, { force: true })
   }
 }
 

@@ -58,8 +58,13 @@ export class FileLock {
   }
 
   release(): void {
-    if (this.fd !== undefined) fs.closeSync(this.fd)
+    const { fd } = this
     this.fd = undefined
+    try {
+      if (fd !== undefined) fs.closeSync(fd)
+    } catch {
+      // Nothing was written to it, and it is closed.
+    }
   }
 }
 

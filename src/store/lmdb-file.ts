@@ -16,8 +16,8 @@
  * Invariants
  *   LM1 No read goes by a number of the file that wasn't compared with what it may be.
  */
-import fs from 'node:fs'
 import type { Bytes } from '../base/index.ts'
+import { readAt } from './read-at.ts'
 import { PAGE_BYTES, u64 } from './record-page.ts'
 
 export const LMDB_PAGE: Bytes = 4096
@@ -370,7 +370,7 @@ export class LmdbFile {
 
   private readRun(number: number, pages: number): Buffer {
     const bytes = Buffer.allocUnsafeSlow(pages * LMDB_PAGE)
-    const got = fs.readSync(this.fd, bytes, 0, bytes.length, number * LMDB_PAGE)
+    const got = readAt(this.fd, bytes, number * LMDB_PAGE)
     if (got < bytes.length) throw new BadPage(number * LMDB_PAGE + got, 'the file ends here')
     return bytes
   }
@@ -387,7 +387,7 @@ export class LmdbFile {
     const told: number[] = []
     for (const which of [0, 1])
       try {
-        if (fs.readSync(this.fd, page, 0, LMDB_PAGE, which * LMDB_PAGE) < LMDB_PAGE)
+        if (readAt(this.fd, page, which * LMDB_PAGE) < LMDB_PAGE)
           throw new BadPage(which * LMDB_PAGE, 'the file ends within its headers')
         told.push(u64(page, TRANSACTION))
         headers.push(headerIn(page, which))

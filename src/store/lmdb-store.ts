@@ -14,6 +14,7 @@
  *   LS1 The pages cover all keys, each once: fence meets fence.
  *   LS2 Nothing is committed to a file whose tree is damaged: it is looked through when it is opened.
  *   LS3 A commit that failed ends with the host's errno, and keeps none after it from succeeding.
+ *   LS5 Nothing is said of what the store holds after a failure but what is read anew: it may hold all of that commit.
  *   LS4 Each commit writes both root pages, and its stamp is in the key of each page that it writes (tally.ts). No two commits have
  *       one stamp, though one of them wasn't finished: it is the number of LMDB's transaction and a chance number of the opening.
  */
@@ -78,6 +79,8 @@ export class LmdbStore extends PagedStore implements Store {
   private readonly descriptor: number
   /** undefined: it has failed, and is to be opened anew. */
   private database: Database | undefined
+  /** Whether a commit has failed that may be there all the same. */
+  private isUnsure = false
   /** Told apart by it are commits of one number: one that was never finished, and the one after it. */
   private life = chance()
   /** Of the last commit. */
@@ -149,6 +152,7 @@ export class LmdbStore extends PagedStore implements Store {
     const { tally } = looked(this.name)
     this.database = await openDatabase(this.directory)
     this.renewAll()
+    this.isUnsure = false
     this.tally = tally
     this.life = chance()
   }
@@ -189,7 +193,26 @@ export class LmdbStore extends PagedStore implements Store {
       ...put.map(({ key, bytes }) => database.put(key, bytes)),
     ])
     this.tally = tally
-    this.renew([...gone, ...made, ...roots].map(({ high }) => high))
+    try {
+      this.renew([...gone, ...made, ...roots].map(({ high }) => high))
+    } catch (error) {
+      await this.giveUp()
+      throw error
+    }
+  }
+
+  /** The next commit opens the database anew, and what is read until then is what the failed one has left (LS5). */
+  private async giveUp(): Promise<void> {
+    const { database } = this
+    this.database = undefined
+    this.isUnsure = true
+    await database?.close().catch(() => {})
+  }
+
+  protected override covering(key: string): RecordPage | undefined {
+    if (this.isUnsure) this.renewAll()
+    this.isUnsure = false
+    return super.covering(key)
   }
 
   private async transact(
@@ -202,10 +225,9 @@ export class LmdbStore extends PagedStore implements Store {
         each = change(database)
       })
     } catch (error) {
-      this.database = undefined
       for (const part of each) part.catch(() => {})
       const reason = await reasonOf(error)
-      await database.close().catch(() => {})
+      await this.giveUp()
       throw reason
     }
   }

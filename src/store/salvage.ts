@@ -15,10 +15,10 @@
  * Invariants
  *   SG1 A page is used only if it is one that the last commit left (TA1).
  */
-import fs from 'node:fs'
 import type { Bytes } from '../base/index.ts'
 import { SortedMap } from '../volume/index.ts'
 import { BadPage, type Found, LMDB_PAGE, type LmdbFile, PAGE_HEADER } from './lmdb-file.ts'
+import { readAt } from './read-at.ts'
 import { decodePage, type Mark, type RecordPage } from './record-page.ts'
 import { isRoot, type Stamped, Tally } from './tally.ts'
 
@@ -63,7 +63,7 @@ export function salvage(fd: number, file: LmdbFile): Tile[] {
 function* scan(fd: number): Generator<Seen> {
   const slab = Buffer.alloc(SLAB_PAGES * LMDB_PAGE)
   for (let start = 0; ; start += slab.length) {
-    const length = fs.readSync(fd, slab, 0, slab.length, start)
+    const length = readAt(fd, slab, start)
     for (let at = 0; at + LMDB_PAGE <= length; at += LMDB_PAGE) {
       const page = decodePage(slab.subarray(at + PAGE_HEADER, at + LMDB_PAGE))
       if (typeof page === 'string' || page.mark === undefined) continue
@@ -131,7 +131,7 @@ function ofOldLayout(fd: number, { isCertain }: LmdbFile, told: readonly Found[]
   const bytes = Buffer.alloc(LMDB_PAGE)
   const tiles: Tile[] = []
   for (const { high, offset } of told) {
-    if (fs.readSync(fd, bytes, 0, LMDB_PAGE, offset) < LMDB_PAGE) continue
+    if (readAt(fd, bytes, offset) < LMDB_PAGE) continue
     const page = decodePage(bytes.subarray(PAGE_HEADER))
     const start = tiles.at(-1)?.high ?? ''
     if (typeof page !== 'string' && page.high === high && page.low >= start)

@@ -12,7 +12,7 @@ export { type DaxChangeArgs, type DaxChangePlan, daxChangeArgs } from './dax-cha
 export { DaxFile } from './dax-file.ts'
 export { describeRecord } from './describe.ts'
 export { PLAIN, UNWRITTEN, WRITTEN } from './extents.ts'
-export { Damage, Unreadable } from './failure.ts'
+export { Damage, Failure, Unreadable } from './failure.ts'
 export { blockSizeIn, headerBlock, idIn } from './header.ts'
 export { type Answer, Journal } from './journal.ts'
 export { MemoryStore } from './memory-store.ts'
