@@ -54,7 +54,7 @@ import {
   WORKINGSET,
   WRITEBACK,
 } from '../memory/index.ts'
-import { type Fail, type Scheduler, type Ticket, type Wait, wait } from '../sched/index.ts'
+import { type Fail, fail, type Scheduler, type Ticket, type Wait, wait } from '../sched/index.ts'
 import type { Backing } from './backing.ts'
 import { CachedFile } from './cached-file.ts'
 import { PageHash } from './page-hash.ts'
@@ -173,6 +173,7 @@ export class PageCache {
    * page, or the shortage of memory.
    */
   bring(file: CachedFile, wanted: PageIndex, window: Window, group: GroupId): Wait | Fail {
+    if (!this.admits(file, wanted)) return fail(errno.ENOMEM)
     const frame = this.memory.allocate(group, CACHE)
     if (typeof frame !== 'number') return frame
     this.insert(file, wanted, frame)
@@ -221,6 +222,11 @@ export class PageCache {
       if (memory.pressure(over, group).kind !== 'done') break
     }
     if (kept !== 0) memory.unpin(kept)
+  }
+
+  /** Whether the page may get a frame: an MMU of the host may have no room for its bytes. */
+  admits(file: CachedFile, index: PageIndex): boolean {
+    return this.frames.store?.admit(file.id, index) !== false
   }
 
   /** Puts a frame into the cache as page `index` of the file. */
@@ -375,6 +381,7 @@ export class PageCache {
   }
 
   private bringAlong(file: CachedFile, index: PageIndex, group: GroupId): Pfn {
+    if (!this.admits(file, index)) return 0
     const frame = this.memory.tryAllocate(group, CACHE)
     if (frame === 0) return 0
     this.insert(file, index, frame)

@@ -126,10 +126,12 @@ export class WriteCall extends Copy implements Verb<CopyArgs> {
   }
 
   private newPage(file: CachedFile, { index, fault }: PageRequest): Outcome {
+    if (!this.cache.admits(file, index)) return fail(errno.ENOMEM)
     const frame = this.cache.memory.allocate(fault.group, CACHE)
     if (typeof frame !== 'number') return frame
-    this.cache.frames.bytes(frame).fill(0)
     this.cache.insert(file, index, frame)
+    // Where its bytes lie may depend on which page it is.
+    this.cache.frames.bytes(frame).fill(0)
     this.cache.frames.raise(frame, UPTODATE)
     fault.frame = frame
     return done

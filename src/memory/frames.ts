@@ -53,6 +53,8 @@ export const IN_FLIGHT = 1 << 10
 
 /** Where the bytes of files' pages lie, if not in the buffer of the frames: the hardware MMU keeps them file by file. */
 export interface PageStore {
+  /** A page is to get a frame: prepares its memory. Returns whether the host has any. */
+  admit(file: FileId, index: PageIndex): boolean
   /** The memory of a page that has a frame. */
   bytes(file: FileId, index: PageIndex): Uint8Array
   /** The page has left its file. Its memory may be given back, and is zero when the page comes again. */

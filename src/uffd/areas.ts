@@ -10,8 +10,8 @@
  *   AR1 A range is munmapped only when no thread is attached to it; until then its faults are answered here.
  */
 import { assert, type Bytes, type FileId, OrderedList, type PageIndex } from '../base/index.ts'
-import type { Linux } from '../linux/index.ts'
-import type { Mapping } from '../map/index.ts'
+import { type Linux, LinuxError } from '../linux/index.ts'
+import type { File, Mapping } from '../map/index.ts'
 import { Control } from './control.ts'
 import type { Area, Mirror } from './mirror.ts'
 import type { MemoryFiles } from './store.ts'
@@ -55,6 +55,7 @@ export class Areas {
     const { space, start, end } = mapping
     const pages = end - start
     const { file, index } = sourceOf(mapping)
+    const leaf = leafFor(pages)
     const address = this.store.map(file, index, pages)
     const area: Area = {
       space: space.pid,
@@ -63,7 +64,7 @@ export class Areas {
       file,
       index,
       address,
-      leaf: leafFor(pages),
+      leaf,
       change: 'let stores',
       changing: { from: 0, to: 0 },
       taking: { from: 0, to: 0 },
@@ -74,6 +75,11 @@ export class Areas {
     this.byAddress.insert(placed)
     this.mirror.add(area)
     return placed
+  }
+
+  /** Prepares the pages of a file for being mapped and read. Throws a LinuxError. */
+  begin(file: File): void {
+    this.store.begin(file.open.file.id)
   }
 
   of(mapping: Mapping): Placed {
@@ -115,9 +121,15 @@ export class Areas {
   sweep(): void {
     for (const placed of this.lettingGo) {
       if (placed.control.inUse()) continue
+      try {
+        this.linux.munmap(placed.area.address, placed.length)
+      } catch (error) {
+        // It stays, and is tried again.
+        if (error instanceof LinuxError) continue
+        throw error
+      }
       this.lettingGo.delete(placed)
       this.byAddress.remove(placed)
-      this.linux.munmap(placed.area.address, placed.length)
     }
   }
 

@@ -14,7 +14,17 @@ import { assert, type Bytes } from '../base/index.ts'
 import type { HostCalls } from '../host/index.ts'
 import type { Linux } from '../linux/index.ts'
 import type { Range } from './bounce.ts'
-import { type CallKind, ENDED_CALL, FLUSH, Mailbox, READ, RESIZE, VECTORS_MAX, WRITE } from './mailbox.ts'
+import {
+  ASKED,
+  type CallKind,
+  ENDED_CALL,
+  FLUSH,
+  Mailbox,
+  READ,
+  RESIZE,
+  VECTORS_MAX,
+  WRITE,
+} from './mailbox.ts'
 import type { MemoryFiles } from './store.ts'
 
 type Ended = (failure: NodeJS.ErrnoException | null, count: number) => void
@@ -78,9 +88,9 @@ export class Crew implements HostCalls {
     }
   }
 
-  /** Whether a thread is making a call. */
-  get busy(): boolean {
-    return this.running.some(call => call !== undefined)
+  /** Whether a thread is making a call now. */
+  get isCalling(): boolean {
+    return this.mailboxes.some(mailbox => mailbox.state === ASKED)
   }
 
   stop(): void {

@@ -17,6 +17,7 @@ import {
   Volume,
 } from '../map/index.ts'
 import type { Areas } from './areas.ts'
+import { refused } from './refused.ts'
 import { type Abort, type Reference, type Release, type Reply, type Request, sent } from './wire.ts'
 
 /** What the other side knows of an object without asking. */
@@ -95,6 +96,7 @@ export class Desk {
     const { id, to, method } = request
     try {
       const value = await this.perform(to, method, this.withSignal(request))
+      if (value instanceof File) await this.begin(value)
       this.send({ id, value: this.facts(value) })
     } catch (error) {
       this.send({ id, error: sent(error) })
@@ -145,7 +147,7 @@ export class Desk {
         throw notShared('memory')
       case 'map':
         if ((args[1] as MapOptions | undefined)?.share === 'private') throw notShared('a private mapping')
-        return space.map(args[0] as File, args[1] as MapOptions).then(mapping => this.place(mapping))
+        return space.map(args[0] as File, args[1] as MapOptions).then(mapping => this.placeOrUnmap(mapping))
       default:
         return call(space, method, args)
     }
@@ -193,6 +195,25 @@ export class Desk {
   private place(mapping: Mapping): Mapping {
     this.areas.place(mapping, this.machine.pageSize)
     return mapping
+  }
+
+  private async placeOrUnmap(mapping: Mapping): Promise<Mapping> {
+    try {
+      return this.place(mapping)
+    } catch (error) {
+      await mapping.unmap().catch(() => {})
+      throw refused(error, 'map', mapping.name)
+    }
+  }
+
+  /** A file that was opened: if the host has no room for its pages, it is closed again. */
+  private async begin(file: File): Promise<void> {
+    try {
+      this.areas.begin(file)
+    } catch (error) {
+      await file.close().catch(() => {})
+      throw refused(error, 'open', file.name)
+    }
   }
 
   private forget(number: number): void {

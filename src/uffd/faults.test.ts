@@ -37,8 +37,10 @@ describe('over the hardware MMU', { skip: unavailable, timeout: 300_000 }, () =>
       assert.equal(signal, 'SIGABRT')
     })
 
-    test('ends it too when the mapping forbids the store', async t => {
-      const { signal, out, err } = await playFault(t, 'main stores to what it may only read')
+    test('ends it too when the mapping forbids the store, and loses no store made before', async t => {
+      const path = numbered(t, 64)
+      const { signal, out, err } = await playFault(t, 'main stores to what it may only read', path)
+      assert.equal(byteOf(path, 3 * PAGE), 88)
       assert.equal(out, '')
       assert.match(err, /store of .* at offset 0 failed with EACCES.*does not allow it/)
       assert.equal(signal, 'SIGABRT')

@@ -9,7 +9,7 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, threadId } from 'node:worker_threads'
 import { type Bytes, NumberMap } from '../base/index.ts'
-import { type Address, HUGE_PAGE_BYTES, Linux, NoFfi } from '../linux/index.ts'
+import { type Address, HUGE_PAGE_BYTES, Linux, LinuxError, NoFfi } from '../linux/index.ts'
 import {
   bytes,
   FaultlineError,
@@ -19,6 +19,7 @@ import {
 } from '../map/index.ts'
 import type { CrewData } from './crew-thread.ts'
 import { Mailbox } from './mailbox.ts'
+import { refused } from './refused.ts'
 import { ENDED, LOST, REPLIES, SIGNALS, STATE } from './signals.ts'
 import { Thread } from './threads.ts'
 import { watch } from './watch.ts'
@@ -98,10 +99,19 @@ export class Line {
 
   /** Starts a pager and its crew. Throws ENOTSUP where the host can't, and what Machine.start throws. */
   static async open(asked: LineOptions): Promise<Line> {
+    const linux = supported()
+    try {
+      return await Line.openOn(linux, asked)
+    } catch (error) {
+      throw refused(error, 'start', 'the machine')
+    }
+  }
+
+  private static async openOn(linux: Linux, asked: LineOptions): Promise<Line> {
     const { options, onError } = asked
     const crew = crewFor(options)
-    const linux = supported()
     const signals = new SharedArrayBuffer(4 * SIGNALS)
+    const bounce = linux.hugePage()
     const eventfd = linux.eventfd()
     const mailboxes = Array.from({ length: crew }, () => new SharedArrayBuffer(Mailbox.bytes))
     const { port1, port2 } = new MessageChannel()
@@ -115,9 +125,9 @@ export class Line {
       await threads[0]!.ended()
       port1.close()
       linux.close(eventfd)
+      linux.munmap(bounce, HUGE_PAGE_BYTES)
       throw received(first.error)
     }
-    const bounce = linux.hugePage()
     const length = HUGE_PAGE_BYTES / crew
     for (const [at, mailbox] of mailboxes.entries()) {
       const { userfaultfd } = first
@@ -216,7 +226,12 @@ export class Line {
     for (const [id, { method, take }] of this.pending.entries())
       take({ id, error: sent(machineClosed(method)) })
     this.linux.close(this.eventfd)
-    this.linux.munmap(this.bounce, HUGE_PAGE_BYTES)
+    try {
+      this.linux.munmap(this.bounce, HUGE_PAGE_BYTES)
+    } catch (error) {
+      // A host that refuses to take it away keeps it; nobody uses it any more.
+      if (!(error instanceof LinuxError)) throw error
+    }
   }
 
   /** Whether a worker was stopped for good. */

@@ -29,10 +29,12 @@ import {
   type SpaceId,
   type Vpn,
 } from '../base/index.ts'
-import { type Address, type Linux, MADV_DONTNEED, type Userfaultfd } from '../linux/index.ts'
+import { type Address, type Linux, LinuxError, MADV_DONTNEED, type Userfaultfd } from '../linux/index.ts'
 import type { Frames } from '../memory/index.ts'
 import { type Entry, frameOf, LOAD, PRESENT, STORE, type TableMirror } from '../mmu/index.ts'
+import { firmly } from './refused.ts'
 import type { MemoryFiles } from './store.ts'
+import { abortProcess } from './stuck.ts'
 import { windowEntry } from './windows.ts'
 
 /** What the hardware is to do to a run of pages, beside taking them away. */
@@ -63,6 +65,8 @@ export interface Area {
 
 const EEXIST = 17
 const EAGAIN = 11
+/** A host that is short of memory for its own page tables is asked so often. */
+const REFUSALS_MAX = 5
 
 export class Mirror {
   /** Where frames are known to belong. Set once, when the engine is made. */
@@ -185,7 +189,7 @@ export class Mirror {
     if (length === 0) return
     // Most of what is taken has left its file, and giving its memory back takes it out of the hardware.
     this.store.flush()
-    this.linux.madvise(start, length, MADV_DONTNEED)
+    firmly(this.linux, () => this.linux.madvise(start, length, MADV_DONTNEED))
   }
 
   /** A run is done with. Returns how long it was. */
@@ -205,27 +209,32 @@ export class Mirror {
         this.install(start, length, 'stores')
         break
       case 'let stores':
-        this.uffd.protect(start, length, 'stores')
+        this.protect(start, length, 'stores')
         break
       case 'stop stores':
-        this.uffd.protect(start, length, 'loads')
+        this.protect(start, length, 'loads')
         break
     }
   }
 
   private install(start: Address, length: Bytes, allowed: 'loads' | 'stores'): void {
+    let refusals = 0
     for (let done = 0; done < length; ) {
       const result = this.uffd.install(start + done, length - done, allowed)
       done += result.done
       if (result.error === EEXIST) {
-        this.uffd.protect(start + done, this.linux.pageSize, allowed)
+        this.protect(start + done, this.linux.pageSize, allowed)
         done += this.linux.pageSize
-      } else
-        assert(
-          result.error === 0 || result.error === EAGAIN,
-          `MI1: the host installs a page: errno ${result.error}`,
-        )
+      } else if (result.error !== 0 && result.error !== EAGAIN) {
+        const error = new LinuxError('UFFDIO_CONTINUE', result.error)
+        if (++refusals === REFUSALS_MAX)
+          abortProcess(this.linux, `the hardware MMU can't go on: ${error.message}`)
+      }
     }
+  }
+
+  private protect(start: Address, length: Bytes, allowed: 'loads' | 'stores'): void {
+    firmly(this.linux, () => this.uffd.protect(start, length, allowed))
   }
 }
 

@@ -21,9 +21,10 @@ import { Areas } from './areas.ts'
 import { Crew } from './crew.ts'
 import { Desk } from './desk.ts'
 import { Mirror } from './mirror.ts'
+import { refused } from './refused.ts'
 import { ENDED, HEARTBEAT, LOST, PAGER, REPLIES, SERVING, STATE } from './signals.ts'
 import { MemoryFiles } from './store.ts'
-import { Stuck } from './stuck.ts'
+import { beforeAbort, Stuck } from './stuck.ts'
 import {
   type Abort,
   type Lost,
@@ -92,6 +93,7 @@ export class Pager {
     this.answers = new Answers(uffd, pageSize, this.areas, mirror, this.stuck, frame => memory.unpin(frame))
     this.desk = new Desk(machine, this.areas, message => this.reply(message))
     this.number = this.desk.numberOf(machine)
+    beforeAbort(() => this.leaveNow())
   }
 
   /** Starts a machine and serves until it is closed. If it can't start, says why on the wire. */
@@ -100,9 +102,12 @@ export class Pager {
     try {
       pager = await Pager.start(linux, data)
     } catch (error) {
-      const refused = error instanceof NoUserfaultfd ? unsupported(error.message, error) : error
+      const told =
+        error instanceof NoUserfaultfd
+          ? unsupported(error.message, error)
+          : refused(error, 'start', 'the machine')
       Atomics.store(new Int32Array(data.signals), STATE, ENDED)
-      data.port.postMessage({ error: sent(refused) })
+      data.port.postMessage({ error: sent(told) })
       data.port.close()
       return
     }
@@ -200,12 +205,7 @@ export class Pager {
 
   /** The process ends. What the crew is writing is older than what is written now, so it must have come first. */
   private async leave(id: number): Promise<void> {
-    const { crew, linux, eventfd } = this
-    for (const end = performance.now() + LEAVING; crew.busy && performance.now() < end; crew.collect()) {
-      linux.poll(eventfd, eventfd, POLL_LOOKING)
-      linux.clear(eventfd)
-    }
-    const failed = [...this.machine.leave()]
+    const failed = this.leaveNow()
     if (this.machine.isUnsettled()) {
       const late = new Promise<string[]>(resolve => {
         setTimeout(
@@ -219,6 +219,17 @@ export class Pager {
     this.reply({ id, value: failed })
   }
 
+  /** Hands what was stored to the host, in this call. Returns what could not be. */
+  private leaveNow(): string[] {
+    const { crew, linux, eventfd } = this
+    for (const end = performance.now() + LEAVING; crew.isCalling && performance.now() < end; ) {
+      linux.poll(eventfd, eventfd, POLL_LOOKING)
+      linux.clear(eventfd)
+    }
+    linux.notify(eventfd)
+    return [...this.machine.leave()]
+  }
+
   /** Ends the machine, and the pager once nobody holds an array any more, or the time to let go is over. */
   private async close(id: number): Promise<void> {
     let failure: unknown
@@ -228,6 +239,7 @@ export class Pager {
     this.areas.letAllGo()
     for (const end = performance.now() + GRACE; this.areas.waiting && performance.now() < end; )
       await new Promise(resolve => setTimeout(resolve, POLL_LOOKING))
+    beforeAbort(() => [])
     Atomics.store(this.signals, STATE, ENDED)
     this.crew.stop()
     const ranges = this.areas.held

@@ -47,6 +47,7 @@ const SCENES: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
   },
 
   async 'main stores to what it may only read'({ map }) {
+    map.bytes[3 * PAGE] = 88
     await map.protect('r')
     map.bytes[0] = 9
     say('stored')

@@ -22,6 +22,7 @@ import {
   type Userfaultfd,
 } from '../linux/index.ts'
 import type { PageStore } from '../memory/index.ts'
+import { firmly } from './refused.ts'
 
 /** What one piece of the pager's view covers. */
 const PIECE: Bytes = 2 ** 28
@@ -67,6 +68,21 @@ export class MemoryFiles implements PageStore {
     this.piecePages = PIECE / pageSize
   }
 
+  admit(file: FileId, index: PageIndex): boolean {
+    try {
+      this.piece(file, Math.floor(index / this.piecePages))
+      return true
+    } catch (error) {
+      if (error instanceof LinuxError) return false
+      throw error
+    }
+  }
+
+  /** Makes the memory file. Throws a LinuxError. */
+  begin(file: FileId): void {
+    this.file(file)
+  }
+
   bytes(file: FileId, index: PageIndex): Uint8Array {
     const { dropped, piecePages } = this
     if (file === dropped.file && index >= dropped.start && index < dropped.end) this.flush()
@@ -108,8 +124,8 @@ export class MemoryFiles implements PageStore {
     for (const piece of found.pieces) {
       if (piece === undefined) continue
       ;(piece.bytes.buffer as ArrayBuffer).transfer()
-      this.linux.munmap(piece.address, PIECE)
-      if (piece.stage !== undefined) this.linux.munmap(piece.stage, PIECE)
+      this.release(piece.address)
+      if (piece.stage !== undefined) this.release(piece.stage)
     }
     this.linux.close(found.fd)
   }
@@ -120,7 +136,9 @@ export class MemoryFiles implements PageStore {
     const { file, start, end } = dropped
     dropped.start = 0
     dropped.end = 0
-    if (end > start) this.linux.punch(this.file(file).fd, start * pageSize, (end - start) * pageSize)
+    if (end <= start) return
+    const { fd } = this.file(file)
+    firmly(this.linux, () => this.linux.punch(fd, start * pageSize, (end - start) * pageSize))
   }
 
   /** Pages [index, index + pages) of a file, for programs: nothing of it is there before it is installed. */
@@ -135,6 +153,15 @@ export class MemoryFiles implements PageStore {
     } catch (error) {
       if (error instanceof LinuxError) return undefined
       throw error
+    }
+  }
+
+  /** A host that refuses to take a range away keeps it: nobody has its address any more. */
+  private release(address: Address): void {
+    try {
+      this.linux.munmap(address, PIECE)
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
     }
   }
 
@@ -158,9 +185,14 @@ export class MemoryFiles implements PageStore {
     if (found !== undefined) return found.bytes
     const { linux } = this
     const address = linux.mmap(fd, at * PIECE, PIECE)
-    linux.madvise(address, PIECE, MADV_DONTFORK)
-    // A huge page would bring neighbours that have no frame.
-    linux.madvise(address, PIECE, MADV_NOHUGEPAGE)
+    try {
+      linux.madvise(address, PIECE, MADV_DONTFORK)
+      // A huge page would bring neighbours that have no frame.
+      linux.madvise(address, PIECE, MADV_NOHUGEPAGE)
+    } catch (error) {
+      this.release(address)
+      throw error
+    }
     const bytes = new Uint8Array(linux.ffi.view(address, PIECE))
     const offset = at * PIECE
     const stage = this.stageFor(fd, offset)

@@ -148,10 +148,28 @@ export class Stuck {
   }
 }
 
+let lastAct: () => readonly string[] = () => []
+
+/** What a pager does before it ends the process: stores are not to be lost by it. Returns what was lost all the same. */
+export function beforeAbort(act: () => readonly string[]): void {
+  lastAct = act
+}
+
 /** One sentence on stderr, and the end of the process with SIGABRT. */
 export function abortProcess(linux: Linux, sentence: string): void {
+  for (const lost of lastWords()) fs.writeSync(2, `faultline: ${lost}\n`)
   fs.writeSync(2, `faultline: ${sentence}; the process ends.\n`)
   linux.abort()
+}
+
+function lastWords(): readonly string[] {
+  const act = lastAct
+  lastAct = () => []
+  try {
+    return act()
+  } catch (error) {
+    return [`what was stored could not be written: ${error}`]
+  }
 }
 
 /**

@@ -6,7 +6,7 @@
  *   WA1 A range stays registered while an array over it is held.
  */
 import type { Bytes } from '../base/index.ts'
-import { type Address, type Linux, ThreadSignals, Userfaultfd } from '../linux/index.ts'
+import { type Address, type Linux, LinuxError, ThreadSignals, Userfaultfd } from '../linux/index.ts'
 import { FaultlineError } from '../map/index.ts'
 import { Control } from './control.ts'
 import { Stuck } from './stuck.ts'
@@ -76,8 +76,14 @@ export class Warden {
   sweep(): boolean {
     for (const range of this.ranges) {
       if (range.control.inUse()) continue
+      try {
+        this.linux.munmap(range.address, range.length)
+      } catch (error) {
+        // It stays, and is tried again.
+        if (error instanceof LinuxError) continue
+        throw error
+      }
       this.ranges.delete(range)
-      this.linux.munmap(range.address, range.length)
     }
     if (this.ranges.size === 0) this.uffd.close()
     return this.ranges.size > 0
