@@ -15,7 +15,9 @@
 
 export type { Bytes, GroupId, Ns, SpaceId, TaskId, Unit } from './base/index.ts'
 export type { WritebackSettings } from './cache/index.ts'
+export type { DumpedBio, DumpedGroup, DumpedLock, DumpedTask, MachineDump } from './engine/index.ts'
 export type { IoLatencySetting, IoMaxSetting, Settings as GroupSettings, Size } from './group/index.ts'
+export type { Existing } from './map/index.ts'
 export {
   type AdviceName,
   type AnonymousOptions,

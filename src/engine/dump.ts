@@ -11,21 +11,30 @@ import type { Task } from '../sched/index.ts'
 import { check } from './check.ts'
 import type { Engine } from './engine.ts'
 
+/** What a machine is doing now: tasks, what each waits for and behind whom, locks, I/O, groups. Plain data, for a report. */
 export interface MachineDump {
+  /** The lock discipline of its faults. */
   readonly discipline: string
   /** Nanoseconds of the machine's clock. */
   readonly time: Ns
+  /** Its memory, in pages. */
   readonly pages: {
+    /** All there are. */
     readonly total: number
+    /** Nobody's. */
     readonly free: number
+    /** Stored to and not written yet. */
     readonly dirty: number
+    /** Bytes in one. */
     readonly size: Bytes
   }
+  /** Every task that hasn't ended, the oldest first. */
   readonly tasks: readonly DumpedTask[]
   /** Every lock that somebody has or waits for. */
   readonly locks: readonly DumpedLock[]
   /** I/O that hasn't ended, first submitted first. */
   readonly bios: readonly DumpedBio[]
+  /** Every group, the root first. */
   readonly groups: readonly DumpedGroup[]
   /** The chain of each task that hangs behind I/O that isn't its own, in a sentence. Empty under `restart`. */
   readonly hanging: readonly string[]
@@ -33,15 +42,23 @@ export interface MachineDump {
   readonly broken: readonly string[]
 }
 
+/** A task that hasn't ended. */
 export interface DumpedTask {
+  /** Its number. */
   readonly id: TaskId
+  /** Whom it works for, or what it does. */
   readonly name: string
+  /** What it does: fault, read, fork, … */
   readonly verb: string
+  /** The path of the group that pays. */
   readonly group: string
+  /** Whether it waits. */
   readonly state: Task['state']
   /** What it waits for, and the kind of wait; '' if it doesn't. */
   readonly waitsFor: string
+  /** The kind of wait; '' if it doesn't. */
   readonly why: string
+  /** Nanoseconds since its wait began. */
   readonly waited: Ns
   /** The task in its way; '' if none is. */
   readonly behind: string
@@ -49,25 +66,44 @@ export interface DumpedTask {
   readonly holds: readonly string[]
 }
 
+/** A lock that somebody has or waits for. */
 export interface DumpedLock {
+  /** As messages name it. */
   readonly name: string
+  /** Who has it. */
   readonly holders: readonly string[]
   /** First come first. */
-  readonly queue: readonly { readonly task: string; readonly mode: 'read' | 'write' }[]
+  readonly queue: readonly {
+    /** Its name. */
+    readonly task: string
+    /** How it wants the lock. */
+    readonly mode: 'read' | 'write'
+  }[]
 }
 
+/** An I/O that hasn't ended. */
 export interface DumpedBio {
+  /** What it reads or writes, in words. */
   readonly what: string
+  /** The disk, as io.stat shows it. */
   readonly disk: string
+  /** The path of the group that pays. */
   readonly group: string
+  /** How far it is. */
   readonly state: 'throttled' | 'queued' | 'issued' | 'ended'
+  /** Nanoseconds since it was submitted. */
   readonly age: Ns
 }
 
+/** A group and what it has of the memory. */
 export interface DumpedGroup {
+  /** From the root. */
   readonly path: string
+  /** Bytes that are charged to it. */
   readonly usage: Bytes
+  /** Bytes of them that are dirty. */
   readonly dirty: Bytes
+  /** Bytes of them that are being written. */
   readonly writeback: Bytes
   /** What a task of it pays on its way out now. */
   readonly delay: Ns

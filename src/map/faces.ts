@@ -432,9 +432,13 @@ export interface MappingHandle {
   readonly control: SharedArrayBuffer
   /** What a thread needs to know that outlives the machine. */
   readonly machine: {
+    /** What the machine's threads tell one another. */
     readonly signals: SharedArrayBuffer
+    /** Its descriptor. */
     readonly userfaultfd: number
+    /** Bytes in a page. */
     readonly pageSize: Bytes
+    /** What becomes of a thread that touched a page which can't be had. */
     readonly onError: 'abort' | 'terminate-worker'
     /** The thread that started it, as Node numbers it. */
     readonly starter: number

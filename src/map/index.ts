@@ -18,6 +18,7 @@ export type {
 } from './faces.ts'
 export { type CallOptions, File } from './file.ts'
 export { Group } from './group.ts'
+export type { Existing } from './host-target.ts'
 export {
   type CreateVolumeOptions,
   Machine,

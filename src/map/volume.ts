@@ -55,6 +55,7 @@ export interface SnapshotOptions {
   readonly mode?: 'r' | 'r+'
 }
 
+/** How a file is cloned. */
 export interface CloneOptions extends Pick<TransferOptions, 'signal'> {
   /** What becomes of a file that has the name already; it stays, and EEXIST is told, if left out. */
   readonly existing?: 'stays' | 'is replaced'

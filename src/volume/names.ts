@@ -42,12 +42,12 @@ interface Place {
   readonly way: readonly number[]
 }
 
-/** An entry of a directory. */
 /** A name of a directory, and what it leads to. */
 interface Entry extends Pick<Place, 'directory' | 'name'> {
   readonly link: Link
 }
 
+/** An entry of a directory. */
 export interface Named extends Link {
   /** Its name in the directory. */
   readonly name: string
