@@ -91,6 +91,7 @@ async function groups(machine: door.Machine): Promise<void> {
     ['io.latency', '8:0'],
     ['io.max', { wbps: 0 }],
     ['io.max', { wbps: 1, disk: 'sda' }],
+    ['io.max', { wbps: 1, disk: '4095:1048575' }],
     ['io.max', 7],
     ['io.max', { write: 1 }],
     ['io.max', '8:0 wbps=1 wbps=2'],
@@ -221,6 +222,14 @@ async function volumes(machine: door.Machine): Promise<void> {
   await wrong(() => volume.getFile('/a', join(at('nowhere'), 'x')))
   await wrong(() => file.write(new Uint8Array(4 * 2 ** 20), 0))
   await file.truncate(PAGE)
+  await wrong(() => volume.remove('/'))
+  await wrong(() => volume.create('/a//b'))
+  await wrong(() => volume.fallocate(file, 0, 0))
+  await volume.mkdir('/d')
+  await volume.create('/d/e')
+  await volume.snapshot('/d', '/s', { mode: 'r' })
+  await wrong(() => volume.open('/s/e', { mode: 'r+' }))
+  await wrong(() => volume.create('/s/f'))
   const space = machine.space({ name: 'volume' })
   const map = await space.map(file)
   await wrong(() => volume.close())
