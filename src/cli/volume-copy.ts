@@ -76,8 +76,23 @@ async function get(path: string, from: string, target: string, { force, json }: 
     report(json, { get: { from, to: target, bytes, seconds: (performance.now() - start) / 1000 } })
 }
 
-function existing(force: true | undefined): 'stays' | 'is replaced' {
+export function existing(force: true | undefined): 'stays' | 'is replaced' {
   return force === true ? 'is replaced' : 'stays'
+}
+
+/** Throws what it is given, and says which option of the command does what was refused. */
+export function offerMore(error: unknown): never {
+  if (!(error instanceof FaultlineError)) throw error
+  const offer = OFFERS[`${error.operation} ${error.code}`]
+  if (offer === undefined) throw error
+  throw new FaultlineError(error.code, error.operation, `${error.message}; ${offer}`, error)
+}
+
+const OFFERS: Readonly<Record<string, string>> = {
+  'put EEXIST': '--force replaces it',
+  'getFile EEXIST': '--force replaces it',
+  'clone EEXIST': '--force replaces it',
+  'unlink ENOTEMPTY': '--recursive removes it with all that is below it',
 }
 
 /** Runs a copy with progress. */
@@ -98,8 +113,7 @@ async function shown<T>(
         ),
     })
   } catch (error) {
-    if (!(error instanceof FaultlineError) || error.code !== 'EEXIST') throw error
-    throw new FaultlineError(error.code, error.operation, `${error.message}; --force replaces it`, error)
+    return offerMore(error)
   } finally {
     progress.stop()
   }

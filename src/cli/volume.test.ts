@@ -46,6 +46,11 @@ test('a volume is made, filled, cloned, listed and read, with figures as JSON an
   fs.writeFileSync(out, 'old')
   does('get', VOLUME, '/d/c', out, '--force')
   assert.deepEqual(fs.readFileSync(out), bytes)
+  does('clone', VOLUME, '/snap/d/b', '/d/c', '--force')
+  does('clone', VOLUME, '/a', '/d/c', '-f')
+  does('snapshot', VOLUME, '/', '/sealed', '--read-only')
+  assert.match(volume(['rm', VOLUME, '/sealed/a']).err, /EROFS.*snapshot that was made to be read/)
+  does('rm', VOLUME, '/sealed', '-r')
   does('mkdir', VOLUME, '/two\nlines')
   assert.match(does('ls', VOLUME), /two\\nlines\/$/m)
   assert.deepEqual(JSON.parse(does('check', VOLUME, '--json')).wrong, [])
@@ -72,7 +77,9 @@ test('words that make no sense, and what cannot be done, get one sentence', () =
       1,
     ],
     [['put', VOLUME, '/etc/hostname', 'x'], /expected a path of the volume, from \//, 1],
-    [['rm', VOLUME, '/d'], /ENOTEMPTY/, 1],
+    [['rm', VOLUME, '/d'], /ENOTEMPTY: .*; --recursive removes it with all that is below it/, 1],
+    [['rm', VOLUME, '/', '-r'], /the root of a volume/, 1],
+    [['clone', VOLUME, '/a', '/d/c'], /EEXIST: .*--force replaces it/, 1],
     [['create', VOLUME], /is a volume already/, 1],
     [['create', join(folder, 'x'), '--size', 'much'], /size/, 2],
     [['chek', VOLUME], /Did you mean check/, 2],

@@ -4,14 +4,22 @@
  * Exit status   0 done · 1 it couldn't be done, or check found something wrong · 2 the words were wrong · 130 interrupted
  */
 import { Command, Option } from 'commander'
+import type { Volume } from '../map/index.ts'
 import { explained, interruptible, Progress, printJson, printLine } from './terminal.ts'
 import { checkCommand, dumpCommand } from './volume-check.ts'
-import { getCommand, putCommand } from './volume-copy.ts'
+import { existing, getCommand, offerMore, putCommand } from './volume-copy.ts'
 import { inVolume, withMachine } from './volume-open.ts'
 import { shownBytes, size } from './words.ts'
 
 interface JsonFlag {
   readonly json?: true
+}
+
+/** How a change is made; each command has its own of these. */
+interface ChangeWords extends JsonFlag {
+  readonly recursive?: true
+  readonly force?: true
+  readonly readOnly?: true
 }
 
 interface CreateWords extends JsonFlag {
@@ -86,27 +94,33 @@ export function volumeCommand(): Command {
     (volume, [from, to]) => volume.rename(from!, to!),
     volume,
   )
-  change(
+  const removal = change(
     'rm',
     'remove a file, or an empty directory',
     ['path'],
-    (volume, [path]) => volume.unlink(path!),
+    (volume, [path], { recursive }) =>
+      recursive === true ? volume.remove(path!, { signal: interruptible() }) : volume.unlink(path!),
     volume,
   )
-  change(
+  removal.option('-r, --recursive', 'remove a directory with all that is below it, snapshots too')
+  const cloning = change(
     'clone',
     'make a file that shares all blocks of another',
     ['from', 'to'],
-    (volume, [from, to]) => volume.clone(from!, to!),
+    (volume, [from, to], { force }) => volume.clone(from!, to!, { existing: existing(force) }),
     volume,
   )
-  change(
+  cloning.option('-f, --force', 'replace the file that is called so')
+  const snapshotting = change(
     'snapshot',
     'make a directory that holds all of another as it is now, sharing all blocks',
     ['from', 'to'],
-    async (volume, [from, to]) => ({ files: await volume.snapshot(from!, to!) }),
+    async (volume, [from, to], { readOnly }) => ({
+      files: await volume.snapshot(from!, to!, { mode: readOnly === true ? 'r' : 'r+' }),
+    }),
     volume,
   )
+  snapshotting.option('--read-only', 'let nothing below it be changed; rm -r removes it')
   for (const command of [putCommand(), getCommand(), checkCommand(), dumpCommand()])
     volume.addCommand(command)
   return volume
@@ -115,7 +129,7 @@ export function volumeCommand(): Command {
 const EXAMPLE_WORDS: Readonly<Record<string, string>> = {
   mkdir: '/reports',
   mv: '/reports /old',
-  rm: '/big',
+  rm: '/monday --recursive',
   clone: '/big /copy',
   snapshot: '/ /monday',
 }
@@ -125,27 +139,28 @@ function change(
   name: string,
   about: string,
   words: readonly string[],
-  act: (volume: Parameters<Parameters<typeof inVolume>[2]>[0], paths: readonly string[]) => Promise<unknown>,
+  act: (volume: Volume, paths: readonly string[], how: ChangeWords) => Promise<unknown>,
   to: Command,
-): void {
+): Command {
   const command = to.command(name).description(about).argument('<volume>')
   for (const word of words) command.argument(`<${word}>`, 'a path of the volume, from /')
   explained(command, [`volume ${name} data.vol ${EXAMPLE_WORDS[name]}`])
   command.option('--json', 'print what was done as JSON').action(async (path: string, ...rest: unknown[]) => {
     const paths = rest.slice(0, words.length) as string[]
-    const { json } = rest[words.length] as JsonFlag
+    const how = rest[words.length] as ChangeWords
     const start = performance.now()
     const more = await inVolume(path, 'r+', async volume => {
-      const said = await act(volume, paths)
+      const said = await act(volume, paths, how).catch(offerMore)
       await volume.sync()
       return said
     })
-    if (json !== true) return
+    if (how.json !== true) return
     const done = Object.fromEntries(words.map((word, at) => [word, paths[at]]))
     printJson({
       [name]: { ...done, ...(more as object | undefined), seconds: (performance.now() - start) / 1000 },
     })
   })
+  return command
 }
 
 async function create(path: string, { size: bytes, blockSize, data, json }: CreateWords): Promise<void> {
