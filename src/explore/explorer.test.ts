@@ -1,11 +1,14 @@
 /** Does the explorer see everything, and does what it says hold when it is run again? */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { VmFault } from '../memmap/index.ts'
 import { DISCIPLINES, disciplineNamed, RESTART } from '../mm/index.ts'
+import { replace } from '../rig/index.ts'
+import type { Canary } from './canaries.ts'
 import { SCENARIOS, scenarioOf } from './catalogue.ts'
 import type { Choice } from './choice.ts'
 import { EXPLORE_DEFAULTS, Explorer, explore, isExpected } from './explorer.ts'
-import { hashOf, Keys } from './key.ts'
+import { hashOf, Keys, UNREAD } from './key.ts'
 import { Machine } from './machine.ts'
 import type { Scenario } from './scenario.ts'
 import { replay } from './timeline.ts'
@@ -94,6 +97,28 @@ function reachable(scenario: Scenario, discipline = RESTART): Set<number> {
   return found
 }
 
+/** Overwrites a field of every fault before each attempt. */
+function spoiler(field: keyof VmFault): Canary {
+  const spoil = (value: unknown, seen = new Set<unknown>()): void => {
+    if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype)
+      return
+    if (seen.has(value)) return
+    seen.add(value)
+    if ('retries' in value) Object.assign(value, { [field]: 0x5ad })
+    else for (const each of Object.values(value)) spoil(each, seen)
+  }
+  return {
+    name: 'spoiler',
+    says: 'a field of a fault is spoilt between attempts',
+    under: 'restart',
+    plant: ({ engine: { scheduler } }) =>
+      replace(scheduler, 'step', step => task => {
+        spoil(task.args)
+        step(task)
+      }),
+  }
+}
+
 describe('the explorer', () => {
   for (const model of MODELS)
     for (const name of ['restart', 'linux-6.4', 'hold'])
@@ -110,6 +135,31 @@ describe('the explorer', () => {
       const compared = explore(scenario, RESTART, { keys: 'compared' })
       assert.equal(compared.states, hashed.states)
     }
+  })
+
+  test('leaves out of a state only what nobody reads: spoilt between attempts, it changes nothing', () => {
+    for (const scenario of [...MODELS, ...SCENARIOS.slice(0, 8)])
+      for (const name of ['restart', 'vma-retry']) {
+        const seen = (spoilt?: keyof VmFault) => {
+          const canary = spoilt === undefined ? undefined : spoiler(spoilt)
+          const explorer = new Explorer(scenario, disciplineNamed(name)!, { ...EXPLORE_DEFAULTS, canary })
+          const { violations } = explorer.run()
+          return {
+            states: new Set(explorer.known.keys()),
+            broken: violations.map(({ property }) => property),
+          }
+        }
+        assert.deepEqual(seen(UNREAD), seen(), `${scenario.name} under ${name}`)
+      }
+  })
+
+  test('would see that a field is read that it left out', () => {
+    const seen = (canary?: Canary) => {
+      const explorer = new Explorer(MODELS[0]!, disciplineNamed('restart')!, { ...EXPLORE_DEFAULTS, canary })
+      explorer.run()
+      return new Set(explorer.known.keys())
+    }
+    assert.notDeepEqual(seen(spoiler('vpn')), seen())
   })
 
   test('says that it isn’t complete when it was stopped', () => {
