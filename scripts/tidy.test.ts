@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readPlan } from './rooms.ts'
-import { untidy } from './tidy.ts'
+import { numberedTwice, untidy } from './tidy.ts'
 
 const PLAN = readPlan('```rooms\nbase   ground\nsched  time\nmm     middle\n--- doors\ncli    words\n```\n')
 const HEADER = '/** What it is. */\n'
@@ -42,4 +42,12 @@ test('TD5: may a file begin without a word?', () => {
 
 test('TD6: may something be left unfinished?', () => {
   assert.deepEqual(rules('mm/x.ts', `${HEADER}// ${'TO'}${'DO'} later\n`), ['TD6'])
+})
+
+test('TD7: may two decisions have one number?', () => {
+  assert.match(
+    numberedTwice(['0001-a.md', '0002-b.md', '0001-c.md'])[0]!,
+    /^TD7 .*0001-c\.md: 0001 is 0001-a\.md's/,
+  )
+  assert.deepEqual(numberedTwice(['0001-a.md', '0002-b.md']), [])
 })

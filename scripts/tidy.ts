@@ -8,9 +8,10 @@
  *   TD4  No file is longer than LINES_MAX lines, and no function longer than a reader can follow is excused by it.
  *   TD5  A source file opens with a header comment that says what it is.
  *   TD6  Nothing unfinished is left in the tree.
+ *   TD7  A number names one decision.
  */
 import { globSync, readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { mislabeled } from './labels.ts'
 import { type Plan, readPlan } from './rooms.ts'
@@ -66,6 +67,19 @@ export function untidy(plan: Plan, path: string, text: string): string[] {
   return found
 }
 
+/** Every breach of TD7, one sentence each. */
+export function numberedTwice(names: readonly string[]): string[] {
+  const first = new Map<string, string>()
+  return [...names].sort().flatMap(name => {
+    const number = name.slice(0, 4)
+    const other = first.get(number)
+    if (other === undefined) first.set(number, name)
+    return other === undefined
+      ? []
+      : [`TD7 docs/decisions/${name}: ${number} is ${other}'s; take a number that is free`]
+  })
+}
+
 function main(): void {
   const root = resolve(import.meta.dirname, '..')
   const plan = readPlan(readFileSync(join(root, 'docs/ARCHITECTURE.md'), 'utf8'))
@@ -73,6 +87,7 @@ function main(): void {
   const text = (path: string) => readFileSync(join(root, path), 'utf8')
   const labeled = [...paths.map(path => `src/${path}`), ...globSync('scripts/*.ts', { cwd: root })]
   const found = [
+    ...numberedTwice(globSync('docs/decisions/*.md', { cwd: root }).map(path => basename(path))),
     ...paths.flatMap(path => untidy(plan, path, text(`src/${path}`))),
     ...mislabeled(new Map(labeled.map(path => [path, text(path)]))),
   ]

@@ -52,6 +52,21 @@ describe('the lock of a VMA', () => {
     assert.equal(space.tryReadVma(vmas[1], task('reader')), true)
   })
 
+  it('ends its write locks when the writer of the space becomes a reader, and others read beside it', () => {
+    const { space, vmas, task } = world()
+    const [writer, reader] = [task('writer'), task('reader')]
+    space.mmap.write(writer)
+    space.writeVma(vmas[0], writer)
+    space.mmap.downgrade(writer)
+    assert.equal(space.mmap.isWriter(writer), false)
+    assert.equal(space.mmap.read(reader), undefined)
+    assert.deepEqual(
+      space.mmap.holders().map(({ name }) => name),
+      ['writer', 'reader'],
+    )
+    assert.equal(space.tryReadVma(vmas[0], task('late')), true)
+  })
+
   it('makes the writer wait for the readers inside, and for no more of them', () => {
     const { space, vmas, task } = world()
     const [a, b, writer] = [task('a'), task('b'), task('writer')]
