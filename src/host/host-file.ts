@@ -16,6 +16,7 @@ import fs from 'node:fs'
 import { type Bytes, type Errno, errno } from '../base/index.ts'
 import type { Device, Request } from '../device/index.ts'
 import { type HostCalls, NODE_CALLS } from './calls.ts'
+import { closeDescriptor } from './descriptor.ts'
 
 /** What O_DIRECT asks of positions, lengths and memory everywhere we have met it. */
 const ALIGNMENT: Bytes = 4096
@@ -87,7 +88,7 @@ export class HostFile implements Device {
     const { ino } = fs.fstatSync(fd, { bigint: true })
     const isDevice = stat.isBlockDevice() && options.allow === 'a block device'
     if (!stat.isFile() && !isDevice) {
-      fs.closeSync(fd)
+      closeDescriptor(fd)
       const code = stat.isDirectory() ? 'EISDIR' : 'EINVAL'
       throw Object.assign(
         new Error(`${path} is ${stat.isDirectory() ? 'a directory' : 'not a regular file'}`),
@@ -169,13 +170,7 @@ export class HostFile implements Device {
   private closeAll(): void {
     if (this.isClosed) return
     this.isClosed = true
-    for (const fd of [this.fd, this.directFd, ...this.retired])
-      if (fd !== undefined)
-        try {
-          fs.closeSync(fd)
-        } catch {
-          // Linux has given the number back all the same; what was to be durable has been flushed before.
-        }
+    for (const fd of [this.fd, this.directFd, ...this.retired]) if (fd !== undefined) closeDescriptor(fd)
     this.closing!.resolve()
   }
 

@@ -1,5 +1,6 @@
 /** Names of files that are made beside their place, and appear there when they are whole. */
 import fs from 'node:fs'
+import { closeDescriptor } from './descriptor.ts'
 
 /** What filesystems say that have no hard links. */
 const NO_LINKS: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']
@@ -24,6 +25,6 @@ export function syncDirectory(path: string): void {
   try {
     fs.fsyncSync(fd)
   } finally {
-    fs.closeSync(fd)
+    closeDescriptor(fd)
   }
 }

@@ -11,6 +11,7 @@ import fs from 'node:fs'
 import type { Bytes, Errno } from '../base/index.ts'
 import type { Device, Request } from '../device/index.ts'
 import type { HostFile } from '../host/index.ts'
+import { closeDescriptor } from '../host/index.ts'
 import { type Address, Linux, LinuxError, NoFfi } from '../linux/index.ts'
 import { placeOf } from '../store/index.ts'
 import type { Region } from '../volume/index.ts'
@@ -61,7 +62,7 @@ export class DaxMemory {
         linux.close(memory)
       }
     } finally {
-      fs.closeSync(fd)
+      closeDescriptor(fd)
     }
   }
 

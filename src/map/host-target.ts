@@ -69,7 +69,11 @@ export async function writeWhole(
     } catch (error) {
       await syncing.catch(() => {})
       await file.close().catch(() => {})
-      fs.rmSync(beside, { force: true })
+      try {
+        fs.rmSync(beside, { force: true })
+      } catch {
+        // What failed first is told.
+      }
       throw error
     }
   })

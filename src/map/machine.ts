@@ -478,13 +478,14 @@ export class Machine implements MachineFace {
   /** Whoever writes to the data of a volume is its only writer. Ends the opening if somebody else has the volume. */
   private async guard(known: Known, file: File): Promise<void> {
     const { name } = known.host
-    if (!holdsVolume(name)) return
-    known.guard ??= FileLock.take(name, 'exclusive')
     try {
+      if (!holdsVolume(name)) return
+      known.guard ??= FileLock.take(name, 'exclusive')
       await known.guard
     } catch (error) {
       known.guard = undefined
       await file.close()
+      if (!(error instanceof Taken)) throw fromHost(error, 'open', name)
       throw new FaultlineError(
         'EBUSY',
         'open',

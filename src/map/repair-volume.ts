@@ -11,6 +11,7 @@
 import fs from 'node:fs'
 import { join } from 'node:path'
 import type { Bytes } from '../base/index.ts'
+import { closeDescriptor } from '../host/index.ts'
 import { FileStore, LmdbStore, placeOf, STORE_FILE } from '../store/index.ts'
 import {
   blockSizeIn,
@@ -101,7 +102,7 @@ function refuseOther(path: string, header: Header, isAllBad: boolean): void {
   try {
     fs.readSync(fd, block, 0, block.length, 0)
   } finally {
-    fs.closeSync(fd)
+    closeDescriptor(fd)
   }
   const id = idIn(block, MIX53)
   if (id === header.id) return
@@ -124,7 +125,7 @@ function mendDevice(path: string, header: Header): void {
     fs.writeSync(fd, headerBlock(header, MIX53), 0, header.blockSize, 0)
     fs.fsyncSync(fd)
   } finally {
-    fs.closeSync(fd)
+    closeDescriptor(fd)
   }
 }
 
@@ -155,7 +156,7 @@ export function volumeBlockSize(path: string): Bytes {
     const bytes = new Uint8Array(64)
     const fd = fs.openSync(place.data, 'r')
     fs.readSync(fd, bytes, 0, bytes.length, 0)
-    fs.closeSync(fd)
+    closeDescriptor(fd)
     const told = blockSizeIn(bytes)
     if (told !== undefined) return told
     const store = FileStore.open(place.store)
@@ -198,5 +199,5 @@ async function fill(
 function syncDirectory(directory: string): void {
   const fd = fs.openSync(directory, 'r')
   fs.fsyncSync(fd)
-  fs.closeSync(fd)
+  closeDescriptor(fd)
 }

@@ -356,7 +356,7 @@ export class Volume implements VolumeFace {
         const { report, bad } = await this.calls.perform(this.core.checking, args, call)
         const flaws = this.calls.asked('check', this.path, () => this.mounted.store.flaws())
         const wrong = [...flaws, ...report!.wrong]
-        for (const what of wrong) this.core.parts.damaged(what)
+        for (const what of [...flaws, ...args.damage]) this.core.parts.damaged(what)
         return { report: { ...report!, wrong }, bad }
       })
     } finally {
@@ -403,12 +403,15 @@ export class Volume implements VolumeFace {
       failed ??= fromHost(error, 'close', path)
     }
     await this.files.close(told)
-    if (!this.readOnly) await this.calls.sync('close', path).catch(told)
+    // One that takes no more changes, since a flush failed or damage was found, has to say what became of those before.
+    if (!this.readOnly || this.core.isChanged) await this.calls.sync('close', path).catch(told)
     await this.calls.drained()
-    this.note()
-    await store.close().catch(told)
-    await device.close().catch(told)
-    lock.release()
+    for (const step of [() => this.note(), () => store.close(), () => device.close(), () => lock.release()])
+      try {
+        await step()
+      } catch (error) {
+        told(error)
+      }
     this.onClosed()
     if (failed !== undefined) throw failed
   }

@@ -10,7 +10,7 @@ import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import type { Bytes } from '../base/index.ts'
-import { renameToNew, syncDirectory } from '../host/index.ts'
+import { closeDescriptor, renameToNew, syncDirectory } from '../host/index.ts'
 
 const ZEROS = new Uint8Array(2 ** 20)
 
@@ -40,7 +40,7 @@ export async function allocateFile(
   try {
     const fd = fs.openSync(beside, 'wx')
     isMine = true
-    fs.closeSync(fd)
+    closeDescriptor(fd)
     await fill(beside, size, signal)
     renameToNew(beside, path)
     syncDirectory(dirname(path))

@@ -96,13 +96,16 @@ export class Draft {
   }
 
   discard(): void {
-    if (!exists(this.place.store)) {
+    try {
+      if (exists(this.place.store)) return
       this.empty()
       for (const path of this.files) fs.rmSync(path, { force: true })
       fs.rmdirSync(this.directory)
       this.removeMade()
+    } finally {
+      // What couldn't be removed is in nobody's way (DR1).
+      this.lock.release()
     }
-    this.lock.release()
   }
 
   private empty(): void {

@@ -17,6 +17,7 @@ import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
 import { setTimeout } from 'node:timers/promises'
+import { closeDescriptor } from '../host/index.ts'
 import { flock, NoFfi } from '../linux/index.ts'
 
 export type Hold = 'shared' | 'exclusive'
@@ -51,20 +52,15 @@ export class FileLock {
       if (fd === undefined) throw new Taken(path)
       const got = attempt(fd, hold)
       if (got !== 'taken') return new FileLock(fd, got === 'held' ? 'by the kernel' : 'by nobody')
-      fs.closeSync(fd)
+      closeDescriptor(fd)
       if (!isDevice || tries === DEVICE_TRIES) throw new Taken(path)
       await setTimeout(DEVICE_PAUSE_MS)
     }
   }
 
   release(): void {
-    const { fd } = this
+    if (this.fd !== undefined) closeDescriptor(this.fd)
     this.fd = undefined
-    try {
-      if (fd !== undefined) fs.closeSync(fd)
-    } catch {
-      // Nothing was written to it, and it is closed.
-    }
   }
 }
 

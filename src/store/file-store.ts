@@ -3,6 +3,7 @@
  * leads to nothing sound, all of the file is looked at (salvage.ts).
  */
 import fs from 'node:fs'
+import { closeDescriptor } from '../host/index.ts'
 import { type Store, Unreadable } from '../volume/index.ts'
 import { BadPage } from './lmdb-file.ts'
 import { PagedStore } from './paged-store.ts'
@@ -38,7 +39,7 @@ export class FileStore extends PagedStore implements Store {
     try {
       return new FileStore(path, fd)
     } catch (error) {
-      fs.closeSync(fd)
+      closeDescriptor(fd)
       throw error
     }
   }
@@ -52,7 +53,7 @@ export class FileStore extends PagedStore implements Store {
   }
 
   async close(): Promise<void> {
-    fs.closeSync(this.descriptor)
+    closeDescriptor(this.descriptor)
   }
 
   protected override covering(key: string): RecordPage | undefined {

@@ -23,8 +23,9 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { type Bytes, type Errno, errno } from '../base/index.ts'
+import { closeDescriptor } from '../host/index.ts'
 import type { Scheduler, Ticket } from '../sched/index.ts'
-import { type Change, type Entry, type Store, Unreadable } from '../volume/index.ts'
+import { type Change, type Entry, Failure, type Store, Unreadable } from '../volume/index.ts'
 import { encodeKey, LMDB_PAGE } from './lmdb-file.ts'
 import { PagedStore, type Survey } from './paged-store.ts'
 import { encodePage, KEYS_END, PAGE_BYTES, type RecordPage, recordBytes, roomBetween } from './record-page.ts'
@@ -118,7 +119,7 @@ export class LmdbStore extends PagedStore implements Store {
       if (layout === 'old') await store.upgrade()
       return store
     } catch (error) {
-      if (fd !== undefined) fs.closeSync(fd)
+      if (fd !== undefined) closeDescriptor(fd)
       await database.close()
       throw error
     }
@@ -135,7 +136,7 @@ export class LmdbStore extends PagedStore implements Store {
 
   async close(): Promise<void> {
     await this.database?.close()
-    fs.closeSync(this.descriptor)
+    closeDescriptor(this.descriptor)
   }
 
   private async write(changes: readonly Change[]): Promise<Errno> {
@@ -336,7 +337,7 @@ function looked(path: string): Survey {
       throw new Unreadable(`${path}, offset ${offset}: ${message}`, { start: '', end: KEYS_END })
     return survey
   } finally {
-    fs.closeSync(fd)
+    closeDescriptor(fd)
   }
 }
 
@@ -377,7 +378,7 @@ function writeZeros(path: string, length: Bytes): void {
   try {
     for (let at = 0; at < length; ) at += fs.writeSync(fd, Buffer.alloc(length - at), 0, length - at, at)
   } finally {
-    fs.closeSync(fd)
+    closeDescriptor(fd)
   }
 }
 
@@ -403,7 +404,7 @@ async function loadLmdb(): Promise<Lmdb> {
 
 /** Damage that a commit meets, what the host refused, or EIO for the rest. */
 function errnoOf(error: unknown): Errno {
-  if (error instanceof Unreadable) return error.errno
+  if (error instanceof Failure) return error.errno
   // The host's errors have a number below 0, LMDB's one above, or an own one (lmdb.h).
   const { code, errno: number } = error as { code?: unknown; errno?: unknown }
   if (code === MDB_MAP_FULL) return errno.ENOSPC

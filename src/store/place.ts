@@ -9,6 +9,7 @@
  */
 import fs from 'node:fs'
 import { join } from 'node:path'
+import { closeDescriptor } from '../host/index.ts'
 import { STORE_FILE } from './lmdb-store.ts'
 
 export interface Place {
@@ -36,7 +37,7 @@ export function noteDamage({ damage }: Place, sentences: readonly string[]): voi
   const fd = fs.openSync(damage, 'a')
   fs.writeSync(fd, sentences.map(sentence => `${sentence}\n`).join(''))
   fs.fsyncSync(fd)
-  fs.closeSync(fd)
+  closeDescriptor(fd)
 }
 
 /** What was noted. */

@@ -8,7 +8,7 @@
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import type { Bytes } from '../base/index.ts'
-import { deviceBytes } from '../host/index.ts'
+import { closeDescriptor, deviceBytes } from '../host/index.ts'
 import { blockSizeIn } from '../volume/index.ts'
 
 interface Mark {
@@ -86,7 +86,7 @@ export function holdsVolume(path: string): boolean {
   try {
     fs.readSync(fd, bytes, 0, bytes.length, 0)
   } finally {
-    fs.closeSync(fd)
+    closeDescriptor(fd)
   }
   return blockSizeIn(bytes) !== undefined
 }
@@ -101,7 +101,7 @@ export function contentOf(path: string): string | undefined {
     const start = read(fd, 0, START)
     return start.some(byte => byte !== 0) ? 'something already' : undefined
   } finally {
-    fs.closeSync(fd)
+    closeDescriptor(fd)
   }
 }
 

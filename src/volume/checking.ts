@@ -2,8 +2,9 @@
  * The check of a volume as a task: the metadata first (check.ts), then, if it is asked for, all data (scrub.ts). What is wrong with a
  * block is told of each file that has it.
  */
-import { done, type Outcome, type Task, type Verb } from '../sched/index.ts'
+import { done, fail, type Outcome, type Task, type Verb } from '../sched/index.ts'
 import { type Checked, type CheckReport, check } from './check.ts'
+import { Failure } from './failure.ts'
 import type { Parts } from './parts.ts'
 import { decodeLink, decodeNumbers, type Header, inoIn, nameIn, numberIn, ROOT_INO } from './records.ts'
 import { type BadBlock, Scrub, type ScrubArgs, scrubArgs } from './scrub.ts'
@@ -15,10 +16,12 @@ export interface CheckingArgs {
   report: CheckReport | undefined
   /** Blocks whose data is bad. */
   readonly bad: Set<number>
+  /** Of what is wrong, what is damage: what the device fails to read may be sound, and is asked for again. */
+  damage: readonly string[]
 }
 
 export function checkingArgs(data: CheckingArgs['data']): CheckingArgs {
-  return { data, checked: undefined, scrub: undefined, report: undefined, bad: new Set() }
+  return { data, checked: undefined, scrub: undefined, report: undefined, bad: new Set(), damage: [] }
 }
 
 export class Checking implements Verb<CheckingArgs> {
@@ -33,8 +36,17 @@ export class Checking implements Verb<CheckingArgs> {
     this.scrub = new Scrub(parts)
   }
 
-  attempt(task: Task<CheckingArgs>): Outcome {
-    const { args } = task
+  attempt({ args }: Task<CheckingArgs>): Outcome {
+    try {
+      return this.step(args)
+    } catch (error) {
+      // The host can't read what the store lies in.
+      if (error instanceof Failure) return fail(error.errno)
+      throw error
+    }
+  }
+
+  private step(args: CheckingArgs): Outcome {
     args.checked ??= check(this.parts.journal, this.header)
     if (args.data === 'with data') {
       args.scrub ??= scrubArgs(args.checked.data)
@@ -44,11 +56,9 @@ export class Checking implements Verb<CheckingArgs> {
     const bad = args.scrub?.bad ?? []
     for (const { block } of bad) args.bad.add(block)
     const { report } = args.checked
-    args.report = {
-      ...report,
-      wrong: [...report.wrong, ...this.told(bad)],
-      compared: args.scrub?.compared ?? 0,
-    }
+    const wrong = [...report.wrong, ...this.told(bad)]
+    args.damage = [...report.wrong, ...this.told(bad.filter(({ why }) => why !== 'unreadable'))]
+    args.report = { ...report, wrong, compared: args.scrub?.compared ?? 0 }
     return done
   }
 

@@ -15,6 +15,7 @@
  * Invariants
  *   J1  An edit that fails leaves every key as it was.
  *   J2  A value that is read has its checksum, or the read ends in Damage.
+ *   J4  Of a key that a failed commit has put it isn't known whether the store has it: that it is gone is said to the store.
  *   J3  While `sealed` is on its way nothing in it changes.
  */
 import { assert, type Errno, errno } from '../base/index.ts'
@@ -59,6 +60,8 @@ export class Journal {
   private running: Layer = new SortedMap()
   private sealed: Layer | undefined
   private undo: Undo[] | undefined
+  /** Keys of commits that failed, and may be durable all the same (J4). */
+  private readonly doubtful = new Set<string>()
 
   constructor(store: Store, checksum: Checksum) {
     this.store = store
@@ -160,9 +163,12 @@ export class Journal {
   /** The commit of what is sealed has ended. What was lost goes with the next one. */
   settled(how: 'durable' | 'lost'): void {
     assert(this.sealed !== undefined, 'J3: what is settled was sealed')
-    if (how === 'lost')
-      for (const [key, value] of this.sealed)
+    if (how === 'durable') this.doubtful.clear()
+    else
+      for (const [key, value] of this.sealed) {
+        this.doubtful.add(key)
         if (this.running.get(key) === undefined) this.running.set(key, value)
+      }
     this.sealed = undefined
   }
 
@@ -228,6 +234,7 @@ export class Journal {
 
   /** Whether a layer below the running one knows the key: if none does, nothing need say that it is gone. */
   private isBelow(key: string): boolean {
+    if (this.doubtful.has(key)) return true
     return this.sealed?.get(key) !== undefined || this.store.get(key) !== undefined
   }
 

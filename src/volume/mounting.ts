@@ -74,7 +74,9 @@ export class Making implements Verb<MakeArgs> {
 
   private begin(args: MakeArgs, plan: MakePlan): Errno {
     const { store, id, size } = plan
-    if (store.get(HEADER_KEY) !== undefined) return errno.EEXIST
+    const before = new Journal(store, plan.checksum ?? MIX53).ask(() => store.get(HEADER_KEY))
+    if (before.errno !== errno.OK) return before.errno
+    if (before.value !== undefined) return errno.EEXIST
     const { scheduler, frames } = plan.cache
     const setting = settingOf(plan, new Disk(scheduler, plan.device, frames.pageSize))
     const { blockSize } = setting.disk
@@ -114,12 +116,15 @@ export interface OpenArgs {
   readonly disk: Disk
   readonly bytes: Uint8Array
   block: Ticket | undefined
+  /** The device failed to read the block, once. */
+  askedAgain: boolean
 }
 
 export function openArgs(plan: OpenPlan): OpenArgs {
   const { scheduler, frames } = plan.cache
   const disk = new Disk(scheduler, plan.device, frames.pageSize)
-  return { plan, volume: undefined, why: '', disk, bytes: new Uint8Array(frames.pageSize), block: undefined }
+  const bytes = new Uint8Array(frames.pageSize)
+  return { plan, volume: undefined, why: '', disk, bytes, block: undefined, askedAgain: false }
 }
 
 export class Opening implements Verb<OpenArgs> {
@@ -128,6 +133,11 @@ export class Opening implements Verb<OpenArgs> {
   attempt({ args }: Task<OpenArgs>): Outcome {
     args.block ??= args.disk.read(0, [args.bytes])
     if (!args.block.complete) return wait(args.block, 'device')
+    if (args.block.errno !== errno.OK && !args.askedAgain) {
+      args.askedAgain = true
+      args.block = args.disk.read(0, [args.bytes])
+      return wait(args.block, 'device')
+    }
     // A first block that can't be read tells as little as a damaged one.
     if (args.block.errno !== errno.OK) args.bytes.fill(0)
     const failed = this.open(args)

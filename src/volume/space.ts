@@ -83,7 +83,8 @@ export class Space {
   }
 
   reserve(blocks: number): void {
-    assert(blocks <= this.available, 'VS1: no more is promised than there is')
+    const { value } = this.journal.ask(() => this.available)
+    assert(value === undefined || blocks <= value, 'VS1: no more is promised than there is')
     this.promised += blocks
   }
 

@@ -59,8 +59,7 @@ export class Writing extends Transfer<WritingArgs> {
     const last = first + Math.ceil(request.length / disk.blockSize)
     const paid: PageIndex[] = []
     for (let index = first; index < last; index++) if (node.reserved.has(index)) paid.push(index)
-    const most = space.available + paid.length
-    const targets = journal.ask(() => this.targets(args, first, last, most))
+    const targets = journal.ask(() => this.targets(args, first, last, space.available + paid.length))
     if (targets.value === undefined) return targets.errno
     args.paid = paid
     for (const index of paid) node.reserved.delete(index)

@@ -1,0 +1,61 @@
+/** Some of the cases of the campaign (npm run hostile plays all), and that it notices what it looks for. */
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import { describe, test } from 'node:test'
+import { Prng } from '../base/index.ts'
+import { Campaign, cases, type Library, words } from './campaign.ts'
+import { FailingHost } from './failing-host.ts'
+import { Oracle } from './oracle.ts'
+import { SCENES } from './scenes.ts'
+
+const host = await FailingHost.install()
+const { Machine, FaultlineError } = await import('../map/index.ts')
+const library: Library = {
+  start: options => Machine.start(options),
+  repair: (machine, path) => (machine as unknown as InstanceType<typeof Repairing>).repairVolume(path),
+  FaultlineError,
+}
+declare class Repairing {
+  repairVolume(path: string): Promise<{ readonly givenUp: readonly string[] }>
+}
+const campaign = new Campaign(host, library)
+
+describe('a host whose n-th call fails', { timeout: 120_000 }, () => {
+  test('does no harm to what sync promised, and every call ends with an error of ours', async () => {
+    const seed = 1
+    let played = 0
+    for await (const one of cases(campaign, new Prng(seed), 0.03)) {
+      played++
+      const { wrong } = await campaign.play(one)
+      assert.deepEqual(wrong, [], `npm run hostile -- --seed ${seed} --share 0.03 --only '${words(one)}'`)
+    }
+    assert.ok(played > 10, `${played}`)
+  })
+
+  test('is noticed where an error of its own comes through', async () => {
+    const fault = { kind: 'open', nth: 1, how: 'once', code: 'EIO' } as const
+    const play = async (): Promise<void> => void fs.openSync('/nowhere', 'r')
+    const scene = {
+      ...SCENES[0]!,
+      play: async (stage: { call: (name: string, act: () => unknown) => unknown }) =>
+        void (await stage.call('open', play)),
+    }
+    const { wrong } = await campaign.play({ scene, fault })
+    assert.match(wrong.join('\n'), /^open fails with Error: EIO: the host fails, openSync/)
+  })
+
+  test('is noticed where something is missing', () => {
+    const oracle = new Oracle()
+    oracle.begins('a', 1)
+    oracle.stored('a', 2, 'well')
+    oracle.stored('a', 3, 'perhaps')
+    const wrong = (value: number | undefined) => [...oracle.wrong(() => value)].length
+    assert.deepEqual([1, 2, 3, 4, undefined].map(wrong), [0, 0, 0, 1, 1])
+    oracle.synced('a')
+    assert.deepEqual([1, 2, 3].map(wrong), [1, 0, 0])
+    oracle.doubted('a')
+    oracle.stored('a', 5, 'well')
+    oracle.synced('a')
+    assert.deepEqual([2, 3, 5].map(wrong), [1, 1, 0])
+  })
+})
