@@ -337,7 +337,9 @@ export class Analysis {
     const { now } = this.#past
     if (kind === Kind.lost) {
       this.#lostEvents += count
-      this.#forget({ start: cpu === -1 ? now : (this.#heard[cpu] ?? -Infinity), end: now })
+      // Of an unknown CPU: since the one that has been silent longest. A line that can't be read was of now.
+      const since = cpu === -1 ? Math.min(...Object.values(this.#heard)) : (this.#heard[cpu] ?? -Infinity)
+      this.#forget({ start: count === 0 ? now : since, end: now })
       return
     }
     this.#hasWrapped = true

@@ -110,6 +110,8 @@ interface Spent {
 }
 
 const LINKS_MAX = 12
+/** Places that are told by what is known of a stack's frames, when the innermost aren't. */
+const VAGUE: ReadonlySet<string> = new Set(['sleep', 'disk'])
 const VMA_EVIDENCE_MIN = 0.5
 /** What took less of the time in the way than this isn't the reason for it. */
 const TELLING_PART = 0.2
@@ -178,6 +180,7 @@ class Explainer {
     const { inner, innerMs, sleep, asleepMs, runnableMs, runnable } = spent
     const least = blocker.ms * TELLING_PART
     if (inner !== null && innerMs > 0 && innerMs >= least && innerMs >= asleepMs && innerMs >= runnableMs) {
+      this.#since = Math.min(this.#since, inner.start)
       this.#push(blocker, lockName('mmap_lock', inner.write), sleep === null ? null : atOf(sleep))
       return this.#followLock(inner, intersect(inner, blocker))
     }
@@ -189,6 +192,7 @@ class Explainer {
   #followSleep(blocker: Blocker, sleep: Sleep): Cause {
     const place = placeOf(sleep.frames)
     const at = atOf(sleep)
+    this.#since = Math.min(this.#since, sleep.start)
     if (place === null || place.kind === 'vma lock') {
       const reader = this.#isFull ? null : this.#vmaReader(sleep, blocker, place)
       if (reader !== null) {
@@ -504,7 +508,8 @@ function causeOf(sleep: Sleep, place: Place | null, past: Past): Cause {
     ...unknown(why),
     kind,
     function: place?.function ?? null,
-    certainty: place === null ? ('guessed' as const) : ('certain' as const),
+    certainty:
+      place === null ? ('guessed' as const) : VAGUE.has(kind) ? ('inferred' as const) : ('certain' as const),
   }
   if (place !== null && !WAITS_FOR_DEVICE.has(place.kind)) return base
   const writes = kind === 'writeback' || kind === 'journal' || kind === 'dirty throttle'

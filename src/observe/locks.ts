@@ -75,6 +75,8 @@ export class Locks {
   readonly #heldBy = new Map<number, number>()
   readonly #sinks: LockSinks
   readonly #known = new Set<number>()
+  /** The lock that a task waits for. */
+  readonly #waiting = new Map<number, LockState>()
   #first = -1
   #order = 0
   #sweepAt = SWEEP_MIN
@@ -86,6 +88,9 @@ export class Locks {
   event(record: TraceRecord): void {
     if (this.#first === -1) this.#first = record.time
     const state = this.#stateOf(record.mm)
+    const waiting = this.#waiting.get(record.tid)
+    if (waiting !== undefined && (waiting !== state || record.kind !== Kind.acquired))
+      this.#unwait(record.tid, waiting)
     if (record.kind === Kind.released) this.#released(state, record)
     else {
       if (state.overtaken.size > 0) state.overtaken.delete(record.tid)
@@ -114,6 +119,7 @@ export class Locks {
     }
     this.#heldBy.delete(tid)
     this.#known.delete(tid)
+    this.#waiting.delete(tid)
   }
 
   know(tid: number): void {
@@ -155,7 +161,6 @@ export class Locks {
   }
 
   #start(state: LockState, record: TraceRecord): void {
-    if (state.waits.has(record.tid)) this.healed++
     const { tid, mm, write, time } = record
     state.waits.set(tid, {
       tid,
@@ -169,6 +174,12 @@ export class Locks {
     })
   }
 
+  /** The end of a wait was lost: its task does something else. */
+  #unwait(tid: number, state: LockState): void {
+    this.#waiting.delete(tid)
+    if (state.waits.delete(tid)) this.healed++
+  }
+
   #acquired(state: LockState, record: TraceRecord): void {
     const { tid, mm, write, time } = record
     const wait = state.waits.get(tid)
@@ -179,6 +190,7 @@ export class Locks {
       return
     }
     state.waits.delete(tid)
+    this.#waiting.delete(tid)
     if (wait !== undefined) {
       wait.end = time
       wait.success = record.success

@@ -87,6 +87,8 @@ function readLock(record: TraceRecord, line: Buffer, args: number, end: number, 
   // A cgroup's path may hold anything: the last ` write=` of the line is the event's.
   if (!startsWith(line, write, end, WRITE)) write = findLast(line, group, end, WRITE)
   if (write === -1) return false
+  // Two lines that ran into one.
+  if (find(line, mmEnd, write, MM) !== -1) return false
   const value = write + WRITE.length
   const success = wordEnd(line, value, end)
   if (!isBoolean(line, value, success)) return false
@@ -113,6 +115,8 @@ function readSwitch(record: TraceRecord, line: Buffer, args: number, end: number
   const nextPrio = findLast(line, next, end, NEXT_PRIO)
   const nextPid = findLast(line, next, nextPrio === -1 ? end : nextPrio, NEXT_PID)
   if (nextPid === -1 || nextPrio === -1) return false
+  // Behind the event's last field there is nothing, or another line that ran into this one.
+  if (skipSpaces(line, wordEnd(line, nextPrio + NEXT_PRIO.length, end), end) !== end) return false
   const stateAt = state + PREV_STATE.length
   const stateEnd = startsWith(line, next - ARROW_END.length, next, ARROW_END) ? next - ARROW_END.length : next
   const letters = names.get(line, stateAt, stateEnd)
@@ -145,7 +149,7 @@ function readWaking(record: TraceRecord, line: Buffer, args: number, end: number
   const prio = findLast(line, args, end, PRIO)
   if (prio === -1) return false
   const pid = findLast(line, args, prio, PID)
-  if (pid === -1) return false
+  if (pid === -1 || find(line, prio, end, PRIO_OPEN) !== -1) return false
   record.nextComm = names.get(line, args + COMM.length, pid)
   record.nextTid = numberAt(line, pid + PID.length, end)
   return true

@@ -26,6 +26,8 @@ const CLOSE = 93
 const SLASH = 47
 
 const FLAGS_MAX = 8
+/** The kernel's names of tasks, without the zero that ends them. */
+const COMM_MAX = 15
 /** Nanoseconds of the last digit of a fraction, by how many digits it has. */
 const UNITS = [1e9, 1e8, 1e7, 1e6, 1e5, 1e4, 1e3, 100, 10, 1]
 const LATENCY =
@@ -217,15 +219,16 @@ function readTask(line: Buffer, start: number, bracket: number, head: LineHead):
   }
   head.tid = tid
   head.commStart = skipSpaces(line, start, at)
-  // perf without the name of the task.
+  // Without the name of the task it is perf's; of another tool's line the beginning is torn off, and with it digits of the tid.
   if (head.commStart >= at) {
     head.commEnd = head.commStart
-    return true
+    return line[head.nameStart - 1] === COLON
   }
   const mark = line[at - 1]
   if (mark !== DASH && mark !== SPACE) return false
   head.commEnd = mark === DASH ? at - 1 : skipSpacesBack(line, at, head.commStart)
-  return head.commEnd >= head.commStart
+  // What is longer than any name has another line in it.
+  return head.commEnd >= head.commStart && head.commEnd - head.commStart <= COMM_MAX
 }
 
 export const isDigit = (byte: number): boolean => byte >= ZERO && byte <= 57

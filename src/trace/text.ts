@@ -28,6 +28,8 @@ const DASH = 45
 const COLON = 58
 const HASH = 35
 const LESS = 60
+const OPEN_PAREN = 40
+const OPEN = 91
 const LINE_BYTES_MAX = 64 * 1024
 /** Pieces are copied here behind the rest of the last one, so every line lies whole in one buffer. */
 const WINDOW_BYTES = 1 << 20
@@ -48,6 +50,8 @@ const ENTITY = Buffer.from('=&gt;')
 const KERNEL_MODULE = Buffer.from('([')
 const AROUND =
   /^(cpus=\d+|version = \S+|CPU \d+ is empty|trace\.dat|```.*|-{10,}|Dumping ftrace buffer:|\(ftrace buffer empty\)|TRACE:|capturing trace\.\.\. done)$/
+/** What may be left of a line that told of a loss. */
+const MAY_BE_LOSS = /^.{0,24}$|LOST|EVENTS|DROPPED/
 const AROUND_PAGE = /^\s*[<"]/
 const USER_MODULE = /\(\[(vdso|vsyscall|unknown|heap|stack|anon|jit)/
 const TIMELESS = /^\s*\S.{0,15}\s+\d+(\/\d+)?\s+(\[\d+\]\s+)?(\d+\s+)?\w+:\w+:/
@@ -207,6 +211,7 @@ export class TextReader {
     } else if (this.#latest - record.time > BACK_NS) this.#goesBack(record.time)
     if (event.isStack) this.#frames = []
     this.#isPastKernel = event.isUserStack
+    if (event.isTorn) this.#miss()
     if (event.kind === null || event.isStack) return
     event.read.lines++
     // A syscall's own event is `sys_name(...` when it begins and `sys_name -> ...` when it ends.
@@ -247,11 +252,14 @@ export class TextReader {
     while (at < end && (bytes[at] === SPACE || bytes[at] === TAB)) at++
     if (at === end) {
       this.#closeStack()
+      // perf puts blank lines behind stacks; a line of spaces is the beginning of a torn one.
+      if (!this.#isPerf && this.events > 0 && !this.#isPage) this.#miss()
       return true
     }
     if (bytes[at] === 61 && bytes[at + 1] === 62) {
       const name = skipSpaces(bytes, at + 2, end)
       if (!this.#isPastKernel && bytes[name] !== LESS) this.#frame(bytes, name, end)
+      if (runsOn(bytes, name, end)) this.#miss()
       return true
     }
     if (at === start || !(this.#isPerf || bytes[start] === TAB)) return false
@@ -347,6 +355,10 @@ export class TextReader {
     if (AROUND.test(text.trim())) return
     if (TIMELESS.test(text)) this.#timeless++
     this.#miss()
+    if (MAY_BE_LOSS.test(text) && this.events > 0) {
+      this.#record.count = 1
+      this.#sink(this.#record)
+    }
     if (this.events === 0 && this.unread > UNREAD_BEFORE_GIVING_UP)
       throw new TraceError(
         `this is no kernel trace: none of the first ${UNREAD_BEFORE_GIVING_UP} lines is an event, for ${this.whyNoEvents}, or a trace.dat`,
@@ -356,6 +368,8 @@ export class TextReader {
   /** A line that can't be read: what it said is lost. */
   #miss(): void {
     this.unread++
+    // Frames that follow belong to a stack of which some are lost.
+    this.#isPastKernel = true
     this.#record.kind = Kind.lost
     this.#record.cpu = -1
     this.#record.count = 0
@@ -367,6 +381,8 @@ interface NamedEvent {
   readonly kind: Kind | null
   readonly isStack: boolean
   readonly isUserStack: boolean
+  /** The name is only the beginning of one that is read here. */
+  readonly isTorn: boolean
   readonly syscall: string | null
   readonly read: { lines: number; unread: number }
 }
@@ -377,15 +393,26 @@ function eventOf(bytes: Buffer): NamedEvent {
   const isUserStack = name === '<user stack trace>' || name === 'user_stack'
   const isStack = name.startsWith('<stack trace') || known === Kind.stack || isUserStack
   const read = { lines: 0, unread: 0 }
+  const names = [...KIND_OF_EVENT.keys(), '<stack trace>']
+  const isTorn = known === null && !isStack && names.some(each => each.startsWith(name))
   if (known !== null || !name.startsWith('sys_'))
-    return { kind: known, isStack, isUserStack, syscall: null, read }
+    return { kind: known, isStack, isUserStack, isTorn, syscall: null, read }
   return {
     kind: Kind.syscallEnter,
     isStack,
     isUserStack,
+    isTorn: false,
     syscall: name.replace(/^sys_(enter_|exit_)?/, ''),
     read,
   }
+}
+
+/** Behind a frame's name stands nothing, or its address or module in brackets; else another line ran into it. */
+function runsOn(bytes: Buffer, name: number, end: number): boolean {
+  let at = name
+  while (at < end && bytes[at] !== SPACE) at++
+  at = skipSpaces(bytes, at, end)
+  return at < end && bytes[at] !== OPEN_PAREN && bytes[at] !== OPEN && bytes[at] !== LESS
 }
 
 const isHex = (byte: number): boolean => isDigit(byte) || (byte >= 97 && byte <= 102)
