@@ -81,7 +81,7 @@ async function volumeIsWhole(path: string): Promise<void> {
 
 describe('a program that ends without closing', {
   skip: unavailable,
-  timeout: 120_000,
+  timeout: 600_000,
   concurrency: 3,
 }, () => {
   for (const { who, end, status, says, tells } of CASES)
