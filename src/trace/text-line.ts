@@ -194,7 +194,13 @@ function readName(line: Buffer, start: number, end: number, head: LineHead): boo
   }
   head.nameEnd = at
   head.args = skipSpaces(line, line[at] === COLON ? at + 1 : at, end)
-  return at > head.nameStart
+  return at > head.nameStart && endsName(line, head.nameStart, at, end)
+}
+
+/** A colon ends the name of an event; only a syscall's may end otherwise, and marks such as `<stack trace>`. */
+function endsName(line: Buffer, start: number, at: number, end: number): boolean {
+  if (at === end || line[at] === COLON || line[start] === LESS) return true
+  return (line[at] === OPEN_PAREN || line[at] === SPACE) && line[start] === 115 && line[start + 3] === 95
 }
 
 function readTask(line: Buffer, start: number, bracket: number, head: LineHead): boolean {
