@@ -20,7 +20,7 @@ import { type Choice, scheduleText } from './choice.ts'
 import { StateGraph } from './graph.ts'
 import { Machine } from './machine.ts'
 import type { Breach } from './monitor.ts'
-import { inverted } from './properties.ts'
+import { inversion, isInversion } from './properties.ts'
 import type { Scenario } from './scenario.ts'
 import { type Place, Walker } from './walker.ts'
 
@@ -185,19 +185,8 @@ export class Explorer {
   }
 
   private lookForInversion(state: number): void {
-    const hanging = inverted(this.walker.machine)
-    if (hanging.length === 0) return
-    const { proc } = this.walker.machine.engine.verbs
-    const reader = hanging.find(task => task.verb === proc)
-    const victim = reader ?? hanging[0]!
-    this.find(
-      {
-        property: reader === undefined ? 'inversion' : 'inversion of a reader',
-        says: `${victim.name} hangs behind I/O that isn't its own`,
-      },
-      state,
-      'state',
-    )
+    const found = inversion(this.walker.machine)
+    if (found !== undefined) this.find(found, state, 'state')
   }
 
   private find(breach: Breach, state: number, by: Finding['by']): void {
@@ -229,12 +218,9 @@ export class Explorer {
         break
       }
     } else {
-      const victims = inverted(walker.machine)
-      if (breach.property.startsWith('inversion')) {
-        const { proc } = walker.machine.engine.verbs
-        const victim = victims.find(task => task.verb === proc) ?? victims[0]!
-        says = `${victim.name} hangs behind I/O that isn't its own`
-      } else says = walker.check(walker.machine.choices())?.says ?? says
+      const { machine } = walker
+      const again = isInversion(breach.property) ? inversion(machine) : walker.check(machine.choices())
+      says = again?.says ?? says
     }
     return {
       property: breach.property,
@@ -263,5 +249,5 @@ export class Explorer {
 
 /** Whether this is what sets a design apart, and not a bug: every design but `restart` lets others wait for its I/O. */
 export function isExpected(property: string, discipline: string): boolean {
-  return property.startsWith('inversion') && discipline !== RESTART.name
+  return isInversion(property) && discipline !== RESTART.name
 }

@@ -18,6 +18,7 @@ import { frameOf, LOAD, PRESENT, STORE, WRITABLE } from '../mmu/index.ts'
 import type { Task } from '../sched/index.ts'
 import { DaxFile } from '../volume/index.ts'
 import type { Machine } from './machine.ts'
+import type { Breach } from './monitor.ts'
 import { leftOver, VOLUME_SAFETY, wrongDaxEntry } from './volume/properties.ts'
 
 export interface Property {
@@ -116,9 +117,25 @@ export function atTheEnd(machine: Machine): { readonly property: string; readonl
   return left === undefined ? undefined : { property: 'leak', says: left }
 }
 
-/** Who waits for a lock behind I/O that isn't their own: if the world stands still from here on, they never go on. */
-export function inverted(machine: Machine): Task[] {
-  return [...machine.engine.scheduler.tasks.values()].filter(hangs)
+/** The properties that set the designs apart: all but `restart` break them. */
+export const INVERSIONS = ['inversion', 'inversion of a reader'] as const
+
+/**
+ * Who waits for a lock behind I/O that isn't their own: if the world stands still from here on, they never go on. Of several it
+ * is told of a reader of /proc, if one hangs.
+ */
+export function inversion(machine: Machine): Breach | undefined {
+  const { scheduler, verbs } = machine.engine
+  const hanging = [...scheduler.tasks.values()].filter(hangs)
+  const reader = hanging.find(task => task.verb === verbs.proc)
+  const victim = reader ?? hanging[0]
+  if (victim === undefined) return undefined
+  const property = INVERSIONS[reader === undefined ? 0 : 1]
+  return { property, says: `${victim.name} hangs behind I/O that isn't its own` }
+}
+
+export function isInversion(property: string): boolean {
+  return INVERSIONS.some(each => each === property)
 }
 
 function eachSpace(machine: Machine, check: (machine: Machine, space: Space) => string | undefined) {
