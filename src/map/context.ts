@@ -1,6 +1,6 @@
 /** What the objects of one machine share. Made by Machine.start, known to nobody outside this room. */
 import type { Engine } from '../engine/index.ts'
-import type { HostCalls } from '../host/index.ts'
+import type { EndingCalls, HostCalls } from '../host/index.ts'
 import type { Space as MmSpace, OpenFile } from '../mm/index.ts'
 import type { RealDriver } from '../sched/index.ts'
 import type { Region } from '../volume/index.ts'
@@ -26,6 +26,8 @@ export interface Context {
   readonly mmu: 'software' | 'hardware'
   /** By which files of the host are read and written; Node's if undefined. */
   readonly calls: HostCalls | undefined
+  /** The same calls, if the end of the process can make them at once. */
+  readonly ending: EndingCalls | undefined
   /** What runs sections of programs in this thread. */
   readonly sections: Sections<Mapping>
 }

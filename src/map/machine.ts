@@ -7,7 +7,7 @@
  *   MC2 A file of the host has one set of pages, however often and by whatever name it is opened.
  */
 import fs from 'node:fs'
-import { type Bytes, hang } from '../base/index.ts'
+import { type Bytes, errno, hang } from '../base/index.ts'
 import {
   type CachedFile,
   type TruncateArgs,
@@ -17,7 +17,15 @@ import {
 import { check, dump, Engine, type Hardware, type MachineDump } from '../engine/index.ts'
 import { LinearFile } from '../fs/index.ts'
 import { type Settings, shown } from '../group/index.ts'
-import { type HostCalls, HostFile, type HostFileOptions, hasDisk, memoryBuffer } from '../host/index.ts'
+import {
+  EndingCalls,
+  type HostCalls,
+  HostFile,
+  type HostFileOptions,
+  hasDisk,
+  memoryBuffer,
+  NODE_CALLS,
+} from '../host/index.ts'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import type { PsRow } from '../proc/index.ts'
 import { RealDriver, watchers } from '../sched/index.ts'
@@ -175,6 +183,7 @@ export class Machine implements MachineFace {
     checkWatcher(watcher)
     const trace = ownTrace()
     const driver = new RealDriver()
+    const ending = platform === undefined ? new EndingCalls(NODE_CALLS) : undefined
     const { hardware } = platform ?? {}
     const dax = daxFor(options.dax, frames, pageSize, hardware)
     const buffer = dax?.buffer ?? memoryFor(hardware === undefined ? frames : 1, pageSize)
@@ -210,7 +219,8 @@ export class Machine implements MachineFace {
         memory: dax,
         region: new Region(engine.scheduler, engine.memory, dax.data, dax.blocks),
       },
-      calls: platform?.calls,
+      calls: platform?.calls ?? ending,
+      ending,
       sections: new Sections<Mapping>({
         bring: (mapping, miss, signal) => mapping.bring(miss, signal),
         unpin(kept) {
@@ -380,7 +390,25 @@ export class Machine implements MachineFace {
       cached,
       cutTo: cuts.get(cached) ?? Infinity,
     }))
-    return leave(engine.memory.frames, files)
+    return [...leave(engine.memory.frames, files), ...this.settleNow()]
+  }
+
+  /** What `settle` does, without the event loop, where that can be done. */
+  private settleNow(): string[] {
+    const { ending, driver } = this.context
+    if (ending === undefined || !this.isUnsettled()) return []
+    ending.end()
+    const left = [...this.volumes].filter(volume => volume.isChanged && !this.gaveUp.has(volume))
+    const syncs = left.flatMap(({ path, leave }) => leave().map(task => ({ path, task })))
+    driver.runOut(
+      () => ending.step(),
+      () => syncs.every(({ task }) => task.state === 'ended'),
+    )
+    const failed = syncs.filter(({ task }) => task.state !== 'ended' || task.errno !== errno.OK)
+    return [...new Set(failed.map(({ path }) => path))].map(
+      path =>
+        `${path}: the process ended without closing it, and what changed since its last sync may be lost`,
+    )
   }
 
   /** Whether a volume has changes that aren't durable. */

@@ -1,7 +1,7 @@
 /** A program that stores and never closes, and ends in one of several ways: run by process-end.test.ts. */
 import fs from 'node:fs'
 import { join } from 'node:path'
-import { Machine } from './index.ts'
+import { Machine, type Volume } from './index.ts'
 
 const [, , end, directory] = process.argv as [string, string, string, string]
 const PAGE = 4096
@@ -12,6 +12,18 @@ const map = await machine.space({ name: 'program' }).map(file, { prot: 'rw' })
 await map.run(view => view.setU32(8, 0x11223344))
 await map.run(view => view.setU32(63 * PAGE + 8, 0x55667788))
 await file.write(Buffer.from('longer'), 64 * PAGE)
+
+async function storeInVolume(): Promise<Volume> {
+  const volume = await machine.createVolume(join(directory, 'volume'), { size: '4 MiB' })
+  await volume.create('/stored')
+  const stored = await volume.open('/stored', { mode: 'r+' })
+  await stored.write(Buffer.alloc(PAGE), 0)
+  const mapped = await machine.space({ name: 'volume' }).map(stored, { prot: 'rw' })
+  await mapped.run(view => view.setU32(8, 0x11223344))
+  await stored.close()
+  await mapped.run(view => view.setU32(12, 0x55667788))
+  return volume
+}
 
 const ENDS: Readonly<Record<string, () => unknown>> = {
   returns() {},
@@ -45,14 +57,36 @@ const ENDS: Readonly<Record<string, () => unknown>> = {
     })
     process.exit(0)
   },
-  'returns with a volume': async () => {
-    const volume = await machine.createVolume(join(directory, 'volume'), { size: '4 MiB' })
-    await volume.create('/stored')
-    const stored = await volume.open('/stored', { mode: 'r+' })
-    await stored.write(Buffer.alloc(PAGE), 0)
-    const mapped = await machine.space({ name: 'volume' }).map(stored, { prot: 'rw' })
-    await mapped.run(view => view.setU32(8, 0x11223344))
-    await stored.close()
+  'returns with a volume': () => storeInVolume(),
+  'exits with a volume': async () => {
+    await storeInVolume()
+    process.exit(0)
+  },
+  'throws with a volume': async () => {
+    await storeInVolume()
+    throw new Error('boom')
+  },
+  'exits as a commit begins, with a volume': async () => {
+    const volume = await storeInVolume()
+    void volume.sync()
+    process.exit(0)
+  },
+  'exits while LMDB commits, with a volume': async () => {
+    const volume = await storeInVolume()
+    void volume.sync()
+    for (let turn = 0; turn < 4; turn++) await new Promise(resolve => setImmediate(resolve))
+    await volume.create('/later')
+    process.exit(0)
+  },
+  'exits beside a busy volume': async () => {
+    const volume = await storeInVolume()
+    for (let n = 0; n < 60; n++) {
+      await volume.create(`/busy ${n}`)
+      const file = await volume.open(`/busy ${n}`, { mode: 'r+' })
+      void file.write(Buffer.alloc(3 * PAGE, n), 0).then(() => file.sync())
+      if (n % 7 === 0) await new Promise(resolve => setImmediate(resolve))
+    }
+    process.exit(0)
   },
 }
 await ENDS[end]!()

@@ -37,6 +37,11 @@ const ENDS: Readonly<Record<string, { readonly status: number; readonly says?: R
   'exits in a section': { status: 0 },
   'exits beside calls': { status: 0 },
   'returns with a volume': { status: 0 },
+  'exits with a volume': { status: 0 },
+  'throws with a volume': { status: 1, says: /boom/ },
+  'exits as a commit begins, with a volume': { status: 0 },
+  'exits while LMDB commits, with a volume': { status: 0 },
+  'exits beside a busy volume': { status: 0 },
 }
 
 describe('a program that never closes', { concurrency: 3 }, () => {
@@ -57,7 +62,9 @@ describe('a program that never closes', { concurrency: 3 }, () => {
       const file = await volume.open('/stored')
       const page = Buffer.alloc(PAGE)
       await file.read(page, 0)
-      assert.equal(page.readUInt32LE(8), 0x11223344)
+      assert.deepEqual([page.readUInt32LE(8), page.readUInt32LE(12)], [0x11223344, 0x55667788])
+      if (end.includes('LMDB')) await volume.stat('/later')
+      if (end.includes('busy')) await volume.stat('/busy 59')
       assert.deepEqual((await volume.check()).wrong, [])
     })
 

@@ -5,7 +5,7 @@
 import { type Errno, errno, ROOT } from '../base/index.ts'
 import { syncArgs } from '../cache/index.ts'
 import { shown } from '../group/index.ts'
-import type { Verb } from '../sched/index.ts'
+import type { Task, Verb } from '../sched/index.ts'
 import { type Answer, type Volume as Core, Failure, type VolumeFile } from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError, fromErrno } from './error.ts'
@@ -50,6 +50,17 @@ export class VolumeCalls {
   async syncFile({ cached }: VolumeFile): Promise<void> {
     const args = syncArgs(cached, 0, Infinity, { seen: cached.errorCount })
     await this.perform(this.context.engine.verbs.sync, args, { operation: 'sync', where: cached.name })
+  }
+
+  /** Begins to write the files, and to make all durable. */
+  syncTasks(files: Iterable<VolumeFile>): Task[] {
+    const { performer, engine } = this.context
+    const who = { name: `end of ${this.core.parts.disk.name}`, group: ROOT }
+    const begin = <Args>(verb: Verb<Args>, args: Args) => performer.begin(verb, args, who) as Task
+    const written = [...files].map(({ cached }) =>
+      begin(engine.verbs.sync, syncArgs(cached, 0, Infinity, { seen: cached.errorCount })),
+    )
+    return [...written, begin(this.core.syncing, { commit: undefined })]
   }
 
   /** No task of the volume is left, not even one that sees through what a killed one began. */

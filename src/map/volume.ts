@@ -16,7 +16,8 @@
 import { setImmediate } from 'node:timers/promises'
 import { type Bytes, errno } from '../base/index.ts'
 import type { HostFile } from '../host/index.ts'
-import { type FileStore, type LmdbStore, noteDamage, type Place, type VolumeLock } from '../store/index.ts'
+import type { Task } from '../sched/index.ts'
+import { type FileStore, LmdbStore, noteDamage, type Place, type VolumeLock } from '../store/index.ts'
 import {
   type CheckReport,
   type Volume as Core,
@@ -319,6 +320,16 @@ export class Volume implements VolumeFace {
   /** For the machine: whether something was stored or changed that isn't durable. */
   get isChanged(): boolean {
     return this.closing === undefined && !this.readOnly && this.core.isChanged
+  }
+
+  /**
+   * For the machine: the process ends, and no event loop turns any more. Returns the tasks that make durable what was changed and
+   * what was stored.
+   */
+  readonly leave = (): Task[] => {
+    const { store } = this.mounted
+    if (store instanceof LmdbStore) store.leave()
+    return this.calls.syncTasks(this.core.dirtyFiles())
   }
 
   /** For the machine: makes durable what was changed and what was stored, through whatever mapping. */

@@ -24,6 +24,8 @@ const clock = performance
 
 export class RealDriver implements Driver {
   private readonly origin = clock.now()
+  /** How far time has leapt, in the last moments of the process. */
+  private leapt: Ns = 0
   private scheduler: Scheduler | undefined
   private timer: ReturnType<typeof setTimeout> | undefined
   private timerAt: Ns = Infinity
@@ -49,7 +51,7 @@ export class RealDriver implements Driver {
   }
 
   now(): Ns {
-    return Math.round((clock.now() - this.origin) * MS)
+    return Math.round((clock.now() - this.origin) * MS) + this.leapt
   }
 
   wake(): void {
@@ -100,6 +102,24 @@ export class RealDriver implements Driver {
 
   letGo(): void {
     if (--this.callers === 0) keepsAlive(this.timer, 'no')
+  }
+
+  /**
+   * The process ends, and no event loop turns any more: runs until `isOver`, or until nothing is left to be run. `step` makes a
+   * call of the host, and says whether there was one; time leaps to what is waited for. Inside an attempt it does nothing.
+   */
+  runOut(step: () => boolean, isOver: () => boolean): void {
+    const scheduler = this.scheduler!
+    if (scheduler.current !== undefined) return
+    this.pumping = true
+    for (;;) {
+      scheduler.run(Infinity)
+      if (isOver()) return
+      if (step()) continue
+      const { next } = scheduler.timers
+      if (next === Infinity) return
+      this.leapt += Math.max(0, next - this.now())
+    }
   }
 
   /** Nothing runs after it; ends of I/O that come late are ignored. */

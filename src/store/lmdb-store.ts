@@ -48,6 +48,10 @@ const write = promisify(fs.write)
 
 export const STORE_FILE = 'data.mdb'
 
+/** How long the end of the process waits for a commit that LMDB has been given. */
+const OUTCOME_TRIES = 400
+const OUTCOME_PAUSE_MS = 5
+
 type Lmdb = typeof import('lmdb')
 type Database = import('lmdb').RootDatabase<Buffer, Buffer>
 
@@ -64,6 +68,23 @@ interface Made {
   readonly low: string
   readonly high: string
   readonly records: readonly Entry[]
+}
+
+interface Running {
+  readonly changes: readonly Change[]
+  readonly ticket: Ticket
+  readonly after: number
+  /** LMDB has been given it. */
+  isGiven: boolean
+}
+
+/** What a commit does to LMDB's records. */
+interface Plan {
+  readonly put: readonly { readonly key: Buffer; readonly bytes: Buffer }[]
+  readonly removed: readonly Buffer[]
+  readonly tally: Tally
+  /** The high fences of pages that are new, or gone. */
+  readonly highs: readonly string[]
 }
 
 /** What a commit does to the pages. */
@@ -86,6 +107,9 @@ export class LmdbStore extends PagedStore implements Store {
   private life = chance()
   /** Of the last commit. */
   private tally: Tally
+  /** The commit that is on its way, and the transaction that it comes after. */
+  private running: Running | undefined
+  private isEnding = false
 
   private constructor(
     directory: string,
@@ -127,11 +151,30 @@ export class LmdbStore extends PagedStore implements Store {
 
   commit(changes: readonly Change[]): Ticket {
     const ticket = this.scheduler.ticket('commit of the metadata')
+    if (this.isEnding) {
+      this.scheduler.complete(ticket, this.writeNow(changes))
+      return ticket
+    }
+    this.running = { changes, ticket, after: this.file.transaction, isGiven: false }
     void this.write(changes).then(error => {
+      this.running = undefined
       this.scheduler.complete(ticket, error)
       this.pump()
     })
     return ticket
+  }
+
+  /**
+   * The process ends, and no event loop turns any more: commits are made at once from here on. One that LMDB's own thread has been
+   * given ends without us; if it doesn't, nothing is committed any more.
+   */
+  leave(): void {
+    this.isEnding = true
+    const { running } = this
+    if (running === undefined) return
+    this.running = undefined
+    const error = running.isGiven ? this.outcomeOf(running) : this.writeNow(running.changes)
+    this.scheduler.complete(running.ticket, error)
   }
 
   async close(): Promise<void> {
@@ -142,7 +185,7 @@ export class LmdbStore extends PagedStore implements Store {
   private async write(changes: readonly Change[]): Promise<Errno> {
     try {
       if (this.database === undefined) await this.openAnew()
-      await this.apply(this.batch([...changes].sort((a, b) => (a.key < b.key ? -1 : 1))))
+      await this.apply(this.batch(sorted(changes)))
       return errno.OK
     } catch (error) {
       return errnoOf(error)
@@ -162,17 +205,79 @@ export class LmdbStore extends PagedStore implements Store {
    * Sees to it that the file has space for a transaction that puts so many pages and changes so many keys. Throws what the
    * host says if it has none.
    */
-  private async makeRoom(put: number, changed: number): Promise<void> {
-    // Each changed key may be in a leaf of its own, below a branch of its own; of free pages a list is kept.
-    const pages = put + 2 * changed + Math.ceil(this.end / LMDB_PAGE / 256) + 16
-    const { size } = fs.fstatSync(this.descriptor)
-    const zeros = Buffer.alloc(Math.max(0, this.end + pages * LMDB_PAGE - size))
+  private async makeRoom(plan: Plan): Promise<void> {
+    const { zeros, size } = this.roomFor(plan)
     for (let done = 0; done < zeros.length; )
       done += (await write(this.descriptor, zeros, done, zeros.length - done, size + done)).bytesWritten
   }
 
+  private roomFor({ put, removed }: Plan): { readonly zeros: Buffer; readonly size: Bytes } {
+    const changed = put.length + removed.length
+    // Each changed key may be in a leaf of its own, below a branch of its own; of free pages a list is kept.
+    const pages = put.length + 2 * changed + Math.ceil(this.end / LMDB_PAGE / 256) + 16
+    const { size } = fs.fstatSync(this.descriptor)
+    return { zeros: Buffer.alloc(Math.max(0, this.end + pages * LMDB_PAGE - size)), size }
+  }
+
   /** One transaction. */
-  private async apply({ made, gone }: Batch): Promise<void> {
+  private async apply(batch: Batch): Promise<void> {
+    const plan = this.plan(batch)
+    await this.makeRoom(plan)
+    if (this.running !== undefined) this.running.isGiven = true
+    await this.transact(this.database!, database => [
+      ...plan.removed.map(key => database.remove(key)),
+      ...plan.put.map(({ key, bytes }) => database.put(key, bytes)),
+    ])
+    this.tally = plan.tally
+    try {
+      this.renew(plan.highs)
+    } catch (error) {
+      await this.giveUp()
+      throw error
+    }
+  }
+
+  private writeNow(changes: readonly Change[]): Errno {
+    const { database } = this
+    if (database === undefined) return errno.EIO
+    try {
+      const plan = this.plan(this.batch(sorted(changes)))
+      const { zeros, size } = this.roomFor(plan)
+      for (let done = 0; done < zeros.length; )
+        done += fs.writeSync(this.descriptor, zeros, done, zeros.length - done, size + done)
+      database.transactionSync(() => {
+        for (const key of plan.removed) database.removeSync(key)
+        for (const { key, bytes } of plan.put) database.putSync(key, bytes)
+      })
+      this.tally = plan.tally
+      this.renew(plan.highs)
+      return errno.OK
+    } catch (error) {
+      this.database = undefined
+      return errnoOf(error)
+    }
+  }
+
+  /** Waits, without the event loop, until the transaction of a commit is there. */
+  private outcomeOf({ after }: Running): Errno {
+    const clock = new Int32Array(new SharedArrayBuffer(4))
+    try {
+      for (let tries = 0; tries < OUTCOME_TRIES; tries++) {
+        this.renewAll()
+        if (this.file.transaction > after) {
+          this.tally = looked(this.name).tally
+          return errno.OK
+        }
+        Atomics.wait(clock, 0, 0, OUTCOME_PAUSE_MS)
+      }
+    } catch {
+      // It can't be told.
+    }
+    this.database = undefined
+    return errno.EIO
+  }
+
+  private plan({ made, gone }: Batch): Plan {
     const stamp = (this.file.transaction + 1) * STAMPS + this.life
     const tally = new Tally(this.tally)
     for (const { high, mark } of gone) if (mark !== undefined) tally.remove({ high, stamp: mark.stamp })
@@ -188,18 +293,7 @@ export class LmdbStore extends PagedStore implements Store {
       bytes: encodePage(low, high, records, { stamp, pages, sum }),
     }))
     const removed = [...gone, ...this.roots()].map(({ high, mark }) => encodeKey(high, mark?.stamp))
-    await this.makeRoom(put.length, put.length + removed.length)
-    await this.transact(this.database!, database => [
-      ...removed.map(key => database.remove(key)),
-      ...put.map(({ key, bytes }) => database.put(key, bytes)),
-    ])
-    this.tally = tally
-    try {
-      this.renew([...gone, ...made, ...roots].map(({ high }) => high))
-    } catch (error) {
-      await this.giveUp()
-      throw error
-    }
+    return { put, removed, tally, highs: [...gone, ...made, ...roots].map(({ high }) => high) }
   }
 
   /** The next commit opens the database anew, and what is read until then is what the failed one has left (LS5). */
@@ -315,6 +409,10 @@ function split({ low, high, records }: Made, order: Order, { made }: Batch): voi
     bytes += more
   }
   made.push({ low: start, high, records: part })
+}
+
+function sorted(changes: readonly Change[]): Change[] {
+  return [...changes].sort((a, b) => (a.key < b.key ? -1 : 1))
 }
 
 function bytesOf(records: ReadonlyMap<string, Uint8Array>): Bytes {
