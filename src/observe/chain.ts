@@ -34,7 +34,11 @@ import type { Runnable, Sleep } from './tasks.ts'
 
 export type Certainty = 'certain' | 'inferred' | 'guessed'
 
+/** What a task is in a chain. */
+export type LinkRole = 'waiter' | 'queued before' | 'holder' | 'holder of a VMA lock'
+
 export interface Link {
+  readonly role: LinkRole
   readonly comm: string
   readonly tid: number
   readonly group: string | null
@@ -85,6 +89,7 @@ interface Window {
 
 /** A task in the way, and for how long. */
 interface Blocker extends Window {
+  readonly role: LinkRole
   readonly tid: number
   readonly holds: string
   readonly ms: number
@@ -140,6 +145,7 @@ class Explainer {
     const wait = this.#wait
     const slept = longest(this.#past.sleeps(wait.tid, wait.start, wait.end), wait)
     this.#chain.push({
+      role: 'waiter',
       ...this.#past.nameOf(wait.tid),
       holds: null,
       waitsFor: lockName('mmap_lock', wait.write),
@@ -340,6 +346,7 @@ class Explainer {
       const queued = pending.longest
       this.#since = Math.min(this.#since, queued.start)
       return {
+        role: 'queued before',
         tid: queued.tid,
         mm: wait.mm,
         holds: 'its place in the queue of mmap_lock (write)',
@@ -354,6 +361,7 @@ class Explainer {
     const hold = holder.longest
     this.#since = Math.min(this.#since, hold.start)
     return {
+      role: 'holder',
       tid: hold.tid,
       mm: wait.mm,
       holds: lockName('mmap_lock', wroteDuring(hold, window)),
@@ -452,6 +460,7 @@ class Explainer {
     },
   ): Blocker {
     return {
+      role: 'holder of a VMA lock',
       tid,
       mm: writer.mm,
       holds: 'VMA lock (read)',
@@ -470,6 +479,7 @@ class Explainer {
       return null
     const window = intersect(sleep, waiter)
     return {
+      role: 'holder',
       tid: wakerTid,
       mm: waiter.mm,
       holds: lock,
@@ -487,6 +497,7 @@ class Explainer {
 
   #push(blocker: Blocker, waitsFor: string | null, at: string | null): void {
     this.#chain.push({
+      role: blocker.role,
       ...this.#past.nameOf(blocker.tid),
       holds: blocker.holds,
       waitsFor,

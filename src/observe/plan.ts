@@ -425,9 +425,7 @@ export function vmaLinks(
   inversion: Inversion,
 ): readonly { readonly writer: number; readonly reader: number }[] {
   return inversion.chain.flatMap((link, at) =>
-    link.holds?.startsWith('VMA lock') && at > 0
-      ? [{ writer: inversion.chain[at - 1]!.tid, reader: link.tid }]
-      : [],
+    link.role === 'holder of a VMA lock' ? [{ writer: inversion.chain[at - 1]!.tid, reader: link.tid }] : [],
   )
 }
 

@@ -191,7 +191,7 @@ export function chainSentence({ waiter, chain, cause, waitMs }: Inversion): stri
   const [first, ...behind] = chain
   const links = behind.map((link, at) => {
     const sure = link.certainty === 'certain' ? 'held' : `${link.certainty} to be held`
-    const held = link.holds?.startsWith('its place') ? 'behind' : `${sure} by`
+    const held = link.role === 'queued before' ? 'behind' : `${sure} by`
     const end = at === behind.length - 1
     const then =
       link.waitsFor === null

@@ -106,6 +106,7 @@ class State {
     const { task } = first
     const chain: Link[] = [
       {
+        role: 'waiter',
         comm: task.comm,
         tid: task.tid,
         group: null,
@@ -141,6 +142,7 @@ class State {
     const waitsFor =
       found === null ? null : found.wants !== null ? `mmap_lock (${found.wants})` : waitName(found)
     chain.push({
+      role: 'holder',
       comm,
       tid,
       group: null,
