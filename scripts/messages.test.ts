@@ -192,6 +192,7 @@ async function volumes(machine: door.Machine): Promise<void> {
   await wrong(() => create(at('w'), { data: at('empty') }))
   await held.close()
   await wrong(() => machine.openVolume(at('nowhere')))
+  await wrong(() => machine.openVolume(Buffer.of(0x2f, 0xff)))
   await wrong(() => machine.repairVolume(at('nowhere')))
   const volume = await machine.createVolume(at('v'), { size: '1 MiB' })
   const loose = volume as Loose

@@ -14,7 +14,7 @@
  */
 
 export type { Bytes, GroupId, Ns, SpaceId, TaskId, Unit } from './base/index.ts'
-export type { WritebackSettings } from './cache/index.ts'
+export type { Settled, WritebackSettings } from './cache/index.ts'
 export type { DumpedBio, DumpedGroup, DumpedLock, DumpedTask, MachineDump } from './engine/index.ts'
 export type { IoLatencySetting, IoMaxSetting, Settings as GroupSettings, Size } from './group/index.ts'
 export type { Existing } from './map/index.ts'
@@ -24,11 +24,13 @@ export {
   type CallFace as CallOptions,
   type CheckOptions,
   type CloneOptions,
+  type CloseOptions,
   type CreateVolumeOptions,
   FaultlineError,
   type FileFace as File,
   type GetFileOptions,
   type GroupFace as Group,
+  type HostPath,
   type MapOptions,
   type MappingFace as Mapping,
   type MappingHandle,

@@ -9,7 +9,8 @@
  * front of it is written with the rest.
  *
  * Invariants
- *   SY1  When it ends with 0, every page that was dirty when it began has been written since, and flushed.
+ *   SY1  When it ends with 0, every page that was dirty when it began has been written since, and flushed unless it was to
+ *        be written only.
  *   SY2  An error of writeback, or of a flush, is told to each open file once: errorCount of the file against `seen` of the open file.
  *   SY3  What it does grows with the pages and bios of the range, not with their product.
  */
@@ -25,7 +26,11 @@ export interface ErrorCursor {
   seen: number
 }
 
+/** What has become of the bytes: the device has been flushed, or it has been given them. */
+export type Settled = 'durable' | 'written'
+
 export interface SyncArgs {
+  readonly until: Settled
   readonly file: CachedFile
   readonly start: PageIndex
   readonly end: PageIndex
@@ -39,8 +44,14 @@ export interface SyncArgs {
   flush: Ticket | undefined
 }
 
-export function syncArgs(file: CachedFile, start: PageIndex, end: PageIndex, cursor: ErrorCursor): SyncArgs {
-  return { file, start, end, cursor, next: -1, left: [], begun: [], flush: undefined }
+export function syncArgs(
+  file: CachedFile,
+  start: PageIndex,
+  end: PageIndex,
+  cursor: ErrorCursor,
+  until: Settled = 'durable',
+): SyncArgs {
+  return { until, file, start, end, cursor, next: -1, left: [], begun: [], flush: undefined }
 }
 
 export class Sync implements Verb<SyncArgs> {
@@ -60,6 +71,7 @@ export class Sync implements Verb<SyncArgs> {
     }
     const written = this.begunIn(args, task) ?? this.writeLeft(args, task)
     if (written !== undefined) return written
+    if (args.until === 'written') return this.report(args, errno.OK)
     if (args.flush === undefined) {
       args.flush = args.file.backing.flush(args.file, task.group).ticket
       return wait(args.flush, 'device')

@@ -24,6 +24,8 @@ const ZEROS = new Uint8Array(1024 * 1024)
 
 export interface HostFileOptions {
   readonly mode: 'r' | 'r+'
+  /** Makes the file: if there is none, or if there is nothing of that name. It must exist if left out. */
+  readonly create?: 'if missing' | 'new' | undefined
   /** Bypass the host's page cache where it can be done. */
   readonly direct: boolean
   /** What else than a regular file it may be. */
@@ -42,6 +44,8 @@ export class HostFile implements Device {
   readonly sparse: boolean
   /** Which file it is, however it was named. */
   readonly inode: string
+  /** Whether this opening made it. */
+  readonly made: boolean
   length: Bytes
   onEnd: (request: Request, error: Errno) => void = () => {}
   private fd: number
@@ -64,9 +68,11 @@ export class HostFile implements Device {
     stat: fs.Stats,
     inode: string,
     length: Bytes,
+    made: boolean,
     options: HostFileOptions,
   ) {
     this.name = path
+    this.made = made
     this.fd = fd
     this.directFd = directFd
     this.disk = diskOf(stat.isBlockDevice() ? stat.rdev : stat.dev)
@@ -79,10 +85,8 @@ export class HostFile implements Device {
   }
 
   /** Opens a regular file, or what is allowed beside. Errors are the host's: ENOENT, EACCES, EROFS; EISDIR for a directory, EINVAL for the rest. */
-  static open(path: string, options: HostFileOptions): HostFile {
-    const { O_NONBLOCK = 0 } = fs.constants
-    // Without O_NONBLOCK the open of a FIFO would wait for its other end.
-    const fd = fs.openSync(path, accessOf(options.mode) | O_NONBLOCK)
+  static open(path: string | Buffer, options: HostFileOptions): HostFile {
+    const { fd, made } = descriptorOf(path, options)
     const stat = fs.fstatSync(fd)
     // As text: a large number would be taken for its neighbour's.
     const { ino } = fs.fstatSync(fd, { bigint: true })
@@ -97,7 +101,7 @@ export class HostFile implements Device {
     }
     const length = isDevice ? deviceBytes(stat.rdev) : stat.size
     const direct = options.direct ? openDirect(path, options.mode) : undefined
-    return new HostFile(path, fd, direct, stat, `${stat.dev}:${ino}`, length, options)
+    return new HostFile(String(path), fd, direct, stat, `${stat.dev}:${ino}`, length, made, options)
   }
 
   /** Becomes writable if `other`, a second opening of the same file, is; requests on their way go on. Ends `other`. */
@@ -267,11 +271,27 @@ export class HostFile implements Device {
   }
 }
 
+function descriptorOf(
+  path: string | Buffer,
+  { mode, create }: HostFileOptions,
+): { readonly fd: number; readonly made: boolean } {
+  const { O_CREAT, O_EXCL, O_NONBLOCK = 0 } = fs.constants
+  // Without O_NONBLOCK the open of a FIFO would wait for its other end.
+  const flags = accessOf(mode) | O_NONBLOCK
+  if (create === 'new') return { fd: fs.openSync(path, flags | O_CREAT | O_EXCL), made: true }
+  try {
+    return { fd: fs.openSync(path, flags), made: false }
+  } catch (error) {
+    if (create === undefined || (error as { code?: unknown }).code !== 'ENOENT') throw error
+    return { fd: fs.openSync(path, flags | O_CREAT), made: true }
+  }
+}
+
 function accessOf(mode: 'r' | 'r+'): number {
   return mode === 'r' ? fs.constants.O_RDONLY : fs.constants.O_RDWR
 }
 
-function openDirect(path: string, mode: 'r' | 'r+'): number | undefined {
+function openDirect(path: string | Buffer, mode: 'r' | 'r+'): number | undefined {
   const { O_DIRECT } = fs.constants
   if (O_DIRECT === undefined) return undefined
   try {

@@ -1,5 +1,7 @@
 /** Names of files that are made beside their place, and appear there when they are whole. */
 import fs from 'node:fs'
+import { dirname } from 'node:path'
+import type { HostCalls } from './calls.ts'
 import { closeDescriptor } from './descriptor.ts'
 
 /** What filesystems say that have no hard links. */
@@ -17,6 +19,29 @@ export function renameToNew(from: string, to: string): void {
     return
   }
   fs.rmSync(from)
+}
+
+/**
+ * Makes the name of a file durable that was made. Nothing is done in a directory that may not be read: there the host sees to
+ * it when the file is synced.
+ */
+export async function syncName(path: string | Buffer, calls: Pick<HostCalls, 'flush'>): Promise<void> {
+  // Bytes of names need not be UTF-8; what parts them is the same in latin1.
+  const directory = dirname(fs.realpathSync.native(path, 'buffer').toString('latin1'))
+  let fd: number
+  try {
+    fd = fs.openSync(Buffer.from(directory, 'latin1'), 'r')
+  } catch (error) {
+    if ((error as { code?: unknown }).code === 'EACCES') return
+    throw error
+  }
+  try {
+    await new Promise<void>((resolve, reject) =>
+      calls.flush(fd, failure => (failure === null ? resolve() : reject(failure))),
+    )
+  } finally {
+    closeDescriptor(fd)
+  }
 }
 
 /** Makes the names in a directory durable. */

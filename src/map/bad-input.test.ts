@@ -127,7 +127,7 @@ const CASES: readonly Case[] = [
     'open with an unknown mode',
     'open',
     ({ machine }) => machine.open('/x', { mode: untyped('w') }),
-    /mode: expected one of r, r\+; got "w"/,
+    /mode: expected one of r, r\+, w\+, wx\+, a\+; got "w"/,
   ],
   [
     'open with a misspelt option',

@@ -4,6 +4,7 @@ import type { EndingCalls, HostCalls } from '../host/index.ts'
 import type { Space as MmSpace, OpenFile } from '../mm/index.ts'
 import type { RealDriver } from '../sched/index.ts'
 import type { Region } from '../volume/index.ts'
+import type { Appends } from './appends.ts'
 import type { DaxMemory } from './dax-memory.ts'
 import type { Mapping } from './mapping.ts'
 import type { Performer } from './performer.ts'
@@ -30,4 +31,5 @@ export interface Context {
   readonly ending: EndingCalls | undefined
   /** What runs sections of programs in this thread. */
   readonly sections: Sections<Mapping>
+  readonly appends: Appends
 }

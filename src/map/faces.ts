@@ -12,6 +12,8 @@ import type { Settings } from '../group/index.ts'
 import type { ProcFile, PsRow, Status } from '../proc/index.ts'
 import type { Why } from '../sched/index.ts'
 import type { CheckReport, Named, Stat, Usage } from '../volume/index.ts'
+import type { CloseOptions } from './file.ts'
+import type { HostPath } from './host-path.ts'
 import type { CreateVolumeOptions, OpenOptions, OpenVolumeOptions } from './machine.ts'
 import type { AdviceName, ProtName, RangeOptions } from './mapping.ts'
 import type { RemoteOptions } from './remote-files.ts'
@@ -47,30 +49,31 @@ export interface MachineFace extends AsyncDisposable {
    */
   group(name: string, settings?: Settings): GroupFace
   /**
-   * Opens a regular file of the host, which must exist. The same file opened twice, by whatever name, has one set of pages.
+   * Opens a regular file of the host, or makes one if `mode` says so; its name is durable then. The same file opened twice, by
+   * whatever name, has one set of pages. A path is text, a file: URL or a Buffer, as in node:fs.
    *
    * Or a file on a server, by an address of http, https or s3, to be read: what was opened is one version of it, and once it
    * has changed there, pages that aren't in memory are ESTALE.
    *
-   * Errors: those of open(2), with what to do; EBUSY for the machine's own swap file; EFBIG. Of servers: ENOENT, EACCES,
+   * Errors: those of open(2), with what to do; EBUSY for the machine's own swap file, and for the data of a volume that is open; EFBIG. Of servers: ENOENT, EACCES,
    * ENOTSUP (no ranges, no ETag), EPROTO, EREMOTEIO, ETIMEDOUT; later ESTALE, EKEYREJECTED.
    * Cost: no page is read yet; of a server's file the first 64 KiB.
    */
-  open(path: string | URL, options?: OpenOptions & RemoteOptions): Promise<FileFace>
+  open(path: HostPath, options?: OpenOptions & RemoteOptions): Promise<FileFace>
   /**
    * Makes a volume, a directory with metadata and data in it, and opens it for writing. Needs the package `lmdb`.
    *
    * Errors: EEXIST, ENOSPC, EINVAL, those of the host; nothing is left of what failed.
    * Cost: the host's space for all of its data is taken now.
    */
-  createVolume(path: string, options?: CreateVolumeOptions): Promise<VolumeFace>
+  createVolume(path: HostPath, options?: CreateVolumeOptions): Promise<VolumeFace>
   /**
    * Opens a volume: one process to write, or many to read. One that is damaged opens to be read, whatever is asked.
    * Opening for writing needs the package `lmdb`.
    *
    * Errors: ENOENT, EBUSY (says who has it open, since when), EUCLEAN, EINVAL if its block size isn't the machine's page size.
    */
-  openVolume(path: string, options?: OpenVolumeOptions): Promise<VolumeFace>
+  openVolume(path: HostPath, options?: OpenVolumeOptions): Promise<VolumeFace>
   /**
    * Mends what can be mended of a volume without guessing, and says what was wrong and what was given up. Nobody may have it
    * open.
@@ -78,7 +81,7 @@ export interface MachineFace extends AsyncDisposable {
    * Errors: EBUSY; EUCLEAN if too little is left, and then nothing was changed.
    * Cost: reads all of the volume.
    */
-  repairVolume(path: string, options?: TransferOptions): Promise<RepairReport>
+  repairVolume(path: HostPath, options?: TransferOptions): Promise<RepairReport>
   /**
    * Makes an address space: what is mapped in it is charged to its group, and `ps` shows it.
    *
@@ -267,22 +270,33 @@ export interface FileFace extends AsyncDisposable {
   /** Whether it was opened with mode 'r'. */
   readonly readOnly: boolean
   /** Fills `target` from `position`, in bytes. Returns how many bytes there were before the end of the file. Errors: EIO, ENOMEM, EBADF. */
-  read(target: Uint8Array, position: Bytes, options?: CallFace): Promise<Bytes>
+  read(target: Uint8Array, position: Bytes | bigint, options?: CallFace): Promise<Bytes>
   /**
    * Writes all of `source` at `position`, in bytes, and makes the file longer if it must. It is in the page cache then, and
    * durable after `sync`.
    *
    * Errors: EACCES, ENOSPC, EDQUOT, EFBIG, EIO: the pages before the one that failed were written.
    */
-  write(source: Uint8Array, position: Bytes, options?: CallFace): Promise<void>
+  write(source: Uint8Array, position: Bytes | bigint, options?: CallFace): Promise<void>
+  /**
+   * Writes all of `source` at the end of the file as it is when the appends that were asked for before have ended, through
+   * whichever openings of this machine. Returns where it went, in bytes. Another process that writes to the file isn't seen.
+   *
+   * Errors: as write.
+   */
+  append(source: Uint8Array, options?: CallFace): Promise<Bytes>
   /** Makes the file `size` bytes long. Mapped pages past the end are taken away; loads of them fail with ENXIO. */
-  truncate(size: Bytes, options?: CallFace): Promise<void>
+  truncate(size: Bytes | bigint, options?: CallFace): Promise<void>
   /** Makes [position, position + length) read as zeros. A volume frees the blocks; on a file of the host zeros are written. */
-  punch(position: Bytes, length: Bytes, options?: CallFace): Promise<void>
+  punch(position: Bytes | bigint, length: Bytes | bigint, options?: CallFace): Promise<void>
   /** Makes everything stored and written so far durable, and tells an error of writeback that wasn't told before. */
   sync(options?: CallFace): Promise<void>
-  /** Syncs and closes. Mappings of the file go on working. Errors: those of sync. */
-  close(): Promise<void>
+  /**
+   * Syncs and closes; or only writes, and closes. Mappings of the file go on working.
+   *
+   * Errors: those of sync.
+   */
+  close(options?: CloseOptions): Promise<void>
 }
 
 /** An address space: mappings, who pays for them, and what /proc shows. */
@@ -375,6 +389,12 @@ export interface MappingFace extends AsyncDisposable {
 export interface ViewFace {
   /** Of the mapping, in bytes. */
   readonly length: Bytes
+  /** Loads a byte, signed. */
+  i8(offset: Bytes): number
+  /** Loads 16 bits, signed. */
+  i16(offset: Bytes): number
+  /** Loads 64 bits, signed. Allocates a BigInt. */
+  i64(offset: Bytes): bigint
   /** Loads a byte. */
   u8(offset: Bytes): number
   /** Loads 16 bits, unsigned. */
@@ -393,6 +413,27 @@ export interface ViewFace {
   bytes(offset: Bytes, length: Bytes): Uint8Array
   /** Fills `target` from `offset`. All of its pages are asked for before the first is copied. */
   read(offset: Bytes, target: Uint8Array): void
+  /** [offset, offset + length) as UTF-8; what isn't is U+FFFD, and a byte order mark stays. Cost: a copy, and the text. */
+  text(offset: Bytes, length: Bytes): string
+  /**
+   * How the bytes from `offset` on stand to as many of `bytes`, as memcmp(3) says: -1 before, 0 equal, 1 after. Needs no page
+   * behind the first difference.
+   */
+  compare(offset: Bytes, bytes: Uint8Array): -1 | 0 | 1
+  /**
+   * The offset at which `bytes` lie first, as a whole within [from, to); -1 if nowhere. `from` is 0 and `to` the length of the
+   * mapping if left out.
+   *
+   * Cost: at a missing page the section begins anew, with as much of the range as half of memory holds. Search what is bigger
+   * by a section for each part.
+   */
+  indexOf(bytes: Uint8Array, from?: Bytes, to?: Bytes): Bytes
+  /** Stores a byte, signed. */
+  setI8(offset: Bytes, value: number): void
+  /** Stores 16 bits, signed. */
+  setI16(offset: Bytes, value: number): void
+  /** Stores 64 bits, signed. */
+  setI64(offset: Bytes, value: bigint): void
   /** Stores a byte. */
   setU8(offset: Bytes, value: number): void
   /** Stores 16 bits. */

@@ -1,6 +1,6 @@
 /** What a File asks the engine for, by the kind of file that it stands on: pages in the cache, or a device's own blocks (DAX). */
 import type { Bytes } from '../base/index.ts'
-import { type CachedFile, copyArgs, syncArgs, truncateArgs } from '../cache/index.ts'
+import { type CachedFile, copyArgs, type Settled, syncArgs, truncateArgs } from '../cache/index.ts'
 import type { Engine } from '../engine/index.ts'
 import type { Mappable, ReadState } from '../memmap/index.ts'
 import type { OpenFile } from '../mm/index.ts'
@@ -21,7 +21,7 @@ export interface FileCalls {
   write(source: Uint8Array, position: Bytes, read: ReadState): Job
   truncate(size: Bytes): Job
   punch(position: Bytes, length: Bytes): Job
-  sync(open: OpenFile): Job
+  sync(open: OpenFile, until: Settled): Job
 }
 
 export class CachedCalls implements FileCalls {
@@ -53,8 +53,8 @@ export class CachedCalls implements FileCalls {
     return job(this.verbs.truncate, truncateArgs(this.file, { position, length }))
   }
 
-  sync(open: OpenFile): Job {
-    return job(this.verbs.sync, syncArgs(this.file, 0, Infinity, open))
+  sync(open: OpenFile, until: Settled): Job {
+    return job(this.verbs.sync, syncArgs(this.file, 0, Infinity, open, until))
   }
 }
 

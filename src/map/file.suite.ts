@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
+import { pathToFileURL } from 'node:url'
 import { type Mmu, needs } from './conformance.suite.ts'
 import type { ViewFace as View } from './index.ts'
 import { byteOf, HostCalls, numbered, PAGE, refuses, scratch, sparse } from './world.suite.ts'
@@ -74,6 +75,175 @@ export function files(mmu: Mmu): void {
       await file.punch(15 * PAGE, 2 ** 40)
       assert.equal(file.size, 16 * PAGE)
       assert.equal(await map.run(view => view.u8(15 * PAGE)), 0)
+    })
+  })
+
+  describe('a file is opened', () => {
+    test('by text, URL or bytes, and is the same file', async t => {
+      const { machine, path, file } = await world(t)
+      await file.write(Buffer.from('same'), 3)
+      for (const name of [pathToFileURL(path), Buffer.from(path), new Uint8Array(Buffer.from(path))]) {
+        const again = await machine.open(name)
+        const bytes = Buffer.alloc(4)
+        await again.read(bytes, 3n)
+        assert.equal(bytes.toString(), 'same')
+      }
+      const odd = Buffer.concat([Buffer.from(`${scratch(t)}/`), Buffer.of(0x66, 0xff, 0x0a, 0x67)])
+      const made = await machine.open(odd, { mode: 'wx+' })
+      await made.append(Buffer.from('odd'))
+      await made.close()
+      assert.equal(fs.readFileSync(odd, 'latin1'), 'odd')
+      await refuses(
+        () => machine.open(new URL('file://elsewhere/data')),
+        'EINVAL',
+        'open',
+        /file:\/\/elsewhere\/data/,
+      )
+      await refuses(() => machine.open(Buffer.of(0x61, 0)), 'EINVAL', 'open', /expected the path of a file/)
+      await refuses(() => machine.openVolume(odd), 'EINVAL', 'openVolume', /expected a path in UTF-8/)
+    })
+
+    test("with 'w+' empty, whoever has it open", async t => {
+      const { machine, path, file, space } = await world(t)
+      const map = await space.map(file)
+      await map.populate()
+      const emptied = await machine.open(path, { mode: 'w+' })
+      assert.deepEqual([file.size, emptied.size], [0, 0])
+      await refuses(() => map.run(view => view.u8(0)), 'ENXIO', 'load', /past the end of the file/)
+      await emptied.write(Buffer.from('new'), 0)
+      await machine.close()
+      assert.equal(fs.readFileSync(path, 'utf8'), 'new')
+    })
+
+    test("with 'w+' and 'a+' though it is missing, with 'wx+' only then", async t => {
+      const { machine } = await world(t)
+      const folder = scratch(t)
+      for (const mode of ['w+', 'a+', 'wx+'] as const) {
+        const path = join(folder, mode)
+        const file = await machine.open(path, { mode })
+        assert.equal(file.size, 0)
+        assert.equal(await file.append(Buffer.from(mode)), 0)
+        await file.close()
+        assert.equal(fs.readFileSync(path, 'utf8'), mode)
+        await refuses(
+          () => machine.open(path, { mode: 'wx+' }),
+          'EEXIST',
+          'open',
+          /something of that name; open it with mode 'r\+'/,
+        )
+      }
+      const kept = await machine.open(join(folder, 'a+'), { mode: 'a+' })
+      assert.equal(await kept.append(Buffer.from('b')), 2)
+      for (const mode of ['w+', 'a+', 'wx+'] as const)
+        await refuses(
+          () => machine.open(join(folder, 'no', 'such'), { mode }),
+          'ENOENT',
+          'open',
+          /no such directory to make it in/,
+        )
+      await refuses(
+        () => machine.open(join(folder, 'missing'), { mode: 'r+' }),
+        'ENOENT',
+        'open',
+        /with mode 'w\+' or 'a\+' to make it/,
+      )
+      await refuses(() => machine.open(folder, { mode: 'w+' }), 'EISDIR', 'open', /it is a directory/)
+    })
+  })
+
+  describe('appends', () => {
+    test('that are made at once lie one behind the other, each whole and where it says', async t => {
+      const { machine, path, file } = await world(t)
+      const again = await machine.open(path, { mode: 'a+' })
+      const parts = Array.from({ length: 40 }, (_, index) =>
+        Buffer.alloc(1 + ((index * 997) % 9000), index + 1),
+      )
+      const places = await Promise.all(
+        parts.map((part, index) => (index % 2 === 0 ? file : again).append(part)),
+      )
+      let end = 16 * PAGE
+      for (const [index, part] of parts.entries()) {
+        assert.equal(places[index], end)
+        end += part.length
+      }
+      await machine.close()
+      const all = fs.readFileSync(path)
+      assert.equal(all.length, end)
+      for (const [index, part] of parts.entries())
+        assert.equal(part.compare(all, places[index], places[index]! + part.length), 0)
+    })
+
+    test('are waited for by close, and refused where a write is', async t => {
+      const { machine, path, file } = await world(t)
+      const asked = [file.append(Buffer.from('one')), file.append(Buffer.from('two'))]
+      await file.close()
+      assert.deepEqual(await Promise.all(asked), [16 * PAGE, 16 * PAGE + 3])
+      assert.equal(fs.statSync(path).size, 16 * PAGE + 6)
+      await refuses(() => file.append(Buffer.from('x')), 'EBADF', 'append', /is closed/)
+      const readable = await machine.open(path)
+      await refuses(() => readable.append(Buffer.from('x')), 'EACCES', 'append', /open for reading/)
+    })
+
+    test('go on after one that was aborted', async t => {
+      const { file } = await world(t)
+      const controller = new AbortController()
+      const first = file.append(Buffer.from('one'))
+      const aborted = file.append(Buffer.from('two'), { signal: controller.signal })
+      const last = file.append(Buffer.from('three'))
+      controller.abort()
+      const places = await Promise.allSettled([first, aborted, last])
+      assert.deepEqual(
+        places.map(({ status }) => status),
+        ['fulfilled', 'rejected', 'fulfilled'],
+      )
+      assert.deepEqual([places[2]!.status === 'fulfilled' && places[2].value], [16 * PAGE + 3])
+    })
+  })
+
+  test('places are numbers or bigints', async t => {
+    const { file } = await world(t)
+    await file.write(Buffer.from('far'), 2n ** 33n + 1n)
+    assert.equal(file.size, 2 ** 33 + 4)
+    const bytes = Buffer.alloc(3)
+    assert.equal(await file.read(bytes, BigInt(file.size - 3)), 3)
+    assert.equal(bytes.toString(), 'far')
+    await file.punch(2n ** 33n + 1n, 2n)
+    await file.read(bytes, 2 ** 33 + 1)
+    assert.deepEqual([...bytes], [0, 0, 'r'.charCodeAt(0)])
+    await file.truncate(5n)
+    assert.equal(file.size, 5)
+    await refuses(() => file.read(bytes, -1n), 'EINVAL', 'read', /expected whole bytes from 0, got -1/)
+    await refuses(() => file.truncate(2n ** 64n), 'EINVAL', 'truncate', /expected whole bytes from 0/)
+  })
+
+  describe("a close until 'written'", () => {
+    test('gives the host all that was stored', async t => {
+      const { file, path, space } = await world(t)
+      const map = await space.map(file, { prot: 'rw' })
+      await map.run(view => view.setU8(0, 77))
+      await map.unmap()
+      await file.append(Buffer.from('end'))
+      await file.close({ until: 'written' })
+      assert.deepEqual([byteOf(path, 0), byteOf(path, 16 * PAGE)], [77, 'e'.charCodeAt(0)])
+      await refuses(
+        () => file.close({ until: 'done' as 'written' }),
+        'EINVAL',
+        'close',
+        /one of durable, written/,
+      )
+    })
+
+    test('flushes nothing, and tells an error of writing', needs(mmu, 'calls in this thread'), async t => {
+      const { machine, file, path } = await world(t)
+      const host = new HostCalls(t)
+      await file.append(Buffer.from('end'))
+      await file.close({ until: 'written' })
+      assert.equal(host.begun.flush, 0)
+      const again = await machine.open(path, { mode: 'r+' })
+      await again.append(Buffer.from('lost'))
+      host.fails('write', { times: Infinity })
+      await refuses(() => again.close({ until: 'written' }), 'EIO', 'close', /numbered\.bin/)
+      host.heal()
     })
   })
 

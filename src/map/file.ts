@@ -7,6 +7,7 @@
  *   OF3 close waits for the calls that are under way; none begins after it.
  */
 import { type Bytes, ROOT } from '../base/index.ts'
+import type { Settled } from '../cache/index.ts'
 import { shown } from '../group/index.ts'
 import { newReadState } from '../memmap/index.ts'
 import type { OpenFile } from '../mm/index.ts'
@@ -16,7 +17,7 @@ import type { FileFace } from './faces.ts'
 import type { FileCalls, Job } from './file-calls.ts'
 import { type Group, groupId } from './group.ts'
 import { INSPECT } from './inspect.ts'
-import { checkBytes, checkKeys, invalid } from './options.ts'
+import { checkBytes, checkKeys, choice, invalid } from './options.ts'
 import type { Who } from './performer.ts'
 import { UnderWay } from './under-way.ts'
 
@@ -24,6 +25,15 @@ export interface CallOptions {
   /** Who is charged and limited; the root group if left out. */
   readonly group?: Group
   readonly signal?: AbortSignal
+}
+
+/** How a file is closed. */
+export interface CloseOptions {
+  /**
+   * What close waits for: 'durable', a sync; 'written', that the host has been given all that was stored, which it writes in
+   * its own time: it outlives the process, and not a power cut. 'durable' if left out.
+   */
+  readonly until?: Settled
 }
 
 export class File implements FileFace {
@@ -62,42 +72,56 @@ export class File implements FileFace {
   }
 
   /** Fills `target` from `position`. Returns how many bytes there were before the end of the file. */
-  async read(target: Uint8Array, position: Bytes, options: CallOptions = {}): Promise<Bytes> {
-    this.checkPlace('read', position, 'position')
+  async read(target: Uint8Array, position: Bytes | bigint, options: CallOptions = {}): Promise<Bytes> {
+    const from = this.place('read', position, 'position')
     checkBytes('read', target)
-    const job = this.stands.read(target, position, this.open.read)
+    const job = this.stands.read(target, from, this.open.read)
     await this.perform('read', job, options)
     return job.args.copied
   }
 
   /** Writes all of `source` at `position`, and makes the file longer if it must. */
-  async write(source: Uint8Array, position: Bytes, options: CallOptions = {}): Promise<void> {
+  async write(source: Uint8Array, position: Bytes | bigint, options: CallOptions = {}): Promise<void> {
     checkBytes('write', source)
-    this.checkPlace('write', position, 'position', source.length)
+    const to = this.place('write', position, 'position', source.length)
     this.checkWritable('write')
-    await this.perform('write', this.stands.write(source, position, this.open.read), options)
+    await this.perform('write', this.stands.write(source, to, this.open.read), options)
+  }
+
+  /** Writes all of `source` behind the end of the file, after the appends that were asked for before. Returns where it went. */
+  async append(source: Uint8Array, options: CallOptions = {}): Promise<Bytes> {
+    checkBytes('append', source)
+    this.checkOpen('append')
+    this.checkWritable('append')
+    const { file } = this.open
+    return this.performing('append', options, begin =>
+      this.context.appends.inTurn(file, async () => {
+        const position = this.within('append', this.size, 'position', source.length)
+        await begin(this.stands.write(source, position, this.open.read))
+        return position
+      }),
+    )
   }
 
   /** Makes the file `size` bytes long. Mapped pages past the end are taken away; loads of them fail with ENXIO. */
-  async truncate(size: Bytes, options: CallOptions = {}): Promise<void> {
-    this.checkPlace('truncate', size, 'size')
+  async truncate(size: Bytes | bigint, options: CallOptions = {}): Promise<void> {
+    const length = this.place('truncate', size, 'size')
     this.checkWritable('truncate')
-    await this.perform('truncate', this.stands.truncate(size), options)
+    await this.perform('truncate', this.stands.truncate(length), options)
   }
 
   /** Makes [position, position + length) read as zeros. */
-  async punch(position: Bytes, length: Bytes, options: CallOptions = {}): Promise<void> {
-    this.checkPlace('punch', position, 'position')
-    this.checkPlace('punch', length, 'length')
+  async punch(position: Bytes | bigint, length: Bytes | bigint, options: CallOptions = {}): Promise<void> {
+    const from = this.place('punch', position, 'position')
+    const end = Math.min(from + this.place('punch', length, 'length'), this.size)
     this.checkWritable('punch')
-    const end = Math.min(position + length, this.size)
-    if (end <= position) return
-    await this.perform('punch', this.stands.punch(position, end - position), options)
+    if (end <= from) return
+    await this.perform('punch', this.stands.punch(from, end - from), options)
   }
 
   /** Makes everything stored and written so far durable, and tells an error of writeback that wasn't told before. */
   async sync(options: CallOptions = {}): Promise<void> {
-    await this.perform('sync', this.stands.sync(this.open), options)
+    await this.perform('sync', this.stands.sync(this.open, 'durable'), options)
   }
 
   /** Whether a mapping of this opening is left, though it may be closed by now. */
@@ -106,9 +130,10 @@ export class File implements FileFace {
   }
 
   /** Syncs and closes. Mappings of the file go on working. */
-  close(): Promise<void> {
-    this.closing ??= this.end()
-    return this.closing
+  async close(options: CloseOptions = {}): Promise<void> {
+    const until = checkClosing(options)
+    this.closing ??= this.end(until)
+    await this.closing
   }
 
   [INSPECT](): string {
@@ -130,20 +155,20 @@ export class File implements FileFace {
     return this.underWay.during(act)
   }
 
-  private async end(): Promise<void> {
+  private async end(until: Settled): Promise<void> {
     await this.underWay.settled()
     try {
-      await this.syncLast()
+      await this.syncLast(until)
     } finally {
       if (this.open.mappings === 0) await this.release(this)
-      else this.context.unmapped.set(this.open, () => this.leave())
+      else this.context.unmapped.set(this.open, () => this.leave(until))
     }
   }
 
   /** The last mapping has gone, after the close. It runs inside an attempt, so it only begins. */
-  private leave(): void {
+  private leave(until: Settled): void {
     const { leaving, untold } = this.context
-    const left = this.syncLast()
+    const left = this.syncLast(until)
       .catch((error: unknown) => untold.push(error))
       .then(() => this.release(this))
       .catch((error: unknown) => untold.push(error))
@@ -151,9 +176,9 @@ export class File implements FileFace {
     leaving.add(left)
   }
 
-  private async syncLast(): Promise<void> {
+  private async syncLast(until: Settled): Promise<void> {
     if (this.readOnly) return
-    const { verb, args } = this.stands.sync(this.open)
+    const { verb, args } = this.stands.sync(this.open, until)
     const who: Who = { name: `close of ${this.name}`, group: ROOT }
     await this.context.performer.perform(verb, args, who, {
       operation: 'close',
@@ -166,6 +191,15 @@ export class File implements FileFace {
     { verb, args }: Job<Args>,
     options: CallOptions,
   ): Promise<void> {
+    await this.performing(operation, options, begin => begin({ verb, args }))
+  }
+
+  /** A call: `act` begins its tasks, all of them by the same caller. */
+  private async performing<T>(
+    operation: string,
+    options: CallOptions,
+    act: (begin: <Args>(job: Job<Args>) => Promise<void>) => Promise<T>,
+  ): Promise<T> {
     const { performer } = this.context
     checkKeys(options, ['group', 'signal'], operation)
     const { signal } = options
@@ -173,8 +207,10 @@ export class File implements FileFace {
       name: `${operation} of ${this.name}`,
       group: groupId(options.group, this.context, operation),
     }
-    await this.during(operation, this.context, () =>
-      performer.perform(verb, args, who, { operation, where: this.name, signal }),
+    return this.during(operation, this.context, () =>
+      act(async ({ verb, args }) => {
+        await performer.perform(verb, args, who, { operation, where: this.name, signal })
+      }),
     )
   }
 
@@ -192,17 +228,29 @@ export class File implements FileFace {
       throw new FaultlineError('EBADF', operation, `${this.name} is closed; open it again`)
   }
 
-  /** `length`: how far beyond it the call will reach. */
-  private checkPlace(operation: string, bytes: unknown, what: string, length = 0): void {
+  /** As a number. `length`: how far beyond it the call will reach. */
+  private place(operation: string, given: unknown, what: string, length = 0): Bytes {
     this.checkOpen(operation)
+    return this.within(operation, given, what, length)
+  }
+
+  private within(operation: string, given: unknown, what: string, length: Bytes): Bytes {
+    const bytes = typeof given === 'bigint' ? Number(given) : given
     if (typeof bytes !== 'number' || !Number.isSafeInteger(bytes) || bytes < 0)
       throw invalid(
         operation,
-        `${operation} of ${this.name}: ${what}: expected whole bytes from 0, got ${shown(bytes)}`,
+        `${operation} of ${this.name}: ${what}: expected whole bytes from 0, got ${shown(given)}`,
       )
     const { pageSize } = this.context.engine.memory.frames
     if (bytes + length > fileBytesMax(pageSize)) throw tooLong(operation, this.name, bytes + length, pageSize)
+    return bytes
   }
+}
+
+/** What close is to wait for. */
+export function checkClosing(options: CloseOptions): Settled {
+  checkKeys(options, ['until'], 'close')
+  return choice(options.until ?? 'durable', ['durable', 'written'], 'until', 'close')
 }
 
 /** Pages of a file are numbered by 32 bits. */

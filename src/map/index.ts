@@ -16,8 +16,9 @@ export type {
   WatchedWait,
   Watcher,
 } from './faces.ts'
-export { type CallOptions, File } from './file.ts'
+export { type CallOptions, type CloseOptions, checkClosing, File } from './file.ts'
 export { Group } from './group.ts'
+export { type HostPath, hostPath, textPath } from './host-path.ts'
 export type { Existing } from './host-target.ts'
 export {
   type CreateVolumeOptions,

@@ -25,12 +25,14 @@ import {
   hasDisk,
   memoryBuffer,
   NODE_CALLS,
+  syncName,
 } from '../host/index.ts'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import type { PsRow } from '../proc/index.ts'
 import { RealDriver, watchers } from '../sched/index.ts'
 import { FileLock, holdsVolume, Taken } from '../store/index.ts'
 import { Region } from '../volume/index.ts'
+import { Appends } from './appends.ts'
 import type { Context } from './context.ts'
 import { DaxMemory } from './dax-memory.ts'
 import { FaultlineError, fromHost } from './error.ts'
@@ -38,6 +40,7 @@ import type { MachineFace, SpaceOptions, Watcher } from './faces.ts'
 import { File, fileBytesMax, tooLong } from './file.ts'
 import { CachedCalls } from './file-calls.ts'
 import { Group, groupId } from './group.ts'
+import { type HostPath, hostPath, textPath } from './host-path.ts'
 import { INSPECT } from './inspect.ts'
 import { leave } from './leaving.ts'
 import type { Mapping } from './mapping.ts'
@@ -82,8 +85,11 @@ export interface Platform {
 
 /** How a file of the host is opened. */
 export interface OpenOptions {
-  /** 'r' to read, 'r+' to write too; 'r' if left out. */
-  readonly mode?: 'r' | 'r+'
+  /**
+   * 'r' to read; the others to write too: 'r+' what exists, 'w+' emptied or made, 'wx+' made where nothing is, 'a+' made if it
+   * is missing. 'r' if left out.
+   */
+  readonly mode?: 'r' | 'r+' | 'w+' | 'wx+' | 'a+'
   /** Bypass the host's page cache where the host allows. Of a file that is open already, the first opening decides. */
   readonly direct?: boolean
   /** A store to a page that is being written waits, as where pages are checksummed. The first opening decides. */
@@ -115,7 +121,7 @@ const FRAMES_MAX = 2 ** 27 - 1
 const SWAP_PAGES_MIN = 2
 
 const HOST_ERRORS: ReadonlyMap<string, string> = new Map([
-  ['ENOENT', 'there is no such file; make it first, as long as it is to be'],
+  ['ENOENT', "there is no such file; open it with mode 'w+' or 'a+' to make it"],
   ['EISDIR', 'it is a directory; expected a regular file'],
   ['EINVAL', 'it is not a regular file; expected one'],
   ['ENXIO', 'it is not a regular file; expected one'],
@@ -125,6 +131,24 @@ const HOST_ERRORS: ReadonlyMap<string, string> = new Map([
   ['EACCES', "this process may not open it so; check its permissions, or open it with mode 'r'"],
   ['EROFS', "its filesystem is read-only; open it with mode 'r'"],
 ])
+/** Of a file that was to be made. */
+const CREATE_ERRORS: ReadonlyMap<string, string> = new Map([
+  ['ENOENT', 'there is no such directory to make it in'],
+  ['EEXIST', "there is something of that name; open it with mode 'r+', or with 'w+' to empty it"],
+  ['EACCES', 'this process may not make it there, or not write to it; check permissions'],
+  ['EROFS', 'its filesystem is read-only; make it elsewhere'],
+  ['ENOSPC', 'its filesystem has no room for one more file; free some'],
+  ['EDQUOT', 'the quota there has no room for one more file; free some'],
+])
+/** What is made by which mode. */
+const CREATES = {
+  r: undefined,
+  'r+': undefined,
+  'w+': 'if missing',
+  'wx+': 'new',
+  'a+': 'if missing',
+} as const
+const MODES = ['r', 'r+', 'w+', 'wx+', 'a+'] as const
 const MACHINE_KEYS = ['memory', 'pageSize', 'readAhead', 'discipline', 'swap', 'writeback', 'watcher', 'dax']
 
 /** A file of the host as the machine has it, for all who opened it. */
@@ -221,6 +245,7 @@ export class Machine implements MachineFace {
       },
       calls: platform?.calls ?? ending,
       ending,
+      appends: new Appends(),
       sections: new Sections<Mapping>({
         bring: (mapping, miss, signal) => mapping.bring(miss, signal),
         unpin(kept) {
@@ -258,23 +283,38 @@ export class Machine implements MachineFace {
     return this.root.group(name, settings)
   }
 
-  /** Opens a regular file of the host. The same file opened twice has one set of pages. */
-  async open(path: string | URL, options: OpenOptions & RemoteOptions = {}): Promise<File> {
+  /** Opens a regular file of the host, or makes one. The same file opened twice has one set of pages. */
+  async open(path: HostPath, options: OpenOptions & RemoteOptions = {}): Promise<File> {
     this.checkOpen('open')
     const address = remoteAddress(path)
     if (address !== undefined) return this.underWay.during(() => this.openRemote(address, options))
     checkKeys(options, ['mode', 'direct', 'stablePages'], 'open')
-    const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'open')
+    const mode = choice(options.mode ?? 'r', MODES, 'mode', 'open')
     const direct = flag(options.direct, 'direct', 'open')
     const stablePages = flag(options.stablePages, 'stablePages', 'open')
+    const place = hostPath(path, 'open')
+    const opening = { mode: mode === 'r' ? mode : 'r+', create: CREATES[mode], direct } as const
     return this.underWay.during(async () => {
-      const known = await this.knownAt(path as string, { mode, direct }, stablePages)
+      const { known, made } = await this.knownAt(place, opening, stablePages)
       const calls = new CachedCalls(this.engine, known.cached)
       const file = new File(this.context, calls, mode === 'r', closed => this.release(known, closed))
       this.opened.add(file)
-      if (mode === 'r+') await this.guard(known, file)
+      try {
+        if (mode !== 'r') await this.guard(known, place)
+        if (mode === 'w+' && file.size > 0) await this.empty(file, calls)
+        if (made) await syncName(place, this.context.calls ?? NODE_CALLS)
+      } catch (error) {
+        await file.close().catch(() => {})
+        throw fromHost(error, 'open', file.name)
+      }
       return file
     })
+  }
+
+  private async empty({ name }: File, calls: CachedCalls): Promise<void> {
+    const { verb, args } = calls.truncate(0)
+    const who = { name: `open of ${name}`, group: this.root.id }
+    await this.context.performer.perform(verb, args, who, { operation: 'open', where: name })
   }
 
   private async openRemote(address: URL, options: RemoteOptions): Promise<File> {
@@ -294,33 +334,36 @@ export class Machine implements MachineFace {
   }
 
   /** Makes a volume: a directory, with its data in it or elsewhere. Opens it for writing. */
-  async createVolume(path: string, options: CreateVolumeOptions = {}): Promise<Volume> {
+  async createVolume(path: HostPath, options: CreateVolumeOptions = {}): Promise<Volume> {
     this.checkOpen('createVolume')
     checkKeys(options, ['size', 'data', 'signal'], 'createVolume')
+    const directory = textPath(path, 'createVolume')
     const { data, signal } = options
     if (data !== undefined) this.refuseOpened(data)
     const size = options.size === undefined ? undefined : bytes(options.size, 'size', 'createVolume')
     const plan = { size, data, signal: this.underWay.endedBy(signal) }
-    return this.underWay.during(async () => this.volume(await makeVolume(this.context, path, plan)))
+    return this.underWay.during(async () => this.volume(await makeVolume(this.context, directory, plan)))
   }
 
   /** Opens a volume: one process to write, or many to read. One that is damaged opens to be read, whatever is asked. */
-  async openVolume(path: string, options: OpenVolumeOptions = {}): Promise<Volume> {
+  async openVolume(path: HostPath, options: OpenVolumeOptions = {}): Promise<Volume> {
     this.checkOpen('openVolume')
+    const directory = textPath(path, 'openVolume')
     checkKeys(options, ['mode'], 'openVolume')
     const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'openVolume')
-    return this.underWay.during(async () => this.volume(await mountVolume(this.context, path, mode)))
+    return this.underWay.during(async () => this.volume(await mountVolume(this.context, directory, mode)))
   }
 
   /**
    * Mends what can be mended of a volume without guessing, and says what was wrong and what was given up. Nobody may have it
    * open.
    */
-  async repairVolume(path: string, options: TransferOptions = {}): Promise<RepairReport> {
+  async repairVolume(path: HostPath, options: TransferOptions = {}): Promise<RepairReport> {
     this.checkOpen('repairVolume')
     checkKeys(options, ['signal', 'progress'], 'repairVolume')
     const plan = { ...options, signal: this.underWay.endedBy(options.signal) }
-    return this.underWay.during(() => repairVolume(this.context, path, plan))
+    const directory = textPath(path, 'repairVolume')
+    return this.underWay.during(() => repairVolume(this.context, directory, plan))
   }
 
   space(options: SpaceOptions): Space {
@@ -458,15 +501,18 @@ export class Machine implements MachineFace {
   }
 
   private async knownAt(
-    path: string,
-    options: Pick<HostFileOptions, 'mode' | 'direct'>,
+    path: string | Buffer,
+    options: Pick<HostFileOptions, 'mode' | 'create' | 'direct'>,
     stablePages: boolean,
-  ): Promise<Known> {
+  ): Promise<{ readonly known: Known; readonly made: boolean }> {
     const pump = () => this.context.driver.pump()
+    let made = false
     for (;;) {
-      const host = openHost(path, { ...options, pump, calls: this.context.calls })
+      const create = made ? undefined : options.create
+      const host = openHost(path, { ...options, create, pump, calls: this.context.calls })
+      made ||= host.made
       const left = this.leaving.get(host.inode)
-      if (left === undefined) return this.knownFor(host, stablePages)
+      if (left === undefined) return { known: this.knownFor(host, stablePages), made }
       await host.close()
       await left
     }
@@ -503,17 +549,16 @@ export class Machine implements MachineFace {
     return known
   }
 
-  /** Whoever writes to the data of a volume is its only writer. Ends the opening if somebody else has the volume. */
-  private async guard(known: Known, file: File): Promise<void> {
+  /** Whoever writes to the data of a volume is its only writer. Throws EBUSY if somebody else has the volume. */
+  private async guard(known: Known, path: string | Buffer): Promise<void> {
     const { name } = known.host
     try {
-      if (!holdsVolume(name)) return
-      known.guard ??= FileLock.take(name, 'exclusive')
+      if (!holdsVolume(path)) return
+      known.guard ??= FileLock.take(path, 'exclusive')
       await known.guard
     } catch (error) {
       known.guard = undefined
-      await file.close()
-      if (!(error instanceof Taken)) throw fromHost(error, 'open', name)
+      if (!(error instanceof Taken)) throw error
       throw new FaultlineError(
         'EBUSY',
         'open',
@@ -651,7 +696,7 @@ function checkWatcher(watcher: unknown): void {
 
 /** As swapon does, refuses a file with holes: a page that goes out must not meet a full filesystem. */
 async function openSwap(path: string, pageSize: Bytes, driver: RealDriver): Promise<SwapFile> {
-  const host = openHost(path, { mode: 'r+', direct: true, pump: () => driver.pump() })
+  const host = openHost(hostPath(path, 'start'), { mode: 'r+', direct: true, pump: () => driver.pump() })
   try {
     if (host.length < SWAP_PAGES_MIN * pageSize)
       throw invalid(
@@ -679,15 +724,14 @@ async function openSwap(path: string, pageSize: Bytes, driver: RealDriver): Prom
   }
 }
 
-function openHost(path: unknown, options: HostFileOptions): HostFile {
-  if (typeof path !== 'string' || path === '' || path.includes('\0'))
-    throw invalid('open', `expected the path of a file, got ${shown(path)}`)
+function openHost(path: string | Buffer, options: HostFileOptions): HostFile {
   try {
     return HostFile.open(path, options)
   } catch (error) {
     const code = (error as { code?: unknown }).code
     if (typeof code !== 'string') throw error
-    const what = HOST_ERRORS.get(code) ?? (error as Error).message
+    const words = options.create === undefined ? undefined : CREATE_ERRORS.get(code)
+    const what = words ?? HOST_ERRORS.get(code) ?? (error as Error).message
     throw new FaultlineError(code, 'open', `open of ${path} failed with ${code}: ${what}`, error)
   }
 }

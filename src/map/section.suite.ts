@@ -78,6 +78,34 @@ export function sections(mmu: Mmu): void {
       assert.deepEqual(await map.run(view => [view.u32(0), view.u32(4)]), [101, 101])
     })
 
+    test('compares, finds and reads text across pages that are missing', async t => {
+      const { file, map } = await mapped(t)
+      await file.write(Buffer.from('n\u00e4dle'), 9 * PAGE - 2)
+      await map.advise('dontneed')
+      const needle = Buffer.from('n\u00e4dle')
+      assert.equal(await map.run(view => view.indexOf(needle)), 9 * PAGE - 2)
+      assert.equal(await map.run(view => view.indexOf(needle, 9 * PAGE - 1)), -1)
+      assert.equal(await map.run(view => view.indexOf(needle, 0, 9 * PAGE)), -1)
+      assert.equal(await map.run(view => view.text(9 * PAGE - 2, needle.length)), 'n\u00e4dle')
+      assert.equal(await map.run(view => view.compare(PAGE, new Uint8Array(PAGE).fill(2))), 0)
+      assert.equal(await map.run(view => view.compare(PAGE, new Uint8Array(2 * PAGE).fill(2))), 1)
+      await map.run(view => {
+        view.setI8(0, -1)
+        view.setI16(PAGE - 1, -2)
+        view.setI64(2 * PAGE - 4, -3n)
+      })
+      assert.deepEqual(
+        await map.run(view => [
+          view.i8(0),
+          view.u8(0),
+          view.i16(PAGE - 1),
+          view.i64(2 * PAGE - 4),
+          view.u64(2 * PAGE - 4),
+        ]),
+        [-1, 255, -2, -3n, 2n ** 64n - 3n],
+      )
+    })
+
     test('that throws leaves nothing behind, whatever kind of store it made', async t => {
       const { map } = await mapped(t)
       const before = await map.run(view => view.bytes(0, 2 * PAGE))

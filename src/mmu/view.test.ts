@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { Frames } from '../memory/index.ts'
-import { entryOf, MISS, old, PageTable, readOnly, UndoLog, View } from './index.ts'
+import { entryOf, MISS, type Miss, old, PageTable, readOnly, UndoLog, View } from './index.ts'
 
 const PAGE = 4096
 const PAGES = 8
@@ -49,6 +49,9 @@ const LOADS: readonly (readonly [
   (d: DataView, at: number) => unknown,
 ])[] = [
   ['u8', 1, (v, at) => v.u8(at), (d, at) => d.getUint8(at)],
+  ['i8', 1, (v, at) => v.i8(at), (d, at) => d.getInt8(at)],
+  ['i16', 2, (v, at) => v.i16(at), (d, at) => d.getInt16(at, true)],
+  ['i64', 8, (v, at) => v.i64(at), (d, at) => d.getBigInt64(at, true)],
   ['u16', 2, (v, at) => v.u16(at), (d, at) => d.getUint16(at, true)],
   ['u32', 4, (v, at) => v.u32(at), (d, at) => d.getUint32(at, true)],
   ['i32', 4, (v, at) => v.i32(at), (d, at) => d.getInt32(at, true)],
@@ -60,6 +63,14 @@ const LOADS: readonly (readonly [
 type Store = readonly [string, number, (v: View, at: number) => void, (d: DataView, at: number) => void]
 const STORES: readonly Store[] = [
   ['setU8', 1, (v, at) => v.setU8(at, 200), (d, at) => d.setUint8(at, 200)],
+  ['setI8', 1, (v, at) => v.setI8(at, -7), (d, at) => d.setInt8(at, -7)],
+  ['setI16', 2, (v, at) => v.setI16(at, -30000), (d, at) => d.setInt16(at, -30000, true)],
+  [
+    'setI64',
+    8,
+    (v, at) => v.setI64(at, -(2n ** 62n) - 1n),
+    (d, at) => d.setBigInt64(at, -(2n ** 62n) - 1n, true),
+  ],
   ['setU16', 2, (v, at) => v.setU16(at, 60000), (d, at) => d.setUint16(at, 60000, true)],
   ['setU32', 4, (v, at) => v.setU32(at, 4e9), (d, at) => d.setUint32(at, 4e9, true)],
   ['setI32', 4, (v, at) => v.setI32(at, -5), (d, at) => d.setInt32(at, -5, true)],
@@ -110,6 +121,36 @@ describe('a view', () => {
       }),
       { numRuns: 50 },
     )
+  })
+
+  it('compares as Buffer does, and finds what Buffer finds', () => {
+    const offset = fc.nat({ max: PAGES * PAGE })
+    fc.assert(
+      fc.property(offset, offset, fc.nat({ max: 2 * PAGE }), fc.nat({ max: 255 }), (a, b, size, change) => {
+        const { view, flat } = world()
+        const all = Buffer.from(flat.buffer)
+        const [from, to] = a < b ? [a, b] : [b, a]
+        const wanted = Buffer.from(all.subarray(to - Math.min(size, to), to))
+        const place = all.subarray(0, to).indexOf(wanted, from)
+        assert.equal(view.indexOf(wanted, from, to), place === -1 && wanted.length === 0 ? from : place)
+        if (wanted.length > 0) wanted[change % wanted.length]! ^= change & 1
+        assert.equal(
+          view.compare(to - wanted.length, wanted),
+          all.compare(wanted, 0, wanted.length, to - wanted.length, to),
+        )
+      }),
+      { numRuns: 100 },
+    )
+  })
+
+  it('reads text as UTF-8', () => {
+    const { view } = world()
+    const bytes = Buffer.from('\uFEFFcaf\u00e9 \u20ac \u{1F600}')
+    view.write(PAGE - 5, bytes)
+    assert.equal(view.text(PAGE - 5, bytes.length), bytes.toString())
+    view.write(0, Uint8Array.of(0x61, 0xff, 0x62))
+    assert.equal(view.text(0, 3), 'a\uFFFDb')
+    assert.equal(view.text(7, 0), '')
   })
 
   it('undoes stores one over the other, last first (U2)', () => {
@@ -181,6 +222,23 @@ describe('a miss', () => {
     assert.deepEqual(content(), before)
   })
 
+  it('of what is compared or searched comes with the rest of the range, and not before it is needed', () => {
+    const { view, flat } = world(PAGES * PAGE, page => page < 2)
+    const all = new Uint8Array(flat.buffer)
+    const different = all.slice()
+    different[PAGE + 3]! ^= 1
+    assert.equal(Math.abs(view.compare(0, different)), 1)
+    assert.equal(view.misses.length, 0)
+    assert.equal(view.indexOf(all.subarray(10, 5000), 0), 10)
+    assert.equal(view.misses.length, 0)
+    assert.throws(() => view.compare(PAGE, all.subarray(PAGE, 4 * PAGE)))
+    const asked: readonly Miss[] = view.misses
+    assert.deepEqual(
+      asked.map(miss => miss.vpn),
+      [2, 3].map(page => BASE + page),
+    )
+  })
+
   it('that was only wanted unwinds nothing, and comes with the next', () => {
     const { view } = world(PAGES * PAGE, page => page < 2)
     view.want(0, 6 * PAGE)
@@ -212,7 +270,16 @@ describe('the bounds of a view', () => {
       assert.throws(() => view.bytes(at, size), RangeError)
       assert.throws(() => view.want(at, size), RangeError)
       assert.throws(() => view.write(at, new Uint8Array(size)), RangeError)
+      assert.throws(() => view.text(at, size), RangeError)
+      assert.throws(() => view.compare(at, new Uint8Array(size)), RangeError)
+      assert.throws(() => view.indexOf(new Uint8Array(1), at, at + size), RangeError)
     }
+    assert.throws(() => view.indexOf(new Uint8Array(1), 10, 9), RangeError)
+    assert.throws(
+      () => view.compare(0, 'text' as unknown as Uint8Array),
+      /expected a Uint8Array or Buffer, got a string/,
+    )
+    assert.throws(() => view.indexOf('text' as unknown as Uint8Array), TypeError)
   })
 
   it('refuse an offset between two bytes at the first touch of a leaf, and for ranges always', () => {

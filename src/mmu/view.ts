@@ -34,6 +34,8 @@ const MAY_LOAD: number = LOAD
 const FRAME: number = FRAME_SHIFT
 /** The widest access of one load. */
 const WIDEST = 8
+/** What isn't UTF-8 is U+FFFD; a byte order mark stays. */
+const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** What it looks pages up in: the page table of a space, or what the hardware MMU says of one mapping. */
 export interface Walk {
@@ -139,6 +141,59 @@ export class View {
     return this.load(offset, 8).getBigUint64(0, true)
   }
 
+  i8(offset: Bytes): number {
+    return (this.u8(offset) << 24) >> 24
+  }
+
+  i16(offset: Bytes): number {
+    return (this.u16(offset) << 16) >> 16
+  }
+
+  i64(offset: Bytes): bigint {
+    return BigInt.asIntN(64, this.u64(offset))
+  }
+
+  text(offset: Bytes, length: Bytes): string {
+    return UTF8.decode(this.bytes(offset, length))
+  }
+
+  /** How [offset, offset + bytes.length) stands to `bytes`, as memcmp(3) says. Pages behind the first difference aren't needed. */
+  compare(offset: Bytes, bytes: Uint8Array): -1 | 0 | 1 {
+    checkBytes(bytes)
+    this.check(offset, bytes.length)
+    for (let done = 0; done < bytes.length; ) {
+      const part = this.partAt(offset + done, bytes.length - done)
+      for (let byte = 0; byte < part.length; byte++) {
+        const here = part[byte]!
+        const there = bytes[done + byte]!
+        if (here !== there) return here < there ? -1 : 1
+      }
+      done += part.length
+    }
+    return 0
+  }
+
+  /** Where `bytes` lie first as a whole in [from, to); -1 if nowhere. */
+  indexOf(bytes: Uint8Array, from: Bytes = 0, to: Bytes = this.length): Bytes {
+    checkBytes(bytes)
+    this.check(from, to - from)
+    if (bytes.length === 0) return from
+    const first = bytes[0]!
+    const end = to - bytes.length + 1
+    for (let at = from; at < end; ) {
+      const part = this.partAt(at, to - at)
+      const within = Math.min(part.length, end - at)
+      for (
+        let found = part.indexOf(first);
+        found !== -1 && found < within;
+        found = part.indexOf(first, found + 1)
+      )
+        if (this.compare(at + found, bytes) === 0) return at + found
+      at += part.length
+    }
+    return -1
+  }
+
   /** A copy of [offset, offset + length). */
   bytes(offset: Bytes, length: Bytes): Uint8Array {
     this.check(offset, length)
@@ -199,6 +254,18 @@ export class View {
   setU64(offset: Bytes, value: bigint): void {
     this.scratch.setBigUint64(0, value, true)
     this.store(offset, 8)
+  }
+
+  setI8(offset: Bytes, value: number): void {
+    this.setU8(offset, value)
+  }
+
+  setI16(offset: Bytes, value: number): void {
+    this.setU16(offset, value)
+  }
+
+  setI64(offset: Bytes, value: bigint): void {
+    this.setU64(offset, value)
   }
 
   /** Copies `source` to `offset`. All of its pages are asked for before the first byte is stored. */
@@ -264,6 +331,19 @@ export class View {
       this.stop()
     }
     return frameOf(entry) * this.pageSize + (at & this.mask)
+  }
+
+  /**
+   * The bytes of memory that are [offset, offset + length), as far as they lie in one page. If that page is missing, the
+   * others of the range are asked for with it.
+   */
+  private partAt(offset: Bytes, length: Bytes): Uint8Array {
+    if ((this.table.get(this.vpnOf(offset)) & LOAD) === 0) {
+      this.ask(offset, length, LOAD)
+      this.settle()
+    }
+    const at = this.find(offset, 1, LOAD)
+    return this.data.subarray(at, at + Math.min(length, this.pageSize - (at & this.mask)))
   }
 
   private vpnOf(offset: Bytes): Vpn {
@@ -358,4 +438,10 @@ export class View {
       `offset ${offset} with ${size} bytes is outside the mapping: expected 0 <= offset <= ${this.length - size}`,
     )
   }
+}
+
+/** Text has a length and elements too, which compare with nothing. */
+function checkBytes(bytes: unknown): void {
+  if (!(bytes instanceof Uint8Array))
+    throw new TypeError(`expected a Uint8Array or Buffer, got a ${typeof bytes}`)
 }

@@ -24,7 +24,7 @@ export type Hold = 'shared' | 'exclusive'
 
 /** Somebody else holds it. */
 export class Taken extends Error {
-  constructor(path: string) {
+  constructor(path: string | Buffer) {
     super(`somebody else has ${path} open`)
   }
 }
@@ -45,7 +45,7 @@ export class FileLock {
   }
 
   /** Throws Taken, or what the host says to the opening. */
-  static async take(path: string, hold: Hold): Promise<FileLock> {
+  static async take(path: string | Buffer, hold: Hold): Promise<FileLock> {
     const isDevice = fs.statSync(path).isBlockDevice()
     for (let tries = 1; ; tries++) {
       const fd = open(path, hold, isDevice)
@@ -65,7 +65,7 @@ export class FileLock {
 }
 
 /** undefined: the device is somebody's. */
-function open(path: string, hold: Hold, isDevice: boolean): number | undefined {
+function open(path: string | Buffer, hold: Hold, isDevice: boolean): number | undefined {
   const { O_RDONLY, O_RDWR, O_EXCL, O_NONBLOCK = 0 } = fs.constants
   if (hold === 'shared') return fs.openSync(path, O_RDONLY | O_NONBLOCK)
   const alone = isDevice ? O_EXCL : 0

@@ -80,7 +80,7 @@ const MARKS: readonly Mark[] = [
 const START: Bytes = 2 ** 20
 
 /** Whether a file or a device begins as the data of a volume do. */
-export function holdsVolume(path: string): boolean {
+export function holdsVolume(path: string | Buffer): boolean {
   const bytes = new Uint8Array(64)
   const fd = fs.openSync(path, 'r')
   try {

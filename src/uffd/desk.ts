@@ -180,7 +180,7 @@ export class Desk {
   /** Reads into memory of this side; the answer carries it over. */
   private async read(file: File, [length, position, options]: readonly unknown[]): Promise<Uint8Array> {
     const target = new Uint8Array(length as number)
-    const got = await file.read(target, position as number, options as object | undefined)
+    const got = await file.read(target, position as number | bigint, options as object | undefined)
     return target.subarray(0, got)
   }
 

@@ -10,6 +10,8 @@ import {
   type CreateVolumeOptions,
   choice,
   FaultlineError,
+  type HostPath,
+  hostPath,
   invalid,
   type MachineFace,
   type MachineOptions,
@@ -19,6 +21,7 @@ import {
   remoteAddress,
   type SpaceOptions,
   type TransferOptions,
+  textPath,
 } from '../map/index.ts'
 import type { PsRow } from '../proc/index.ts'
 import type { FileFacts, GroupFacts, SpaceFacts, VolumeFacts } from './desk.ts'
@@ -87,26 +90,35 @@ export class HardwareMachine extends Remote implements MachineFace {
     return new HardwareGroup(this.line, this.ask('group', name, settings) as GroupFacts)
   }
 
-  async open(path: string | URL, options: OpenOptions = {}): Promise<HardwareFile> {
+  async open(path: HostPath, options: OpenOptions = {}): Promise<HardwareFile> {
     if (remoteAddress(path) !== undefined)
       throw new FaultlineError(
         'ENOTSUP',
         'open',
         "open of a file on a server: the hardware MMU's pager waits for no network; use a machine with mmu 'software'",
       )
-    return new HardwareFile(this.line, (await this.call('open', path, options)) as FileFacts)
+    return new HardwareFile(
+      this.line,
+      (await this.call('open', hostPath(path, 'open'), options)) as FileFacts,
+    )
   }
 
-  async createVolume(path: string, options: CreateVolumeOptions = {}): Promise<HardwareVolume> {
-    return new HardwareVolume(this.line, (await this.call('createVolume', path, options)) as VolumeFacts)
+  async createVolume(path: HostPath, options: CreateVolumeOptions = {}): Promise<HardwareVolume> {
+    return new HardwareVolume(
+      this.line,
+      (await this.call('createVolume', textPath(path, 'createVolume'), options)) as VolumeFacts,
+    )
   }
 
-  async openVolume(path: string, options: OpenVolumeOptions = {}): Promise<HardwareVolume> {
-    return new HardwareVolume(this.line, (await this.call('openVolume', path, options)) as VolumeFacts)
+  async openVolume(path: HostPath, options: OpenVolumeOptions = {}): Promise<HardwareVolume> {
+    return new HardwareVolume(
+      this.line,
+      (await this.call('openVolume', textPath(path, 'openVolume'), options)) as VolumeFacts,
+    )
   }
 
-  async repairVolume(path: string, options: TransferOptions = {}): Promise<RepairReport> {
-    return (await this.call('repairVolume', path, options)) as RepairReport
+  async repairVolume(path: HostPath, options: TransferOptions = {}): Promise<RepairReport> {
+    return (await this.call('repairVolume', textPath(path, 'repairVolume'), options)) as RepairReport
   }
 
   space(options: SpaceOptions): HardwareSpace {

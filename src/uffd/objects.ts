@@ -4,7 +4,9 @@ import type { Settings } from '../group/index.ts'
 import {
   type AnonymousOptions,
   type CallFace,
+  type CloseOptions,
   checkBytes,
+  checkClosing,
   type FileFace,
   type GroupFace,
   type MapOptions,
@@ -53,24 +55,29 @@ export class HardwareFile extends Remote implements FileFace {
     return this.ask('size') as Bytes
   }
 
-  async read(target: Uint8Array, position: Bytes, options: CallFace = {}): Promise<Bytes> {
+  async read(target: Uint8Array, position: Bytes | bigint, options: CallFace = {}): Promise<Bytes> {
     checkBytes('read', target)
     const bytes = (await this.call('read', target.length, position, options)) as Uint8Array
     target.set(bytes)
     return bytes.length
   }
 
-  async write(source: Uint8Array, position: Bytes, options: CallFace = {}): Promise<void> {
+  async write(source: Uint8Array, position: Bytes | bigint, options: CallFace = {}): Promise<void> {
     checkBytes('write', source)
     // A view would be sent with all of its buffer.
     await this.call('write', new Uint8Array(source), position, options)
   }
 
-  async truncate(size: Bytes, options: CallFace = {}): Promise<void> {
+  async append(source: Uint8Array, options: CallFace = {}): Promise<Bytes> {
+    checkBytes('append', source)
+    return (await this.call('append', new Uint8Array(source), options)) as Bytes
+  }
+
+  async truncate(size: Bytes | bigint, options: CallFace = {}): Promise<void> {
     await this.call('truncate', size, options)
   }
 
-  async punch(position: Bytes, length: Bytes, options: CallFace = {}): Promise<void> {
+  async punch(position: Bytes | bigint, length: Bytes | bigint, options: CallFace = {}): Promise<void> {
     await this.call('punch', position, length, options)
   }
 
@@ -78,9 +85,10 @@ export class HardwareFile extends Remote implements FileFace {
     await this.call('sync', options)
   }
 
-  close(): Promise<void> {
-    this.closing ??= this.call('close').then(() => {})
-    return this.closing
+  async close(options: CloseOptions = {}): Promise<void> {
+    checkClosing(options)
+    this.closing ??= this.call('close', options).then(() => {})
+    await this.closing
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
