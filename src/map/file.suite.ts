@@ -145,7 +145,7 @@ export function files(mmu: Mmu): void {
         () => machine.open(join(folder, 'missing'), { mode: 'r+' }),
         'ENOENT',
         'open',
-        /with mode 'w\+' or 'a\+' to make it/,
+        /does with mode 'w\+' or 'a\+'/,
       )
       await refuses(() => machine.open(folder, { mode: 'w+' }), 'EISDIR', 'open', /it is a directory/)
     })

@@ -18,13 +18,13 @@ export type {
 } from './faces.ts'
 export { type CallOptions, type CloseOptions, checkClosing, File } from './file.ts'
 export { Group } from './group.ts'
+export type { OpenOptions } from './host-open.ts'
 export { type HostPath, hostPath, textPath } from './host-path.ts'
 export type { Existing } from './host-target.ts'
 export {
   type CreateVolumeOptions,
   Machine,
   type MachineOptions,
-  type OpenOptions,
   type OpenVolumeOptions,
   type Platform,
 } from './machine.ts'

@@ -20,7 +20,7 @@ import { type Settings, shown } from '../group/index.ts'
 import {
   EndingCalls,
   type HostCalls,
-  HostFile,
+  type HostFile,
   type HostFileOptions,
   hasDisk,
   memoryBuffer,
@@ -40,6 +40,7 @@ import type { MachineFace, SpaceOptions, Watcher } from './faces.ts'
 import { File, fileBytesMax, tooLong } from './file.ts'
 import { CachedCalls } from './file-calls.ts'
 import { Group, groupId } from './group.ts'
+import { CREATES, MODES, type OpenOptions, openHost, openSwap, type SwapFile } from './host-open.ts'
 import { type HostPath, hostPath, textPath } from './host-path.ts'
 import { INSPECT } from './inspect.ts'
 import { leave } from './leaving.ts'
@@ -83,19 +84,6 @@ export interface Platform {
   readonly calls: HostCalls
 }
 
-/** How a file of the host is opened. */
-export interface OpenOptions {
-  /**
-   * 'r' to read; the others to write too: 'r+' what exists, 'w+' emptied or made, 'wx+' made where nothing is, 'a+' made if it
-   * is missing. 'r' if left out.
-   */
-  readonly mode?: 'r' | 'r+' | 'w+' | 'wx+' | 'a+'
-  /** Bypass the host's page cache where the host allows. Of a file that is open already, the first opening decides. */
-  readonly direct?: boolean
-  /** A store to a page that is being written waits, as where pages are checksummed. The first opening decides. */
-  readonly stablePages?: boolean
-}
-
 /** What a new volume is to be. */
 export interface CreateVolumeOptions {
   /** How much data it may hold: bytes, or a size like '256 MiB'. Of what is there already it takes all. */
@@ -117,38 +105,6 @@ const MEMORY_DEFAULT = '64 MiB'
 const FRAMES_MIN = 8
 /** An entry of a page table has 27 bits for the frame. */
 const FRAMES_MAX = 2 ** 27 - 1
-/** Of a swap file; its first is never used. */
-const SWAP_PAGES_MIN = 2
-
-const HOST_ERRORS: ReadonlyMap<string, string> = new Map([
-  ['ENOENT', "there is no such file; open it with mode 'w+' or 'a+' to make it"],
-  ['EISDIR', 'it is a directory; expected a regular file'],
-  ['EINVAL', 'it is not a regular file; expected one'],
-  ['ENXIO', 'it is not a regular file; expected one'],
-  ['ENOTDIR', 'a part of the path is not a directory'],
-  ['EMFILE', 'this process has as many files open as it may; close some, or raise its limit'],
-  ['ETXTBSY', "it is a program that runs; open it with mode 'r'"],
-  ['EACCES', "this process may not open it so; check its permissions, or open it with mode 'r'"],
-  ['EROFS', "its filesystem is read-only; open it with mode 'r'"],
-])
-/** Of a file that was to be made. */
-const CREATE_ERRORS: ReadonlyMap<string, string> = new Map([
-  ['ENOENT', 'there is no such directory to make it in'],
-  ['EEXIST', "there is something of that name; open it with mode 'r+', or with 'w+' to empty it"],
-  ['EACCES', 'this process may not make it there, or not write to it; check permissions'],
-  ['EROFS', 'its filesystem is read-only; make it elsewhere'],
-  ['ENOSPC', 'its filesystem has no room for one more file; free some'],
-  ['EDQUOT', 'the quota there has no room for one more file; free some'],
-])
-/** What is made by which mode. */
-const CREATES = {
-  r: undefined,
-  'r+': undefined,
-  'w+': 'if missing',
-  'wx+': 'new',
-  'a+': 'if missing',
-} as const
-const MODES = ['r', 'r+', 'w+', 'wx+', 'a+'] as const
 const MACHINE_KEYS = ['memory', 'pageSize', 'readAhead', 'discipline', 'swap', 'writeback', 'watcher', 'dax']
 
 /** A file of the host as the machine has it, for all who opened it. */
@@ -158,12 +114,6 @@ interface Known {
   openings: number
   /** Of the data of a volume, which nobody else may have meanwhile. */
   guard: Promise<FileLock> | undefined
-}
-
-/** Pages of no file lie there, and of no other machine. */
-interface SwapFile {
-  readonly host: HostFile
-  readonly lock: FileLock
 }
 
 export class Machine implements MachineFace {
@@ -692,46 +642,4 @@ function checkWatcher(watcher: unknown): void {
   for (const method of ['began', 'waits', 'resumes', 'ended'])
     if (typeof (watcher as Record<string, unknown> | null)?.[method] !== 'function')
       throw invalid('start', `watcher: expected an object with the methods began, waits, resumes and ended`)
-}
-
-/** As swapon does, refuses a file with holes: a page that goes out must not meet a full filesystem. */
-async function openSwap(path: string, pageSize: Bytes, driver: RealDriver): Promise<SwapFile> {
-  const host = openHost(hostPath(path, 'start'), { mode: 'r+', direct: true, pump: () => driver.pump() })
-  try {
-    if (host.length < SWAP_PAGES_MIN * pageSize)
-      throw invalid(
-        'start',
-        `swap: ${path} has ${host.length} bytes; expected at least ${SWAP_PAGES_MIN} pages of ${pageSize}`,
-      )
-    if (host.sparse)
-      throw invalid('start', `swap: ${path} has holes; fill it with zeros first, or make it with fallocate`)
-    if (holdsVolume(path))
-      throw new FaultlineError(
-        'EEXIST',
-        'start',
-        `swap: ${path} holds the data of a volume; choose another file`,
-      )
-    return { host, lock: await FileLock.take(path, 'exclusive') }
-  } catch (error) {
-    void host.close()
-    if (!(error instanceof Taken)) throw error
-    throw new FaultlineError(
-      'EBUSY',
-      'start',
-      `swap: ${error.message}; give each machine a file of its own`,
-      error,
-    )
-  }
-}
-
-function openHost(path: string | Buffer, options: HostFileOptions): HostFile {
-  try {
-    return HostFile.open(path, options)
-  } catch (error) {
-    const code = (error as { code?: unknown }).code
-    if (typeof code !== 'string') throw error
-    const words = options.create === undefined ? undefined : CREATE_ERRORS.get(code)
-    const what = words ?? HOST_ERRORS.get(code) ?? (error as Error).message
-    throw new FaultlineError(code, 'open', `open of ${path} failed with ${code}: ${what}`, error)
-  }
 }

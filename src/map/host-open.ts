@@ -1,0 +1,102 @@
+/** How files of the host are opened for a machine, and what is said when the host refuses. */
+import type { Bytes } from '../base/index.ts'
+import { HostFile, type HostFileOptions } from '../host/index.ts'
+import type { RealDriver } from '../sched/index.ts'
+import { FileLock, holdsVolume, Taken } from '../store/index.ts'
+import { FaultlineError } from './error.ts'
+import { hostPath } from './host-path.ts'
+import { invalid } from './options.ts'
+
+/** How a file of the host is opened. */
+export interface OpenOptions {
+  /**
+   * 'r' to read; the others to write too: 'r+' what exists, 'w+' emptied or made, 'wx+' made where nothing is, 'a+' made if it
+   * is missing. 'r' if left out.
+   */
+  readonly mode?: 'r' | 'r+' | 'w+' | 'wx+' | 'a+'
+  /** Bypass the host's page cache where the host allows. Of a file that is open already, the first opening decides. */
+  readonly direct?: boolean
+  /** A store to a page that is being written waits, as where pages are checksummed. The first opening decides. */
+  readonly stablePages?: boolean
+}
+
+/** Of a swap file; its first is never used. */
+const SWAP_PAGES_MIN = 2
+
+const HOST_ERRORS: ReadonlyMap<string, string> = new Map([
+  ['ENOENT', "there is no such file; make it first: machine.open does with mode 'w+' or 'a+'"],
+  ['EISDIR', 'it is a directory; expected a regular file'],
+  ['EINVAL', 'it is not a regular file; expected one'],
+  ['ENXIO', 'it is not a regular file; expected one'],
+  ['ENOTDIR', 'a part of the path is not a directory'],
+  ['EMFILE', 'this process has as many files open as it may; close some, or raise its limit'],
+  ['ETXTBSY', "it is a program that runs; open it with mode 'r'"],
+  ['EACCES', "this process may not open it so; check its permissions, or open it with mode 'r'"],
+  ['EROFS', "its filesystem is read-only; open it with mode 'r'"],
+])
+/** Of a file that was to be made. */
+const CREATE_ERRORS: ReadonlyMap<string, string> = new Map([
+  ['ENOENT', 'there is no such directory to make it in'],
+  ['EEXIST', "there is something of that name; open it with mode 'r+', or with 'w+' to empty it"],
+  ['EACCES', 'this process may not make it there, or not write to it; check permissions'],
+  ['EROFS', 'its filesystem is read-only; make it elsewhere'],
+  ['ENOSPC', 'its filesystem has no room for one more file; free some'],
+  ['EDQUOT', 'the quota there has no room for one more file; free some'],
+])
+/** What is made by which mode. */
+export const CREATES = {
+  r: undefined,
+  'r+': undefined,
+  'w+': 'if missing',
+  'wx+': 'new',
+  'a+': 'if missing',
+} as const
+export const MODES = ['r', 'r+', 'w+', 'wx+', 'a+'] as const
+
+/** Pages of no file lie there, and of no other machine. */
+export interface SwapFile {
+  readonly host: HostFile
+  readonly lock: FileLock
+}
+
+/** As swapon does, refuses a file with holes: a page that goes out must not meet a full filesystem. */
+export async function openSwap(path: string, pageSize: Bytes, driver: RealDriver): Promise<SwapFile> {
+  const host = openHost(hostPath(path, 'start'), { mode: 'r+', direct: true, pump: () => driver.pump() })
+  try {
+    if (host.length < SWAP_PAGES_MIN * pageSize)
+      throw invalid(
+        'start',
+        `swap: ${path} has ${host.length} bytes; expected at least ${SWAP_PAGES_MIN} pages of ${pageSize}`,
+      )
+    if (host.sparse)
+      throw invalid('start', `swap: ${path} has holes; fill it with zeros first, or make it with fallocate`)
+    if (holdsVolume(path))
+      throw new FaultlineError(
+        'EEXIST',
+        'start',
+        `swap: ${path} holds the data of a volume; choose another file`,
+      )
+    return { host, lock: await FileLock.take(path, 'exclusive') }
+  } catch (error) {
+    void host.close()
+    if (!(error instanceof Taken)) throw error
+    throw new FaultlineError(
+      'EBUSY',
+      'start',
+      `swap: ${error.message}; give each machine a file of its own`,
+      error,
+    )
+  }
+}
+
+export function openHost(path: string | Buffer, options: HostFileOptions): HostFile {
+  try {
+    return HostFile.open(path, options)
+  } catch (error) {
+    const code = (error as { code?: unknown }).code
+    if (typeof code !== 'string') throw error
+    const words = options.create === undefined ? undefined : CREATE_ERRORS.get(code)
+    const what = words ?? HOST_ERRORS.get(code) ?? (error as Error).message
+    throw new FaultlineError(code, 'open', `open of ${path} failed with ${code}: ${what}`, error)
+  }
+}
