@@ -161,7 +161,8 @@ export class Keys {
         this.put(this.names.get(frame) ?? 0)
     }
     this.put(memory.free)
-    const { shadows, age } = cache['workingset'] as unknown as { shadows: Uint32Array; age: number }
+    const workingset = cache['workingset']
+    const [shadows, age] = [workingset['shadows'], workingset['age']]
     for (const shadow of shadows) this.put(shadow === 0 ? 0 : (age - (shadow & 0xffff)) & 0xffff)
   }
 

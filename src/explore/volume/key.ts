@@ -15,32 +15,16 @@ interface Layer extends Iterable<readonly [string, Value]> {
   readonly size: number
 }
 
-/** What the parts keep to themselves: the key alone may look. */
-interface Journal {
-  readonly running: Layer
-  readonly sealed: Layer | undefined
-}
-interface Space {
-  readonly promised: number
-  readonly cursor: number
-  readonly epoch: number
-  readonly freeRuns: { at(block: number): object | undefined }
-}
-interface Commits {
-  readonly next: Ticket | undefined
-  readonly running: boolean
-  readonly broken: number
-}
-
 /** The values of records never change, so each is looked at once. */
 const HASHES = new WeakMap<Uint8Array, number>()
 
 /** The metadata: what was changed last, what is on its way, what is durable. */
 export function metadataRow({ volume, store }: LabVolume): number[] {
-  const { running, sealed } = inside<Journal>(volume.parts.journal)
-  const { committed } = inside<{ readonly committed: Layer }>(store)
+  const { journal } = volume.parts
   const row: number[] = []
-  for (const layer of [running, sealed, committed]) {
+  // What parts keep to themselves, by names that the compiler checks.
+  const layers: readonly (Layer | undefined)[] = [journal['running'], journal['sealed'], store['committed']]
+  for (const layer of layers) {
     row.push(layer === undefined ? -8 : layer.size)
     for (const [key, value] of layer ?? []) row.push(hashOfWord(key), hashOfValue(value))
   }
@@ -50,12 +34,16 @@ export function metadataRow({ volume, store }: LabVolume): number[] {
 /** The rest of it. */
 export function volumeRow({ volume, store, disk, opened, blocks }: LabVolume): number[] {
   const { space, commits, journal } = volume.parts
-  const { promised, cursor, epoch, freeRuns } = inside<Space>(space)
-  const { next, running, broken } = inside<Commits>(commits)
-  const row = [promised, cursor, epoch, next === undefined ? 0 : 1, running ? 1 : 0, broken]
+  const { next, running, broken } = {
+    next: commits['next'],
+    running: commits['running'],
+    broken: commits['broken'],
+  }
+  const row = [space['promised'], space['cursor'], space['epoch']]
+  row.push(next === undefined ? 0 : 1, running ? 1 : 0, broken)
   row.push(store.busy ? 1 : 0, volume.damageCount)
   for (let block = 1; block < blocks; block++) {
-    const free = journal.ask(() => freeRuns.at(block) !== undefined).value !== false
+    const free = journal.ask(() => space['freeRuns'].at(block) !== undefined).value !== false
     row.push(free ? -9 : disk.words.get(block))
   }
   for (const file of opened.values()) {
@@ -68,7 +56,7 @@ export function volumeRow({ volume, store, disk, opened, blocks }: LabVolume): n
 
 /** Which of two commits a ticket is the end of: all are called the same. */
 export function commitOf({ volume }: LabVolume, ticket: Ticket): number {
-  return inside<Commits>(volume.parts.commits).next === ticket ? 1 : 0
+  return volume.parts.commits['next'] === ticket ? 1 : 0
 }
 
 export function hashOfWord(word: string): number {
@@ -86,8 +74,4 @@ function hashOfValue(value: Value): number {
     HASHES.set(value, hash)
   }
   return hash
-}
-
-function inside<Part>(part: object): Part {
-  return part as Part
 }
