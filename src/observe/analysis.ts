@@ -98,8 +98,6 @@ const JUST_RAN_NS = 5e6
 const BELOW = 'below the threshold'
 /** A wait is explained so long after its end: before Linux 5.16 a release is told after the next acquisition. */
 const SETTLE_NS = 1e6
-/** What kernels print for an address they hide: the same for every mm. */
-const HIDDEN = /^\(?_*ptrval_*\)?$|^0+$/
 
 interface Loss {
   readonly start: number
@@ -274,7 +272,7 @@ export class Analysis {
   }
 
   #lock(task: Task, record: TraceRecord): void {
-    if (HIDDEN.test(record.mm)) {
+    if (isHidden(record.mm)) {
       // One name for every mm: a lock of each task's own keeps its waits apart, and links nobody.
       this.#hidesAddresses = true
       record.mm = `${record.mm} of ${record.tid}`
@@ -458,6 +456,11 @@ const HIDDEN_ADDRESSES: Missing = {
   events: 'addresses of mm_structs',
   cost: 'they all print alike, as (____ptrval____), so whose lock is whose is not known: no wait is linked to a holder; boot with no_hash_pointers, or record with perf or trace-cmd',
 }
+
+const PARENTHESIS = 40
+/** What kernels print for an address they hide, `(____ptrval____)` or nothing but zeros: the same for every mm. */
+const isHidden = (mm: string): boolean =>
+  mm.charCodeAt(0) === PARENTHESIS || mm === '0' || mm === '0000000000000000'
 
 const touch = (a: Loss, b: Loss): boolean => a.start <= b.end && b.start <= a.end
 

@@ -233,9 +233,9 @@ function torn(text: string, prng: Prng): string {
     .split('\n')
     .map(line => {
       if (line === '' || prng.below(25) !== 0) return `${line}\n`
-      // Spaces alone, before the next line, are no sign of anything.
+      // A line that is gone, or spaces alone before the next, are no sign of anything.
       const indent = line.length - line.trimStart().length
-      const at = indent + 1 + prng.below(line.length - indent)
+      const at = indent + 1 + prng.below(Math.max(1, line.length - indent - 1))
       const how = prng.below(3)
       return how === 0 ? `${line.slice(0, at)}\n` : how === 1 ? `${line.slice(at)}\n` : line.slice(0, at)
     })

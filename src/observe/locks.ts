@@ -95,8 +95,10 @@ export class Locks {
     else {
       if (state.overtaken.size > 0) state.overtaken.delete(record.tid)
       if (record.kind === Kind.start) this.#start(state, record)
-      else this.#acquired(state, record)
-      if (this.#known.size < KNOWN_MAX) this.#known.add(record.tid)
+      else {
+        if (waiting === undefined) this.#remember(record.tid)
+        this.#acquired(state, record)
+      }
     }
   }
 
@@ -172,6 +174,10 @@ export class Locks {
       success: false,
       begun: true,
     })
+  }
+
+  #remember(tid: number): void {
+    if (this.#known.size < KNOWN_MAX) this.#known.add(tid)
   }
 
   /** The end of a wait was lost: its task does something else. */

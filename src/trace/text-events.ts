@@ -17,6 +17,8 @@ const key = (text: string): Buffer => Buffer.from(text)
 const MM = key('mm=')
 const MEMCG = key(' memcg_')
 const WRITE = key(' write=')
+/** Between an mm and its mode lies a number or a path; another line is longer than the first. */
+const SECOND_LINE_MIN = 24
 const SUCCESS = key(' success=')
 const PREV_COMM = key('prev_comm=')
 const PREV_PID = key(' prev_pid=')
@@ -88,7 +90,7 @@ function readLock(record: TraceRecord, line: Buffer, args: number, end: number, 
   if (!startsWith(line, write, end, WRITE)) write = findLast(line, group, end, WRITE)
   if (write === -1) return false
   // Two lines that ran into one.
-  if (find(line, mmEnd, write, MM) !== -1) return false
+  if (write - mmEnd > SECOND_LINE_MIN && find(line, mmEnd, write, MM) !== -1) return false
   const value = write + WRITE.length
   const success = wordEnd(line, value, end)
   if (!isBoolean(line, value, success)) return false

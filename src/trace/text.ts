@@ -46,7 +46,8 @@ const ADDRESS_DIGITS = 16
 const LOST = Buffer.from(' [LOST ')
 const DROPPED = Buffer.from('EVENTS DROPPED]')
 const PERF_LOST = Buffer.from('PERF_RECORD_LOST')
-const ENTITY = Buffer.from('=&gt;')
+/** Of what a page makes of `=>`, the part that begins with a byte that traces hardly have. */
+const ENTITY = Buffer.from('&gt;')
 const KERNEL_MODULE = Buffer.from('([')
 const AROUND =
   /^(cpus=\d+|version = \S+|CPU \d+ is empty|trace\.dat|```.*|-{10,}|Dumping ftrace buffer:|\(ftrace buffer empty\)|TRACE:|capturing trace\.\.\. done)$/
