@@ -94,14 +94,14 @@ function readLock(record: TraceRecord, line: Buffer, args: number, end: number, 
   const value = write + WRITE.length
   const success = wordEnd(line, value, end)
   if (!isBoolean(line, value, success)) return false
+  let last = success
   if (record.kind === Kind.acquired) {
     const succeeded = success + SUCCESS.length
-    if (
-      !startsWith(line, success, end, SUCCESS) ||
-      !isBoolean(line, succeeded, wordEnd(line, succeeded, end))
-    )
-      return false
+    last = wordEnd(line, succeeded, end)
+    if (!startsWith(line, success, end, SUCCESS) || !isBoolean(line, succeeded, last)) return false
   }
+  // Behind the event's last field there is nothing, or another line that ran into this one.
+  if (skipSpaces(line, last, end) !== end) return false
   record.mm = names.get(line, mm, mmEnd)
   record.group = group === mmEnd ? '' : names.get(line, group, write)
   record.write = isTrue(line[value]!)
