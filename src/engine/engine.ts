@@ -22,6 +22,7 @@ import {
   Forget,
   PageCache,
   ReadCall,
+  Refresh,
   Sync,
   Truncate,
   WRITEBACK_DEFAULTS,
@@ -166,6 +167,7 @@ export class Verbs {
   readonly sync: Sync
   readonly msync: Msync
   readonly truncate: Truncate
+  readonly refresh: Refresh
   readonly read: ReadCall
   readonly write: WriteCall
   readonly forget: Forget
@@ -186,6 +188,7 @@ export class Verbs {
     this.sync = new Sync(cache)
     this.msync = new Msync(mm, this.sync)
     this.truncate = new Truncate(cache)
+    this.refresh = new Refresh(cache)
     this.read = new ReadCall(cache)
     this.write = new WriteCall(cache, writeback)
     this.forget = new Forget(cache)

@@ -127,6 +127,13 @@ export class LinearFile implements Backing {
     return this.submit('resize', file, 0, size, group)
   }
 
+  /** Somebody else has made the device this long: what was cut off has no space any more (LF3). */
+  measured(size: Bytes): void {
+    const kept = Math.floor(size / this.memory.frames.pageSize)
+    this.spaceFor = Math.min(this.spaceFor, kept)
+    for (const index of this.reserved.keys()) if (index >= kept) this.reserved.delete(index)
+  }
+
   zero(file: CachedFile, position: Bytes, length: Bytes, group: GroupId): Bio {
     const { pageSize } = this.memory.frames
     this.dig(Math.floor(position / pageSize), Math.ceil((position + length) / pageSize))

@@ -38,6 +38,8 @@ export interface HostFileOptions {
 
 export class HostFile implements Device {
   readonly name: string
+  /** The same, where it isn't text. */
+  readonly path: string | Buffer
   readonly disk: string
   readOnly: boolean
   /** Whether the host has given the file less space than it is long. */
@@ -62,7 +64,7 @@ export class HostFile implements Device {
   private flushFailed: NodeJS.ErrnoException | undefined
 
   private constructor(
-    path: string,
+    path: string | Buffer,
     fd: number,
     directFd: number | undefined,
     stat: fs.Stats,
@@ -71,7 +73,8 @@ export class HostFile implements Device {
     made: boolean,
     options: HostFileOptions,
   ) {
-    this.name = path
+    this.name = String(path)
+    this.path = path
     this.made = made
     this.fd = fd
     this.directFd = directFd
@@ -101,7 +104,7 @@ export class HostFile implements Device {
     }
     const length = isDevice ? deviceBytes(stat.rdev) : stat.size
     const direct = options.direct ? openDirect(path, options.mode) : undefined
-    return new HostFile(String(path), fd, direct, stat, `${stat.dev}:${ino}`, length, made, options)
+    return new HostFile(path, fd, direct, stat, `${stat.dev}:${ino}`, length, made, options)
   }
 
   /** Becomes writable if `other`, a second opening of the same file, is; requests on their way go on. Ends `other`. */
@@ -155,6 +158,14 @@ export class HostFile implements Device {
   writeNow(position: Bytes, bytes: Uint8Array): void {
     for (let done = 0; done < bytes.length; )
       done += fs.writeSync(this.fd, bytes, done, bytes.length - done, position + done)
+  }
+
+  /** How long the file is by now, whoever made it so. Throws what the host says. */
+  measure(): Bytes {
+    if (this.closing !== undefined) return this.length
+    const stat = fs.fstatSync(this.fd)
+    if (stat.isFile()) this.length = stat.size
+    return this.length
   }
 
   /** Cuts off what a write that failed halfway has left past the end of the file. */

@@ -288,6 +288,13 @@ export interface FileFace extends AsyncDisposable {
   append(source: Uint8Array, options?: CallFace): Promise<Bytes>
   /** Makes the file `size` bytes long. Mapped pages past the end are taken away; loads of them fail with ENXIO. */
   truncate(size: Bytes | bigint, options?: CallFace): Promise<void>
+  /**
+   * Sees what other processes have written to a file of the host since its pages were read, and how long it is by now. What was
+   * stored here and isn't synced stays. Of files of volumes and of servers nothing else can be seen, and nothing is done.
+   *
+   * Errors: EBADF after close; the host's. Cost: the clean pages of the file, which are read anew when they are touched.
+   */
+  refresh(options?: CallFace): Promise<void>
   /** Makes [position, position + length) read as zeros. A volume frees the blocks; on a file of the host zeros are written. */
   punch(position: Bytes | bigint, length: Bytes | bigint, options?: CallFace): Promise<void>
   /** Makes everything stored and written so far durable, and tells an error of writeback that wasn't told before. */

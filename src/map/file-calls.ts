@@ -1,6 +1,13 @@
 /** What a File asks the engine for, by the kind of file that it stands on: pages in the cache, or a device's own blocks (DAX). */
 import type { Bytes } from '../base/index.ts'
-import { type CachedFile, copyArgs, type Settled, syncArgs, truncateArgs } from '../cache/index.ts'
+import {
+  type CachedFile,
+  copyArgs,
+  refreshArgs,
+  type Settled,
+  syncArgs,
+  truncateArgs,
+} from '../cache/index.ts'
 import type { Engine } from '../engine/index.ts'
 import type { Mappable, ReadState } from '../memmap/index.ts'
 import type { OpenFile } from '../mm/index.ts'
@@ -22,15 +29,21 @@ export interface FileCalls {
   truncate(size: Bytes): Job
   punch(position: Bytes, length: Bytes): Job
   sync(open: OpenFile, until: Settled): Job
+  /** undefined: nobody else can have written to it. Throws what the host says. */
+  refresh(): Job | undefined
 }
 
 export class CachedCalls implements FileCalls {
   readonly file: CachedFile
   private readonly verbs: Engine['verbs']
 
-  constructor({ verbs }: Engine, file: CachedFile) {
+  private readonly measure: (() => Bytes) | undefined
+
+  /** `measure`: of a file that others may write to, how long it is by now. */
+  constructor({ verbs }: Engine, file: CachedFile, measure?: () => Bytes) {
     this.file = file
     this.verbs = verbs
+    this.measure = measure
   }
 
   get errorCount(): number {
@@ -55,6 +68,10 @@ export class CachedCalls implements FileCalls {
 
   sync(open: OpenFile, until: Settled): Job {
     return job(this.verbs.sync, syncArgs(this.file, 0, Infinity, open, until))
+  }
+
+  refresh(): Job | undefined {
+    return this.measure && job(this.verbs.refresh, refreshArgs(this.file, this.measure()))
   }
 }
 
@@ -87,6 +104,10 @@ export class DaxCalls implements FileCalls {
 
   sync(): Job {
     return job(this.core.syncing, { commit: undefined })
+  }
+
+  refresh(): undefined {
+    return undefined
   }
 }
 

@@ -12,7 +12,7 @@ import { shown } from '../group/index.ts'
 import { newReadState } from '../memmap/index.ts'
 import type { OpenFile } from '../mm/index.ts'
 import type { Context } from './context.ts'
-import { FaultlineError } from './error.ts'
+import { FaultlineError, fromHost } from './error.ts'
 import type { FileFace } from './faces.ts'
 import type { FileCalls, Job } from './file-calls.ts'
 import { type Group, groupId } from './group.ts'
@@ -122,6 +122,21 @@ export class File implements FileFace {
   /** Makes everything stored and written so far durable, and tells an error of writeback that wasn't told before. */
   async sync(options: CallOptions = {}): Promise<void> {
     await this.perform('sync', this.stands.sync(this.open, 'durable'), options)
+  }
+
+  /**
+   * Sees what other processes have written to the file of the host since its pages were read, and how long it is by now. What was
+   * stored here and isn't synced stays. Of files of volumes and of servers nobody else's writes can be seen: nothing is done.
+   */
+  async refresh(options: CallOptions = {}): Promise<void> {
+    this.checkOpen('refresh')
+    let job: Job | undefined
+    try {
+      job = this.stands.refresh()
+    } catch (error) {
+      throw fromHost(error, 'refresh', this.name)
+    }
+    if (job !== undefined) await this.perform('refresh', job, options)
   }
 
   /** Whether a mapping of this opening is left, though it may be closed by now. */

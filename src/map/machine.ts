@@ -111,6 +111,7 @@ const MACHINE_KEYS = ['memory', 'pageSize', 'readAhead', 'discipline', 'swap', '
 interface Known {
   readonly host: HostFile
   readonly cached: CachedFile
+  readonly backing: LinearFile
   openings: number
   /** Of the data of a volume, which nobody else may have meanwhile. */
   guard: Promise<FileLock> | undefined
@@ -246,7 +247,7 @@ export class Machine implements MachineFace {
     const opening = { mode: mode === 'r' ? mode : 'r+', create: CREATES[mode], direct } as const
     return this.underWay.during(async () => {
       const { known, made } = await this.knownAt(place, opening, stablePages)
-      const calls = new CachedCalls(this.engine, known.cached)
+      const calls = new CachedCalls(this.engine, known.cached, () => measured(known))
       const file = new File(this.context, calls, mode === 'r', closed => this.release(known, closed))
       this.opened.add(file)
       try {
@@ -492,6 +493,7 @@ export class Machine implements MachineFace {
     const known: Known = {
       host,
       cached: engine.cache.add(host.name, host.length, backing),
+      backing,
       openings: 1,
       guard: undefined,
     }
@@ -570,6 +572,13 @@ export class Machine implements MachineFace {
   private checkOpen(operation: string): void {
     if (this.closing !== undefined) throw machineClosed(operation)
   }
+}
+
+/** How long a file of the host is by now; its backing learns of it. */
+function measured({ host, backing }: Known): Bytes {
+  const size = host.measure()
+  backing.measured(size)
+  return size
 }
 
 /** How many frames the options ask for, with the zero page. */

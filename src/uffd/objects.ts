@@ -77,6 +77,10 @@ export class HardwareFile extends Remote implements FileFace {
     await this.call('truncate', size, options)
   }
 
+  async refresh(options: CallFace = {}): Promise<void> {
+    await this.call('refresh', options)
+  }
+
   async punch(position: Bytes | bigint, length: Bytes | bigint, options: CallFace = {}): Promise<void> {
     await this.call('punch', position, length, options)
   }
