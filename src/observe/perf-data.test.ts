@@ -58,7 +58,9 @@ test('a recording of an inversion, as perf writes it and as perf script prints i
         })
         assert.equal(status, 0, how.join())
         if (isPipe) writeFileSync(file, stdout)
-        const text = spawnSync('perf', ['script', '--ns', '--no-inline', '-i', file], { maxBuffer: 1 << 30 })
+        const text = spawnSync('perf', ['script', '--ns', '--no-inline', '--show-lost-events', '-i', file], {
+          maxBuffer: 1 << 30,
+        })
         const script = join(folder, 'perf.txt')
         writeFileSync(script, text.stdout)
         const [own, perfs] = [
