@@ -381,6 +381,22 @@ export interface MappingFace extends AsyncDisposable {
   lock(options?: RangeOptions): Promise<void>
   /** Lets the pages of the range go again when memory is short. */
   unlock(options?: RangeOptions): Promise<void>
+  /**
+   * mincore(2): for each page of the range 1 if it is in memory, mapped here or in the page cache only, else 0. It is old when
+   * it is told.
+   *
+   * Cost: a look at each page of the range, and a byte.
+   */
+  resident(options?: RangeOptions): Promise<Uint8Array>
+  /**
+   * Makes the mapping longer or shorter, as mremap(2) with MREMAP_MAYMOVE: its pages stay, its `address` may change, and sections
+   * that are under way go on. What it has past the end of the file fails with ENXIO until the file is as long. Other calls for
+   * its range that are under way meanwhile may fail as if a part of it weren't mapped.
+   *
+   * Errors: EFAULT (a part of it was made different from the rest), ENOMEM, EFBIG, EINVAL; ENOTSUP on a hardware machine.
+   * Cost: a step for each page that is mapped, if it moves or gets shorter.
+   */
+  resize(length: Bytes | string): Promise<void>
   /** Takes the mapping away. What was stored is in the file, and durable after a sync of the file. */
   unmap(): Promise<void>
   /** The same pages in a space that was forked from this mapping's. */

@@ -53,6 +53,99 @@ export function mappings(mmu: Mmu): void {
       )
     })
 
+    test('tells which of its pages are in memory, whoever brought them', async t => {
+      const { file, space } = await world(t)
+      const map = await space.map(file, { offset: PAGE, length: 15 * PAGE, advice: 'random' })
+      assert.deepEqual([...(await map.resident())], new Array(15).fill(0))
+      await map.run(view => view.u8(2 * PAGE))
+      const other = await space.map(file, { advice: 'random' })
+      await other.run(view => view.u8(5 * PAGE))
+      const expected = new Array(15).fill(0)
+      expected[2] = 1
+      expected[4] = 1
+      assert.deepEqual([...(await map.resident())], expected)
+      assert.deepEqual([...(await map.resident({ offset: 4 * PAGE, length: 100 }))], [1])
+      await map.populate()
+      assert.deepEqual([...(await map.resident())], new Array(15).fill(1))
+      await refuses(() => map.resident({ offset: 1 }), 'EINVAL', 'resident', /multiple of the page size/)
+    })
+
+    test('is made longer and shorter, or says why not', async t => {
+      const { file, space, machine } = await world(t)
+      const map = await space.map(file, { length: 4 * PAGE, prot: 'rw' })
+      await map.run(view => view.setU8(3 * PAGE, 99))
+      if (machine.mmu === 'hardware') {
+        await refuses(() => map.resize(PAGE), 'ENOTSUP', 'resize', /map the file again with the new length/)
+        assert.equal(await map.run(view => view.u8(3 * PAGE)), 99)
+        return
+      }
+      await map.resize(16 * PAGE)
+      assert.equal(map.length, 16 * PAGE)
+      assert.deepEqual(await map.run(view => [view.u8(3 * PAGE), view.u8(15 * PAGE)]), [99, 16])
+      const { address } = map
+      await space.map(file, { fixed: map.address + 16 * PAGE })
+      await map.resize('72 KiB')
+      assert.notEqual(map.address, address)
+      assert.deepEqual(await map.run(view => [view.length, view.u8(3 * PAGE), view.u8(15 * PAGE)]), [
+        18 * PAGE,
+        99,
+        16,
+      ])
+      await refuses(() => map.run(view => view.u8(17 * PAGE)), 'ENXIO', 'load', /past the end of the file/)
+      await file.truncate(18 * PAGE)
+      assert.equal(await map.run(view => view.u8(17 * PAGE)), 0)
+      await map.resize(2 * PAGE + 1)
+      assert.equal(await map.run(view => view.u8(2 * PAGE)), 3)
+      await assert.rejects(async () => map.run(view => view.u8(2 * PAGE + 1)), RangeError)
+      await refuses(() => map.resize(0), 'EINVAL', 'resize', /at least 1 byte/)
+      await map.protect('r', { length: PAGE })
+      await refuses(() => map.resize(8 * PAGE), 'EFAULT', 'resize', /only what is of one kind grows/)
+      assert.equal(map.length, 2 * PAGE + 1)
+      await map.unmap()
+      await refuses(() => map.resize(PAGE), 'EBADF', 'resize', /was unmapped/)
+      assert.deepEqual(machine.check(), [])
+    })
+
+    test(
+      'that is resized beside sections, resizes and unmap loses nothing',
+      needs(mmu, 'private memory'),
+      async t => {
+        const { file, space, machine } = await world(t, 64)
+        const map = await space.map(file, { length: 8 * PAGE, prot: 'rw', advice: 'random' })
+        for (let round = 0; round < 20; round++) {
+          await map.advise('dontneed')
+          const blocker = await space.map(file, { fixed: map.address + map.length, length: PAGE })
+          const sections = Array.from({ length: 8 }, (_, page) =>
+            map.run(view => {
+              view.setU32(page * PAGE, view.u32(page * PAGE) + 1)
+            }),
+          )
+          const resizes = [map.resize((9 + (round % 5)) * PAGE), map.resize(8 * PAGE)]
+          await Promise.all([...sections, ...resizes])
+          await blocker.unmap()
+        }
+        const counts = await map.run(view => Array.from({ length: 8 }, (_, page) => view.u32(page * PAGE)))
+        assert.deepEqual(
+          counts,
+          Array.from({ length: 8 }, (_, page) => (page + 1) * 0x01010101 + 20),
+        )
+        await Promise.all([map.resize(20 * PAGE), map.unmap()])
+        assert.equal(space.status().vmSize, 0)
+        assert.deepEqual(machine.check(), [])
+      },
+    )
+
+    test('was forked where it was', needs(mmu, 'private memory'), async t => {
+      const { file, space } = await world(t)
+      const map = await space.map(file, { length: 4 * PAGE })
+      const before = await space.fork()
+      await space.map(file, { fixed: map.address + 4 * PAGE })
+      await map.resize(8 * PAGE)
+      const after = await space.fork()
+      assert.equal(await map.inFork(after).run(view => view.u8(7 * PAGE)), 8)
+      await refuses(() => map.inFork(before), 'EINVAL', 'inFork', /was resized since a was forked/)
+    })
+
     test('of a part of a file begins there', async t => {
       const { file, space } = await world(t)
       const map = await space.map(file, { offset: 3 * PAGE, length: 2 * PAGE })

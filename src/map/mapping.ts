@@ -1,19 +1,20 @@
 /**
  * A mapping: pages of a file, or of memory, as a section of a program sees them, and what can be asked of their range.
  */
-import type { Bytes, Vpn } from '../base/index.ts'
+import { type Bytes, pagesOf, type Vpn } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import { newVmFault } from '../memmap/index.ts'
 import { type FaultArgs, faultArgs, PROT_NONE, PROT_READ, PROT_WRITE, type Prot } from '../mm/index.ts'
 import { type Miss, type View, Views } from '../mmu/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
-import { type LockArgs, msyncArgs, populateArgs } from '../space/index.ts'
+import { type LockArgs, mremapArgs, msyncArgs, populateArgs, residentPages } from '../space/index.ts'
 import type { Context } from './context.ts'
-import { FaultlineError, fromErrno } from './error.ts'
+import { aborted, FaultlineError, fromErrno } from './error.ts'
 import type { MappingFace } from './faces.ts'
+import { fileBytesMax, tooLong } from './file.ts'
 import { INSPECT } from './inspect.ts'
-import { checkKeys, choice, invalid, pageAligned } from './options.ts'
-import type { Who } from './performer.ts'
+import { bytes, checkKeys, choice, invalid, pageAligned } from './options.ts'
+import { isAborted, type Who } from './performer.ts'
 import type { Brought, Participant, RunOptions } from './sections.ts'
 import type { Space } from './space.ts'
 
@@ -69,33 +70,44 @@ export interface Place {
   readonly offset: Bytes
 }
 
+/** So many are looked at before the event loop turns. */
+const LOOK_PAGES = 2 ** 16
 const RANGE_KEYS = ['offset', 'length', 'signal']
 
 export class Mapping implements Participant, MappingFace {
   readonly space: Space
-  readonly length: Bytes
   /** What it maps, for messages. */
   readonly name: string
   private current: View
-  private readonly views: Views
+  private views: Views
   private readonly context: Context
-  private readonly place: Place
-  /** Its pages in the space: [start, end). */
-  readonly start: Vpn
-  readonly end: Vpn
+  private place: Place
   private unmapped = false
+  /** It may be moving. */
+  private resizing: Promise<unknown> | undefined
+  /** Spaces that were forked before it was resized. */
+  private readonly elsewhere = new WeakSet<Space['mm']>()
 
   constructor(context: Context, space: Space, name: string, place: Place) {
-    const { frames } = context.engine.memory
     this.context = context
     this.space = space
     this.name = name
     this.place = place
-    this.start = place.start
-    this.end = place.start + Math.ceil(place.length / frames.pageSize)
-    this.length = place.length
-    this.views = new Views(space.mm.table, frames, place.start, place.length, context.sections.undo)
+    this.views = this.viewsOf(place)
     this.current = this.views.choose()
+  }
+
+  get length(): Bytes {
+    return this.place.length
+  }
+
+  /** Its pages in the space: [start, end). */
+  get start(): Vpn {
+    return this.place.start
+  }
+
+  get end(): Vpn {
+    return this.place.start + pagesOf(this.place.length, this.pageSize)
   }
 
   /** For sections. */
@@ -188,10 +200,76 @@ export class Mapping implements Participant, MappingFace {
     await this.perform('unlock', this.context.engine.verbs.lock, args, options)
   }
 
+  /** For each page of the range 1 if it is in memory, else 0: mincore(2). */
+  async resident(options: RangeOptions = {}): Promise<Uint8Array> {
+    const [start, end] = this.range('resident', options)
+    const found = new Uint8Array(end - start)
+    for (let at = start; at < end; at += LOOK_PAGES) {
+      if (at > start) await new Promise(setImmediate)
+      if (isAborted(options.signal)) throw aborted('resident', this.name, options.signal.reason)
+      for (const vpn of residentPages(this.mm, at, Math.min(end, at + LOOK_PAGES))) found[vpn - start] = 1
+    }
+    return found
+  }
+
+  /** Makes the mapping longer or shorter: mremap(2) that may move. */
+  async resize(length: Bytes | string): Promise<void> {
+    this.check('resize')
+    this.space.checkAlive('resize')
+    const wanted = bytes(length, 'length', 'resize')
+    if (wanted < 1) throw invalid('resize', `length: expected at least 1 byte, got ${shown(length)}`)
+    const { offset } = this.place
+    if (offset + wanted > fileBytesMax(this.pageSize))
+      throw tooLong('resize', this.name, offset + wanted, this.pageSize)
+    while (this.resizing !== undefined) await this.resizing
+    this.check('resize')
+    const moving = this.remap(wanted)
+    this.resizing = moving
+      .catch(() => {})
+      .then(() => {
+        this.resizing = undefined
+      })
+    await moving
+  }
+
+  private async remap(length: Bytes): Promise<void> {
+    const { mm, pageSize } = this
+    const { start, offset } = this.place
+    const args = mremapArgs({
+      space: mm,
+      from: start,
+      pages: this.end - start,
+      newPages: pagesOf(length, pageSize),
+      where: 'may move',
+      old: 'is unmapped',
+    })
+    try {
+      await this.perform('resize', this.context.engine.verbs.mremap, args, {})
+    } catch (error) {
+      if (!(error instanceof FaultlineError) || error.code !== 'EFAULT') throw error
+      throw new FaultlineError(
+        'EFAULT',
+        'resize',
+        `resize of ${this.name}: a part of it was protected, advised, locked or replaced on its own, and only what is of one kind grows; make it so first, or map the file again`,
+        error,
+      )
+    }
+    for (const each of mm.family.spaces) if (each !== mm) this.elsewhere.add(each)
+    this.place = { start: args.to, length, offset }
+    this.views = this.viewsOf(this.place)
+    this.current = this.views.choose()
+  }
+
+  private viewsOf({ start, length }: Place): Views {
+    const { engine, sections } = this.context
+    return new Views(this.mm.table, engine.memory.frames, start, length, sections.undo)
+  }
+
   /** Takes the mapping away. What was stored stays in the file, and reaches the device by writeback or sync. */
   async unmap(): Promise<void> {
     this.check('unmap')
     this.unmapped = true
+    await this.resizing
     if (this.mm.state === 'exiting') return
     const args = { space: this.mm, start: this.start, end: this.end }
     await this.perform('unmap', this.context.engine.verbs.unmap, args, {})
@@ -209,17 +287,32 @@ export class Mapping implements Participant, MappingFace {
   inFork(child: Space): Mapping {
     if ((child as Space | undefined)?.mm?.family !== this.mm.family)
       throw invalid('inFork', `expected a space that was forked from ${this.space.name}`)
+    if (this.elsewhere.has(child.mm))
+      throw invalid(
+        'inFork',
+        `${this.name} was resized since ${child.name} was forked; call inFork before resize`,
+      )
     return new Mapping(this.context, child, this.name, this.place)
   }
 
   /** Begins the fault of a page that a section missed. For the sections of the machine. */
   bring(miss: Miss, signal: AbortSignal | undefined): Promise<Brought> {
+    const { place } = this
     const task = this.fault(miss)
-    return this.context.performer.finished(
-      task,
-      ({ errno, args }) => (errno === 0 ? args.kept : this.faultError(task)),
-      signal,
-    )
+    const brought = ({ errno, args }: Task<FaultArgs>) => {
+      if (errno === 0) return args.kept
+      const error = this.faultError(task)
+      return this.resizing === undefined && this.place === place
+        ? error
+        : (this.orMoved(place, error) as never)
+    }
+    return this.context.performer.finished(task, brought, signal) as Promise<Brought>
+  }
+
+  /** The page may lie elsewhere by now: then the section looks again. */
+  private async orMoved(place: Place, error: FaultlineError): Promise<Brought> {
+    await this.resizing
+    return this.place === place ? error : 0
   }
 
   private fault({ vpn, access }: Miss): Task<FaultArgs> {

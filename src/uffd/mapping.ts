@@ -119,6 +119,19 @@ export class HardwareMapping extends Remote implements MappingFace, Participant 
     await this.ranged('unlock', options)
   }
 
+  async resident(options: RangeOptions = {}): Promise<Uint8Array> {
+    this.check('resident')
+    return (await this.call('resident', options)) as Uint8Array
+  }
+
+  async resize(_length: Bytes | string): Promise<never> {
+    throw new FaultlineError(
+      'ENOTSUP',
+      'resize',
+      `resize of ${this.name}: the arrays that show it can't move; map the file again with the new length, then unmap this`,
+    )
+  }
+
   async unmap(): Promise<void> {
     this.check('unmap')
     this.unmapped = true
