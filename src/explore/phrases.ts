@@ -212,7 +212,8 @@ function advise(machine: Machine, phrase: Phrase, advice: 'willneed' | 'dontneed
 }
 
 function call(machine: Machine, phrase: Phrase, word: number) {
-  const buffer = machine.constant(word)
+  // What a read fills is part of the state.
+  const buffer = phrase.verb === 'read' ? new Uint8Array(machine.pageSize) : machine.constant(word)
   return copyArgs(
     machine.file(phrase.target),
     phrase.number * machine.pageSize,
