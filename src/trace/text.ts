@@ -40,6 +40,7 @@ const UNREAD_BEFORE_GIVING_UP = 1000
 /** Clocks of CPUs differ by less; what goes back further, for so many events, is another part of the trace. */
 const BACK_NS = 10e6
 const BACK_EVENTS = 16
+const TICKED_MIN = 4
 /** Kernel addresses have all their digits, and begin with one of 8 to f. */
 const ADDRESS_DIGITS = 16
 
@@ -95,6 +96,9 @@ export class TextReader {
   #latest = 0
   #back = 0
   #timeless = 0
+  /** Times with a point were seen; and how many without one before any. */
+  #pointed = false
+  #ticked = 0
 
   constructor(sink: Sink, options: TextOptions = { clockHz: null }) {
     this.#sink = sink
@@ -197,7 +201,12 @@ export class TextReader {
       this.#other(bytes, start, end)
       return
     }
+    if (head.isTicks && this.#isTornTime()) {
+      this.#miss()
+      return
+    }
     this.events++
+    if (!head.isTicks) this.#pointed = true
     const record = this.#record
     record.time = head.isTicks ? this.#ticks(head.time) : head.time
     record.cpu = head.cpu
@@ -226,6 +235,12 @@ export class TextReader {
     }
     if (event.syscall !== null) record.name = event.syscall
     this.#sink(record)
+  }
+
+  /** A time without a point among others is torn; it takes several to show that a trace has no other. */
+  #isTornTime(): boolean {
+    if (this.#pointed) return true
+    return this.#options.clockHz === null && ++this.#ticked < TICKED_MIN
   }
 
   #ticks(ticks: number): number {
