@@ -1,7 +1,10 @@
 /** Some of the cases of the campaign (npm run hostile plays all), and that it notices what it looks for. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { pathToFileURL } from 'node:url'
 import { Prng } from '../base/index.ts'
 import { Campaign, cases, type Library, words } from './campaign.ts'
 import { FailingHost } from './failing-host.ts'
@@ -12,11 +15,8 @@ const host = await FailingHost.install()
 const { Machine, FaultlineError } = await import('../map/index.ts')
 const library: Library = {
   start: options => Machine.start(options),
-  repair: (machine, path) => (machine as unknown as InstanceType<typeof Repairing>).repairVolume(path),
+  repair: (machine, path) => machine.repairVolume(path),
   FaultlineError,
-}
-declare class Repairing {
-  repairVolume(path: string): Promise<{ readonly givenUp: readonly string[] }>
 }
 const campaign = new Campaign(host, library)
 
@@ -30,6 +30,26 @@ describe('a host whose n-th call fails', { timeout: 120_000 }, () => {
       assert.deepEqual(wrong, [], `npm run hostile -- --seed ${seed} --share 0.03 --only '${words(one)}'`)
     }
     assert.ok(played > 10, `${played}`)
+  })
+
+  test('does none where the calls are those of a hardware machine’s threads', t => {
+    const program = join(import.meta.dirname, 'main.ts')
+    const preload = pathToFileURL(join(import.meta.dirname, 'in-threads.ts')).href
+    const node = [
+      '--conditions=faultline-source',
+      '--disable-warning=ExperimentalWarning',
+      '--import',
+      preload,
+    ]
+    const words = ['--mmu', 'hardware', '--seed', '1', '--share', '0.015', '--only', 'by a thread', '--json']
+    const { status, stdout, stderr } = spawnSync(process.execPath, [...node, program, ...words], {
+      encoding: 'utf8',
+    })
+    if (stderr.includes('ENOTSUP')) return t.skip('there is no userfaultfd here')
+    const { played, failed } = JSON.parse(stdout) as { played: number; failed: unknown[] }
+    assert.deepEqual(failed, [])
+    assert.equal(status, 0, stderr)
+    assert.ok(played > 1, `${played}`)
   })
 
   test('is noticed where an error of its own comes through', async () => {

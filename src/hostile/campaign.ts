@@ -180,6 +180,7 @@ export async function* cases(campaign: Campaign, prng: Prng, share: number): Asy
 }
 
 function waysOf(kind: CallKind): readonly How[] {
+  if (kind.endsWith('by a thread')) return ['once', 'for ever', 'interrupted']
   return kind === 'read' || kind === 'write'
     ? ['once', 'for ever', 'short', 'interrupted']
     : ['once', 'for ever']
@@ -192,6 +193,7 @@ function codesOf(kind: CallKind): readonly string[] {
       return ['EMFILE', 'EIO', 'EACCES']
     case 'write':
     case 'write at once':
+    case 'write by a thread':
     case 'commit':
     case 'name':
       return ['EIO', 'ENOSPC', 'EDQUOT']

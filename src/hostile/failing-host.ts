@@ -10,6 +10,7 @@ import fs from 'node:fs'
 import { type FileHandle, open as openHandle } from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import { constants } from 'node:os'
+import { SharedFault, THREAD_KINDS, type ThreadKind } from './in-threads.ts'
 
 const KINDS = {
   open: ['openSync'],
@@ -29,8 +30,10 @@ const KINDS = {
   handle: ['open', 'read', 'write', 'sync', 'datasync', 'stat'],
   commit: ['batch'],
 } as const
-export type CallKind = keyof typeof KINDS
-export const CALL_KINDS = Object.keys(KINDS) as readonly CallKind[]
+type OwnKind = keyof typeof KINDS
+export type CallKind = OwnKind | ThreadKind
+const OWN_KINDS = Object.keys(KINDS) as readonly OwnKind[]
+export const CALL_KINDS: readonly CallKind[] = [...OWN_KINDS, ...THREAD_KINDS]
 
 export type How = 'once' | 'for ever' | 'short' | 'interrupted'
 
@@ -47,17 +50,18 @@ type Call = (...args: unknown[]) => unknown
 type Ended = (error: NodeJS.ErrnoException | null, count: number) => void
 type Verdict = 'goes' | 'short' | Error
 
-const ASYNCHRONOUS: ReadonlySet<CallKind> = new Set(['read', 'write', 'flush', 'resize'])
-const GIVES_BACK: ReadonlySet<CallKind> = new Set(['close', 'remove'])
+const ASYNCHRONOUS: ReadonlySet<OwnKind> = new Set(['read', 'write', 'flush', 'resize'])
+const GIVES_BACK: ReadonlySet<OwnKind> = new Set(['close', 'remove'])
 
 export class FailingHost {
-  /** Calls of each kind since the last `begin`. */
-  made: Record<string, number> = {}
+  private readonly counts: Record<string, number> = {}
+  /** Of the threads of hardware machines. */
+  private readonly shared = new SharedFault()
   private fault: Fault | undefined
 
   static async install(): Promise<FailingHost> {
     const host = new FailingHost()
-    for (const kind of CALL_KINDS)
+    for (const kind of OWN_KINDS)
       if (kind !== 'handle' && kind !== 'commit')
         for (const name of KINDS[kind])
           host.replace(fs, name, kind, ASYNCHRONOUS.has(kind) ? 'ended' : 'at once')
@@ -82,17 +86,26 @@ export class FailingHost {
 
   /** Counts from 0, and fails this. */
   begin(fault: Fault | undefined): void {
-    this.made = {}
+    for (const kind of OWN_KINDS) this.counts[kind] = 0
     this.fault = fault
+    this.shared.begin(
+      fault && { ...fault, times: fault.how === 'for ever' ? Infinity : 1, errno: numberOf(fault) },
+    )
+  }
+
+  /** Calls of each kind since the last `begin`. */
+  get made(): Readonly<Record<string, number>> {
+    return { ...this.counts, ...this.shared.made }
   }
 
   heal(): void {
     this.fault = undefined
+    this.shared.heal()
   }
 
-  private verdict(kind: CallKind, call: string): Verdict {
-    const count = (this.made[kind] ?? 0) + 1
-    this.made[kind] = count
+  private verdict(kind: OwnKind, call: string): Verdict {
+    const count = (this.counts[kind] ?? 0) + 1
+    this.counts[kind] = count
     const { fault } = this
     if (fault === undefined || fault.kind !== kind || count < fault.nth) return 'goes'
     if (count > fault.nth && fault.how !== 'for ever') return 'goes'
@@ -103,7 +116,7 @@ export class FailingHost {
   private replace(
     owner: object,
     name: string,
-    kind: CallKind,
+    kind: OwnKind,
     answers: 'at once' | 'ended' | 'promised',
   ): void {
     const methods = owner as Record<string, Call>
@@ -142,6 +155,10 @@ function cut(args: readonly unknown[]): unknown[] {
 
 function half(buffer: Uint8Array): Uint8Array {
   return buffer.subarray(0, Math.max(1, buffer.length >>> 1))
+}
+
+function numberOf({ how, code }: Fault): number {
+  return constants.errno[(how === 'interrupted' ? 'EINTR' : code) as keyof typeof constants.errno]
 }
 
 function failure(code: string, call: string): NodeJS.ErrnoException {

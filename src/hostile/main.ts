@@ -12,6 +12,7 @@ const HELP = `Plays scenes on files and volumes while the n-th call of the host 
 
   --share FRACTION   so many of all cases, taken by chance (1)
   --seed NUMBER      of the chance (1)
+  --mmu NAME         software, or hardware: then the calls of its threads too (software)
   --only TEXT        cases whose words have this in them
   --json             what came of it as JSON
 
@@ -24,6 +25,7 @@ const { values } = parseArgs({
   options: {
     share: { type: 'string', default: '1' },
     seed: { type: 'string', default: '1' },
+    mmu: { type: 'string', default: 'software' },
     only: { type: 'string', default: '' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -35,21 +37,20 @@ if (values.help) {
 }
 const share = Number(values.share)
 const seed = Number(values.seed)
-if (!(share > 0 && share <= 1) || !Number.isSafeInteger(seed)) {
-  process.stderr.write('hostile: --share: expected a fraction up to 1; --seed: expected a whole number\n')
+const { mmu } = values
+if (!(share > 0 && share <= 1) || !Number.isSafeInteger(seed) || (mmu !== 'software' && mmu !== 'hardware')) {
+  process.stderr.write(
+    'hostile: --share: expected a fraction up to 1; --seed: expected a whole number; --mmu: software or hardware\n',
+  )
   process.exit(2)
 }
 
-/** The software machine's. */
-interface Repairing {
-  repairVolume(path: string): Promise<{ readonly givenUp: readonly string[] }>
-}
-
 const host = await FailingHost.install()
-const { Machine, FaultlineError } = await import('../map/index.ts')
+const { FaultlineError } = await import('../map/index.ts')
+const { start } = await import('../uffd/index.ts')
 const campaign = new Campaign(host, {
-  start: options => Machine.start(options),
-  repair: (machine, path) => (machine as unknown as Repairing).repairVolume(path),
+  start: options => start({ ...options, mmu }),
+  repair: (machine, path) => machine.repairVolume(path),
   FaultlineError,
 })
 const failed: { readonly words: string; readonly wrong: readonly string[] }[] = []
@@ -73,6 +74,6 @@ async function tell(one: Case): Promise<void> {
   failed.push({ words: words(one), wrong })
   if (values.json) return
   console.log(
-    `${words(one)}\n  ${wrong.join('\n  ')}\n  npm run hostile -- --seed ${seed} --only '${words(one)}'`,
+    `${words(one)}\n  ${wrong.join('\n  ')}\n  npm run hostile -- --mmu ${mmu} --seed ${seed} --only '${words(one)}'`,
   )
 }

@@ -24,7 +24,6 @@ export interface Stage {
 
 export interface Scene {
   readonly name: string
-  readonly needs: 'software' | 'any'
   /** While the host is well. */
   prepare(directory: string, start: () => Promise<MachineFace>, oracle: Oracle): Promise<void>
   play(stage: Stage): Promise<void>
@@ -247,16 +246,14 @@ async function playMaking(stage: Stage): Promise<void> {
 export const SCENES: readonly Scene[] = [
   {
     name: 'a file',
-    needs: 'any',
     prepare: async (directory, _, oracle) => prepareFile(directory, oracle, false),
     play: stage => playFile(stage, false),
   },
   {
     name: 'a file with holes, past the host’s cache',
-    needs: 'any',
     prepare: async (directory, _, oracle) => prepareFile(directory, oracle, true),
     play: stage => playFile(stage, true),
   },
-  { name: 'a volume', needs: 'any', prepare: prepareVolume, play: playVolume },
-  { name: 'a new volume', needs: 'any', prepare: async () => {}, play: playMaking },
+  { name: 'a volume', prepare: prepareVolume, play: playVolume },
+  { name: 'a new volume', prepare: async () => {}, play: playMaking },
 ]
