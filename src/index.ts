@@ -21,11 +21,13 @@ export type { Existing } from './map/index.ts'
 export {
   type AdviceName,
   type AnonymousOptions,
+  type CallEvent,
   type CallFace as CallOptions,
   type CheckOptions,
   type CloneOptions,
   type CloseOptions,
   type CreateVolumeOptions,
+  type FaultEvent,
   FaultlineError,
   type FileFace as File,
   type GetFileOptions,

@@ -99,6 +99,13 @@ export interface MachineFace extends AsyncDisposable {
    */
   check(): readonly string[]
   /**
+   * What `ps` and the groups count, in the text that Prometheus scrapes: `faultline_space_…` with labels pid and space,
+   * `faultline_group_…` with label group, of which each counts what is below it too. Bytes and seconds.
+   *
+   * Cost: a look at every task for each space, and at the groups below for each group.
+   */
+  metrics(): string
+  /**
    * What it is doing at this moment, as plain data: tasks and what each waits for and behind whom, who holds and who queues
    * for each lock, the I/O that is under way, the groups. It takes no lock, so a machine that hangs can be asked.
    */

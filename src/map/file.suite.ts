@@ -1,7 +1,8 @@
 /** Files: calls against mappings, openings that share their pages, growth, holes, and lives longer than an opening. */
 import assert from 'node:assert/strict'
+import { tracingChannel } from 'node:diagnostics_channel'
 import fs from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { type Mmu, needs } from './conformance.suite.ts'
@@ -149,6 +150,68 @@ export function files(mmu: Mmu): void {
       )
       await refuses(() => machine.open(folder, { mode: 'w+' }), 'EISDIR', 'open', /it is a directory/)
     })
+  })
+
+  test('what is counted is told to Prometheus, and what happens to who subscribes', async t => {
+    const happened: string[] = []
+    const names = ['open', 'sync', 'close', 'fault'] as const
+    for (const name of names) {
+      const channel = tracingChannel(`faultline.${name}`)
+      const on = (what: string) => (event: unknown) => {
+        const { name: file, mmu: by, offset, error } = event as Record<string, unknown>
+        const said = error instanceof Error ? ` ${(error as { code?: string }).code}` : ''
+        if (by === mmu.name)
+          happened.push(
+            `${name} ${what} ${basename(String(file))}${offset === undefined ? '' : ` ${offset}`}${said}`,
+          )
+      }
+      const handlers = {
+        start: on('start'),
+        end() {},
+        asyncStart() {},
+        asyncEnd: on('end'),
+        error: on('error'),
+      }
+      channel.subscribe(handlers)
+      t.after(() => channel.unsubscribe(handlers))
+    }
+    const { machine, path, file, space } = await world(t)
+    const batch = machine.group('batch "1"', { 'memory.max': '1 MiB' })
+    const map = await machine.space({ name: 'told', group: batch }).map(file, { advice: 'random' })
+    await map.run(view => view.u8(3 * PAGE))
+    await file.sync()
+    await assert.rejects(machine.open(`${path}.not`), /ENOENT/)
+    await file.close()
+    assert.deepEqual(happened, [
+      'open start numbered.bin',
+      'open end numbered.bin',
+      `fault start numbered.bin ${3 * PAGE}`,
+      `fault end numbered.bin ${3 * PAGE}`,
+      'sync start numbered.bin',
+      'sync end numbered.bin',
+      'open start numbered.bin.not',
+      'open error numbered.bin.not ENOENT',
+      'open end numbered.bin.not ENOENT',
+      'close start numbered.bin',
+      'close end numbered.bin',
+    ])
+    const text = machine.metrics()
+    const { pid } = map.space
+    for (const line of [
+      `faultline_space_mapped_bytes{pid="${pid}",space="told"} ${16 * PAGE}`,
+      `faultline_space_resident_bytes{pid="${pid}",space="told"} ${PAGE}`,
+      `faultline_space_major_faults_total{pid="${pid}",space="told"} 1`,
+      `faultline_space_mapped_bytes{pid="${space.pid}",space="a"} 0`,
+      `faultline_group_memory_bytes{group="/batch \\"1\\""} ${PAGE}`,
+      `faultline_group_memory_stat{group="/",stat="file"} ${PAGE}`,
+    ])
+      assert.ok(text.includes(`\n${line}\n`), `${line} in ${text}`)
+    for (const line of text.split('\n').slice(0, -1))
+      assert.match(
+        line,
+        /^(# (HELP|TYPE) faultline_\w+ .+|faultline_\w+\{(\w+="([^"\\]|\\.)*",?)*\} \d+(\.\d+)?(e-?\d+)?)$/,
+      )
+    assert.match(text, /^faultline_group_io\{group="\/",disk="\d+:\d+",stat="rbytes"\} [1-9]/m)
   })
 
   describe('appends', () => {

@@ -11,6 +11,7 @@ import type { Settled } from '../cache/index.ts'
 import { shown } from '../group/index.ts'
 import { newReadState } from '../memmap/index.ts'
 import type { OpenFile } from '../mm/index.ts'
+import { type CallEvent, told } from './call-events.ts'
 import type { Context } from './context.ts'
 import { FaultlineError, fromHost } from './error.ts'
 import type { FileFace } from './faces.ts'
@@ -121,7 +122,9 @@ export class File implements FileFace {
 
   /** Makes everything stored and written so far durable, and tells an error of writeback that wasn't told before. */
   async sync(options: CallOptions = {}): Promise<void> {
-    await this.perform('sync', this.stands.sync(this.open, 'durable'), options)
+    await told('sync', this.event, () =>
+      this.perform('sync', this.stands.sync(this.open, 'durable'), options),
+    )
   }
 
   /**
@@ -147,7 +150,7 @@ export class File implements FileFace {
   /** Syncs and closes. Mappings of the file go on working. */
   async close(options: CloseOptions = {}): Promise<void> {
     const until = checkClosing(options)
-    this.closing ??= this.end(until)
+    this.closing ??= told('close', this.event, () => this.end(until))
     await this.closing
   }
 
@@ -236,6 +239,10 @@ export class File implements FileFace {
         operation,
         `${operation} of ${this.name}: it is open for reading; open it with mode 'r+'`,
       )
+  }
+
+  private get event(): CallEvent {
+    return { name: this.name, mmu: this.context.mmu }
   }
 
   private checkOpen(operation: string): void {

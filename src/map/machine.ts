@@ -33,6 +33,7 @@ import { RealDriver, watchers } from '../sched/index.ts'
 import { FileLock, holdsVolume, Taken } from '../store/index.ts'
 import { Region } from '../volume/index.ts'
 import { Appends } from './appends.ts'
+import { told } from './call-events.ts'
 import type { Context } from './context.ts'
 import { DaxMemory } from './dax-memory.ts'
 import { FaultlineError, fromHost } from './error.ts'
@@ -45,6 +46,7 @@ import { type HostPath, hostPath, textPath } from './host-path.ts'
 import { INSPECT } from './inspect.ts'
 import { leave } from './leaving.ts'
 import type { Mapping } from './mapping.ts'
+import { metrics } from './metrics.ts'
 import { makeVolume, mountVolume } from './mount.ts'
 import { bytes, checkKeys, choice, flag, invalid } from './options.ts'
 import { type OwnTrace, ownTrace } from './own-trace.ts'
@@ -245,7 +247,8 @@ export class Machine implements MachineFace {
     const stablePages = flag(options.stablePages, 'stablePages', 'open')
     const place = hostPath(path, 'open')
     const opening = { mode: mode === 'r' ? mode : 'r+', create: CREATES[mode], direct } as const
-    return this.underWay.during(async () => {
+    const event = { name: String(place), mmu: this.mmu }
+    const opened = async () => {
       const { known, made } = await this.knownAt(place, opening, stablePages)
       const calls = new CachedCalls(this.engine, known.cached, () => measured(known))
       const file = new File(this.context, calls, mode === 'r', closed => this.release(known, closed))
@@ -259,7 +262,8 @@ export class Machine implements MachineFace {
         throw fromHost(error, 'open', file.name)
       }
       return file
-    })
+    }
+    return told('open', event, () => this.underWay.during(opened))
   }
 
   private async empty({ name }: File, calls: CachedCalls): Promise<void> {
@@ -346,6 +350,11 @@ export class Machine implements MachineFace {
     return check(this.engine)
   }
 
+  /** What ps and the groups count, as Prometheus reads it. */
+  metrics(): string {
+    return metrics(this.engine)
+  }
+
   /** What it is doing at this moment: tasks and what each waits for and behind whom, locks, I/O, groups. */
   dump(): MachineDump {
     return dump(this.engine)
@@ -426,13 +435,13 @@ export class Machine implements MachineFace {
 
   private async end(): Promise<void> {
     const { engine, leaving, performer, driver, untold } = this.context
-    const told = (error: unknown) => void untold.push(error)
+    const failed = (error: unknown) => void untold.push(error)
     this.underWay.beginToClose('the machine')
     // A fork that was under way may have made one more.
-    for (const space of engine.mm.spaces.values()) await new Space(this.context, space).exit().catch(told)
+    for (const space of engine.mm.spaces.values()) await new Space(this.context, space).exit().catch(failed)
     await this.underWay.settled()
-    for (const file of [...this.opened]) await file.close().catch(told)
-    for (const volume of [...this.volumes]) await volume.close().catch(told)
+    for (const file of [...this.opened]) await file.close().catch(failed)
+    for (const volume of [...this.volumes]) await volume.close().catch(failed)
     await Promise.all(leaving)
     closed(this)
     performer.close()

@@ -8,6 +8,7 @@ import { type FaultArgs, faultArgs, PROT_NONE, PROT_READ, PROT_WRITE, type Prot 
 import { type Miss, type View, Views } from '../mmu/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
 import { type LockArgs, mremapArgs, msyncArgs, populateArgs, residentPages } from '../space/index.ts'
+import { isWatched, told } from './call-events.ts'
 import type { Context } from './context.ts'
 import { aborted, FaultlineError, fromErrno } from './error.ts'
 import type { MappingFace } from './faces.ts'
@@ -161,7 +162,11 @@ export class Mapping implements Participant, MappingFace {
   /** Makes what was stored through this range durable. */
   async sync(options: RangeOptions = {}): Promise<void> {
     const [start, end] = this.range('sync', options)
-    await this.perform('sync', this.context.engine.verbs.msync, msyncArgs(this.mm, start, end), options)
+    const { verbs } = this.context.engine
+    const event = { name: this.name, mmu: this.context.mmu }
+    await told('sync', event, () =>
+      this.perform('sync', verbs.msync, msyncArgs(this.mm, start, end), options),
+    )
   }
 
   async protect(prot: ProtName, options: RangeOptions = {}): Promise<void> {
@@ -297,6 +302,15 @@ export class Mapping implements Participant, MappingFace {
 
   /** Begins the fault of a page that a section missed. For the sections of the machine. */
   bring(miss: Miss, signal: AbortSignal | undefined): Promise<Brought> {
+    if (!isWatched('fault')) return this.brought(miss, signal)
+    const { name, space, pageSize, start } = this
+    const { mmu } = this.context
+    const offset = (miss.vpn - start) * pageSize
+    const event = { name, space: space.name, offset, access: miss.access, mmu }
+    return told('fault', event, () => this.brought(miss, signal))
+  }
+
+  private brought(miss: Miss, signal: AbortSignal | undefined): Promise<Brought> {
     const { place } = this
     const task = this.fault(miss)
     const brought = ({ errno, args }: Task<FaultArgs>) => {

@@ -22,6 +22,7 @@ import {
   type SpaceOptions,
   type TransferOptions,
   textPath,
+  told,
 } from '../map/index.ts'
 import type { PsRow } from '../proc/index.ts'
 import type { FileFacts, GroupFacts, SpaceFacts, VolumeFacts } from './desk.ts'
@@ -97,10 +98,10 @@ export class HardwareMachine extends Remote implements MachineFace {
         'open',
         "open of a file on a server: the hardware MMU's pager waits for no network; use a machine with mmu 'software'",
       )
-    return new HardwareFile(
-      this.line,
-      (await this.call('open', hostPath(path, 'open'), options)) as FileFacts,
-    )
+    const place = hostPath(path, 'open')
+    const event = { name: String(place), mmu: 'hardware' } as const
+    const facts = await told('open', event, () => this.call('open', place, options))
+    return new HardwareFile(this.line, facts as FileFacts)
   }
 
   async createVolume(path: HostPath, options: CreateVolumeOptions = {}): Promise<HardwareVolume> {
@@ -131,6 +132,10 @@ export class HardwareMachine extends Remote implements MachineFace {
 
   check(): string[] {
     return this.ask('check') as string[]
+  }
+
+  metrics(): string {
+    return this.ask('metrics') as string
   }
 
   dump(): MachineDump {

@@ -13,6 +13,7 @@ import {
   type AdviceName,
   type Brought,
   FaultlineError,
+  isWatched,
   type MappingFace,
   type MappingHandle,
   type MmuName,
@@ -20,6 +21,7 @@ import {
   type ProtName,
   type RangeOptions,
   type RunOptions,
+  told,
 } from '../map/index.ts'
 import type { Miss, View } from '../mmu/index.ts'
 import { Control } from './control.ts'
@@ -94,7 +96,7 @@ export class HardwareMapping extends Remote implements MappingFace, Participant 
   }
 
   async sync(options: RangeOptions = {}): Promise<void> {
-    await this.ranged('sync', options)
+    await told('sync', { name: this.name, mmu: 'hardware' }, () => this.ranged('sync', options))
   }
 
   async protect(prot: ProtName, options: RangeOptions = {}): Promise<void> {
@@ -168,10 +170,14 @@ export class HardwareMapping extends Remote implements MappingFace, Participant 
 
   /** Asks for a page that a section misses. For the sections of this thread. */
   bring({ vpn, access }: Miss, signal: AbortSignal | undefined): Promise<Brought> {
-    return this.call('bring', vpn, access, signal === undefined ? {} : { signal }).then(
-      kept => kept as number,
-      broughtOr,
-    )
+    const bring = () =>
+      this.call('bring', vpn, access, signal === undefined ? {} : { signal }).then(
+        kept => kept as number,
+        broughtOr,
+      )
+    if (!isWatched('fault')) return bring()
+    const offset = vpn * this.line.started.pageSize
+    return told('fault', { name: this.name, space: this.space.name, offset, access, mmu: 'hardware' }, bring)
   }
 
   private async ranged(method: string, options: RangeOptions): Promise<void> {

@@ -3,6 +3,7 @@ import type { Bytes } from '../base/index.ts'
 import type { Settings } from '../group/index.ts'
 import {
   type AnonymousOptions,
+  type CallEvent,
   type CallFace,
   type CloseOptions,
   checkBytes,
@@ -11,6 +12,7 @@ import {
   type GroupFace,
   type MapOptions,
   type SpaceFace,
+  told,
 } from '../map/index.ts'
 import type { ProcFile, Status } from '../proc/index.ts'
 import type { FileFacts, GroupFacts, MappingFacts, SpaceFacts } from './desk.ts'
@@ -86,13 +88,17 @@ export class HardwareFile extends Remote implements FileFace {
   }
 
   async sync(options: CallFace = {}): Promise<void> {
-    await this.call('sync', options)
+    await told('sync', this.event, () => this.call('sync', options))
   }
 
   async close(options: CloseOptions = {}): Promise<void> {
     checkClosing(options)
-    this.closing ??= this.call('close', options).then(() => {})
+    this.closing ??= told('close', this.event, () => this.call('close', options).then(() => {}))
     await this.closing
+  }
+
+  private get event(): CallEvent {
+    return { name: this.name, mmu: 'hardware' }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
