@@ -2,13 +2,13 @@
  * The command line: words in, words out.
  *
  * Exit status   0 it did what was asked · 1 it ran, and what it looked for was found or failed · 2 the words were wrong
- *               130 Ctrl-C · 143 SIGTERM · 141 nobody reads the output any more
+ *               130 Ctrl-C · 143 SIGTERM · 129 SIGHUP · 141 nobody reads the output any more
  *
  * An error is a sentence on standard error; with --json it is `{ "error": { "code", "message" } }` there.
  */
 import { CommanderError } from 'commander'
 import { errorJson, program } from './program.ts'
-import { statusOfSignal } from './terminal.ts'
+import { isInterrupted, statusOfSignal } from './terminal.ts'
 import { WrongWords } from './words.ts'
 
 function statusOf(error: unknown, isJson: boolean): number {
@@ -41,6 +41,7 @@ function helpFirst(words: readonly string[]): string[] {
 // Whoever reads our output has read enough: `| head`. The shell's status for SIGPIPE.
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (isInterrupted()) return
     if (error.code === 'EPIPE') process.exit(141)
     if (stream === process.stdout) process.stderr.write(`faultline: standard output: ${error.message}\n`)
     process.exit(1)

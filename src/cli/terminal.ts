@@ -54,26 +54,35 @@ export function printLine(text: string): void {
   process.stdout.write(`${printable(text)}\n`)
 }
 
-let interrupted: NodeJS.Signals | undefined
+const STATUS_OF_SIGNAL = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
+type Interruption = keyof typeof STATUS_OF_SIGNAL
+
+let interrupted: Interruption | undefined
 
 /**
- * Aborts on the first Ctrl-C, or SIGTERM, so that a command can put things back; the second ends the process at once.
+ * Aborts on the first Ctrl-C, SIGTERM, or SIGHUP of a terminal that is gone, so that a command can put things back; the
+ * second ends the process at once.
  * `process.exitCode` is set by who catches the error.
  */
 export function interruptible(): AbortSignal {
   const controller = new AbortController()
-  const stop = (signal: NodeJS.Signals) => {
+  const stop = (signal: Interruption) => {
     if (interrupted !== undefined) process.exit(statusOfSignal())
     interrupted = signal
     controller.abort()
   }
-  process.on('SIGINT', stop).on('SIGTERM', stop)
+  for (const signal of Object.keys(STATUS_OF_SIGNAL) as Interruption[]) process.on(signal, () => stop(signal))
   return controller.signal
 }
 
 /** The shell's status for the signal that interrupted. */
 export function statusOfSignal(): number {
-  return interrupted === 'SIGTERM' ? 143 : 130
+  return STATUS_OF_SIGNAL[interrupted ?? 'SIGINT']
+}
+
+/** The command puts things back now: that its terminal can't be written to must not end it before. */
+export function isInterrupted(): boolean {
+  return interrupted !== undefined
 }
 
 /** Shows what is going on, on a terminal; in a pipe it says nothing. */

@@ -46,9 +46,18 @@ export function getCommand(): Command {
   ])
 }
 
+/** For the progress only: what is wrong with the file is told when it is read. */
+function lengthOf(source: string): number | undefined {
+  try {
+    const stat = fs.statSync(source)
+    return stat.isFile() ? stat.size : undefined
+  } catch {
+    return undefined
+  }
+}
+
 async function put(path: string, source: string, to: string, { force, json }: CopyWords): Promise<void> {
-  const stat = source === '-' ? undefined : fs.statSync(source, { throwIfNoEntry: false })
-  const total = stat?.isFile() === true ? stat.size : undefined
+  const total = source === '-' ? undefined : lengthOf(source)
   const start = performance.now()
   const signal = interruptible()
   // A source that says nothing for long must not keep us from stopping.
@@ -89,9 +98,9 @@ export function offerMore(error: unknown): never {
 }
 
 const OFFERS: Readonly<Record<string, string>> = {
-  'put EEXIST': '--force replaces it',
+  'put EEXIST': '--force replaces it, if it is a file',
   'getFile EEXIST': '--force replaces it',
-  'clone EEXIST': '--force replaces it',
+  'clone EEXIST': '--force replaces it, if it is a file',
   'unlink ENOTEMPTY': '--recursive removes it with all that is below it',
 }
 

@@ -61,6 +61,7 @@ test('words that make no sense, and what cannot be done, get one sentence', () =
   const cases: readonly (readonly [readonly string[], RegExp, number])[] = [
     [['ls', join(folder, 'none')], /is no volume: .* doesn't exist/, 1],
     [['put', VOLUME, join(folder, 'none'), '/x'], /ENOENT/, 1],
+    [['put', VOLUME, '/etc/hostname/below', '/x'], /put of .* failed with ENOTDIR: a part of the path/, 1],
     [
       ['put', VOLUME, '/etc/hostname', '/a'],
       /EEXIST: something has that name already; --force replaces it/,
@@ -70,6 +71,23 @@ test('words that make no sense, and what cannot be done, get one sentence', () =
     [['get', VOLUME, '/a', '/dev/null'], /it is a character device, and only a regular file/, 1],
     [['create', join(folder, 'x'), '--size', '0'], /expected at least 2 blocks of 4096 bytes/, 1],
     [['create', join(folder, 'x'), '--size', '7PiB'], /size/, 2],
+    [['create', join(folder, 'x'), '--block-size', '3000'], /--block-size.*a power of two from 4 KiB/, 2],
+    [['create', join(folder, 'x'), '--block-size', '2KiB'], /--block-size.*a power of two from 4 KiB/, 2],
+    [['create', join(folder, 'x'), '--block-size', '32MiB'], /--block-size.*to 16 MiB/, 2],
+    [['put', VOLUME, '/etc/hostname', '/d'], /EEXIST: .*--force replaces it, if it is a file/, 1],
+    [['put', VOLUME, '/etc/hostname', '/d', '--force'], /EISDIR: it is a directory/, 1],
+    [['ls', VOLUME, '/a'], /ENOTDIR: it is not a directory/, 1],
+    [['mv', VOLUME, '/d', '/a'], /ENOTDIR: a directory does not take the place of a file/, 1],
+    [
+      ['get', VOLUME, '/a', join(folder, 'x'.repeat(300))],
+      /ENAMETOOLONG: a name in the path is longer than its filesystem takes/,
+      1,
+    ],
+    [
+      ['put', VOLUME, join(folder, 'x'.repeat(300)), '/x'],
+      /ENAMETOOLONG: a name in the path is longer than its filesystem takes/,
+      1,
+    ],
     [['create', join(folder, 'x'), '--size', '900TiB'], /MiB free, which is less than is asked for/, 1],
     [
       ['create', join(folder, 'x'), '--data', join(folder, 'host')],
@@ -118,6 +136,7 @@ test('a flipped bit is told by file and offset; the volume is read-only until it
 for (const [signal, code] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
+  ['SIGHUP', 129],
 ] as const)
   test(`what if ${signal} interrupts it? Neither the volume nor the host has half a file`, async () => {
     const before = does('ls', VOLUME)

@@ -9,7 +9,7 @@ import { explained, interruptible, Progress, printJson, printLine } from './term
 import { checkCommand, dumpCommand } from './volume-check.ts'
 import { existing, getCommand, offerMore, putCommand } from './volume-copy.ts'
 import { inVolume, withMachine } from './volume-open.ts'
-import { shownBytes, size } from './words.ts'
+import { blockSize, shownBytes, size } from './words.ts'
 
 interface JsonFlag {
   readonly json?: true
@@ -61,7 +61,7 @@ export function volumeCommand(): Command {
     .addOption(
       new Option('--block-size <bytes>', 'a power of two from 4 KiB')
         .default(4096, '4 KiB')
-        .argParser(size()),
+        .argParser(blockSize),
     )
     .option('--json', 'print what was made as JSON')
     .action(create)

@@ -66,6 +66,14 @@ export function size(least = 0): (text: string) => number {
   }
 }
 
+/** What a machine takes for its pages. */
+export function blockSize(text: string): number {
+  const bytes = size()(text)
+  if (bytes < 2 ** 12 || bytes > 2 ** 24 || !Number.isInteger(Math.log2(bytes)))
+    throw new InvalidArgumentError('expected a power of two from 4 KiB to 16 MiB.')
+  return bytes
+}
+
 /** Seconds, perhaps with a part. */
 export function seconds(least: number, most: number): (text: string) => number {
   return text => {

@@ -36,7 +36,8 @@ export function nearest(word: string, known: readonly string[]): string | undefi
 
 /** How a value looks in a sentence. */
 export function shown(value: unknown): string {
-  const text = typeof value === 'number' || typeof value === 'bigint' ? `${value}` : JSON.stringify(value)
+  const text =
+    typeof value === 'bigint' ? `${value}n` : typeof value === 'number' ? `${value}` : JSON.stringify(value)
   return text === undefined ? typeof value : text.length > 60 ? `${text.slice(0, 57)}...` : text
 }
 

@@ -476,3 +476,32 @@ test('after the end of the machine every call says so', async t => {
   await map.unmap()
   assert.equal(group.path, '/g')
 })
+
+test('the path of a volume is a string, and what is none is told as what it is', async () => {
+  const machine = await Machine.start({ memory: 64 * PAGE })
+  const calls = {
+    createVolume: (path: string) => machine.createVolume(path, { size: '1 MiB' }),
+    openVolume: (path: string) => machine.openVolume(path),
+    repairVolume: (path: string) => machine.repairVolume(path),
+  }
+  const bad = [
+    [undefined, 'undefined'],
+    [null, 'null'],
+    [Number.NaN, 'NaN'],
+    [10n, '10n'],
+    [true, 'true'],
+    [{}, '{}'],
+    [Symbol('path'), 'symbol'],
+    ['', '""'],
+    ['a\0b', String.raw`"a\u0000b"`],
+  ] as const
+  for (const [operation, call] of Object.entries(calls))
+    for (const [path, told] of bad)
+      await assert.rejects(call(untyped<string>(path)), {
+        name: 'FaultlineError',
+        code: 'EINVAL',
+        operation,
+        message: `expected the path of a volume, got ${told}`,
+      })
+  await machine.close()
+})

@@ -28,6 +28,7 @@ type Advice = Readonly<Record<string, string>> & { readonly else: string }
 
 const HOLE = 'a part of the range is mapped no more; expected a range whose pages are all mapped'
 
+const NO_DIRECTORY = 'it is not a directory, or a part of the path is none; expected a directory'
 const ROOT = 'the root is there, and has no name; expected a path with one'
 
 const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
@@ -137,7 +138,15 @@ const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
       else: 'something has that name already; take another, or remove it',
     },
   ],
-  [errno.ENOTDIR, { else: 'a part of the path is not a directory' }],
+  [
+    errno.ENOTDIR,
+    {
+      list: NO_DIRECTORY,
+      snapshot: NO_DIRECTORY,
+      rename: 'a directory does not take the place of a file, and a part of a path is not one',
+      else: 'a part of the path is not a directory',
+    },
+  ],
   [errno.EISDIR, { else: 'it is a directory; expected a file' }],
   [errno.ENOTEMPTY, { else: 'the directory is not empty' }],
   [errno.ENAMETOOLONG, { else: 'a name has at most 255 bytes of UTF-8' }],

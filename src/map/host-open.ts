@@ -29,6 +29,7 @@ const HOST_ERRORS: ReadonlyMap<string, string> = new Map([
   ['EINVAL', 'it is not a regular file; expected one'],
   ['ENXIO', 'it is not a regular file; expected one'],
   ['ENOTDIR', 'a part of the path is not a directory'],
+  ['ENAMETOOLONG', 'a name in the path is longer than its filesystem takes'],
   ['EMFILE', 'this process has as many files open as it may; close some, or raise its limit'],
   ['ETXTBSY', "it is a program that runs; open it with mode 'r'"],
   ['EACCES', "this process may not open it so; check its permissions, or open it with mode 'r'"],

@@ -110,6 +110,7 @@ function kindOf(stat: fs.Stats): string {
 const HOST_WORDS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such directory',
   ENOTDIR: 'a part of the path is not a directory',
+  ENAMETOOLONG: 'a name in the path is longer than its filesystem takes',
   EACCES: 'this process may not write there',
   EROFS: 'its filesystem is read-only',
   ENOSPC: 'its filesystem is full, and nothing is left of it: free some space there',

@@ -59,7 +59,7 @@ const BLOCKS_MIN = 2
 
 /** Makes a volume, in a directory that holds none yet. */
 export async function makeVolume(context: Context, path: string, plan: CreatePlan): Promise<Mounted> {
-  const directory = checked(path, 'createVolume')
+  const directory = checkedPlace(path, 'createVolume')
   const { data: elsewhere } = plan
   if (elsewhere !== undefined && !isPath(elsewhere))
     throw invalid('createVolume', `data: expected a path, got ${shown(elsewhere)}`)
@@ -86,7 +86,7 @@ export async function makeVolume(context: Context, path: string, plan: CreatePla
 }
 
 export async function mountVolume(context: Context, path: string, purpose: Purpose): Promise<Mounted> {
-  const place = placeOf(checked(path, 'openVolume'))
+  const place = placeOf(checkedPlace(path, 'openVolume'))
   return guarded('openVolume', path, async undo => {
     if (!fs.existsSync(place.store))
       throw new FaultlineError(
@@ -298,7 +298,7 @@ function isPath(path: unknown): path is string {
   return typeof path === 'string' && path !== '' && !path.includes('\0')
 }
 
-function checked(path: unknown, operation: string): string {
+export function checkedPlace(path: unknown, operation: string): string {
   if (!isPath(path)) throw invalid(operation, `expected the path of a volume, got ${shown(path)}`)
   return path
 }

@@ -27,7 +27,7 @@ import {
 } from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
-import { guarded, mountVolume } from './mount.ts'
+import { checkedPlace, guarded, mountVolume } from './mount.ts'
 import type { TransferOptions } from './streams.ts'
 import { Volume } from './volume.ts'
 
@@ -48,6 +48,7 @@ export async function repairVolume(
   path: string,
   options: TransferOptions,
 ): Promise<RepairReport> {
+  checkedPlace(path, 'repairVolume')
   try {
     return await repairMounted(context, path, options)
   } catch (error) {

@@ -276,6 +276,7 @@ const HOST_WORDS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
   EACCES: 'this process may not read it',
   ENOTDIR: 'a part of the path is not a directory',
+  ENAMETOOLONG: 'a name in the path is longer than its filesystem takes',
   EIO: 'the device failed to read it',
 }
 
