@@ -37,6 +37,13 @@ const ENDS: Readonly<Record<string, () => unknown>> = {
       view.setU32(8, 1)
       process.exit(0)
     }),
+  async 'exits, and stores in a listener'() {
+    await map.run(view => view.setU32(8, 1))
+    // After the machine's own.
+    process.on('exit', () => map.run(view => view.setU32(8, 0x11223344)))
+    await undefined
+    process.exit(0)
+  },
   'exits beside calls': () => {
     // The pool of threads is busy until the end: nothing that was asked is done.
     Object.assign(fs, { writev: () => setTimeout(() => {}, 1e6) })

@@ -35,6 +35,7 @@ const ENDS: Readonly<Record<string, { readonly status: number; readonly says?: R
   throws: { status: 1, says: /boom/ },
   rejects: { status: 1, says: /boom/ },
   'exits in a section': { status: 0 },
+  'exits, and stores in a listener': { status: 0 },
   'exits beside calls': { status: 0 },
   'returns with a volume': { status: 0 },
   'exits with a volume': { status: 0 },

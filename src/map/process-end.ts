@@ -10,6 +10,7 @@
  *       could not be written, and the process doesn't end well.
  */
 import fs from 'node:fs'
+import { lastAtExit } from '../host/index.ts'
 
 /** A machine, as its end concerns the process. */
 export interface Ending {
@@ -30,7 +31,9 @@ export function started(machine: Ending): void {
   if (listening) return
   listening = true
   process.on('beforeExit', () => void settle())
+  // A listener may throw, and those behind it aren't called.
   process.on('exit', leave)
+  lastAtExit(leaveAtLast)
 }
 
 export function closed(machine: Ending): void {
@@ -44,6 +47,10 @@ async function settle(): Promise<void> {
 
 function leave(): void {
   for (const machine of open) tell(machine.leave())
+}
+
+function leaveAtLast(): void {
+  leave()
 }
 
 function tell(sentences: readonly string[]): void {

@@ -140,9 +140,14 @@ function judgeWhole(pinned: Pinned | undefined, headers: Headers, rules: Rules):
 function judgeBeyond(pinned: Pinned | undefined, headers: Headers): Answer {
   const total = /^bytes \*\/(\d+)$/.exec(headers.get('content-range') ?? '')?.[1]
   if (pinned === undefined)
-    return total === undefined || total === '0'
+    return total === '0'
       ? { kind: 'empty' }
-      : again(`it answered 416 for the first bytes of a file of ${total}`)
+      : total === undefined
+        ? failed(
+            errno.EPROTO,
+            'it answered 416 and did not say how long the file is: whether it is empty can not be known; have it send Content-Range: bytes */0',
+          )
+        : again(`it answered 416 for the first bytes of a file of ${total}`)
   if (total !== undefined && Number(total) === pinned.length)
     return again('it answered 416 for a range inside the file')
   return changed(headers)

@@ -109,6 +109,7 @@ const FOR_EVER: Record<keyof typeof BEHAVIOURS, 'right bytes' | readonly [string
   'a redirect to a good place': 'right bytes',
   'redirects for ever': ['EPROTO', /redirect/],
   '416 for a file that was cut, before 412': ['ESTALE', /changed on the server/],
+  '416 without a length': ['ESTALE', /changed on the server/],
   '416 inside the file': ['ETIMEDOUT|EREMOTEIO', /416 for a range inside the file/],
   'another ETag in the middle': ['ESTALE', /ETag is now "\\"two\\""/],
   'no ETag in the middle': ['ESTALE', /ETag is now missing/],
@@ -195,6 +196,10 @@ describe('opening', () => {
     const { device, read } = await opened(server.url)
     assert.equal(device.length, 0)
     assert.deepEqual(await read(0, 100), new Uint8Array(100))
+  })
+  it('of a server that says 416 and no length is refused, and not taken for empty', async () => {
+    await using server = await MisbehavingServer.start(BODY, BEHAVIOURS['416 without a length'])
+    await assert.rejects(opened(server.url), fails('EPROTO', /416 and did not say how long/))
   })
   it('takes a short file whole from a server that knows no ranges', async () => {
     const body = BODY.slice(0, 5000)

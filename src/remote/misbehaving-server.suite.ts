@@ -158,6 +158,9 @@ export const BEHAVIOURS = {
   '416 for a file that was cut, before 412': ({ response }) => {
     response.writeHead(416, { 'content-range': 'bytes */5' }).end()
   },
+  '416 without a length': ({ response }) => {
+    response.writeHead(416).end()
+  },
   '416 inside the file': ({ response }, { body }) => {
     response.writeHead(416, { 'content-range': `bytes */${body.length}` }).end()
   },

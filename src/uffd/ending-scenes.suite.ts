@@ -59,6 +59,20 @@ const ENDS: Readonly<Record<string, () => unknown>> = {
       throw new Error('boom')
     }),
   rejects: () => void Promise.reject(new Error('boom')),
+  async 'stores in a listener'() {
+    touchInListener()
+    await undefined
+    process.exit(7)
+  },
+  'stores in a listener that nobody knew of'() {
+    touchInListener()
+    process.exit(7)
+  },
+  'throws in a listener': () =>
+    process.on('exit', () => {
+      store()
+      throw new Error('boom')
+    }),
   'exits in a listener': () => process.once('beforeExit', () => process.exit(7)),
   'handles what is thrown'() {
     process.once('uncaughtException', error => {
@@ -72,6 +86,17 @@ const ENDS: Readonly<Record<string, () => unknown>> = {
 }
 
 let map: MappingFace
+
+/** Pages that come and go meanwhile, and a store. */
+function store(): void {
+  for (let page = 2; page < 64; page++) void map.bytes[page * PAGE]
+  map.bytes[PAGE + 1] = 77
+}
+
+function touchInListener(): void {
+  map.bytes[PAGE + 1] = 1
+  process.on('exit', store)
+}
 
 /** What a section has stored when it doesn't end is undone. */
 function inSection(): void {

@@ -2,7 +2,8 @@
  * The end of a thread that has started machines, and of the process: by returning, by process.exit, by an exception or a
  * rejection that nobody handles.
  *
- *     'exit':  what was stored is handed to the host  ->  everybody else's listeners, the exception's own words  ->  _exit
+ *     'exit':  what was stored is handed to the host  ->  everybody else's listeners  ->  what they stored is, too
+ *              ->  the pager is told to end  ->  the exception's own words  ->  _exit
  *
  * Node ends a process by joining its workers one after the other, the pager before or after one that waits for a page. So
  * where a worker is attached to an array, or was stopped for good, the process doesn't come to that: it ends by _exit, after
@@ -10,18 +11,21 @@
  *
  * Invariants
  *   EN1 When the process ends by itself, every store that a thread had made before is in its host file, or a sentence says
- *       which file could not be written.
+ *       which file could not be written. So are stores of listeners of 'exit', whose pages are served to the last.
  *   EN2 Listeners of 'exit' all run, and the exception that ends the process is printed.
  */
 import fs from 'node:fs'
 import { inspect } from 'node:util'
 import { isMainThread } from 'node:worker_threads'
+import { type AtExit, lastAtExit, listenersAfter } from '../host/index.ts'
 import { Linux } from '../linux/index.ts'
 
 /** A machine, as its end concerns the process. */
 export interface Ending {
   /** Hands what was stored to the host. Returns a sentence for each file that it could not be written to. */
   leave(): readonly string[]
+  /** Nobody touches it any more. */
+  abandon(): void
   /** Whether a thread is attached to an array of it. */
   readonly isShared: boolean
   /** Whether a worker was stopped for good. */
@@ -32,6 +36,9 @@ const open = new Set<Ending>()
 let listening = false
 /** Of machines that are closed. */
 let lost = false
+/** Sentences that were said. */
+const told = new Set<string>()
+let leaving = false
 /** What ends the process, if it is an exception. */
 let fatal: { readonly error: unknown } | undefined
 
@@ -40,8 +47,9 @@ export function started(machine: Ending): void {
   open.add(machine)
   if (listening) return
   listening = true
-  process.on('exit', end)
-  if (isMainThread) process.on('uncaughtExceptionMonitor', noteFatal)
+  process.on('exit', begin)
+  lastAtExit(end)
+  process.on('uncaughtExceptionMonitor', noteFatal)
 }
 
 export function closed(machine: Ending): void {
@@ -53,30 +61,55 @@ function noteFatal(error: unknown): void {
   const handled =
     process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback()
   if (!handled) fatal = { error }
+  // A listener threw, so those behind it aren't called.
+  if (leaving && !finish()) exitNow(1)
+}
+
+/** A listener may throw, so this doesn't wait for the last. */
+function begin(): void {
+  leaving = true
+  leave()
 }
 
 function end(status: number): void {
-  const joins = [...open].every(machine => !machine.isShared && !machine.hasLost) && !lost
-  for (const machine of open)
-    for (const sentence of machine.leave()) {
-      say(`faultline: ${sentence}`)
-      process.exitCode ||= 1
-    }
-  if (joins || !isMainThread) return
-  const failed = tellOthers(status)
-  if (fatal !== undefined) say(`${uncaught(fatal.error)}\n\nNode.js ${process.version}`)
-  new Linux().exitNow(failed ? 1 : Number(process.exitCode ?? status))
+  const late = isMainThread ? listenersAfter(end) : []
+  const failed = !tell(late, status)
+  const joins = finish()
+  // Those were called, and Node would call them again.
+  if (!joins || late.length > 0) exitNow(failed ? 1 : Number(process.exitCode ?? status))
 }
 
-/** The listeners that would come after ours. Returns whether one of them threw. */
-function tellOthers(status: number): boolean {
-  const listeners = process.rawListeners('exit')
+/** Nobody listens any more: what they stored goes to the host. Returns whether Node may do the rest. */
+function finish(): boolean {
+  const joins = [...open].every(machine => !machine.isShared && !machine.hasLost) && !lost
+  leave()
+  for (const machine of open) machine.abandon()
+  open.clear()
+  return joins || !isMainThread
+}
+
+function exitNow(status: number): void {
+  if (fatal !== undefined) say(`${uncaught(fatal.error)}\n\nNode.js ${process.version}`)
+  new Linux().exitNow(status)
+}
+
+function leave(): void {
+  for (const machine of open)
+    for (const sentence of machine.leave()) {
+      if (!told.has(sentence)) say(`faultline: ${sentence}`)
+      told.add(sentence)
+      process.exitCode ||= 1
+    }
+}
+
+/** Calls listeners that would come after ours. Returns whether none of them threw. */
+function tell(listeners: readonly AtExit[], status: number): boolean {
   try {
-    for (const listener of listeners.slice(listeners.indexOf(end) + 1)) listener.call(process, status)
-    return false
+    for (const listener of listeners) listener.call(process, status)
+    return true
   } catch (error) {
     say(uncaught(error))
-    return true
+    return false
   }
 }
 

@@ -59,6 +59,7 @@ export class HardwareMachine extends Remote implements MachineFace {
     const { programs } = this
     this.ending = {
       leave: () => this.leave(),
+      abandon: () => line.abandon(),
       get isShared() {
         return programs.isShared
       },
@@ -173,8 +174,6 @@ export class HardwareMachine extends Remote implements MachineFace {
       // It was being closed, and by now it is.
       if (error instanceof FaultlineError && error.code === 'EBADF') return []
       throw error
-    } finally {
-      this.line.abandon()
     }
   }
 }
