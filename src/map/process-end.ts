@@ -23,6 +23,8 @@ export interface Ending {
 }
 
 const open = new Set<Ending>()
+/** Sentences that were said. */
+const told = new Set<string>()
 let listening = false
 
 /** It has started, and nobody has closed it. */
@@ -54,6 +56,9 @@ function leaveAtLast(): void {
 }
 
 function tell(sentences: readonly string[]): void {
-  for (const sentence of sentences) fs.writeSync(2, `faultline: ${sentence}\n`)
+  for (const sentence of sentences) {
+    if (!told.has(sentence)) fs.writeSync(2, `faultline: ${sentence}\n`)
+    told.add(sentence)
+  }
   if (sentences.length > 0) process.exitCode ||= 1
 }
