@@ -192,6 +192,7 @@ export class PageCache {
       if (run.length > 0) this.fly(file, file.backing.read(file, next - run.length, run, group))
       run = []
     }
+    const most = this.pagesFor(group)
     const first = Math.max(0, wanted === -1 ? window.start : Math.min(window.start, wanted))
     const last = Math.max(end, wanted + 1)
     for (let index = first; index < last; index++) {
@@ -204,7 +205,7 @@ export class PageCache {
         !file.invalidates(index)
       )
         frame = this.bringAlong(file, index, group)
-      if (frame === 0 || run.length === this.pagesPerBio) submit(index)
+      if (frame === 0 || run.length >= most) submit(index)
       if (frame === 0) continue
       if (index === window.mark) this.frames.raise(frame, READAHEAD)
       run.push(frame)
@@ -312,7 +313,7 @@ export class PageCache {
       const frame = this.hash.find(file.id, index)
       const follows =
         index === previous + 1 &&
-        run.length < this.pagesPerBio &&
+        run.length < this.pagesFor(this.frames.dirtier[frame]!) &&
         (run.length === 0 || file.backing.isReserved(file, previous)) &&
         (run.length === 0 || this.frames.dirtier[run[0]!] === this.frames.dirtier[frame])
       if (!follows) submit(previous + 1)
@@ -378,6 +379,14 @@ export class PageCache {
     if (frame !== 0 && this.frames.has(frame, UPTODATE)) this.zeroTail(file, last, frame)
     file.size = Math.max(file.size, size)
     if (frame !== 0 && !file.backing.isReserved(file, last)) this.mappers.writeProtect(file.id, last, frame)
+  }
+
+  /** The pages that one bio of a group carries at most. */
+  private pagesFor(group: GroupId): number {
+    const most = this.io.bytesMax(group)
+    return most === Infinity
+      ? this.pagesPerBio
+      : Math.min(this.pagesPerBio, Math.ceil(most / this.frames.pageSize))
   }
 
   private bringAlong(file: CachedFile, index: PageIndex, group: GroupId): Pfn {

@@ -4,12 +4,14 @@
  *     start -> waits for a slot -> latency (slots work in parallel) -> transfer (one at a time) -> the inner device
  *
  * With one request in flight it takes latency + length * nsPerByte; with many it gives slots / latency requests a
- * second until 1 / nsPerByte bytes a second are reached. When a request will end is known when it starts.
+ * second until 1 / nsPerByte bytes a second are reached. Whose latency is over first has the transfer first, whenever it
+ * was started; a slot is taken until the transfer is over.
  *
  * Invariants
  *   D1 to D3 (device.ts)
  *   SD1  No more than `slots` requests are served at once.
- *   SD2  Requests reach the inner device in the order of their due times.
+ *   SD2  Requests reach the inner device in the order of their ends.
+ *   SD3  The transfer is idle only while no request is ready for it.
  */
 import { assert, type Bytes, type Errno, type Ns, type Prng } from '../base/index.ts'
 import { Alarm, type Chore, type Scheduler } from '../sched/index.ts'
@@ -25,8 +27,10 @@ export interface ServiceTime {
   readonly jitter?: { readonly fraction: number; readonly prng: Prng }
 }
 
-interface Due {
+/** Something that will happen to a request: its latency is over, or its transfer. */
+interface Event {
   readonly at: Ns
+  readonly what: 'ready' | 'over'
   readonly request: Request
 }
 
@@ -35,16 +39,16 @@ export class SlowDevice implements Device, Chore {
   readonly disk: string
   readonly readOnly: boolean
   onEnd: (request: Request, error: Errno) => void = () => {}
-  /** May be changed at any time; requests that are on their way keep their due times. */
+  /** May be changed at any time; what has begun keeps its times. */
   service: ServiceTime
   private readonly inner: Device
   private readonly scheduler: Scheduler
   private readonly alarm: Alarm
-  /** When each slot is free again. */
-  private slots: Ns[] = []
+  private readonly waiting: Request[] = []
+  private serving = 0
   private busFree: Ns = 0
   /** In order of time. */
-  private readonly due: Due[] = []
+  private readonly events: Event[] = []
 
   constructor(scheduler: Scheduler, inner: Device, service: ServiceTime) {
     assert(service.slots >= 1, 'a device serves one request at a time at least')
@@ -59,38 +63,49 @@ export class SlowDevice implements Device, Chore {
   }
 
   start(request: Request): void {
-    const at = this.dueTime(request)
-    let place = this.due.length
-    while (place > 0 && this.due[place - 1]!.at > at) place--
-    this.due.splice(place, 0, { at, request })
-    this.alarm.by(at)
+    this.waiting.push(request)
+    this.serve(this.scheduler.now())
   }
 
   run(now: Ns): Ns {
-    while (this.due.length > 0 && this.due[0]!.at <= now) this.inner.start(this.due.shift()!.request)
-    return this.due[0]?.at ?? Infinity
+    for (let event = this.events[0]; event !== undefined && event.at <= now; event = this.events[0]) {
+      this.events.shift()
+      const { request, at, what } = event
+      const moved = bytesOf(request)
+      if (what === 'ready' && moved > 0) {
+        this.busFree = Math.round(Math.max(at, this.busFree) + moved * this.service.nsPerByte)
+        this.plan({ at: this.busFree, what: 'over', request })
+      } else {
+        this.serving--
+        this.serve(at)
+        this.inner.start(request)
+      }
+    }
+    return this.events[0]?.at ?? Infinity
   }
 
-  private dueTime({ operation, length }: Request): Ns {
-    const { latency, nsPerByte, slots } = this.service
-    const slot = this.soonestSlot(slots)
-    const moved: Bytes = operation === 'read' || operation === 'write' ? length : 0
-    const arrived = Math.max(this.scheduler.now(), this.slots[slot]!) + latency * this.variation()
-    const at = Math.round(moved === 0 ? arrived : Math.max(arrived, this.busFree) + moved * nsPerByte)
-    if (moved > 0) this.busFree = at
-    this.slots[slot] = at
-    return at
+  /** Gives free slots to those who have waited longest, from `at` on. */
+  private serve(at: Ns): void {
+    while (this.serving < this.service.slots && this.waiting.length > 0) {
+      this.serving++
+      const ready = Math.round(at + this.service.latency * this.variation())
+      this.plan({ at: ready, what: 'ready', request: this.waiting.shift()! })
+    }
   }
 
-  private soonestSlot(slots: number): number {
-    while (this.slots.length < slots) this.slots.push(0)
-    let soonest = 0
-    for (let slot = 1; slot < slots; slot++) if (this.slots[slot]! < this.slots[soonest]!) soonest = slot
-    return soonest
+  private plan(event: Event): void {
+    let place = this.events.length
+    while (place > 0 && this.events[place - 1]!.at > event.at) place--
+    this.events.splice(place, 0, event)
+    this.alarm.by(event.at)
   }
 
   private variation(): number {
     const jitter = this.service.jitter
     return jitter === undefined ? 1 : 1 + jitter.fraction * (2 * jitter.prng.fraction() - 1)
   }
+}
+
+function bytesOf({ operation, length }: Request): Bytes {
+  return operation === 'read' || operation === 'write' ? length : 0
 }

@@ -103,6 +103,28 @@ describe('groups', () => {
     assert.deepEqual(io.diskNames, ['8:0'])
   })
 
+  it('take a protection and a weight in cgroup2’s words', () => {
+    const { groups, io } = world()
+    const group = groups.create('app', ROOT, { 'io.protect': { target: 500 }, 'io.weight': 300 })
+    assert.equal(io.protection('8:16', group).target, 500_000)
+    assert.equal(groups.read(group, 'io.protect'), '* target=500\n')
+    assert.equal(groups.read(group, 'io.weight'), 'default 300\n')
+    groups.set(group, 'io.protect', '8:0 target=2000')
+    groups.set(group, 'io.weight', '8:0 50')
+    assert.equal(groups.read(group, 'io.weight'), 'default 300\n8:0 50\n')
+    groups.set(group, 'io.weight', 'default 200')
+    groups.set(group, 'io.protect', 'target=max')
+    assert.equal(io.weight('8:16', group), 200)
+    assert.equal(io.protection('8:16', group).target, 0)
+    for (const bad of [0, 10_001, 1.5, 'much', '8:0 0', { weight: -1 }])
+      refused('EINVAL', /^io.weight: expected a whole number from 1 to 10000/, () =>
+        groups.set(group, 'io.weight', bad),
+      )
+    refused('EINVAL', /^io.protect: expected target in microseconds/, () =>
+      groups.set(group, 'io.protect', '8:0'),
+    )
+  })
+
   it('show io.stat of a group with those below it', () => {
     const { groups, use } = world()
     const batch = groups.create('batch', ROOT)

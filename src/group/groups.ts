@@ -2,7 +2,7 @@
  * The hierarchy of groups under names: what cgroup2's directories and files are to the kernel.
  *
  *     /                  the root: everything that was given no group; it has counters and takes no settings
- *     /batch             io.max, io.latency, memory.max, memory.high, memory.low, memory.min   settings
+ *     /batch             io.max, io.latency, io.protect, io.weight, memory.max, memory.high, memory.low, memory.min   settings
  *     /batch/import      io.stat, io.pressure, memory.current, memory.stat, memory.events, memory.pressure   counters
  *
  * Owns       names; the checks of names, keys and values
@@ -15,7 +15,13 @@
 import { type Bytes, type GroupId, type GroupTree, type Ns, ROOT } from '../base/index.ts'
 import type { Io } from '../io/index.ts'
 import type { Ledger } from '../memory/index.ts'
-import { type IoLatencySetting, type IoMaxSetting, ioKeys } from './io-keys.ts'
+import {
+  type IoLatencySetting,
+  type IoMaxSetting,
+  type IoProtectSetting,
+  type IoWeightSetting,
+  ioKeys,
+} from './io-keys.ts'
 import type { Change, Key, Keys } from './key.ts'
 import { memoryKeys } from './memory-keys.ts'
 import type { Pressure } from './pressure.ts'
@@ -32,6 +38,10 @@ export interface Settings {
   /** How long its requests may take: `{ target: 75 }`, in microseconds, or the kernel's line. */
   readonly 'io.latency'?: IoLatencySetting | string
   /** Bytes that its pages may take; beyond it they are reclaimed, and who wants more waits. 'max' is no limit. */
+  /** The latency that this group is to have, whatever others do. */
+  readonly 'io.protect'?: IoProtectSetting | string
+  /** Its share among its siblings, where there is too little for all. */
+  readonly 'io.weight'?: IoWeightSetting | number | string
   readonly 'memory.max'?: Size
   /** Bytes above which its pages are reclaimed and who allocates is slowed down. */
   readonly 'memory.high'?: Size

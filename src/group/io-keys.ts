@@ -4,7 +4,7 @@
  * A setting that names no disk is for every disk, those to come too; it shows under `*`.
  */
 import { type GroupId, US } from '../base/index.ts'
-import { EVERY_DISK, type Io, type IoMax } from '../io/index.ts'
+import { EVERY_DISK, type Io, type IoMax, WEIGHT_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../io/index.ts'
 import { fieldsOf, type Keys } from './key.ts'
 import type { Pressure } from './pressure.ts'
 import { SettingError, shown } from './setting-error.ts'
@@ -30,6 +30,18 @@ export interface IoLatencySetting {
   readonly disk?: string
   /** Microseconds; 0 or 'max' is none. */
   readonly target: number | string
+}
+
+export interface IoProtectSetting {
+  readonly disk?: string
+  /** Microseconds; 0 or 'max' is none. */
+  readonly target: number | string
+}
+
+export interface IoWeightSetting {
+  readonly disk?: string
+  /** 1 to 10,000; 100 is usual. */
+  readonly weight: number
 }
 
 const RATES = ['rbps', 'wbps', 'riops', 'wiops'] as const
@@ -81,6 +93,36 @@ export function ioKeys({ io, pressure, now, isThere }: IoParts): Keys {
         return group => io.setLatency(disk, group, target === Infinity ? 0 : target * US)
       },
     },
+    'io.protect': {
+      read: group =>
+        lines(disks(), disk => {
+          const { target, rate } = io.protection(disk, group)
+          if (target === 0) return ''
+          return `target=${target / US}${rate === Infinity ? '' : ` others=${rate.toFixed(3)}`}`
+        }),
+      prepare: value => {
+        const fields = fieldsOf('io.protect', value, ['disk', 'target'])
+        if (!fields.has('target'))
+          throw new SettingError(
+            'EINVAL',
+            `io.protect: expected target in microseconds, got ${shown(value)} without it`,
+          )
+        const disk = diskOf('io.protect', fields)
+        const target = parseCountOrMax(fields.get('target'), 'io.protect target')
+        return group => io.setProtection(disk, group, target === Infinity ? 0 : target * US)
+      },
+    },
+    'io.weight': {
+      read: group =>
+        `default ${io.weight(EVERY_DISK, group)}\n${lines(io.diskNames, disk =>
+          io.weight(disk, group) === io.weight(EVERY_DISK, group) ? '' : String(io.weight(disk, group)),
+        )}`,
+      prepare: value => {
+        const { disk, weight } = weightOf(value)
+        if (disk !== EVERY_DISK) diskOf('io.weight', new Map([['disk', disk]]))
+        return group => io.setWeight(disk, group, weight)
+      },
+    },
     'io.stat': { read: group => lines(io.diskNames, disk => shownStat(io, disk, group)) },
     'io.pressure': { read: group => pressure.read(group, 'io', now()) },
   }
@@ -88,6 +130,28 @@ export function ioKeys({ io, pressure, now, isThere }: IoParts): Keys {
 
 /** A disk of the host, or a server whose files are read. */
 const DISK = /^(\d+:\d+|https?:\/\/[^/\s]+)$/
+
+/** 250, 'default 250', '8:0 250', '8:0 default', or { disk, weight }. */
+function weightOf(value: unknown): { readonly disk: string; readonly weight: number } {
+  let disk: unknown = EVERY_DISK
+  let weight = value
+  if (typeof value === 'object' && value !== null) {
+    const fields = fieldsOf('io.weight', value, ['disk', 'weight'])
+    disk = fields.get('disk') ?? EVERY_DISK
+    weight = fields.get('weight')
+  } else if (typeof value === 'string' && /\s/.test(value.trim())) {
+    const [first, second] = value.trim().split(/\s+/)
+    disk = first === 'default' ? EVERY_DISK : first
+    weight = second
+  }
+  const number = weight === 'default' ? WEIGHT_DEFAULT : Number(weight)
+  if (typeof disk !== 'string' || !(Number.isInteger(number) && number >= WEIGHT_MIN && number <= WEIGHT_MAX))
+    throw new SettingError(
+      'EINVAL',
+      `io.weight: expected a whole number from ${WEIGHT_MIN} to ${WEIGHT_MAX}, alone or after a disk, got ${shown(value)}`,
+    )
+  return { disk, weight: number }
+}
 
 function rateOf(rate: keyof IoMax, value: unknown): number {
   const what = `io.max ${rate}`

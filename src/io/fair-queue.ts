@@ -81,6 +81,26 @@ export class FairQueue {
     }
   }
 
+  /** The same, but the group whose `time` is least goes first, whoever's turn it is. */
+  serveInOrder(time: (group: GroupId) => number, offer: Offer): void {
+    const shut = new Set<GroupId>()
+    for (;;) {
+      let first = -1
+      for (let turn = 0; turn < this.turns.length; turn++) {
+        const group = this.turns[turn]!
+        if (!this.isShut(group, shut) && (first === -1 || time(group) < time(this.turns[first]!)))
+          first = turn
+      }
+      if (first === -1) return
+      const group = this.turns[first]!
+      const bio = this.first(group)
+      const answer = bio === undefined ? TAKEN : offer(bio, group)
+      if (answer === FULL) return
+      if (answer === TAKEN) this.passTurn(first, group)
+      else shut.add(answer)
+    }
+  }
+
   private isShut(group: GroupId, shut: ReadonlySet<GroupId>): boolean {
     for (let level = group; level !== 0; level = this.tree.parent(level)) if (shut.has(level)) return true
     return false

@@ -18,6 +18,7 @@
  */
 import {
   assert,
+  type Bytes,
   type Errno,
   errno,
   type GroupId,
@@ -29,11 +30,19 @@ import {
 import type { Device, Request } from '../device/index.ts'
 import { Alarm, type Chore, type Scheduler } from '../sched/index.ts'
 import type { Bio, BioPlan } from './bio.ts'
+import { bytesIn, costOf } from './cost.ts'
 import { Disk, type DiskOptions } from './disk.ts'
-import { FULL, TAKEN } from './fair-queue.ts'
+import { FULL, type Offer, TAKEN } from './fair-queue.ts'
+import type { GuardReport } from './guard.ts'
 import type { LatencyReport } from './latency.ts'
 import type { IoStat } from './stat.ts'
 import { type IoMax, NO_LIMIT } from './throttle.ts'
+import { WEIGHT_DEFAULT } from './weights.ts'
+
+/** A protected bio waits for a fourth of its target at most behind a part of a large one, by the model of cost. */
+const SPLITS_A_TARGET = 4
+/** Smaller parts cost more than they help. */
+const BIO_BYTES_MIN: Bytes = 64 * 1024
 
 /** Where the bytes of frames are. */
 export interface FrameBytes {
@@ -60,6 +69,8 @@ export class Io implements Chore {
   private readonly disks = new Map<string, Disk>()
   private readonly everyMax = new Map<GroupId, IoMax>()
   private readonly everyTarget = new Map<GroupId, Ns>()
+  private readonly everyProtection = new Map<GroupId, Ns>()
+  private readonly everyWeight = new Map<GroupId, number>()
   private readonly attached = new Set<Device>()
   /** What devices are doing, by their turns. */
   readonly issued = new NumberMap<Issued>()
@@ -166,6 +177,43 @@ export class Io implements Chore {
     return this.disks.get(disk)?.latency.target(group) ?? this.latencyTarget(EVERY_DISK, group)
   }
 
+  /** The latency that `group` is to have whatever others do, on one disk or on EVERY_DISK, those to come too; 0: none. */
+  setProtection(disk: string, group: GroupId, target: Ns): void {
+    if (disk === EVERY_DISK) this.everyProtection.set(group, target)
+    for (const one of this.disksOf(disk)) {
+      one.guard.setTarget(group, target)
+      this.dispatch(one)
+    }
+  }
+
+  /** For EVERY_DISK: what a disk to come begins with. */
+  protection(disk: string, group: GroupId): GuardReport {
+    if (disk === EVERY_DISK) return { target: this.everyProtection.get(group) ?? 0, rate: Infinity }
+    return this.disks.get(disk)?.guard.report(group) ?? this.protection(EVERY_DISK, group)
+  }
+
+  /** The weight of `group` among its siblings, on one disk or on EVERY_DISK, those to come too. */
+  setWeight(disk: string, group: GroupId, weight: number): void {
+    if (disk === EVERY_DISK) this.everyWeight.set(group, weight)
+    for (const one of this.disksOf(disk)) {
+      one.weights.setWeight(group, weight)
+      this.dispatch(one)
+    }
+  }
+
+  weight(disk: string, group: GroupId): number {
+    if (disk === EVERY_DISK) return this.everyWeight.get(group) ?? WEIGHT_DEFAULT
+    return this.disks.get(disk)?.weights.weight(group) ?? this.weight(EVERY_DISK, group)
+  }
+
+  /** The most that one bio of `group` should carry, so that no protected one waits long behind it; Infinity: no matter. */
+  bytesMax(group: GroupId): Bytes {
+    let least = Infinity
+    for (const { guard } of this.disks.values())
+      if (!guard.isProtected(group)) least = Math.min(least, guard.strictest)
+    return least === Infinity ? Infinity : Math.max(BIO_BYTES_MIN, bytesIn(least / SPLITS_A_TARGET))
+  }
+
   /** How io.latency stands for a group: the numbers that the kernel shows in io.stat when debugging. */
   latency(disk: string, group: GroupId): LatencyReport {
     return this.disk(disk).latency.report(group, this.scheduler.now())
@@ -210,7 +258,7 @@ export class Io implements Chore {
       this.unthrottle(disk)
       disk.latency.tick(now)
       this.dispatch(disk)
-      next = Math.min(next, disk.throttle.next, disk.latency.next)
+      next = Math.min(next, disk.next)
     }
     return next
   }
@@ -224,9 +272,10 @@ export class Io implements Chore {
     bio.state = 'queued'
     bio.queuedAt = this.scheduler.now()
     disk.stats.count(bio)
+    disk.weights.came(bio.group)
     if (disk.queue.empty && this.refusal(disk, bio, bio.group) === TAKEN) {
       this.issue(disk, bio, bio.group)
-      this.alarm.by(disk.latency.next)
+      this.alarm.by(disk.next)
       return
     }
     disk.queue.push(bio, bio.group)
@@ -234,21 +283,26 @@ export class Io implements Chore {
   }
 
   private dispatch(disk: Disk): void {
+    disk.guard.next = Infinity
     if (disk.queue.empty) return
-    disk.queue.serve((bio, group) => {
+    const offer: Offer = (bio, group) => {
       const refusal = this.refusal(disk, bio, group)
       if (refusal === TAKEN) this.issue(disk, bio, group)
       return refusal
-    })
-    this.alarm.by(disk.latency.next)
+    }
+    if (disk.weights.inUse) disk.queue.serveInOrder(group => disk.weights.timeOf(group), offer)
+    else disk.queue.serve(offer)
+    this.alarm.by(disk.next)
   }
 
   /** Whose limit refuses to let the bio go in the turn of `group`: TAKEN, if nobody's. */
   private refusal(disk: Disk, { operation }: Bio, group: GroupId): GroupId | typeof TAKEN | typeof FULL {
     if (disk.issued >= disk.nrRequests) return FULL
-    return operation === 'read' || operation === 'write'
-      ? disk.latency.refusal(group, this.scheduler.now())
-      : TAKEN
+    const now = this.scheduler.now()
+    if (disk.guard.holds(group, now)) return group
+    if (operation !== 'read' && operation !== 'write') return TAKEN
+    if (disk.weights.inUse && disk.issued >= disk.depth.limit && !disk.guard.isProtected(group)) return group
+    return disk.latency.refusal(group, now)
   }
 
   private issue(disk: Disk, bio: Bio, issuer: GroupId): void {
@@ -256,7 +310,10 @@ export class Io implements Chore {
     bio.issuer = issuer
     bio.issuedAt = this.scheduler.now()
     disk.issued++
+    disk.depth.started(disk.issued)
     disk.latency.started(bio, bio.issuedAt)
+    disk.guard.started(bio, bio.issuedAt)
+    disk.weights.issued(bio, bio.group)
     const { operation, position, length } = bio
     const turn = ++this.turns
     const request: Issued = { operation, position, length, buffers: this.buffers(bio), turn, bio }
@@ -269,7 +326,11 @@ export class Io implements Chore {
     assert(this.issued.delete(turn), 'D1: a device ends each request once')
     const disk = this.disk(bio.device.disk)
     disk.issued--
-    disk.latency.ended(bio, this.scheduler.now())
+    const now = this.scheduler.now()
+    disk.latency.ended(bio, now)
+    disk.guard.ended(bio, now)
+    disk.depth.ended(costOf(bio), now)
+    disk.weights.left(bio.group)
     bio.state = 'ended'
     bio.errno = error
     this.onEnd(bio)
@@ -310,6 +371,8 @@ export class Io implements Chore {
       for (const [group, max] of this.everyMax) disk.throttle.setLimit(group, max, this.scheduler.now())
       for (const [group, target] of this.everyTarget)
         disk.latency.setTarget(group, target, this.scheduler.now())
+      for (const [group, target] of this.everyProtection) disk.guard.setTarget(group, target)
+      for (const [group, weight] of this.everyWeight) disk.weights.setWeight(group, weight)
     }
     return disk
   }

@@ -1,0 +1,182 @@
+/** io.protect and io.weight: who is held back, who never is, and what shares come of it. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { type GroupId, GroupTree, MS, type Ns, ROOT, SECOND } from '../base/index.ts'
+import type { Bio } from './bio.ts'
+import { costOf } from './cost.ts'
+import { Depth } from './depth.ts'
+import { Guard } from './guard.ts'
+import { Weights } from './weights.ts'
+
+const READ = { operation: 'read', length: 4096 } as const
+const COST = costOf(READ)
+
+const bioOf = (group: GroupId, queuedAt: Ns): Bio => ({ ...READ, group, issuer: group, queuedAt }) as Bio
+
+function guarded() {
+  const tree = new GroupTree()
+  const guard = new Guard(tree)
+  const [app, hog] = [tree.create(ROOT), tree.create(ROOT)]
+  let now: Ns = 0
+  /** A second of the application's reads, one a millisecond, each `took` long, while the hog issues what it may. */
+  const pass = (time: Ns, took: (hogs: number) => Ns, wanted = 10) => {
+    let gone = 0
+    for (const end = now + time; now < end; now += MS) {
+      let hogs = 0
+      while (hogs < wanted && !guard.holds(hog, now)) {
+        guard.started(bioOf(hog, now), now)
+        hogs++
+      }
+      gone += hogs
+      const bio = bioOf(app, now)
+      guard.started(bio, now)
+      guard.ended({ ...bio, queuedAt: now - took(hogs) }, now)
+    }
+    return gone
+  }
+  return { tree, guard, app, hog, pass, now: () => now, wait: (time: Ns) => (now += time) }
+}
+
+describe('io.protect', () => {
+  it('holds back nobody while no target is set, and never a protected group (G1)', () => {
+    const { guard, app, hog, pass, tree } = guarded()
+    assert.equal(
+      pass(SECOND, () => 50 * MS),
+      10_000,
+    )
+    guard.setTarget(app, MS)
+    pass(SECOND, () => 50 * MS)
+    assert.equal(guard.holds(hog, SECOND * 2), true)
+    assert.equal(guard.holds(app, SECOND * 2), false)
+    assert.equal(guard.holds(tree.create(app), SECOND * 2), false, 'nor one below it')
+    guard.setTarget(app, 0)
+    assert.equal(guard.holds(hog, SECOND * 2), false, 'at once when the target goes')
+  })
+
+  it('comes down until targets are met, and stays near there', () => {
+    const { guard, app, pass } = guarded()
+    guard.setTarget(app, 2 * MS)
+    // Four of the hog's a millisecond are one too many.
+    const took = (hogs: number) => (hogs > 3 ? 3 * MS : MS)
+    pass(3 * SECOND, took)
+    const gone = pass(4 * SECOND, took)
+    assert.ok(gone >= 2.6 * 4000 && gone <= 3.3 * 4000, `${gone} of 12000`)
+  })
+
+  it('lets everybody go 100 ms after the last protected bio, and begins anew with the next', () => {
+    const { guard, app, hog, pass, wait, now } = guarded()
+    guard.setTarget(app, 2 * MS)
+    pass(SECOND, () => 3 * MS)
+    assert.equal(guard.holds(hog, now()), true)
+    wait(101 * MS)
+    assert.equal(guard.holds(hog, now()), false)
+    assert.equal(guard.report(app).rate, Infinity)
+  })
+
+  it('leaves a hundredth of the disk to the others, however late the protected are (G4)', () => {
+    const { guard, app, pass } = guarded()
+    guard.setTarget(app, 1)
+    pass(10 * SECOND, () => MS)
+    const most = (11 * COST) / MS
+    assert.ok(guard.report(app).rate >= 0.009 * most, `${guard.report(app).rate}`)
+  })
+
+  it('issues no more than the rate allows, over any time (G2)', () => {
+    const { guard, app, hog, pass, now, wait } = guarded()
+    guard.setTarget(app, 2 * MS)
+    pass(SECOND, () => 3 * MS)
+    const { rate } = guard.report(app)
+    guard.started(bioOf(app, now()), now())
+    let spent = 0
+    const began = now()
+    for (let step = 0; step < 400; step++) {
+      while (!guard.holds(hog, now())) {
+        guard.started(bioOf(hog, now()), now())
+        spent += COST
+      }
+      assert.ok(spent <= rate * (now() - began + MS) + COST, `${spent} after ${now() - began}`)
+      wait(0.3 * MS)
+    }
+  })
+})
+
+describe('io.weight', () => {
+  it('shares by weight what groups want that always want more, and gives what one does not want to the others (WT1)', () => {
+    const weight = fc.integer({ min: 1, max: 1000 })
+    fc.assert(
+      fc.property(fc.array(weight, { minLength: 2, maxLength: 5 }), each => {
+        const tree = new GroupTree()
+        const weights = new Weights(tree)
+        const groups = each.map(() => tree.create(ROOT))
+        groups.forEach((group, at) => {
+          weights.setWeight(group, each[at]!)
+          weights.came(group)
+        })
+        const sum = each.reduce((a, b) => a + b, 0)
+        const got = groups.map(() => 0)
+        const serve = (among: readonly GroupId[], count: number) => {
+          for (let turn = 0; turn < count; turn++) {
+            const first = among.reduce((a, b) => (weights.timeOf(b) < weights.timeOf(a) ? b : a))
+            weights.issued(bioOf(first, 0), first)
+            got[groups.indexOf(first)]!++
+          }
+        }
+        serve(groups, 4000)
+        each.forEach((own, at) => {
+          assert.ok(Math.abs(got[at]! - (4000 * own) / sum) <= each.length, `${got} for ${each}`)
+        })
+        weights.left(groups[0]!)
+        assert.equal(weights.share(groups[1]!), each[1]! / (sum - each[0]!))
+        weights.came(groups[0]!)
+        const before = got[0]!
+        serve(groups, 100)
+        assert.ok(
+          got[0]! - before <= (100 * each[0]!) / sum + each.length,
+          'no credit for having been away (WT2)',
+        )
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  it('divides a share among those below, level by level', () => {
+    const tree = new GroupTree()
+    const weights = new Weights(tree)
+    const [a, b] = [tree.create(ROOT), tree.create(ROOT)]
+    const [a0, a1] = [tree.create(a), tree.create(a)]
+    weights.setWeight(b, 300)
+    for (const group of [a0, a1, b]) weights.came(group)
+    // The example at the head of blk-iocost.c.
+    assert.deepEqual(
+      [b, a0, a1].map(group => weights.share(group)),
+      [0.75, 0.125, 0.125],
+    )
+  })
+})
+
+describe('the depth of a disk', () => {
+  it('comes to what keeps its slots busy, and follows them when they become more (DP1, DP2)', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 24 }), fc.integer({ min: 1, max: 24 }), (first, later) => {
+        const depth = new Depth(256)
+        let now = 0
+        const pass = (slots: number, time: Ns) => {
+          for (const end = now + time; now < end; ) {
+            const busy = Math.min(slots, depth.limit)
+            depth.started(depth.limit)
+            now += (0.5 * MS) / busy
+            depth.ended(COST, now)
+            assert.ok(depth.limit >= 1 && depth.limit <= 256)
+          }
+        }
+        for (const slots of [first, later]) {
+          pass(slots, 20 * SECOND)
+          const near = depth.limit >= Math.floor(slots * 0.7) && depth.limit <= Math.ceil(slots * 1.4) + 1
+          assert.ok(near, `${depth.limit} for ${slots} slots`)
+        }
+      }),
+      { numRuns: 12 },
+    )
+  })
+})
