@@ -177,7 +177,7 @@ export class PageCache {
     const frame = this.memory.allocate(group, CACHE)
     if (typeof frame !== 'number') return frame
     this.insert(file, wanted, frame)
-    this.lock(frame)
+    this.frames.raise(frame, LOCKED)
     if (window.size === 1 && window.start === wanted)
       this.fly(file, file.backing.read(file, wanted, [frame], group))
     else this.readAhead(file, window, group, wanted)
@@ -394,13 +394,8 @@ export class PageCache {
     const frame = this.memory.tryAllocate(group, CACHE)
     if (frame === 0) return 0
     this.insert(file, index, frame)
-    this.lock(frame)
-    return frame
-  }
-
-  private lock(frame: Pfn): void {
     this.frames.raise(frame, LOCKED)
-    this.memory.takeOff(frame)
+    return frame
   }
 
   private fly(file: CachedFile, bio: Bio): Bio {

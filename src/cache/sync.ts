@@ -91,13 +91,15 @@ export class Sync implements Verb<SyncArgs> {
   /** Writes one slice of what is dirty. */
   private writeSome(args: SyncArgs): void {
     const { file, end, left, begun } = args
-    const indexes = file.dirtyPages.take(args.next, end, this.cache.slicePages)
+    // A bio isn't cut where a slice ends.
+    const most = Math.max(this.cache.slicePages, this.cache.pagesPerBio)
+    const indexes = file.dirtyPages.take(args.next, end, most)
     const now: PageIndex[] = []
     for (const index of indexes)
       if (this.cache.canWrite(file, this.cache.find(file.id, index))) now.push(index)
       else left.push(index)
     begun.push(...this.cache.writeOut(file, now))
-    args.next = indexes.length < this.cache.slicePages ? end : indexes.at(-1)! + 1
+    args.next = indexes.length < most ? end : indexes.at(-1)! + 1
   }
 
   private begunIn(args: SyncArgs, task: Task): Outcome | undefined {

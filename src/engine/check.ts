@@ -196,7 +196,7 @@ function recountLru({ memory, tree, mm }: Engine, check: Report): void {
             frames.kind[frame] === (side === 'anon' ? ANON : CACHE) &&
             frames.has(frame, ACTIVE) === (age === 'active') &&
             frames.has(frame, ON_LRU) &&
-            !frames.has(frame, UNEVICTABLE | IN_FLIGHT | LOCKED)
+            !frames.has(frame, UNEVICTABLE | IN_FLIGHT)
           check(right, `AM2: frame ${frame} belongs on the ${list} list of group ${group}`)
         }
         check(size === frames.lru.size(memory.lruList(group, list)), `I2: the ${list} list of group ${group}`)

@@ -8,7 +8,7 @@
  *   MA1 The same scenario, discipline and choices give the same machine.
  *   MA2 `choices` lists the cheapest first: going on in order costs nothing, each place further down is a delay.
  */
-import { assert, type Errno, errno, ROOT } from '../base/index.ts'
+import { assert, type Errno, errno, ROOT, SLICE_PAGES } from '../base/index.ts'
 import type { CachedFile } from '../cache/index.ts'
 import type { Request } from '../device/index.ts'
 import { Engine } from '../engine/index.ts'
@@ -113,6 +113,7 @@ export class Machine {
       buffer: new ArrayBuffer((scenario.frames + 1 + framesOfBlocks(scenario)) * this.pageSize),
       pageSize: this.pageSize,
       slicePages: scenario.slicePages,
+      ...(scenario.slicePages < SLICE_PAGES && { bioBytesMax: scenario.slicePages * this.pageSize }),
       discipline: canary?.discipline?.(discipline) ?? discipline,
       writeback: scenario.throttles
         ? { backgroundRatio: 0.2, ratio: 0.3, interval: Infinity, expire: Infinity }

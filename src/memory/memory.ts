@@ -10,8 +10,8 @@
  *
  * Invariants   F1 to F3 (frames.ts), B1 and B2 (ledger.ts)
  *   AM1  Each frame is free, or charged and owned, or a device's; the counts add up to all but the zero page.
- *   AM2  A frame is on the LRU list of the group that is charged for it, and of its own kind; one that a bio brings, or
- *       that reclaim has had written, on the group's list of pages in flight.
+ *   AM2  A frame is on the LRU list of the group that is charged for it, and of its own kind; one that reclaim has met on its
+ *       way to or from a device, on the group's list of pages in flight.
  */
 import { assert, broken, END, errno, type GroupId, type Pfn } from '../base/index.ts'
 import { type Done, type Fail, fail, type Wait } from '../sched/index.ts'

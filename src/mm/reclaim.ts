@@ -15,13 +15,13 @@
  *   RC2 Nobody below its effective min gives anything; below its effective low only on the second pass.
  *   RC3 shrink says done only if it freed a frame, or found pages in use and made them older; wait only if something is on
  *       its way; fail only if there is neither.
- *   RC4 One call looks at each page once, and at none that is on its way.
+ *   RC4 One call looks at each page once; what is on its way is met once, and not again before it has landed.
  *   RC5 Where it has found nothing it looks again only after something has changed, so those who wait for memory don't
  *       each look at what the first has looked at.
  */
 import { END, errno, type GroupId, type PageIndex, type Pfn, ROOT } from '../base/index.ts'
 import type { CachedFile } from '../cache/index.ts'
-import { ANON, DIRTY, REFERENCED, type Relief, UNEVICTABLE, WRITEBACK } from '../memory/index.ts'
+import { ANON, DIRTY, LOCKED, REFERENCED, type Relief, UNEVICTABLE, WRITEBACK } from '../memory/index.ts'
 import { done, fail, wait } from '../sched/index.ts'
 import type { Mm } from './mm.ts'
 
@@ -180,7 +180,7 @@ function demote(mm: Mm, frame: Pfn): void {
 function consider(mm: Mm, frame: Pfn, pass: Pass): boolean {
   const { memory, rmap, cache } = mm
   const { frames } = memory
-  if (frames.has(frame, WRITEBACK)) {
+  if (frames.has(frame, LOCKED | WRITEBACK)) {
     memory.takeOff(frame)
     return false
   }

@@ -24,7 +24,13 @@ interface Stage {
 
 function stage(slicePages: number): Stage {
   const writeback = { ...WRITEBACK_DEFAULTS, backgroundRatio: 1, ratio: 1 }
-  const world = new World({ frames: 4 * PAGES, slicePages, writeback, checked: false })
+  const world = new World({
+    frames: 4 * PAGES,
+    slicePages,
+    bioBytesMax: slicePages * PAGE,
+    writeback,
+    checked: false,
+  })
   const data = world.file('data', { pages: PAGES, holding: false })
   const space = world.space('app')
   const shared = world.map(space, data)
