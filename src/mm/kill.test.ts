@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MS } from '../base/index.ts'
+import { WRITEBACK_DEFAULTS } from '../cache/index.ts'
 import { PAGE, World, type WorldFile } from '../engine/world.suite.ts'
 import type { Task } from '../sched/index.ts'
 import { DISCIPLINES, type Discipline, type Space } from './index.ts'
@@ -73,11 +74,14 @@ const WAITS: Record<string, (discipline: Discipline) => Scene | undefined> = {
   },
 
   throttle(discipline) {
-    const { world } = stage(discipline)
-    const b = world.space('b', world.group({ high: 1 }))
-    const inB = world.map(b, undefined, { pages: 4 })
-    world.fault(b, inB, 'store')
-    return { world, victim: world.fault(b, inB + 1, 'store'), others: [world.unmap(b, inB, 4)] }
+    const writeback = { ...WRITEBACK_DEFAULTS, backgroundRatio: 0.05, ratio: 0.05 }
+    const world = new World({ discipline, writeback })
+    const dirty = world.file('dirty', { pages: 40, holding: false })
+    const b = world.space('b')
+    const inB = world.map(b, dirty)
+    for (let page = 0; page < 31; page++) world.fault(b, inB + page, 'store')
+    // Whoever dirties the thirty-second page looks at the balance.
+    return { world, victim: world.fault(b, inB + 31, 'store'), others: [world.unmap(b, inB, 40)] }
   },
 
   device(discipline) {

@@ -15,7 +15,8 @@
  *   RC2 Nobody below its effective min gives anything; below its effective low only on the second pass.
  *   RC3 shrink says done only if it freed a frame, or found pages in use and made them older; wait only if something is on
  *       its way; fail only if there is neither.
- *   RC4 One call looks at each page once; what is on its way is met once, and not again before it has landed.
+ *   RC4 One call looks at each page once. When one has found nothing but pages on their way, none looks at those again
+ *       before they have landed.
  *   RC5 Where it has found nothing it looks again only after something has changed, so those who wait for memory don't
  *       each look at what the first has looked at.
  */
@@ -42,6 +43,8 @@ interface Pass {
   freed: number
   /** Pages that were in use, and are older now: the next call may take them. */
   aged: number
+  /** Pages that it met on their way to or from a device. */
+  readonly flying: Pfn[]
   /** It met pages that only time lets go. */
   later: boolean
   /** How many pages of each list haven't been looked at yet (RC4). */
@@ -64,6 +67,7 @@ export function shrink(mm: Mm, over: GroupId, wanted: GroupId): Relief {
     priority: 0,
     freed: 0,
     aged: 0,
+    flying: [],
     later: false,
     left: new Map(),
     dirty: new Map(),
@@ -77,6 +81,8 @@ export function shrink(mm: Mm, over: GroupId, wanted: GroupId): Relief {
   for (const [file, indexes] of pass.dirty) writeOut(mm, file, indexes)
   mm.memory.reclaimed += pass.freed
   if (pass.freed > 0 || pass.aged > 0) return done
+  // It comes to waiting: until they have landed nobody need look at them again.
+  for (const frame of pass.flying) mm.memory.takeOff(frame)
   if (!pass.later) mm.barren.set(root, stamp(mm))
   return waitOrFail(mm, root, wanted)
 }
@@ -181,7 +187,8 @@ function consider(mm: Mm, frame: Pfn, pass: Pass): boolean {
   const { memory, rmap, cache } = mm
   const { frames } = memory
   if (frames.has(frame, LOCKED | WRITEBACK)) {
-    memory.takeOff(frame)
+    pass.flying.push(frame)
+    memory.rotate(frame)
     return false
   }
   if (frames.pins[frame] !== 0) {
