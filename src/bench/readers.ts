@@ -97,14 +97,18 @@ export class Worker {
     if (mine === undefined) return
     this.began.delete(task)
     this.busy--
-    if (task.verb.name === 'think') return this.next(mine.lane)
+    if (task.verb.name === 'think') this.next(mine.lane)
+    else this.worked(mine)
+  }
+
+  private worked({ at, lane }: { readonly at: Ns; readonly lane: number }): void {
     const now = this.engine.scheduler.now()
-    this.latencies.push(now - mine.at)
+    this.latencies.push(now - at)
     const second = Math.floor((now - this.since) / SECOND)
     this.seconds[second] = (this.seconds[second] ?? 0) + 1
     const thought = this.habit.does === 'read' ? (this.habit.thought ?? 0) : 0
-    if (thought === 0) return this.next(mine.lane)
-    this.begin(this.think, { until: now + thought }, mine.lane)
+    if (thought === 0) this.next(lane)
+    else this.begin(this.think, { until: now + thought }, lane)
   }
 
   private next(lane: number): void {

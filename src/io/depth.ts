@@ -8,8 +8,8 @@
  * done as before, and now and then up, in case the disk has become quicker.
  *
  * Invariants
- *   DP1 1 <= limit <= the number that the disk is said to take.
- *   DP2 A step down that cost throughput is taken back in the next window.
+ *   QD1 1 <= limit <= the number that the disk is said to take.
+ *   QD2 A step down that cost throughput is taken back in the next window.
  */
 import { MS, type Ns, SECOND } from '../base/index.ts'
 

@@ -12,10 +12,10 @@
  * 100 ms nobody is held back.
  *
  * Invariants
- *   G1  A protected bio is never held back here, nor is anybody while no target is set or no protected bio about.
- *   G2  What isn't protected costs, in any time t, at most rate * (t + BURST), and one bio.
- *   G3  While something waits, `next` is when the first of it may go.
- *   G4  The rate isn't below a hundredth of the most that the disk was seen to do.
+ *   GU1  A protected bio is never held back here, nor is anybody while no target is set or no protected bio about.
+ *   GU2  What isn't protected costs, in any time t, at most rate * (t + BURST), and one bio.
+ *   GU3  While something waits, `next` is when the first of it may go.
+ *   GU4  The rate isn't below a hundredth of the most that the disk was seen to do.
  */
 import { type GroupId, type GroupTree, MS, type Ns, ROOT } from '../base/index.ts'
 import type { Bio } from './bio.ts'

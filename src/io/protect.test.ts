@@ -39,7 +39,7 @@ function guarded() {
 }
 
 describe('io.protect', () => {
-  it('holds back nobody while no target is set, and never a protected group (G1)', () => {
+  it('holds back nobody while no target is set, and never a protected group (GU1)', () => {
     const { guard, app, hog, pass, tree } = guarded()
     assert.equal(
       pass(SECOND, () => 50 * MS),
@@ -74,7 +74,7 @@ describe('io.protect', () => {
     assert.equal(guard.report(app).rate, Infinity)
   })
 
-  it('leaves a hundredth of the disk to the others, however late the protected are (G4)', () => {
+  it('leaves a hundredth of the disk to the others, however late the protected are (GU4)', () => {
     const { guard, app, pass } = guarded()
     guard.setTarget(app, 1)
     pass(10 * SECOND, () => MS)
@@ -82,7 +82,7 @@ describe('io.protect', () => {
     assert.ok(guard.report(app).rate >= 0.009 * most, `${guard.report(app).rate}`)
   })
 
-  it('issues no more than the rate allows, over any time (G2)', () => {
+  it('issues no more than the rate allows, over any time (GU2)', () => {
     const { guard, app, hog, pass, now, wait } = guarded()
     guard.setTarget(app, 2 * MS)
     pass(SECOND, () => 3 * MS)
@@ -156,7 +156,7 @@ describe('io.weight', () => {
 })
 
 describe('the depth of a disk', () => {
-  it('comes to what keeps its slots busy, and follows them when they become more (DP1, DP2)', () => {
+  it('comes to what keeps its slots busy, and follows them when they become more (QD1, QD2)', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 24 }), fc.integer({ min: 1, max: 24 }), (first, later) => {
         const depth = new Depth(256)
