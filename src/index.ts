@@ -16,7 +16,14 @@
 export type { Bytes, GroupId, Ns, SpaceId, TaskId, Unit } from './base/index.ts'
 export type { Settled, WritebackSettings } from './cache/index.ts'
 export type { DumpedBio, DumpedGroup, DumpedLock, DumpedTask, MachineDump } from './engine/index.ts'
-export type { IoLatencySetting, IoMaxSetting, Settings as GroupSettings, Size } from './group/index.ts'
+export type {
+  IoLatencySetting,
+  IoMaxSetting,
+  IoProtectSetting,
+  IoWeightSetting,
+  Settings as GroupSettings,
+  Size,
+} from './group/index.ts'
 export type { Existing } from './map/index.ts'
 export {
   type AdviceName,

@@ -37,11 +37,11 @@ export interface Settings {
   readonly 'io.max'?: IoMaxSetting | string
   /** How long its requests may take: `{ target: 75 }`, in microseconds, or the kernel's line. */
   readonly 'io.latency'?: IoLatencySetting | string
-  /** Bytes that its pages may take; beyond it they are reclaimed, and who wants more waits. 'max' is no limit. */
-  /** The latency that this group is to have, whatever others do. */
+  /** The latency that this group is to have, whatever others do: `{ target: 75 }`, in microseconds. */
   readonly 'io.protect'?: IoProtectSetting | string
-  /** Its share among its siblings, where there is too little for all. */
+  /** Its share among its siblings, where there is too little for all: 1 to 10,000; 100 if left out. */
   readonly 'io.weight'?: IoWeightSetting | number | string
+  /** Bytes that its pages may take; beyond it they are reclaimed, and who wants more waits. 'max' is no limit. */
   readonly 'memory.max'?: Size
   /** Bytes above which its pages are reclaimed and who allocates is slowed down. */
   readonly 'memory.high'?: Size

@@ -32,13 +32,17 @@ export interface IoLatencySetting {
   readonly target: number | string
 }
 
+/** A latency that is kept for a group, on one disk or on all. */
 export interface IoProtectSetting {
+  /** 'major:minor', or a server as 'https://host'; every disk if left out. */
   readonly disk?: string
   /** Microseconds; 0 or 'max' is none. */
   readonly target: number | string
 }
 
+/** A share of one disk, or of each. */
 export interface IoWeightSetting {
+  /** 'major:minor', or a server as 'https://host'; every disk if left out. */
   readonly disk?: string
   /** 1 to 10,000; 100 is usual. */
   readonly weight: number
