@@ -214,6 +214,29 @@ describe('a volume that is closed', () => {
     await sound(at.directory)
   })
 
+  test('at any moment of a get, a getFile or an open ends it with an error of ours', async t => {
+    for (let moment = 0; moment < 60; moment++) {
+      const at = await world(t)
+      const call = [
+        () => at.volume.get('/g').next(),
+        () => at.volume.getFile('/g', join(at.directory, 'out')),
+        () => at.volume.open('/same'),
+      ][moment % 3]!
+      const ended = call().then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+      for (let turn = 0; turn < moment; turn++) await (moment % 2 === 0 ? undefined : turns(1))
+      await at.volume.close()
+      const failed = await ended
+      assert.ok(
+        failed === undefined || failed instanceof FaultlineError,
+        `moment ${moment}: ${String(failed)}`,
+      )
+      await at.machine.close()
+    }
+  })
+
   test('while a file of it is mapped by a call under way stays open', async t => {
     const at = await world(t)
     const mapping = at.space.map(at.file)

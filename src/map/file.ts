@@ -142,6 +142,14 @@ export class File implements FileFace {
     if (job !== undefined) await this.perform('refresh', job, options)
   }
 
+  /** For its volume: whether a call may begin. */
+  takesCalls = true
+
+  /** For its volume: the calls of it that are under way. */
+  get calls(): UnderWay {
+    return this.underWay
+  }
+
   /** Whether a mapping of this opening is left, though it may be closed by now. */
   get isMapped(): boolean {
     return this.open.mappings > 0
@@ -246,7 +254,7 @@ export class File implements FileFace {
   }
 
   private checkOpen(operation: string): void {
-    if (this.closing !== undefined)
+    if (this.closing !== undefined || !this.takesCalls)
       throw new FaultlineError('EBADF', operation, `${this.name} is closed; open it again`)
   }
 

@@ -44,6 +44,10 @@ export class UnderWay {
     this.controller = new AbortController()
   }
 
+  get isCalm(): boolean {
+    return this.calls.size === 0
+  }
+
   /** Settles when none is under way, those that began meanwhile included. */
   async settled(): Promise<void> {
     while (this.calls.size > 0) await Promise.allSettled(this.calls)

@@ -94,9 +94,21 @@ export class OpenFiles {
     return [...this.opened.keys()].filter(file => file.isMapped).map(file => file.name)
   }
 
-  /** Closes what is open yet, and waits for what is on its way out. `told` hears of errors. */
+  /** Files take no calls from now on; settles when none is under way. */
+  async settled(): Promise<void> {
+    for (const file of this.opened.keys()) file.takesCalls = false
+    const busy = () => [...this.opened.keys()].find(({ calls }) => !calls.isCalm)
+    for (let file = busy(); file !== undefined; file = busy()) await file.calls.settled()
+  }
+
+  /** They do again. */
+  stayOpen(): void {
+    for (const file of this.opened.keys()) file.takesCalls = true
+  }
+
+  /** Closes what is open yet, all at once, and waits for what is on its way out. `told` hears of errors. */
   async close(told: (error: unknown) => void): Promise<void> {
-    for (const file of [...this.opened.keys()]) await file.close().catch(told)
+    await Promise.all([...this.opened.keys()].map(file => file.close().catch(told)))
     await Promise.all([...this.context.leaving, ...this.leaving.values()])
   }
 

@@ -36,6 +36,7 @@ import type { File } from './file.ts'
 import { type Existing, writeWhole } from './host-target.ts'
 import { INSPECT } from './inspect.ts'
 import { checkKeys, choice, flag, invalid } from './options.ts'
+import { isAborted } from './performer.ts'
 import { bringIn, originOf, type Source, type TransferOptions, takeOut } from './streams.ts'
 import { checkPath, checkProgress, checkWhole, VolumeCalls } from './volume-calls.ts'
 import { OpenFiles } from './volume-files.ts'
@@ -400,13 +401,17 @@ export class Volume implements VolumeFace {
     const { store, device, lock, path } = this.mounted
     const { underWay } = this.calls
     underWay.beginToClose(`the volume ${path}`)
-    await underWay.settled()
+    do {
+      await underWay.settled()
+      await this.files.settled()
+    } while (!underWay.isCalm)
     try {
       // A file may have been mapped by a call that was under way.
       this.checkUnmapped()
     } catch (error) {
       this.closing = undefined
       underWay.stayOpen()
+      this.files.stayOpen()
       throw error
     }
     let failed: unknown
@@ -452,10 +457,15 @@ export class Volume implements VolumeFace {
     this.checkCall(operation, from)
     const plan = { ...options, signal: this.calls.underWay.endedBy(options.signal) }
     const file = await this.during(() => this.files.open(operation, from, 'r', () => this.core.open(from)))
+    const checkGoing = () => {
+      if (isAborted(plan.signal)) throw aborted(operation, from, plan.signal.reason)
+    }
     try {
-      // The close of the volume waits for each part on its way, and not for those who are at work on one.
-      if (!this.readOnly) await file.sync()
+      checkGoing()
+      if (!this.readOnly) await this.during(() => file.sync())
+      checkGoing()
       const parts = takeOut(this.calls, operation, this.files.cached(file), plan)
+      // The close of the volume waits for each part on its way, and not for those who are at work on one.
       for (;;) {
         const { done, value } = await this.during(() => parts.next())
         if (done === true) return
