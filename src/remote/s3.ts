@@ -4,6 +4,7 @@
  * The address is "s3://bucket/key", the key percent-encoded as in any address. Of a bucket that keeps versions, the one that
  * was opened stays readable when the object is replaced.
  */
+import { Once } from './once.ts'
 import type { Authorization } from './settings.ts'
 
 /** What requests to S3 are signed with. */
@@ -47,25 +48,18 @@ export function signed(
   region: string,
   credentials: () => Promise<S3Credentials>,
 ): Authorization {
-  let known: Promise<S3Credentials> | undefined
+  const known = new Once(credentials)
   return {
     async headersFor(url, headers) {
-      known ??= credentials()
-      const asked = known
-      try {
-        const { accessKeyId, secretAccessKey, sessionToken } = await asked
-        const token = sessionToken === undefined ? {} : { sessionToken }
-        const who = { accessKeyId, secretAccessKey, ...token, service: 's3', region }
-        // Only what S3 wants signed is: proxies change the others, Accept-Encoding above all.
-        const { headers: proof } = await new Signer({ method: 'GET', url, ...who }).sign()
-        return { ...headers, ...Object.fromEntries(proof) }
-      } catch (error) {
-        if (known === asked) known = undefined
-        throw error
-      }
+      const { accessKeyId, secretAccessKey, sessionToken } = await known.get()
+      const token = sessionToken === undefined ? {} : { sessionToken }
+      const who = { accessKeyId, secretAccessKey, ...token, service: 's3', region }
+      // Only what S3 wants signed is: proxies change the others, Accept-Encoding above all.
+      const { headers: proof } = await new Signer({ method: 'GET', url, ...who }).sign()
+      return { ...headers, ...Object.fromEntries(proof) }
     },
     refresh() {
-      known = undefined
+      known.forget()
       return true
     },
   }

@@ -1,5 +1,6 @@
 /** What may be chosen about asking a server, and what is chosen where nothing is said. */
 import type { Bytes } from '../base/index.ts'
+import { Once } from './once.ts'
 import type { Pin } from './version.ts'
 
 /** fetch, as the platform has it. */
@@ -51,20 +52,11 @@ export const plainHeaders = (given: Readonly<Record<string, string>>): Authoriza
 
 /** Headers that a function tells; it is asked again when they were refused. */
 export function freshHeaders(ask: () => Promise<Readonly<Record<string, string>>>): Authorization {
-  let known: Promise<Readonly<Record<string, string>>> | undefined
+  const known = new Once(ask)
   return {
-    async headersFor(_, headers) {
-      known ??= ask()
-      const asked = known
-      try {
-        return { ...headers, ...(await asked) }
-      } catch (error) {
-        if (known === asked) known = undefined
-        throw error
-      }
-    },
+    headersFor: async (_, headers) => ({ ...headers, ...(await known.get()) }),
     refresh() {
-      known = undefined
+      known.forget()
       return true
     },
   }
