@@ -9,7 +9,7 @@ const [what, volume = '', target = ''] = process.argv.slice(2)
 const machine = await Machine.start({ memory: '4 MiB' })
 if (what === 'create') {
   console.log('begins')
-  await (await machine.createVolume(volume, { size: '4 MiB' })).close()
+  await (await machine.createVolume(volume, { size: '8 MiB' })).close()
 } else {
   const opened = await machine.openVolume(volume, { mode: 'r+' })
   console.log('begins')

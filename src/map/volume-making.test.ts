@@ -259,10 +259,12 @@ test('what a killed process makes is whole, or isn’t there and can be made', a
     const program = join(import.meta.dirname, 'volume-making.suite.ts')
     const node = ['--disable-warning=ExperimentalWarning', program, ...words]
     const child = spawn(process.execPath, node, { stdio: ['ignore', 'pipe', 'inherit'] })
+    // It may end by itself before it is killed.
+    const closed = once(child, 'close')
     await once(child.stdout, 'data')
     await setTimeout(prng.below(40))
     child.kill('SIGKILL')
-    await once(child, 'close')
+    await closed
   }
   for (let round = 0; round < 2; round++) {
     const path = join(folder, `v${round}`)
@@ -270,7 +272,7 @@ test('what a killed process makes is whole, or isn’t there and can be made', a
     const there = fs.existsSync(join(path, 'data.mdb'))
     const volume = there
       ? await machine.openVolume(path, { mode: 'r+' })
-      : await machine.createVolume(path, { size: 4 * MIB })
+      : await machine.createVolume(path, { size: 8 * MIB })
     assert.deepEqual((await volume.check()).wrong, [])
     await volume.put(new Uint8Array(2 * MIB).fill(7), '/a')
     await volume.close()

@@ -74,7 +74,7 @@ interface Running {
   readonly changes: readonly Change[]
   readonly ticket: Ticket
   readonly after: number
-  /** LMDB has been given it. */
+  /** LMDB's own thread has been given all of it: it ends without us. */
   isGiven: boolean
 }
 
@@ -223,11 +223,14 @@ export class LmdbStore extends PagedStore implements Store {
   private async apply(batch: Batch): Promise<void> {
     const plan = this.plan(batch)
     await this.makeRoom(plan)
-    if (this.running !== undefined) this.running.isGiven = true
-    await this.transact(this.database!, database => [
+    const { running } = this
+    const committed = this.transact(this.database!, database => [
       ...plan.removed.map(key => database.remove(key)),
       ...plan.put.map(({ key, bytes }) => database.put(key, bytes)),
     ])
+    // lmdb-js hands a turn's writes over in a setImmediate of its own, which it has asked for before this one.
+    if (running !== undefined) setImmediate(() => Object.assign(running, { isGiven: true }))
+    await committed
     this.tally = plan.tally
     try {
       this.renew(plan.highs)

@@ -32,12 +32,13 @@ async function holder(
   t: TestContext,
   words: readonly string[],
   through: readonly string[] = [],
-): Promise<{ child: ChildProcess; said: string }> {
+): Promise<{ child: ChildProcess; said: string; gone: Promise<unknown> }> {
   const [program, ...rest] = [...through, ...NODE, HOLDER, ...words]
   const child = spawn(program!, rest, { stdio: ['pipe', 'pipe', 'inherit'] })
   t.after(() => child.kill('SIGKILL'))
+  const gone = once(child, 'exit')
   const [said] = await once(child.stdout, 'data')
-  return { child, said: String(said) }
+  return { child, said: String(said), gone }
 }
 
 /** Whether programs can be run so here. */
@@ -71,13 +72,13 @@ for (const without of [[], ['koffi'], ['koffi', 'flock']]) {
   const name = without.length === 0 ? 'with all there is' : `without ${without.join(' and ')}`
   test(`${name}: a killed writer’s lock is nobody’s at once, and is kept by whom it says (LK2)`, async t => {
     const directory = fresh()
-    const { child, said } = await holder(t, [directory, 'r+', ...without])
+    const { child, said, gone } = await holder(t, [directory, 'r+', ...without])
     assert.equal(said, `taken, kept ${without.includes('flock') ? 'by nobody' : 'by the kernel'}\n`)
     await assert.rejects(() => take(directory, 'r'), new RegExp(`process ${child.pid} of`))
     const second = await holder(t, [directory, 'r', ...without])
     assert.match(second.said, new RegExp(`process ${child.pid} of .* wait until`))
     child.kill('SIGKILL')
-    await once(child, 'exit')
+    await gone
     const lock = await take(directory, 'r+')
     assert.equal(notes(directory).length, 1)
     const third = await holder(t, [directory, 'r+', ...without])
@@ -130,7 +131,7 @@ describe('two ways to one volume', () => {
       const outside = await holder(t, [directory, 'r+', ...without])
       assert.match(outside.said, new RegExp(`process \\d+ of .* has it open to write.*${remedy}`))
       inside.child.stdin!.end()
-      await once(inside.child, 'exit')
+      await inside.gone
       if (isProven) (await take(directory, 'r+')).release()
     }
   })
@@ -221,7 +222,7 @@ describe('notes', () => {
         const reader = await holder(t, [directory, 'r', ...without])
         assert.match(reader.said, /^taken/)
         reader.child.kill('SIGKILL')
-        await once(reader.child, 'exit')
+        await reader.gone
       }
       assert.equal(fs.existsSync(join(directory, 'locks')), false)
       const full = join(scratch, 'full')
