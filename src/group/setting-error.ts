@@ -36,9 +36,19 @@ export function nearest(word: string, known: readonly string[]): string | undefi
 
 /** How a value looks in a sentence. */
 export function shown(value: unknown): string {
-  const text =
-    typeof value === 'bigint' ? `${value}n` : typeof value === 'number' ? `${value}` : JSON.stringify(value)
-  return text === undefined ? typeof value : text.length > 60 ? `${text.slice(0, 57)}...` : text
+  const text = textOf(value)
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text
+}
+
+/** What JSON can't say, such as what holds itself, is said by its kind. */
+function textOf(value: unknown): string {
+  if (typeof value === 'bigint') return `${value}n`
+  if (typeof value === 'number') return `${value}`
+  try {
+    return JSON.stringify(value) ?? typeof value
+  } catch {
+    return typeof value
+  }
 }
 
 /** Levenshtein's, by rows. */

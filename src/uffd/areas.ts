@@ -69,7 +69,7 @@ export class Areas {
       changing: { from: 0, to: 0 },
       taking: { from: 0, to: 0 },
     }
-    const control = new Control(new SharedArrayBuffer(Control.bytes))
+    const control = Control.of(address, mapping.length)
     const placed: Placed = { mapping, area, control, length: pages * pageSize, state: 'mapped' }
     this.byMapping.set(mapping, placed)
     this.byAddress.insert(placed)

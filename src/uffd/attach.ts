@@ -5,13 +5,16 @@
  *   AH1 The array is detached before the addresses may be used for anything else: by `detach`, or when the mapping is
  *       unmapped and this thread's event loop comes to it. What is touched in between is refused by the pager, or by the
  *       watchdog of this thread where the pager may end before it.
+ *   AH2 No address is touched that isn't a mapping's: what shares the mapping's memory says where it lies.
  */
 import { threadId } from 'node:worker_threads'
 import type { Bytes } from '../base/index.ts'
+import { shown } from '../group/index.ts'
 import { Linux } from '../linux/index.ts'
 import { FaultlineError, invalid, type MappingHandle } from '../map/index.ts'
-import { Control, THREADS_MAX } from './control.ts'
+import { Control, isAlive, THREADS_MAX } from './control.ts'
 import { MappedArray } from './mapped-array.ts'
+import { ENDED, PAGER, SIGNALS, STATE } from './signals.ts'
 import { watch } from './watch.ts'
 
 /** Node's number of the main thread: it ends with the process. */
@@ -51,13 +54,10 @@ export function attach(handle: MappingHandle): Attachment {
       'attach',
       `attach: ${THREADS_MAX} threads are attached to ${name} already; detach one`,
     )
-  if (!control.mapped) {
+  const gone = whyGone(control, machine, name)
+  if (gone !== undefined) {
     control.leave(place)
-    throw new FaultlineError(
-      'EBADF',
-      'attach',
-      `attach: the mapping of ${name} was unmapped; map the file again`,
-    )
+    throw new FaultlineError('EBADF', 'attach', `attach: ${gone}`)
   }
   if (machine.starter !== MAIN && machine.starter !== threadId) {
     const { userfaultfd, pageSize, onError, signals: pager } = machine
@@ -85,17 +85,37 @@ export function attach(handle: MappingHandle): Attachment {
 }
 
 function checkHandle(handle: MappingHandle): void {
-  const { process: made, name, host, control, machine } = (handle ?? {}) as Partial<MappingHandle>
+  const { process: made, name, host, length, control, machine } = (handle ?? {}) as Partial<MappingHandle>
   // What another process was sent has lost what can't be sent to it.
   if (typeof made === 'number' && made !== process.pid)
     throw invalid(
       'attach',
-      `attach: the handle of ${name} is of process ${made}, and this is ${process.pid}; handles go to threads of one process: map the file in this one`,
+      `attach: the handle of ${shown(name)} is of process ${made}, and this is ${process.pid}; handles go to threads of one process: map the file in this one`,
     )
-  if (
-    typeof host !== 'number' ||
-    !(control instanceof SharedArrayBuffer) ||
-    !(machine?.signals instanceof SharedArrayBuffer)
+  if (typeof name !== 'string' || !Control.isOf(control, host, length) || !isTraits(machine))
+    throw invalid(
+      'attach',
+      `attach: expected the handle of a mapping, as it was posted; got ${shown(handle)}`,
+    )
+}
+
+/** Of the machine. */
+function isTraits(given: unknown): given is MappingHandle['machine'] {
+  const { signals, userfaultfd, pageSize, onError, starter } = (given ?? {}) as Partial<
+    MappingHandle['machine']
+  >
+  return (
+    signals instanceof SharedArrayBuffer &&
+    signals.byteLength === 4 * SIGNALS &&
+    [userfaultfd, pageSize, starter].every(Number.isSafeInteger) &&
+    (onError === 'abort' || onError === 'terminate-worker')
   )
-    throw invalid('attach', 'attach: expected the handle of a mapping, as it was posted')
+}
+
+/** Why there is nothing to attach to, if so. */
+function whyGone({ mapped }: Control, machine: MappingHandle['machine'], name: string): string | undefined {
+  if (!mapped) return `the mapping of ${name} was unmapped; map the file again`
+  const signals = new Int32Array(machine.signals)
+  const serves = Atomics.load(signals, STATE) !== ENDED && isAlive(Atomics.load(signals, PAGER))
+  return serves ? undefined : `the machine that mapped ${name} has ended; map the file in one that runs`
 }

@@ -3,11 +3,14 @@
  *
  *     [0] MAPPED, or UNMAPPED: everybody is to let go, and is woken to do so
  *     [1 + 2i] a thread as the kernel numbers it, 0: free     [2 + 2i] the same thread as Node numbers it
+ *     behind them the address and the length of the mapping, in doubles
  *
  * Invariants
  *   CO1 A thread stands in a place from before it makes its array until after it has detached it, or until it has ended.
  */
 import { existsSync } from 'node:fs'
+import type { Bytes } from '../base/index.ts'
+import type { Address } from '../linux/index.ts'
 
 const STATE = 0
 const MAPPED = 0
@@ -15,14 +18,32 @@ const UNMAPPED = 1
 /** So many threads may attach to one mapping at once. */
 export const THREADS_MAX = 255
 
+const WORDS = 1 + 2 * THREADS_MAX
+/** In bytes: where the doubles begin. */
+const WHERE = 8 * Math.ceil(WORDS / 2)
+const BYTES = WHERE + 2 * 8
+
 export class Control {
-  static readonly bytes = 4 * (1 + 2 * THREADS_MAX)
   readonly buffer: SharedArrayBuffer
   private readonly words: Int32Array
 
   constructor(buffer: SharedArrayBuffer) {
     this.buffer = buffer
-    this.words = new Int32Array(buffer)
+    this.words = new Int32Array(buffer, 0, WORDS)
+  }
+
+  /** For a new mapping. */
+  static of(address: Address, length: Bytes): Control {
+    const buffer = new SharedArrayBuffer(BYTES)
+    new Float64Array(buffer, WHERE).set([address, length])
+    return new Control(buffer)
+  }
+
+  /** Whether a buffer is the one of the mapping that lies, or lay, there. */
+  static isOf(buffer: unknown, address: unknown, length: unknown): buffer is SharedArrayBuffer {
+    if (!(buffer instanceof SharedArrayBuffer) || buffer.byteLength !== BYTES) return false
+    const [from, bytes] = new Float64Array(buffer, WHERE)
+    return from === address && bytes === length
   }
 
   get mapped(): boolean {
@@ -85,6 +106,7 @@ export class Control {
   }
 }
 
-function isAlive(thread: number): boolean {
+/** Whether a thread of this process has not ended. */
+export function isAlive(thread: number): boolean {
   return existsSync(`/proc/self/task/${thread}`)
 }

@@ -189,6 +189,64 @@ describe('over the hardware MMU', { skip: unavailable, timeout: 300_000 }, () =>
       await refuses(() => attach(posted), 'EINVAL', 'attach', /as it was posted/)
     })
 
+    test('is made from nothing but a handle of a mapping that is there (AH2)', async t => {
+      const { map, machine } = await world(t)
+      const { handle } = map
+      const { name, host, length, control } = handle
+      const traits = handle.machine
+      const small = new SharedArrayBuffer(8)
+      const like = new SharedArrayBuffer(control.byteLength)
+      const circular: { self?: unknown } = {}
+      circular.self = circular
+      const forged: unknown[] = [
+        undefined,
+        null,
+        7,
+        'handle',
+        [],
+        {},
+        circular,
+        { ...handle, name: 5 },
+        { ...handle, host: 0 },
+        { ...handle, host: host + PAGE },
+        { ...handle, host: -PAGE },
+        { ...handle, host: Number.NaN },
+        { ...handle, host: 2 ** 52 },
+        { ...handle, host: `${host}` },
+        { ...handle, host: BigInt(host) },
+        { ...handle, host: Symbol('host') },
+        { ...handle, length: length + PAGE },
+        { ...handle, length: 2 ** 40 },
+        { ...handle, length: -1 },
+        { ...handle, length: undefined },
+        { ...handle, control: small },
+        { ...handle, control: like },
+        { ...handle, control: new ArrayBuffer(control.byteLength) },
+        { ...handle, machine: undefined },
+        { ...handle, machine: { ...traits, signals: small } },
+        { ...handle, machine: { ...traits, userfaultfd: 'four' } },
+        { ...handle, machine: { ...traits, onError: 'ignore' } },
+        { ...handle, machine: { ...traits, starter: 0.5 } },
+      ]
+      for (const given of forged)
+        await refuses(() => attach(given as typeof handle), 'EINVAL', 'attach', /as it was posted; got /)
+      await refuses(() => attach({ name, control } as typeof handle), 'EINVAL', 'attach', /as it was posted/)
+      using attachment = attach(handle)
+      assert.equal(attachment.bytes[PAGE], 2)
+      attachment.detach()
+      await machine.close()
+      await refuses(() => attach(handle), 'EBADF', 'attach', /was unmapped/)
+    })
+
+    test('is not made from a handle whose machine has ended', async t => {
+      const { status, out } = await playFault(t, 'a handle outlives its machine')
+      assert.match(
+        out,
+        /^EBADF: attach: the machine that mapped .* has ended; map the file in one that runs\n$/,
+      )
+      assert.equal(status, 0)
+    })
+
     test('is not to be had of a mapping that another MMU shows', async t => {
       const { file, space } = await world(t)
       const map = await space.map(file, { mmu: 'software' })

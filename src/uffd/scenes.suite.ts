@@ -119,6 +119,18 @@ const SCENES: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
     say(`read ${bytes[40 * PAGE]}`)
   },
 
+  async 'a handle outlives its machine'({ path, machine }) {
+    await machine.close()
+    const starter = new Worker(new URL(import.meta.url), { workerData: { path } })
+    const handle = await new Promise<MappingHandle>(resolve => starter.once('message', resolve))
+    await starter.terminate()
+    try {
+      say(`attached ${attach(handle).length}`)
+    } catch (error) {
+      say(`${(error as { code?: string }).code}: ${(error as Error).message}`)
+    }
+  },
+
   async 'the host takes pages out of the hardware'({ path }) {
     // Pages of ours are several of the host's, which takes one at a time.
     await using machine = await start({ mmu: 'hardware', memory: 256 * PAGE, pageSize: 4 * PAGE })
