@@ -277,7 +277,7 @@ function rename(words: string, file: string, to: string): Operation {
     oracle => pathOf(oracle, file) !== undefined && oracle.names.get(to) !== file,
     ({ volume }, oracle, names) => {
       const from = pathOf(oracle, file)!
-      expectOk(volume.rename(from, to), `rename ${from} ${to}`)
+      expectOk(volume.rename(from, to).errno, `rename ${from} ${to}`)
       names.delete(from)
       names.set(to, file)
     },
@@ -290,7 +290,7 @@ function unlink(words: string, file: string): Operation {
     oracle => pathOf(oracle, file) !== undefined,
     ({ volume }, oracle, names) => {
       const path = pathOf(oracle, file)!
-      expectOk(volume.unlink(path), `unlink ${path}`)
+      expectOk(volume.unlink(path).errno, `unlink ${path}`)
       names.delete(path)
     },
   )
@@ -310,13 +310,13 @@ function close(words: string, file: string): Operation {
       yield unmap.end
       expectDone(unmap)
       stage.handles.delete(file)
-      if (opened.opened === 'dax') expectOk(volume.closeDax(opened), `close ${file}`)
+      if (opened.opened === 'dax') expectOk(volume.closeDax(opened).errno, `close ${file}`)
       else {
         volume.close(opened)
         const forget = stage.spawn(engine.verbs.forget, { file: opened.cached })
         yield forget.end
         expectDone(forget)
-        expectOk(volume.forget(opened), `close ${file}`)
+        expectOk(volume.forget(opened).errno, `close ${file}`)
       }
       yield
     },
@@ -396,7 +396,7 @@ export const OPERATIONS: readonly Operation[] = [
     'link',
     oracle => pathOf(oracle, 'a') !== undefined && !oracle.names.has('/l'),
     ({ volume }, oracle, names) => {
-      expectOk(volume.link(pathOf(oracle, 'a')!, '/l'), 'link')
+      expectOk(volume.link(pathOf(oracle, 'a')!, '/l').errno, 'link')
       names.set('/l', 'a')
     },
   ),

@@ -138,6 +138,7 @@ function stallOf(why: Why): Resource | undefined {
     case 'writeback':
     case 'copy':
     case 'reserve':
+    case 'metadata':
     case 'device':
     case 'throttle':
       return 'io'

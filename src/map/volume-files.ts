@@ -69,7 +69,7 @@ export class OpenFiles {
     const file = this.handOut(made, 'r')
     try {
       await fill(made)
-      this.calls.went(core.publish(made, to, existing), operation, to)
+      this.calls.went(core.publish(made, to, existing).errno, operation, to)
     } finally {
       await file.close()
     }
@@ -141,12 +141,12 @@ export class OpenFiles {
     const { cached } = found
     const call = { operation: 'close', where: cached.name }
     await this.calls.perform(this.context.engine.verbs.forget, { file: cached }, call)
-    this.calls.went(this.calls.core.forget(found), 'close', cached.name)
+    this.calls.went(this.calls.core.forget(found).errno, 'close', cached.name)
   }
 
   /** Copies of its blocks that are on their way end first. */
   private async leaveDax(found: DaxFile): Promise<void> {
     for (const { ticket } of [...found.copies.values()]) await this.context.performer.completed(ticket)
-    this.calls.went(this.calls.core.closeDax(found), 'close', found.name)
+    this.calls.went(this.calls.core.closeDax(found).errno, 'close', found.name)
   }
 }

@@ -143,7 +143,7 @@ export class Volume implements VolumeFace {
     const mapSync = flag(options.mapSync, 'mapSync', 'open')
     if (mapSync && !dax) throw invalid('open', 'mapSync: it is for files that are opened with dax: true')
     const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'open')
-    if (mode === 'r+') this.calls.went(this.core.mayChange(path), 'open', path)
+    if (mode === 'r+') this.calls.went(this.core.mayChange(path).errno, 'open', path)
     if (!dax) return this.during(() => this.files.open('open', path, mode, () => this.core.open(path)))
     if (!this.core.hasRegion)
       throw new FaultlineError(
@@ -189,19 +189,19 @@ export class Volume implements VolumeFace {
 
   async rename(from: string, to: string): Promise<void> {
     this.checkCall('rename', from, to)
-    this.calls.went(this.core.rename(from, to), 'rename', `${from} to ${to}`)
+    this.calls.went(this.core.rename(from, to).errno, 'rename', `${from} to ${to}`)
   }
 
   /** One name more for a file. */
   async link(from: string, to: string): Promise<void> {
     this.checkCall('link', from, to)
-    this.calls.went(this.core.link(from, to), 'link', `${from} to ${to}`)
+    this.calls.went(this.core.link(from, to).errno, 'link', `${from} to ${to}`)
   }
 
   /** Takes a file's name away, or an empty directory. A file without names lives until it is closed. */
   async unlink(path: string): Promise<void> {
     this.checkCall('unlink', path)
-    this.calls.went(this.core.unlink(path), 'unlink', path)
+    this.calls.went(this.core.unlink(path).errno, 'unlink', path)
   }
 
   /** Takes a file's name away, or a directory's with all that is below it. */

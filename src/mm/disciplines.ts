@@ -97,6 +97,7 @@ export function ruleFor(discipline: Discipline, why: Why): Rule {
     case 'writeback':
     case 'reserve':
     case 'copy':
+    case 'metadata':
       return discipline.prepare
     case 'memory':
       return discipline.shortage

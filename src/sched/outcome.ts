@@ -23,6 +23,7 @@ export type Why =
   | 'throttle' // too much dirty memory
   | 'lock' // the mmap lock
   | 'vma lock' // the readers of a VMA
+  | 'metadata' // records that the store hasn't here
   | 'device' // an operation of the device on behalf of this task
   | 'timer' // time itself
   | 'child' // another task's end

@@ -18,6 +18,7 @@ import type { PageRequest } from '../memmap/index.ts'
 import { done, fail, type Outcome, type Ticket } from '../sched/index.ts'
 import { UNWRITTEN } from './extents.ts'
 import type { FileDevice } from './file-device.ts'
+import type { Answer } from './journal.ts'
 import { canBeLong, type Node, type Parts, roomFor } from './parts.ts'
 
 export class VolumeBacking implements Backing {
@@ -53,11 +54,14 @@ export class VolumeBacking implements Backing {
 
   isReserved(_file: CachedFile, index: PageIndex): boolean {
     if (this.node.reserved.has(index)) return true
-    return this.parts.journal.ask(() => this.node.extents.at(index)?.tag).value === UNWRITTEN
+    return this.tagAt(index).value === UNWRITTEN
   }
 
-  reserve(file: CachedFile, { index }: PageRequest): Outcome {
-    if (this.isReserved(file, index)) return done
+  reserve(_file: CachedFile, { index }: PageRequest): Outcome {
+    if (this.node.reserved.has(index)) return done
+    const found = this.tagAt(index)
+    if (found.outcome.kind !== 'done') return found.outcome
+    if (found.value === UNWRITTEN) return done
     if (!canBeLong(this.parts, (index + 1) * this.parts.disk.blockSize)) return fail(errno.EFBIG)
     const room = roomFor(this.parts, 1)
     if (room.kind !== 'done') return room
@@ -84,6 +88,10 @@ export class VolumeBacking implements Backing {
 
   zero(file: CachedFile, position: Bytes, length: Bytes, group: GroupId): Bio {
     return this.operate(file, 'zero', position, length, group)
+  }
+
+  private tagAt(index: PageIndex): Answer<number | undefined> {
+    return this.parts.journal.ask(() => this.node.extents.at(index)?.tag)
   }
 
   private operate(

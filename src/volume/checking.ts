@@ -2,9 +2,9 @@
  * The check of a volume as a task: the metadata first (check.ts), then, if it is asked for, all data (scrub.ts). What is wrong with a
  * block is told of each file that has it.
  */
-import { done, fail, type Outcome, type Task, type Verb } from '../sched/index.ts'
+import { done, fail, type Outcome, type Task, type Verb, wait } from '../sched/index.ts'
 import { type Checked, type CheckReport, check } from './check.ts'
-import { Failure } from './failure.ts'
+import { Absent, Failure } from './failure.ts'
 import type { Parts } from './parts.ts'
 import { decodeLink, decodeNumbers, type Header, inoIn, nameIn, numberIn, ROOT_INO } from './records.ts'
 import { type BadBlock, Scrub, type ScrubArgs, scrubArgs } from './scrub.ts'
@@ -40,6 +40,7 @@ export class Checking implements Verb<CheckingArgs> {
     try {
       return this.step(args)
     } catch (error) {
+      if (error instanceof Absent) return wait(error.ticket, 'metadata')
       // The host can't read what the store lies in.
       if (error instanceof Failure) return fail(error.errno)
       throw error

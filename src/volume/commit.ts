@@ -37,6 +37,8 @@ interface CommitArgs {
   changes: readonly Change[]
   flush: Ticket | undefined
   store: Ticket | undefined
+  /** How it went, once the journal has been told. */
+  result: Errno | undefined
 }
 
 export class Commits implements Verb<CommitArgs> {
@@ -66,7 +68,13 @@ export class Commits implements Verb<CommitArgs> {
     this.next ??= this.scheduler.ticket('commit')
     if (!this.running) {
       this.running = true
-      const args: CommitArgs = { ticket: undefined, changes: [], flush: undefined, store: undefined }
+      const args: CommitArgs = {
+        ticket: undefined,
+        changes: [],
+        flush: undefined,
+        store: undefined,
+        result: undefined,
+      }
       this.scheduler.spawn(this, args, { name: 'commit', group: ROOT })
     }
     return this.next
@@ -85,7 +93,12 @@ export class Commits implements Verb<CommitArgs> {
       if (args.flush !== undefined && args.flush.errno === errno.OK && args.changes.length > 0)
         args.store ??= this.store.commit(args.changes)
       if (args.store?.complete === false) return wait(args.store, 'device')
-      this.end(args)
+      args.result ??= this.settle(args)
+      // It is durable; what it gives back may have to wait for its records.
+      const given =
+        args.result === errno.OK ? this.journal.edit(() => this.space.giveBack('committed')) : done
+      if (given.kind === 'wait') return given
+      this.end(args, given.kind === 'fail' ? given.errno : args.result)
     }
   }
 
@@ -99,6 +112,7 @@ export class Commits implements Verb<CommitArgs> {
     this.next = undefined
     args.store = undefined
     args.flush = undefined
+    args.result = undefined
     args.changes = []
     if (this.broken !== errno.OK) return
     args.changes = this.journal.seal()
@@ -106,11 +120,10 @@ export class Commits implements Verb<CommitArgs> {
     args.flush = this.disk.flush()
   }
 
-  private end(args: CommitArgs): void {
-    const failed = this.settle(args)
+  private end(args: CommitArgs, error: Errno): void {
     const ticket = args.ticket!
     args.ticket = undefined
-    this.scheduler.complete(ticket, failed)
+    this.scheduler.complete(ticket, error)
   }
 
   private settle({ flush, store }: CommitArgs): Errno {
@@ -118,8 +131,7 @@ export class Commits implements Verb<CommitArgs> {
     if (flush.errno !== errno.OK) this.broken = flush.errno
     const failed = flush.errno !== errno.OK ? flush.errno : (store?.errno ?? errno.OK)
     this.journal.settled(failed === errno.OK ? 'durable' : 'lost')
-    if (failed !== errno.OK) return failed
-    this.count++
-    return this.journal.edit(() => this.space.giveBack('committed'))
+    if (failed === errno.OK) this.count++
+    return failed
   }
 }

@@ -8,12 +8,12 @@
  *   DW1 A read ends at EOF; a write makes the file as long as what it has copied.
  *   DW2 No block lies past the end of the file, but for those that fallocate set aside.
  */
-import { type Bytes, type Errno, errno, type PageIndex } from '../base/index.ts'
+import { type Bytes, errno, type PageIndex } from '../base/index.ts'
 import { type Copying, partAt, requestAt } from '../cache/index.ts'
 import { newReadState, type PageRequest } from '../memmap/index.ts'
 import { done, fail, type Outcome, type Task, type Verb, wait } from '../sched/index.ts'
 import type { DaxFile } from './dax-file.ts'
-import { blocksOf, PLAIN, UNWRITTEN } from './extents.ts'
+import { blocksOf, PLAIN } from './extents.ts'
 import { canBeLong, type Parts, roomFor } from './parts.ts'
 import type { Blocks } from './space.ts'
 
@@ -76,8 +76,8 @@ export class DaxWrite extends DaxCall implements Verb<DaxCallArgs> {
       const outcome = isNew ? this.newPage(file, request) : file.pageMkwrite(request)
       if (outcome.kind !== 'done') return outcome
       const { inPage, length } = this.part(args, end)
-      const failed = this.grow(file, position + args.copied + length)
-      if (failed !== errno.OK) return fail(failed)
+      const grown = this.grow(file, position + args.copied + length)
+      if (grown.kind !== 'done') return grown
       const bytes = file.place.bytes(request.fault.frame)
       bytes.set(buffer.subarray(args.copied, args.copied + length), inPage)
       args.copied += length
@@ -89,14 +89,14 @@ export class DaxWrite extends DaxCall implements Verb<DaxCallArgs> {
   private newPage(file: DaxFile, { index, fault }: PageRequest): Outcome {
     if (file.invalidates(index)) return wait(file.invalidation!.ticket, 'invalidate')
     const { journal } = this.parts
-    const found = journal.ask(() => file.node.extents.at(index)?.tag === UNWRITTEN)
-    if (found.value === undefined) return fail(found.errno)
+    const found = journal.ask(() => file.node.extents.at(index) !== undefined)
+    if (found.value === undefined) return found.outcome
     if (!found.value) {
       const room = roomFor(this.parts, 1)
       if (room.kind !== 'done') return room
     }
     const placed = journal.ask(() => this.place(file, index))
-    if (placed.value === undefined) return fail(placed.errno)
+    if (placed.value === undefined) return placed.outcome
     fault.frame = file.place.first + placed.value.start
     file.place.bytes(fault.frame).fill(0)
     return done
@@ -115,13 +115,14 @@ export class DaxWrite extends DaxCall implements Verb<DaxCallArgs> {
     return claimed
   }
 
-  private grow(file: DaxFile, size: Bytes): Errno {
-    if (size <= file.size) return errno.OK
+  private grow(file: DaxFile, size: Bytes): Outcome {
+    if (size <= file.size) return done
     const { journal, names } = this.parts
-    file.grow(size)
-    return journal.edit(() => {
+    const grown = journal.edit(() => {
       const inode = names.inode(file.node.ino)
       names.setInode(file.node.ino, { ...inode, size })
     })
+    if (grown.kind === 'done') file.grow(size)
+    return grown
   }
 }

@@ -13,7 +13,7 @@
  *   DC2 A copy that fails leaves the extents and every entry as they were, and its block free.
  */
 import { type Errno, errno, type PageIndex, ROOT } from '../base/index.ts'
-import { done, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
+import { done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
 import type { Copy, DaxFile } from './dax-file.ts'
 import { blocksOf, PLAIN, UNWRITTEN } from './extents.ts'
 import type { Answer } from './journal.ts'
@@ -56,15 +56,16 @@ export class DaxCopying implements Verb<DaxCopyArgs> {
     file.copies.set(index, copy)
     const args: DaxCopyArgs = { file, index, target, how, copy, reading }
     scheduler.spawn(this, args, { name: ticket.what, group: ROOT })
-    return { errno: errno.OK, value: copy }
+    return { errno: errno.OK, value: copy, outcome: done }
   }
 
   attempt({ args }: Task<DaxCopyArgs>): Outcome {
     const { file, index, reading, copy } = args
     if (reading?.complete === false) return wait(reading, 'copy')
-    const failed = this.apply(args, reading?.errno ?? errno.OK)
+    const applied = this.apply(args, reading?.errno ?? errno.OK)
+    if (applied.kind === 'wait') return applied
     file.copies.delete(index)
-    this.parts.scheduler.complete(copy.ticket, failed)
+    this.parts.scheduler.complete(copy.ticket, applied.kind === 'fail' ? applied.errno : errno.OK)
     return done
   }
 
@@ -73,13 +74,14 @@ export class DaxCopying implements Verb<DaxCopyArgs> {
     this.parts.scheduler.spawn(this, args, { name, group })
   }
 
-  private apply(args: DaxCopyArgs, copied: Errno): Errno {
+  private apply(args: DaxCopyArgs, copied: Errno): Outcome {
     const { file, index, target, how } = args
     const { journal, space } = this.parts
-    const failed = copied !== errno.OK ? copied : journal.edit(() => this.place(args))
-    if (failed === errno.OK) file.place.mappers.unmapRange(file.id, index, index + 1, 'shared pages')
-    else if (how === 'claimed') journal.edit(() => space.cancel(target))
-    return failed
+    const placed = copied !== errno.OK ? fail(copied) : journal.edit(() => this.place(args))
+    if (placed.kind === 'done') file.place.mappers.unmapRange(file.id, index, index + 1, 'shared pages')
+    if (placed.kind !== 'fail' || how !== 'claimed') return placed
+    const cancelled = journal.edit(() => space.cancel(target))
+    return cancelled.kind === 'wait' ? cancelled : placed
   }
 
   private place({ file, index, target, how }: DaxCopyArgs): void {

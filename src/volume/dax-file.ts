@@ -93,7 +93,7 @@ export class DaxFile implements Mappable, Claimable {
     if (index * this.parts.disk.blockSize >= this.size) return fail(errno.ENXIO)
     if (this.invalidates(index)) return wait(this.invalidation!.ticket, 'invalidate')
     const found = this.parts.journal.ask(() => this.sound(index))
-    if (found.errno !== errno.OK) return fail(found.errno)
+    if (found.outcome.kind !== 'done') return found.outcome
     fault.frame = found.value === undefined ? ZERO_FRAME : this.frameOf(found.value)
     return done
   }
@@ -108,7 +108,7 @@ export class DaxFile implements Mappable, Claimable {
       return wait(copy.ticket, 'copy', copy.frame)
     }
     const found = journal.ask(() => this.look(index))
-    if (found.value === undefined) return fail(found.errno)
+    if (found.value === undefined) return found.outcome
     const { part, owner } = found.value
     if (part !== undefined && owner === 'this page') {
       fault.frame = this.frameOf(part)
@@ -126,7 +126,7 @@ export class DaxFile implements Mappable, Claimable {
       if (room.kind !== 'done') return room
     }
     const begun = this.copying.begin(this, index, part)
-    if (begun.value === undefined) return fail(begun.errno)
+    if (begun.value === undefined) return begun.outcome
     fault.asked = { ticket: begun.value.ticket, file: this.id, index }
     return wait(begun.value.ticket, 'copy', begun.value.frame)
   }
@@ -186,8 +186,7 @@ export class DaxFile implements Mappable, Claimable {
   }
 
   private clearTail(): Outcome {
-    const failed = this.parts.journal.edit(() => zeroTail(this.parts, this.place, this.node, this.size))
-    return failed === errno.OK ? done : fail(failed)
+    return this.parts.journal.edit(() => zeroTail(this.parts, this.place, this.node, this.size))
   }
 
   /** Where the page lies, and whose the block is. */

@@ -3,6 +3,7 @@
  * and comes out of it as an errno. Nobody else throws or catches it.
  */
 import { type Errno, errno, errnoName } from '../base/index.ts'
+import type { Ticket } from '../sched/index.ts'
 
 export class Failure extends Error {
   override readonly name: string = 'Failure'
@@ -38,5 +39,16 @@ export class Unreadable extends Damage {
     super(what)
     this.start = start
     this.end = end
+  }
+}
+
+/** A store hasn't here what it is asked for. The edit is taken back, and begins again when the ticket completes (ST6). */
+export class Absent extends Failure {
+  override readonly name = 'Absent'
+  readonly ticket: Ticket
+
+  constructor(ticket: Ticket) {
+    super(errno.EAGAIN)
+    this.ticket = ticket
   }
 }

@@ -13,14 +13,15 @@
  * wrong place is taken for truth. In the layers values are without it.
  *
  * Invariants
- *   J1  An edit that fails leaves every key as it was.
+ *   J1  An edit that fails, or meets a record that isn't here, leaves every key as it was.
  *   J2  A value that is read has its checksum, or the read ends in Damage.
  *   J4  Of a key that a failed commit has put it isn't known whether the store has it: that it is gone is said to the store.
  *   J3  While `sealed` is on its way nothing in it changes.
  */
 import { assert, type Errno, errno } from '../base/index.ts'
+import { type Done, done, type Fail, fail, type Wait, wait } from '../sched/index.ts'
 import type { Checksum } from './checksum.ts'
-import { Damage, Failure, Unreadable } from './failure.ts'
+import { Absent, Damage, Failure, Unreadable } from './failure.ts'
 import { after, SortedMap } from './sorted-map.ts'
 import type { Change, Store } from './store.ts'
 
@@ -33,9 +34,18 @@ export interface Record {
 }
 
 /** What came of asking: a value, or why there is none. */
-export type Answer<T> =
-  | { readonly errno: 0; readonly value: T }
-  | { readonly errno: Errno; readonly value: undefined }
+export type Answer<T> = { readonly errno: 0; readonly value: T; readonly outcome: Done } | Refusal
+
+export interface Refusal {
+  readonly errno: Errno
+  readonly value: undefined
+  /** What an attempt that asked returns: it fails, or waits for a record that isn't here. */
+  readonly outcome: Fail | Wait
+}
+
+export function refusal(error: Errno): Refusal {
+  return { errno: error, value: undefined, outcome: fail(error) }
+}
 
 /** A key, and its value in a layer or as the store has it. */
 interface Found {
@@ -128,9 +138,9 @@ export class Journal {
     this.change(key, null)
   }
 
-  /** Runs `change`, whose puts and deletes then hold together. Returns why it failed; then nothing has changed. */
-  edit(change: () => void): Errno {
-    return this.ask(change).errno
+  /** Runs `change`, whose puts and deletes then hold together. If it fails or must wait, nothing has changed. */
+  edit(change: () => void): Done | Fail | Wait {
+    return this.ask(change).outcome
   }
 
   /** The same, with what `change` has to say. */
@@ -138,11 +148,13 @@ export class Journal {
     assert(this.undo === undefined, 'J1: no edit begins inside another')
     this.undo = []
     try {
-      return { errno: errno.OK, value: change() }
+      return { errno: errno.OK, value: change(), outcome: done }
     } catch (error) {
       this.takeBack()
       if (error instanceof Damage) this.onDamage(error.message)
-      if (error instanceof Failure) return { errno: error.errno, value: undefined }
+      if (error instanceof Absent)
+        return { errno: error.errno, value: undefined, outcome: wait(error.ticket, 'metadata') }
+      if (error instanceof Failure) return refusal(error.errno)
       throw error
     } finally {
       this.undo = undefined

@@ -8,7 +8,7 @@
  *   MN1 A volume that isn't wholly made can't be opened: its header is in the one commit that makes it.
  *   MN2 Damage that opening meets leaves a volume that is open to be read, if one of its two headers can be believed.
  */
-import { type Bytes, type Errno, errno, hang } from '../base/index.ts'
+import { type Bytes, errno, hang } from '../base/index.ts'
 import type { CopyArgs, PageCache } from '../cache/index.ts'
 import type { Device } from '../device/index.ts'
 import type { Io } from '../io/index.ts'
@@ -63,7 +63,7 @@ export class Making implements Verb<MakeArgs> {
     const { plan } = args
     if (args.block === undefined) {
       const begun = this.begin(args, plan)
-      if (begun !== errno.OK) return fail(begun)
+      if (begun.kind !== 'done') return begun
     }
     if (!args.block!.complete) return wait(args.block!, 'device')
     if (args.block!.errno !== errno.OK) return fail(args.block!.errno)
@@ -72,11 +72,11 @@ export class Making implements Verb<MakeArgs> {
     return args.commit.errno === errno.OK ? done : fail(args.commit.errno)
   }
 
-  private begin(args: MakeArgs, plan: MakePlan): Errno {
+  private begin(args: MakeArgs, plan: MakePlan): Outcome {
     const { store, id, size } = plan
     const before = new Journal(store, plan.checksum ?? MIX53).ask(() => store.get(HEADER_KEY))
-    if (before.errno !== errno.OK) return before.errno
-    if (before.value !== undefined) return errno.EEXIST
+    if (before.outcome.kind !== 'done') return before.outcome
+    if (before.value !== undefined) return fail(errno.EEXIST)
     const { scheduler, frames } = plan.cache
     const setting = settingOf(plan, new Disk(scheduler, plan.device, frames.pageSize))
     const { blockSize } = setting.disk
@@ -86,17 +86,18 @@ export class Making implements Verb<MakeArgs> {
       id,
       checksum: setting.checksum.name,
     }
-    if (header.blocks < 2) return errno.ENOSPC
+    if (header.blocks < 2) return fail(errno.ENOSPC)
     const volume = new Volume(setting, header)
     const { journal, space, names } = volume.parts
-    const failed = journal.edit(() => {
+    const formatted = journal.edit(() => {
       journal.put(HEADER_KEY, encodeHeader(header))
       space.format()
       names.format()
     })
+    if (formatted.kind !== 'done') return formatted
     args.volume = volume
     args.block = setting.disk.write(0, [headerBlock(header, setting.checksum)])
-    return failed
+    return done
   }
 }
 
@@ -140,11 +141,10 @@ export class Opening implements Verb<OpenArgs> {
     }
     // A first block that can't be read tells as little as a damaged one.
     if (args.block.errno !== errno.OK) args.bytes.fill(0)
-    const failed = this.open(args)
-    return failed === errno.OK ? done : fail(failed)
+    return this.open(args)
   }
 
-  private open(args: OpenArgs): Errno {
+  private open(args: OpenArgs): Outcome {
     const { plan, disk, bytes } = args
     const setting = settingOf(plan, disk)
     const { checksum, store } = setting
@@ -158,6 +158,7 @@ export class Opening implements Verb<OpenArgs> {
       if (record === undefined) throw new Damage(`${store.name}: there is no volume: it has no header`)
       return decodeHeader(record)
     })
+    if (header.outcome.kind === 'wait') return header.outcome
     if (header.value === undefined) {
       damage.push(args.why)
       header = journal.ask(() => {
@@ -166,21 +167,23 @@ export class Opening implements Verb<OpenArgs> {
       })
       if (header.value === undefined) {
         args.why = damage.at(-1)!
-        return header.errno
+        return header.outcome
       }
     }
     args.why = unfit(header.value, disk.blockSize, checksum.name)
-    if (args.why !== '') return errno.EINVAL
+    if (args.why !== '') return fail(errno.EINVAL)
     const volume = new Volume(setting, header.value)
-    args.volume = volume
     for (const what of damage) volume.parts.damaged(what)
     this.measure(volume, plan.length ?? Infinity)
-    volume.parts.journal.edit(() => {
+    const looked = volume.parts.journal.edit(() => {
       checkHeaderBlock(bytes, header.value!, checksum, disk.name)
       volume.parts.space.look()
     })
-    if (!volume.isReadOnly) volume.recover()
-    return errno.OK
+    if (looked.kind === 'wait') return looked
+    const recovered = volume.isReadOnly ? done : volume.recover()
+    if (recovered.kind === 'wait') return recovered
+    args.volume = volume
+    return done
   }
 
   /** A device that has become shorter lacks blocks. */

@@ -46,7 +46,7 @@ export function unreserve({ space }: Parts, { reserved }: Node, { start, end }: 
 /** Whether so many blocks can be had: now, after a commit that gives freed ones back, or not at all. */
 export function roomFor({ space, commits, journal }: Parts, blocks: number): Outcome {
   const now = journal.ask(() => ({ available: space.available, deferred: space.deferred }))
-  if (now.value === undefined) return fail(now.errno)
+  if (now.value === undefined) return now.outcome
   if (now.value.available >= blocks) return done
   return now.value.deferred > 0 && commits.broken === errno.OK
     ? wait(commits.request(), 'reserve')

@@ -12,7 +12,7 @@
  *   PA2 What was promised is given back however the task ends.
  */
 import { type Bytes, type Errno, errno, type PageRange } from '../base/index.ts'
-import { done, fail, type Outcome } from '../sched/index.ts'
+import { done, type Outcome } from '../sched/index.ts'
 import { type Claim, type Claimable, Claiming, type ClaimingArgs, claimOf, unclaimed } from './claiming.ts'
 import { UNWRITTEN } from './extents.ts'
 import type { Transfers } from './file-device.ts'
@@ -34,10 +34,12 @@ export interface PreallocatingArgs extends ClaimingArgs {
   /** Blocks that are promised to it; undefined: it hasn't asked yet. */
   promised: number | undefined
   reshaping: ReshapingArgs | undefined
+  /** What the range held is gone. */
+  isZeroed: boolean
 }
 
 export function preallocatingArgs(plan: PreallocationPlan): PreallocatingArgs {
-  return { plan, ...unclaimed(), promised: undefined, reshaping: undefined }
+  return { plan, ...unclaimed(), promised: undefined, reshaping: undefined, isZeroed: false }
 }
 
 export class Preallocating extends Claiming<PreallocatingArgs> {
@@ -63,15 +65,14 @@ export class Preallocating extends Claiming<PreallocatingArgs> {
     const { file, how } = plan
     const promise = this.promise(args)
     if (promise.kind !== 'done') return promise
-    if (how === 'zero') {
+    if (how === 'zero' && !args.isZeroed) {
       const zeroed = this.zero(args)
       if (zeroed.kind !== 'done') return zeroed
+      args.isZeroed = true
       file.drop(this.pages(plan.position, plan.length))
     }
-    const most = args.promised!
-    this.giveBack(args)
-    const failed = this.parts.journal.edit(() => this.fill(plan, most))
-    if (failed !== errno.OK) return fail(failed)
+    const filled = this.parts.journal.edit(() => this.fill(plan, args.promised!))
+    if (filled.kind !== 'done') return filled
     if (plan.size === 'grows') file.grow(plan.position + plan.length)
     return done
   }
@@ -90,7 +91,7 @@ export class Preallocating extends Claiming<PreallocatingArgs> {
     const { file, position, length, how } = args.plan
     const range = this.pages(position, length)
     const holes = this.parts.journal.ask(() => [...holesOf(file, range)])
-    if (holes.value === undefined) return fail(holes.errno)
+    if (holes.value === undefined) return holes.outcome
     const wanted = how === 'zero' ? [range] : holes.value
     const blocks = wanted.reduce((sum, { start, end }) => sum + end - start, 0)
     const room = roomFor(this.parts, blocks)

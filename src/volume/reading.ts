@@ -31,7 +31,7 @@ export class Reading extends Transfer<ReadingArgs> {
   step(args: ReadingArgs): Outcome {
     if (args.pieces === undefined) {
       const plans = this.parts.journal.ask(() => this.plan(args))
-      if (plans.value === undefined) return fail(plans.errno)
+      if (plans.value === undefined) return plans.outcome
       args.pieces = this.begin(args, plans.value)
     }
     for (const { ticket } of args.pieces) if (!ticket.complete) return wait(ticket, 'device')

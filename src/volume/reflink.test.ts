@@ -138,7 +138,7 @@ describe('a clone', () => {
       at.close(c)
     }
     at.recount()
-    for (let copy = 0; copy < 100; copy++) assert.equal(at.volume.unlink(`/c${copy}`), 0)
+    for (let copy = 0; copy < 100; copy++) assert.equal(at.volume.unlink(`/c${copy}`).errno, 0)
     assert.equal(at.volume.usage.used, used)
     at.recount()
   })
@@ -230,7 +230,7 @@ describe('a read-only volume', () => {
     at.volume.parts.damaged('a test')
     assert.equal(at.world.says(at.remap('clone', a, b)), 'EROFS')
     assert.equal(at.world.says(at.allocate(b, 0, PAGE)), 'EROFS')
-    assert.equal(at.volume.rename('/a', '/c'), errno.EROFS)
+    assert.equal(at.volume.rename('/a', '/c').errno, errno.EROFS)
     assert.equal(at.world.says(at.world.write(a, 0, full(1))), 'EACCES')
   })
 })

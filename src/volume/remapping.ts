@@ -18,7 +18,7 @@
  * compares the bytes behind them too, which Linux leaves to the caller.
  */
 import { type Bytes, type Errno, errno } from '../base/index.ts'
-import { done, fail, type Outcome } from '../sched/index.ts'
+import { done, type Outcome } from '../sched/index.ts'
 import { type Claim, type Claimable, Claiming, type ClaimingArgs, claimOf, unclaimed } from './claiming.ts'
 import type { Transfers } from './file-device.ts'
 import { canBeLong, type Parts } from './parts.ts'
@@ -115,7 +115,7 @@ export class Remapping extends Claiming<RemappingArgs> {
     if (length === 0) return done
     const range = this.pages(to, length)
     const { node } = target
-    const failed = this.parts.journal.edit(() => {
+    const made = this.parts.journal.edit(() => {
       const { names } = this.parts
       const { start } = this.pages(from, length)
       node.extents.shareFrom(source.node.extents, start, range.start, range.end - range.start)
@@ -123,7 +123,7 @@ export class Remapping extends Claiming<RemappingArgs> {
       const size = Math.max(inode.size, to + length)
       if (size !== inode.size) names.setInode(node.ino, { ...inode, size })
     })
-    if (failed !== errno.OK) return fail(failed)
+    if (made.kind !== 'done') return made
     target.grow(to + length)
     if (how === 'clone') target.drop(range)
     args.remapped = length

@@ -10,7 +10,7 @@
  *   RS2 Bytes that were cut off don't show when the file grows again.
  */
 import { type Bytes, errno, type PageRange } from '../base/index.ts'
-import { done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
+import { done, type Fail, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
 import { blocksOf, LOST, UNWRITTEN, WRITTEN } from './extents.ts'
 import { Damage } from './failure.ts'
 import { canBeLong, roomFor, unreserve } from './parts.ts'
@@ -52,20 +52,18 @@ export class Reshaping extends Transfer<ReshapingArgs> {
       const { operation, length } = args.request
       if (operation === 'resize' && !canBeLong(this.parts, length)) return fail(errno.EFBIG)
       const planned = journal.ask(() => this.plan(args))
-      if (planned.value === undefined) return fail(planned.errno)
+      if (planned.value === undefined) return planned.outcome
       args.plan = planned.value
     }
     const { plan } = args
     for (const cut of plan.cuts) {
       const outcome = this.rewrite(args, cut)
-      if (outcome.kind === 'fail') this.cancel(args)
+      if (outcome.kind === 'fail') return this.cancel(args, outcome)
       if (outcome.kind !== 'done') return outcome
     }
-    const failed = journal.edit(() => this.apply(args))
-    if (failed !== errno.OK) {
-      this.cancel(args)
-      return fail(failed)
-    }
+    const applied = journal.edit(() => this.apply(args))
+    if (applied.kind === 'fail') return this.cancel(args, applied)
+    if (applied.kind !== 'done') return applied
     unreserve(this.parts, args.node, plan.dropped)
     return done
   }
@@ -114,7 +112,7 @@ export class Reshaping extends Transfer<ReshapingArgs> {
           throw new Damage(`${node.name}, page ${part.start}: block ${part.value} doesn't match its checksum`)
         return space.claim(1, 1)
       })
-      if (claimed.value === undefined) return fail(claimed.errno)
+      if (claimed.value === undefined) return claimed.outcome
       cut.claim = claimed.value
       bytes.fill(0, cut.from, cut.to)
       cut.writing = disk.write(cut.claim.start, [bytes])
@@ -135,9 +133,11 @@ export class Reshaping extends Transfer<ReshapingArgs> {
     if (request.operation === 'resize') names.setInode(ino, { ...names.inode(ino), size: request.length })
   }
 
-  private cancel({ plan }: ReshapingArgs): void {
-    this.parts.journal.edit(() => {
+  /** Ends as `failed` says, when what was claimed is given back. */
+  private cancel({ plan }: ReshapingArgs, failed: Fail): Outcome {
+    const cancelled = this.parts.journal.edit(() => {
       for (const { claim } of plan!.cuts) if (claim !== undefined) this.parts.space.cancel(claim)
     })
+    return cancelled.kind === 'wait' ? cancelled : failed
   }
 }

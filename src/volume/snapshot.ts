@@ -6,7 +6,7 @@
  *   SN1 All files are shared in one edit: what was stored to two of them before is in both or, with the error told, in none.
  */
 import { type Errno, errno } from '../base/index.ts'
-import { done, fail, type Outcome } from '../sched/index.ts'
+import type { Outcome } from '../sched/index.ts'
 import { type Claim, type Claimable, Claiming, type ClaimingArgs, claimOf, unclaimed } from './claiming.ts'
 import type { Extents } from './extents.ts'
 import { Failure } from './failure.ts'
@@ -52,12 +52,12 @@ export class Snapshot extends Claiming<SnapshotArgs> {
   }
 
   protected change(args: SnapshotArgs): Outcome {
-    const failed = this.parts.journal.edit(() => this.copy(args))
-    return failed === errno.OK ? done : fail(failed)
+    return this.parts.journal.edit(() => this.copy(args))
   }
 
   private copy(args: SnapshotArgs): void {
     const { names } = this.parts
+    args.files = 0
     const source = names.find(args.from)
     if (source.kind !== 'directory') throw new Failure(errno.ENOTDIR)
     const top = names.create(args.to, 'directory')

@@ -125,11 +125,11 @@ class Played {
         this.settle(each.kind)
         break
       case 'fail': {
-        const failed = this.journal.edit(() => {
+        const failed = this.journal.ask(() => {
           for (const extents of this.extents) extents.remove(0, PAGES * 2)
           throw new Failure(errno.ENOSPC)
         })
-        assert.equal(failed, errno.ENOSPC)
+        assert.equal(failed.errno, errno.ENOSPC)
         break
       }
     }
@@ -190,7 +190,7 @@ class Played {
   }
 
   private edit(change: () => void): void {
-    assert.equal(this.journal.edit(change), 0)
+    assert.equal(this.journal.ask(change).errno, 0)
   }
 
   private ask<T>(question: () => T): T {

@@ -65,7 +65,7 @@ export class Unsharing implements Verb<UnsharingArgs> {
     args.index = Math.max(args.index, Math.floor(position / this.parts.disk.blockSize))
     for (;;) {
       const next = this.next(args.plan, args.index, this.endOf(args.plan))
-      if (next.value === undefined) return fail(next.errno)
+      if (next.value === undefined) return next.outcome
       if (next.value === -1 || args.dirty.length === DIRTY_PAGES_MAX) {
         const written = file instanceof DaxFile ? done : this.writeOut(task, file)
         if (written.kind !== 'done' || next.value === -1) return written
@@ -147,7 +147,7 @@ export class Unsharing implements Verb<UnsharingArgs> {
     args.writing = false
     if (from === undefined) return done
     const shared = this.next(args.plan, from, args.index)
-    if (shared.value === undefined) return fail(shared.errno)
+    if (shared.value === undefined) return shared.outcome
     return shared.value === -1 ? done : fail(cached.lastError)
   }
 }

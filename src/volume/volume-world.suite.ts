@@ -111,7 +111,7 @@ export class VolumeWorld {
     if (this.volume.close(file.volumeFile) === 'still open') return
     const { world } = this
     assert.equal(world.says(world.spawn(world.engine.verbs.forget, { file: file.file })), 'done')
-    assert.equal(this.volume.forget(file.volumeFile), 0)
+    assert.equal(this.volume.forget(file.volumeFile).errno, 0)
   }
 
   write(file: Opened, position: Bytes, bytes: Uint8Array): void {

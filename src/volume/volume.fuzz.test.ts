@@ -117,7 +117,7 @@ describe('a volume', () => {
                 at.evict(target)
                 break
               case 'renew':
-                assert.equal(at.volume.unlink(names[each.file]!), 0)
+                assert.equal(at.volume.unlink(names[each.file]!).errno, 0)
                 at.close(target)
                 files[each.file] = at.create(names[each.file]!, 0)
                 models[each.file] = new Uint8Array(0)

@@ -12,10 +12,10 @@
  *   VO1 A file is in the cache once, however often it is open, and lives until the last has closed it, unlinked or not.
  *   VO2 A volume that is damaged is read-only from then on, and `damage` says what was found.
  */
-import { assert, type Bytes, type Errno, errno, hang, type Pfn } from '../base/index.ts'
+import { assert, type Bytes, errno, hang, type Pfn } from '../base/index.ts'
 import type { CopyArgs, PageCache } from '../cache/index.ts'
 import type { Io } from '../io/index.ts'
-import type { Ticket, Verb } from '../sched/index.ts'
+import type { Outcome, Ticket, Verb } from '../sched/index.ts'
 import { VolumeBacking } from './backing.ts'
 import { BulkRead, BulkWrite } from './bulk.ts'
 import { type CheckReport, check } from './check.ts'
@@ -30,7 +30,7 @@ import type { Disk } from './disk.ts'
 import { Extents, LOST } from './extents.ts'
 import { believe, Failure } from './failure.ts'
 import { FileDevice, Transfers } from './file-device.ts'
-import { type Answer, Journal } from './journal.ts'
+import { type Answer, Journal, refusal } from './journal.ts'
 import { type Named, Names } from './names.ts'
 import { canBeLong, type Node, type Parts, unreserve } from './parts.ts'
 import { Preallocating } from './preallocating.ts'
@@ -254,16 +254,16 @@ export class Volume {
     return this.change(() => this.parts.names.create(path, kind))
   }
 
-  link(from: string, to: string): Errno {
-    return this.change(() => this.parts.names.link(from, to)).errno
+  link(from: string, to: string): Answer<void> {
+    return this.change(() => this.parts.names.link(from, to))
   }
 
-  rename(from: string, to: string): Errno {
-    return this.change(() => this.parts.names.rename(from, to)).errno
+  rename(from: string, to: string): Answer<void> {
+    return this.change(() => this.parts.names.rename(from, to))
   }
 
-  unlink(path: string): Errno {
-    return this.change(() => this.parts.names.unlink(path)).errno
+  unlink(path: string): Answer<void> {
+    return this.change(() => this.parts.names.unlink(path))
   }
 
   /** Up to `most` names of a tree (Names.removeTree). */
@@ -272,8 +272,8 @@ export class Volume {
   }
 
   /** Why the file or directory at the path can't be changed, if it can't. */
-  mayChange(path: string): Errno {
-    return this.change(() => this.parts.names.believeOpen(path)).errno
+  mayChange(path: string): Answer<void> {
+    return this.change(() => this.parts.names.believeOpen(path))
   }
 
   // ---- files
@@ -289,8 +289,8 @@ export class Volume {
     })
   }
 
-  publish({ node }: VolumeFile, path: string, existing: 'stays' | 'is replaced'): Errno {
-    return this.change(() => this.parts.names.publish(node.ino, path, existing)).errno
+  publish({ node }: VolumeFile, path: string, existing: 'stays' | 'is replaced'): Answer<void> {
+    return this.change(() => this.parts.names.publish(node.ino, path, existing))
   }
 
   /** The file at the path, once more. Whoever opens it closes it. */
@@ -333,16 +333,22 @@ export class Volume {
   }
 
   /** One opening less. After the last one nothing maps it, and if no name leads to it, it goes. EBUSY: a copy is on its way. */
-  closeDax(file: DaxFile): Errno {
-    if (file.openings === 1 && file.copies.size > 0) return errno.EBUSY
-    file.openings--
-    if (file.openings > 0) return errno.OK
-    file.place.mappers.unmapRange(file.id, 0, NUMBERS_MAX, 'shared pages')
-    this.daxFiles.delete(file.node.ino)
-    return this.parts.journal.edit(() => {
+  closeDax(file: DaxFile): Answer<void> {
+    const { journal } = this.parts
+    if (file.openings > 1) {
+      file.openings--
+      return journal.ask(() => {})
+    }
+    if (file.copies.size > 0) return refusal(errno.EBUSY)
+    const closed = journal.ask(() => {
       zeroTail(this.parts, file.place, file.node, file.size)
       this.eraseUnnamed(file.node.ino)
     })
+    if (closed.outcome.kind === 'wait') return closed
+    file.openings--
+    file.place.mappers.unmapRange(file.id, 0, NUMBERS_MAX, 'shared pages')
+    this.daxFiles.delete(file.node.ino)
+    return closed
   }
 
   /** One opening less. After the last one the caller runs Forget on the cached file, and then `forget`. */
@@ -352,16 +358,18 @@ export class Volume {
   }
 
   /** The file has no page left. If no name leads to it, it goes. */
-  forget(file: VolumeFile): Errno {
+  forget(file: VolumeFile): Answer<void> {
     const { node } = file
     assert(file.openings === 0, 'VO1: a file is forgotten when nobody has it open')
+    const forgotten = this.parts.journal.ask(() => this.eraseUnnamed(node.ino))
+    if (forgotten.outcome.kind === 'wait') return forgotten
     this.files.delete(node.ino)
     unreserve(this.parts, node, { start: 0, end: NUMBERS_MAX })
-    return this.parts.journal.edit(() => this.eraseUnnamed(node.ino))
+    return forgotten
   }
 
   /** What is left of the life before, when a volume is opened: blocks in limbo, and files that nobody can reach. */
-  recover(): Errno {
+  recover(): Outcome {
     const { journal, space } = this.parts
     return journal.edit(() => {
       space.giveBack('all')
@@ -376,7 +384,7 @@ export class Volume {
 
   /** Whether the change may be made, and its making. */
   change<T>(change: () => T): Answer<T> {
-    return this.isReadOnly ? { errno: errno.EROFS, value: undefined } : this.parts.journal.ask(change)
+    return this.isReadOnly ? refusal(errno.EROFS) : this.parts.journal.ask(change)
   }
 
   extents(ino: number): Extents {

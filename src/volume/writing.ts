@@ -11,7 +11,7 @@
  *   WR2 After a failure extents, space and reservations are as they were.
  */
 import { assert, type Errno, errno, type PageIndex } from '../base/index.ts'
-import { done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
+import { done, type Fail, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
 import { UNWRITTEN, WRITTEN } from './extents.ts'
 import { joined, slice } from './pieces.ts'
 import type { Blocks } from './space.ts'
@@ -39,33 +39,31 @@ export class Writing extends Transfer<WritingArgs> {
 
   step(args: WritingArgs): Outcome {
     if (args.pieces === undefined) {
-      const failed = this.begin(args)
-      if (failed !== errno.OK) return fail(failed)
+      const begun = this.begin(args)
+      if (begun.kind !== 'done') return begun
     }
     for (const { ticket } of args.pieces!) if (!ticket.complete) return wait(ticket, 'device')
     let failed: Errno = errno.OK
     for (const { ticket } of args.pieces!) if (failed === errno.OK) failed = ticket.errno
-    if (failed === errno.OK) failed = this.parts.journal.edit(() => this.settle(args))
-    if (failed === errno.OK) return done
-    this.cancel(args)
-    return fail(failed)
+    const settled = failed === errno.OK ? this.parts.journal.edit(() => this.settle(args)) : fail(failed)
+    return settled.kind === 'fail' ? this.cancel(args, settled) : settled
   }
 
-  private begin(args: WritingArgs): Errno {
+  private begin(args: WritingArgs): Outcome {
     const { journal, space, disk, commits } = this.parts
     const { request, node } = args
-    if (commits.broken !== errno.OK) return errno.EROFS
+    if (commits.broken !== errno.OK) return fail(errno.EROFS)
     const first = request.position / disk.blockSize
     const last = first + Math.ceil(request.length / disk.blockSize)
     const paid: PageIndex[] = []
     for (let index = first; index < last; index++) if (node.reserved.has(index)) paid.push(index)
     const targets = journal.ask(() => this.targets(args, first, last, space.available + paid.length))
-    if (targets.value === undefined) return targets.errno
+    if (targets.value === undefined) return targets.outcome
     args.paid = paid
     for (const index of paid) node.reserved.delete(index)
     space.unreserve(paid.length)
     args.pieces = targets.value.map(target => this.write(args, target, first))
-    return errno.OK
+    return done
   }
 
   /** Where each page goes. At most `most` blocks are claimed. */
@@ -125,16 +123,19 @@ export class Writing extends Transfer<WritingArgs> {
     if (size !== inode.size) names.setInode(ino, { ...inode, size })
   }
 
-  private cancel({ node, pieces, paid }: WritingArgs): void {
+  /** Ends as `failed` says, when what was claimed is given back. */
+  private cancel({ node, pieces, paid }: WritingArgs, failed: Fail): Outcome {
     const { journal, space } = this.parts
-    const failed = journal.edit(() => {
+    const cancelled = journal.edit(() => {
       for (const piece of pieces!) if (piece.how === 'claimed') space.cancel(piece)
     })
-    if (failed !== errno.OK) return
+    if (cancelled.kind === 'wait') return cancelled
+    if (cancelled.kind === 'fail') return failed
     space.reserve(paid.length)
     for (const index of paid) {
       assert(!node.reserved.has(index), 'WR2: a page on its way is reserved once')
       node.reserved.add(index)
     }
+    return failed
   }
 }

@@ -40,8 +40,8 @@ describe('after a crash', () => {
     const { volume } = story.at
     const a = story.create('/a', 1)
     ok(volume.create('/d', 'directory'))
-    assert.equal(volume.link('/a', '/d/l'), 0)
-    assert.equal(volume.rename('/a', '/d/a'), 0)
+    assert.equal(volume.link('/a', '/d/l').errno, 0)
+    assert.equal(volume.rename('/a', '/d/a').errno, 0)
     ok(volume.create('/a', 'file'))
     assert.equal(story.sync(a), 'done')
     const later = story.at.crash()
