@@ -53,11 +53,11 @@ export const PLANTED: readonly Planted[] = [
   {
     name: 'freed-at-once',
     says: 'a freed block is given out again before the commit that frees it',
-    onVolume: ({ volume: { parts } }) =>
+    onVolume: ({ store, volume: { parts } }) =>
       replace(parts.space, 'drop', drop => blocks => {
         drop(blocks)
-        parts.space.seal()
-        parts.space.giveBack('committed')
+        parts.space.seal(store.at + 1)
+        parts.space.giveBack(store, 'freed')
       }),
   },
   {

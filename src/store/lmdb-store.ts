@@ -158,6 +158,7 @@ export class LmdbStore extends PagedStore implements Store {
     this.running = { changes, ticket, after: this.file.transaction, isGiven: false }
     void this.write(changes).then(error => {
       this.running = undefined
+      if (error === errno.OK) this.tell(changes)
       this.scheduler.complete(ticket, error)
       this.pump()
     })
@@ -180,6 +181,10 @@ export class LmdbStore extends PagedStore implements Store {
   async close(): Promise<void> {
     await this.database?.close()
     closeDescriptor(this.descriptor)
+  }
+
+  private tell(changes: readonly Change[]): void {
+    this.onCommit({ kind: 'commit', at: this.at, keys: changes.map(({ key }) => key) })
   }
 
   private async write(changes: readonly Change[]): Promise<Errno> {

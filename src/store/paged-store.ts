@@ -10,7 +10,16 @@
  *   PS2 What a read hands out is what the last commit that ended left.
  */
 import type { Bytes } from '../base/index.ts'
-import { after, type Entry, lower, SortedMap, Unreadable } from '../volume/index.ts'
+import {
+  after,
+  type Entry,
+  type Lease,
+  lower,
+  type News,
+  SOLE,
+  SortedMap,
+  Unreadable,
+} from '../volume/index.ts'
 import { BadPage, type Found, type Gap, LmdbFile } from './lmdb-file.ts'
 import { decodePage, KEYS_END, type RecordPage } from './record-page.ts'
 import { rootTally, STAMPS, salvage, type Tile } from './salvage.ts'
@@ -38,6 +47,8 @@ interface Salvaged {
 export class PagedStore {
   /** The path of the file. */
   readonly name: string
+  readonly lease: Lease = SOLE
+  readonly onCommit: (news: News) => void = () => {}
   protected readonly file: LmdbFile
   private readonly fd: number
   private kept = new SortedMap<RecordPage>()
@@ -48,6 +59,19 @@ export class PagedStore {
     this.name = path
     this.fd = fd
     this.file = new LmdbFile(fd)
+  }
+
+  /** The number of LMDB's transaction. */
+  get at(): number {
+    return this.file.transaction
+  }
+
+  get horizon(): number {
+    return this.file.transaction
+  }
+
+  advance(): void {
+    // Nobody else commits: the lock of the volume sees to that.
   }
 
   get(key: string): Uint8Array | undefined {

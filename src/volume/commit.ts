@@ -10,11 +10,12 @@
  *
  * A commit that the store refused is tried again with the next one: until then everything stays in memory, and freed
  * blocks stay in limbo. A flush that failed may have lost what was written before it, and no second one brings it back:
- * the volume takes no more changes until it is opened again.
+ * the volume takes no more changes until it is opened again. Neither does one whose lease is lost: somebody else writes now.
  *
  * Invariants
  *   CM1 A ticket completes well only when every edit that ended before it was requested is durable, data and all.
  *   CM2 One commit is on its way at a time.
+ *   CM3 After ESTALE nothing is committed any more, and everything that was changed shows as it did.
  */
 import { type Errno, errno, ROOT } from '../base/index.ts'
 import {
@@ -29,12 +30,14 @@ import {
 import type { Disk } from './disk.ts'
 import type { Journal } from './journal.ts'
 import type { Space } from './space.ts'
-import type { Change, Store } from './store.ts'
+import type { Basis, Change, Store } from './store.ts'
 
 interface CommitArgs {
   /** Whose commit is on its way. */
   ticket: Ticket | undefined
   changes: readonly Change[]
+  /** What it stands on. */
+  basis: Basis
   flush: Ticket | undefined
   store: Ticket | undefined
   /** How it went, once the journal has been told. */
@@ -45,7 +48,7 @@ export class Commits implements Verb<CommitArgs> {
   readonly name = 'commit'
   /** Commits that have become durable. */
   count = 0
-  /** The flush that failed, if one has: no more changes are taken. */
+  /** The flush that failed, or ESTALE if the lease is lost: no more changes are taken. */
   broken: Errno = errno.OK
   private readonly scheduler: Scheduler
   private readonly disk: Disk
@@ -63,6 +66,13 @@ export class Commits implements Verb<CommitArgs> {
     this.space = space
   }
 
+  /** Whether a commit may give back some of what was freed: what was freed before the last one, readers elsewhere see yet. */
+  get mayGiveBack(): boolean {
+    const { store, journal } = this
+    if (this.broken !== errno.OK) return false
+    return store.horizon === store.at || journal.changed || journal.committing
+  }
+
   /** The ticket of a commit that has everything changed so far. */
   request(): Ticket {
     this.next ??= this.scheduler.ticket('commit')
@@ -71,6 +81,7 @@ export class Commits implements Verb<CommitArgs> {
       const args: CommitArgs = {
         ticket: undefined,
         changes: [],
+        basis: this.basis(),
         flush: undefined,
         store: undefined,
         result: undefined,
@@ -91,12 +102,12 @@ export class Commits implements Verb<CommitArgs> {
       }
       if (args.flush?.complete === false) return wait(args.flush, 'device')
       if (args.flush !== undefined && args.flush.errno === errno.OK && args.changes.length > 0)
-        args.store ??= this.store.commit(args.changes)
+        args.store ??= this.store.commit(args.changes, args.basis)
       if (args.store?.complete === false) return wait(args.store, 'device')
       args.result ??= this.settle(args)
       // It is durable; what it gives back may have to wait for its records.
       const given =
-        args.result === errno.OK ? this.journal.edit(() => this.space.giveBack('committed')) : done
+        args.result === errno.OK ? this.journal.edit(() => this.space.giveBack(this.store, 'freed')) : done
       if (given.kind === 'wait') return given
       this.end(args, given.kind === 'fail' ? given.errno : args.result)
     }
@@ -107,6 +118,10 @@ export class Commits implements Verb<CommitArgs> {
     this.scheduler.spawn(this, args, { name: 'commit', group: ROOT })
   }
 
+  private basis(): Basis {
+    return { epoch: this.store.lease.epoch, after: this.store.at }
+  }
+
   private begin(args: CommitArgs): void {
     args.ticket = this.next
     this.next = undefined
@@ -115,8 +130,9 @@ export class Commits implements Verb<CommitArgs> {
     args.result = undefined
     args.changes = []
     if (this.broken !== errno.OK) return
+    args.basis = this.basis()
     args.changes = this.journal.seal()
-    this.space.seal()
+    if (args.changes.length > 0) this.space.seal(args.basis.after + 1)
     args.flush = this.disk.flush()
   }
 
@@ -132,6 +148,7 @@ export class Commits implements Verb<CommitArgs> {
     const failed = flush.errno !== errno.OK ? flush.errno : (store?.errno ?? errno.OK)
     this.journal.settled(failed === errno.OK ? 'durable' : 'lost')
     if (failed === errno.OK) this.count++
+    if (failed === errno.ESTALE) this.broken = failed
     return failed
   }
 }

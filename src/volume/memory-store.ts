@@ -10,7 +10,7 @@
 import { assert, type Errno, errno, type Ns } from '../base/index.ts'
 import { Alarm, type Chore, type Scheduler, type Ticket } from '../sched/index.ts'
 import { SortedMap } from './sorted-map.ts'
-import type { Change, Entry, Store } from './store.ts'
+import { type Change, type Entry, type Lease, type News, SOLE, type Store } from './store.ts'
 
 interface Pending {
   readonly changes: readonly Change[]
@@ -20,6 +20,8 @@ interface Pending {
 export class MemoryStore implements Store, Chore {
   readonly name = 'memory'
   readonly readOnly = false
+  readonly lease: Lease = SOLE
+  readonly onCommit: (news: News) => void = () => {}
   /** Whether commits wait to be released. */
   holding = false
   /** Commits that were applied. */
@@ -40,6 +42,18 @@ export class MemoryStore implements Store, Chore {
   /** Whether a commit is on its way. */
   get busy(): boolean {
     return this.pending !== undefined
+  }
+
+  get at(): number {
+    return this.commits
+  }
+
+  get horizon(): number {
+    return this.commits
+  }
+
+  advance(): void {
+    // Nobody else commits.
   }
 
   get size(): number {
@@ -75,6 +89,7 @@ export class MemoryStore implements Store, Chore {
     if (error === errno.OK) {
       this.apply(changes)
       this.commits++
+      this.onCommit({ kind: 'commit', at: this.commits, keys: changes.map(({ key }) => key) })
     }
     this.scheduler.complete(ticket, error)
   }

@@ -48,7 +48,7 @@ export function roomFor({ space, commits, journal }: Parts, blocks: number): Out
   const now = journal.ask(() => ({ available: space.available, deferred: space.deferred }))
   if (now.value === undefined) return now.outcome
   if (now.value.available >= blocks) return done
-  return now.value.deferred > 0 && commits.broken === errno.OK
+  return now.value.deferred > 0 && commits.mayGiveBack
     ? wait(commits.request(), 'reserve')
     : fail(errno.ENOSPC)
 }

@@ -49,7 +49,7 @@ type Step = typeof step extends fc.Arbitrary<infer Each> ? Each : never
 class Played {
   readonly store = new MemoryStore(new Scheduler(new TimedDriver()))
   readonly journal = new Journal(this.store, MIX53)
-  readonly space = new Space(this.journal, BLOCKS)
+  readonly space = new Space(this.journal, BLOCKS, 0)
   readonly extents = Array.from({ length: FILES }, (_, ino) => new Extents(this.journal, this.space, ino))
   readonly files: (Page | undefined)[][] = Array.from({ length: FILES }, () =>
     new Array(PAGES).fill(undefined),
@@ -165,7 +165,7 @@ class Played {
   private seal(): void {
     if (this.sealed !== undefined) return
     this.sealed = { changes: this.journal.seal(), references: this.references() }
-    this.space.seal()
+    this.space.seal(this.store.at + 1)
   }
 
   /** And ends. */
@@ -180,7 +180,7 @@ class Played {
       this.durable = sealed.references
     }
     this.journal.settled(how)
-    if (how === 'durable') this.edit(() => this.space.giveBack('committed'))
+    if (how === 'durable') this.edit(() => this.space.giveBack(this.store, 'freed'))
   }
 
   private references(): number[] {

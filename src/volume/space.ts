@@ -14,6 +14,7 @@
  *   VS1  available + reserved + used = size, and none is negative. Limbo counts as used.
  *   VS2  Each block is free, in limbo, or referenced by extents; never two of these.
  *   VS3  A block that the durable state refers to is never claimed.
+ *   VS5  A block that a reader elsewhere can see, at its commit, is never claimed.
  *   VS4  A run of the table of shared blocks has value n >= 2: n extents refer to each of its blocks.
  */
 import { assert, errno } from '../base/index.ts'
@@ -21,8 +22,9 @@ import { believe, Failure } from './failure.ts'
 import type { Journal } from './journal.ts'
 import { decodeState, encodeState, NUMBERS_MAX, STATE_KEY, type State } from './records.ts'
 import { type Run, RunTable } from './runs.ts'
+import type { Store } from './store.ts'
 
-/** The tag of a claimed run in limbo. That of a freed one is the number of the commit that will free it, from 1. */
+/** The tag of a claimed run in limbo. That of a freed one is the number of the commit that frees it, or of a later one; from 1. */
 const CLAIMED = 0
 
 export interface Blocks {
@@ -44,11 +46,13 @@ export class Space {
   private promised = 0
   /** Where the last claim ended: the next one looks from there. */
   private cursor = 1
-  /** The number of the commit that what is freed now waits for. */
-  private epoch = 1
+  /** The number of the commit that what is freed now waits for: higher by one for each commit that failed. */
+  private epoch: number
 
-  constructor(journal: Journal, blocks: number) {
+  /** `at`: the commit that it begins from. */
+  constructor(journal: Journal, blocks: number, at: number) {
     this.journal = journal
+    this.epoch = at + 1
     this.size = blocks - 1
     this.freeRuns = new RunTable(journal, 'f', 'still')
     this.shared = new RunTable(journal, 'r', 'still')
@@ -165,10 +169,14 @@ export class Space {
     return this.shared.at(block) === undefined && this.parted.at(block) === undefined
   }
 
-  /** Gives back what the commit that has just become durable freed; when a volume is opened, all that is in limbo. */
-  giveBack(which: 'committed' | 'all'): void {
-    const last = which === 'all' ? Infinity : this.epoch - 1
-    const first = which === 'all' ? CLAIMED : CLAIMED + 1
+  /**
+   * Gives back what durable commits have freed and nobody sees any more. `claimed too`, when a volume is opened: of the life
+   * before nothing that lies in limbo is needed.
+   */
+  giveBack({ at, horizon }: Pick<Store, 'at' | 'horizon'>, which: 'freed' | 'claimed too'): void {
+    const durable = which === 'freed' ? this.epoch - 1 : Infinity
+    const last = horizon === at ? durable : Math.min(durable, horizon)
+    const first = which === 'freed' ? CLAIMED + 1 : CLAIMED
     for (const { start, end, tag } of this.limbo.overlapping(0, NUMBERS_MAX)) {
       if (tag < first || tag > last) continue
       this.limbo.take(start, end)
@@ -181,9 +189,9 @@ export class Space {
 
   // ---- outside
 
-  /** What was freed until now becomes free by the commit that begins. */
-  seal(): void {
-    this.epoch++
+  /** What was freed until now becomes free by the commit that begins, which is to have that number. */
+  seal(number: number): void {
+    this.epoch = Math.max(this.epoch, number) + 1
   }
 
   private get state(): State {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import type { Change, Store } from './store.ts'
+import type { Basis, Change, Store } from './store.ts'
 
 /** A store, how its commits are seen through, and how it is opened again. */
 export interface StoreUnderTest {
@@ -16,7 +16,7 @@ export interface StoreUnderTest {
 
 export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): void {
   const commit = async (at: StoreUnderTest, changes: readonly Change[]) => {
-    const ticket = at.store.commit(changes)
+    const ticket = at.store.commit(changes, basisOf(at.store))
     await at.settle(ticket)
     assert.equal(ticket.errno, 0)
   }
@@ -52,10 +52,13 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
     test('shows nothing of a commit that is on its way (ST2)', async () => {
       const at = await make()
       await commit(at, [{ key: 'a', value: new Uint8Array([1]) }])
-      const ticket = at.store.commit([
-        { key: 'a', value: new Uint8Array([2]) },
-        { key: 'b', value: new Uint8Array([2]) },
-      ])
+      const ticket = at.store.commit(
+        [
+          { key: 'a', value: new Uint8Array([2]) },
+          { key: 'b', value: new Uint8Array([2]) },
+        ],
+        basisOf(at.store),
+      )
       assert.equal(ticket.complete, false)
       assert.deepEqual(all(at.store), [['a', [1]]])
       await at.settle(ticket)
@@ -106,4 +109,8 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       )
     })
   })
+}
+
+function basisOf({ lease: { epoch }, at }: Store): Basis {
+  return { epoch, after: at }
 }

@@ -126,7 +126,7 @@ export class Volume {
     this.store = store
     this.header = header
     const journal = new Journal(store, checksum)
-    const space = new Space(journal, header.blocks)
+    const space = new Space(journal, header.blocks, store.at)
     const names = new Names(journal, ino => this.unlinked(ino))
     const commits = new Commits(scheduler, disk, store, journal, space)
     const damaged = (what: string) => this.damaged(what)
@@ -372,7 +372,7 @@ export class Volume {
   recover(): Outcome {
     const { journal, space } = this.parts
     return journal.edit(() => {
-      space.giveBack('all')
+      space.giveBack(this.store, 'claimed too')
       for (const { key } of journal.range(orphanKey(0), orphanKey(NUMBERS_MAX - 1))) this.erase(numberIn(key))
     })
   }
