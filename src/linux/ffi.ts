@@ -22,8 +22,18 @@ export interface Ffi {
   /** Memory as an ArrayBuffer that owns nothing: it must be detached before the memory goes. */
   view(address: Address, length: Bytes): ArrayBuffer
   addressOf(array: NodeJS.TypedArray): Address
+  /** Calls `seen` from this thread's event loop whenever the descriptor can be read, between `start` and `stop`. */
+  watch(fd: number, seen: () => void): Watch
   /** errno of the last call. */
   errno(): number
+}
+
+/** A descriptor in the event loop of this thread: at first it isn't watched. */
+export interface Watch {
+  start(): void
+  stop(): void
+  /** Before the descriptor is closed. */
+  close(): void
 }
 
 /** The package is missing, or doesn't load on this host. */
@@ -47,6 +57,11 @@ export function loadFfi(): Ffi {
     },
     view: (address, length) => koffi.view(address, length),
     addressOf: array => Number(koffi.address(array)),
+    watch(fd, seen) {
+      const handle = koffi.node.poll(fd, { readable: true }, seen)
+      handle.stop()
+      return { start: () => handle.start(seen), stop: () => handle.stop(), close: () => handle.close() }
+    },
     errno: () => koffi.errno(),
   }
 }

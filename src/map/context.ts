@@ -27,6 +27,8 @@ export interface Context {
   readonly mmu: 'software' | 'hardware'
   /** By which files of the host are read and written; Node's if undefined. */
   readonly calls: HostCalls | undefined
+  /** Hears how many ranges of servers are under way. */
+  readonly asked: (underWay: number) => void
   /** The same calls, if the end of the process can make them at once. */
   readonly ending: EndingCalls | undefined
   /** What runs sections of programs in this thread. */

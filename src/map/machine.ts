@@ -84,6 +84,8 @@ export interface MachineOptions {
 export interface Platform {
   readonly hardware: Hardware
   readonly calls: HostCalls
+  /** How many ranges of servers are under way, whenever it changes: the event loop must turn while there are any. */
+  readonly asked: (underWay: number) => void
 }
 
 /** What a new volume is to be. */
@@ -146,7 +148,7 @@ export class Machine implements MachineFace {
     this.root = Group.root(context)
     // The hardware machine's thread is told by the program's.
     if (context.mmu === 'software') started(this)
-    this.remote = new RemoteFiles(context.engine, () => context.driver.pump())
+    this.remote = new RemoteFiles(context.engine, () => context.driver.pump(), context.asked)
   }
 
   /** `platform`: for the hardware MMU, which runs the machine in a thread of its own. */
@@ -197,6 +199,7 @@ export class Machine implements MachineFace {
         region: new Region(engine.scheduler, engine.memory, dax.data, dax.blocks),
       },
       calls: platform?.calls ?? ending,
+      asked: platform?.asked ?? (() => {}),
       ending,
       appends: new Appends(),
       sections: new Sections<Mapping>({
@@ -278,8 +281,9 @@ export class Machine implements MachineFace {
     const file = new File(this.context, calls, true, async closed => {
       try {
         if (!this.remote.leave(known)) return
-        await this.forget(known.cached)
+        // What is under way yet was read ahead, or nobody waits for it any more.
         known.device.close()
+        await this.forget(known.cached)
       } finally {
         this.opened.delete(closed)
       }

@@ -79,7 +79,7 @@ export function remoteAddress(path: unknown): URL | undefined {
 
 function known(url: URL): URL {
   if (!['http:', 'https:', 's3:'].includes(url.protocol))
-    throw invalid('open', `open of ${nameOf(url)}: expected a path, or an address of http, https or s3`)
+    throw invalid('open', `open of ${remoteName(url)}: expected a path, or an address of http, https or s3`)
   return url
 }
 
@@ -96,10 +96,14 @@ export class RemoteFiles {
   private readonly origins = new Map<string, Origin>()
   /** By name and version: of a file that has changed there are two. */
   private readonly known = new Map<string, RemoteKnown>()
+  private readonly told: (underWay: number) => void
+  private underWay = 0
 
-  constructor(engine: Engine, pump: () => void) {
+  /** `told`: how many ranges and openings are under way, whenever it changes. */
+  constructor(engine: Engine, pump: () => void, told: (underWay: number) => void) {
     this.engine = engine
     this.pump = pump
+    this.told = told
   }
 
   /**
@@ -131,7 +135,7 @@ export class RemoteFiles {
   }
 
   private async device(address: URL, options: RemoteOptions): Promise<HttpDevice> {
-    const name = nameOf(address)
+    const name = remoteName(address)
     const isS3 = address.protocol === 's3:'
     checkKeys(options, [...HOST_KEYS, ...HTTP_KEYS, ...(isS3 ? S3_KEYS : [])], 'open')
     if ('mode' in options && options.mode === 'r+')
@@ -141,12 +145,15 @@ export class RemoteFiles {
         `open of ${name}: a file on a server can only be read; open it with mode 'r'`,
       )
     const file = isS3 ? await this.s3(name, address, options) : this.http(name, address, options)
+    this.change(1)
     try {
       return await HttpDevice.open(file, this.pump)
     } catch (error) {
       if (!(error instanceof RemoteError)) throw error
       const code = errnoName(error.errno)
       throw new FaultlineError(code, 'open', `open of ${name} failed with ${code}: ${error.message}`, error)
+    } finally {
+      this.change(-1)
     }
   }
 
@@ -184,11 +191,16 @@ export class RemoteFiles {
     return { ...this.file(name, url(versionId), settingsOf(options, authorization)), urlOf: url }
   }
 
+  private change(by: 1 | -1): void {
+    this.underWay += by
+    this.told(this.underWay)
+  }
+
   private file(name: string, url: string, settings: RemoteSettings): RemoteFile {
     const at = new URL(url).origin
     let origin = this.origins.get(at)
     if (origin === undefined) {
-      origin = new Origin(at, settings.connections)
+      origin = new Origin(at, settings.connections, change => this.change(change))
       this.origins.set(at, origin)
     }
     return { name, url, origin, settings }
@@ -198,7 +210,7 @@ export class RemoteFiles {
 const keyOf = ({ name, version }: HttpDevice): string => `${name} ${version}`
 
 /** What may be shown of an address: neither its query nor who asks, where secrets are. */
-function nameOf({ protocol, host, pathname }: URL): string {
+export function remoteName({ protocol, host, pathname }: URL): string {
   return `${protocol}//${host}${pathname}`
 }
 

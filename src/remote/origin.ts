@@ -37,10 +37,13 @@ export class Origin {
   private bytesPerMs = 0
   /** Who wants to ask as soon as somebody else has been answered, in order. */
   private readonly waiting = new Set<() => void>()
+  private readonly told: (change: 1 | -1) => void
 
-  constructor(name: string, connections: number) {
+  /** `told`: a range more is asked for, or one less. */
+  constructor(name: string, connections: number, told: (change: 1 | -1) => void = () => {}) {
     this.name = name
     this.connections = connections
+    this.told = told
   }
 
   /** Whether one more range may be asked for now; if not, `then` is called when it may be. */
@@ -50,6 +53,7 @@ export class Origin {
       return false
     }
     this.running++
+    this.told(1)
     this.retries.earn()
     this.hedges.earn()
     return true
@@ -57,6 +61,7 @@ export class Origin {
 
   leave(): void {
     this.running--
+    this.told(-1)
     const [next] = this.waiting
     if (next === undefined) return
     this.waiting.delete(next)

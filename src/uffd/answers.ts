@@ -20,7 +20,7 @@ export class Answers {
   private readonly areas: Areas
   private readonly mirror: Mirror
   private readonly stuck: Stuck
-  private readonly unpin: (frame: Pfn) => void
+  private readonly letGo: (frame: Pfn) => void
 
   constructor(
     uffd: Userfaultfd,
@@ -28,14 +28,14 @@ export class Answers {
     areas: Areas,
     mirror: Mirror,
     stuck: Stuck,
-    unpin: (frame: Pfn) => void,
+    letGo: (frame: Pfn) => void,
   ) {
     this.uffd = uffd
     this.pageSize = pageSize
     this.areas = areas
     this.mirror = mirror
     this.stuck = stuck
-    this.unpin = unpin
+    this.letGo = letGo
   }
 
   async answer(message: FaultMessage): Promise<void> {
@@ -69,7 +69,7 @@ export class Answers {
       const brought = await mapping.bring(miss, undefined)
       if (typeof brought !== 'number') return brought
       const answered = this.install(placed, page, access)
-      if (brought !== 0) this.unpin(brought)
+      if (brought !== 0) this.letGo(brought)
       if (answered === 'installed') return undefined
       if (answered === 'elsewhere') return replaced(placed, access)
     }

@@ -19,6 +19,7 @@ import {
   type OpenVolumeOptions,
   type RepairReport,
   remoteAddress,
+  remoteName,
   type SpaceOptions,
   type TransferOptions,
   textPath,
@@ -93,14 +94,12 @@ export class HardwareMachine extends Remote implements MachineFace {
   }
 
   async open(path: HostPath, options: OpenOptions = {}): Promise<HardwareFile> {
-    if (remoteAddress(path) !== undefined)
-      throw new FaultlineError(
-        'ENOTSUP',
-        'open',
-        "open of a file on a server: the hardware MMU's pager waits for no network; use a machine with mmu 'software'",
-      )
-    const place = hostPath(path, 'open')
-    const event = { name: String(place), mmu: 'hardware' } as const
+    const address = remoteAddress(path)
+    const place = address === undefined ? hostPath(path, 'open') : address.href
+    const event = {
+      name: address === undefined ? String(place) : remoteName(address),
+      mmu: 'hardware',
+    } as const
     const facts = await told('open', event, () => this.call('open', place, options))
     return new HardwareFile(this.line, facts as FileFacts)
   }

@@ -5,8 +5,8 @@
  *     turn:  flush -> start what was begun -> wait for a fault, an ended call, a message or a timer -> end, answer, begin
  *            -> a turn of the event loop
  *
- * It waits in poll, not in the event loop, because a fault must be seen at once; whoever has something for it writes to
- * its eventfd. It never waits for another thread of the program, so any of them may be waiting for it.
+ * It waits in poll, because a fault must be seen at once; whoever has something for it writes to its eventfd. While a server
+ * is asked for ranges it waits in the event loop (loop-wait.ts). It never waits for another thread of the program, so any of them may be waiting for it.
  *
  * Invariants
  *   PG1 While it serves, it is back at the top of a turn within POLL_MAX of having nothing to do.
@@ -20,6 +20,7 @@ import { Answers } from './answers.ts'
 import { Areas } from './areas.ts'
 import { Crew } from './crew.ts'
 import { Desk } from './desk.ts'
+import { LoopWait } from './loop-wait.ts'
 import { Mirror } from './mirror.ts'
 import { refused } from './refused.ts'
 import { ENDED, HEARTBEAT, LOST, PAGER, REPLIES, SERVING, STATE } from './signals.ts'
@@ -64,12 +65,13 @@ export class Pager {
   private readonly desk: Desk
   private readonly number: number
   private readonly onError: OnError
+  private readonly loop: LoopWait
   private ended: () => void = () => {}
 
   private constructor(linux: Linux, data: PagerData, parts: Parts, machine: Machine) {
-    const { uffd, mirror, store, crew } = parts
+    const { uffd, mirror, store, crew, loop } = parts
     const { pageSize } = machine
-    const { memory } = machine.engine
+    const { memory, verbs } = machine.engine
     this.linux = linux
     this.port = data.port
     this.onError = data.onError
@@ -79,6 +81,7 @@ export class Pager {
     this.mirror = mirror
     this.store = store
     this.crew = crew
+    this.loop = loop
     this.machine = machine
     mirror.frames = memory.frames
     this.areas = new Areas(linux, store, mirror)
@@ -90,7 +93,9 @@ export class Pager {
       data.onError,
       (thread, threadId, error) => this.lose(thread, threadId, error),
     )
-    this.answers = new Answers(uffd, pageSize, this.areas, mirror, this.stuck, frame => memory.unpin(frame))
+    this.answers = new Answers(uffd, pageSize, this.areas, mirror, this.stuck, frame =>
+      verbs.fault.letGo([frame]),
+    )
     this.desk = new Desk(machine, this.areas, message => this.reply(message))
     this.number = this.desk.numberOf(machine)
     beforeAbort(() => this.leaveNow())
@@ -116,11 +121,17 @@ export class Pager {
 
   private static async start(linux: Linux, data: PagerData): Promise<Pager> {
     const parts = makeParts(linux, data)
-    const { uffd, store, mirror, crew } = parts
+    const { uffd, store, mirror, crew, loop } = parts
     try {
       const hardware = { store, mirrorOf: (space: SpaceId) => mirror.of(space) }
-      return new Pager(linux, data, parts, await Machine.start(data.options, { hardware, calls: crew }))
+      return new Pager(
+        linux,
+        data,
+        parts,
+        await Machine.start(data.options, { hardware, calls: crew, asked: loop.asked }),
+      )
     } catch (error) {
+      loop.close()
       uffd.close()
       throw error
     }
@@ -162,7 +173,8 @@ export class Pager {
     // Memory is given back before more is filled, and stores have stopped before a page is written.
     this.flush()
     this.crew.start()
-    const ready = this.linux.poll(this.uffd.fd, this.eventfd, this.patience())
+    const patience = this.patience()
+    const ready = this.linux.poll(this.uffd.fd, this.eventfd, this.loop.isNeeded ? 0 : patience)
     if (ready.second) {
       this.linux.clear(this.eventfd)
       this.crew.collect()
@@ -170,7 +182,9 @@ export class Pager {
     if (ready.first) for (const message of this.uffd.read()) void this.answers.answer(message)
     if (this.stuck.waiting) this.stuck.sweep()
     if (this.areas.waiting) this.areas.sweep()
-    setImmediate(() => this.turn())
+    const again = () => setImmediate(() => this.turn())
+    if (this.loop.isNeeded && patience > 0 && !ready.first && !ready.second) this.loop.wait(patience, again)
+    else again()
   }
 
   /** How long to wait for something to do, in milliseconds. */
@@ -236,6 +250,7 @@ export class Pager {
     await this.machine.close().catch((error: unknown) => {
       failure = error
     })
+    this.loop.close()
     this.areas.letAllGo()
     for (const end = performance.now() + GRACE; this.areas.waiting && performance.now() < end; )
       await new Promise(resolve => setTimeout(resolve, POLL_LOOKING))
@@ -262,9 +277,10 @@ interface Parts {
   readonly mirror: Mirror
   readonly store: MemoryFiles
   readonly crew: Crew
+  readonly loop: LoopWait
 }
 
-function makeParts(linux: Linux, { options, mailboxes }: PagerData): Parts {
+function makeParts(linux: Linux, { options, mailboxes, eventfd }: PagerData): Parts {
   const { pageSize = PAGE_SIZE_DEFAULT } = options
   if (pageSize % linux.pageSize !== 0)
     throw unsupported(
@@ -274,5 +290,5 @@ function makeParts(linux: Linux, { options, mailboxes }: PagerData): Parts {
   const store = new MemoryFiles(linux, uffd, pageSize)
   const mirror = new Mirror(linux, uffd, store, pageSize)
   const crew = new Crew(linux, store, mailboxes)
-  return { uffd, mirror, store, crew }
+  return { uffd, mirror, store, crew, loop: new LoopWait(linux, [uffd.fd, eventfd]) }
 }
