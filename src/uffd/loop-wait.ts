@@ -2,7 +2,7 @@
  * The pager's wait while a server is asked for ranges: answers come through the event loop, so it turns.
  *
  * Invariants
- *   LW1 A wait ends with the first of: a descriptor that can be read, a range more or less under way, its time.
+ *   LPW1 A wait ends with the first of: a descriptor that can be read, a range more or less under way, its time.
  */
 import type { Linux, Watch } from '../linux/index.ts'
 
