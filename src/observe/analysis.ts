@@ -105,84 +105,84 @@ interface Loss {
 }
 
 export class Analysis {
-  readonly #options: AnalysisOptions
-  readonly #locks = new Locks({ waited: wait => this.#waited(wait), held: hold => this.#held(hold) })
-  readonly #tasks: Tasks = new Tasks({
-    slept: sleep => this.#slept(sleep),
-    waitedToRun: runnable => this.#waitedToRun(runnable),
-    oldestAsked: () => this.#past.oldestAsked(),
+  private readonly options: AnalysisOptions
+  private readonly locks = new Locks({ waited: wait => this.waited(wait), held: hold => this.held(hold) })
+  private readonly tasks: Tasks = new Tasks({
+    slept: sleep => this.slept(sleep),
+    waitedToRun: runnable => this.waitedToRun(runnable),
+    oldestAsked: () => this.past.oldestAsked(),
   })
-  readonly #devices = new Devices()
-  readonly #past: Past = new Past(
-    this.#locks,
-    this.#tasks,
-    this.#devices,
-    () => this.#unsettled[0]?.wait.start ?? Infinity,
+  private readonly devices = new Devices()
+  private readonly past: Past = new Past(
+    this.locks,
+    this.tasks,
+    this.devices,
+    () => this.unsettled[0]?.wait.start ?? Infinity,
   )
-  readonly #totals = new Totals()
-  readonly #byCause = new Map<string, { waits: number; waitMs: number }>()
-  #inversions: Inversion[] = []
-  readonly #evidence = new WeakMap<Inversion, Loss>()
+  private readonly totals = new Totals()
+  private readonly byCause = new Map<string, { waits: number; waitMs: number }>()
+  private inversions: Inversion[] = []
+  private readonly evidence = new WeakMap<Inversion, Loss>()
   /** Waits that have ended and aren't explained yet, the earliest end first. */
-  readonly #unsettled: { readonly wait: Wait; readonly group: string }[] = []
-  readonly #losses: Loss[] = []
+  private readonly unsettled: { readonly wait: Wait; readonly group: string }[] = []
+  private readonly losses: Loss[] = []
   /** When each CPU was last heard of, and first. */
-  readonly #heard: number[] = []
-  readonly #knownFrom = new Map<number, number>()
-  readonly #counts: number[] = []
-  readonly #seen: SeenTask[] = []
-  #inversionsNotKept = 0
-  #records = 0
-  #lostEvents = 0
-  #hidesAddresses = false
-  #hasWrapped = false
-  #start = -1
+  private readonly heard: number[] = []
+  private readonly knownFrom = new Map<number, number>()
+  private readonly counts: number[] = []
+  private readonly seen: SeenTask[] = []
+  private inversionsNotKept = 0
+  private records = 0
+  private lostEvents = 0
+  private hidesAddresses = false
+  private hasWrapped = false
+  private start = -1
 
   constructor(options: AnalysisOptions) {
-    this.#options = options
+    this.options = options
   }
 
   /** A task of a dump, or as it was when the trace began; told before the first record. */
   see(task: SeenTask): void {
-    this.#seen.push(task)
+    this.seen.push(task)
   }
 
   // hot: about 300 ns a record.
   readonly take = (record: TraceRecord): void => {
-    this.#counts[record.kind] = (this.#counts[record.kind] ?? 0) + 1
+    this.counts[record.kind] = (this.counts[record.kind] ?? 0) + 1
     if (record.kind === Kind.lost || record.kind === Kind.wrapped) {
-      this.#lost(record)
+      this.lost(record)
       return
     }
-    this.#records++
+    this.records++
     const { time, cpu } = record
-    if (this.#start === -1) this.#begin(time)
-    if (time > this.#past.now) {
-      this.#past.now = time
-      if (this.#unsettled.length !== 0 && time > this.#unsettled[0]!.wait.end + SETTLE_NS)
-        this.#settle(time - SETTLE_NS)
+    if (this.start === -1) this.begin(time)
+    if (time > this.past.now) {
+      this.past.now = time
+      if (this.unsettled.length !== 0 && time > this.unsettled[0]!.wait.end + SETTLE_NS)
+        this.settle(time - SETTLE_NS)
     }
     if (record.kind === Kind.stack) {
-      this.#tasks.stack(record.tid, record.frames)
+      this.tasks.stack(record.tid, record.frames)
       return
     }
     if (cpu >= 0) {
-      if (this.#heard[cpu] === undefined) this.#hear(cpu, time)
-      this.#heard[cpu] = time
+      if (this.heard[cpu] === undefined) this.hear(cpu, time)
+      this.heard[cpu] = time
     }
     if (record.kind === Kind.switchOut) {
-      this.#switched(record)
+      this.switched(record)
       return
     }
-    const task = this.#tasks.running(record.tid, record.comm, time)
+    const task = this.tasks.running(record.tid, record.comm, time)
     switch (record.kind) {
       case Kind.start:
       case Kind.acquired:
       case Kind.released:
-        this.#lock(task, record)
+        this.lock(task, record)
         return
       case Kind.waking:
-        this.#tasks.woken(this.#tasks.named(record.nextTid, record.nextComm), record.tid, time)
+        this.tasks.woken(this.tasks.named(record.nextTid, record.nextComm), record.tid, time)
         return
       case Kind.fault:
         task.faultOpen = true
@@ -196,96 +196,96 @@ export class Analysis {
         task.faultOpen = false
         return
       default:
-        this.#devices.event(record, this.#past.oldestAsked)
+        this.devices.event(record, this.past.oldestAsked)
     }
   }
 
   finish(): Account {
-    const { now } = this.#past
-    this.#settle(Infinity)
-    const { concerns } = this.#options
-    const ofState = chainsOfState(this.#seen).filter(
-      ({ waiter }) => concerns?.(this.#tasks.named(waiter.tid, waiter.comm), waiter.mm) !== false,
+    const { now } = this.past
+    this.settle(Infinity)
+    const { concerns } = this.options
+    const ofState = chainsOfState(this.seen).filter(
+      ({ waiter }) => concerns?.(this.tasks.named(waiter.tid, waiter.comm), waiter.mm) !== false,
     )
     // Without a history a state is all there is; with one, what still sleeps as it did at the beginning still waits.
     const stillWait = ofState.filter(
-      ({ waiter }) => this.#records === 0 || this.#tasks.sleepsSince(waiter.tid, this.#start),
+      ({ waiter }) => this.records === 0 || this.tasks.sleepsSince(waiter.tid, this.start),
     )
-    const seenOpen = this.#locks
+    const seenOpen = this.locks
       .openWaits()
-      .flatMap(wait => this.#inversion({ ...wait, end: now }, this.#tasks.get(wait.tid)!.group, null) ?? [])
+      .flatMap(wait => this.inversion({ ...wait, end: now }, this.tasks.get(wait.tid)!.group, null) ?? [])
       .sort((a, b) => b.waitMs - a.waitMs)
     const openWaits = [...seenOpen, ...stillWait]
-    this.#tellOpen()
-    const inversions = this.#inversions.map(each => this.#named(each))
+    this.tellOpen()
+    const inversions = this.inversions.map(each => this.named(each))
     return {
       inversions,
       behind: behindOf([...inversions, ...openWaits]),
-      tasksSeen: this.#seen.length,
-      atStart: this.#records === 0 ? [] : ofState,
-      locks: this.#totals.locks(),
-      lostEvents: this.#lostEvents,
+      tasksSeen: this.seen.length,
+      atStart: this.records === 0 ? [] : ofState,
+      locks: this.totals.locks(),
+      lostEvents: this.lostEvents,
       openWaits,
-      worstWaits: this.#totals.worstWaits(),
-      waitByCause: [...this.#byCause]
+      worstWaits: this.totals.worstWaits(),
+      waitByCause: [...this.byCause]
         .map(([kind, row]) => ({ kind, ...row }))
         .sort((a, b) => b.waitMs - a.waitMs),
-      holders: this.#totals.holders(),
+      holders: this.totals.holders(),
       missing: [
-        ...(this.#records === 0 && this.#seen.length > 0
+        ...(this.records === 0 && this.seen.length > 0
           ? [NO_HISTORY]
-          : missingOf(this.#counts, this.#options.recorded)),
-        ...(this.#hidesAddresses ? [HIDDEN_ADDRESSES] : []),
+          : missingOf(this.counts, this.options.recorded)),
+        ...(this.hidesAddresses ? [HIDDEN_ADDRESSES] : []),
       ],
       trace: {
-        startSec: Math.max(0, this.#start) / 1e9,
+        startSec: Math.max(0, this.start) / 1e9,
         endSec: now / 1e9,
-        records: this.#records,
-        knownFrom: this.#hasWrapped
-          ? [...this.#knownFrom].sort((a, b) => a[0] - b[0]).map(([cpu, time]) => ({ cpu, sec: time / 1e9 }))
+        records: this.records,
+        knownFrom: this.hasWrapped
+          ? [...this.knownFrom].sort((a, b) => a[0] - b[0]).map(([cpu, time]) => ({ cpu, sec: time / 1e9 }))
           : [],
-        healed: this.#locks.healed,
-        unpaired: this.#locks.unpaired,
-        inversionsNotKept: this.#inversionsNotKept,
+        healed: this.locks.healed,
+        unpaired: this.locks.unpaired,
+        inversionsNotKept: this.inversionsNotKept,
       },
     }
   }
 
-  #begin(time: number): void {
-    this.#start = time
-    for (const task of this.#seen) this.#tasks.asleep(task, time)
+  private begin(time: number): void {
+    this.start = time
+    for (const task of this.seen) this.tasks.asleep(task, time)
   }
 
-  #switched(record: TraceRecord): void {
-    const { departures } = this.#past
+  private switched(record: TraceRecord): void {
+    const { departures } = this.past
     const { tid, time, nextTid, state } = record
     const letter = state[0] ?? 'R'
     if (letter === 'D') departures.uninterruptible = true
     else if (letter !== 'R') departures.other = true
     else if (tid !== 0) departures.runnable = true
-    this.#tasks.switchedOut(this.#tasks.running(tid, record.comm, time), record)
-    if (nextTid !== 0) this.#tasks.running(nextTid, record.nextComm, time)
+    this.tasks.switchedOut(this.tasks.running(tid, record.comm, time), record)
+    if (nextTid !== 0) this.tasks.running(nextTid, record.nextComm, time)
     if (letter === 'X' || letter === 'Z') {
-      this.#locks.died(tid)
-      this.#tasks.died(tid, time)
+      this.locks.died(tid)
+      this.tasks.died(tid, time)
     }
   }
 
-  #lock(task: Task, record: TraceRecord): void {
+  private lock(task: Task, record: TraceRecord): void {
     if (isHidden(record.mm)) {
       // One name for every mm: a lock of each task's own keeps its waits apart, and links nobody.
-      this.#hidesAddresses = true
+      this.hidesAddresses = true
       record.mm = `${record.mm} of ${record.tid}`
     }
     if (record.kind === Kind.start) task.waitsFor = record.mm
     else {
-      if (record.kind === Kind.acquired) this.#before(task, record)
+      if (record.kind === Kind.acquired) this.before(task, record)
       task.waitsFor = ''
       // A lock taken inside another may be a new child's; the outermost is the task's own, or the one /proc shows it.
       if (record.kind === Kind.acquired && task.holds === 0) learnMm(task, record)
     }
-    this.#locks.event(record)
-    task.holds = this.#locks.heldBy(task.tid)
+    this.locks.event(record)
+    task.holds = this.locks.heldBy(task.tid)
     // Outside its locks a task has come back from the fault that took them.
     if (record.kind === Kind.released) task.faultOpen = false
   }
@@ -294,107 +294,107 @@ export class Analysis {
    * What a lock's first event of a task says of the time before the trace. It slept since the beginning, and has the lock the
    * moment it runs: it waited for it. It slept inside a write hold, and reads now without having asked: that hold was downgraded.
    */
-  #before({ tid, ranFirst, framesFirst }: Task, record: TraceRecord): void {
+  private before({ tid, ranFirst, framesFirst }: Task, record: TraceRecord): void {
     const { mm, write, time, success } = record
-    const isFirst = !this.#hasWrapped && !this.#locks.knows(tid) && time - ranFirst <= JUST_RAN_NS
+    const isFirst = !this.hasWrapped && !this.locks.knows(tid) && time - ranFirst <= JUST_RAN_NS
     if (!isFirst || framesFirst.length === 0) return
     const place = placeOf(framesFirst)
-    if (place?.kind === 'vma lock' && !write) this.#locks.heldBefore(record)
+    if (place?.kind === 'vma lock' && !write) this.locks.heldBefore(record)
     else if (place?.kind === 'mmap_lock' || asksForMmapLock(framesFirst)) {
-      this.#locks.know(tid)
-      this.#waited({ tid, mm, write, start: this.#start, order: -1, end: time, success, begun: false })
+      this.locks.know(tid)
+      this.waited({ tid, mm, write, start: this.start, order: -1, end: time, success, begun: false })
     }
   }
 
-  #waited(wait: Wait): void {
-    const task = this.#tasks.get(wait.tid)!
-    this.#totals.waited(wait, task.comm)
-    this.#options.stretches?.waited(wait, task)
+  private waited(wait: Wait): void {
+    const task = this.tasks.get(wait.tid)!
+    this.totals.waited(wait, task.comm)
+    this.options.stretches?.waited(wait, task)
     const waitMs = (wait.end - wait.start) / 1e6
-    if (waitMs < this.#options.thresholdMs) this.#blame(BELOW, waitMs)
-    else this.#unsettled.push({ wait, group: task.group })
-    this.#past.waited(wait)
+    if (waitMs < this.options.thresholdMs) this.blame(BELOW, waitMs)
+    else this.unsettled.push({ wait, group: task.group })
+    this.past.waited(wait)
   }
 
   /** Explains the waits that ended before `time`. */
-  #settle(time: number): void {
-    while (this.#unsettled.length > 0 && this.#unsettled[0]!.wait.end < time) {
-      const { wait, group } = this.#unsettled[0]!
-      const inversion = this.#inversion(wait, group, wait.end / 1e9)
-      this.#unsettled.shift()
-      if (inversion !== null) this.#tell(inversion)
+  private settle(time: number): void {
+    while (this.unsettled.length > 0 && this.unsettled[0]!.wait.end < time) {
+      const { wait, group } = this.unsettled[0]!
+      const inversion = this.inversion(wait, group, wait.end / 1e9)
+      this.unsettled.shift()
+      if (inversion !== null) this.tell(inversion)
     }
   }
 
-  #hear(cpu: number, time: number): void {
-    this.#knownFrom.set(cpu, time)
-    if (this.#hasWrapped && time > this.#start) this.#forget({ start: -Infinity, end: time })
+  private hear(cpu: number, time: number): void {
+    this.knownFrom.set(cpu, time)
+    if (this.hasWrapped && time > this.start) this.forget({ start: -Infinity, end: time })
   }
 
-  #lost({ kind, cpu, count }: TraceRecord): void {
-    const { now } = this.#past
+  private lost({ kind, cpu, count }: TraceRecord): void {
+    const { now } = this.past
     if (kind === Kind.lost) {
-      this.#lostEvents += count
+      this.lostEvents += count
       // Of an unknown CPU: since the one that has been silent longest. A line that can't be read was of now.
-      const since = cpu === -1 ? Math.min(...Object.values(this.#heard)) : (this.#heard[cpu] ?? -Infinity)
-      this.#forget({ start: count === 0 ? now : since, end: now })
+      const since = cpu === -1 ? Math.min(...Object.values(this.heard)) : (this.heard[cpu] ?? -Infinity)
+      this.forget({ start: count === 0 ? now : since, end: now })
       return
     }
-    this.#hasWrapped = true
-    for (const time of this.#knownFrom.values()) this.#forget({ start: -Infinity, end: time })
+    this.hasWrapped = true
+    for (const time of this.knownFrom.values()) this.forget({ start: -Infinity, end: time })
   }
 
   /** Events of this time are lost: what rests on it isn't certain (AY3). */
-  #forget(loss: Loss): void {
-    this.#losses.push(loss)
-    if (this.#losses.length > LOSSES_MAX) {
-      const [first, second] = this.#losses.splice(0, 2) as [Loss, Loss]
-      this.#losses.unshift({
+  private forget(loss: Loss): void {
+    this.losses.push(loss)
+    if (this.losses.length > LOSSES_MAX) {
+      const [first, second] = this.losses.splice(0, 2) as [Loss, Loss]
+      this.losses.unshift({
         start: Math.min(first.start, second.start),
         end: Math.max(first.end, second.end),
       })
     }
-    this.#inversions = this.#inversions.map(each => {
-      const evidence = this.#evidence.get(each)
-      return evidence === undefined || !touch(evidence, loss) ? each : this.#keep(uncertain(each), evidence)
+    this.inversions = this.inversions.map(each => {
+      const evidence = this.evidence.get(each)
+      return evidence === undefined || !touch(evidence, loss) ? each : this.keep(uncertain(each), evidence)
     })
   }
 
-  #keep(inversion: Inversion, evidence: Loss): Inversion {
-    this.#evidence.set(inversion, evidence)
+  private keep(inversion: Inversion, evidence: Loss): Inversion {
+    this.evidence.set(inversion, evidence)
     return inversion
   }
 
   /** With names that came later. */
-  #named(inversion: Inversion): Inversion {
+  private named(inversion: Inversion): Inversion {
     const { waiter, chain } = inversion
     if (chain.every(link => link.comm !== '')) return inversion
     const name = <T extends { readonly comm: string; readonly tid: number }>(task: T): T =>
-      task.comm === '' ? { ...task, comm: this.#past.nameOf(task.tid).comm } : task
+      task.comm === '' ? { ...task, comm: this.past.nameOf(task.tid).comm } : task
     return { ...inversion, waiter: name(waiter), chain: chain.map(name) }
   }
 
-  #tell(inversion: Inversion): void {
-    this.#blame(inversion.cause.kind, inversion.waitMs)
+  private tell(inversion: Inversion): void {
+    this.blame(inversion.cause.kind, inversion.waitMs)
     if (inversion.chain.length < 2) return
-    this.#inversions.push(inversion)
-    if (this.#inversions.length >= 2 * INVERSIONS_MAX) this.#keepLongest()
-    this.#options.onInversion?.(inversion)
+    this.inversions.push(inversion)
+    if (this.inversions.length >= 2 * INVERSIONS_MAX) this.keepLongest()
+    this.options.onInversion?.(inversion)
   }
 
-  #keepLongest(): void {
-    const byLength = this.#inversions.map(each => each.waitMs).sort((a, b) => b - a)
+  private keepLongest(): void {
+    const byLength = this.inversions.map(each => each.waitMs).sort((a, b) => b - a)
     const shortest = byLength[INVERSIONS_MAX - 1]!
-    const kept = this.#inversions.filter(each => each.waitMs >= shortest).slice(0, INVERSIONS_MAX)
-    this.#inversionsNotKept += this.#inversions.length - kept.length
-    this.#inversions = kept
+    const kept = this.inversions.filter(each => each.waitMs >= shortest).slice(0, INVERSIONS_MAX)
+    this.inversionsNotKept += this.inversions.length - kept.length
+    this.inversions = kept
   }
 
-  #inversion(wait: Wait, group: string, endSec: number | null): Inversion | null {
+  private inversion(wait: Wait, group: string, endSec: number | null): Inversion | null {
     const { tid, mm } = wait
-    const task = this.#tasks.get(tid)!
-    if (this.#options.concerns?.(task, mm) === false) return null
-    const { chain, cause, evidence } = explain(wait, this.#past)
+    const task = this.tasks.get(tid)!
+    if (this.options.concerns?.(task, mm) === false) return null
+    const { chain, cause, evidence } = explain(wait, this.past)
     const inversion = {
       waiter: { comm: task.comm, tid, mm, group: group || null },
       from: 'events' as const,
@@ -404,49 +404,48 @@ export class Analysis {
       chain,
       cause,
     }
-    const isWhole = !this.#losses.some(loss => touch(evidence, loss))
-    return this.#keep(isWhole ? inversion : uncertain(inversion), evidence)
+    const isWhole = !this.losses.some(loss => touch(evidence, loss))
+    return this.keep(isWhole ? inversion : uncertain(inversion), evidence)
   }
 
-  #blame(kind: string, waitMs: number): void {
-    const row = this.#byCause.get(kind)
-    if (row === undefined) this.#byCause.set(kind, { waits: 1, waitMs })
+  private blame(kind: string, waitMs: number): void {
+    const row = this.byCause.get(kind)
+    if (row === undefined) this.byCause.set(kind, { waits: 1, waitMs })
     else {
       row.waits++
       row.waitMs += waitMs
     }
   }
 
-  #held(hold: Hold): void {
-    const task = this.#tasks.get(hold.tid)!
+  private held(hold: Hold): void {
+    const task = this.tasks.get(hold.tid)!
     if (hold.begun) {
-      this.#totals.held(hold, task.comm)
-      this.#options.stretches?.held(hold, task)
+      this.totals.held(hold, task.comm)
+      this.options.stretches?.held(hold, task)
     }
-    this.#past.held(hold)
+    this.past.held(hold)
   }
 
-  #slept(sleep: Sleep): void {
-    if (sleep.state === 'D') sleep.devices = this.#devices.completedBefore(sleep.end)
-    this.#options.stretches?.slept(sleep, this.#tasks.get(sleep.tid)!)
-    this.#past.slept(sleep)
+  private slept(sleep: Sleep): void {
+    if (sleep.state === 'D') sleep.devices = this.devices.completedBefore(sleep.end)
+    this.options.stretches?.slept(sleep, this.tasks.get(sleep.tid)!)
+    this.past.slept(sleep)
   }
 
-  #waitedToRun(runnable: Runnable): void {
-    this.#options.stretches?.waitedToRun(runnable, this.#tasks.get(runnable.tid)!)
-    this.#past.waitedToRun(runnable)
+  private waitedToRun(runnable: Runnable): void {
+    this.options.stretches?.waitedToRun(runnable, this.tasks.get(runnable.tid)!)
+    this.past.waitedToRun(runnable)
   }
 
   /** What is open when the trace ends, given its end. */
-  #tellOpen(): void {
-    const { stretches } = this.#options
+  private tellOpen(): void {
+    const { stretches } = this.options
     if (stretches === undefined) return
-    const { now: end } = this.#past
-    for (const wait of this.#locks.openWaits()) stretches.waited({ ...wait, end }, this.#tasks.get(wait.tid)!)
-    for (const hold of this.#locks.openHolds()) stretches.held({ ...hold, end }, this.#tasks.get(hold.tid)!)
-    for (const task of this.#tasks.all()) {
-      if (task.sleep !== null && this.#tasks.matters(task.sleep))
-        stretches.slept({ ...task.sleep, end }, task)
+    const { now: end } = this.past
+    for (const wait of this.locks.openWaits()) stretches.waited({ ...wait, end }, this.tasks.get(wait.tid)!)
+    for (const hold of this.locks.openHolds()) stretches.held({ ...hold, end }, this.tasks.get(hold.tid)!)
+    for (const task of this.tasks.all()) {
+      if (task.sleep !== null && this.tasks.matters(task.sleep)) stretches.slept({ ...task.sleep, end }, task)
       if (task.runnable !== null) stretches.waitedToRun({ ...task.runnable, end }, task)
     }
   }

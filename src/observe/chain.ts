@@ -130,23 +130,23 @@ export function explain(wait: Wait, past: Past): Explained {
 }
 
 class Explainer {
-  readonly #past: Past
-  readonly #wait: Wait
-  readonly #chain: Link[] = []
-  #since: number
+  private readonly past: Past
+  private readonly wait: Wait
+  private readonly chain: Link[] = []
+  private since: number
 
   constructor(past: Past, wait: Wait) {
-    this.#past = past
-    this.#wait = wait
-    this.#since = wait.start
+    this.past = past
+    this.wait = wait
+    this.since = wait.start
   }
 
   explain(): Explained {
-    const wait = this.#wait
-    const slept = longest(this.#past.sleeps(wait.tid, wait.start, wait.end), wait)
-    this.#chain.push({
+    const wait = this.wait
+    const slept = longest(this.past.sleeps(wait.tid, wait.start, wait.end), wait)
+    this.chain.push({
       role: 'waiter',
-      ...this.#past.nameOf(wait.tid),
+      ...this.past.nameOf(wait.tid),
       holds: null,
       waitsFor: lockName('mmap_lock', wait.write),
       at: slept === null ? null : atOf(slept),
@@ -154,14 +154,14 @@ class Explainer {
       certainty: wait.begun ? 'certain' : 'inferred',
       why: wait.begun ? 'mmap_lock events' : 'it slept when the trace began, and had the lock when it woke',
     })
-    const cause = this.#ownDelay(wait) ?? this.#followLock(wait, wait)
-    return { chain: this.#chain, cause, evidence: { start: this.#since, end: wait.end } }
+    const cause = this.ownDelay(wait) ?? this.followLock(wait, wait)
+    return { chain: this.chain, cause, evidence: { start: this.since, end: wait.end } }
   }
 
   /** A waiter that was woken, and waited to run for most of the time: nobody but a CPU was in its way. */
-  #ownDelay({ tid, start, end }: Wait): Cause | null {
+  private ownDelay({ tid, start, end }: Wait): Cause | null {
     let ns = 0
-    for (const each of this.#past.runnables(tid, start, end)) ns += overlap(each, start, end)
+    for (const each of this.past.runnables(tid, start, end)) ns += overlap(each, start, end)
     if (ns < (end - start) * OWN_DELAY_PART) return null
     return {
       ...unknown(`it was woken, and waited to run for ${ms(ns).toFixed(1)} ms of it`),
@@ -171,51 +171,50 @@ class Explainer {
     }
   }
 
-  #followLock(wait: Wait, window: Window): Cause {
-    const blocker = this.#isFull ? null : this.#blockerOf(wait, window)
+  private followLock(wait: Wait, window: Window): Cause {
+    const blocker = this.isFull ? null : this.blockerOf(wait, window)
     if (blocker === null) return unknown('no event shows who held the lock')
-    if (blocker.queued === null) return this.#followTask(blocker)
-    const slept = longest(this.#past.sleeps(blocker.tid, blocker.start, blocker.end), blocker)
-    this.#push(blocker, lockName('mmap_lock', true), slept === null ? null : atOf(slept))
-    return this.#followLock(blocker.queued, blocker)
+    if (blocker.queued === null) return this.followTask(blocker)
+    const slept = longest(this.past.sleeps(blocker.tid, blocker.start, blocker.end), blocker)
+    this.push(blocker, lockName('mmap_lock', true), slept === null ? null : atOf(slept))
+    return this.followLock(blocker.queued, blocker)
   }
 
   /** What the blocker did in its window. */
-  #followTask(blocker: Blocker): Cause {
-    const spent = this.#spent(blocker)
+  private followTask(blocker: Blocker): Cause {
+    const spent = this.spent(blocker)
     const { inner, innerMs, sleep, asleepMs, runnableMs, runnable } = spent
     const least = blocker.ms * TELLING_PART
     if (inner !== null && innerMs > 0 && innerMs >= least && innerMs >= asleepMs && innerMs >= runnableMs) {
-      this.#since = Math.min(this.#since, inner.start)
-      this.#push(blocker, lockName('mmap_lock', inner.write), sleep === null ? null : atOf(sleep))
-      return this.#followLock(inner, intersect(inner, blocker))
+      this.since = Math.min(this.since, inner.start)
+      this.push(blocker, lockName('mmap_lock', inner.write), sleep === null ? null : atOf(sleep))
+      return this.followLock(inner, intersect(inner, blocker))
     }
-    if (sleep !== null && asleepMs >= least && asleepMs >= runnableMs)
-      return this.#followSleep(blocker, sleep)
-    return this.#cpu(blocker, spent, runnable)
+    if (sleep !== null && asleepMs >= least && asleepMs >= runnableMs) return this.followSleep(blocker, sleep)
+    return this.cpu(blocker, spent, runnable)
   }
 
-  #followSleep(blocker: Blocker, sleep: Sleep): Cause {
+  private followSleep(blocker: Blocker, sleep: Sleep): Cause {
     const place = placeOf(sleep.frames)
     const at = atOf(sleep)
-    this.#since = Math.min(this.#since, sleep.start)
+    this.since = Math.min(this.since, sleep.start)
     if (place === null || place.kind === 'vma lock') {
-      const reader = this.#isFull ? null : this.#vmaReader(sleep, blocker, place)
+      const reader = this.isFull ? null : this.vmaReader(sleep, blocker, place)
       if (reader !== null) {
-        this.#push(blocker, 'VMA lock', at)
-        return this.#followTask(reader)
+        this.push(blocker, 'VMA lock', at)
+        return this.followTask(reader)
       }
     }
     const isLock = place?.kind === 'lock' || place?.kind === 'mmap_lock' || place?.kind === 'vma lock'
     if (place === null || !isLock) {
-      const cause = causeOf(sleep, place, this.#past)
-      this.#push(blocker, cause.device === null ? cause.kind : `${cause.kind} on ${cause.device}`, at)
+      const cause = causeOf(sleep, place, this.past)
+      this.push(blocker, cause.device === null ? cause.kind : `${cause.kind} on ${cause.device}`, at)
       return cause
     }
     const name = place.kind === 'lock' ? lockType(place.function) : place.kind.replace('vma', 'VMA')
-    this.#push(blocker, name, at)
-    const holder = place.kind === 'vma lock' || this.#isFull ? null : this.#releaser(sleep, blocker, name)
-    if (holder !== null) return this.#followTask(holder)
+    this.push(blocker, name, at)
+    const holder = place.kind === 'vma lock' || this.isFull ? null : this.releaser(sleep, blocker, name)
+    if (holder !== null) return this.followTask(holder)
     return {
       ...unknown(
         place.kind === 'lock'
@@ -228,18 +227,18 @@ class Explainer {
   }
 
   /** It neither slept nor waited for most of the time: then it ran, or waited for a CPU, if that can be known. */
-  #cpu(blocker: Blocker, spent: Spent, runnable: Runnable | null): Cause {
-    const { departures } = this.#past
+  private cpu(blocker: Blocker, spent: Spent, runnable: Runnable | null): Cause {
+    const { departures } = this.past
     const { runnableMs, offMs } = spent
     const place = runnable === null || runnable.frames.length === 0 ? null : whereOf(runnable.frames)
-    const top = runnableMs >= blocker.ms * TELLING_PART ? this.#preemptor(blocker) : null
+    const top = runnableMs >= blocker.ms * TELLING_PART ? this.preemptor(blocker) : null
     const isPreempted = runnableMs >= blocker.ms * PREEMPTED_PART
     const knowsAll = departures.uninterruptible && departures.other && departures.runnable
     const ranMs = knowsAll ? Math.max(0, ms((blocker.ms - offMs - runnableMs) * 1e6)) : null
     const figures = { ranMs, runnableMs: departures.runnable ? ms(runnableMs * 1e6) : null }
     if (isPreempted) {
       const isOne = top !== null && top.ms >= runnableMs * PREEMPTED_PART
-      this.#push(blocker, isOne ? `a CPU, preempted by ${top.comm || 'task'} (${top.tid})` : 'a CPU', place)
+      this.push(blocker, isOne ? `a CPU, preempted by ${top.comm || 'task'} (${top.tid})` : 'a CPU', place)
       return {
         ...unknown(
           `it could have run and didn't for ${runnableMs.toFixed(1)} ms${top === null ? '' : `; ${top.comm || 'task'} (${top.tid}) had its CPU for ${top.ms.toFixed(1)} ms of that`}`,
@@ -250,7 +249,7 @@ class Explainer {
         certainty: 'inferred',
       }
     }
-    this.#push(blocker, null, place)
+    this.push(blocker, null, place)
     if (!departures.uninterruptible && !departures.other)
       return unknown('without sched_switch it is not known what the holder did')
     if (!departures.other)
@@ -274,8 +273,8 @@ class Explainer {
     }
   }
 
-  #spent(blocker: Blocker): Spent {
-    const past = this.#past
+  private spent(blocker: Blocker): Spent {
+    const past = this.past
     const { tid, start, end } = blocker
     let inner: Wait | null = null
     let innerMs = 0
@@ -316,23 +315,23 @@ class Explainer {
   }
 
   /** Who had the CPU of a task that could have run, the longest. */
-  #preemptor({ tid, start, end }: Blocker): Preemptor | null {
+  private preemptor({ tid, start, end }: Blocker): Preemptor | null {
     const byTid = new Map<number, number>()
-    for (const each of this.#past.runnables(tid, start, end)) {
+    for (const each of this.past.runnables(tid, start, end)) {
       const part = overlap(each, start, end) / Math.max(1, each.end - each.start)
       for (const [other, ns] of each.others) byTid.set(other, (byTid.get(other) ?? 0) + ns * part)
     }
     let best: Preemptor | null = null
     for (const [other, ns] of byTid)
       if (other !== 0 && (best === null || ms(ns) > best.ms))
-        best = { comm: this.#past.nameOf(other).comm, tid: other, ms: ms(ns) }
+        best = { comm: this.past.nameOf(other).comm, tid: other, ms: ms(ns) }
     return best
   }
 
   /** Who was in the way of a wait: the holder that kept it out longest, or for a reader also the writer queued before it. */
-  #blockerOf(wait: Wait, window: Window): Blocker | null {
-    const past = this.#past
-    const isNew = (tid: number) => tid !== wait.tid && !this.#chain.some(link => link.tid === tid)
+  private blockerOf(wait: Wait, window: Window): Blocker | null {
+    const past = this.past
+    const isNew = (tid: number) => tid !== wait.tid && !this.chain.some(link => link.tid === tid)
     const holds = [...past.holds(wait.mm, window.start, window.end)].filter(hold => isNew(hold.tid))
     const excluding = holds.filter(hold => wait.write || wroteDuring(hold, window))
     const holder = longestByTask(excluding, window)
@@ -344,7 +343,7 @@ class Explainer {
         )
     if (pending !== null && pending.total > (holder?.total ?? 0) && holds.some(hold => !hold.write)) {
       const queued = pending.longest
-      this.#since = Math.min(this.#since, queued.start)
+      this.since = Math.min(this.since, queued.start)
       return {
         role: 'queued before',
         tid: queued.tid,
@@ -359,7 +358,7 @@ class Explainer {
     }
     if (holder === null) return null
     const hold = holder.longest
-    this.#since = Math.min(this.#since, hold.start)
+    this.since = Math.min(this.since, hold.start)
     return {
       role: 'holder',
       tid: hold.tid,
@@ -376,14 +375,14 @@ class Explainer {
   }
 
   /** The task that most likely held the VMA lock while `sleep` waited to write it. */
-  #vmaReader(sleep: Sleep, writer: Blocker, place: Place | null): Blocker | null {
-    const past = this.#past
+  private vmaReader(sleep: Sleep, writer: Blocker, place: Place | null): Blocker | null {
+    const past = this.past
     const window = intersect(sleep, writer)
     const length = window.end - window.start
     const { wakerTid } = sleep
     const candidates = new Map<number, { total: number; inFault: boolean; slept: boolean }>()
     for (const each of past.sleepsDuring(window.start, window.end)) {
-      if (!this.#mayRead(each.tid, writer) || each.waitsFor !== '') continue
+      if (!this.mayRead(each.tid, writer) || each.waitsFor !== '') continue
       const inFault = each.frames.length === 0 ? each.inFault : isInFault(each.frames)
       const isWaker = each.tid === wakerTid
       if (each.frames.length > 0 && (!inFault || isRemoteFault(each.frames))) continue
@@ -397,13 +396,13 @@ class Explainer {
     for (const [tid, { total }] of candidates)
       if (total < length * VMA_EVIDENCE_MIN && tid !== wakerTid) candidates.delete(tid)
     const isReader = place !== null || candidates.has(wakerTid)
-    if (wakerTid !== 0 && isReader && this.#mayRead(wakerTid, writer)) {
+    if (wakerTid !== 0 && isReader && this.mayRead(wakerTid, writer)) {
       const { inFault, slept, total } = candidates.get(wakerTid) ?? {
         inFault: false,
         slept: false,
         total: length,
       }
-      return this.#reader(wakerTid, writer, {
+      return this.reader(wakerTid, writer, {
         window,
         // Who read the VMA last had it all along: a writer that waits lets no new reader in.
         ms: place === null ? ms(total) : ms(length),
@@ -428,7 +427,7 @@ class Explainer {
     if (best === null) return null
     const { total, inFault } = candidates.get(best)!
     const others = candidates.size - 1
-    return this.#reader(best, writer, {
+    return this.reader(best, writer, {
       window,
       ms: ms(total),
       certainty: place !== null && inFault && others === 0 ? 'inferred' : 'guessed',
@@ -443,13 +442,13 @@ class Explainer {
     })
   }
 
-  #mayRead(tid: number, writer: Blocker): boolean {
-    if (tid === writer.tid || this.#chain.some(link => link.tid === tid)) return false
-    const task = this.#past.task(tid)
+  private mayRead(tid: number, writer: Blocker): boolean {
+    if (tid === writer.tid || this.chain.some(link => link.tid === tid)) return false
+    const task = this.past.task(tid)
     return task !== undefined && (task.mm === '' || task.mm === writer.mm)
   }
 
-  #reader(
+  private reader(
     tid: number,
     writer: Blocker,
     found: {
@@ -473,9 +472,9 @@ class Explainer {
   }
 
   /** Who released the lock that `sleep` waited for: its waker. */
-  #releaser(sleep: Sleep, waiter: Blocker, lock: string): Blocker | null {
+  private releaser(sleep: Sleep, waiter: Blocker, lock: string): Blocker | null {
     const { wakerTid } = sleep
-    if (wakerTid === 0 || wakerTid === waiter.tid || this.#chain.some(link => link.tid === wakerTid))
+    if (wakerTid === 0 || wakerTid === waiter.tid || this.chain.some(link => link.tid === wakerTid))
       return null
     const window = intersect(sleep, waiter)
     return {
@@ -487,18 +486,18 @@ class Explainer {
       ms: ms(window.end - window.start),
       queued: null,
       certainty: 'inferred',
-      why: `it woke ${this.#past.nameOf(waiter.tid).comm || 'the waiter'}, as whoever releases a lock does`,
+      why: `it woke ${this.past.nameOf(waiter.tid).comm || 'the waiter'}, as whoever releases a lock does`,
     }
   }
 
-  get #isFull(): boolean {
-    return this.#chain.length >= LINKS_MAX
+  private get isFull(): boolean {
+    return this.chain.length >= LINKS_MAX
   }
 
-  #push(blocker: Blocker, waitsFor: string | null, at: string | null): void {
-    this.#chain.push({
+  private push(blocker: Blocker, waitsFor: string | null, at: string | null): void {
+    this.chain.push({
       role: blocker.role,
-      ...this.#past.nameOf(blocker.tid),
+      ...this.past.nameOf(blocker.tid),
       holds: blocker.holds,
       waitsFor,
       at,

@@ -79,98 +79,98 @@ const PLACES: readonly (readonly [string, readonly string[]])[] = [
 class World {
   readonly lines: Line[] = []
   readonly truth: Truth = { waits: [], holds: [], sleeps: [] }
-  readonly #prng: Prng
-  readonly #queue = new Map<string, Stretch[]>(MMS.map(mm => [mm, []]))
-  readonly #held = new Map<string, Stretch[]>(MMS.map(mm => [mm, []]))
-  readonly #due: { time: number; run: () => void }[] = []
-  #now = 1_000_000 * US
+  private readonly prng: Prng
+  private readonly queue = new Map<string, Stretch[]>(MMS.map(mm => [mm, []]))
+  private readonly held = new Map<string, Stretch[]>(MMS.map(mm => [mm, []]))
+  private readonly due: { time: number; run: () => void }[] = []
+  private now = 1_000_000 * US
 
   constructor(prng: Prng) {
-    this.#prng = prng
+    this.prng = prng
   }
 
   run(tasks: number, steps: number): void {
-    for (let tid = 101; tid <= 100 + tasks; tid++) this.#later(this.#prng.below(3000), () => this.#ask(tid))
-    for (let step = 0; step < steps && this.#due.length > 0; step++) {
-      this.#due.sort((a, b) => a.time - b.time)
-      const next = this.#due.shift()!
-      this.#now = next.time
+    for (let tid = 101; tid <= 100 + tasks; tid++) this.later(this.prng.below(3000), () => this.ask(tid))
+    for (let step = 0; step < steps && this.due.length > 0; step++) {
+      this.due.sort((a, b) => a.time - b.time)
+      const next = this.due.shift()!
+      this.now = next.time
       next.run()
     }
     for (const all of [this.truth.waits, this.truth.holds, this.truth.sleeps])
-      for (const each of all) if (each.end === -1) each.end = this.#now
+      for (const each of all) if (each.end === -1) each.end = this.now
   }
 
-  #later(us: number, run: () => void): void {
-    this.#due.push({ time: this.#now + (1 + us) * US, run })
+  private later(us: number, run: () => void): void {
+    this.due.push({ time: this.now + (1 + us) * US, run })
   }
 
-  #say(tid: number, rest: string): void {
+  private say(tid: number, rest: string): void {
     // A microsecond each, so that the order is that of the times.
-    this.#now += US
-    const cpu = this.#prng.below(CPUS)
-    const time = `${Math.floor(this.#now / 1e9)}.${String(Math.floor((this.#now % 1e9) / US)).padStart(6, '0')}`
+    this.now += US
+    const cpu = this.prng.below(CPUS)
+    const time = `${Math.floor(this.now / 1e9)}.${String(Math.floor((this.now % 1e9) / US)).padStart(6, '0')}`
     this.lines.push({
-      time: this.#now,
+      time: this.now,
       cpu,
       text: `        task-${tid}-${tid}     [${String(cpu).padStart(3, '0')}] d..2.  ${time}: ${rest}`,
     })
   }
 
-  #lock(tid: number, event: string, { mm, write }: Pick<Stretch, 'mm' | 'write'>, more = ''): void {
-    this.#say(tid, `mmap_lock_${event}: mm=${mm} memcg_id=7 write=${write}${more}`)
+  private lock(tid: number, event: string, { mm, write }: Pick<Stretch, 'mm' | 'write'>, more = ''): void {
+    this.say(tid, `mmap_lock_${event}: mm=${mm} memcg_id=7 write=${write}${more}`)
   }
 
-  #ask(tid: number): void {
-    const mm = MMS[this.#prng.below(MMS.length)]!
-    const wait: Stretch = { tid, mm, write: this.#prng.below(2) === 0, start: 0, end: -1 }
-    this.#lock(tid, 'start_locking', wait)
-    const asked = { ...wait, start: this.#now }
+  private ask(tid: number): void {
+    const mm = MMS[this.prng.below(MMS.length)]!
+    const wait: Stretch = { tid, mm, write: this.prng.below(2) === 0, start: 0, end: -1 }
+    this.lock(tid, 'start_locking', wait)
+    const asked = { ...wait, start: this.now }
     this.truth.waits.push(asked)
-    this.#queue.get(mm)!.push(asked)
-    this.#grant(mm)
+    this.queue.get(mm)!.push(asked)
+    this.grant(mm)
   }
 
   /** Gives the lock to whoever is first in the queue, and to the readers behind a reader. */
-  #grant(mm: string): void {
-    const queue = this.#queue.get(mm)!
-    const held = this.#held.get(mm)!
+  private grant(mm: string): void {
+    const queue = this.queue.get(mm)!
+    const held = this.held.get(mm)!
     for (let first = queue[0]; first !== undefined; first = queue[0]) {
       if (held.length > 0 && (first.write || held[0]!.write)) return
       queue.shift()
-      this.#lock(first.tid, 'acquire_returned', first, ' success=true')
-      first.end = this.#now
-      const hold: Stretch = { tid: first.tid, mm, write: first.write, start: this.#now, end: -1 }
+      this.lock(first.tid, 'acquire_returned', first, ' success=true')
+      first.end = this.now
+      const hold: Stretch = { tid: first.tid, mm, write: first.write, start: this.now, end: -1 }
       this.truth.holds.push(hold)
       held.push(hold)
-      this.#later(this.#prng.below(400), () => this.#inside(hold, this.#prng.below(3)))
+      this.later(this.prng.below(400), () => this.inside(hold, this.prng.below(3)))
     }
   }
 
   /** Sleeps so many times, and then lets go. */
-  #inside(hold: Stretch, sleeps: number): void {
+  private inside(hold: Stretch, sleeps: number): void {
     if (sleeps === 0) {
-      this.#lock(hold.tid, 'released', hold)
-      hold.end = this.#now
-      const held = this.#held.get(hold.mm)!
+      this.lock(hold.tid, 'released', hold)
+      hold.end = this.now
+      const held = this.held.get(hold.mm)!
       held.splice(held.indexOf(hold), 1)
-      this.#later(this.#prng.below(3000), () => this.#ask(hold.tid))
-      this.#grant(hold.mm)
+      this.later(this.prng.below(3000), () => this.ask(hold.tid))
+      this.grant(hold.mm)
       return
     }
-    const [kind, frames] = PLACES[this.#prng.below(PLACES.length)]!
+    const [kind, frames] = PLACES[this.prng.below(PLACES.length)]!
     const name = `task-${hold.tid}`
-    this.#say(
+    this.say(
       hold.tid,
       `sched_switch: prev_comm=${name} prev_pid=${hold.tid} prev_prio=120 prev_state=D ==> next_comm=swapper/0 next_pid=0 next_prio=120`,
     )
-    const sleep: Sleep = { tid: hold.tid, start: this.#now, end: -1, kind }
+    const sleep: Sleep = { tid: hold.tid, start: this.now, end: -1, kind }
     this.truth.sleeps.push(sleep)
-    this.#say(hold.tid, ['<stack trace>', ...frames.map(frame => ` => ${frame}`)].join('\n'))
-    this.#later(this.#prng.below(20_000), () => {
-      this.#say(999, `sched_waking: comm=${name} pid=${hold.tid} prio=120 target_cpu=000`)
-      sleep.end = this.#now
-      this.#later(this.#prng.below(50), () => this.#inside(hold, sleeps - 1))
+    this.say(hold.tid, ['<stack trace>', ...frames.map(frame => ` => ${frame}`)].join('\n'))
+    this.later(this.prng.below(20_000), () => {
+      this.say(999, `sched_waking: comm=${name} pid=${hold.tid} prio=120 target_cpu=000`)
+      sleep.end = this.now
+      this.later(this.prng.below(50), () => this.inside(hold, sleeps - 1))
     })
   }
 }

@@ -30,11 +30,11 @@ interface Device {
 }
 
 export class Devices {
-  readonly #devices = new Map<string, Device>()
-  readonly #busy = new History<Busy>()
+  private readonly devices = new Map<string, Device>()
+  private readonly busy = new History<Busy>()
 
   event(record: TraceRecord, oldestAsked: () => number): void {
-    let device = this.#devices.get(record.device)
+    let device = this.devices.get(record.device)
     if (device === undefined) {
       device = {
         name: record.device,
@@ -43,7 +43,7 @@ export class Devices {
         lastRead: -Infinity,
         lastWrite: -Infinity,
       }
-      this.#devices.set(record.device, device)
+      this.devices.set(record.device, device)
     }
     // A flush carries no data; it is issued and completed under different sectors, so it can't be followed.
     if (record.sectors === 0) return
@@ -59,14 +59,14 @@ export class Devices {
       else device.lastRead = record.time
     }
     if (device.inFlight.size === 0 && device.busySince !== -1) {
-      this.#busy.add({ device: device.name, start: device.busySince, end: record.time }, oldestAsked)
+      this.busy.add({ device: device.name, start: device.busySince, end: record.time }, oldestAsked)
       device.busySince = -1
     }
   }
 
   completedBefore(time: number): CompletedNear[] {
     const near: CompletedNear[] = []
-    for (const device of this.#devices.values()) {
+    for (const device of this.devices.values()) {
       if (time - device.lastWrite < NEAR_NS)
         near.push({ device: device.name, isWrite: true, beforeNs: time - device.lastWrite })
       if (time - device.lastRead < NEAR_NS)
@@ -79,7 +79,7 @@ export class Devices {
   oldestInFlight(now: number, since: number): string | null {
     let oldest: string | null = null
     let at = now
-    for (const device of this.#devices.values())
+    for (const device of this.devices.values())
       for (const issued of device.inFlight.values())
         if (issued < at && now - issued > (now - since) / 2) {
           at = issued
@@ -90,9 +90,9 @@ export class Devices {
 
   busyNs(device: string, start: number, end: number): number {
     let total = 0
-    for (const busy of this.#busy.overlapping(start, end))
+    for (const busy of this.busy.overlapping(start, end))
       if (busy.device === device) total += overlap(busy, start, end)
-    const since = this.#devices.get(device)?.busySince ?? -1
+    const since = this.devices.get(device)?.busySince ?? -1
     return since !== -1 && since < end ? total + end - Math.max(since, start) : total
   }
 }

@@ -18,28 +18,28 @@ const INTERVALS_MAX = 1 << 16
 const FORGET_EVERY = 1024
 
 export class History<T extends Interval> {
-  #intervals: T[] = []
-  #shortest = 0
-  #sinceForget = 0
+  private intervals: T[] = []
+  private shortest = 0
+  private sinceForget = 0
 
   add(interval: T, oldestAsked: () => number): void {
-    if (interval.end - interval.start < this.#shortest) return
-    this.#intervals.push(interval)
-    if (++this.#sinceForget < FORGET_EVERY && this.#intervals.length < INTERVALS_MAX) return
-    this.#sinceForget = 0
+    if (interval.end - interval.start < this.shortest) return
+    this.intervals.push(interval)
+    if (++this.sinceForget < FORGET_EVERY && this.intervals.length < INTERVALS_MAX) return
+    this.sinceForget = 0
     const oldest = oldestAsked()
-    this.#intervals = this.#intervals.filter(each => each.end >= oldest)
-    if (this.#intervals.length < INTERVALS_MAX / 2) this.#shortest = 0
-    while (this.#intervals.length >= INTERVALS_MAX) {
-      this.#shortest = Math.max(1000, this.#shortest * 2)
-      this.#intervals = this.#intervals.filter(each => each.end - each.start >= this.#shortest)
+    this.intervals = this.intervals.filter(each => each.end >= oldest)
+    if (this.intervals.length < INTERVALS_MAX / 2) this.shortest = 0
+    while (this.intervals.length >= INTERVALS_MAX) {
+      this.shortest = Math.max(1000, this.shortest * 2)
+      this.intervals = this.intervals.filter(each => each.end - each.start >= this.shortest)
     }
   }
 
   /** Those that overlap [start, end], latest first. */
   *overlapping(start: number, end: number): Generator<T> {
-    for (let i = this.#intervals.length - 1; i >= 0; i--) {
-      const each = this.#intervals[i]!
+    for (let i = this.intervals.length - 1; i >= 0; i--) {
+      const each = this.intervals[i]!
       if (each.end < start) return
       if (each.start < end) yield each
     }

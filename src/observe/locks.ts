@@ -71,122 +71,122 @@ export class Locks {
   /** Holds and waits forgotten because a later event contradicts them, and releases of nothing. */
   healed = 0
   unpaired = 0
-  readonly #mms = new Map<string, LockState>()
-  readonly #heldBy = new Map<number, number>()
-  readonly #sinks: LockSinks
-  readonly #known = new Set<number>()
+  private readonly mms = new Map<string, LockState>()
+  private readonly held = new Map<number, number>()
+  private readonly sinks: LockSinks
+  private readonly known = new Set<number>()
   /** The lock that a task waits for. */
-  readonly #waiting = new Map<number, LockState>()
-  #first = -1
-  #order = 0
-  #sweepAt = SWEEP_MIN
+  private readonly waiting = new Map<number, LockState>()
+  private first = -1
+  private order = 0
+  private sweepAt = SWEEP_MIN
 
   constructor(sinks: LockSinks) {
-    this.#sinks = sinks
+    this.sinks = sinks
   }
 
   event(record: TraceRecord): void {
-    if (this.#first === -1) this.#first = record.time
-    const state = this.#stateOf(record.mm)
-    const waiting = this.#waiting.get(record.tid)
+    if (this.first === -1) this.first = record.time
+    const state = this.stateOf(record.mm)
+    const waiting = this.waiting.get(record.tid)
     if (waiting !== undefined && (waiting !== state || record.kind !== Kind.acquired))
-      this.#unwait(record.tid, waiting)
-    if (record.kind === Kind.released) this.#released(state, record)
+      this.unwait(record.tid, waiting)
+    if (record.kind === Kind.released) this.released(state, record)
     else {
       if (state.overtaken.size > 0) state.overtaken.delete(record.tid)
-      if (record.kind === Kind.start) this.#start(state, record)
+      if (record.kind === Kind.start) this.start(state, record)
       else {
-        if (waiting === undefined) this.#remember(record.tid)
-        this.#acquired(state, record)
+        if (waiting === undefined) this.remember(record.tid)
+        this.acquired(state, record)
       }
     }
   }
 
-  #stateOf(mm: string): LockState {
-    let state = this.#mms.get(mm)
+  private stateOf(mm: string): LockState {
+    let state = this.mms.get(mm)
     if (state === undefined) {
-      if (this.#mms.size >= this.#sweepAt) this.#sweep()
+      if (this.mms.size >= this.sweepAt) this.sweep()
       state = { waits: new Map(), holds: new Map(), overtaken: new Map() }
-      this.#mms.set(mm, state)
+      this.mms.set(mm, state)
     }
     return state
   }
 
   /** A task that has died holds nothing. */
   died(tid: number): void {
-    for (const state of this.#mms.values()) {
+    for (const state of this.mms.values()) {
       if (state.waits.delete(tid)) this.healed++
-      if (this.#forget(state, tid)) this.healed++
+      if (this.forget(state, tid)) this.healed++
       state.overtaken.delete(tid)
     }
-    this.#heldBy.delete(tid)
-    this.#known.delete(tid)
-    this.#waiting.delete(tid)
+    this.held.delete(tid)
+    this.known.delete(tid)
+    this.waiting.delete(tid)
   }
 
   know(tid: number): void {
-    this.#known.add(tid)
+    this.known.add(tid)
   }
 
   /** A task is known to have held the lock of `record` for write since before the first event. */
   heldBefore({ tid, mm, time }: TraceRecord): void {
-    if (this.#first === -1) this.#first = time
-    const state = this.#stateOf(mm)
-    this.#heldBy.set(tid, this.heldBy(tid) + 1)
-    state.holds.set(tid, { tid, mm, write: true, start: this.#first, end: -1, downgraded: -1, begun: false })
+    if (this.first === -1) this.first = time
+    const state = this.stateOf(mm)
+    this.held.set(tid, this.heldBy(tid) + 1)
+    state.holds.set(tid, { tid, mm, write: true, start: this.first, end: -1, downgraded: -1, begun: false })
   }
 
   /** Whether a task was seen to ask for a lock, or to take one. */
   knows(tid: number): boolean {
-    return this.#known.has(tid)
+    return this.known.has(tid)
   }
 
   /** How many locks a task holds. */
   heldBy(tid: number): number {
-    return this.#heldBy.get(tid) ?? 0
+    return this.held.get(tid) ?? 0
   }
 
   openWaits(): Wait[] {
-    return [...this.#mms.values()].flatMap(state => [...state.waits.values()])
+    return [...this.mms.values()].flatMap(state => [...state.waits.values()])
   }
 
   openHolds(): Hold[] {
-    return [...this.#mms.values()].flatMap(state => [...state.holds.values()])
+    return [...this.mms.values()].flatMap(state => [...state.holds.values()])
   }
 
   waitsOn(mm: string): Iterable<Wait> {
-    return this.#mms.get(mm)?.waits.values() ?? []
+    return this.mms.get(mm)?.waits.values() ?? []
   }
 
   holdsOn(mm: string): Iterable<Hold> {
-    return this.#mms.get(mm)?.holds.values() ?? []
+    return this.mms.get(mm)?.holds.values() ?? []
   }
 
-  #start(state: LockState, record: TraceRecord): void {
+  private start(state: LockState, record: TraceRecord): void {
     const { tid, mm, write, time } = record
     state.waits.set(tid, {
       tid,
       mm,
       write,
       start: time,
-      order: this.#order++,
+      order: this.order++,
       end: -1,
       success: false,
       begun: true,
     })
   }
 
-  #remember(tid: number): void {
-    if (this.#known.size < KNOWN_MAX) this.#known.add(tid)
+  private remember(tid: number): void {
+    if (this.known.size < KNOWN_MAX) this.known.add(tid)
   }
 
   /** The end of a wait was lost: its task does something else. */
-  #unwait(tid: number, state: LockState): void {
-    this.#waiting.delete(tid)
+  private unwait(tid: number, state: LockState): void {
+    this.waiting.delete(tid)
     if (state.waits.delete(tid)) this.healed++
   }
 
-  #acquired(state: LockState, record: TraceRecord): void {
+  private acquired(state: LockState, record: TraceRecord): void {
     const { tid, mm, write, time } = record
     const wait = state.waits.get(tid)
     const own = state.holds.get(tid)
@@ -196,61 +196,61 @@ export class Locks {
       return
     }
     state.waits.delete(tid)
-    this.#waiting.delete(tid)
+    this.waiting.delete(tid)
     if (wait !== undefined) {
       wait.end = time
       wait.success = record.success
     }
     if (!record.success) {
-      if (wait !== undefined) this.#sinks.waited(wait)
+      if (wait !== undefined) this.sinks.waited(wait)
       return
     }
     for (const [holder, hold] of state.holds)
       if (holder === tid || write || hold.write) {
-        this.#forget(state, holder)
+        this.forget(state, holder)
         this.healed++
         if (holder !== tid) {
           hold.end = time
           state.overtaken.set(holder, hold)
         }
       }
-    this.#heldBy.set(tid, this.heldBy(tid) + 1)
+    this.held.set(tid, this.heldBy(tid) + 1)
     state.holds.set(tid, { tid, mm, write, start: time, end: -1, downgraded: -1, begun: true })
-    if (wait !== undefined) this.#sinks.waited(wait)
+    if (wait !== undefined) this.sinks.waited(wait)
   }
 
-  #released(state: LockState, record: TraceRecord): void {
+  private released(state: LockState, record: TraceRecord): void {
     const { tid, mm, write, time } = record
     const hold = state.holds.get(tid)
     if (hold !== undefined) {
-      this.#forget(state, tid)
+      this.forget(state, tid)
       hold.end = time
-      this.#sinks.held(hold)
+      this.sinks.held(hold)
       return
     }
     const overtaken = state.overtaken.get(tid)
     if (overtaken !== undefined && time - overtaken.end <= LATE_NS) {
       state.overtaken.delete(tid)
       this.healed--
-      this.#sinks.held(overtaken)
+      this.sinks.held(overtaken)
       return
     }
     this.unpaired++
-    if (this.#known.has(tid)) return
-    this.#sinks.held({ tid, mm, write, start: this.#first, end: time, downgraded: -1, begun: false })
+    if (this.known.has(tid)) return
+    this.sinks.held({ tid, mm, write, start: this.first, end: time, downgraded: -1, begun: false })
   }
 
-  #forget(state: LockState, tid: number): boolean {
+  private forget(state: LockState, tid: number): boolean {
     if (!state.holds.delete(tid)) return false
-    this.#heldBy.set(tid, this.heldBy(tid) - 1)
+    this.held.set(tid, this.heldBy(tid) - 1)
     return true
   }
 
   /** Drops what is free; done seldom, for a lock just released is most likely taken again. */
-  #sweep(): void {
-    for (const [mm, state] of this.#mms)
-      if (state.waits.size === 0 && state.holds.size === 0) this.#mms.delete(mm)
-    for (const [tid, held] of this.#heldBy) if (held === 0) this.#heldBy.delete(tid)
-    this.#sweepAt = Math.max(SWEEP_MIN, this.#mms.size * 2)
+  private sweep(): void {
+    for (const [mm, state] of this.mms)
+      if (state.waits.size === 0 && state.holds.size === 0) this.mms.delete(mm)
+    for (const [tid, held] of this.held) if (held === 0) this.held.delete(tid)
+    this.sweepAt = Math.max(SWEEP_MIN, this.mms.size * 2)
   }
 }

@@ -23,34 +23,34 @@ export class ObservedFile implements Mappable {
   readonly name: string
   readonly size: number
   readonly readOnly = false
-  readonly #scheduler: Scheduler
-  readonly #frame: Pfn
-  readonly #pending = new Map<PageIndex, Pending>()
+  private readonly scheduler: Scheduler
+  private readonly frame: Pfn
+  private readonly pending = new Map<PageIndex, Pending>()
 
   constructor(
     scheduler: Scheduler,
     plan: { readonly id: FileId; readonly name: string; readonly size: number; readonly frame: Pfn },
   ) {
-    this.#scheduler = scheduler
+    this.scheduler = scheduler
     this.id = plan.id
     this.name = plan.name
     this.size = plan.size
-    this.#frame = plan.frame
+    this.frame = plan.frame
   }
 
   lay(index: PageIndex, waits: readonly FaultWait[]): void {
-    this.#pending.set(index, { waits: [...waits], ticket: undefined })
+    this.pending.set(index, { waits: [...waits], ticket: undefined })
   }
 
   fault(request: PageRequest): Outcome {
-    const waiting = this.#next(request, 'bringing')
+    const waiting = this.next(request, 'bringing')
     if (waiting !== undefined) return waiting
-    request.fault.frame = this.#frame
+    request.fault.frame = this.frame
     return done
   }
 
   pageMkwrite(request: PageRequest): Outcome {
-    return this.#next(request, 'all') ?? done
+    return this.next(request, 'all') ?? done
   }
 
   setDirty(): void {
@@ -61,13 +61,13 @@ export class ObservedFile implements Mappable {
     return 0
   }
 
-  #next({ index, fault }: PageRequest, which: 'bringing' | 'all'): Outcome | undefined {
-    const pending = this.#pending.get(index)
+  private next({ index, fault }: PageRequest, which: 'bringing' | 'all'): Outcome | undefined {
+    const pending = this.pending.get(index)
     if (pending === undefined) return fail(errno.ENXIO)
     for (let first = pending.waits[0]; first !== undefined; first = pending.waits[0]) {
       if (which === 'bringing' && !isRead(first.why)) return undefined
       if (first.why === 'read') fault.result |= VM_FAULT_MAJOR
-      pending.ticket ??= this.#scheduler.after(first.ns, first.why)
+      pending.ticket ??= this.scheduler.after(first.ns, first.why)
       if (!pending.ticket.complete) return wait(pending.ticket, first.why)
       pending.ticket = undefined
       pending.waits.shift()

@@ -199,21 +199,21 @@ function assertText(chunk: Buffer): void {
 /** A gzipped trace.dat, unpacked into a file of its own: its sections are reached by offset. */
 class Spool {
   readonly path: string
-  readonly #folder = mkdtempSync(join(tmpdir(), 'faultline-'))
-  readonly #file: number
+  private readonly folder = mkdtempSync(join(tmpdir(), 'faultline-'))
+  private readonly file: number
 
   constructor() {
-    this.path = join(this.#folder, 'trace.dat')
-    this.#file = openSync(this.path, 'w')
+    this.path = join(this.folder, 'trace.dat')
+    this.file = openSync(this.path, 'w')
   }
 
   write(bytes: Buffer): void {
-    writeSync(this.#file, bytes)
+    writeSync(this.file, bytes)
   }
 
   remove(): void {
-    closeSync(this.#file)
-    rmSync(this.#folder, { recursive: true })
+    closeSync(this.file)
+    rmSync(this.folder, { recursive: true })
   }
 }
 

@@ -13,96 +13,96 @@ export class Past {
   now = 0
   /** Which departures sched_switch has told of: sleeps in D, other sleeps, and tasks that could have gone on. */
   readonly departures = { uninterruptible: false, other: false, runnable: false }
-  readonly #locks: Locks
-  readonly #tasks: Tasks
-  readonly #devices: Devices
-  readonly #unsettled: () => number
-  readonly #waits = new History<Wait>()
-  readonly #holds = new History<Hold>()
-  readonly #sleeps = new History<Sleep>()
-  readonly #runnables = new History<Runnable>()
+  private readonly locks: Locks
+  private readonly tasks: Tasks
+  private readonly devices: Devices
+  private readonly unsettled: () => number
+  private readonly endedWaits = new History<Wait>()
+  private readonly endedHolds = new History<Hold>()
+  private readonly endedSleeps = new History<Sleep>()
+  private readonly endedRunnables = new History<Runnable>()
 
   /** `unsettled` gives the beginning of the earliest wait that has ended and isn't explained yet, or Infinity. */
   constructor(locks: Locks, tasks: Tasks, devices: Devices, unsettled: () => number) {
-    this.#locks = locks
-    this.#tasks = tasks
-    this.#devices = devices
-    this.#unsettled = unsettled
+    this.locks = locks
+    this.tasks = tasks
+    this.devices = devices
+    this.unsettled = unsettled
   }
 
   waited(wait: Wait): void {
-    this.#waits.add(wait, this.oldestAsked)
+    this.endedWaits.add(wait, this.oldestAsked)
   }
 
   held(hold: Hold): void {
-    this.#holds.add(hold, this.oldestAsked)
+    this.endedHolds.add(hold, this.oldestAsked)
   }
 
   slept(sleep: Sleep): void {
-    this.#sleeps.add(sleep, this.oldestAsked)
+    this.endedSleeps.add(sleep, this.oldestAsked)
   }
 
   waitedToRun(runnable: Runnable): void {
-    this.#runnables.add(runnable, this.oldestAsked)
+    this.endedRunnables.add(runnable, this.oldestAsked)
   }
 
   /** No window will begin before this. */
   readonly oldestAsked = (): number =>
-    this.#locks
+    this.locks
       .openWaits()
-      .reduce((oldest, wait) => Math.min(oldest, wait.start), Math.min(this.now, this.#unsettled()))
+      .reduce((oldest, wait) => Math.min(oldest, wait.start), Math.min(this.now, this.unsettled()))
 
   task(tid: number): Task | undefined {
-    return this.#tasks.get(tid)
+    return this.tasks.get(tid)
   }
 
   nameOf(tid: number): { comm: string; tid: number; group: string | null } {
-    const task = this.#tasks.get(tid)
+    const task = this.tasks.get(tid)
     return { comm: task?.comm ?? '', tid, group: task?.group || null }
   }
 
   *holds(mm: string, start: number, end: number): Generator<Hold> {
-    for (const hold of this.#locks.holdsOn(mm))
+    for (const hold of this.locks.holdsOn(mm))
       if (hold.start < end) yield { ...hold, end: Math.max(end, this.now) }
-    for (const hold of this.#holds.overlapping(start, end)) if (hold.mm === mm) yield hold
+    for (const hold of this.endedHolds.overlapping(start, end)) if (hold.mm === mm) yield hold
   }
 
   *waitsOn(mm: string, start: number, end: number): Generator<Wait> {
-    for (const wait of this.#locks.waitsOn(mm))
+    for (const wait of this.locks.waitsOn(mm))
       if (wait.start < end) yield { ...wait, end: Math.max(end, this.now) }
-    for (const wait of this.#waits.overlapping(start, end)) if (wait.mm === mm) yield wait
+    for (const wait of this.endedWaits.overlapping(start, end)) if (wait.mm === mm) yield wait
   }
 
   *waits(tid: number, start: number, end: number): Generator<Wait> {
-    for (const wait of this.#locks.openWaits())
+    for (const wait of this.locks.openWaits())
       if (wait.tid === tid && wait.start < end) yield { ...wait, end: this.now }
-    for (const wait of this.#waits.overlapping(start, end)) if (wait.tid === tid) yield wait
+    for (const wait of this.endedWaits.overlapping(start, end)) if (wait.tid === tid) yield wait
   }
 
   *sleeps(tid: number, start: number, end: number): Generator<Sleep> {
-    const open = this.#tasks.get(tid)?.sleep ?? null
+    const open = this.tasks.get(tid)?.sleep ?? null
     if (open !== null && open.start < end) yield { ...open, end: this.now }
-    for (const sleep of this.#sleeps.overlapping(start, end)) if (sleep.tid === tid) yield sleep
+    for (const sleep of this.endedSleeps.overlapping(start, end)) if (sleep.tid === tid) yield sleep
   }
 
   *sleepsDuring(start: number, end: number): Generator<Sleep> {
-    for (const { sleep } of this.#tasks.all())
-      if (sleep !== null && sleep.start < end && this.#tasks.matters(sleep)) yield { ...sleep, end: this.now }
-    yield* this.#sleeps.overlapping(start, end)
+    for (const { sleep } of this.tasks.all())
+      if (sleep !== null && sleep.start < end && this.tasks.matters(sleep)) yield { ...sleep, end: this.now }
+    yield* this.endedSleeps.overlapping(start, end)
   }
 
   *runnables(tid: number, start: number, end: number): Generator<Runnable> {
-    const open = this.#tasks.get(tid)?.runnable ?? null
+    const open = this.tasks.get(tid)?.runnable ?? null
     if (open !== null && open.start < end) yield { ...open, end: this.now }
-    for (const each of this.#runnables.overlapping(start, end)) if (each.tid === tid) yield each
+    for (const each of this.endedRunnables.overlapping(start, end)) if (each.tid === tid) yield each
   }
 
   busyNs(device: string, start: number, end: number): number {
-    return this.#devices.busyNs(device, start, end)
+    return this.devices.busyNs(device, start, end)
   }
 
   /** The device of a request in flight for most of a sleep that hasn't ended. */
   stillInFlight(sleep: Sleep): string | null {
-    return sleep.end === this.now ? this.#devices.oldestInFlight(this.now, sleep.start) : null
+    return sleep.end === this.now ? this.devices.oldestInFlight(this.now, sleep.start) : null
   }
 }

@@ -38,72 +38,72 @@ export function timelineOf(scene: Scene, id: string, title: string): Timeline {
 }
 
 class Painter {
-  readonly #scene: Scene
-  readonly #rowOf = new Map<number, number>()
-  readonly #spans: Span[] = []
+  private readonly scene: Scene
+  private readonly rowOf = new Map<number, number>()
+  private readonly spans: Span[] = []
 
   constructor(scene: Scene) {
-    this.#scene = scene
-    for (const tid of tasksThatMatter(scene)) this.#rowOf.set(tid, this.#rowOf.size)
+    this.scene = scene
+    for (const tid of tasksThatMatter(scene)) this.rowOf.set(tid, this.rowOf.size)
   }
 
   paint(): { rows: Row[]; spans: Span[]; arrows: Arrow[]; stalls: Stall[] } {
-    const { waits, holds, sleeps, runnables, inversions } = this.#scene
+    const { waits, holds, sleeps, runnables, inversions } = this.scene
     for (const hold of holds) {
       const mode = hold.write ? 'write' : hold.downgraded === -1 ? 'read' : 'write, then read'
-      this.#add(hold, 'holding', `holds mmap_lock (${mode})`, lockOf(hold.mm))
+      this.add(hold, 'holding', `holds mmap_lock (${mode})`, lockOf(hold.mm))
     }
     for (const wait of waits)
-      this.#add(wait, 'waiting', `waits for mmap_lock (${wait.write ? 'write' : 'read'})`, lockOf(wait.mm))
-    for (const sleep of sleeps) this.#sleep(sleep)
-    for (const runnable of runnables) this.#add(runnable, 'sleeping', 'waits for a CPU')
+      this.add(wait, 'waiting', `waits for mmap_lock (${wait.write ? 'write' : 'read'})`, lockOf(wait.mm))
+    for (const sleep of sleeps) this.sleep(sleep)
+    for (const runnable of runnables) this.add(runnable, 'sleeping', 'waits for a CPU')
     return {
-      rows: this.#rows(),
-      spans: this.#spans,
-      arrows: inversions.flatMap(inversion => this.#arrows(inversion)),
-      stalls: inversions.flatMap(inversion => this.#stall(inversion)),
+      rows: this.rows(),
+      spans: this.spans,
+      arrows: inversions.flatMap(inversion => this.arrows(inversion)),
+      stalls: inversions.flatMap(inversion => this.stall(inversion)),
     }
   }
 
-  #rows(): Row[] {
-    const inChains = new Set(chainTasks(this.#scene))
-    const commOf = (tid: number) => this.#scene.actors.get(tid)?.comm || 'task'
-    const comms = [...this.#rowOf.keys()].map(commOf)
-    return [...this.#rowOf.keys()].map(tid => {
+  private rows(): Row[] {
+    const inChains = new Set(chainTasks(this.scene))
+    const commOf = (tid: number) => this.scene.actors.get(tid)?.comm || 'task'
+    const comms = [...this.rowOf.keys()].map(commOf)
+    return [...this.rowOf.keys()].map(tid => {
       const comm = commOf(tid)
       const name = comms.indexOf(comm) === comms.lastIndexOf(comm) ? comm : `${comm} (${tid})`
       return { name, group: inChains.has(tid) ? 'in the chains' : 'others that waited or held' }
     })
   }
 
-  #sleep(sleep: Sleep): void {
+  private sleep(sleep: Sleep): void {
     if (sleep.waitsFor !== '') return
     const place = placeOf(sleep.frames)
     const where = whereOf(sleep.frames) ?? sleep.syscall
     const inWhere = where === '' ? '' : ` in ${where}`
-    const links = this.#linksAt(sleep)
+    const links = this.linksAt(sleep)
     if (place?.kind === 'vma lock' || links.some(link => link.writer === sleep.tid)) {
-      this.#add(sleep, 'waiting', `waits for a VMA lock${inWhere}`, VMA_LOCK)
+      this.add(sleep, 'waiting', `waits for a VMA lock${inWhere}`, VMA_LOCK)
       return
     }
     if (
       links.some(link => link.reader === sleep.tid) &&
       (sleep.frames.length === 0 || isInFault(sleep.frames))
     )
-      this.#add(sleep, 'holding', 'holds a VMA lock (read), inferred', VMA_LOCK)
+      this.add(sleep, 'holding', 'holds a VMA lock (read), inferred', VMA_LOCK)
     const kind = place?.kind ?? (sleep.state === 'D' ? 'sleep' : 'idle')
     const device = sleep.devices[0]?.device
     const isIo = WAITS_FOR_DEVICE.has(kind) || kind === 'freeze' || kind === 'fuse' || kind === 'userfaultfd'
     const on = isIo && device !== undefined && WAITS_FOR_DEVICE.has(kind) ? ` on ${device}` : ''
-    this.#add(
+    this.add(
       sleep,
       isIo || (place === null && sleep.state === 'D') ? 'io' : 'sleeping',
       `${kind}${on}${inWhere}`,
     )
   }
 
-  #linksAt(sleep: Sleep): { readonly writer: number; readonly reader: number }[] {
-    return this.#scene.inversions
+  private linksAt(sleep: Sleep): { readonly writer: number; readonly reader: number }[] {
+    return this.scene.inversions
       .filter(
         each =>
           each.startSec * 1e9 < sleep.end && (each.endSec ?? Number.POSITIVE_INFINITY) * 1e9 > sleep.start,
@@ -111,45 +111,45 @@ class Painter {
       .flatMap(vmaLinks)
   }
 
-  #add(
+  private add(
     stretch: { readonly tid: number; readonly start: number; readonly end: number },
     kind: SpanKind,
     label: string,
     lock?: string,
   ): void {
-    const row = this.#rowOf.get(stretch.tid)
+    const row = this.rowOf.get(stretch.tid)
     if (row === undefined) return
-    const start = this.#clip(stretch.start)
-    const end = this.#clip(stretch.end)
-    this.#spans.push(
+    const start = this.clip(stretch.start)
+    const end = this.clip(stretch.end)
+    this.spans.push(
       lock === undefined ? { row, start, end, kind, label } : { row, start, end, kind, label, lock },
     )
   }
 
-  #clip(time: number): number {
-    return Math.max(this.#scene.start, Math.min(this.#scene.end, time))
+  private clip(time: number): number {
+    return Math.max(this.scene.start, Math.min(this.scene.end, time))
   }
 
-  #arrows({ chain, startSec, endSec }: Inversion): Arrow[] {
+  private arrows({ chain, startSec, endSec }: Inversion): Arrow[] {
     const from = startSec * 1e9
     const to = (endSec ?? Number.POSITIVE_INFINITY) * 1e9
     return chain.slice(1).flatMap((holder, at) => {
       const waiter = chain[at]!
-      const [fromRow, toRow] = [this.#rowOf.get(waiter.tid), this.#rowOf.get(holder.tid)]
+      const [fromRow, toRow] = [this.rowOf.get(waiter.tid), this.rowOf.get(holder.tid)]
       if (fromRow === undefined || toRow === undefined) return []
-      const asked = this.#spans
+      const asked = this.spans
         .filter(span => span.row === fromRow && span.kind === 'waiting' && span.end > from && span.start < to)
         .sort((a, b) => b.end - b.start - (a.end - a.start))[0]
       const label = `${holder.holds} held, ${holder.certainty}`
-      return [{ time: this.#clip(asked?.start ?? from), fromRow, toRow, label }]
+      return [{ time: this.clip(asked?.start ?? from), fromRow, toRow, label }]
     })
   }
 
-  #stall(inversion: Inversion): Stall[] {
-    const row = this.#rowOf.get(inversion.waiter.tid)
+  private stall(inversion: Inversion): Stall[] {
+    const row = this.rowOf.get(inversion.waiter.tid)
     if (row === undefined) return []
-    const start = this.#clip(inversion.startSec * 1e9)
-    const end = inversion.endSec === null ? this.#scene.end : this.#clip(inversion.endSec * 1e9)
+    const start = this.clip(inversion.startSec * 1e9)
+    const end = inversion.endSec === null ? this.scene.end : this.clip(inversion.endSec * 1e9)
     return [{ row, start, end, sentence: chainSentence(inversion) }]
   }
 }

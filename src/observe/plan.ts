@@ -93,49 +93,49 @@ type Act =
   | { readonly kind: 'run'; readonly start: number; readonly mm: string; readonly end: number }
 
 class Planner {
-  readonly #scene: Scene
-  readonly #origin: number
-  readonly #drains: readonly { readonly sleep: Sleep; readonly mm: string }[]
-  readonly #observed: ObservedWait[] = []
+  private readonly scene: Scene
+  private readonly origin: number
+  private readonly drains: readonly { readonly sleep: Sleep; readonly mm: string }[]
+  private readonly observed: ObservedWait[] = []
   /** When each wait is taken to have asked: after those that asked before it, or were let past it. */
-  readonly #asked = new Map<Wait, number>()
-  readonly #holdsOf: ReadonlyMap<number, readonly Hold[]>
-  readonly #waitsOf: ReadonlyMap<number, readonly Wait[]>
-  readonly #sleepsOf: ReadonlyMap<number, readonly Sleep[]>
-  #sections = 0
-  #faults = 0
-  #leftOut = 0
+  private readonly asked = new Map<Wait, number>()
+  private readonly holdsOf: ReadonlyMap<number, readonly Hold[]>
+  private readonly waitsOf: ReadonlyMap<number, readonly Wait[]>
+  private readonly sleepsOf: ReadonlyMap<number, readonly Sleep[]>
+  private sections = 0
+  private faults = 0
+  private leftOut = 0
 
   constructor(scene: Scene) {
-    this.#scene = scene
-    this.#holdsOf = byTask(scene.holds)
-    this.#waitsOf = byTask(scene.waits)
-    this.#sleepsOf = byTask(scene.sleeps)
+    this.scene = scene
+    this.holdsOf = byTask(scene.holds)
+    this.waitsOf = byTask(scene.waits)
+    this.sleepsOf = byTask(scene.sleeps)
     const all = [...scene.waits, ...scene.holds, ...scene.sleeps]
-    this.#origin = all.reduce((least, each) => Math.min(least, each.start), scene.start) - BEFORE_NS
-    this.#drains = scene.sleeps.flatMap(sleep => {
-      const mm = this.#drainedMm(sleep)
+    this.origin = all.reduce((least, each) => Math.min(least, each.start), scene.start) - BEFORE_NS
+    this.drains = scene.sleeps.flatMap(sleep => {
+      const mm = this.drainedMm(sleep)
       return mm === '' ? [] : [{ sleep, mm }]
     })
-    this.#order()
+    this.order()
   }
 
   /**
    * Puts those that asked at the same time, as far as the trace tells times, in their order, and writers behind the readers
    * that passed them: the engine's lock is fair at once, Linux's only from the hand-off on.
    */
-  #order(): void {
+  private order(): void {
     let last = -1
     let ties = 0
-    for (const wait of this.#scene.waits.toSorted((a, b) => a.start - b.start || a.order - b.order)) {
+    for (const wait of this.scene.waits.toSorted((a, b) => a.start - b.start || a.order - b.order)) {
       ties = wait.start === last ? ties + 1 : 0
       last = wait.start
-      this.#asked.set(wait, wait.start + ties)
+      this.asked.set(wait, wait.start + ties)
     }
-    const readers = this.#scene.waits.filter(wait => !wait.write && wait.success)
-    for (const writer of this.#scene.waits) {
+    const readers = this.scene.waits.filter(wait => !wait.write && wait.success)
+    for (const writer of this.scene.waits) {
       if (!writer.write || writer.end - writer.start < PASSED_MIN_NS) continue
-      const own = this.#asked.get(writer)!
+      const own = this.asked.get(writer)!
       const beside = readers.filter(
         ({ mm, tid, start }) => mm === writer.mm && tid !== writer.tid && start >= writer.start,
       )
@@ -149,29 +149,29 @@ class Planner {
           end - start >= PASSED_MIN_NS && end >= writer.end ? Math.min(first, start - 1) : first,
         passed,
       )
-      this.#asked.set(writer, Math.max(own, asked))
+      this.asked.set(writer, Math.max(own, asked))
     }
   }
 
   plan(): Plan {
-    const tasks = [...this.#scene.actors.values()]
-      .map(({ tid, comm }) => ({ tid, name: comm || `task ${tid}`, steps: this.#steps(tid) }))
+    const tasks = [...this.scene.actors.values()]
+      .map(({ tid, comm }) => ({ tid, name: comm || `task ${tid}`, steps: this.steps(tid) }))
       .filter(task => task.steps.length > 0)
     return {
       tasks,
-      observed: this.#observed,
-      sections: this.#sections,
-      faults: this.#faults,
-      leftOut: this.#leftOut,
+      observed: this.observed,
+      sections: this.sections,
+      faults: this.faults,
+      leftOut: this.leftOut,
     }
   }
 
-  #steps(tid: number): Step[] {
+  private steps(tid: number): Step[] {
     const steps: Step[] = []
     const open: Hold[] = []
     let clock = Number.NEGATIVE_INFINITY
     const reach = (time: number) => {
-      if (open.length === 0) steps.push({ kind: 'until', time: Math.max(0, time - this.#origin) })
+      if (open.length === 0) steps.push({ kind: 'until', time: Math.max(0, time - this.origin) })
       else if (time > clock) steps.push({ kind: 'work', ns: time - clock })
       clock = Math.max(clock, time)
     }
@@ -191,7 +191,7 @@ class Planner {
         open.splice(open.indexOf(first), 1)
       }
     }
-    for (const act of this.#acts(tid)) {
+    for (const act of this.acts(tid)) {
       close(act.start)
       if (act.kind === 'hold') {
         const { hold, wait } = act
@@ -199,26 +199,26 @@ class Planner {
         // A write lock inside another is the child's, whose memory fork fills: every VMA of the parent is locked first.
         const parent = hold.write ? open.find(each => each.write) : undefined
         const write = hold.write || hold.downgraded !== -1
-        const observed = wait === null ? -1 : this.#observe(wait, write)
-        steps.push({ kind: 'lock', mm: hold.mm, write, wait: observed, delayNs: this.#delayOf(wait) })
-        if (parent !== undefined && !this.#drainsWithin(tid, hold))
+        const observed = wait === null ? -1 : this.observe(wait, write)
+        steps.push({ kind: 'lock', mm: hold.mm, write, wait: observed, delayNs: this.delayOf(wait) })
+        if (parent !== undefined && !this.drainsWithin(tid, hold))
           steps.push({ kind: 'drain', mm: parent.mm, wait: -1 })
         clock = hold.start
         open.push(hold)
-        this.#sections++
+        this.sections++
       } else if (act.kind === 'drain') {
         const { sleep, mm } = act
         reach(sleep.start)
-        steps.push({ kind: 'drain', mm, wait: this.#observeDrain(sleep, mm) })
+        steps.push({ kind: 'drain', mm, wait: this.observeDrain(sleep, mm) })
         clock = sleep.end
       } else if (act.kind === 'run') {
         reach(act.start)
         steps.push({ kind: 'run in a fault', mm: act.mm, ns: act.end - act.start })
         clock = act.end
-        this.#faults++
+        this.faults++
       } else {
         reach(act.start)
-        steps.push(this.#faultStep(act))
+        steps.push(this.faultStep(act))
         clock = act.sleeps.at(-1)!.end
       }
     }
@@ -227,86 +227,86 @@ class Planner {
   }
 
   /** What a task did, in order. */
-  #acts(tid: number): Act[] {
-    const waits = new Map((this.#waitsOf.get(tid) ?? []).map(wait => [`${wait.end} ${wait.mm}`, wait]))
-    const holds = this.#holdsOf.get(tid) ?? []
+  private acts(tid: number): Act[] {
+    const waits = new Map((this.waitsOf.get(tid) ?? []).map(wait => [`${wait.end} ${wait.mm}`, wait]))
+    const holds = this.holdsOf.get(tid) ?? []
     const acts: Act[] = []
     const taken = new Set<Hold>()
-    for (const group of this.#faultsOf(tid, holds)) {
+    for (const group of this.faultsOf(tid, holds)) {
       const { mm, sleeps, hold } = group
       if (hold !== null) taken.add(hold)
-      const retry = hold ?? this.#retryOf(sleeps, mm, holds)
+      const retry = hold ?? this.retryOf(sleeps, mm, holds)
       if (retry !== null) taken.add(retry)
-      acts.push({ kind: 'fault', start: this.#faultStart(sleeps[0]!, mm, hold), mm, sleeps })
+      acts.push({ kind: 'fault', start: this.faultStart(sleeps[0]!, mm, hold), mm, sleeps })
     }
-    for (const { sleep, mm } of this.#drains) {
+    for (const { sleep, mm } of this.drains) {
       if (sleep.tid === tid) acts.push({ kind: 'drain', start: sleep.start, sleep, mm })
-      else if (this.#readBy(sleep, tid) && !acts.some(act => meets(act, sleep)))
+      else if (this.readBy(sleep, tid) && !acts.some(act => meets(act, sleep)))
         acts.push({ kind: 'run', start: sleep.start - BEFORE_NS, mm, end: sleep.end })
     }
     for (const hold of holds) {
       if (taken.has(hold)) continue
       const wait = waits.get(`${hold.start} ${hold.mm}`) ?? null
-      const asked = wait === null ? hold.start : (this.#asked.get(wait) ?? wait.start)
+      const asked = wait === null ? hold.start : (this.asked.get(wait) ?? wait.start)
       acts.push({ kind: 'hold', start: asked, hold, wait })
     }
     return acts.sort((a, b) => a.start - b.start)
   }
 
   /** Sleeps in faults, those of one fault together: a writer that waited over the gap between two shows that they are. */
-  #faultsOf(
+  private faultsOf(
     tid: number,
     holds: readonly Hold[],
   ): { readonly mm: string; readonly sleeps: Sleep[]; readonly hold: Hold | null }[] {
     const faults: { mm: string; sleeps: Sleep[]; hold: Hold | null }[] = []
-    for (const sleep of (this.#sleepsOf.get(tid) ?? []).filter(each => this.#isFault(each))) {
+    for (const sleep of (this.sleepsOf.get(tid) ?? []).filter(each => this.isFault(each))) {
       const around = holds.filter(hold => hold.start <= sleep.start && hold.end >= sleep.end)
-      const mm = this.#scene.actors.get(tid)!.mm || this.#mmDrainedOver(sleep)
+      const mm = this.scene.actors.get(tid)!.mm || this.mmDrainedOver(sleep)
       const own = around.find(hold => hold.mm === mm && !hold.write && around.length === 1) ?? null
       if (around.length > 0 && own === null) continue
       if (mm === '') {
-        this.#leftOut++
+        this.leftOut++
         continue
       }
       const last = faults.at(-1)
       const isSame =
         last !== undefined &&
         last.mm === mm &&
-        (own === null ? this.#isDrainedOver(mm, last.sleeps.at(-1)!.end, sleep.start) : last.hold === own)
+        (own === null ? this.isDrainedOver(mm, last.sleeps.at(-1)!.end, sleep.start) : last.hold === own)
       if (isSame) last.sleeps.push(sleep)
       else faults.push({ mm, sleeps: [sleep], hold: own })
     }
-    this.#faults += faults.length
+    this.faults += faults.length
     return faults
   }
 
-  #isFault(sleep: Sleep): boolean {
+  private isFault(sleep: Sleep): boolean {
     if (isRemoteFault(sleep.frames)) return false
-    if (sleep.waitsFor !== '' || this.#drains.some(drain => drain.sleep === sleep)) return false
+    if (sleep.waitsFor !== '' || this.drains.some(drain => drain.sleep === sleep)) return false
     if (sleep.frames.length > 0) return isInFault(sleep.frames)
-    return sleep.inFault || this.#linked(sleep, ({ reader }) => reader)
+    return sleep.inFault || this.linked(sleep, ({ reader }) => reader)
   }
 
   /** The mm whose VMA lock a sleep waits for, '' if none. */
-  #drainedMm(sleep: Sleep): string {
+  private drainedMm(sleep: Sleep): string {
     const place = placeOf(sleep.frames)
     const isDrain =
-      place?.kind === 'vma lock' || (place === null && this.#linked(sleep, ({ writer }) => writer))
+      place?.kind === 'vma lock' || (place === null && this.linked(sleep, ({ writer }) => writer))
     if (!isDrain) return ''
-    const around = (this.#holdsOf.get(sleep.tid) ?? []).filter(
+    const around = (this.holdsOf.get(sleep.tid) ?? []).filter(
       hold =>
         (hold.write || hold.downgraded >= sleep.end) && hold.start <= sleep.start && hold.end >= sleep.end,
     )
-    const own = this.#scene.actors.get(sleep.tid)?.mm
+    const own = this.scene.actors.get(sleep.tid)?.mm
     return (around.find(hold => hold.mm === own) ?? around[0])?.mm ?? ''
   }
 
   /** Whether an inversion's chain names the sleeper as the writer, or the reader, of a VMA lock. */
-  #linked(
+  private linked(
     sleep: Sleep,
     side: (link: { readonly writer: number; readonly reader: number }) => number,
   ): boolean {
-    return this.#scene.inversions.some(
+    return this.scene.inversions.some(
       inversion =>
         inversion.startSec * 1e9 < sleep.end &&
         (inversion.endSec ?? Number.POSITIVE_INFINITY) * 1e9 > sleep.start &&
@@ -315,8 +315,8 @@ class Planner {
   }
 
   /** Whether the chain of an inversion says that a task held the VMA lock that a writer slept for. */
-  #readBy(drain: Sleep, tid: number): boolean {
-    return this.#scene.inversions.some(
+  private readBy(drain: Sleep, tid: number): boolean {
+    return this.scene.inversions.some(
       inversion =>
         inversion.startSec * 1e9 < drain.end &&
         (inversion.endSec ?? Number.POSITIVE_INFINITY) * 1e9 > drain.start &&
@@ -324,23 +324,23 @@ class Planner {
     )
   }
 
-  #mmDrainedOver(sleep: Sleep): string {
-    return this.#drains.find(each => each.sleep.start < sleep.end && each.sleep.end > sleep.start)?.mm ?? ''
+  private mmDrainedOver(sleep: Sleep): string {
+    return this.drains.find(each => each.sleep.start < sleep.end && each.sleep.end > sleep.start)?.mm ?? ''
   }
 
-  #isDrainedOver(mm: string, start: number, end: number): boolean {
-    return this.#drains.some(each => each.mm === mm && each.sleep.start <= start && each.sleep.end >= end)
+  private isDrainedOver(mm: string, start: number, end: number): boolean {
+    return this.drains.some(each => each.mm === mm && each.sleep.start <= start && each.sleep.end >= end)
   }
 
-  #drainsWithin(tid: number, hold: Hold): boolean {
-    return this.#drains.some(
+  private drainsWithin(tid: number, hold: Hold): boolean {
+    return this.drains.some(
       ({ sleep }) => sleep.tid === tid && sleep.start >= hold.start && sleep.end <= hold.end,
     )
   }
 
-  #faultStart(sleep: Sleep, mm: string, hold: Hold | null): number {
-    if (hold !== null) return this.#waitBefore(hold)?.start ?? hold.start
-    const drain = this.#drains.find(
+  private faultStart(sleep: Sleep, mm: string, hold: Hold | null): number {
+    if (hold !== null) return this.waitBefore(hold)?.start ?? hold.start
+    const drain = this.drains.find(
       each =>
         each.mm === mm &&
         each.sleep.tid !== sleep.tid &&
@@ -351,56 +351,56 @@ class Planner {
   }
 
   /** The read lock with which a fault that had dropped its lock for I/O came back. */
-  #retryOf(sleeps: readonly Sleep[], mm: string, holds: readonly Hold[]): Hold | null {
+  private retryOf(sleeps: readonly Sleep[], mm: string, holds: readonly Hold[]): Hold | null {
     const last = sleeps.at(-1)!
     if (!isRead(whyOf(last))) return null
     const next = holds.find(hold => hold.start >= last.end)
     if (next === undefined || next.mm !== mm || next.write || next.downgraded !== -1) return null
-    const later = (this.#sleepsOf.get(last.tid) ?? []).find(each => each.start >= last.end)
+    const later = (this.sleepsOf.get(last.tid) ?? []).find(each => each.start >= last.end)
     return later !== undefined && later.start < next.start && later.waitsFor !== mm ? null : next
   }
 
-  #waitBefore(hold: Hold): Wait | null {
+  private waitBefore(hold: Hold): Wait | null {
     return (
-      (this.#waitsOf.get(hold.tid) ?? []).find(wait => wait.mm === hold.mm && wait.end === hold.start) ?? null
+      (this.waitsOf.get(hold.tid) ?? []).find(wait => wait.mm === hold.mm && wait.end === hold.start) ?? null
     )
   }
 
   /** How long a task that was given the lock waited for a CPU. */
-  #delayOf(wait: Wait | null): number {
+  private delayOf(wait: Wait | null): number {
     if (wait === null) return 0
-    const woken = (this.#sleepsOf.get(wait.tid) ?? []).findLast(
+    const woken = (this.sleepsOf.get(wait.tid) ?? []).findLast(
       sleep => sleep.waitsFor === wait.mm && sleep.start >= wait.start && sleep.end <= wait.end,
     )
     return woken === undefined ? 0 : wait.end - woken.end
   }
 
-  #faultStep({ mm, sleeps, start }: Extract<Act, { kind: 'fault' }>): Step {
+  private faultStep({ mm, sleeps, start }: Extract<Act, { kind: 'fault' }>): Step {
     const waits = sleeps.map((sleep, at) => ({
       why: whyOf(sleep),
       ns: sleep.end - (at === 0 ? Math.min(sleep.start, start) : sleeps[at - 1]!.end),
     }))
-    const holds = this.#holdsOf.get(sleeps[0]!.tid) ?? []
+    const holds = this.holdsOf.get(sleeps[0]!.tid) ?? []
     const around = holds.find(hold => hold.start <= sleeps[0]!.start && hold.end >= sleeps[0]!.end)
-    const section = around ?? this.#retryOf(sleeps, mm, holds)
-    const wait = section === null || section === undefined ? null : this.#waitBefore(section)
+    const section = around ?? this.retryOf(sleeps, mm, holds)
+    const wait = section === null || section === undefined ? null : this.waitBefore(section)
     if (around !== undefined) waits[0] = { why: waits[0]!.why, ns: sleeps[0]!.end - around.start }
-    return { kind: 'fault', mm, waits, wait: wait === null ? -1 : this.#observe(wait, false) }
+    return { kind: 'fault', mm, waits, wait: wait === null ? -1 : this.observe(wait, false) }
   }
 
-  #observe(wait: Wait, write: boolean): number {
+  private observe(wait: Wait, write: boolean): number {
     const { tid, mm, start, end } = wait
     const lock = write ? 'mmap_lock (write)' : 'mmap_lock (read)'
-    const passedNs = (this.#asked.get(wait) ?? start) - start
-    return this.#note({ tid, mm, lock, startNs: start, ns: end - start, passedNs })
+    const passedNs = (this.asked.get(wait) ?? start) - start
+    return this.note({ tid, mm, lock, startNs: start, ns: end - start, passedNs })
   }
 
-  #observeDrain({ tid, start, end }: Sleep, mm: string): number {
-    return this.#note({ tid, mm, lock: 'VMA lock', startNs: start, ns: end - start, passedNs: 0 })
+  private observeDrain({ tid, start, end }: Sleep, mm: string): number {
+    return this.note({ tid, mm, lock: 'VMA lock', startNs: start, ns: end - start, passedNs: 0 })
   }
 
-  #note(wait: Omit<ObservedWait, 'comm'>): number {
-    return this.#observed.push({ ...wait, comm: this.#scene.actors.get(wait.tid)?.comm ?? '' }) - 1
+  private note(wait: Omit<ObservedWait, 'comm'>): number {
+    return this.observed.push({ ...wait, comm: this.scene.actors.get(wait.tid)?.comm ?? '' }) - 1
   }
 }
 

@@ -95,7 +95,7 @@ interface Set {
 
 /** The spaces of a replay, each with its mapping. */
 class Stage {
-  readonly #sets = new Map<string, Set>()
+  private readonly sets = new Map<string, Set>()
 
   constructor(engine: Engine, driver: TimedDriver, plan: Plan) {
     const frame = engine.memory.allocate(ROOT, ANON)
@@ -127,33 +127,33 @@ class Stage {
         { name: mm, group: ROOT },
       )
       driver.runWhile(engine.scheduler, () => mapped.state === 'ended')
-      this.#sets.set(mm, { space, start: mapped.args.start, file })
+      this.sets.set(mm, { space, start: mapped.args.start, file })
     }
   }
 
   of(mm: string): Set {
-    return this.#sets.get(mm)!
+    return this.sets.get(mm)!
   }
 }
 
 class Replay implements Verb<Part> {
   readonly name = 'replay'
-  readonly #engine: Engine
-  readonly #stage: Stage
-  readonly #waited: Ns[]
-  readonly #takes: Discipline['takes']
+  private readonly engine: Engine
+  private readonly stage: Stage
+  private readonly waited: Ns[]
+  private readonly takes: Discipline['takes']
 
   constructor(engine: Engine, stage: Stage, waited: Ns[], { takes }: Discipline) {
-    this.#takes = takes
-    this.#engine = engine
-    this.#stage = stage
-    this.#waited = waited
+    this.takes = takes
+    this.engine = engine
+    this.stage = stage
+    this.waited = waited
   }
 
   attempt(task: Task<Part>): Outcome {
     const { args } = task
     for (let step = args.steps[args.at]; step !== undefined; step = args.steps[++args.at]) {
-      const outcome = this.#perform(task, step)
+      const outcome = this.perform(task, step)
       if (outcome !== undefined) return outcome
       args.hasQueued = false
     }
@@ -167,45 +167,45 @@ class Replay implements Verb<Part> {
     if (step === undefined || !('wait' in step)) return
     const isLock = why === 'lock' || why === 'vma lock'
     args.hasQueued ||= isLock
-    if (step.wait !== -1 && (isLock || step.kind === 'lock')) this.#waited[step.wait]! += ns
+    if (step.wait !== -1 && (isLock || step.kind === 'lock')) this.waited[step.wait]! += ns
   }
 
   /** Does a step; undefined once it is done. */
-  #perform(task: Task<Part>, step: Step): Outcome | undefined {
+  private perform(task: Task<Part>, step: Step): Outcome | undefined {
     const { args } = task
     switch (step.kind) {
       case 'until':
-        return this.#pass(args, args.begin + step.time - this.#engine.scheduler.now())
+        return this.pass(args, args.begin + step.time - this.engine.scheduler.now())
       case 'work':
-        return this.#pass(args, step.ns)
+        return this.pass(args, step.ns)
       case 'lock':
-        return this.#lock(task, step)
+        return this.lock(task, step)
       case 'drain': {
-        const { space, start } = this.#stage.of(step.mm)
+        const { space, start } = this.stage.of(step.mm)
         const vma = space.find(start)!
         return space.locks.writeVma(vma.lock, task)
       }
       case 'downgrade':
-        this.#stage.of(step.mm).space.locks.mmap.downgrade(task)
+        this.stage.of(step.mm).space.locks.mmap.downgrade(task)
         return undefined
       case 'unlock':
-        this.#stage.of(step.mm).space.locks.mmap.release(task)
+        this.stage.of(step.mm).space.locks.mmap.release(task)
         return undefined
       case 'run in a fault':
-        return this.#run(task, step)
+        return this.run(task, step)
       case 'fault':
-        return this.#fault(task, step)
+        return this.fault(task, step)
     }
   }
 
   /** Keeps the lock that a fault comes with under this discipline, and lets its time pass. */
-  #run(task: Task<Part>, step: Extract<Step, { kind: 'run in a fault' }>): Outcome | undefined {
+  private run(task: Task<Part>, step: Extract<Step, { kind: 'run in a fault' }>): Outcome | undefined {
     const { args } = task
-    const { space, start } = this.#stage.of(step.mm)
+    const { space, start } = this.stage.of(step.mm)
     if (args.running === undefined) {
       const vma = space.find(start)!
       const { mmap } = space.locks
-      if (this.#takes === 'vma' && space.locks.tryReadVma(vma.lock, task)) args.running = vma.lock
+      if (this.takes === 'vma' && space.locks.tryReadVma(vma.lock, task)) args.running = vma.lock
       else {
         if (!holds(task, mmap)) {
           const queued = mmap.read(task)
@@ -214,45 +214,45 @@ class Replay implements Verb<Part> {
         args.running = mmap
       }
     }
-    const passed = this.#pass(args, step.ns)
+    const passed = this.pass(args, step.ns)
     if (passed !== undefined) return passed
     args.running.release(task)
     args.running = undefined
     return undefined
   }
 
-  #pass(args: Part, ns: Ns): Outcome | undefined {
+  private pass(args: Part, ns: Ns): Outcome | undefined {
     if (args.timer === undefined && ns <= 0) return undefined
-    args.timer ??= this.#engine.scheduler.after(ns, 'its own time')
+    args.timer ??= this.engine.scheduler.after(ns, 'its own time')
     if (!args.timer.complete) return wait(args.timer, 'timer')
     args.timer = undefined
     return undefined
   }
 
-  #lock(task: Task<Part>, step: Extract<Step, { kind: 'lock' }>): Outcome | undefined {
-    const { mmap } = this.#stage.of(step.mm).space.locks
+  private lock(task: Task<Part>, step: Extract<Step, { kind: 'lock' }>): Outcome | undefined {
+    const { mmap } = this.stage.of(step.mm).space.locks
     if (!holds(task, mmap)) {
       const queued = step.write ? mmap.write(task) : mmap.read(task)
       if (queued !== undefined) return queued
     }
-    return task.args.hasQueued ? this.#pass(task.args, step.delayNs) : undefined
+    return task.args.hasQueued ? this.pass(task.args, step.delayNs) : undefined
   }
 
-  #fault(task: Task<Part>, step: Extract<Step, { kind: 'fault' }>): Outcome | undefined {
+  private fault(task: Task<Part>, step: Extract<Step, { kind: 'fault' }>): Outcome | undefined {
     const { args } = task
-    const { space, start, file } = this.#stage.of(step.mm)
+    const { space, start, file } = this.stage.of(step.mm)
     if (args.fault === undefined) {
       file.lay(args.page, step.waits)
       const access = step.waits.every(({ why }) => isRead(why)) ? 'load' : 'store'
-      const now = this.#engine.scheduler.now()
+      const now = this.engine.scheduler.now()
       args.fault = faultArgs(space, newVmFault(start + args.page, access, ROOT, now), 'go on')
     }
-    const outcome = this.#engine.verbs.fault.step(task, args.fault)
+    const outcome = this.engine.verbs.fault.step(task, args.fault)
     if (outcome.kind === 'wait') return outcome
     assert(outcome.kind === 'done', 'a fault of a replay succeeds')
     args.fault = undefined
     // The next fault is of another page; one that isn't mapped does as well.
-    this.#engine.mm.rmap.setEntry(space, start + args.page, 0)
+    this.engine.mm.rmap.setEntry(space, start + args.page, 0)
     return undefined
   }
 }

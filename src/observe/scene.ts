@@ -118,72 +118,72 @@ interface Stretch {
 }
 
 class Recorder {
-  readonly #moment: Moment
-  #waits: Wait[] = []
-  #holds: Hold[] = []
-  #sleeps: Sleep[] = []
-  #runnables: Runnable[] = []
-  readonly #actors = new Map<number, Actor>()
-  #shortest = 0
-  #leftOut = 0
+  private readonly moment: Moment
+  private waits: Wait[] = []
+  private holds: Hold[] = []
+  private sleeps: Sleep[] = []
+  private runnables: Runnable[] = []
+  private readonly actors = new Map<number, Actor>()
+  private shortest = 0
+  private leftOut = 0
 
   constructor(moment: Moment) {
-    this.#moment = moment
+    this.moment = moment
   }
 
   waited(wait: Wait, task: Task): void {
-    if (this.#wants(wait, task)) this.#waits.push(wait)
+    if (this.wants(wait, task)) this.waits.push(wait)
   }
 
   held(hold: Hold, task: Task): void {
-    if (this.#wants(hold, task)) this.#holds.push(hold)
+    if (this.wants(hold, task)) this.holds.push(hold)
   }
 
   slept(sleep: Sleep, task: Task): void {
-    if (this.#wants(sleep, task)) this.#sleeps.push(sleep)
+    if (this.wants(sleep, task)) this.sleeps.push(sleep)
   }
 
   waitedToRun(runnable: Runnable, task: Task): void {
-    if (this.#wants(runnable, task)) this.#runnables.push(runnable)
+    if (this.wants(runnable, task)) this.runnables.push(runnable)
   }
 
   finish(): Scene {
     return {
-      ...this.#moment,
-      waits: this.#waits,
-      holds: this.#holds,
-      sleeps: this.#sleeps,
-      runnables: this.#runnables,
-      actors: this.#actors,
-      leftOut: this.#leftOut,
-      shortestNs: this.#shortest,
+      ...this.moment,
+      waits: this.waits,
+      holds: this.holds,
+      sleeps: this.sleeps,
+      runnables: this.runnables,
+      actors: this.actors,
+      leftOut: this.leftOut,
+      shortestNs: this.shortest,
     }
   }
 
-  #wants(stretch: Stretch, { tid, comm, group, mm }: Task): boolean {
-    const { start, end } = this.#moment
+  private wants(stretch: Stretch, { tid, comm, group, mm }: Task): boolean {
+    const { start, end } = this.moment
     if (stretch.end < start || stretch.start > end) return false
-    if (stretch.end - stretch.start < this.#shortest) {
-      this.#leftOut++
+    if (stretch.end - stretch.start < this.shortest) {
+      this.leftOut++
       return false
     }
-    const kept = this.#waits.length + this.#holds.length + this.#sleeps.length + this.#runnables.length
-    if (kept >= STRETCHES_MAX) this.#thin()
-    this.#actors.set(tid, { tid, comm, group, mm })
+    const kept = this.waits.length + this.holds.length + this.sleeps.length + this.runnables.length
+    if (kept >= STRETCHES_MAX) this.thin()
+    this.actors.set(tid, { tid, comm, group, mm })
     return true
   }
 
-  #thin(): void {
-    this.#shortest = Math.max(1000, this.#shortest * 2)
-    this.#waits = this.#longEnough(this.#waits)
-    this.#holds = this.#longEnough(this.#holds)
-    this.#sleeps = this.#longEnough(this.#sleeps)
-    this.#runnables = this.#longEnough(this.#runnables)
+  private thin(): void {
+    this.shortest = Math.max(1000, this.shortest * 2)
+    this.waits = this.longEnough(this.waits)
+    this.holds = this.longEnough(this.holds)
+    this.sleeps = this.longEnough(this.sleeps)
+    this.runnables = this.longEnough(this.runnables)
   }
 
-  #longEnough<T extends Stretch>(all: readonly T[]): T[] {
-    const kept = all.filter(each => each.end - each.start >= this.#shortest)
-    this.#leftOut += all.length - kept.length
+  private longEnough<T extends Stretch>(all: readonly T[]): T[] {
+    const kept = all.filter(each => each.end - each.start >= this.shortest)
+    this.leftOut += all.length - kept.length
     return kept
   }
 }

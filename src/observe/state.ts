@@ -81,28 +81,28 @@ export function chainsOfState(tasks: readonly SeenTask[]): Inversion[] {
 }
 
 class State {
-  readonly #roles: ReadonlyMap<number, Role>
+  private readonly roles: ReadonlyMap<number, Role>
 
   constructor(tasks: readonly SeenTask[]) {
-    this.#roles = new Map(tasks.map(task => [task.tid, roleOf(task)]))
+    this.roles = new Map(tasks.map(task => [task.tid, roleOf(task)]))
   }
 
   chains(): Inversion[] {
-    const waiting = [...this.#roles.values()].filter(
+    const waiting = [...this.roles.values()].filter(
       role => role.wants !== null || role.place?.kind === 'vma lock',
     )
-    const all = waiting.map(role => this.#chain(role))
+    const all = waiting.map(role => this.chain(role))
     const behind = new Set(all.flatMap(({ chain }) => chain.slice(1).map(link => link.tid)))
     // A writer that is in another's chain has been told there.
     return all
       .filter(
         ({ waiter, chain }) =>
-          !behind.has(waiter.tid) || (this.#roles.get(waiter.tid)!.wants !== null && chain.length === 1),
+          !behind.has(waiter.tid) || (this.roles.get(waiter.tid)!.wants !== null && chain.length === 1),
       )
       .sort((a, b) => b.waitMs - a.waitMs)
   }
 
-  #chain(first: Role): Inversion {
+  private chain(first: Role): Inversion {
     const { task } = first
     const chain: Link[] = [
       {
@@ -121,7 +121,7 @@ class State {
             : sourceOf(task),
       },
     ]
-    const cause = this.#follow(first, chain)
+    const cause = this.follow(first, chain)
     const waitMs = task.blockedSeconds * 1000
     return {
       waiter: { comm: task.comm, tid: task.tid, mm: mmOf(first), group: null },
@@ -135,9 +135,9 @@ class State {
   }
 
   /** What `role` sleeps for, and whoever has it. */
-  #follow(role: Role, chain: Link[]): Cause {
-    const next = chain.length < LINKS_MAX ? this.#next(role, chain) : null
-    if (next === null) return this.#causeOf(role)
+  private follow(role: Role, chain: Link[]): Cause {
+    const next = chain.length < LINKS_MAX ? this.next(role, chain) : null
+    if (next === null) return this.causeOf(role)
     const { role: found, comm, tid, holds, certainty, why } = next
     const waitsFor =
       found === null ? null : found.wants !== null ? `mmap_lock (${found.wants})` : waitName(found)
@@ -155,27 +155,27 @@ class State {
     })
     if (found === null)
       return cause('unknown', null, `${comm} (${tid}) is not in the dump, so what it did is not known`)
-    return this.#follow(found, chain)
+    return this.follow(found, chain)
   }
 
-  #next(role: Role, chain: readonly Link[]): Next | null {
+  private next(role: Role, chain: readonly Link[]): Next | null {
     const isNew = (tid: number) => !chain.some(link => link.tid === tid)
     const { task, place } = role
-    const byLockdep = this.#byLockdep(task, isNew)
+    const byLockdep = this.byLockdep(task, isNew)
     if (byLockdep !== null) return byLockdep
-    if (role.wants !== null) return this.#ofMmapLock(role, isNew)
-    if (place?.kind === 'vma lock') return this.#ofVmaLock(role, isNew)
+    if (role.wants !== null) return this.ofMmapLock(role, isNew)
+    if (place?.kind === 'vma lock') return this.ofVmaLock(role, isNew)
     if (place?.kind === 'lock' && task.owner !== null && isNew(task.owner.tid))
-      return this.#owner(task.owner, lockType(place.function), 'the kernel names it as the likely owner')
+      return this.owner(task.owner, lockType(place.function), 'the kernel names it as the likely owner')
     return null
   }
 
   /** Lockdep lists the lock a task waits for as the last it holds; whoever has the same address and doesn't wait holds it. */
-  #byLockdep(task: SeenTask, isNew: (tid: number) => boolean): Next | null {
+  private byLockdep(task: SeenTask, isNew: (tid: number) => boolean): Next | null {
     const wanted = task.locks.at(-1)
     if (wanted === undefined || wanted.address === '' || placeOf(task.frames) === null) return null
     if (!isWaitingPlace(placeOf(task.frames)!)) return null
-    const holders = [...this.#roles.values()].filter(
+    const holders = [...this.roles.values()].filter(
       other =>
         isNew(other.task.tid) &&
         other.task.tid !== task.tid &&
@@ -196,19 +196,19 @@ class State {
     }
   }
 
-  #ofMmapLock(role: Role, isNew: (tid: number) => boolean): Next | null {
+  private ofMmapLock(role: Role, isNew: (tid: number) => boolean): Next | null {
     const { task, wants } = role
     const mm = mmOf(role)
     const ofMm = (other: Role) => isNew(other.task.tid) && other !== role && (mm === '' || mmOf(other) === mm)
-    const all = [...this.#roles.values()]
+    const all = [...this.roles.values()]
     const { owner } = task
     if (owner !== null && isNew(owner.tid) && owner.lock === 'rw-semaphore') {
-      const known = this.#roles.get(owner.tid)
+      const known = this.roles.get(owner.tid)
       const isReader = owner.as === 'reader'
       // A reader doesn't wait for a reader, but for a writer that queued between them.
       const queued =
         isReader && wants === 'read'
-          ? this.#queuedWriter(
+          ? this.queuedWriter(
               all.filter(other => ofMm(other) && other.task.tid !== owner.tid),
               known,
             )
@@ -218,7 +218,7 @@ class State {
         isReader && wants === 'read'
           ? '; a reader does not wait for a reader, so a writer that is not in the dump queued between them'
           : ''
-      return this.#owner(
+      return this.owner(
         owner,
         `mmap_lock (${isReader ? 'read' : 'write'})`,
         `the kernel names it as the likely owner${isReader ? ', which of readers is the last that took it' : ''}${between}`,
@@ -226,14 +226,14 @@ class State {
     }
     const writers = all.filter(other => ofMm(other) && other.holdsWrite)
     if (writers.length > 0)
-      return this.#told(
+      return this.told(
         writers,
         'mmap_lock (write)',
         `its stack is of a task that holds ${mm === '' ? 'its' : 'this'} mmap_lock for write`,
         mm === '',
       )
     if (wants === 'read') {
-      const queued = this.#queuedWriter(all.filter(ofMm), null)
+      const queued = this.queuedWriter(all.filter(ofMm), null)
       if (queued !== null) return queued
     }
     const readers = all.filter(
@@ -246,7 +246,7 @@ class State {
     if (readers.length === 0) return null
     const own = readers.filter(other => mm !== '' && mmOf(other) === mm)
     const from = own.length > 0 ? own : readers
-    return this.#told(
+    return this.told(
       from,
       'mmap_lock (read)',
       own.length > 0
@@ -256,10 +256,10 @@ class State {
     )
   }
 
-  #queuedWriter(all: readonly Role[], holder: Role | null | undefined): Next | null {
+  private queuedWriter(all: readonly Role[], holder: Role | null | undefined): Next | null {
     const writers = all.filter(other => other.wants === 'write' && !other.isRemote)
     if (writers.length === 0) return null
-    return this.#told(
+    return this.told(
       writers,
       'its place in the queue of mmap_lock (write)',
       holder === null
@@ -269,15 +269,15 @@ class State {
     )
   }
 
-  #ofVmaLock(role: Role, isNew: (tid: number) => boolean): Next | null {
+  private ofVmaLock(role: Role, isNew: (tid: number) => boolean): Next | null {
     const mm = mmOf(role)
-    const all = [...this.#roles.values()].filter(
+    const all = [...this.roles.values()].filter(
       other => isNew(other.task.tid) && other !== role && other.faults,
     )
     const own = all.filter(other => mm !== '' && mmOf(other) === mm)
     const from = own.length > 0 ? own : all.filter(other => mm === '' || mmOf(other) === '')
     if (from.length === 0) return null
-    return this.#told(
+    return this.told(
       from,
       'VMA lock (read)',
       own.length > 0
@@ -288,7 +288,7 @@ class State {
   }
 
   /** The first of several candidates: inferred if it is the only one, and its mm is known to fit. */
-  #told(candidates: readonly Role[], holds: string, why: string, mayBeOther: boolean): Next {
+  private told(candidates: readonly Role[], holds: string, why: string, mayBeOther: boolean): Next {
     const role = candidates.toSorted((a, b) => b.task.blockedSeconds - a.task.blockedSeconds)[0]!
     const others = candidates.length - 1
     return {
@@ -301,8 +301,8 @@ class State {
     }
   }
 
-  #owner(owner: LikelyOwner, holds: string, why: string): Next {
-    const role = this.#roles.get(owner.tid) ?? null
+  private owner(owner: LikelyOwner, holds: string, why: string): Next {
+    const role = this.roles.get(owner.tid) ?? null
     return {
       role,
       comm: role?.task.comm || owner.comm,
@@ -313,7 +313,7 @@ class State {
     }
   }
 
-  #causeOf({ task, place, wants }: Role): Cause {
+  private causeOf({ task, place, wants }: Role): Cause {
     const from = sourceOf(task)
     if (wants !== null)
       return cause('mmap_lock', place?.function ?? null, 'holder not seen: no stack in the dump fits')

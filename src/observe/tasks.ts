@@ -98,31 +98,31 @@ const RUNNABLE_MIN_NS = 1e6
 const RANK = { '': 0, 'reads of several': 0, read: 1, trylock: 2, write: 3 } as const
 
 export class Tasks {
-  readonly #byTid = new Map<number, Task>()
-  readonly #sinks: TaskSinks
+  private readonly byTid = new Map<number, Task>()
+  private readonly sinks: TaskSinks
   /** By CPU: since when its present task runs, and who lost it and waits. */
-  readonly #since: number[] = []
-  readonly #preempted: Runnable[][] = []
-  #dead = 0
+  private readonly since: number[] = []
+  private readonly preempted: Runnable[][] = []
+  private dead = 0
 
   constructor(sinks: TaskSinks) {
-    this.#sinks = sinks
+    this.sinks = sinks
   }
 
   /** The task of this id that lives, or the last that did. */
   get(tid: number): Task | undefined {
-    return this.#byTid.get(tid)
+    return this.byTid.get(tid)
   }
 
   all(): Iterable<Task> {
-    return this.#byTid.values()
+    return this.byTid.values()
   }
 
   /** The task of an event: it runs, so it isn't asleep (KT2). */
   running(tid: number, comm: string, time: number): Task {
     const task = this.named(tid, comm)
-    if (task.sleep !== null) this.#endSleep(task, time)
-    if (task.runnable !== null) this.#endRunnable(task, time)
+    if (task.sleep !== null) this.endSleep(task, time)
+    if (task.runnable !== null) this.endRunnable(task, time)
     if (task.ranFirst === -1) task.ranFirst = time
     return task
   }
@@ -138,14 +138,14 @@ export class Tasks {
 
   /** Whether a task has slept since `time`. */
   sleepsSince(tid: number, time: number): boolean {
-    const sleep = this.#byTid.get(tid)?.sleep
+    const sleep = this.byTid.get(tid)?.sleep
     return sleep !== undefined && sleep !== null && sleep.start <= time
   }
 
   named(tid: number, comm: string): Task {
-    let task = this.#byTid.get(tid)
+    let task = this.byTid.get(tid)
     if (task === undefined || task.died !== -1) {
-      if (this.#byTid.size >= TASKS_MAX) this.#forgetIdle()
+      if (this.byTid.size >= TASKS_MAX) this.forgetIdle()
       task = {
         comm: isName(comm) ? comm : '',
         tid,
@@ -162,17 +162,17 @@ export class Tasks {
         ranFirst: -1,
         died: -1,
       }
-      this.#byTid.set(tid, task)
+      this.byTid.set(tid, task)
     } else if (task.comm !== comm && isName(comm) && !isCut(comm, task.comm)) task.comm = comm
     return task
   }
 
   switchedOut(task: Task, record: TraceRecord): void {
     const { cpu, time, tid } = record
-    if (cpu >= 0) this.#ran(cpu, tid, time)
+    if (cpu >= 0) this.ran(cpu, tid, time)
     const state = record.state[0] ?? 'R'
     if (state === 'R') {
-      if (tid !== 0) this.#preempt(task, cpu, time)
+      if (tid !== 0) this.preempt(task, cpu, time)
       return
     }
     if (state === 'X' || state === 'Z') return
@@ -193,61 +193,61 @@ export class Tasks {
   woken(task: Task, wakerTid: number, time: number): void {
     if (task.sleep === null) return
     task.sleep.wakerTid = wakerTid
-    this.#endSleep(task, time)
+    this.endSleep(task, time)
     if (task.holds > 0 || task.waitsFor !== '')
       task.runnable = { tid: task.tid, start: time, end: -1, frames: [], others: new Map(), cpu: -1 }
   }
 
   /** The stack of the stretch that began last. */
   stack(tid: number, frames: readonly string[]): void {
-    const task = this.#byTid.get(tid)
+    const task = this.byTid.get(tid)
     if (task === undefined) return
     if (task.sleep !== null) task.sleep.frames = frames
     else if (task.runnable !== null) task.runnable.frames = frames
   }
 
   died(tid: number, time: number): void {
-    const task = this.#byTid.get(tid)
+    const task = this.byTid.get(tid)
     if (task === undefined) return
     task.died = time
-    if (++this.#dead < DEAD_MAX) return
-    const oldest = this.#sinks.oldestAsked()
-    for (const [each, { died }] of this.#byTid) if (died !== -1 && died < oldest) this.#byTid.delete(each)
-    this.#dead = 0
+    if (++this.dead < DEAD_MAX) return
+    const oldest = this.sinks.oldestAsked()
+    for (const [each, { died }] of this.byTid) if (died !== -1 && died < oldest) this.byTid.delete(each)
+    this.dead = 0
   }
 
   /** Whether a stretch may explain a wait. */
   matters(stretch: Sleep | Runnable): boolean {
-    const task = this.#byTid.get(stretch.tid)
+    const task = this.byTid.get(stretch.tid)
     if (task === undefined || task.holds > 0 || task.waitsFor !== '' || task.faultOpen) return true
     if ('state' in stretch && (stretch.state === 'D' || stretch.waitsFor !== '' || stretch.inFault))
       return true
     return stretch.frames.length > 0 && isInFault(stretch.frames)
   }
 
-  #endSleep(task: Task, time: number): void {
+  private endSleep(task: Task, time: number): void {
     const sleep = task.sleep!
     task.sleep = null
     sleep.end = time
-    if (this.matters(sleep)) this.#sinks.slept(sleep)
+    if (this.matters(sleep)) this.sinks.slept(sleep)
   }
 
-  #preempt(task: Task, cpu: number, time: number): void {
+  private preempt(task: Task, cpu: number, time: number): void {
     const runnable: Runnable = { tid: task.tid, start: time, end: -1, frames: [], others: new Map(), cpu }
     task.runnable = runnable
     if (cpu < 0) return
-    this.#preempted[cpu] ??= []
-    const waiting = this.#preempted[cpu]
+    this.preempted[cpu] ??= []
+    const waiting = this.preempted[cpu]
     if (waiting.length < PREEMPTED_MAX) waiting.push(runnable)
     else if (task.holds > 0) waiting[time % PREEMPTED_MAX] = runnable
   }
 
-  #endRunnable(task: Task, time: number): void {
+  private endRunnable(task: Task, time: number): void {
     const runnable = task.runnable!
     task.runnable = null
     runnable.end = time
     if (runnable.cpu !== -1) {
-      const waiting = this.#preempted[runnable.cpu]!
+      const waiting = this.preempted[runnable.cpu]!
       const at = waiting.indexOf(runnable)
       if (at !== -1) waiting.splice(at, 1)
     }
@@ -256,14 +256,14 @@ export class Tasks {
       task.waitsFor !== '' ||
       (time - runnable.start >= RUNNABLE_MIN_NS && this.matters(runnable))
     )
-      this.#sinks.waitedToRun(runnable)
+      this.sinks.waitedToRun(runnable)
   }
 
   /** A task has had the CPU until now: whoever lost it waited for that. */
-  #ran(cpu: number, tid: number, time: number): void {
-    const since = this.#since[cpu] ?? time
-    this.#since[cpu] = time
-    const waiting = this.#preempted[cpu]
+  private ran(cpu: number, tid: number, time: number): void {
+    const since = this.since[cpu] ?? time
+    this.since[cpu] = time
+    const waiting = this.preempted[cpu]
     if (waiting === undefined || waiting.length === 0) return
     for (const { start, others } of waiting) {
       const ran = time - Math.max(since, start)
@@ -271,9 +271,9 @@ export class Tasks {
     }
   }
 
-  #forgetIdle(): void {
-    for (const [tid, { sleep, holds, waitsFor }] of this.#byTid)
-      if (holds === 0 && waitsFor === '' && sleep?.state !== 'D') this.#byTid.delete(tid)
+  private forgetIdle(): void {
+    for (const [tid, { sleep, holds, waitsFor }] of this.byTid)
+      if (holds === 0 && waitsFor === '' && sleep?.state !== 'D') this.byTid.delete(tid)
   }
 }
 

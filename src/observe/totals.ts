@@ -39,38 +39,38 @@ const ROWS_MAX = 4096
 const WORST = 10
 
 export class Totals {
-  readonly #locks = new Map<string, LockTotals>()
-  readonly #holders = new Map<number, HolderTotals>()
-  #worst: WorstWait[] = []
-  #leastWorst = 0
+  private readonly byMm = new Map<string, LockTotals>()
+  private readonly byTid = new Map<number, HolderTotals>()
+  private worst: WorstWait[] = []
+  private leastWorst = 0
 
   waited(wait: Wait, comm: string): void {
     const waitMs = (wait.end - wait.start) / 1e6
-    const row = this.#lock(wait.mm)
+    const row = this.lock(wait.mm)
     if (wait.success) row.waits++
     row.waitMs += waitMs
     if (waitMs > row.longestWaitMs) row.longestWaitMs = waitMs
-    if (waitMs <= this.#leastWorst) return
+    if (waitMs <= this.leastWorst) return
     const { tid, mm, write } = wait
-    this.#worst.push({ comm, tid, mm, write, startSec: wait.start / 1e9, waitMs })
-    this.#worst.sort((a, b) => b.waitMs - a.waitMs)
-    this.#worst = this.#worst.slice(0, WORST)
-    if (this.#worst.length === WORST) this.#leastWorst = this.#worst.at(-1)!.waitMs
+    this.worst.push({ comm, tid, mm, write, startSec: wait.start / 1e9, waitMs })
+    this.worst.sort((a, b) => b.waitMs - a.waitMs)
+    this.worst = this.worst.slice(0, WORST)
+    if (this.worst.length === WORST) this.leastWorst = this.worst.at(-1)!.waitMs
   }
 
   held(hold: Hold, comm: string): void {
     const heldMs = (hold.end - hold.start) / 1e6
     const writeMs = hold.write ? heldMs : hold.downgraded === -1 ? 0 : (hold.downgraded - hold.start) / 1e6
-    const row = this.#lock(hold.mm)
+    const row = this.lock(hold.mm)
     row.holds++
     row.writeHeldMs += writeMs
     row.readHeldMs += heldMs - writeMs
     if (heldMs > row.longestHoldMs) row.longestHoldMs = heldMs
-    let holder = this.#holders.get(hold.tid)
+    let holder = this.byTid.get(hold.tid)
     if (holder === undefined) {
-      if (this.#holders.size >= ROWS_MAX) dropHalf(this.#holders, each => each.heldMs)
+      if (this.byTid.size >= ROWS_MAX) dropHalf(this.byTid, each => each.heldMs)
       holder = { tid: hold.tid, comm, holds: 0, heldMs: 0, longestMs: 0 }
-      this.#holders.set(hold.tid, holder)
+      this.byTid.set(hold.tid, holder)
     }
     holder.comm = comm
     holder.holds++
@@ -79,21 +79,21 @@ export class Totals {
   }
 
   locks(): LockTotals[] {
-    return [...this.#locks.values()].sort((a, b) => b.waitMs - a.waitMs)
+    return [...this.byMm.values()].sort((a, b) => b.waitMs - a.waitMs)
   }
 
   holders(): HolderTotals[] {
-    return [...this.#holders.values()].sort((a, b) => b.heldMs - a.heldMs)
+    return [...this.byTid.values()].sort((a, b) => b.heldMs - a.heldMs)
   }
 
   worstWaits(): readonly WorstWait[] {
-    return this.#worst
+    return this.worst
   }
 
-  #lock(mm: string): LockTotals {
-    let row = this.#locks.get(mm)
+  private lock(mm: string): LockTotals {
+    let row = this.byMm.get(mm)
     if (row === undefined) {
-      if (this.#locks.size >= ROWS_MAX) dropHalf(this.#locks, each => each.waitMs + each.writeHeldMs)
+      if (this.byMm.size >= ROWS_MAX) dropHalf(this.byMm, each => each.waitMs + each.writeHeldMs)
       row = {
         mm,
         waits: 0,
@@ -104,7 +104,7 @@ export class Totals {
         writeHeldMs: 0,
         longestHoldMs: 0,
       }
-      this.#locks.set(mm, row)
+      this.byMm.set(mm, row)
     }
     return row
   }

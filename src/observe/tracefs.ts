@@ -33,15 +33,15 @@ const PREFIX = 'faultline-'
 export class Instance {
   readonly path: string
   readonly events: string
-  readonly #root: string
-  readonly #isOurMount: boolean
-  #isGone = false
+  private readonly root: string
+  private readonly isOurMount: boolean
+  private isGone = false
 
   constructor(root: string, path: string, isOurMount: boolean) {
     this.path = path
     this.events = join(root, 'events')
-    this.#root = root
-    this.#isOurMount = isOurMount
+    this.root = root
+    this.isOurMount = isOurMount
   }
 
   static create(): Instance {
@@ -109,10 +109,10 @@ export class Instance {
   }
 
   remove(): void {
-    if (this.#isGone) return
-    this.#isGone = true
+    if (this.isGone) return
+    this.isGone = true
     if (existsSync(this.path)) removeInstance(this.path)
-    if (this.#isOurMount) spawnSync('umount', [this.#root])
+    if (this.isOurMount) spawnSync('umount', [this.root])
   }
 }
 

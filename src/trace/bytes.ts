@@ -27,17 +27,17 @@ export class Bytes {
   /** Numbers are told from this end. */
   order: ByteOrder = 'little'
   readonly path: string
-  readonly #bytes: Buffer
+  private readonly bytes: Buffer
 
   constructor(bytes: Buffer, path: string) {
-    this.#bytes = bytes
+    this.bytes = bytes
     this.path = path
   }
 
   slice(length: number): Buffer {
-    if (this.at + length > this.#bytes.length) throw truncated(this.path, this.at + length)
+    if (this.at + length > this.bytes.length) throw truncated(this.path, this.at + length)
     this.at += length
-    return this.#bytes.subarray(this.at - length, this.at)
+    return this.bytes.subarray(this.at - length, this.at)
   }
 
   skip(length: number): void {
@@ -77,18 +77,18 @@ export class Bytes {
 /** The same over a file, which is never in memory whole. */
 export class FileBytes extends Bytes {
   readonly size: number
-  readonly #file: number
+  private readonly file: number
 
   constructor(file: number, path: string) {
     super(Buffer.alloc(0), path)
-    this.#file = file
+    this.file = file
     this.size = fstatSync(file).size
   }
 
   override slice(length: number): Buffer {
     if (this.at + length > this.size) throw truncated(this.path, this.at + length)
     const bytes = Buffer.allocUnsafe(length)
-    if (readSync(this.#file, bytes, 0, length, this.at) < length) throw truncated(this.path, this.at + length)
+    if (readSync(this.file, bytes, 0, length, this.at) < length) throw truncated(this.path, this.at + length)
     this.at += length
     return bytes
   }

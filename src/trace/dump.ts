@@ -79,45 +79,45 @@ export const isDump = (text: string): boolean =>
   )
 
 export class DumpReader {
-  readonly #tasks = new Map<number, SeenTask>()
-  #current: SeenTask | null = null
+  private readonly tasks = new Map<number, SeenTask>()
+  private current: SeenTask | null = null
   /** Whose held locks are listed now. */
-  #holder: SeenTask | null = null
-  #blocked: { readonly tid: number; readonly seconds: number } | null = null
-  #time = -1
-  #rest = ''
-  #strip: ((line: string) => string) | null = null
-  #lines = 0
+  private holder: SeenTask | null = null
+  private blocked: { readonly tid: number; readonly seconds: number } | null = null
+  private time = -1
+  private rest = ''
+  private strip: ((line: string) => string) | null = null
+  private lineCount = 0
 
   push(chunk: Buffer): void {
-    const lines = (this.#rest + chunk.toString('latin1')).split('\n')
-    this.#rest = lines.pop()!
-    this.#take(lines)
+    const lines = (this.rest + chunk.toString('latin1')).split('\n')
+    this.rest = lines.pop()!
+    this.take(lines)
   }
 
   end(): readonly SeenTask[] {
-    this.#take([this.#rest])
-    this.#rest = ''
-    return [...this.#tasks.values()]
+    this.take([this.rest])
+    this.rest = ''
+    return [...this.tasks.values()]
   }
 
   get lines(): number {
-    return this.#lines
+    return this.lineCount
   }
 
-  #take(lines: readonly string[]): void {
-    if (this.#strip === null && lines.length > 0) {
+  private take(lines: readonly string[]): void {
+    if (this.strip === null && lines.length > 0) {
       const sample = lines.slice(0, SAMPLE_LINES)
       // The times are wanted, so of dmesg's the line keeps them; a journal's are of another clock.
       const pasted = pastedOver(sample.map(line => line.replace(TIME, '')).join('\n'))
-      this.#strip = line => pasted?.strip(line) ?? line
+      this.strip = line => pasted?.strip(line) ?? line
     }
     for (const line of lines) {
-      this.#lines++
-      const quoted = this.#strip!(line.replace(/\r$/, ''))
+      this.lineCount++
+      const quoted = this.strip!(line.replace(/\r$/, ''))
       const time = TIME.exec(quoted)?.[1]
-      if (time !== undefined) this.#time = Number(time)
-      this.#line(
+      if (time !== undefined) this.time = Number(time)
+      this.line(
         quoted
           .replace(/^(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?/, '')
           .replace(/^(?:.* )?kernel: (?:\[ *\d+\.\d+\] ?)?/, ''),
@@ -125,12 +125,12 @@ export class DumpReader {
     }
   }
 
-  #line(line: string): void {
+  private line(line: string): void {
     if (line.trim() === '') return
     const owner = OWNER.exec(line)
     if (owner !== null) {
       const [, , tid, lock, comm, ownerTid, as] = owner
-      const task = this.#tasks.get(Number(tid))
+      const task = this.tasks.get(Number(tid))
       if (task !== undefined)
         task.owner = {
           comm: comm!,
@@ -138,64 +138,61 @@ export class DumpReader {
           lock: lock as LikelyOwner['lock'],
           as: (as ?? '') as LikelyOwner['as'],
         }
-      this.#current = null
+      this.current = null
       return
     }
     const hung = HUNG.exec(line)
     if (hung !== null) {
-      this.#blocked = { tid: Number(hung[2]), seconds: Number(hung[3]) }
-      this.#see({ tid: this.#blocked.tid, comm: hung[1]!, tgid: 0, state: 'D' }, 'hung task')
+      this.blocked = { tid: Number(hung[2]), seconds: Number(hung[3]) }
+      this.see({ tid: this.blocked.tid, comm: hung[1]!, tgid: 0, state: 'D' }, 'hung task')
       return
     }
     const task = TASK.exec(line)
     if (task !== null) {
-      this.#see(
-        { tid: Number(task[3]), comm: task[1]!, tgid: Number(task[4] ?? 0), state: task[2]! },
-        'sysrq',
-      )
+      this.see({ tid: Number(task[3]), comm: task[1]!, tgid: Number(task[4] ?? 0), state: task[2]! }, 'sysrq')
       return
     }
     const held = HELD_BY.exec(line)
     if (held !== null) {
       const tid = Number(held[3])
-      this.#holder = this.#tasks.get(tid) ?? this.#see({ tid, comm: held[2]!, tgid: 0, state: '' }, 'sysrq')
-      this.#holder.locks = []
-      this.#current = null
+      this.holder = this.tasks.get(tid) ?? this.see({ tid, comm: held[2]!, tgid: 0, state: '' }, 'sysrq')
+      this.holder.locks = []
+      this.current = null
       return
     }
     const lock = HELD.exec(line)
     if (lock !== null) {
-      this.#holder?.locks.push({ address: lock[1] ?? '', name: lock[2]!, at: lock[3]! })
+      this.holder?.locks.push({ address: lock[1] ?? '', name: lock[2]!, at: lock[3]! })
       return
     }
-    if (this.#frame(line)) return
+    if (this.frame(line)) return
     const crash = CRASH.exec(line)
     if (crash !== null) {
-      this.#see({ tid: Number(crash[1]), comm: crash[2]!, tgid: 0, state: '' }, 'crash')
+      this.see({ tid: Number(crash[1]), comm: crash[2]!, tgid: 0, state: '' }, 'crash')
       return
     }
-    if (this.#proc(line)) return
+    if (this.proc(line)) return
     const old = OLD_TASK.exec(line)
-    if (old !== null) this.#see({ tid: Number(old[4]), comm: old[1]!, tgid: 0, state: old[2]! }, 'sysrq')
+    if (old !== null) this.see({ tid: Number(old[4]), comm: old[1]!, tgid: 0, state: old[2]! }, 'sysrq')
   }
 
-  #frame(line: string): boolean {
+  private frame(line: string): boolean {
     const frame = FRAME.exec(line) ?? null
     const crash = frame === null ? CRASH_FRAME.exec(line) : null
     const name = frame === null ? crash?.[1] : frame[2]
     if (name === undefined) return false
     if (frame !== null && (frame[1] !== undefined || frame[3] !== undefined)) return true
-    if (this.#current !== null && this.#current.frames.length < FRAMES_MAX)
-      this.#current.frames.push(name.replace(/^\./, ''))
+    if (this.current !== null && this.current.frames.length < FRAMES_MAX)
+      this.current.frames.push(name.replace(/^\./, ''))
     return true
   }
 
   /** Headings and fields of files of /proc. */
-  #proc(line: string): boolean {
+  private proc(line: string): boolean {
     const head = PROC_HEAD.exec(line)
     if (head !== null) {
       const [, comm, tid, tgid, state] = head
-      this.#see({ tid: Number(tid), comm: comm!, tgid: Number(tgid ?? 0), state: state ?? '' }, 'proc')
+      this.see({ tid: Number(tid), comm: comm!, tgid: Number(tgid ?? 0), state: state ?? '' }, 'proc')
       return true
     }
     const path = PROC_PATH.exec(line)
@@ -204,24 +201,24 @@ export class DumpReader {
       const tid = Number(task ?? tgid)
       const isFrame = FRAME.test(rest)
       // `grep . /proc/*/task/*/stack` gives the path before each frame.
-      if (this.#current?.tid !== tid || !isFrame)
-        this.#see(
+      if (this.current?.tid !== tid || !isFrame)
+        this.see(
           { tid, comm: isFrame ? '' : rest.replace(/^\((.*)\)$/, '$1'), tgid: Number(tgid), state: '' },
           'proc',
         )
-      if (isFrame) this.#frame(rest)
+      if (isFrame) this.frame(rest)
       return true
     }
     const field = PROC_FIELD.exec(line)
-    if (field === null || this.#current?.source !== 'proc') return false
+    if (field === null || this.current?.source !== 'proc') return false
     const [, name, value] = field
-    if (name === 'Name' || name === 'comm') this.#current.comm = value!
-    else if (name === 'State') this.#current.state = value![0]!
-    else if (name === 'Tgid') this.#current.tgid = Number(value)
+    if (name === 'Name' || name === 'comm') this.current.comm = value!
+    else if (name === 'State') this.current.state = value![0]!
+    else if (name === 'Tgid') this.current.tgid = Number(value)
     return true
   }
 
-  #see(
+  private see(
     {
       tid,
       comm,
@@ -230,8 +227,8 @@ export class DumpReader {
     }: { readonly tid: number; readonly comm: string; readonly tgid: number; readonly state: string },
     source: SeenTask['source'],
   ): SeenTask {
-    const known = this.#tasks.get(tid)
-    const seconds = this.#blocked?.tid === tid ? this.#blocked.seconds : 0
+    const known = this.tasks.get(tid)
+    const seconds = this.blocked?.tid === tid ? this.blocked.seconds : 0
     const task: SeenTask = {
       tid,
       comm: comm || (known?.comm ?? ''),
@@ -239,14 +236,14 @@ export class DumpReader {
       state: state || (known?.state ?? ''),
       frames: [],
       blockedSeconds: Math.max(seconds, known?.blockedSeconds ?? 0),
-      seenSec: this.#time,
+      seenSec: this.time,
       owner: known?.owner ?? null,
       locks: known?.locks ?? [],
       source: known?.source === 'hung task' && source === 'sysrq' ? 'hung task' : source,
     }
-    this.#tasks.set(tid, task)
-    this.#current = task
-    this.#holder = null
+    this.tasks.set(tid, task)
+    this.current = task
+    this.holder = null
     return task
   }
 }

@@ -46,30 +46,30 @@ const FORMATS: readonly {
 ]
 
 class Writer {
-  readonly #order: ByteOrder
+  private readonly order: ByteOrder
   readonly parts: Buffer[] = []
 
   constructor(order: ByteOrder) {
-    this.#order = order
+    this.order = order
   }
 
   u16(value: number): this {
     const bytes = Buffer.alloc(2)
-    if (this.#order === 'little') bytes.writeUInt16LE(value)
+    if (this.order === 'little') bytes.writeUInt16LE(value)
     else bytes.writeUInt16BE(value)
     return this.raw(bytes)
   }
 
   u32(value: number): this {
     const bytes = Buffer.alloc(4)
-    if (this.#order === 'little') bytes.writeUInt32LE(value)
+    if (this.order === 'little') bytes.writeUInt32LE(value)
     else bytes.writeUInt32BE(value)
     return this.raw(bytes)
   }
 
   u64(value: number | bigint): this {
     const bytes = Buffer.alloc(8)
-    if (this.#order === 'little') bytes.writeBigUInt64LE(BigInt(value))
+    if (this.order === 'little') bytes.writeBigUInt64LE(BigInt(value))
     else bytes.writeBigUInt64BE(BigInt(value))
     return this.raw(bytes)
   }

@@ -105,86 +105,86 @@ export async function readPerfData(path: string, sink: Sink, options: PerfOption
 }
 
 class PerfReader {
-  readonly #bytes: FileBytes
-  readonly #sink: Sink
-  readonly #options: PerfOptions
-  readonly #order: ByteOrder
-  readonly #record = emptyRecord()
-  readonly #attrs: Attr[] = []
-  readonly #attrOf = new Map<string, Attr>()
-  readonly #commOf = new Map<number, string>()
-  readonly #unpacker = createZstdDecompress()
-  readonly #unpacked: Buffer[] = []
-  #carried = Buffer.alloc(0)
-  #formats: string[] = []
-  #osRelease = ''
-  #decoders: Map<number, Decoder> | null = null
-  #kallsyms: Kallsyms | null = null
+  private readonly bytes: FileBytes
+  private readonly sink: Sink
+  private readonly options: PerfOptions
+  private readonly order: ByteOrder
+  private readonly record = emptyRecord()
+  private readonly attrs: Attr[] = []
+  private readonly attrOf = new Map<string, Attr>()
+  private readonly commOf = new Map<number, string>()
+  private readonly unpacker = createZstdDecompress()
+  private readonly unpacked: Buffer[] = []
+  private carried = Buffer.alloc(0)
+  private formats: string[] = []
+  private osRelease = ''
+  private decoders: Map<number, Decoder> | null = null
+  private kallsyms: Kallsyms | null = null
   /** What the kernel's addresses were moved by since, as KASLR moves them at each boot. */
-  #moved = 0n
-  #text: { readonly name: string; readonly address: bigint } | null = null
-  #pending: Pending[] = []
-  #latest = 0
-  #lastRound = 0
-  #events = 0
-  #unread = 0
+  private moved = 0n
+  private text: { readonly name: string; readonly address: bigint } | null = null
+  private pending: Pending[] = []
+  private latest = 0
+  private lastRound = 0
+  private events = 0
+  private unread = 0
 
   constructor(bytes: FileBytes, sink: Sink, options: PerfOptions) {
-    this.#bytes = bytes
-    this.#sink = sink
-    this.#options = options
-    this.#order = bytes.string(8) === MAGIC.little ? 'little' : 'big'
-    bytes.order = this.#order
-    this.#unpacker.on('data', piece => this.#unpacked.push(piece))
+    this.bytes = bytes
+    this.sink = sink
+    this.options = options
+    this.order = bytes.string(8) === MAGIC.little ? 'little' : 'big'
+    bytes.order = this.order
+    this.unpacker.on('data', piece => this.unpacked.push(piece))
     // The stream never ends with its file; what could be unpacked was.
-    this.#unpacker.on('error', () => {})
+    this.unpacker.on('error', () => {})
   }
 
   async read(): Promise<ReadResult> {
-    const bytes = this.#bytes
+    const bytes = this.bytes
     const headerSize = bytes.u64()
-    if (headerSize === PIPE_HEADER) await this.#data(PIPE_HEADER, bytes.size)
+    if (headerSize === PIPE_HEADER) await this.data(PIPE_HEADER, bytes.size)
     else {
       const attrSize = bytes.u64()
       const attrs = { offset: bytes.u64(), size: bytes.u64() }
       const data = { offset: bytes.u64(), size: bytes.u64() }
       for (let at = attrs.offset; at < attrs.offset + attrs.size; at += attrSize)
-        this.#attrSection(at, attrSize)
-      this.#features(data.offset + data.size)
+        this.attrSection(at, attrSize)
+      this.features(data.offset + data.size)
       const whole = Math.min(data.size === 0 ? bytes.size : data.offset + data.size, bytes.size)
-      await this.#data(data.offset, whole)
+      await this.data(data.offset, whole)
     }
-    this.#unpacker.destroy()
-    this.#flush(Number.POSITIVE_INFINITY)
-    if (this.#attrs.every(attr => attr.type !== TRACEPOINT))
+    this.unpacker.destroy()
+    this.flush(Number.POSITIVE_INFINITY)
+    if (this.attrs.every(attr => attr.type !== TRACEPOINT))
       throw new TraceError(
         `${bytes.path} has samples of a profile and no tracepoints; expected a recording of events, such as perf record -a -g -e 'mmap_lock:*' -e sched:sched_switch -e sched:sched_waking`,
       )
-    const named = this.#kallsyms !== null || this.#decoders === null
+    const named = this.kallsyms !== null || this.decoders === null
     return {
       format: 'perf.data',
-      events: this.#events,
-      unread: this.#unread,
+      events: this.events,
+      unread: this.unread,
       unreadEvents: [],
       notes: named
         ? []
         : [
-            `its kernel${this.#osRelease === '' ? '' : `, ${this.#osRelease},`} is not the one that runs here, so functions in stacks have no names; give its /proc/kallsyms by --kallsyms`,
+            `its kernel${this.osRelease === '' ? '' : `, ${this.osRelease},`} is not the one that runs here, so functions in stacks have no names; give its /proc/kallsyms by --kallsyms`,
           ],
     }
   }
 
-  #attrSection(at: number, attrSize: number): void {
-    const bytes = this.#bytes
+  private attrSection(at: number, attrSize: number): void {
+    const bytes = this.bytes
     bytes.at = at
     const attr = bytesOf(bytes.slice(attrSize - 16), bytes.path)
-    attr.order = this.#order
+    attr.order = this.order
     const ids = { offset: bytes.u64(), size: bytes.u64() }
     bytes.at = ids.offset
-    this.#addAttr(attr, bytes.slice(ids.size))
+    this.addAttr(attr, bytes.slice(ids.size))
   }
 
-  #addAttr(attr: Bytes, ids: Buffer): void {
+  private addAttr(attr: Bytes, ids: Buffer): void {
     const type = attr.u32()
     attr.u32()
     const config = attr.u64()
@@ -195,33 +195,33 @@ class PerfReader {
       ids.toString('hex', at * 8, at * 8 + 8),
     )
     const found: Attr = { type, config, sampleType, readFormat, ids: names }
-    this.#attrs.push(found)
-    for (const id of names) this.#attrOf.set(id, found)
+    this.attrs.push(found)
+    for (const id of names) this.attrOf.set(id, found)
     if ((sampleType & Sample.time) === 0)
-      throw new TraceError(`${this.#bytes.path} has samples without times; expected perf record with -T`)
+      throw new TraceError(`${this.bytes.path} has samples without times; expected perf record with -T`)
   }
 
-  #features(table: number): void {
-    const bytes = this.#bytes
+  private features(table: number): void {
+    const bytes = this.bytes
     bytes.at = FEATURES_AT
     const bits = bytes.slice(FEATURE_BYTES)
     let at = table
     for (let bit = 0; bit < FEATURE_BYTES * 8; bit++) {
       // A bitmap of words of 64 bits, each in the file's order.
       const byte = Math.floor(bit / 8)
-      const place = this.#order === 'little' ? byte : (byte & ~7) + 7 - (byte & 7)
+      const place = this.order === 'little' ? byte : (byte & ~7) + 7 - (byte & 7)
       if ((bits[place]! & (1 << (bit & 7))) === 0) continue
       bytes.at = at
       const section = { offset: bytes.u64(), size: bytes.u64() }
       at += 16
       bytes.at = section.offset
-      if (bit === Feature.tracingData) this.#tracingData(bytes)
-      else if (bit === Feature.osRelease) this.#osRelease = text(bytes.string(bytes.u32()))
+      if (bit === Feature.tracingData) this.tracingData(bytes)
+      else if (bit === Feature.osRelease) this.osRelease = text(bytes.string(bytes.u32()))
     }
   }
 
   /** The formats of events, in the layout of trace.dat's beginning. */
-  #tracingData(bytes: Bytes): void {
+  private tracingData(bytes: Bytes): void {
     bytes.skip(10)
     bytes.text()
     bytes.skip(2)
@@ -230,25 +230,25 @@ class PerfReader {
       bytes.text()
       bytes.skip(bytes.u64())
     }
-    this.#formats = [...ftraceFormats(bytes), ...systemFormats(bytes)]
-    this.#decoders = null
+    this.formats = [...ftraceFormats(bytes), ...systemFormats(bytes)]
+    this.decoders = null
   }
 
-  async #data(start: number, end: number): Promise<void> {
-    const bytes = this.#bytes
+  private async data(start: number, end: number): Promise<void> {
+    const bytes = this.bytes
     let at = start
     let steps = 0
     while (at + 8 <= end) {
       if (steps++ % 64 === 0) {
-        this.#options.signal?.throwIfAborted()
-        this.#options.onProgress?.(at, bytes.size)
+        this.options.signal?.throwIfAborted()
+        this.options.onProgress?.(at, bytes.size)
       }
       bytes.at = at
       const window = bytes.slice(Math.min(WINDOW_BYTES, end - at))
-      const used = await this.#eventsIn(window, at)
+      const used = await this.eventsIn(window, at)
       if (used === 0) {
         // The last event was cut.
-        this.#unread++
+        this.unread++
         return
       }
       at += used
@@ -256,67 +256,67 @@ class PerfReader {
   }
 
   /** Takes the whole events of a piece of the file that begins at `offset`; how many bytes they were, with what lies behind them. */
-  async #eventsIn(bytes: Buffer, offset: number): Promise<number> {
+  private async eventsIn(bytes: Buffer, offset: number): Promise<number> {
     let at = 0
     while (at + 8 <= bytes.length) {
-      const size = this.#u16(bytes, at + 6)
+      const size = this.u16(bytes, at + 6)
       if (size < 8) {
-        this.#unread++
+        this.unread++
         return bytes.length
       }
       if (at + size > bytes.length) break
-      const type = this.#u32(bytes, at)
+      const type = this.u32(bytes, at)
       const body = bytes.subarray(at + 8, at + size)
       at += size
       if (type === Type.compressed || type === Type.compressed2)
-        await this.#unpack(type === Type.compressed ? body : body.subarray(8))
+        await this.unpack(type === Type.compressed ? body : body.subarray(8))
       else if (type === Type.headerTracingData) {
-        this.#bytes.at = offset + at
-        const following = Math.ceil(this.#u32(body, 0) / 8) * 8
-        this.#tracingData(this.#bytes)
+        this.bytes.at = offset + at
+        const following = Math.ceil(this.u32(body, 0) / 8) * 8
+        this.tracingData(this.bytes)
         return at + following
-      } else if (type === Type.auxtrace) return at + this.#u64(body, 0)
-      else this.#event(type, body)
+      } else if (type === Type.auxtrace) return at + this.u64(body, 0)
+      else this.event(type, body)
     }
     return at
   }
 
   /** Events within compressed ones; the last may be cut, and goes on in the next. */
-  async #unpack(packed: Buffer): Promise<void> {
-    await new Promise<void>(resolve => this.#unpacker.write(Buffer.from(packed), () => resolve()))
+  private async unpack(packed: Buffer): Promise<void> {
+    await new Promise<void>(resolve => this.unpacker.write(Buffer.from(packed), () => resolve()))
     await new Promise<void>(resolve => setImmediate(resolve))
-    const bytes = Buffer.concat([this.#carried, ...this.#unpacked.splice(0)])
+    const bytes = Buffer.concat([this.carried, ...this.unpacked.splice(0)])
     let at = 0
     while (at + 8 <= bytes.length) {
-      const size = this.#u16(bytes, at + 6)
+      const size = this.u16(bytes, at + 6)
       if (size < 8 || at + size > bytes.length) break
-      this.#event(this.#u32(bytes, at), bytes.subarray(at + 8, at + size))
+      this.event(this.u32(bytes, at), bytes.subarray(at + 8, at + size))
       at += size
     }
-    this.#carried = Buffer.from(bytes.subarray(at))
+    this.carried = Buffer.from(bytes.subarray(at))
   }
 
-  #event(type: number, body: Buffer): void {
+  private event(type: number, body: Buffer): void {
     switch (type) {
       case Type.sample:
       case Type.lost:
       case Type.lostSamples:
       case Type.comm:
       case Type.fork:
-        this.#wait(type, body)
+        this.wait(type, body)
         return
       case Type.mmap:
-        this.#mapped(body)
+        this.mapped(body)
         return
       case Type.headerAttr:
-        this.#attrEvent(body)
+        this.attrEvent(body)
         return
       case Type.headerFeature:
-        if (this.#u64(body, 0) === Feature.osRelease) this.#osRelease = text(body.toString('latin1', 12))
+        if (this.u64(body, 0) === Feature.osRelease) this.osRelease = text(body.toString('latin1', 12))
         return
       case Type.finishedRound:
-        this.#flush(this.#lastRound)
-        this.#lastRound = this.#latest
+        this.flush(this.lastRound)
+        this.lastRound = this.latest
         return
       default:
         return
@@ -324,139 +324,138 @@ class PerfReader {
   }
 
   /** A pipe's event that says what a file's attr section does. */
-  #attrEvent(body: Buffer): void {
-    const size = this.#u32(body, 4)
-    const attr = bytesOf(body.subarray(0, size), this.#bytes.path)
-    attr.order = this.#order
-    this.#addAttr(attr, body.subarray(size))
+  private attrEvent(body: Buffer): void {
+    const size = this.u32(body, 4)
+    const attr = bytesOf(body.subarray(0, size), this.bytes.path)
+    attr.order = this.order
+    this.addAttr(attr, body.subarray(size))
   }
 
   /** Where the kernel's text lay when this was recorded, against a symbol of it. */
-  #mapped(body: Buffer): void {
+  private mapped(body: Buffer): void {
     const name = text(body.toString('latin1', 32))
     const symbol = /^\[kernel\.kallsyms\](_s?text)$/.exec(name)?.[1]
-    if (symbol !== undefined && this.#text === null)
-      this.#text = { name: symbol, address: this.#big(body, 24) }
+    if (symbol !== undefined && this.text === null) this.text = { name: symbol, address: this.big(body, 24) }
   }
 
-  #wait(type: number, body: Buffer): void {
-    const time = type === Type.sample ? this.#sampleTime(body) : this.#trailingTime(body)
-    if (time > this.#latest) this.#latest = time
-    this.#pending.push({ time, type, body: Buffer.from(body) })
-    if (this.#pending.length >= 2 * ROUND_EVENTS_MAX) this.#flush(this.#latest - 1e9)
+  private wait(type: number, body: Buffer): void {
+    const time = type === Type.sample ? this.sampleTime(body) : this.trailingTime(body)
+    if (time > this.latest) this.latest = time
+    this.pending.push({ time, type, body: Buffer.from(body) })
+    if (this.pending.length >= 2 * ROUND_EVENTS_MAX) this.flush(this.latest - 1e9)
   }
 
-  #flush(until: number): void {
-    if (this.#pending.length === 0) return
-    const due = this.#pending.filter(each => each.time <= until)
-    this.#pending = this.#pending.filter(each => each.time > until)
+  private flush(until: number): void {
+    if (this.pending.length === 0) return
+    const due = this.pending.filter(each => each.time <= until)
+    this.pending = this.pending.filter(each => each.time > until)
     due.sort((a, b) => a.time - b.time)
     for (const { time, type, body } of due) {
-      if (type === Type.sample) this.#sample(body)
-      else if (type === Type.comm) this.#commOf.set(this.#u32(body, 4), text(body.toString('utf8', 8)))
+      if (type === Type.sample) this.sample(body)
+      else if (type === Type.comm) this.commOf.set(this.u32(body, 4), text(body.toString('utf8', 8)))
       else if (type === Type.fork) {
-        const comm = this.#commOf.get(this.#u32(body, 12))
-        if (comm !== undefined) this.#commOf.set(this.#u32(body, 8), comm)
+        const comm = this.commOf.get(this.u32(body, 12))
+        if (comm !== undefined) this.commOf.set(this.u32(body, 8), comm)
       } else {
-        const record = this.#record
+        const record = this.record
         record.kind = Kind.lost
         record.time = time
         record.cpu = -1
-        record.count = this.#u64(body, type === Type.lost ? 8 : 0)
-        this.#sink(record)
+        record.count = this.u64(body, type === Type.lost ? 8 : 0)
+        this.sink(record)
       }
     }
   }
 
-  #attrFor(body: Buffer): Attr | undefined {
-    const [only] = this.#attrs
-    if (this.#attrs.length === 1 || only === undefined) return only
-    if ((only.sampleType & Sample.identifier) !== 0) return this.#attrOf.get(body.toString('hex', 0, 8))
+  private attrFor(body: Buffer): Attr | undefined {
+    const [only] = this.attrs
+    if (this.attrs.length === 1 || only === undefined) return only
+    if ((only.sampleType & Sample.identifier) !== 0) return this.attrOf.get(body.toString('hex', 0, 8))
     const { id } = offsetsOf(only.sampleType)
-    return id === -1 ? only : this.#attrOf.get(body.toString('hex', id, id + 8))
+    return id === -1 ? only : this.attrOf.get(body.toString('hex', id, id + 8))
   }
 
-  #sampleTime(body: Buffer): number {
-    const attr = this.#attrFor(body)
-    return attr === undefined ? this.#latest : this.#u64(body, offsetsOf(attr.sampleType).time)
+  private sampleTime(body: Buffer): number {
+    const attr = this.attrFor(body)
+    return attr === undefined ? this.latest : this.u64(body, offsetsOf(attr.sampleType).time)
   }
 
   /** What isn't a sample ends with who, when and where, if the recorder asked for that, as perf does. */
-  #trailingTime(body: Buffer): number {
-    const sampleType = this.#attrs[0]?.sampleType ?? 0
+  private trailingTime(body: Buffer): number {
+    const sampleType = this.attrs[0]?.sampleType ?? 0
     let back = 8
     for (const bit of [Sample.id, Sample.streamId, Sample.cpu, Sample.identifier])
       if ((sampleType & bit) !== 0) back += 8
-    return body.length < back ? 0 : this.#u64(body, body.length - back)
+    return body.length < back ? 0 : this.u64(body, body.length - back)
   }
 
-  #sample(body: Buffer): void {
-    const attr = this.#attrFor(body)
+  private sample(body: Buffer): void {
+    const attr = this.attrFor(body)
     if (attr === undefined || attr.type !== TRACEPOINT) return
-    this.#events++
+    this.events++
     const { sampleType } = attr
     const { time, tid, cpu, after } = offsetsOf(sampleType)
-    const decoder = this.#decoderOf(attr.config)
+    const decoder = this.decoderOf(attr.config)
     if (decoder === undefined) return
     let at = after
-    if ((sampleType & Sample.read) !== 0) at += this.#readBytes(body, at, attr.readFormat)
+    if ((sampleType & Sample.read) !== 0) at += this.readBytes(body, at, attr.readFormat)
     let frames: string[] = []
     if ((sampleType & Sample.callchain) !== 0) {
-      const count = this.#u64(body, at)
+      const count = this.u64(body, at)
       if (at + 8 + count * 8 > body.length) {
-        this.#unread++
+        this.unread++
         return
       }
-      frames = this.#framesOf(body, at + 8, count)
+      frames = this.framesOf(body, at + 8, count)
       at += 8 + count * 8
     }
     if ((sampleType & Sample.raw) === 0) return
-    const size = this.#u32(body, at)
+    const size = this.u32(body, at)
     const start = at + 4
     if (start + size > body.length) {
-      this.#unread++
+      this.unread++
       return
     }
-    const record = this.#record
-    record.time = this.#u64(body, time)
-    record.tid = tid === -1 ? 0 : this.#u32(body, tid + 4)
-    record.cpu = cpu === -1 ? -1 : this.#u32(body, cpu)
-    record.comm = this.#commOf.get(record.tid) ?? ''
+    const record = this.record
+    record.time = this.u64(body, time)
+    record.tid = tid === -1 ? 0 : this.u32(body, tid + 4)
+    record.cpu = cpu === -1 ? -1 : this.u32(body, cpu)
+    record.comm = this.commOf.get(record.tid) ?? ''
     decoder(record, body, start, start + size)
     if (record.kind === Kind.switchOut) {
-      this.#commOf.set(record.tid, record.comm)
-      this.#commOf.set(record.nextTid, record.nextComm)
+      this.commOf.set(record.tid, record.comm)
+      this.commOf.set(record.nextTid, record.nextComm)
     }
-    this.#sink(record)
+    this.sink(record)
     if (frames.length === 0) return
     record.kind = Kind.stack
     record.frames = frames
-    this.#sink(record)
+    this.sink(record)
   }
 
-  #decoderOf(id: number): Decoder | undefined {
-    if (this.#decoders === null) {
-      this.#kallsyms = this.#options.symbols(this.#osRelease)
-      const now = this.#text === null ? undefined : this.#kallsyms?.addressOf(this.#text.name)
-      if (now !== undefined) this.#moved = now - this.#text!.address
-      const symbols = this.#kallsyms ?? new Kallsyms('')
-      this.#decoders = decoders(this.#formats.map(readFormat), symbols, this.#order)
+  private decoderOf(id: number): Decoder | undefined {
+    if (this.decoders === null) {
+      this.kallsyms = this.options.symbols(this.osRelease)
+      const now = this.text === null ? undefined : this.kallsyms?.addressOf(this.text.name)
+      if (now !== undefined) this.moved = now - this.text!.address
+      const symbols = this.kallsyms ?? new Kallsyms('')
+      this.decoders = decoders(this.formats.map(readFormat), symbols, this.order)
     }
-    return this.#decoders.get(id)
+    return this.decoders.get(id)
   }
 
-  #framesOf(body: Buffer, start: number, count: number): string[] {
-    const kallsyms = this.#kallsyms
+  private framesOf(body: Buffer, start: number, count: number): string[] {
+    const kallsyms = this.kallsyms
     if (kallsyms === null) return []
     const frames: string[] = []
     let isKernel = true
     for (let at = start; at < start + count * 8 && frames.length < FRAMES_MAX; at += 8) {
-      const address = this.#big(body, at)
+      const address = this.big(body, at)
       const high = Number(address >> 32n)
       const low = Number(address & 0xffffffffn)
       if (high === CONTEXT_HIGH && low >= CONTEXT_LOW) isKernel = low === CONTEXT_KERNEL
       else if (isKernel) {
-        const now = BigInt.asUintN(64, address + this.#moved)
+        const now = BigInt.asUintN(64, address + this.moved)
         frames.push(kallsyms.nameOf(Number(now >> 32n), Number(now & 0xffffffffn)))
       }
     }
@@ -464,27 +463,27 @@ class PerfReader {
   }
 
   /** How long the values of counters are that a sample may carry. */
-  #readBytes(body: Buffer, at: number, format: number): number {
+  private readBytes(body: Buffer, at: number, format: number): number {
     const [enabled, running, id, group, lost] = [1, 2, 4, 8, 16].map(bit => (format & bit) !== 0)
     const times = (enabled ? 8 : 0) + (running ? 8 : 0)
     const each = 8 + (id ? 8 : 0) + (lost ? 8 : 0)
-    return group ? 8 + times + this.#u64(body, at) * each : times + each
+    return group ? 8 + times + this.u64(body, at) * each : times + each
   }
 
-  #u16(bytes: Buffer, at: number): number {
-    return this.#order === 'little' ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at)
+  private u16(bytes: Buffer, at: number): number {
+    return this.order === 'little' ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at)
   }
 
-  #u32(bytes: Buffer, at: number): number {
-    return this.#order === 'little' ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at)
+  private u32(bytes: Buffer, at: number): number {
+    return this.order === 'little' ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at)
   }
 
-  #big(bytes: Buffer, at: number): bigint {
-    return this.#order === 'little' ? bytes.readBigUInt64LE(at) : bytes.readBigUInt64BE(at)
+  private big(bytes: Buffer, at: number): bigint {
+    return this.order === 'little' ? bytes.readBigUInt64LE(at) : bytes.readBigUInt64BE(at)
   }
 
-  #u64(bytes: Buffer, at: number): number {
-    return Number(this.#big(bytes, at))
+  private u64(bytes: Buffer, at: number): number {
+    return Number(this.big(bytes, at))
   }
 }
 

@@ -50,9 +50,9 @@ export function readPages(
 /** Merges the CPUs up to a time; a live reader calls it again with a later one. */
 export class Merge implements PagesTold {
   events = 0
-  readonly #cursors: Cursor[]
-  readonly #sink: Sink
-  readonly #record = emptyRecord()
+  private readonly cursors: Cursor[]
+  private readonly sink: Sink
+  private readonly record = emptyRecord()
 
   constructor(
     sources: readonly PageSource[],
@@ -68,19 +68,19 @@ export class Merge implements PagesTold {
       } else record.comm = comms.get(record.tid) ?? ''
       sink(record)
     }
-    this.#sink = cursorSink
-    this.#cursors = sources.map(source => new Cursor(source, byId))
+    this.sink = cursorSink
+    this.cursors = sources.map(source => new Cursor(source, byId))
   }
 
   get unread(): number {
-    return this.#cursors.reduce((sum, cursor) => sum + cursor.unread, 0)
+    return this.cursors.reduce((sum, cursor) => sum + cursor.unread, 0)
   }
 
   until(limit: number): void {
     for (;;) {
       let first: Cursor | null = null
       let second = Number.POSITIVE_INFINITY
-      for (const cursor of this.#cursors) {
+      for (const cursor of this.cursors) {
         if (!cursor.ready()) continue
         if (first === null || cursor.time < first.time) {
           second = Math.min(second, first?.time ?? Number.POSITIVE_INFINITY)
@@ -88,7 +88,7 @@ export class Merge implements PagesTold {
         } else second = Math.min(second, cursor.time)
       }
       if (first === null || first.time > limit) return
-      this.events += first.run(Math.min(second, limit), this.#record, this.#sink)
+      this.events += first.run(Math.min(second, limit), this.record, this.sink)
     }
   }
 }
@@ -97,30 +97,30 @@ class Cursor {
   /** Time of the next event, once `ready` has said that there is one. */
   time = 0
   unread = 0
-  readonly #source: PageSource
-  readonly #byId: ReadonlyMap<number, Decoder>
-  #page: Buffer = Buffer.alloc(0)
-  #at = 0
-  #end = 0
-  #lost = 0
+  private readonly source: PageSource
+  private readonly byId: ReadonlyMap<number, Decoder>
+  private page: Buffer = Buffer.alloc(0)
+  private at = 0
+  private end = 0
+  private lost = 0
   /** Where the next event's payload is, 0 when it hasn't been looked for. */
-  #payload = 0
-  #payloadEnd = 0
+  private payload = 0
+  private payloadEnd = 0
 
   constructor(source: PageSource, byId: ReadonlyMap<number, Decoder>) {
-    this.#source = source
-    this.#byId = byId
+    this.source = source
+    this.byId = byId
   }
 
   ready(): boolean {
-    while (this.#payload === 0) {
-      if (this.#at < this.#end) {
-        this.#advance()
+    while (this.payload === 0) {
+      if (this.at < this.end) {
+        this.advance()
         continue
       }
-      const page = this.#source.next()
+      const page = this.source.next()
       if (page === null) return false
-      this.#open(page)
+      this.open(page)
     }
     return true
   }
@@ -129,37 +129,37 @@ class Cursor {
   run(limit: number, record: TraceRecord, sink: Sink): number {
     let events = 0
     do {
-      if (this.#lost > 0) {
+      if (this.lost > 0) {
         record.kind = Kind.lost
         record.time = this.time
-        record.cpu = this.#source.cpu
-        record.count = this.#lost
-        this.#lost = 0
+        record.cpu = this.source.cpu
+        record.count = this.lost
+        this.lost = 0
         sink(record)
       }
       events++
-      this.#decode(record, sink)
-      this.#payload = 0
-      while (this.#payload === 0 && this.#at < this.#end) this.#advance()
-    } while (this.#payload !== 0 && this.time <= limit)
+      this.decode(record, sink)
+      this.payload = 0
+      while (this.payload === 0 && this.at < this.end) this.advance()
+    } while (this.payload !== 0 && this.time <= limit)
     return events
   }
 
-  #decode(record: TraceRecord, sink: Sink): void {
-    const page = this.#page
-    const at = this.#payload
-    const decoder = this.#byId.get(page.readUInt16LE(at))
+  private decode(record: TraceRecord, sink: Sink): void {
+    const page = this.page
+    const at = this.payload
+    const decoder = this.byId.get(page.readUInt16LE(at))
     if (decoder === undefined) return
     record.time = this.time
-    record.cpu = this.#source.cpu
+    record.cpu = this.source.cpu
     record.tid = page.readInt32LE(at + 4)
-    decoder(record, page, at, this.#payloadEnd)
+    decoder(record, page, at, this.payloadEnd)
     sink(record)
   }
 
-  #open(page: Buffer): void {
-    this.#at = 0
-    this.#end = 0
+  private open(page: Buffer): void {
+    this.at = 0
+    this.end = 0
     if (page.length < PAGE_HEADER) {
       this.unread++
       return
@@ -170,57 +170,57 @@ class Cursor {
       this.unread++
       return
     }
-    this.#page = page
+    this.page = page
     this.time = page.readUInt32LE(0) + page.readUInt32LE(4) * 2 ** 32
-    this.#at = PAGE_HEADER
-    this.#end = PAGE_HEADER + used
+    this.at = PAGE_HEADER
+    this.end = PAGE_HEADER + used
     if ((commit & LOST_BIT) === 0) return
-    const hasCount = (commit & LOST_COUNT_BIT) !== 0 && this.#end + 8 <= page.length
-    this.#lost += hasCount ? Math.max(1, page.readUInt32LE(this.#end)) : 1
+    const hasCount = (commit & LOST_COUNT_BIT) !== 0 && this.end + 8 <= page.length
+    this.lost += hasCount ? Math.max(1, page.readUInt32LE(this.end)) : 1
   }
 
-  /** Steps over one entry; leaves its payload in #payload when it is an event. */
-  #advance(): void {
-    const page = this.#page
-    const at = this.#at
-    if (at + 4 > this.#end) {
-      this.#at = this.#end
+  /** Steps over one entry; leaves its payload in `payload` when it is an event. */
+  private advance(): void {
+    const page = this.page
+    const at = this.at
+    if (at + 4 > this.end) {
+      this.at = this.end
       return
     }
     const header = page.readUInt32LE(at)
     const type = header & 31
     const delta = header >>> 5
     if (type === TIME_STAMP || type === TIME_EXTEND || type === 0 || type === PADDING) {
-      if (at + 8 > this.#end) {
-        this.#at = this.#end
+      if (at + 8 > this.end) {
+        this.at = this.end
         return
       }
       const word = page.readUInt32LE(at + 4)
       if (type === TIME_EXTEND) {
         this.time += word * SHIFT + delta
-        this.#at = at + 8
+        this.at = at + 8
       } else if (type === TIME_STAMP) {
         const high = Math.floor(this.time / 2 ** 59) * 2 ** 59
         this.time = high + word * SHIFT + delta
-        this.#at = at + 8
+        this.at = at + 8
       } else if (type === PADDING) {
         this.time += delta
-        this.#at = delta === 0 ? this.#end : at + 4 + word
-      } else this.#event(at + 8, at + 4 + word, delta)
+        this.at = delta === 0 ? this.end : at + 4 + word
+      } else this.event(at + 8, at + 4 + word, delta)
       return
     }
-    this.#event(at + 4, at + 4 + type * 4, delta)
+    this.event(at + 4, at + 4 + type * 4, delta)
   }
 
-  #event(payload: number, end: number, delta: number): void {
+  private event(payload: number, end: number, delta: number): void {
     this.time += delta
-    if (end > this.#end || end - payload < 8) {
+    if (end > this.end || end - payload < 8) {
       this.unread++
-      this.#at = this.#end
+      this.at = this.end
       return
     }
-    this.#payload = payload
-    this.#payloadEnd = end
-    this.#at = end
+    this.payload = payload
+    this.payloadEnd = end
+    this.at = end
   }
 }

@@ -73,178 +73,177 @@ export class TextReader {
   /** What was found around the lines and taken off them, and what their times were taken for. */
   readonly notes: string[] = []
 
-  readonly #sink: Sink
-  readonly #options: TextOptions
-  readonly #record = emptyRecord()
-  readonly #head = emptyHead()
-  readonly #names = nameInterner()
-  readonly #events = new Interner(eventOf)
-  readonly #window = Buffer.allocUnsafe(WINDOW_BYTES)
-  readonly #readOf = new Map<string, { lines: number; unread: number }>()
-  #pasted: Pasted | null = null
-  #begun: DumpReader | null = null
-  #isSampled = false
-  #isPage = false
-  #hasEntities = false
-  #filled = 0
-  #frames: string[] | null = null
-  #stackTid = 0
+  private readonly sink: Sink
+  private readonly options: TextOptions
+  private readonly record = emptyRecord()
+  private readonly head = emptyHead()
+  private readonly names = nameInterner()
+  private readonly eventNames = new Interner(eventOf)
+  private readonly window = Buffer.allocUnsafe(WINDOW_BYTES)
+  private readonly readOf = new Map<string, { lines: number; unread: number }>()
+  private pasted: Pasted | null = null
+  private begun: DumpReader | null = null
+  private isSampled = false
+  private isPage = false
+  private hasEntities = false
+  private filled = 0
+  private frames: string[] | null = null
+  private stackTid = 0
   /** The frames that follow are of user space, or of an event that has none. */
-  #isPastKernel = false
+  private isPastKernel = false
   /** The last event was perf's: lines that begin with spaces may be frames. */
-  #isPerf = false
-  #latest = 0
-  #back = 0
-  #timeless = 0
+  private isPerf = false
+  private latest = 0
+  private back = 0
+  private timeless = 0
   /** Times with a point were seen; and how many without one before any. */
-  #pointed = false
-  #ticked = 0
+  private pointed = false
+  private ticked = 0
 
   constructor(sink: Sink, options: TextOptions = { clockHz: null }) {
-    this.#sink = sink
-    this.#options = options
+    this.sink = sink
+    this.options = options
   }
 
   /** The events that this room reads, how many lines of each there were, and how many of them couldn't be read. */
   get unreadEvents(): UnreadEvents[] {
-    return [...this.#readOf].flatMap(([event, { lines, unread }]) =>
+    return [...this.readOf].flatMap(([event, { lines, unread }]) =>
       unread === 0 ? [] : [{ event, lines, unread }],
     )
   }
 
   push(chunk: Buffer): void {
     for (let at = 0; at < chunk.length; ) {
-      const copied = chunk.copy(this.#window, this.#filled, at)
+      const copied = chunk.copy(this.window, this.filled, at)
       at += copied
-      this.#filled += copied
-      if (this.#isSampled || this.#filled >= SAMPLE_BYTES) this.#lines()
+      this.filled += copied
+      if (this.isSampled || this.filled >= SAMPLE_BYTES) this.lines()
     }
   }
 
   end(): void {
-    this.#lines()
-    if (this.#filled > 0) this.#line(this.#window, 0, this.#filled)
-    this.#filled = 0
-    this.#closeStack()
-    if (this.#begun !== null) this.#tellBegun()
+    this.lines()
+    if (this.filled > 0) this.line(this.window, 0, this.filled)
+    this.filled = 0
+    this.closeStack()
+    if (this.begun !== null) this.tellBegun()
   }
 
   /** Why a text has no events, in words that end a sentence. */
   get whyNoEvents(): string {
-    return this.#timeless > 0
+    return this.timeless > 0
       ? 'its events have no times; expected perf script with -F +time'
       : 'none of its lines is one; expected the output of tracefs, perf script or trace-cmd report'
   }
 
-  #sample(): void {
-    this.#isSampled = true
-    const sample = this.#window.toString('latin1', 0, Math.min(this.#filled, SAMPLE_BYTES))
-    this.#isPage = /^\s*(<!doctype html|<html)/i.test(sample)
-    this.#pasted = pastedOver(sample.slice(0, sample.lastIndexOf('\n') + 1) || sample)
-    if (this.#pasted !== null)
-      this.notes.push(`read without ${this.#pasted.marks.join(', ')} before its lines`)
+  private sample(): void {
+    this.isSampled = true
+    const sample = this.window.toString('latin1', 0, Math.min(this.filled, SAMPLE_BYTES))
+    this.isPage = /^\s*(<!doctype html|<html)/i.test(sample)
+    this.pasted = pastedOver(sample.slice(0, sample.lastIndexOf('\n') + 1) || sample)
+    if (this.pasted !== null) this.notes.push(`read without ${this.pasted.marks.join(', ')} before its lines`)
   }
 
   /** Reads the whole lines of the window, and moves the rest to its front. */
-  #lines(): void {
-    if (!this.#isSampled) this.#sample()
-    const bytes = this.#window
-    if (!this.#hasEntities && bytes.subarray(0, this.#filled).includes(ENTITY)) {
-      this.#hasEntities = true
+  private lines(): void {
+    if (!this.isSampled) this.sample()
+    const bytes = this.window
+    if (!this.hasEntities && bytes.subarray(0, this.filled).includes(ENTITY)) {
+      this.hasEntities = true
       this.notes.push('read with the entities of HTML')
     }
     let start = 0
     for (;;) {
       const newline = bytes.indexOf(NEWLINE, start)
-      if (newline === -1 || newline >= this.#filled) break
-      this.#line(bytes, start, newline)
+      if (newline === -1 || newline >= this.filled) break
+      this.line(bytes, start, newline)
       start = newline + 1
     }
-    if (this.#filled - start > LINE_BYTES_MAX && !this.#isPage)
+    if (this.filled - start > LINE_BYTES_MAX && !this.isPage)
       throw new TraceError(
         `this is no trace in text: a line is longer than ${LINE_BYTES_MAX} bytes; expected the output of tracefs, perf script or trace-cmd report`,
       )
     // Of a page's line that fills the window nothing is kept: it is no part of the trace.
-    if (this.#filled === bytes.length && start === 0) start = this.#filled
-    bytes.copyWithin(0, start, this.#filled)
-    this.#filled -= start
+    if (this.filled === bytes.length && start === 0) start = this.filled
+    bytes.copyWithin(0, start, this.filled)
+    this.filled -= start
   }
 
-  #line(bytes: Buffer, start: number, newline: number): void {
+  private line(bytes: Buffer, start: number, newline: number): void {
     const end = newline > start && bytes[newline - 1] === 13 ? newline - 1 : newline
-    if (this.#pasted === null && !this.#isPage && !this.#hasEntities) {
-      this.#plainLine(bytes, start, end)
+    if (this.pasted === null && !this.isPage && !this.hasEntities) {
+      this.plainLine(bytes, start, end)
       return
     }
     let text = bytes.toString('latin1', start, end)
     // Old pages of systrace hold the trace as a string of JavaScript.
-    if (this.#isPage && text.endsWith('\\n\\')) text = text.slice(0, -3)
-    text = this.#pasted?.strip(text) ?? text
-    const plain = Buffer.from(this.#hasEntities ? withoutEntities(text) : text, 'latin1')
-    this.#plainLine(plain, 0, plain.length)
+    if (this.isPage && text.endsWith('\\n\\')) text = text.slice(0, -3)
+    text = this.pasted?.strip(text) ?? text
+    const plain = Buffer.from(this.hasEntities ? withoutEntities(text) : text, 'latin1')
+    this.plainLine(plain, 0, plain.length)
   }
 
-  #plainLine(bytes: Buffer, start: number, end: number): void {
+  private plainLine(bytes: Buffer, start: number, end: number): void {
     if (start === end) {
-      this.#closeStack()
+      this.closeStack()
       return
     }
-    if (this.#isFrame(bytes, start, end)) return
-    this.#closeStack()
-    if (this.#begun !== null && bytes[start] !== HASH) this.#tellBegun()
+    if (this.isFrame(bytes, start, end)) return
+    this.closeStack()
+    if (this.begun !== null && bytes[start] !== HASH) this.tellBegun()
     if (bytes[start] === HASH) {
-      this.#comment(bytes, start, end)
+      this.comment(bytes, start, end)
       return
     }
-    const head = this.#head
+    const head = this.head
     if (!readHead(bytes, start, end, head)) {
-      this.#other(bytes, start, end)
+      this.other(bytes, start, end)
       return
     }
-    if (head.isTicks && this.#isTornTime()) {
-      this.#miss()
+    if (head.isTicks && this.isTornTime()) {
+      this.miss()
       return
     }
     this.events++
-    if (!head.isTicks) this.#pointed = true
-    const record = this.#record
-    record.time = head.isTicks ? this.#ticks(head.time) : head.time
+    if (!head.isTicks) this.pointed = true
+    const record = this.record
+    record.time = head.isTicks ? this.ticks(head.time) : head.time
     record.cpu = head.cpu
     record.tid = head.tid
-    this.#isPerf = bytes[head.nameStart - 1] === COLON
-    this.#stackTid = head.tid
-    this.#isPastKernel = false
-    const event = this.#events.get(bytes, head.nameStart, head.nameEnd)
-    if (record.time > this.#latest) {
-      this.#latest = record.time
-      this.#back = 0
-    } else if (this.#latest - record.time > BACK_NS) this.#goesBack(record.time)
-    if (event.isStack) this.#frames = []
-    this.#isPastKernel = event.isUserStack
-    if (event.isTorn) this.#miss()
+    this.isPerf = bytes[head.nameStart - 1] === COLON
+    this.stackTid = head.tid
+    this.isPastKernel = false
+    const event = this.eventNames.get(bytes, head.nameStart, head.nameEnd)
+    if (record.time > this.latest) {
+      this.latest = record.time
+      this.back = 0
+    } else if (this.latest - record.time > BACK_NS) this.goesBack(record.time)
+    if (event.isStack) this.frames = []
+    this.isPastKernel = event.isUserStack
+    if (event.isTorn) this.miss()
     if (event.kind === null || event.isStack) return
     event.read.lines++
     // A syscall's own event is `sys_name(...` when it begins and `sys_name -> ...` when it ends.
     record.kind = event.syscall !== null && bytes[head.args] === DASH ? Kind.syscallExit : event.kind
-    record.comm = this.#names.get(bytes, head.commStart, head.commEnd)
-    if (!readArguments(record, bytes, head.args, end, this.#names)) {
+    record.comm = this.names.get(bytes, head.commStart, head.commEnd)
+    if (!readArguments(record, bytes, head.args, end, this.names)) {
       if (event.read.unread++ === 0)
-        this.#readOf.set(bytes.toString('latin1', head.nameStart, head.nameEnd), event.read)
-      this.#miss()
+        this.readOf.set(bytes.toString('latin1', head.nameStart, head.nameEnd), event.read)
+      this.miss()
       return
     }
     if (event.syscall !== null) record.name = event.syscall
-    this.#sink(record)
+    this.sink(record)
   }
 
   /** A time without a point among others is torn; it takes several to show that a trace has no other. */
-  #isTornTime(): boolean {
-    if (this.#pointed) return true
-    return this.#options.clockHz === null && ++this.#ticked < TICKED_MIN
+  private isTornTime(): boolean {
+    if (this.pointed) return true
+    return this.options.clockHz === null && ++this.ticked < TICKED_MIN
   }
 
-  #ticks(ticks: number): number {
-    const { clockHz } = this.#options
+  private ticks(ticks: number): number {
+    const { clockHz } = this.options
     if (clockHz === null)
       throw new TraceError(
         'its times have no point: they count a clock (x86-tsc, counter) whose rate the trace does not tell; expected --clock-hz with that rate, 1000000000 if they are nanoseconds',
@@ -254,126 +253,126 @@ export class TextReader {
     return Math.round((ticks / clockHz) * 1e9)
   }
 
-  #goesBack(time: number): void {
-    if (++this.#back < BACK_EVENTS) return
-    const seconds = ((this.#latest - time) / 1e9).toFixed(3)
+  private goesBack(time: number): void {
+    if (++this.back < BACK_EVENTS) return
+    const seconds = ((this.latest - time) / 1e9).toFixed(3)
     throw new TraceError(
       `its times go back by ${seconds} s, as when the files of several CPUs are put one behind the other; expected events in order of time, from the file trace itself or sorted by their times`,
     )
   }
 
   /** ` => function` of tracefs, `=> function (address)` of trace-cmd, `\t address function+0x1 (module)` of perf. */
-  #isFrame(bytes: Buffer, start: number, end: number): boolean {
+  private isFrame(bytes: Buffer, start: number, end: number): boolean {
     let at = start
     while (at < end && (bytes[at] === SPACE || bytes[at] === TAB)) at++
     if (at === end) {
-      this.#closeStack()
+      this.closeStack()
       // perf puts blank lines behind stacks; a line of spaces is the beginning of a torn one.
-      if (!this.#isPerf && this.events > 0 && !this.#isPage) this.#miss()
+      if (!this.isPerf && this.events > 0 && !this.isPage) this.miss()
       return true
     }
     if (bytes[at] === 61 && bytes[at + 1] === 62) {
       const name = skipSpaces(bytes, at + 2, end)
-      if (!this.#isPastKernel && bytes[name] !== LESS) this.#frame(bytes, name, end)
-      if (runsOn(bytes, name, end)) this.#miss()
+      if (!this.isPastKernel && bytes[name] !== LESS) this.frame(bytes, name, end)
+      if (runsOn(bytes, name, end)) this.miss()
       return true
     }
-    if (at === start || !(this.#isPerf || bytes[start] === TAB)) return false
+    if (at === start || !(this.isPerf || bytes[start] === TAB)) return false
     const address = at
     while (at < end && isHex(bytes[at]!)) at++
     const digits = bytes[at] === SPACE || bytes[at] === TAB ? at - address : 0
     const name = digits === 0 ? address : skipSpaces(bytes, at, end)
     if (digits > 0 && isDigit(bytes[name]!)) {
       // `dead 27277 [001] ...` is an event of a task with a name of hexadecimal digits.
-      if (readHead(bytes, start, end, this.#head)) return false
+      if (readHead(bytes, start, end, this.head)) return false
     }
     if (digits === 0) {
-      if (this.#frames === null && bytes[start] !== TAB) return false
+      if (this.frames === null && bytes[start] !== TAB) return false
       const rest = bytes.toString('latin1', address, end)
       // Without an address a frame is a name, its module behind it; a source line stands below its frame.
       if (/^\S+(:\d+|\+0x[0-9a-f]+)$/.test(rest)) return true
       if (bytes[start] !== TAB && !/^\S+(\+0x[0-9a-f]+)?( \(.*\))?$/.test(rest)) return false
     }
-    this.#frames ??= []
-    if (this.#isPastKernel) return true
-    if (this.#isKernel(bytes, address, digits, end)) this.#frame(bytes, name, end)
-    else this.#isPastKernel = this.#frames.length > 0 || digits > 0
+    this.frames ??= []
+    if (this.isPastKernel) return true
+    if (this.isKernel(bytes, address, digits, end)) this.frame(bytes, name, end)
+    else this.isPastKernel = this.frames.length > 0 || digits > 0
     return true
   }
 
-  #isKernel(bytes: Buffer, address: number, digits: number, end: number): boolean {
+  private isKernel(bytes: Buffer, address: number, digits: number, end: number): boolean {
     if (digits === ADDRESS_DIGITS && bytes[address]! >= 56) return true
     const module = find(bytes, address, end, KERNEL_MODULE)
     return module !== -1 && !USER_MODULE.test(bytes.toString('latin1', module, end))
   }
 
-  #frame(bytes: Buffer, name: number, end: number): void {
+  private frame(bytes: Buffer, name: number, end: number): void {
     let nameEnd = name
     while (nameEnd < end && bytes[nameEnd] !== SPACE && bytes[nameEnd] !== 43) nameEnd++
-    this.#frames ??= []
+    this.frames ??= []
     // `[unknown]` is no name.
-    if (this.#frames.length < FRAMES_MAX && bytes[name] !== 91)
-      this.#frames.push(this.#names.get(bytes, name, nameEnd))
+    if (this.frames.length < FRAMES_MAX && bytes[name] !== 91)
+      this.frames.push(this.names.get(bytes, name, nameEnd))
   }
 
-  #closeStack(): void {
-    if (this.#frames === null) return
-    const frames = this.#frames
-    this.#frames = null
+  private closeStack(): void {
+    if (this.frames === null) return
+    const frames = this.frames
+    this.frames = null
     if (frames.length === 0) return
-    const record = this.#record
+    const record = this.record
     record.kind = Kind.stack
-    record.tid = this.#stackTid
+    record.tid = this.stackTid
     record.frames = frames
-    this.#sink(record)
+    this.sink(record)
   }
 
   /** `# entries-in-buffer/entries-written: 100/200` and `##### CPU 2 buffer started ####` tell that buffers wrapped. */
-  #comment(bytes: Buffer, start: number, end: number): void {
+  private comment(bytes: Buffer, start: number, end: number): void {
     const text = bytes.toString('latin1', start, end)
     if (text.startsWith('#~')) {
-      this.#begun ??= new DumpReader()
-      this.#begun.push(Buffer.from(`${text.slice(2)}\n`, 'latin1'))
+      this.begun ??= new DumpReader()
+      this.begun.push(Buffer.from(`${text.slice(2)}\n`, 'latin1'))
       return
     }
     const entries = /entries-in-buffer\/entries-written: (\d+)\/(\d+)/.exec(text)
     const isWrapped =
       entries === null ? /CPU \d+ buffer started/.test(text) : Number(entries[1]) < Number(entries[2])
     if (!isWrapped) return
-    this.#record.kind = Kind.wrapped
-    this.#sink(this.#record)
+    this.record.kind = Kind.wrapped
+    this.sink(this.record)
   }
 
-  #tellBegun(): void {
-    const tasks = this.#begun!.end()
-    this.#begun = null
-    for (const task of tasks) this.#options.onTask?.(task)
+  private tellBegun(): void {
+    const tasks = this.begun!.end()
+    this.begun = null
+    for (const task of tasks) this.options.onTask?.(task)
   }
 
   /** Lines between events: losses, headers such as `cpus=2`, and what can't be read. */
-  #other(bytes: Buffer, start: number, end: number): void {
+  private other(bytes: Buffer, start: number, end: number): void {
     const lost = find(bytes, start, end, LOST)
     const isLoss =
       lost !== -1 || find(bytes, start, end, DROPPED) !== -1 || find(bytes, start, end, PERF_LOST) !== -1
     if (isLoss) {
       const text = bytes.toString('latin1', start, end)
       const cpu = /CPU:\s*(\d+)/.exec(text)?.[1]
-      this.#record.kind = Kind.lost
-      this.#record.cpu = cpu === undefined ? -1 : Number(cpu)
-      this.#record.count = Number(/(?:LOST|lost|\[)\s*(\d+)/.exec(text)?.[1] ?? 1)
-      this.#sink(this.#record)
+      this.record.kind = Kind.lost
+      this.record.cpu = cpu === undefined ? -1 : Number(cpu)
+      this.record.count = Number(/(?:LOST|lost|\[)\s*(\d+)/.exec(text)?.[1] ?? 1)
+      this.sink(this.record)
       return
     }
     // Before its first event and behind its last a page is only a page.
-    if (this.#isPage && (this.events === 0 || AROUND_PAGE.test(bytes.toString('latin1', start, start + 40))))
+    if (this.isPage && (this.events === 0 || AROUND_PAGE.test(bytes.toString('latin1', start, start + 40))))
       return
     const text = bytes.toString('latin1', start, Math.min(end, start + 200))
     if (AROUND.test(text.trim())) return
-    if (TIMELESS.test(text)) this.#timeless++
-    this.#miss()
+    if (TIMELESS.test(text)) this.timeless++
+    this.miss()
     if (MAY_BE_LOSS.test(text) && this.events > 0) {
-      this.#record.count = 1
-      this.#sink(this.#record)
+      this.record.count = 1
+      this.sink(this.record)
     }
     if (this.events === 0 && this.unread > UNREAD_BEFORE_GIVING_UP)
       throw new TraceError(
@@ -382,14 +381,14 @@ export class TextReader {
   }
 
   /** A line that can't be read: what it said is lost. */
-  #miss(): void {
+  private miss(): void {
     this.unread++
     // Frames that follow belong to a stack of which some are lost.
-    this.#isPastKernel = true
-    this.#record.kind = Kind.lost
-    this.#record.cpu = -1
-    this.#record.count = 0
-    this.#sink(this.#record)
+    this.isPastKernel = true
+    this.record.kind = Kind.lost
+    this.record.cpu = -1
+    this.record.count = 0
+    this.sink(this.record)
   }
 }
 
