@@ -31,7 +31,7 @@ function withAll(command: Command): Command[] {
 }
 
 /** What they print is a program: no figure comes out. */
-const SCRIPTS: ReadonlySet<string> = new Set(['observe recorder'])
+const SCRIPTS: ReadonlySet<string> = new Set(['observe recorder', 'observe schema'])
 
 const all = leaves(await program([]))
 

@@ -38,6 +38,9 @@ const STATUS =
 /** A week: nobody watches longer in one go. */
 const SECONDS_MAX = 7 * 24 * 3600
 
+/** From src/cli and from dist/cli alike. */
+const SCHEMA = new URL('../../docs/observe.schema.json', import.meta.url)
+
 interface AnalyzeFlags {
   readonly json?: true
   readonly threshold: number
@@ -147,6 +150,13 @@ export function observeCommand(): Command {
     ['observe recorder --seconds 30 > record.sh', 'observe recorder | ssh root@host sh -s -- /tmp/trace.txt'],
     '0 the script was printed.',
   )
+  const schema = observe
+    .command('schema')
+    .description('print the JSON schema of what --json prints')
+    .action(() => {
+      process.stdout.write(readFileSync(SCHEMA, 'utf8'))
+    })
+  explained(schema, ['observe schema > observe.schema.json'], '0 the schema was printed.')
   return observe
 }
 
