@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { TraceError } from '../trace/index.ts'
-import { analyze, momentsOf, readScenes, whatIf } from './index.ts'
 import type { AnalysisJson, Inversion } from './door.ts'
+import { analyze, momentsOf, readScenes, whatIf } from './index.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const SHARED = join(ROOT, '..', 'shared', 'traces')
