@@ -59,10 +59,11 @@ export class VolumeBacking implements Backing {
 
   reserve(_file: CachedFile, { index }: PageRequest): Outcome {
     if (this.node.reserved.has(index)) return done
+    // First: what can't be cached waits for nothing in the cache.
+    if (!canBeLong(this.parts, (index + 1) * this.parts.disk.blockSize)) return fail(errno.EFBIG)
     const found = this.tagAt(index)
     if (found.outcome.kind !== 'done') return found.outcome
     if (found.value === UNWRITTEN) return done
-    if (!canBeLong(this.parts, (index + 1) * this.parts.disk.blockSize)) return fail(errno.EFBIG)
     const room = roomFor(this.parts, 1)
     if (room.kind !== 'done') return room
     this.parts.space.reserve(1)

@@ -55,6 +55,14 @@ export interface OpenedDax {
 
 type AnyFile = OpenedFile | OpenedDax
 
+/** What the metadata of volumes lies in. */
+let Store: typeof MemoryStore = MemoryStore
+
+/** Volumes that are made from here on have their metadata there. */
+export function layMetadataIn(store: typeof MemoryStore): void {
+  Store = store
+}
+
 export class VolumeWorld {
   readonly world: World
   readonly store: MemoryStore
@@ -69,7 +77,7 @@ export class VolumeWorld {
     const { engine } = world
     this.world = world
     this.blocks = blocks
-    this.store = new MemoryStore(engine.scheduler, image?.store)
+    this.store = new Store(engine.scheduler, image?.store)
     const region = dax ? new Region(engine.scheduler, engine.memory, 'pmem', blocks) : undefined
     this.region = region
     this.disk = new MemoryDevice(engine.scheduler, { name: 'disk', length: blocks * PAGE })
@@ -90,6 +98,11 @@ export class VolumeWorld {
         : world.spawn(new Opening(), openArgs(plan))
     assert.equal(world.says(task), 'done', 'the volume is there')
     this.volume = task.args.volume!
+  }
+
+  /** Whether the metadata isn't at hand when it is asked. */
+  get isLate(): boolean {
+    return this.store.constructor !== MemoryStore
   }
 
   /** A new file of so many pages: page i is full of the byte `first + i`. It is synced. */
