@@ -73,6 +73,32 @@ describe('the adapter for', () => {
   })
 })
 
+describe('an adapter', () => {
+  it('takes nothing but what can be read', async t => {
+    const file = await opened(t, new Uint8Array(100))
+    const { name, size } = file
+    const { open } = await Machine.start()
+    const wrong: unknown[] = [undefined, null, 5, 'path', {}, [], new Uint8Array(5), { name, size }, open]
+    for (const given of wrong) {
+      const it = given as typeof file
+      for (const adapt of [asyncBuffer, blob, geotiffSource, pmtilesSource])
+        assert.throws(() => adapt(it), { name: 'FaultlineError', code: 'EINVAL', message: /expected a file/ })
+      assert.throws(() => zarrStore(it as never, '/'), { code: 'EINVAL', message: /expected a volume/ })
+    }
+    assert.throws(() => zarrStore({ open } as never, 5 as never), { code: 'EINVAL' })
+    assert.throws(() => blob(file, null as never), { code: 'EINVAL', message: /media type/ })
+    for (const at of [1.5, Number.NaN, '5', null, 5n]) {
+      await assert.rejects(asyncBuffer(file).slice(at as number), { code: 'EINVAL' })
+      await assert.rejects(asyncBuffer(file).slice(0, at as number), { code: 'EINVAL' })
+      await assert.rejects(pmtilesSource(file).getBytes(at as number, 5), { code: 'EINVAL' })
+      await assert.rejects(geotiffSource(file).fetchSlice({ offset: 0, length: at as number }), {
+        code: 'EINVAL',
+      })
+    }
+    assert.equal((await asyncBuffer(file).slice(-10, Infinity)).byteLength, 10)
+  })
+})
+
 describe('a file as a Blob', () => {
   it('does what a Blob of its bytes does, sliced any way', async t => {
     const bytes = new Uint8Array(5000).map((_, at) => at * 7)
@@ -80,7 +106,8 @@ describe('a file as a Blob', () => {
     const mine = blob(file, 'application/x-test')
     const real = new Blob([bytes], { type: 'application/x-test' })
     assert.equal(mine.type, real.type)
-    const place = fc.integer({ min: -6000, max: 6000 })
+    const odd = fc.constantFrom(Number.NaN, Infinity, -Infinity)
+    const place = fc.oneof(fc.integer({ min: -6000, max: 6000 }), odd)
     await fc.assert(
       fc.asyncProperty(place, place, place, place, async (a, b, c, d) => {
         const got = mine.slice(a, b).slice(c, d)
@@ -90,6 +117,20 @@ describe('a file as a Blob', () => {
       }),
       { numRuns: 100 },
     )
+  })
+
+  it('is the body of a Response, and no text that is taken for its bytes', async t => {
+    const text = 'pages in a row. '.repeat(40_000)
+    const file = await opened(t, Buffer.from(text))
+    assert.equal(await new Response(blob(file).slice(16) as unknown as Blob).text(), text.slice(16))
+    const copy = join(scratch(t), 'copy')
+    await fs.promises.writeFile(copy, blob(file) as AsyncIterable<Uint8Array>)
+    assert.equal(fs.readFileSync(copy, 'utf8'), text)
+    const foreign = blob(file) as unknown as Blob
+    for (const misuse of [() => new Blob([foreign]), () => new File([foreign], 'x'), () => `${foreign}`])
+      assert.throws(misuse, { code: 'EINVAL', message: /pass blob\.stream\(\)/ })
+    const form = new FormData()
+    assert.throws(() => form.append('file', foreign as unknown as string), { code: 'EINVAL' })
   })
 
   it('streams in pieces, and is text', async t => {

@@ -1,5 +1,5 @@
 /** A file as hyparquet takes one: its `AsyncBuffer`. */
-import { bytesOf, type ReadableFile } from './readable-file.ts'
+import { bytesOf, checkFile, type ReadableFile } from './readable-file.ts'
 
 export interface AsyncBuffer {
   readonly byteLength: number
@@ -8,6 +8,7 @@ export interface AsyncBuffer {
 
 /** Positions before 0 count from the end, as ArrayBuffer.slice has it. */
 export function asyncBuffer(file: ReadableFile): AsyncBuffer {
+  checkFile(file, 'asyncBuffer')
   const place = (at: number) => (at < 0 ? Math.max(0, file.size + at) : at)
   return {
     get byteLength() {

@@ -1,5 +1,5 @@
 /** A file as geotiff takes one: what its `BaseSource` does, for `GeoTIFF.fromSource`. */
-import { bytesOf, type ReadableFile } from './readable-file.ts'
+import { bytesOf, checkFile, checkPlace, type ReadableFile } from './readable-file.ts'
 
 interface Slice {
   readonly offset: number
@@ -15,8 +15,12 @@ export interface GeotiffSource {
 
 /** `close` does nothing: the file belongs to who opened it. */
 export function geotiffSource(file: ReadableFile): GeotiffSource {
-  const data = async ({ offset, length }: Slice, signal?: AbortSignal) =>
-    (await bytesOf(file, offset, offset + length, signal)).buffer
+  checkFile(file, 'geotiffSource')
+  const data = async ({ offset, length }: Slice, signal?: AbortSignal) => {
+    checkPlace(file, offset)
+    checkPlace(file, length)
+    return (await bytesOf(file, offset, offset + length, signal)).buffer
+  }
   return {
     get fileSize() {
       return file.size

@@ -1,5 +1,5 @@
 /** A file as PMTiles takes an archive: its `Source`. */
-import { bytesOf, type ReadableFile } from './readable-file.ts'
+import { bytesOf, checkFile, checkPlace, type ReadableFile } from './readable-file.ts'
 
 export interface PmtilesSource {
   getKey(): string
@@ -11,10 +11,13 @@ export interface PmtilesSource {
  * read a new version in the middle of the old one.
  */
 export function pmtilesSource(file: ReadableFile): PmtilesSource {
+  checkFile(file, 'pmtilesSource')
   return {
     getKey: () => file.name,
-    getBytes: async (offset, length, signal) => ({
-      data: (await bytesOf(file, offset, offset + length, signal)).buffer,
-    }),
+    async getBytes(offset, length, signal) {
+      checkPlace(file, offset)
+      checkPlace(file, length)
+      return { data: (await bytesOf(file, offset, offset + length, signal)).buffer }
+    },
   }
 }

@@ -1,4 +1,5 @@
 /** A directory of a volume as zarrita takes a store: its `AsyncReadable`. Each key is a file below the directory. */
+import { FaultlineError } from '../base/index.ts'
 import { bytesOf, type ReadableFile } from './readable-file.ts'
 
 /** What is asked of a volume. */
@@ -19,6 +20,12 @@ export interface ZarrStore {
 
 /** A key that isn't there is `undefined`: Zarr's missing chunk. All other errors are the volume's. */
 export function zarrStore(volume: DirectoryOfFiles, directory: string): ZarrStore {
+  if (typeof volume?.open !== 'function' || typeof directory !== 'string')
+    throw new FaultlineError(
+      'EINVAL',
+      'zarrStore',
+      'zarrStore: expected a volume, as machine.openVolume returns it, and the path of a directory in it',
+    )
   const root = directory.replace(/\/+$/, '')
   const read = async (
     key: string,

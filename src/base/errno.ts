@@ -35,6 +35,8 @@ export const EUCLEAN = 117
 export const EREMOTEIO = 121
 export const EDQUOT = 122
 export const EKEYREJECTED = 129
+/** An attempt threw: a fault of ours, not of the world. */
+export const ENOTRECOVERABLE = 131
 
 export type Errno = number
 
@@ -67,6 +69,7 @@ const NAMES: ReadonlyMap<Errno, string> = new Map([
   [EREMOTEIO, 'EREMOTEIO'],
   [EDQUOT, 'EDQUOT'],
   [EKEYREJECTED, 'EKEYREJECTED'],
+  [ENOTRECOVERABLE, 'ENOTRECOVERABLE'],
 ])
 
 export function errnoName(errno: Errno): string {

@@ -2,6 +2,7 @@
 export { AssertionError, assert, broken } from './assert.ts'
 export * as errno from './errno.ts'
 export { type Errno, errnoName } from './errno.ts'
+export { FaultlineError } from './faultline-error.ts'
 export { GroupTree, ROOT } from './group-tree.ts'
 export { hang } from './hook.ts'
 export { END, IndexLists } from './index-lists.ts'

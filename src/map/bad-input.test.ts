@@ -26,6 +26,77 @@ async function world(t: Parameters<typeof numbered>[0]): Promise<World> {
   return { machine, file, space, map, child: await space.fork(), group: machine.group('g') }
 }
 
+test('null stands for no option, of any call', async t => {
+  await using machine = await Machine.start({ memory: 64 * PAGE })
+  const path = numbered(t, 8)
+  const file = await machine.open(path, { mode: 'r+' })
+  const space = machine.space({ name: 'a' })
+  const map = await space.map(file, { prot: 'rw' })
+  const volume = await machine.createVolume(`${path}.vol`, { size: '1 MiB' })
+  await volume.put(path, '/file')
+  const inside = await volume.open('/file')
+  const bytes = new Uint8Array(8)
+  const calls: readonly (readonly [call: (options: never) => unknown, keys: readonly string[]])[] = [
+    [
+      o => Machine.start(o),
+      ['memory', 'pageSize', 'readAhead', 'discipline', 'swap', 'writeback', 'watcher', 'dax'],
+    ],
+    [o => Machine.start({ writeback: o }), ['ratio', 'backgroundRatio']],
+    [o => machine.open(path, o), ['mode', 'direct', 'stablePages']],
+    [o => machine.createVolume(`${path}.2`, o), ['size', 'data', 'signal']],
+    [o => machine.openVolume(`${path}.vol`, o), ['mode']],
+    [o => machine.repairVolume(`${path}.vol`, o), ['signal', 'progress']],
+    [o => machine.space(o), ['name', 'group', 'commandLine']],
+    [o => machine.ps(o), ['group', 'signal']],
+    [o => file.read(bytes, 0, o), ['group', 'signal']],
+    [o => file.write(bytes, 0, o), ['group', 'signal']],
+    [o => file.append(bytes, o), ['group', 'signal']],
+    [o => file.truncate(8, o), ['group', 'signal']],
+    [o => file.punch(0, 8, o), ['group', 'signal']],
+    [o => file.sync(o), ['group', 'signal']],
+    [o => file.refresh(o), ['group', 'signal']],
+    [o => file.close(o), ['until']],
+    [o => space.map(file, o), ['offset', 'length', 'prot', 'share', 'fixed', 'advice', 'mmu', 'signal']],
+    [o => space.mapAnonymous(o), ['length', 'prot', 'share', 'fixed', 'advice', 'mmu', 'signal']],
+    [o => space.fork(o), ['name', 'signal']],
+    [o => space.proc('maps', o), ['signal']],
+    [o => map.run(() => 0, o), ['signal']],
+    [o => map.prefetch([], o), ['signal']],
+    [o => map.sync(o), ['offset', 'length', 'signal']],
+    [o => map.protect('r', o), ['offset', 'length', 'signal']],
+    [o => map.advise('normal', o), ['offset', 'length', 'signal']],
+    [o => map.populate(o), ['offset', 'length', 'signal']],
+    [o => map.lock(o), ['offset', 'length', 'signal']],
+    [o => map.unlock(o), ['offset', 'length', 'signal']],
+    [o => map.resident(o), ['offset', 'length', 'signal']],
+    [o => volume.open('/file', o), ['mode', 'dax', 'direct', 'create']],
+    [o => volume.put(path, '/other', o), ['signal', 'progress', 'existing']],
+    [o => volume.getFile('/file', `${path}.out`, o), ['signal', 'progress', 'existing']],
+    [o => volume.clone('/file', '/clone', o), ['signal', 'existing']],
+    [o => volume.check(o), ['signal', 'progress']],
+    [o => volume.remove('/file', o), ['signal', 'recursive']],
+    [o => inside.read(bytes, 0, o), ['group', 'signal']],
+  ]
+  for (const [call, keys] of calls)
+    for (const key of keys)
+      await assert.rejects(
+        async () => call({ [key]: null } as never),
+        (error: Error & { code?: string }) => error.code === 'EINVAL' && /null|no option/.test(error.message),
+        `${call} with ${key}`,
+      )
+  await volume.close()
+})
+
+test('a group is not asked or set after its machine was closed, as on the other MMU', async () => {
+  const machine = await Machine.start()
+  const group = machine.group('g', { 'memory.max': '1 MiB' })
+  await machine.close()
+  await refuses(() => group.set('memory.max', '2 MiB'), 'EBADF', 'set', /the machine is closed/)
+  await refuses(() => group.read('memory.max'), 'EBADF', 'read', /the machine is closed/)
+  await refuses(() => group.group('h'), 'EBADF', 'group', /the machine is closed/)
+  await refuses(() => machine.root.read('io.stat'), 'EBADF', 'read', /the machine is closed/)
+})
+
 describe('a machine is not started', () => {
   const refused: readonly (readonly [title: string, options: unknown, words: RegExp])[] = [
     ['with options that are none', 5, /expected an object of options, got 5/],

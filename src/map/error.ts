@@ -1,27 +1,9 @@
 /**
  * The one error of the library. errno values inside become it here, once: what was wrong, what was expected, what to do.
  */
-import { type Errno, errno, errnoName, printable } from '../base/index.ts'
+import { type Errno, errno, errnoName, FaultlineError } from '../base/index.ts'
 
-/**
- * The one error that leaves the library. Its message is a sentence: the call and what it was of, what was wrong, what was
- * expected, what to do. An error of the host is its `cause`.
- */
-export class FaultlineError extends Error {
-  /** 'FaultlineError', to tell it from others across threads and copies of the package. */
-  override readonly name = 'FaultlineError'
-  /** ENOSPC, EIO, ENOMEM, EFAULT, …; ABORT_ERR for an aborted call. */
-  readonly code: string
-  /** The operation that failed: "store", "sync", "open", … */
-  readonly operation: string
-
-  /** For the library itself. */
-  constructor(code: string, operation: string, message: string, cause?: unknown) {
-    super(printable(message), cause === undefined ? undefined : { cause })
-    this.code = code
-    this.operation = operation
-  }
-}
+export { FaultlineError }
 
 /** What to do about an error, by operation; `else` for the others. */
 type Advice = Readonly<Record<string, string>> & { readonly else: string }
@@ -126,6 +108,12 @@ const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
       clone: 'one of the files is no longer what was checked; try again',
       dedupe: 'one of the files is no longer what was checked; try again',
       else: 'an argument is outside of what the call takes; expected what its documentation says',
+    },
+  ],
+  [
+    errno.ENOTRECOVERABLE,
+    {
+      else: 'Faultline itself has a fault, which it tells on its own; please report it. What other calls do is not affected, but close the machine and start another',
     },
   ],
   [errno.EINTR, { else: 'its space ended while it waited' }],

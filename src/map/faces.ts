@@ -414,7 +414,8 @@ export interface MappingFace extends AsyncDisposable {
  * A mapping inside a section: loads and stores at byte offsets of the mapping, aligned or not, little-endian. Good only
  * while the section runs.
  *
- * Errors: an offset outside of the mapping is a RangeError; the others are told by `run`.
+ * Errors: an offset outside of the mapping is a RangeError; EINVAL for an argument of another kind; EBADF outside of its section;
+ * the others are told by `run`. A load of a page that lies in a row takes what a DataView takes for an offset, NaN for 0.
  * Cost: a load of a resident page is a look-up and an access of a typed array.
  */
 export interface ViewFace {

@@ -40,6 +40,7 @@ export class Group implements GroupFace {
 
   /** Makes a group below this one. */
   group(name: string, settings: Settings = {}): Group {
+    this.context.performer.checkOpen('group')
     return new Group(
       this.context,
       told(() => this.context.engine.groups.create(name, this.id, settings)),
@@ -48,12 +49,14 @@ export class Group implements GroupFace {
 
   /** Changes a setting: `group.set('memory.max', '16 MiB')`. */
   set(key: string, value: unknown): void {
+    this.context.performer.checkOpen('set')
     told(() => this.context.engine.groups.set(this.id, key, value))
     this.context.driver.pump()
   }
 
   /** A counter or setting, in the form of the kernel's file: `group.read('io.stat')`. */
   read(key: string): string {
+    this.context.performer.checkOpen('read')
     return told(() => this.context.engine.groups.read(this.id, key))
   }
 }

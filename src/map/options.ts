@@ -9,6 +9,9 @@ export function checkKeys(given: object, known: readonly string[], operation: st
   for (const key of Object.keys(given))
     if (!known.includes(key))
       throw invalid(operation, `${operation} has no option ${shown(key)}${suggestion(key, known)}`)
+  for (const [key, value] of Object.entries(given))
+    if (value === null)
+      throw invalid(operation, `${key}: expected a value, got null; leave it out for what holds without it`)
   const { signal } = given as { signal?: unknown }
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw invalid(operation, `signal: expected an AbortSignal, got ${shown(signal)}`)

@@ -43,7 +43,7 @@ export class Performer {
 
   /** Begins a task and lets it run as far as it can now. */
   begin<Args>(verb: Verb<Args>, args: Args, who: Who): Task<Args> {
-    if (this.closed) throw machineClosed(verb.name)
+    this.checkOpen(verb.name)
     const task = this.scheduler.spawn(verb, args, who)
     this.driver.pump()
     return task
@@ -101,6 +101,11 @@ export class Performer {
   kill(task: Task): void {
     this.scheduler.kill(task)
     this.driver.pump()
+  }
+
+  /** Throws if no more tasks are taken. */
+  checkOpen(operation: string): void {
+    if (this.closed) throw machineClosed(operation)
   }
 
   /** No more tasks are taken. */

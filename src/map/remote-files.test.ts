@@ -134,7 +134,7 @@ describe('a file on a server', () => {
       server.url,
       { deadline: 'soon' },
       'EINVAL',
-      /deadline: expected a number from 1, got "soon"/,
+      /deadline: expected a number from 1 to 2147483647, got "soon"/,
     )
     await refused(server.url, { region: 'x' }, 'EINVAL', /no option "region"/)
     await refused(server.url, { pin: 'any' }, 'EINVAL', /pin: expected one of strong, weak/)
@@ -142,6 +142,51 @@ describe('a file on a server', () => {
     await refused(new URL('ftp://host/file'), {}, 'EINVAL', /http, https or s3/)
     await refused('s3://bucket', {}, 'EINVAL', /expected s3:\/\/bucket\/key/)
     await refused('http://127.0.0.1:1/nobody', {}, 'EPROTO', /bad port/)
+    for (const mode of ['w+', 'wx+', 'a+']) await refused(server.url, { mode }, 'EROFS', /can only be read/)
+    await refused(server.url, { mode: 'w' }, 'EINVAL', /mode: expected one of .*; got "w"/)
+    await refused(
+      server.url,
+      { connections: 1.5 },
+      'EINVAL',
+      /connections: expected a whole number, got 1\.5/,
+    )
+    await refused(server.url, { deadline: 2 ** 40 }, 'EINVAL', /deadline: expected a number from 1 to 21/)
+    await refused(server.url, { headers: null }, 'EINVAL', /headers: expected a value, got null/)
+    await refused(
+      server.url,
+      { headers: ['a'] },
+      'EINVAL',
+      /headers: expected an object of headers or a function/,
+    )
+    const withName = new URL(server.url)
+    withName.username = '%ff'
+    await refused(withName, {}, 'EINVAL', /not percent-encoded as addresses are/)
+  })
+
+  it('is not asked for with what can not be sent, nor by what brings no answer', async t => {
+    await using server = await MisbehavingServer.start(BODY)
+    const machine = await machineOf(t)
+    for (const headers of [
+      { 'bad name': 'x' },
+      { '': 'x' },
+      { 'x-line': 'one\r\ntwo' },
+      { 'x-symbol': Symbol('x') as unknown as string },
+      { 'x-ü€': 'x' },
+    ])
+      for (const given of [headers, async () => headers])
+        await refuses(
+          () => machine.open(server.url, { headers: given, deadline: 60_000 }),
+          'EINVAL',
+          'open',
+          /headers: ".*" can't be sent/,
+        )
+    for (const answer of [undefined, null, 5, {}, { status: 200 }])
+      await refuses(
+        () => machine.open(server.url, { fetch: async () => answer as unknown as Response }),
+        'EINVAL',
+        'open',
+        /fetch: expected a promise of a Response/,
+      )
   })
 })
 

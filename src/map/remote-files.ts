@@ -26,6 +26,7 @@ import {
 } from '../remote/index.ts'
 import { FaultlineError } from './error.ts'
 import { fileBytesMax, tooLong } from './file.ts'
+import { MODES, type OpenOptions } from './host-open.ts'
 import { checkKeys, choice, invalid } from './options.ts'
 
 type Headers = Readonly<Record<string, string>>
@@ -66,6 +67,8 @@ const HTTP_KEYS = [
   'deadline',
 ] as const
 const S3_KEYS = ['endpoint', 'region', 'credentials', 'versionId'] as const
+/** The longest that a timer waits, in milliseconds. */
+const NUMBER_MAX = 2 ** 31 - 1
 /** What `open` takes for files of the host; of a server's file it means nothing, and does no harm. */
 const HOST_KEYS = ['mode', 'direct', 'stablePages'] as const
 
@@ -138,7 +141,8 @@ export class RemoteFiles {
     const name = remoteName(address)
     const isS3 = address.protocol === 's3:'
     checkKeys(options, [...HOST_KEYS, ...HTTP_KEYS, ...(isS3 ? S3_KEYS : [])], 'open')
-    if ('mode' in options && options.mode === 'r+')
+    const { mode } = options as OpenOptions
+    if (choice(mode ?? 'r', MODES, 'mode', 'open') !== 'r')
       throw new FaultlineError(
         'EROFS',
         'open',
@@ -168,7 +172,7 @@ export class RemoteFiles {
       username === ''
         ? {}
         : {
-            authorization: `Basic ${btoa(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`)}`,
+            authorization: `Basic ${btoa(`${decoded(username, name)}:${decoded(password, name)}`)}`,
           }
     return this.file(name, plain.href, settingsOf(options, headersOf(options.headers, given)))
   }
@@ -214,9 +218,25 @@ export function remoteName({ protocol, host, pathname }: URL): string {
   return `${protocol}//${host}${pathname}`
 }
 
+/** The name or the password in an address. */
+function decoded(text: string, name: string): string {
+  try {
+    const plain = decodeURIComponent(text)
+    // Basic has bytes, of which btoa takes what Latin-1 has.
+    return String.fromCharCode(...new TextEncoder().encode(plain))
+  } catch (error) {
+    throw new FaultlineError(
+      'EINVAL',
+      'open',
+      `open of ${name}: the name or the password in the address is not percent-encoded as addresses are`,
+      error,
+    )
+  }
+}
+
 function headersOf(headers: RemoteOptions['headers'], given: Headers): Authorization {
   if (typeof headers === 'function') return freshHeaders(async () => ({ ...given, ...(await headers()) }))
-  if (headers !== undefined && (typeof headers !== 'object' || headers === null))
+  if (headers !== undefined && (typeof headers !== 'object' || Array.isArray(headers)))
     throw invalid('open', `headers: expected an object of headers or a function, got ${shown(headers)}`)
   return plainHeaders({ ...given, ...headers })
 }
@@ -251,8 +271,10 @@ function settingsOf(options: RemoteOptions, authorization: Authorization): Remot
     deadline = REMOTE_DEFAULTS.deadline,
   } = options
   for (const [key, value] of Object.entries({ connections, headersWithin, progressWithin, deadline }))
-    if (typeof value !== 'number' || !(value >= 1) || !Number.isFinite(value))
-      throw invalid('open', `${key}: expected a number from 1, got ${shown(value)}`)
+    if (typeof value !== 'number' || !(value >= 1 && value <= NUMBER_MAX))
+      throw invalid('open', `${key}: expected a number from 1 to ${NUMBER_MAX}, got ${shown(value)}`)
+  if (!Number.isInteger(connections))
+    throw invalid('open', `connections: expected a whole number, got ${shown(connections)}`)
   return {
     ...REMOTE_DEFAULTS,
     fetch: (url, init) => ask(url, init),

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { FaultlineError } from '../base/index.ts'
 import { Frames } from '../memory/index.ts'
 import { entryOf, MISS, type Miss, old, PageTable, readOnly, UndoLog, View } from './index.ts'
 
@@ -41,6 +42,8 @@ function world(length = PAGES * PAGE, present: (page: number) => boolean = () =>
   }
   return { view, rollback, table, flat, frames, frameAt, content }
 }
+
+const ours = (error: unknown) => error instanceof FaultlineError && error.code === 'EINVAL'
 
 const LOADS: readonly (readonly [
   string,
@@ -277,9 +280,64 @@ describe('the bounds of a view', () => {
     assert.throws(() => view.indexOf(new Uint8Array(1), 10, 9), RangeError)
     assert.throws(
       () => view.compare(0, 'text' as unknown as Uint8Array),
-      /expected a Uint8Array or Buffer, got a string/,
+      /expected a Uint8Array or Buffer, got string/,
     )
-    assert.throws(() => view.indexOf('text' as unknown as Uint8Array), TypeError)
+  })
+
+  it('refuse what is of another kind than a method takes, with an error of ours (U5)', () => {
+    const { view, content } = world(length)
+    const before = content()
+    // Once before anything is touched, and once when its leaf is known.
+    for (const leaf of ['not seen', 'seen']) {
+      const wrong: unknown[] = [undefined, null, '8', 8n, {}, [8], true, Symbol('eight')]
+      for (const given of wrong) {
+        const offset = given as number
+        const ranges = [
+          () => view.bytes(offset, 1),
+          () => view.bytes(0, offset),
+          () => view.text(offset, 1),
+          () => view.text(0, offset),
+          () => view.read(offset, new Uint8Array(1)),
+          () => view.write(offset, new Uint8Array(1)),
+          () => view.want(offset, 1),
+          () => view.want(0, offset),
+          () => view.compare(offset, new Uint8Array(1)),
+          ...(given === undefined ? [] : [() => view.indexOf(new Uint8Array(1), offset)]),
+          ...(given === undefined ? [] : [() => view.indexOf(new Uint8Array(1), 0, offset)]),
+          ...[...LOADS, ...STORES].map(
+            ([, , access]) =>
+              () =>
+                access(view, offset),
+          ),
+        ]
+        for (const call of ranges) assert.throws(call, ours, `${leaf}: ${call} of ${String(given)}`)
+        const value = given as never
+        for (const call of [
+          () => view.read(0, value),
+          () => view.write(0, value),
+          () => view.compare(0, value),
+          () => view.indexOf(value),
+          () => view.setU8(0, value),
+          () => view.setI8(0, value),
+          () => view.setU16(0, value),
+          () => view.setI16(0, value),
+          () => view.setU32(0, value),
+          () => view.setI32(0, value),
+          () => view.setF32(0, value),
+          () => view.setF64(0, value),
+        ])
+          assert.throws(call, ours, `${leaf}: ${call} of ${String(given)}`)
+        if (typeof given !== 'bigint')
+          for (const call of [() => view.setU64(0, value), () => view.setI64(0, value)])
+            assert.throws(call, ours, `${leaf}: ${call} of ${String(given)}`)
+      }
+      for (const value of [new DataView(new ArrayBuffer(8)), new Uint16Array(4), new ArrayBuffer(8), 'text'])
+        for (const call of [view.read, view.write, view.compare])
+          assert.throws(() => call.call(view, 0, value as unknown as Uint8Array), ours)
+      assert.throws(() => view.setU64(0, 5 as unknown as bigint), ours)
+      assert.deepEqual(content(), before)
+      view.u8(0)
+    }
   })
 
   it('refuse an offset between two bytes at the first touch of a leaf, and for ranges always', () => {

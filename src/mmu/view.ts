@@ -11,12 +11,14 @@
  *
  * Invariants
  *   U1  A load returns bytes of the mapping's pages only: every offset is checked against its length.
+ *   U5  What is not of the kind that a method takes is refused with EINVAL. (A load of a page in a row is a DataView's own, which
+ *       takes what is no whole number for one: row-view.ts.)
  *   U2  After a rollback of the log every byte is as it was at `begin`.
  *   U4  A hit allocates nothing.
  *
  * Compare   the look-up is what a TLB and a page walk do; an entry without LOAD is a missing accessed bit.
  */
-import type { Bytes, Vpn } from '../base/index.ts'
+import { type Bytes, FaultlineError, type Vpn } from '../base/index.ts'
 import { type Entry, FRAME_SHIFT, frameOf, LOAD, STORE } from './page-table.ts'
 import type { Stored, UndoLog } from './undo-log.ts'
 
@@ -104,6 +106,7 @@ export class View {
 
   // hot: one leaf, one entry, one load; `npm run bench` holds it against a raw DataView
   u32(offset: Bytes): number {
+    if (!Number.isSafeInteger(offset)) throw this.outside(offset, 4)
     const at = offset - this.from
     if (at >= 0 && at <= this.last) {
       const entry = this.leaf[at >>> this.shift]!
@@ -127,6 +130,7 @@ export class View {
   }
 
   f64(offset: Bytes): number {
+    if (!Number.isSafeInteger(offset)) throw this.outside(offset, 8)
     const at = offset - this.from
     if (at >= 0 && at <= this.last) {
       const entry = this.leaf[at >>> this.shift]!
@@ -159,7 +163,7 @@ export class View {
 
   /** How [offset, offset + bytes.length) stands to `bytes`, as memcmp(3) says. Pages behind the first difference aren't needed. */
   compare(offset: Bytes, bytes: Uint8Array): -1 | 0 | 1 {
-    checkBytes(bytes)
+    checkBytes(bytes, 'compare')
     this.check(offset, bytes.length)
     for (let done = 0; done < bytes.length; ) {
       const part = this.partAt(offset + done, bytes.length - done)
@@ -175,7 +179,9 @@ export class View {
 
   /** Where `bytes` lie first as a whole in [from, to); -1 if nowhere. */
   indexOf(bytes: Uint8Array, from: Bytes = 0, to: Bytes = this.length): Bytes {
-    checkBytes(bytes)
+    checkBytes(bytes, 'indexOf')
+    this.check(from, 0)
+    if (!Number.isSafeInteger(to)) throw this.outside(to, 0)
     this.check(from, to - from)
     if (bytes.length === 0) return from
     const first = bytes[0]!
@@ -204,6 +210,7 @@ export class View {
 
   /** Fills `target` from `offset`. All of its pages are asked for before the first is copied. */
   read(offset: Bytes, target: Uint8Array): void {
+    checkBytes(target, 'read')
     this.want(offset, target.length)
     this.settle()
     for (let done = 0; done < target.length; ) {
@@ -216,17 +223,21 @@ export class View {
   }
 
   setU8(offset: Bytes, value: number): void {
+    if (typeof value !== 'number') throw notA('number', value, 'setU8')
     const at = this.find(offset, 1, STORE)
     this.undo.note(this.memory, at, 1)
     this.data[at] = value
   }
 
   setU16(offset: Bytes, value: number): void {
+    if (typeof value !== 'number') throw notA('number', value, 'setU16')
     this.scratch.setUint16(0, value, true)
     this.store(offset, 2)
   }
 
   setU32(offset: Bytes, value: number): void {
+    if (typeof value !== 'number') throw notA('number', value, 'setU32')
+    if (typeof offset !== 'number') throw this.outside(offset, 4)
     if ((offset & this.mask) <= this.pageSize - 4) {
       const at = this.find(offset, 4, STORE)
       this.undo.note(this.memory, at, 4)
@@ -242,16 +253,19 @@ export class View {
   }
 
   setF32(offset: Bytes, value: number): void {
+    if (typeof value !== 'number') throw notA('number', value, 'setF32')
     this.scratch.setFloat32(0, value, true)
     this.store(offset, 4)
   }
 
   setF64(offset: Bytes, value: number): void {
+    if (typeof value !== 'number') throw notA('number', value, 'setF64')
     this.scratch.setFloat64(0, value, true)
     this.store(offset, 8)
   }
 
   setU64(offset: Bytes, value: bigint): void {
+    if (typeof value !== 'bigint') throw notA('bigint', value, 'setU64')
     this.scratch.setBigUint64(0, value, true)
     this.store(offset, 8)
   }
@@ -270,6 +284,7 @@ export class View {
 
   /** Copies `source` to `offset`. All of its pages are asked for before the first byte is stored. */
   write(offset: Bytes, source: Uint8Array): void {
+    checkBytes(source, 'write')
     this.ask(offset, source.length, STORE)
     this.settle()
     for (let done = 0; done < source.length; ) {
@@ -319,6 +334,7 @@ export class View {
 
   /** Where in memory `size` bytes at `offset` are, within one page. Throws MISS or a RangeError. */
   private find(offset: Bytes, size: number, need: typeof LOAD | typeof STORE): number {
+    if (!Number.isSafeInteger(offset)) throw this.outside(offset, size)
     const at = offset - this.from
     if (!(at >= 0 && at <= this.span - size)) {
       this.check(offset, size)
@@ -421,17 +437,23 @@ export class View {
       !this.open ||
       !Number.isSafeInteger(offset) ||
       offset < 0 ||
-      !(size >= 0 && offset <= this.length - size)
+      !Number.isSafeInteger(size) ||
+      size < 0 ||
+      offset > this.length - size
     )
       throw this.outside(offset, size)
   }
 
-  protected outside(offset: Bytes, size: number): Error {
+  protected outside(offset: unknown, size: unknown): Error {
     if (!this.open)
-      return new Error(
+      return new FaultlineError(
+        'EBADF',
+        'run',
         'this view was used outside of its section; use it only inside the function given to run',
       )
+    if (typeof offset !== 'number') return notA('number', offset, 'an offset')
     if (!Number.isSafeInteger(offset)) return new RangeError(`offset ${offset} isn't a whole number of bytes`)
+    if (typeof size !== 'number') return notA('number', size, 'a length')
     if (!Number.isSafeInteger(size) || size < 0)
       return new RangeError(`length ${size} isn't a whole number of bytes from 0`)
     return new RangeError(
@@ -441,7 +463,15 @@ export class View {
 }
 
 /** Text has a length and elements too, which compare with nothing. */
-function checkBytes(bytes: unknown): void {
-  if (!(bytes instanceof Uint8Array))
-    throw new TypeError(`expected a Uint8Array or Buffer, got a ${typeof bytes}`)
+function checkBytes(bytes: unknown, method: string): void {
+  if (!(bytes instanceof Uint8Array)) throw notA('Uint8Array or Buffer', bytes, method)
+}
+
+function notA(kind: string, given: unknown, method: string): FaultlineError {
+  const got = given === null ? 'null' : typeof given
+  return new FaultlineError(
+    'EINVAL',
+    'run',
+    `${method} of a view: expected a ${kind}, got ${got === 'object' ? 'an object' : got}`,
+  )
 }

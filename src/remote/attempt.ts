@@ -102,8 +102,12 @@ export class Attempt {
     const headers = await authorization.headersFor(url, plain).catch((error: unknown) => {
       throw new RemoteError(errno.EACCES, `the credentials could not be had: ${reasonOf(error)}`, error)
     })
+    checkHeaders(headers)
     const { signal } = this.controller
-    return fetch(url, { headers: { ...headers }, signal, redirect: 'follow' })
+    const response = await fetch(url, { headers: { ...headers }, signal, redirect: 'follow' })
+    if (typeof response?.status !== 'number' || typeof response.headers?.get !== 'function')
+      throw new RemoteError(errno.EINVAL, 'fetch: expected a promise of a Response')
+    return response
   }
 
   private async take(
@@ -166,6 +170,20 @@ export class Attempt {
     if (code !== undefined && UNREACHABLE.has(code)) return { kind: 'unreachable', why }
     return { kind: 'again', why, after: undefined }
   }
+}
+
+/** What can't be sent is no better the next time. Throws a RemoteError. */
+function checkHeaders(headers: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(headers))
+    try {
+      new Headers([[name, value]])
+    } catch (error) {
+      throw new RemoteError(
+        errno.EINVAL,
+        `headers: ${JSON.stringify(name)} can't be sent; expected a name without blanks and a line of text`,
+        error,
+      )
+    }
 }
 
 /** fetch says "fetch failed" and keeps the reason below. */

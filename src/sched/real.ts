@@ -82,10 +82,11 @@ export class RealDriver implements Driver {
       scheduler.run(SLICE - Math.min(SLICE, this.spent))
     } finally {
       this.pumping = false
+      this.spent += this.now() - began
+      // When an attempt threw, too: the other tasks go on (DV1).
+      if (scheduler.hasWork()) this.takeTurn()
+      else this.arm(scheduler.timers.next)
     }
-    this.spent += this.now() - began
-    if (scheduler.hasWork()) this.takeTurn()
-    else this.arm(scheduler.timers.next)
   }
 
   private readonly pumpIfAsked = () => {

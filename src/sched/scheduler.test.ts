@@ -7,6 +7,7 @@ import {
   again,
   done,
   fail,
+  type Lock,
   type Outcome,
   Scheduler,
   type Task,
@@ -91,6 +92,72 @@ describe('tasks', () => {
     assert.equal(a.errno, errno.ENOSPC)
     assert.equal(b.errno, errno.ENOSPC)
     assert.equal(scheduler.tasks.size, 0)
+  })
+
+  it('end when they throw, holding nothing and nobody up, and what was thrown goes on (S8)', () => {
+    const { scheduler, pins, settle } = world()
+    const fault = new Error('a fault of ours')
+    const given: string[] = []
+    const lock = {
+      rank: 1,
+      cancel() {},
+      inTheWay: () => [],
+      release(task: Task) {
+        given.push('the lock')
+        task.held.pop()
+      },
+    } as unknown as Lock
+    const broken = scheduler.spawn(
+      {
+        name: 'broken',
+        attempt(task) {
+          if (task.stash === 0) {
+            const ticket = scheduler.ticket('soon')
+            scheduler.complete(ticket)
+            return wait(ticket, 'read', 7)
+          }
+          task.held.push({ lock, mode: 'write' })
+          throw fault
+        },
+        abandon: () => void given.push('what it had'),
+      },
+      undefined,
+      { name: 'broken', group: 0 },
+    )
+    let told = 0
+    broken.onEnd = () => void told++
+    const after = scheduler.spawn(
+      { name: 'after', attempt: () => (broken.end.complete ? done : scheduler.join(broken)) },
+      undefined,
+      { name: 'after', group: 0 },
+    )
+    assert.throws(settle, error => error === fault)
+    assert.deepEqual([broken.state, broken.errno, told], ['ended', errno.ENOTRECOVERABLE, 1])
+    assert.deepEqual(given, ['what it had', 'the lock'])
+    assert.deepEqual(pins, ['pin 7', 'unpin 7'])
+    assert.equal(scheduler.current, undefined)
+    settle()
+    assert.equal(after.state, 'ended')
+    assert.equal(scheduler.tasks.size, 0)
+  })
+
+  it('end when they throw on the way out, too (S8)', () => {
+    const { scheduler, settle } = world()
+    const task = scheduler.spawn(
+      {
+        name: 'broken',
+        attempt() {
+          throw new Error('first')
+        },
+        abandon() {
+          throw new Error('second')
+        },
+      },
+      undefined,
+      { name: 'broken', group: 0 },
+    )
+    assert.throws(settle, /first/)
+    assert.equal(task.state, 'ended')
   })
 
   it('never attempt inside another’s attempt (S5)', () => {

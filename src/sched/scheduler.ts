@@ -12,7 +12,7 @@
  * Leaves to  `keeper`: what a stash is (a hook of the memory)
  *
  * Invariants
- *   S1 to S3, S7 (task.ts) and K1 to K3 (ticket.ts)
+ *   S1 to S3, S7, S8 (task.ts) and K1 to K3 (ticket.ts)
  *   S4  Ready tasks run in the order they became ready.
  *   S5  No attempt begins inside another.
  *   S6  No time passes within an attempt, nor while what it said is carried out.
@@ -258,9 +258,12 @@ export class Scheduler {
     let outcome: Outcome
     try {
       outcome = task.verb.attempt(task)
-    } finally {
+    } catch (thrown) {
       this.current = undefined
+      this.breakOff(task)
+      throw thrown
     }
+    this.current = undefined
     this.settling = true
     try {
       this.settle(task, outcome)
@@ -310,12 +313,25 @@ export class Scheduler {
     this.watcher?.waits(task, outcome)
   }
 
-  private finish(task: Task, error: Errno): void {
-    if (task.killed) {
-      task.wait?.on?.cancel(task)
-      task.verb.abandon?.(task)
-      releaseAll(task)
+  /** S8. What it changed by then is as it is; a second fault on the way out says no more than the first. */
+  private breakOff(task: Task): void {
+    try {
+      this.withdraw(task)
+    } catch {
+      task.held.length = 0
     }
+    this.finish(task, errno.ENOTRECOVERABLE)
+  }
+
+  /** Gives back what a task has that ends before its time. */
+  private withdraw(task: Task): void {
+    task.wait?.on?.cancel(task)
+    task.verb.abandon?.(task)
+    releaseAll(task)
+  }
+
+  private finish(task: Task, error: Errno): void {
+    if (task.killed) this.withdraw(task)
     if (task.held.length !== 0) broken(`S2: ${task.name} ends holding no lock`)
     if (task.stash !== 0) this.keeper.unpin(task.stash)
     task.stash = 0

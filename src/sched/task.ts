@@ -12,6 +12,8 @@
  *   S3  A killed task attempts nothing more: its verb's `abandon` gives back what it had, and it ends with EINTR.
  *   S7  A task that goes over a range in slices, and keeps its locks between them, isn't killed: it would leave the range
  *       half done. It waits for nothing more, and ends soon.
+ *   S8  A task whose attempt throws ends all the same, with ENOTRECOVERABLE, and holds nothing: what was thrown goes on to
+ *       whoever runs tasks, and nobody waits for the task for ever.
  */
 import type { Errno, GroupId, Ns, Pfn, TaskId } from '../base/index.ts'
 import type { Outcome, Wait } from './outcome.ts'

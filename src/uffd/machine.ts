@@ -8,7 +8,6 @@ import type { Settings } from '../group/index.ts'
 import {
   type CallFace,
   type CreateVolumeOptions,
-  choice,
   FaultlineError,
   type HostPath,
   hostPath,
@@ -74,8 +73,6 @@ export class HardwareMachine extends Remote implements MachineFace {
 
   static async start(options: MachineOptions & HardwareOptions): Promise<HardwareMachine> {
     const { onError = 'abort', onWorkerLost = () => {}, ...rest } = options
-    choice(onError, ['abort', 'terminate-worker'], 'onError', 'start')
-    if (typeof onWorkerLost !== 'function') throw invalid('start', 'onWorkerLost: expected a function')
     if (rest.watcher !== undefined)
       throw invalid(
         'start',

@@ -1,8 +1,10 @@
 /** The door: starts a machine with the MMU that is asked for. The hardware one is loaded only when it is wanted. */
+import { shown } from '../group/index.ts'
 import {
   checkObject,
   choice,
   FaultlineError,
+  invalid,
   type MachineFace,
   type MachineOptions,
   MMUS,
@@ -36,6 +38,7 @@ export const Machine: {
 export async function start(given: StartOptions = {}): Promise<Machine> {
   checkObject(given, 'start')
   const { mmu = 'software', ...options } = given
+  checkFaults(options)
   if (choice(mmu, MMUS, 'mmu', 'start') === 'software') return SoftwareMachine.start(software(options))
   const { HardwareMachine } = await import('./machine.ts')
   try {
@@ -45,6 +48,12 @@ export async function start(given: StartOptions = {}): Promise<Machine> {
       return SoftwareMachine.start(software(options))
     throw error
   }
+}
+
+function checkFaults({ onError = 'abort', onWorkerLost = () => {} }: HardwareOptions): void {
+  choice(onError, ['abort', 'terminate-worker'], 'onError', 'start')
+  if (typeof onWorkerLost !== 'function')
+    throw invalid('start', `onWorkerLost: expected a function, got ${shown(onWorkerLost)}`)
 }
 
 /** What concerns hardware faults has no meaning where there are none. */
