@@ -36,7 +36,7 @@ export { type RemapPlan, type RemappingArgs, remappingArgs } from './remapping.t
 export { type Repaired, type RepairScope, repair } from './repair.ts'
 export { type SnapshotArgs, snapshotArgs } from './snapshot.ts'
 export { after, lower, SortedMap } from './sorted-map.ts'
-export { type Change, type Entry, type Lease, type News, SOLE, type Store } from './store.ts'
+export { type Basis, type Change, type Entry, type Lease, type News, SOLE, type Store } from './store.ts'
 export { type UnsharePlan, type UnsharingArgs, unsharingArgs } from './unsharing.ts'
 export { type Stat, type Usage, Volume } from './volume.ts'
 export { VolumeFile } from './volume-file.ts'

@@ -1,0 +1,155 @@
+/**
+ * A server that keeps the metadata of a volume for many machines, as PostgreSQL would: a table of records at each commit, a
+ * log of commits, one row with who may commit. Each call is one transaction. It's there to break clients with, in tests
+ * and the lab.
+ *
+ * Invariants
+ *   ME1 Each commit in the log stands on the one before it, and was made under the lease that was valid then.
+ *   ME2 After the lease has passed on, or an outcome was asked for, no call under the old epoch changes anything.
+ *   ME3 No pin is below `horizon`, and `horizon` never goes back.
+ */
+import { type Basis, type Change, type Entry, SortedMap } from '../volume/index.ts'
+
+/** Records that one answer brings at most. */
+const FETCH_MAX = 4
+
+export interface Commit {
+  readonly epoch: number
+  readonly changes: readonly Change[]
+}
+
+/** What clients ask. */
+export type Call =
+  | { readonly kind: 'enter'; readonly as: 'writer'; readonly over: number }
+  | { readonly kind: 'enter'; readonly as: 'reader' }
+  | { readonly kind: 'fetch'; readonly start: string; readonly at: number }
+  | { readonly kind: 'commit'; readonly basis: Basis; readonly changes: readonly Change[] }
+  | { readonly kind: 'outcome'; readonly basis: Basis }
+  | { readonly kind: 'renew' }
+  | { readonly kind: 'news'; readonly since: number }
+  | { readonly kind: 'pin'; readonly at: number }
+
+export type Reply =
+  | { readonly kind: 'entered'; readonly epoch: number; readonly at: number; readonly horizon: number }
+  /** Records from the start that was asked for, up to `end`. */
+  | { readonly kind: 'records'; readonly entries: readonly Entry[]; readonly end: string }
+  | { readonly kind: 'committed'; readonly horizon: number }
+  /** Whether the commit was made; if the lease is still the asker's, its new epoch: under the old one it never will be. */
+  | { readonly kind: 'outcome'; readonly made: boolean; readonly epoch: number | undefined }
+  | { readonly kind: 'horizon'; readonly horizon: number }
+  /** The commits after `since`. */
+  | { readonly kind: 'commits'; readonly since: number; readonly commits: readonly Commit[] }
+  /** The log begins later. */
+  | { readonly kind: 'too old'; readonly at: number }
+  | { readonly kind: 'pinned' }
+  | { readonly kind: 'stale' }
+
+export class MetadataServer {
+  /** Of the one who may commit. */
+  epoch = 0
+  holder = ''
+  horizon = 0
+  /** Commits, from number 1 on; those before `logStart` can't be asked for any more. */
+  readonly log: Commit[] = []
+  logStart = 1
+  readonly pins = new Map<string, number>()
+
+  get head(): number {
+    return this.log.length
+  }
+
+  answer(client: string, call: Call): Reply {
+    switch (call.kind) {
+      case 'enter':
+        return call.as === 'writer' ? this.passTo(client, call.over) : this.letIn(client)
+      case 'fetch':
+        return this.fetch(client, call)
+      case 'commit':
+        return this.commit(call)
+      case 'outcome':
+        return this.outcome(client, call.basis)
+      case 'renew':
+        return client === this.holder ? { kind: 'horizon', horizon: this.look() } : { kind: 'stale' }
+      case 'news':
+        return this.news(call.since)
+      case 'pin':
+        return this.pin(client, call.at)
+    }
+  }
+
+  /** What a commit left. */
+  stateAt(at: number): SortedMap<Uint8Array> {
+    const state = new SortedMap<Uint8Array>()
+    for (const { changes } of this.log.slice(0, at))
+      for (const { key, value } of changes)
+        if (value === null) state.delete(key)
+        else state.set(key, value)
+    return state
+  }
+
+  /** A reader's pin has run out, or the last of its time has. */
+  forget(client: string): void {
+    this.pins.delete(client)
+  }
+
+  /** The log is cut: who hasn't heard of what goes is told so. */
+  cutLog(): void {
+    this.logStart = this.head + 1
+  }
+
+  /** `over`: the lease that has run out. A call that comes too late takes nothing from who came in between. */
+  private passTo(client: string, over: number): Reply {
+    if (over !== this.epoch && this.holder !== client) return { kind: 'stale' }
+    if (over === this.epoch) this.epoch++
+    this.holder = client
+    return { kind: 'entered', epoch: this.epoch, at: this.head, horizon: this.look() }
+  }
+
+  private letIn(client: string): Reply {
+    const at = this.pins.get(client) ?? this.head
+    this.pins.set(client, at)
+    return { kind: 'entered', epoch: 0, at, horizon: this.horizon }
+  }
+
+  private fetch(client: string, { start, at }: Extract<Call, { kind: 'fetch' }>): Reply {
+    if (at < this.horizon && client !== this.holder && this.pins.get(client) !== at) return { kind: 'stale' }
+    const entries: Entry[] = []
+    for (const entry of this.stateAt(at).range(start, '~')) {
+      if (entries.length === FETCH_MAX) return { kind: 'records', entries, end: entry.key }
+      entries.push(entry)
+    }
+    return { kind: 'records', entries, end: '~' }
+  }
+
+  private commit({ basis, changes }: Extract<Call, { kind: 'commit' }>): Reply {
+    if (basis.epoch !== this.epoch || basis.after !== this.head) return { kind: 'stale' }
+    this.log.push({ epoch: basis.epoch, changes })
+    return { kind: 'committed', horizon: this.look() }
+  }
+
+  private outcome(client: string, { epoch, after }: Basis): Reply {
+    const made = this.log[after]?.epoch === epoch
+    if (this.holder !== client) return { kind: 'outcome', made, epoch: undefined }
+    // What is under way yet comes too late from here on (ME2).
+    if (this.epoch === epoch) this.epoch++
+    return { kind: 'outcome', made, epoch: this.epoch }
+  }
+
+  private news(since: number): Reply {
+    if (since + 1 < this.logStart) return { kind: 'too old', at: this.head }
+    return { kind: 'commits', since, commits: this.log.slice(since) }
+  }
+
+  private pin(client: string, at: number): Reply {
+    if (at < this.horizon) return { kind: 'stale' }
+    const pinned = this.pins.get(client)
+    if (pinned === undefined || pinned < at) this.pins.set(client, at)
+    return { kind: 'pinned' }
+  }
+
+  /** Told to the writer, who gives out what was freed up to there: no reader is let in below it from now on. */
+  private look(): number {
+    this.horizon = Math.max(this.horizon, Math.min(this.head, ...this.pins.values()))
+    return this.horizon
+  }
+}
