@@ -4,9 +4,9 @@
  * and the lab.
  *
  * Invariants
- *   MR1 Each commit in the log stands on the one before it, and was made under the lease that was valid then.
- *   MR2 After the lease has passed on, or an outcome was asked for, no call under the old epoch changes anything.
- *   MR3 No pin is below `horizon`, and `horizon` never goes back.
+ *   SR1 Each commit in the log stands on the one before it, and was made under the lease that was valid then.
+ *   SR2 After the lease has passed on, or an outcome was asked for, no call under the old epoch changes anything.
+ *   SR3 No pin is below `horizon`, and `horizon` never goes back.
  */
 import { type Basis, type Change, type Entry, SortedMap } from '../volume/index.ts'
 
@@ -130,7 +130,7 @@ export class MetadataServer {
   private outcome(client: string, { epoch, after }: Basis): Reply {
     const made = this.log[after]?.epoch === epoch
     if (this.holder !== client) return { kind: 'outcome', made, epoch: undefined }
-    // What is under way yet comes too late from here on (MR2).
+    // What is under way yet comes too late from here on (SR2).
     if (this.epoch === epoch) this.epoch++
     return { kind: 'outcome', made, epoch: this.epoch }
   }
