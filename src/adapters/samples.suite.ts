@@ -2,6 +2,7 @@
 import { writeArrayBuffer } from 'geotiff'
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import * as zarr from 'zarrita'
+import { pmtilesArchive } from '../bench/archive.ts'
 
 export const ROWS = Array.from({ length: 5000 }, (_, at) => ({ id: at, name: `row ${at}`, half: at / 2 }))
 
@@ -41,43 +42,11 @@ export const TILES: readonly (readonly [Zxy, Uint8Array])[] = (
   ] as const
 ).map((zxy, at) => [zxy, new Uint8Array(1000 + at * 100).fill(at + 1)] as const)
 
-/** PMTiles 3: a header of 127 bytes, the root directory, the metadata, the tiles; nothing compressed. */
 export function pmtilesFile(): Uint8Array {
-  const directory = [
-    TILES.length,
-    ...TILES.map((_, at) => (at === 0 ? 0 : 1)), // numbers, each from the one before
-    ...TILES.map(() => 1), // run lengths
-    ...TILES.flatMap(([, { length }]) => varint(length)),
-    ...TILES.map((_, at) => (at === 0 ? 1 : 0)), // offsets: 0 is behind the one before, others are one more
-  ]
-  const metadata = Buffer.from('{}')
-  const data = Buffer.concat(TILES.map(([, bytes]) => bytes))
-  const rootAt = 127
-  const metadataAt = rootAt + directory.length
-  const dataAt = metadataAt + metadata.length
-  const header = Buffer.alloc(127)
-  header.write('PMTiles')
-  header[7] = 3
-  const sections = [
-    rootAt,
-    directory.length,
-    metadataAt,
-    metadata.length,
-    dataAt,
-    0,
-    dataAt,
-    data.length,
-    5,
-    5,
-    5,
-  ]
-  for (const [at, value] of sections.entries()) header.writeBigUInt64LE(BigInt(value), 8 + 8 * at)
-  header.set([1, 1, 1, 1, 0, 1], 96) // clustered, uncompressed inside and in tiles, vector tiles, zoom 0 to 1
-  return Buffer.concat([header, Buffer.from(directory), metadata, data])
-}
-
-function varint(value: number): number[] {
-  return value < 128 ? [value] : [(value & 127) | 128, ...varint(value >> 7)]
+  return pmtilesArchive(
+    TILES.map(([, bytes]) => bytes),
+    2,
+  )
 }
 
 /** An array of 10 by 20 numbers in chunks of 3 by 7. */

@@ -17,6 +17,7 @@ import { loads, records } from './hits.ts'
 import { isolation } from './isolation.ts'
 import { type Bench, type Figure, meets, type Plan, Skipped, type Target } from './measure.ts'
 import { coldReads, stalls } from './misses.ts'
+import { remote } from './remote.ts'
 import { observed, traces } from './traces.ts'
 import { volumeCheck, volumeOpen } from './volume-large.ts'
 import { volumeClone, volumeCopies, volumeStores } from './volumes.ts'
@@ -36,6 +37,7 @@ const BENCHES: readonly Bench[] = [
   volumeCopies,
   volumeOpen,
   volumeCheck,
+  remote,
   hardwareLoads,
   hardwareFaults,
   hardwareScans,

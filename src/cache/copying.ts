@@ -25,13 +25,16 @@ export interface Caller {
 /** The request for the page where the copy stands. */
 export function requestAt(copying: Copying, pageSize: Bytes, { group, access, now }: Caller): PageRequest {
   const index = Math.floor((copying.position + copying.copied) / pageSize)
-  if (copying.request?.index !== index)
+  if (copying.request?.index !== index) {
+    const end = copying.position + copying.buffer.length
     copying.request = {
       index,
       fault: newVmFault(0, access, group, now),
       read: copying.read,
-      fileEnd: access === 'load' ? 0 : copying.position + copying.buffer.length,
+      fileEnd: access === 'load' ? 0 : end,
+      wanted: access === 'load' ? Math.ceil(end / pageSize) - index : 1,
     }
+  }
   return copying.request
 }
 

@@ -25,7 +25,7 @@ import { LOCKED, READAHEAD, WRITEBACK } from '../memory/index.ts'
 import { done, fail, type Outcome, wait } from '../sched/index.ts'
 import type { CachedFile } from './cached-file.ts'
 import type { PageCache } from './page-cache.ts'
-import { asyncReadahead, faultWindow, noteHit } from './readahead.ts'
+import { asyncReadahead, noteHit, windowFor } from './readahead.ts'
 
 export function filemapFault(cache: PageCache, file: CachedFile, request: PageRequest): Outcome {
   const { index, fault, read } = request
@@ -44,7 +44,7 @@ export function filemapFault(cache: PageCache, file: CachedFile, request: PageRe
   if (carried !== errno.OK) return fail(carried)
   if (file.invalidates(index)) return wait(file.invalidation!.ticket, 'invalidate')
   fault.result |= VM_FAULT_MAJOR
-  const brought = cache.bring(file, index, faultWindow(cache, file, request), fault.group)
+  const brought = cache.bring(file, index, windowFor(cache, file, request), fault.group)
   if (brought.kind === 'wait' && brought.why === 'read')
     fault.asked = { ticket: brought.ticket, file: file.id, index }
   return brought

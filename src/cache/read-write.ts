@@ -10,7 +10,7 @@
  *       attempt that puts it in place, so nobody sees it half made.
  *   RW3 Space for a page is reserved before it is changed: a write that has succeeded can't meet ENOSPC later.
  */
-import { type Bytes, errno, type PageIndex } from '../base/index.ts'
+import { type Bytes, errno } from '../base/index.ts'
 import type { PageRequest, ReadState } from '../memmap/index.ts'
 import { CACHE, UPTODATE } from '../memory/index.ts'
 import { again, done, fail, type Outcome, type Task, type Verb, wait } from '../sched/index.ts'
@@ -18,7 +18,6 @@ import type { CachedFile } from './cached-file.ts'
 import { type Copying, partAt, requestAt } from './copying.ts'
 import { filemapFault, filemapMkwrite } from './filemap.ts'
 import type { PageCache } from './page-cache.ts'
-import { readWindow } from './readahead.ts'
 import type { Writeback } from './writeback.ts'
 
 export interface CopyArgs extends Copying {
@@ -56,7 +55,6 @@ export class ReadCall extends Copy implements Verb<CopyArgs> {
       const end = Math.min(args.position + args.buffer.length, file.size)
       if (args.position + args.copied >= end) return done
       const request = this.request(task, 'load')
-      this.readAhead(task, request.index, end)
       const outcome = filemapFault(this.cache, file, request)
       if (outcome.kind !== 'done') return outcome
       const { inPage, length } = this.part(args, end)
@@ -66,14 +64,6 @@ export class ReadCall extends Copy implements Verb<CopyArgs> {
       args.read.next = request.index + 1
     }
     return again
-  }
-
-  /** What this call will want of the file, brought with its first missing page. */
-  private readAhead({ args, group }: Task<CopyArgs>, index: PageIndex, end: Bytes): void {
-    const { file } = args
-    if (this.cache.find(file.id, index) !== 0 || file.invalidates(index) || file.readAlone) return
-    const wanted = Math.ceil(end / this.cache.frames.pageSize) - index
-    if (wanted > 1) this.cache.readAhead(file, readWindow(this.cache, index, wanted, args.read, group), group)
   }
 }
 

@@ -74,3 +74,33 @@ describe('readahead', () => {
       world.finish()
     })
 })
+
+describe('a read call', () => {
+  /** The runs of pages that a device was asked for, in order. */
+  function asked(...calls: readonly (readonly [page: number, pages: number])[]): string[] {
+    const world = new World({ frames: 4000, checked: false })
+    const data = world.file('data', { pages: 2000 })
+    const runs: string[] = []
+    for (const [page, pages] of calls) {
+      const call = world.read(data, page * PAGE, pages * PAGE)
+      while (world.says(call).startsWith('waits')) {
+        for (const { position, length } of data.device.held) runs.push(`${position / PAGE}+${length / PAGE}`)
+        while (world.held(data).length > 0) world.complete(data)
+      }
+      assert.equal(world.says(call), 'done')
+    }
+    world.finish()
+    return runs
+  }
+
+  it('here and there asks for what it reads, at once and no more', () => {
+    assert.deepEqual(asked([500, 1], [100, 1], [900, 3]), ['500+1', '100+1', '900+3'])
+    assert.deepEqual(asked([700, 100]), ['700+100'])
+  })
+
+  it('reads ahead where calls go on where the last one ended', () => {
+    const runs = asked(...Array.from({ length: 200 }, (_, at) => [at * 2, 2] as const))
+    assert.ok(runs.length < 40, runs.join(' '))
+    assert.ok(asked([0, 400]).length < 20)
+  })
+})

@@ -36,30 +36,41 @@ export interface Window {
   readonly mark: PageIndex
 }
 
-/** The window for a fault on an absent page. */
-export function faultWindow(cache: PageCache, file: CachedFile, { index, read, fault }: PageRequest): Window {
+/** The window for a request of an absent page, by a touch or a call. */
+export function windowFor(cache: PageCache, file: CachedFile, request: PageRequest): Window {
+  const { index, read, fault, wanted } = request
+  if (file.readAlone) return alone(index)
+  return wanted > 0
+    ? readWindow(cache, index, wanted, read, fault.group)
+    : faultWindow(cache, index, read, fault.group)
+}
+
+function faultWindow(cache: PageCache, index: PageIndex, read: ReadState, group: GroupId): Window {
   const max = cache.readAheadPages
-  if (read.advice === 'random' || max === 1 || file.readAlone || cache.congested(fault.group))
-    return alone(index)
+  if (read.advice === 'random' || max === 1 || cache.congested(group)) return alone(index)
   if (read.advice === 'sequential') return sequential(read, index, largestWindow(cache))
   read.mmapMiss = Math.min(read.mmapMiss + 1, MMAP_MISS_MAX)
   if (read.mmapMiss > MMAP_LOTSAMISS) return alone(index)
   return remember(read, Math.max(0, index - (max >>> 1)), max, max >>> 2)
 }
 
-/** The window for a read call of [index, index + wanted): grows while the calls go on where the last one ended. */
-export function readWindow(
+/**
+ * The window for a read call of [index, index + wanted): what is asked for as a range is read as a range, and no more where
+ * the call is the first of its kind. It grows while calls go on where the last one ended.
+ */
+function readWindow(
   cache: PageCache,
   index: PageIndex,
   wanted: number,
   read: ReadState,
   group: GroupId,
 ): Window {
-  const max = largestWindow(cache)
-  if (read.advice === 'random' || cache.congested(group)) return { start: index, size: wanted, mark: -1 }
-  if (index === 0 || index === read.next || index === read.start + read.size)
-    return sequential(read, index, max)
-  return { start: index, size: Math.min(wanted, max), mark: -1 }
+  const asked = Math.min(wanted, cache.slicePages)
+  if (read.advice === 'random' || cache.congested(group)) return { start: index, size: asked, mark: -1 }
+  const goesOn = index === read.next || index === read.start + read.size
+  if (index > 0 && !goesOn) return { start: index, size: asked, mark: -1 }
+  const next = sequential(read, index, largestWindow(cache))
+  return next.size >= asked ? next : remember(read, index, asked, index > 0 ? asked : 0)
 }
 
 /**

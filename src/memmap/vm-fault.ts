@@ -114,6 +114,8 @@ export interface PageRequest {
   readonly read: ReadState
   /** Where the file ends when this request has been granted: a write call makes it longer. 0: where it ends now. */
   readonly fileEnd: Bytes
+  /** Pages that a call wants, from this one on. 0: a touch, which says nothing of what comes. */
+  readonly wanted: number
 }
 
 export function newVmFault(vpn: Vpn, access: 'load' | 'store', group: GroupId, now: Ns): VmFault {

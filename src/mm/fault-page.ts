@@ -161,7 +161,7 @@ function requestFor(vma: Vma, fault: VmFault): PageRequest {
   const index: PageIndex = indexOf(vma, fault.vpn)
   const { read } = vma.open!
   read.advice = vma.advice
-  return { index, fault, read, fileEnd: 0 }
+  return { index, fault, read, fileEnd: 0, wanted: 0 }
 }
 
 function isAnonymous(vma: Vma, owner: number): boolean {

@@ -47,7 +47,7 @@ export class Swapping {
   fault(vma: Vma, fault: VmFault, slot: number): Outcome {
     const mm = this.mm!
     const { file } = this.swap
-    const brought = file.fault({ index: slot, fault, read: this.read, fileEnd: 0 })
+    const brought = file.fault({ index: slot, fault, read: this.read, fileEnd: 0, wanted: 0 })
     if (brought.kind !== 'done') return brought
     const source = fault.frame
     mm.memory.ledger.stat(fault.group).swapIn++

@@ -111,6 +111,7 @@ export class Unsharing implements Verb<UnsharingArgs> {
         fault: newVmFault(0, 'store', group, this.parts.scheduler.now()),
         read: newReadState('sequential'),
         fileEnd: 0,
+        wanted: 0,
       }
     const found = mappable.fault(args.request)
     // The file has become shorter: what is past its end shares nothing.
