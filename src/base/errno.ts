@@ -17,15 +17,23 @@ export const EACCES = 13
 export const EFAULT = 14
 export const EBUSY = 16
 export const EEXIST = 17
+export const EXDEV = 18
 export const ENOTDIR = 20
 export const EISDIR = 21
 export const EINVAL = 22
 export const EFBIG = 27
 export const ENOSPC = 28
+export const ESPIPE = 29
 export const EROFS = 30
+export const EMLINK = 31
+export const ERANGE = 34
 export const ENAMETOOLONG = 36
 export const ENOTEMPTY = 39
+export const ELOOP = 40
+/** No such attribute: Linux has no ENOATTR. */
+export const ENODATA = 61
 export const EPROTO = 71
+export const EOVERFLOW = 75
 export const ENOTSUP = 95
 export const ETIMEDOUT = 110
 export const ESTALE = 116
@@ -53,15 +61,22 @@ const NAMES: ReadonlyMap<Errno, string> = new Map([
   [EFAULT, 'EFAULT'],
   [EBUSY, 'EBUSY'],
   [EEXIST, 'EEXIST'],
+  [EXDEV, 'EXDEV'],
   [ENOTDIR, 'ENOTDIR'],
   [EISDIR, 'EISDIR'],
   [EINVAL, 'EINVAL'],
   [EFBIG, 'EFBIG'],
   [ENOSPC, 'ENOSPC'],
+  [ESPIPE, 'ESPIPE'],
   [EROFS, 'EROFS'],
+  [EMLINK, 'EMLINK'],
+  [ERANGE, 'ERANGE'],
   [ENAMETOOLONG, 'ENAMETOOLONG'],
   [ENOTEMPTY, 'ENOTEMPTY'],
+  [ELOOP, 'ELOOP'],
+  [ENODATA, 'ENODATA'],
   [EPROTO, 'EPROTO'],
+  [EOVERFLOW, 'EOVERFLOW'],
   [ENOTSUP, 'ENOTSUP'],
   [ETIMEDOUT, 'ETIMEDOUT'],
   [ESTALE, 'ESTALE'],

@@ -16,6 +16,7 @@ import { FileStore, LmdbStore, placeOf, STORE_FILE } from '../store/index.ts'
 import {
   blockSizeIn,
   describeRecord,
+  FORMAT,
   HEADER_KEY,
   type Header,
   headerBlock,
@@ -84,7 +85,7 @@ async function repairMounted(
       const beside = join(place.directory, `repair.${process.pid}`)
       undo(() => fs.rmSync(beside, { recursive: true, force: true }))
       await fill(context, beside, repaired)
-      mendDevice(place.data, header)
+      mendDevice(place.data, { ...header, format: FORMAT })
       fs.renameSync(join(beside, STORE_FILE), place.store)
       fs.rmSync(beside, { recursive: true })
       syncDirectory(place.directory)

@@ -8,21 +8,25 @@
  *     links of each inode           directories      inodes and orphans (N1, N2)
  *     each record                   -                its checksum (J2)
  *     pages of each file            -                its size, and that data has checksums (E2)
+ *     blocks of each inode          extents          inodes (E3)
+ *     directory of each directory   directories      inodes (N5), and that sealed ones hold what is sealed (N4)
+ *     targets and attributes        their pieces     what their first piece says (LV1), and that their inodes are there (N3)
  */
 import { BlockSweep } from './check-blocks.ts'
+import { LongValues } from './check-long-values.ts'
 import { chunkOf, LOST, UNWRITTEN, WRITTEN } from './extents.ts'
 import { Damage } from './failure.ts'
+import { decodeInode, type Inode, type Kind } from './inode.ts'
 import type { Journal, Record } from './journal.ts'
 import {
   CHUNK_BLOCKS,
-  decodeInode,
   decodeLink,
   decodeNumbers,
   decodeState,
   type Header,
-  type Inode,
   inodeKey,
   inoIn,
+  linkKey,
   nameIn,
   numberIn,
   ROOT_INO,
@@ -40,6 +44,8 @@ export interface CheckReport {
   readonly files: number
   /** How many directories there are, with the root. */
   readonly directories: number
+  /** How many symbolic links, FIFOs, sockets and devices there are. */
+  readonly others: number
   /** How many runs of blocks the files lie in. */
   readonly extents: number
   /** Pages that a repair gave up: they are read with EIO. */
@@ -54,6 +60,14 @@ export interface Checked {
   readonly data: readonly Blocks[]
 }
 
+/** How many names lead to an inode, and what the first of them says. */
+interface NamesOfInode {
+  count: number
+  readonly from: number
+  readonly name: string
+  readonly kind: Kind
+}
+
 export function check(journal: Journal, header: Header): Checked {
   const check = new Check(journal, header)
   return { report: check.report(), data: merged(check.data) }
@@ -64,9 +78,12 @@ class Check {
   private readonly header: Header
   private readonly wrong: string[] = []
   private readonly inodes = new Map<number, Inode>()
-  /** How many names lead to each inode, and what the first of them is. */
-  private readonly names = new Map<number, { count: number; readonly from: number; readonly name: string }>()
+  private readonly names = new Map<number, NamesOfInode>()
   private readonly orphans = new Set<number>()
+  private readonly longs = new LongValues()
+  /** Directories in each directory, and blocks that the extents of each inode have. */
+  private readonly below = new Map<number, number>()
+  private readonly blocks = new Map<number, number>()
   private readonly sweep = new BlockSweep()
   private free = 0
   private freed = 0
@@ -89,10 +106,12 @@ class Check {
     for (const sentence of this.sweep.wrong(this.header.blocks)) this.wrong.push(sentence)
     const kinds = [...this.inodes.values()]
     const files = kinds.filter(inode => inode.kind === 'file').length
+    const directories = kinds.filter(inode => inode.kind === 'directory').length
     return {
       wrong: this.wrong,
       files,
-      directories: kinds.length - files,
+      directories,
+      others: kinds.length - files - directories,
       extents: this.extents,
       lost: this.lost,
       compared: 0,
@@ -114,15 +133,24 @@ class Check {
         this.inodes.set(numberIn(key), decodeInode(value, numberIn(key)))
         break
       case 'd': {
-        const { ino } = decodeLink(value, key)
+        const { ino, kind } = decodeLink(value, key)
         const from = inoIn(key)
+        if (linkKey(from, nameIn(key)) !== key)
+          this.wrong.push(
+            `the name "${nameIn(key)}" in directory ${from} is spelt in another way than its own`,
+          )
+        if (kind === 'directory') this.below.set(from, (this.below.get(from) ?? 0) + 1)
         const known = this.names.get(ino)
-        if (known === undefined) this.names.set(ino, { count: 1, from, name: nameIn(key) })
+        if (known === undefined) this.names.set(ino, { count: 1, from, name: nameIn(key), kind })
         else known.count++
         break
       }
       case 'o':
         this.orphans.add(numberIn(key))
+        break
+      case 'a':
+      case 'y':
+        this.longs.take(key, value)
         break
       case 'e':
         this.noteExtent(key, value)
@@ -160,7 +188,10 @@ class Check {
     const ino = inoIn(key)
     this.extents++
     if (tag === LOST) this.lost += end - start!
-    else this.sweep.add('extents', block!, block! + end - start!)
+    else {
+      this.sweep.add('extents', block!, block! + end - start!)
+      this.blocks.set(ino, (this.blocks.get(ino) ?? 0) + end - start!)
+    }
     // What was lost of the inode makes its data no less worth reading.
     if (tag === WRITTEN)
       this.data.push({ start: block!, end: Math.min(block! + end - start!, this.header.blocks) })
@@ -200,19 +231,42 @@ class Check {
     for (const ino of this.inodes.keys()) this.reach(ino, reached)
     for (const [ino, inode] of this.inodes) {
       const named = this.names.get(ino)?.count ?? 0
-      const expected = ino === ROOT_INO ? 1 : named
-      if (inode.links !== expected)
-        this.wrong.push(`inode ${ino} has ${named} names, and ${inode.links} are written down`)
+      this.checkLinks(ino, inode, named)
+      const blocks = this.blocks.get(ino) ?? 0
+      if (this.header.format > 1 && inode.blocks !== blocks)
+        this.wrong.push(`inode ${ino} has ${blocks} blocks, and ${inode.blocks} are written down`)
       if (named === 0 && ino !== ROOT_INO && !this.orphans.has(ino))
         this.wrong.push(`inode ${ino} can't be reached: no name leads to it, and it isn't an orphan`)
       if (inode.kind === 'directory' && named > 1) this.wrong.push(`directory ${ino} has ${named} names`)
       if (named > 0 && !reached.has(ino))
         this.wrong.push(`inode ${ino} can't be reached: its names lead in a circle`)
     }
-    for (const [ino, { name }] of this.names)
-      if (!this.inodes.has(ino))
+    for (const [ino, { name, kind, from }] of this.names) {
+      const inode = this.inodes.get(ino)
+      if (inode === undefined)
         this.wrong.push(`the name "${name}" leads to inode ${ino}, which doesn't exist`)
+      else if (inode.kind !== kind)
+        this.wrong.push(`the name "${name}" leads to a ${kind}, and inode ${ino} is a ${inode.kind}`)
+      else if (this.header.format > 1 && this.inodes.get(from)?.sealed === true && !inode.sealed)
+        this.wrong.push(`inode ${ino} lies in directory ${from}, which is sealed, and isn't sealed`)
+    }
     if (this.inodes.get(ROOT_INO)?.kind !== 'directory') this.wrong.push('there is no root directory')
+    this.wrong.push(...this.longs.wrong(this.inodes))
+  }
+
+  private checkLinks(ino: number, inode: Inode, named: number): void {
+    const { kind, links, parent } = inode
+    if (kind !== 'directory') {
+      if (links !== named) this.wrong.push(`inode ${ino} has ${named} names, and ${links} are written down`)
+      return
+    }
+    if (this.header.format === 1) return
+    const up = ino === ROOT_INO ? ROOT_INO : this.names.get(ino)?.from
+    const expected = up === undefined ? 0 : 2 + (this.below.get(ino) ?? 0)
+    if (links !== expected)
+      this.wrong.push(`directory ${ino} has ${expected} links, and ${links} are written down`)
+    if (up !== undefined && parent !== up)
+      this.wrong.push(`directory ${ino} lies in directory ${up}, and ${parent} is written down`)
   }
 
   /** Follows names upwards until the root, or something that is known to be reached. */

@@ -13,7 +13,7 @@ describe('a damaged volume', () => {
   })
 
   it('would be found out if records weren’t compared with their checksums', () => {
-    const wrong = judgeMany(1, 200, ({ parts: { journal } }) =>
+    const wrong = judgeMany(1, 1000, ({ parts: { journal } }) =>
       Object.defineProperty(journal, 'open', {
         value: (_key: string, closed: Uint8Array) => closed.subarray(0, -8),
       }),

@@ -1,18 +1,18 @@
 /** Records in words, for people who look at a volume's metadata. */
 import { blocksOf, LOST } from './extents.ts'
 import { Damage } from './failure.ts'
+import { decodeInode, type Inode, type Time } from './inode.ts'
 import type { Record } from './journal.ts'
+import { pieceOf } from './long-values.ts'
 import {
   CHUNK_BLOCKS,
   decodeHeader,
-  decodeInode,
   decodeLink,
   decodeNumbers,
   decodeState,
   inoIn,
   nameIn,
   numberIn,
-  SEALED,
 } from './records.ts'
 
 const TAGS = ['written', 'unwritten', 'plain', 'lost']
@@ -29,22 +29,26 @@ export function describeRecord({ key, value }: Record): string {
 function words(key: string, value: Uint8Array): string {
   switch (key[0]) {
     case 'h': {
-      const { blocks, blockSize, id, checksum } = decodeHeader(value)
-      return `volume ${id}: ${blocks} blocks of ${blockSize} bytes, checksums by ${checksum}`
+      const { format, blocks, blockSize, id, checksum } = decodeHeader(value)
+      return `volume ${id} of format ${format}: ${blocks} blocks of ${blockSize} bytes, checksums by ${checksum}`
     }
     case 's': {
-      const { nextIno, free, deferred } = decodeState(value)
-      return `the next inode is ${nextIno}; ${free} blocks are free, ${deferred} wait for a commit`
+      const { nextIno, free, deferred, generation } = decodeState(value)
+      return `the next inode is ${nextIno} of generation ${generation}; ${free} blocks are free, ${deferred} wait for a commit`
     }
     case 'i': {
-      const { kind, links, size } = decodeInode(value, numberIn(key))
-      const sealed = kind === 'directory' && size === SEALED ? ', sealed' : ''
-      return `inode ${numberIn(key)}: ${kind}, ${links} names, ${kind === 'file' ? size : 0} bytes${sealed}`
+      return inodeInWords(decodeInode(value, numberIn(key)), numberIn(key))
     }
     case 'd': {
       const { ino, kind } = decodeLink(value, key)
       return `"${nameIn(key)}" in directory ${inoIn(key)}: inode ${ino}, ${kind}`
     }
+    case 'a': {
+      const { prefix, number } = pieceOf(key, value)
+      return `piece ${number} of the attribute "${nameIn(prefix)}" of inode ${inoIn(key)}`
+    }
+    case 'y':
+      return `piece ${pieceOf(key, value).number} of where symbolic link ${inoIn(key)} leads`
     case 'o':
       return `inode ${numberIn(key)} has no name`
     case 'c':
@@ -70,4 +74,18 @@ function words(key: string, value: Uint8Array): string {
     default:
       return 'a record of no known kind'
   }
+}
+
+function inodeInWords(inode: Inode, ino: number): string {
+  const { kind, mode, uid, gid, links, size, blocks, rdev, parent, generation } = inode
+  const times = (['atime', 'mtime', 'ctime', 'btime'] as const).map(
+    name => `${name} ${timeInWords(inode[name])}`,
+  )
+  const device = kind.endsWith('device') ? `, device ${rdev}` : ''
+  const place = kind === 'directory' ? `, in directory ${parent}` : ''
+  return `inode ${ino}: ${kind}${inode.sealed ? ', sealed' : ''}, mode ${mode.toString(8).padStart(4, '0')} of ${uid}:${gid}, ${links} links, ${size} bytes in ${blocks} blocks${device}${place}, generation ${generation}; ${times.join(', ')}`
+}
+
+function timeInWords({ seconds, nanoseconds }: Time): string {
+  return `${seconds}.${String(nanoseconds).padStart(9, '0')}`
 }

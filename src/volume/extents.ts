@@ -12,10 +12,12 @@
  * Invariants
  *   E1  A block of an extent is referenced once for each extent that has it (VS4, space.ts).
  *   E2  A WRITTEN block has a checksum, of the whole block.
+ *   E3  `blocks` of the inode are those that its extents have.
  */
 import { believe } from './failure.ts'
+import { withBlocks } from './inode.ts'
 import type { Journal } from './journal.ts'
-import { CHUNK_BLOCKS, chunkKey, hex, putU64, u64, viewOf } from './records.ts'
+import { CHUNK_BLOCKS, chunkKey, hex, inodeKey, putU64, u64, viewOf } from './records.ts'
 import { type Run, RunTable } from './runs.ts'
 import type { Blocks, Space } from './space.ts'
 
@@ -28,10 +30,12 @@ export class Extents {
   private readonly journal: Journal
   private readonly space: Space
   private readonly table: RunTable
+  private readonly ino: number
 
   constructor(journal: Journal, space: Space, ino: number) {
     this.journal = journal
     this.space = space
+    this.ino = ino
     this.table = new RunTable(journal, `e${hex(ino)}`, 'rising')
   }
 
@@ -56,6 +60,7 @@ export class Extents {
   place(index: number, blocks: Blocks, tag: number): void {
     this.remove(index, index + blocks.end - blocks.start)
     this.table.add({ start: index, end: index + blocks.end - blocks.start, value: blocks.start, tag })
+    this.count(blocks.end - blocks.start)
   }
 
   /** Changes what the pages of a part are, and leaves them where they are. */
@@ -66,7 +71,13 @@ export class Extents {
 
   /** Makes a hole. */
   remove(start: number, end: number): void {
-    for (const run of this.table.take(start, end)) if (run.tag !== LOST) this.space.drop(blocksOf(run))
+    let gone = 0
+    for (const run of this.table.take(start, end)) {
+      if (run.tag === LOST) continue
+      this.space.drop(blocksOf(run))
+      gone += run.end - run.start
+    }
+    this.count(-gone)
   }
 
   /** Lets [to, to + count) of this file lie where [from, from + count) of `source` does. Unwritten pages become holes. */
@@ -75,9 +86,19 @@ export class Extents {
     for (const part of parts)
       if (part.tag !== UNWRITTEN && part.tag !== LOST) this.space.share(blocksOf(part))
     this.remove(to, to + count)
-    for (const part of parts)
-      if (part.tag !== UNWRITTEN)
-        this.table.add({ ...part, start: part.start - from + to, end: part.end - from + to })
+    let more = 0
+    for (const part of parts) {
+      if (part.tag === UNWRITTEN) continue
+      this.table.add({ ...part, start: part.start - from + to, end: part.end - from + to })
+      if (part.tag !== LOST) more += part.end - part.start
+    }
+    this.count(more)
+  }
+
+  private count(more: number): void {
+    if (more === 0) return
+    const key = inodeKey(this.ino)
+    this.journal.put(key, withBlocks(this.journal.get(key), this.ino, more))
   }
 
   /** The checksums of blocks in a row; 0: none. */

@@ -14,6 +14,24 @@ export { describeRecord } from './describe.ts'
 export { PLAIN, UNWRITTEN, WRITTEN } from './extents.ts'
 export { Absent, Damage, Failure, Unreadable } from './failure.ts'
 export { blockSizeIn, headerBlock, idIn } from './header.ts'
+export {
+  EPOCH,
+  type Inode,
+  type InodePlan,
+  type Kind,
+  planned,
+  type Time,
+} from './inode.ts'
+export {
+  Asking,
+  type AskingArgs,
+  type AttributeChange,
+  askingArgs,
+  type DirectoryPart,
+  type Found,
+  type Inodes,
+  type VolumeStatistics,
+} from './inodes.ts'
 export { type Answer, Journal } from './journal.ts'
 export { MemoryStore } from './memory-store.ts'
 export {
@@ -26,17 +44,19 @@ export {
   Opening,
   openArgs,
 } from './mounting.ts'
-export type { Named } from './names.ts'
+export type { Last, Named, Place, RenameHow } from './names.ts'
 export { largeVolume } from './plot.ts'
 export { type PreallocatingArgs, type PreallocationPlan, preallocatingArgs } from './preallocating.ts'
 export { type RangeCopyingArgs, type RangeCopyPlan, rangeCopyingArgs } from './range-copying.ts'
-export { HEADER_KEY, type Header } from './records.ts'
+export { FORMAT, HEADER_KEY, type Header, ROOT_INO } from './records.ts'
 export { Region } from './region.ts'
 export { type RemapPlan, type RemappingArgs, remappingArgs } from './remapping.ts'
 export { type Repaired, type RepairScope, repair } from './repair.ts'
 export { type SnapshotArgs, snapshotArgs } from './snapshot.ts'
 export { after, lower, SortedMap } from './sorted-map.ts'
+export { bytesOf, textOf } from './spelling.ts'
 export { type Basis, type Change, type Entry, type Lease, type News, SOLE, type Store } from './store.ts'
 export { type UnsharePlan, type UnsharingArgs, unsharingArgs } from './unsharing.ts'
+export { Upgrading, type UpgradingArgs, upgradingArgs } from './upgrading.ts'
 export { type Stat, type Usage, Volume } from './volume.ts'
 export { VolumeFile } from './volume-file.ts'

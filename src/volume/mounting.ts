@@ -17,8 +17,9 @@ import { type Checksum, MIX53 } from './checksum.ts'
 import { Disk } from './disk.ts'
 import { Damage } from './failure.ts'
 import { checkBlock, checkHeaderBlock, headerBlock } from './header.ts'
+import { EPOCH, planned, type Time } from './inode.ts'
 import { Journal } from './journal.ts'
-import { decodeHeader, encodeHeader, HEADER_KEY, type Header } from './records.ts'
+import { decodeHeader, encodeHeader, FORMAT, HEADER_KEY, type Header } from './records.ts'
 import type { Region } from './region.ts'
 import type { Store } from './store.ts'
 import { Volume, type VolumeSetting } from './volume.ts'
@@ -42,6 +43,8 @@ export interface MakePlan extends MountPlan {
   readonly size: Bytes
   /** Tells it from every other volume. */
   readonly id: number
+  /** What time it is, where there is a clock. */
+  readonly now?: Time
 }
 
 export interface MakeArgs {
@@ -81,6 +84,7 @@ export class Making implements Verb<MakeArgs> {
     const setting = settingOf(plan, new Disk(scheduler, plan.device, frames.pageSize))
     const { blockSize } = setting.disk
     const header: Header = {
+      format: FORMAT,
       blockSize,
       blocks: Math.floor(size / blockSize),
       id,
@@ -92,7 +96,7 @@ export class Making implements Verb<MakeArgs> {
     const formatted = journal.edit(() => {
       journal.put(HEADER_KEY, encodeHeader(header))
       space.format()
-      names.format()
+      names.format(planned('directory'), plan.now ?? EPOCH)
     })
     if (formatted.kind !== 'done') return formatted
     args.volume = volume

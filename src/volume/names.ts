@@ -1,26 +1,37 @@
 /**
  * Inodes and the tree of names that leads to them. Each function is part of an edit, and fails as its namesake of
- * POSIX does.
+ * POSIX does; what time it is it is told.
  *
- *     path    /a/b/c: names between slashes, each of 1 to 255 bytes of UTF-8, none of them "." or ".."
+ *     place   a directory by number, and a name in it: what a daemon of a filesystem asks about
+ *     path    /a/b/c: names between slashes, each of 1 to 255 bytes, none of them "." or ".."; symbolic links on the way are followed
  *
  * Invariants
- *   N1  A file's `links` are the entries that name it; one with none is an orphan, or gone.
+ *   N1  A file's `links` are the entries that name it; one with none is an orphan, or gone. A directory's are 2 and the directories in it.
  *   N2  A directory has one entry that names it (the root none), and no path leads through it to itself.
- *   N3  An inode that is gone has no extent.
- *   N4  No name below a sealed directory is changed, nor given to another place; the directory itself may be renamed or go.
+ *   N3  An inode that is gone has no extent, no target and no attribute.
+ *   N4  No name in a sealed directory is changed, and nothing of a sealed inode; all in a sealed directory is sealed. The uppermost one
+ *       lies in one that isn't, and may be renamed or go with all that is below it.
+ *   N5  A directory's `parent` is the one that has its entry.
  */
 import { errno } from '../base/index.ts'
 import { Damage, Failure } from './failure.ts'
-import type { Journal } from './journal.ts'
 import {
   decodeInode,
+  encodeInode,
+  type Inode,
+  type InodePlan,
+  newInode,
+  SET_GID,
+  type Time,
+} from './inode.ts'
+import type { Journal } from './journal.ts'
+import { deleteLong, getLong, putLong } from './long-values.ts'
+import {
+  attributeKeys,
   decodeLink,
   decodeState,
-  encodeInode,
   encodeLink,
   encodeState,
-  type Inode,
   inodeKey,
   type Link,
   linkKey,
@@ -29,29 +40,41 @@ import {
   nameIn,
   orphanKey,
   ROOT_INO,
-  SEALED,
   STATE_KEY,
+  targetPrefix,
 } from './records.ts'
+import { after } from './sorted-map.ts'
+import { bytesOf, bytesSpelt, spelt, textOf } from './spelling.ts'
 
-/** Where a path leads: the directory that has its last name, and what is there. */
-interface Place {
+/** Where a name is, or is to be. */
+export interface Place {
+  /** The number of a directory. */
   readonly directory: number
   readonly name: string
-  readonly link: Link | undefined
-  /** The directories on the way, the root first. */
-  readonly way: readonly number[]
 }
 
 /** A name of a directory, and what it leads to. */
-interface Entry extends Pick<Place, 'directory' | 'name'> {
+interface Entry extends Place {
   readonly link: Link
 }
 
 /** An entry of a directory. */
 export interface Named extends Link {
-  /** Its name in the directory. */
+  /** Its name in the directory: what of it isn't UTF-8 is a lone surrogate, U+DC00 + byte. */
   readonly name: string
 }
+
+/** Whether a symbolic link at the end of a path stands for what it leads to, or for itself. */
+export type Last = 'followed' | 'itself'
+
+/** What becomes of a name that the target of a rename has already. */
+export type RenameHow = 'replace' | 'noreplace' | 'exchange'
+
+/** Symbolic links that a path may lead through, as on Linux (MAXSYMLINKS). */
+const FOLLOWED_MAX = 40
+export const TARGET_BYTES_MAX = 4095
+/** Names of one inode. */
+const LINKS_MAX = 2 ** 31 - 1
 
 export class Names {
   private readonly journal: Journal
@@ -64,24 +87,65 @@ export class Names {
   }
 
   /** The root of a new volume. */
-  format(): void {
-    this.newInode('directory', 1)
+  format(plan: InodePlan, now: Time): void {
+    const ino = this.newInode(plan, 2, now)
+    this.setInode(ino, { ...this.inode(ino), parent: ino })
+  }
+
+  /** Inodes that there have been. */
+  get count(): number {
+    return decodeState(this.journal.get(STATE_KEY)).nextIno - 1
   }
 
   inode(ino: number): Inode {
     return decodeInode(this.journal.get(inodeKey(ino)), ino)
   }
 
+  /** The same for a number that somebody else has kept: ESTALE if it has gone meanwhile. */
+  known(ino: number): Inode {
+    const bytes = this.journal.get(inodeKey(ino))
+    if (bytes === undefined) throw new Failure(errno.ESTALE)
+    return decodeInode(bytes, ino)
+  }
+
   setInode(ino: number, inode: Inode): void {
     this.journal.put(inodeKey(ino), encodeInode(inode))
   }
 
+  /** Changes an inode that may be changed: EROFS for one that is sealed. */
+  change(ino: number, change: Partial<Inode>): void {
+    const inode = this.known(ino)
+    if (inode.sealed) throw new Failure(errno.EROFS)
+    this.setInode(ino, { ...inode, ...change })
+  }
+
+  // ---- looking
+
+  /** What has the name; undefined: nothing. */
+  lookup({ directory, name }: Place): Link | undefined {
+    if (this.known(directory).kind !== 'directory') throw new Failure(errno.ENOTDIR)
+    return this.entry(directory, name)
+  }
+
   /** What is at the path; fails with ENOENT if nothing is. */
-  find(path: string): Link {
+  find(path: string, last: Last = 'followed'): Link {
     if (path === '/') return { ino: ROOT_INO, kind: 'directory' }
-    const { link } = this.place(path)
+    const { link } = this.resolve(path, last)
     if (link === undefined) throw new Failure(errno.ENOENT)
     return link
+  }
+
+  /** Where the last name of a path is, or is to be. */
+  place(path: string): Place {
+    return this.resolve(path, 'itself')
+  }
+
+  /** What a directory holds, in order; of names behind `behind` only. */
+  *entries(ino: number, behind?: string): Generator<Named> {
+    const { start, end } = linkKeys(ino)
+    const from = behind === undefined ? start : after(linkKey(ino, behind))
+    for (const { key, value } of this.journal.range(from, end))
+      yield { name: nameIn(key), ...decodeLink(value, key) }
   }
 
   *list(path: string): Generator<Named> {
@@ -90,80 +154,107 @@ export class Names {
     yield* this.entries(ino)
   }
 
-  /** What a directory holds, in order. */
-  *entries(ino: number): Generator<Named> {
-    const { start, end } = linkKeys(ino)
-    for (const { key, value } of this.journal.range(start, end))
-      yield { name: nameIn(key), ...decodeLink(value, key) }
+  /** Where a symbolic link leads. */
+  target(ino: number): string {
+    if (this.known(ino).kind !== 'symlink') throw new Failure(errno.EINVAL)
+    const bytes = getLong(this.journal, targetPrefix(ino))
+    if (bytes === undefined) throw new Damage(`symbolic link ${ino} leads nowhere`)
+    return textOf(bytes)
   }
 
-  create(path: string, kind: Inode['kind']): number {
-    const { directory, name, link } = this.placeToChange(path)
-    if (link !== undefined) throw new Failure(errno.EEXIST)
-    return this.createIn(directory, name, kind)
+  // ---- making
+
+  create(place: Place, plan: InodePlan, now: Time): number {
+    const parent = this.parentOf(place)
+    if (this.entry(place.directory, place.name) !== undefined) throw new Failure(errno.EEXIST)
+    return this.createIn(place, inherited(plan, parent), now)
   }
 
   /** The same, under a name that the directory doesn't have. */
-  createIn(directory: number, name: string, kind: Inode['kind']): number {
-    const ino = this.newInode(kind, 1)
-    this.journal.put(linkKey(directory, name), encodeLink({ ino, kind }))
+  createIn(place: Place, plan: InodePlan, now: Time): number {
+    const isDirectory = plan.kind === 'directory'
+    const ino = this.newInode(plan, isDirectory ? 2 : 1, now)
+    this.enter({ ...place, link: { ino, kind: plan.kind } }, now)
     return ino
   }
 
+  /** A copy of an inode without what it holds, under a name that the directory doesn't have. */
+  copyIn(place: Place, from: number, sealed: boolean): number {
+    const source = this.inode(from)
+    const plan = source.kind === 'symlink' ? { ...source, target: this.target(from) } : source
+    const ino = this.createIn(place, plan, source.btime)
+    this.resemble(ino, from, sealed)
+    return ino
+  }
+
+  /** Lets an inode have the attributes of another, of both sorts. */
+  resemble(ino: number, other: number, sealed: boolean): void {
+    const { links, parent, generation, size, blocks } = this.inode(ino)
+    this.setInode(ino, { ...this.inode(other), sealed, links, parent, generation, size, blocks })
+    const [to, from] = [attributeKeys(ino), attributeKeys(other)]
+    for (const { key, value } of [...this.journal.range(from.start, from.end)])
+      this.journal.put(to.start + key.slice(from.start.length), value)
+  }
+
   /** A file that no name leads to. */
-  createUnnamed(): number {
-    const ino = this.newInode('file', 0)
+  createUnnamed(plan: InodePlan, now: Time): number {
+    const ino = this.newInode(plan, 0, now)
     this.keepOrphan(ino)
     return ino
   }
 
   /** Gives a file without names its first; a file that has the name already loses it, if it may be replaced. */
-  publish(ino: number, path: string, existing: 'stays' | 'is replaced'): void {
-    const { directory, name, link } = this.placeToChange(path)
-    if (link !== undefined && existing === 'stays') throw new Failure(errno.EEXIST)
-    if (link?.kind === 'directory') throw new Failure(errno.EISDIR)
-    this.setInode(ino, { ...this.inode(ino), links: 1 })
-    this.journal.delete(orphanKey(ino))
-    this.journal.put(linkKey(directory, name), encodeLink({ ino, kind: 'file' }))
-    if (link !== undefined) this.unlinked(link)
+  publish(ino: number, place: Place, existing: 'stays' | 'is replaced', now: Time): void {
+    this.parentOf(place)
+    const before = this.entry(place.directory, place.name)
+    if (before !== undefined && existing === 'stays') throw new Failure(errno.EEXIST)
+    if (before?.kind === 'directory') throw new Failure(errno.EISDIR)
+    if (before !== undefined) this.leave({ ...place, link: before }, now)
+    this.named(ino, place, now)
+    if (before !== undefined) this.unlinked(before, now)
   }
 
-  /** One name more for a file. */
-  link(from: string, to: string): void {
-    const { ino, kind } = this.find(from)
+  /** One name more for what isn't a directory. A file without names gets its first. */
+  link(ino: number, place: Place, now: Time): void {
+    const { kind, sealed, links } = this.known(ino)
     if (kind === 'directory') throw new Failure(errno.EPERM)
-    this.believeOpen(from)
-    const { directory, name, link } = this.placeToChange(to)
-    if (link !== undefined) throw new Failure(errno.EEXIST)
-    const inode = this.inode(ino)
-    this.setInode(ino, { ...inode, links: inode.links + 1 })
-    this.journal.put(linkKey(directory, name), encodeLink({ ino, kind }))
+    this.parentOf(place)
+    if (this.entry(place.directory, place.name) !== undefined) throw new Failure(errno.EEXIST)
+    if (sealed) throw new Failure(errno.EROFS)
+    if (links >= LINKS_MAX) throw new Failure(errno.EMLINK)
+    this.named(ino, place, now)
   }
 
-  /** Takes away the name of a file, or that of an empty directory. */
-  unlink(path: string): void {
-    const { directory, name, link } = this.placeToChange(path)
+  // ---- taking away
+
+  /** Takes away a name: of an empty directory, or of what is none. `what`: ENOTDIR or EISDIR is told of the other. */
+  unlink(place: Place, what: 'file' | 'directory' | 'either', now: Time): void {
+    this.parentOf(place)
+    const link = this.entry(place.directory, place.name)
     if (link === undefined) throw new Failure(errno.ENOENT)
+    if (what === 'file' && link.kind === 'directory') throw new Failure(errno.EISDIR)
+    if (what === 'directory' && link.kind !== 'directory') throw new Failure(errno.ENOTDIR)
     this.removable(link)
-    this.journal.delete(linkKey(directory, name))
-    this.unlinked(link)
+    this.leave({ ...place, link }, now)
+    this.unlinked(link, now)
   }
 
   /**
    * Takes away the name of a file, or of a directory with all names below it: up to `most` of them, those below first. Says
    * whether some are left.
    */
-  removeTree(path: string, most: number): 'some are left' | 'gone' {
-    const { directory, name, link } = this.placeToChange(path)
+  removeTree(place: Place, most: number, now: Time): 'some are left' | 'gone' {
+    this.parentOf(place)
+    const link = this.entry(place.directory, place.name)
     if (link === undefined) throw new Failure(errno.ENOENT)
-    const way: Entry[] = [{ directory, name, link }]
+    const way: Entry[] = [{ ...place, link }]
     for (let left = most; left > 0; ) {
       const at = way.at(-1)
       if (at === undefined) return 'gone'
       const below = at.link.kind === 'directory' ? this.firstBelow(at.link.ino) : undefined
       if (below === undefined) {
-        this.journal.delete(linkKey(at.directory, at.name))
-        this.unlinked(at.link)
+        this.leave(at, now)
+        this.unlinked(at.link, now)
         way.pop()
         left--
       } else {
@@ -175,32 +266,38 @@ export class Names {
     return way.length === 0 ? 'gone' : 'some are left'
   }
 
-  /** Nothing below the directory is changed from now on (N4). */
-  seal(ino: number): void {
-    this.setInode(ino, { ...this.inode(ino), size: SEALED })
+  /** Gives what is at `from` the name `to`; what had that gives way, stays (EEXIST), or gets the other name. */
+  rename(from: Place, to: Place, how: RenameHow, now: Time): void {
+    this.parentOf(from)
+    this.parentOf(to)
+    const link = this.entry(from.directory, from.name)
+    const before = this.entry(to.directory, to.name)
+    if (link === undefined) throw new Failure(errno.ENOENT)
+    if (before !== undefined && how === 'noreplace') throw new Failure(errno.EEXIST)
+    if (before === undefined && how === 'exchange') throw new Failure(errno.ENOENT)
+    this.believeOutside(link, to.directory)
+    if (how === 'exchange') this.believeOutside(before!, from.directory)
+    if (before?.ino === link.ino) return
+    if (before !== undefined && how === 'replace') {
+      if (link.kind === 'directory' && before.kind !== 'directory') throw new Failure(errno.ENOTDIR)
+      if (link.kind !== 'directory' && before.kind === 'directory') throw new Failure(errno.EISDIR)
+      this.removable(before)
+    }
+    this.leave({ ...from, link }, now)
+    if (before !== undefined) this.leave({ ...to, link: before }, now)
+    this.enter({ ...to, link }, now)
+    this.touch(link.ino, now)
+    if (before === undefined) return
+    if (how === 'replace') this.unlinked(before, now)
+    else {
+      this.enter({ ...from, link: before }, now)
+      this.touch(before.ino, now)
+    }
   }
 
   /** Fails with EROFS if what is at the path can't be changed. */
   believeOpen(path: string): void {
-    if (path !== '/') this.placeToChange(path)
-  }
-
-  /** Gives what is at `from` the name `to`, in place of a file or an empty directory that had it. */
-  rename(from: string, to: string): void {
-    const source = this.placeToChange(from)
-    const target = this.placeToChange(to)
-    const { link } = source
-    if (link === undefined) throw new Failure(errno.ENOENT)
-    if (link.kind === 'directory' && target.way.includes(link.ino)) throw new Failure(errno.EINVAL)
-    if (target.link?.ino === link.ino) return
-    if (target.link !== undefined) {
-      if (link.kind === 'directory' && target.link.kind === 'file') throw new Failure(errno.ENOTDIR)
-      if (link.kind === 'file' && target.link.kind === 'directory') throw new Failure(errno.EISDIR)
-      this.removable(target.link)
-    }
-    this.journal.delete(linkKey(source.directory, source.name))
-    this.journal.put(linkKey(target.directory, target.name), encodeLink(link))
-    if (target.link !== undefined) this.unlinked(target.link)
+    if (this.inode(this.find(path).ino).sealed) throw new Failure(errno.EROFS)
   }
 
   keepOrphan(ino: number): void {
@@ -210,19 +307,36 @@ export class Names {
   forgetInode(ino: number): void {
     this.journal.delete(inodeKey(ino))
     if (this.journal.get(orphanKey(ino)) !== undefined) this.journal.delete(orphanKey(ino))
+    deleteLong(this.journal, targetPrefix(ino))
+    const { start, end } = attributeKeys(ino)
+    for (const { key } of this.journal.range(start, end)) this.journal.delete(key)
   }
 
-  private newInode(kind: Inode['kind'], links: number): number {
+  private newInode(plan: InodePlan, links: number, now: Time): number {
     const state = decodeState(this.journal.get(STATE_KEY))
-    this.journal.put(STATE_KEY, encodeState({ ...state, nextIno: state.nextIno + 1 }))
-    this.setInode(state.nextIno, { kind, links, size: 0 })
-    return state.nextIno
+    const ino = state.nextIno
+    this.journal.put(STATE_KEY, encodeState({ ...state, nextIno: ino + 1 }))
+    const inode = newInode(plan, { generation: state.generation, links, now })
+    if (plan.kind !== 'symlink') {
+      this.setInode(ino, inode)
+      return ino
+    }
+    const target = bytesOf(plan.target ?? '')
+    if (target.length === 0) throw new Failure(errno.ENOENT)
+    if (target.length > TARGET_BYTES_MAX) throw new Failure(errno.ENAMETOOLONG)
+    putLong(this.journal, targetPrefix(ino), target)
+    this.setInode(ino, { ...inode, size: target.length })
+    return ino
   }
 
-  private placeToChange(path: string): Place {
-    const place = this.place(path)
-    for (const ino of place.way) if (this.inode(ino).size === SEALED) throw new Failure(errno.EROFS)
-    return place
+  /** The directory of a place, which may be changed: it is one, hasn't been removed, and isn't sealed. */
+  private parentOf({ directory, name }: Place): Inode {
+    const inode = this.known(directory)
+    if (inode.kind !== 'directory') throw new Failure(errno.ENOTDIR)
+    checkName(name)
+    if (inode.links === 0) throw new Failure(errno.ENOENT)
+    if (inode.sealed) throw new Failure(errno.EROFS)
+    return inode
   }
 
   private firstBelow(directory: number): Entry | undefined {
@@ -232,19 +346,33 @@ export class Names {
     return { directory, name: nameIn(first.key), link: decodeLink(first.value, first.key) }
   }
 
-  private place(path: string): Place {
+  private resolve(path: string, last: Last): Place & { readonly link: Link | undefined } {
     if (!path.startsWith('/') || path === '/') throw new Failure(errno.EINVAL)
-    const names = path.slice(1).split('/')
-    const last = names.pop()!
-    const way = [ROOT_INO]
-    for (const name of names) {
-      const link = this.entry(way.at(-1)!, name)
+    const todo = path.slice(1).split('/').reverse()
+    for (const name of todo) checkName(name)
+    let directory = ROOT_INO
+    for (let followed = 0; ; ) {
+      const name = todo.pop()
+      if (name === undefined)
+        // A target ended in a directory without saying its name.
+        return { directory, name: '.', link: { ino: directory, kind: 'directory' } }
+      if (name === '' || name === '.') continue
+      if (name === '..') {
+        directory = this.inode(directory).parent
+        continue
+      }
+      const link = this.entry(directory, name)
+      const isLast = todo.length === 0
+      if (isLast && (link?.kind !== 'symlink' || last === 'itself')) return { directory, name, link }
       if (link === undefined) throw new Failure(errno.ENOENT)
-      if (link.kind !== 'directory') throw new Failure(errno.ENOTDIR)
-      way.push(link.ino)
+      if (link.kind === 'symlink') {
+        if (++followed > FOLLOWED_MAX) throw new Failure(errno.ELOOP)
+        const target = this.target(link.ino)
+        if (target.startsWith('/')) directory = ROOT_INO
+        todo.push(...target.split('/').reverse())
+      } else if (link.kind === 'directory') directory = link.ino
+      else throw new Failure(errno.ENOTDIR)
     }
-    const directory = way.at(-1)!
-    return { directory, name: last, link: this.entry(directory, last), way }
   }
 
   private entry(directory: number, name: string): Link | undefined {
@@ -254,23 +382,75 @@ export class Names {
     return bytes === undefined ? undefined : decodeLink(bytes, key)
   }
 
+  /** What is moved to a directory isn't on the way there (N2). */
+  private believeOutside({ ino, kind }: Link, directory: number): void {
+    if (kind !== 'directory') return
+    const way = new Set<number>()
+    for (let at = directory; ; at = this.inode(at).parent) {
+      if (at === ino) throw new Failure(errno.EINVAL)
+      if (at === ROOT_INO) return
+      if (way.has(at)) throw new Damage(`directory ${at} lies below itself`)
+      way.add(at)
+    }
+  }
+
   private removable({ ino, kind }: Link): void {
-    if (kind === 'file') return
+    if (kind !== 'directory') return
     const { start, end } = linkKeys(ino)
     if (this.journal.first(start, end) !== undefined) throw new Failure(errno.ENOTEMPTY)
   }
 
-  private unlinked({ ino }: Link): void {
+  /** A name appears in its directory. */
+  private enter({ directory, name, link }: Entry, now: Time): void {
+    this.journal.put(linkKey(directory, name), encodeLink(link))
+    this.changed(directory, link.kind === 'directory' ? 1 : 0, now)
+    if (link.kind === 'directory') this.setInode(link.ino, { ...this.inode(link.ino), parent: directory })
+  }
+
+  /** A name goes from its directory. */
+  private leave({ directory, name, link }: Entry, now: Time): void {
+    this.journal.delete(linkKey(directory, name))
+    this.changed(directory, link.kind === 'directory' ? -1 : 0, now)
+  }
+
+  private changed(directory: number, more: number, now: Time): void {
+    const inode = this.inode(directory)
+    const links = inode.links + more
+    if (links < 2)
+      throw new Damage(`directory ${directory} has ${inode.links} links, and a directory in it goes`)
+    if (links > LINKS_MAX) throw new Failure(errno.EMLINK)
+    this.setInode(directory, { ...inode, links, mtime: now, ctime: now })
+  }
+
+  private touch(ino: number, now: Time): void {
+    this.setInode(ino, { ...this.inode(ino), ctime: now })
+  }
+
+  /** What has no name, or has some, gets one more. */
+  private named(ino: number, place: Place, now: Time): void {
+    const inode = this.inode(ino)
+    this.setInode(ino, { ...inode, links: inode.links + 1, ctime: now })
+    if (inode.links === 0) this.journal.delete(orphanKey(ino))
+    this.enter({ ...place, link: { ino, kind: inode.kind } }, now)
+  }
+
+  private unlinked({ ino }: Link, now: Time): void {
     const inode = this.inode(ino)
     if (inode.links < 1) throw new Damage(`inode ${ino} has a name and no links`)
-    this.setInode(ino, { ...inode, links: inode.links - 1 })
-    if (inode.links === 1) this.onUnlinked(ino)
+    const links = inode.kind === 'directory' ? 0 : inode.links - 1
+    this.setInode(ino, { ...inode, links, ctime: now })
+    if (links === 0) this.onUnlinked(ino)
   }
 }
 
+/** What is made in a set-gid directory belongs to its group, and a directory passes that on (inode_init_owner of Linux). */
+function inherited(plan: InodePlan, { mode, gid }: Inode): InodePlan {
+  if ((mode & SET_GID) === 0) return plan
+  return { ...plan, gid, mode: plan.kind === 'directory' ? plan.mode | SET_GID : plan.mode }
+}
+
 function checkName(name: string): void {
-  if (name === '' || name === '.' || name === '..' || name.includes('\0') || !name.isWellFormed())
+  if (name === '' || name === '.' || name === '..' || name.includes('\0') || name.includes('/'))
     throw new Failure(errno.EINVAL)
-  const bytes = encodeURIComponent(name).replace(/%[0-9A-F]{2}/g, '.').length
-  if (bytes > NAME_BYTES_MAX) throw new Failure(errno.ENAMETOOLONG)
+  if (bytesSpelt(spelt(name)) > NAME_BYTES_MAX) throw new Failure(errno.ENAMETOOLONG)
 }

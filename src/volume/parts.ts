@@ -7,6 +7,7 @@ import type { Disk } from './disk.ts'
 import type { Extents } from './extents.ts'
 import type { Journal } from './journal.ts'
 import type { Names } from './names.ts'
+import type { Header } from './records.ts'
 import type { Space } from './space.ts'
 
 /** Pages that a file can have: a PageIndex is below 2^32. */
@@ -20,6 +21,7 @@ export interface Parts {
   readonly space: Space
   readonly names: Names
   readonly commits: Commits
+  readonly header: Header
   readonly readOnly: boolean
   /** Takes note of something that isn't what it must be. */
   readonly damaged: (what: string) => void

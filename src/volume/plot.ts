@@ -3,13 +3,14 @@ import type { Bytes } from '../base/index.ts'
 import { MIX53 } from './checksum.ts'
 import { PLAIN } from './extents.ts'
 import { headerBlock } from './header.ts'
+import { EPOCH, encodeInode, newInode, planned } from './inode.ts'
 import type { Record } from './journal.ts'
 import {
   encodeHeader,
-  encodeInode,
   encodeLink,
   encodeNumbers,
   encodeState,
+  FORMAT,
   HEADER_KEY,
   type Header,
   hex,
@@ -36,7 +37,7 @@ export interface Plot {
 export function largeVolume({ files, extents, blockSize }: PlotPlan): Plot {
   // The header's block, those of the files, and one that is free.
   const blocks = files * extents + 2
-  const header: Header = { blockSize, blocks, id: 1, checksum: MIX53.name }
+  const header: Header = { format: FORMAT, blockSize, blocks, id: 1, checksum: MIX53.name }
   function* records(): Generator<Record> {
     const inos = Array.from({ length: files }, (_, at) => ROOT_INO + 1 + at)
     for (const ino of inos)
@@ -47,12 +48,20 @@ export function largeVolume({ files, extents, blockSize }: PlotPlan): Plot {
         const block = 1 + at * extents + extent
         yield { key: `e${hex(ino)}${hex(page)}`, value: encodeNumbers(page, block, PLAIN) }
       }
+    const root = { ...newInode(planned('directory'), made(2)), parent: ROOT_INO }
+    const file = { ...newInode(planned('file'), made(1)), size: 2 * extents * blockSize, blocks: extents }
     yield { key: `f${hex(blocks - 1)}`, value: encodeNumbers(blocks - 1, 0, 0) }
     yield { key: HEADER_KEY, value: encodeHeader(header) }
-    yield { key: inodeKey(ROOT_INO), value: encodeInode({ kind: 'directory', links: 1, size: 0 }) }
-    const size = 2 * extents * blockSize
-    for (const ino of inos) yield { key: inodeKey(ino), value: encodeInode({ kind: 'file', links: 1, size }) }
-    yield { key: STATE_KEY, value: encodeState({ nextIno: ROOT_INO + 1 + files, free: 1, deferred: 0 }) }
+    yield { key: inodeKey(ROOT_INO), value: encodeInode(root) }
+    for (const ino of inos) yield { key: inodeKey(ino), value: encodeInode(file) }
+    yield {
+      key: STATE_KEY,
+      value: encodeState({ nextIno: ROOT_INO + 1 + files, free: 1, deferred: 0, generation: 0 }),
+    }
   }
   return { blocks, firstBlock: headerBlock(header, MIX53), records }
+}
+
+function made(links: number) {
+  return { generation: 0, links, now: EPOCH }
 }

@@ -1,12 +1,14 @@
 /**
  * The records of a volume, as keys and bytes. docs/volume-format.md draws them field by field; this file is the one place
- * that knows them.
+ * that knows them, but for the inode's (inode.ts).
  *
  *     h                      header: what the volume is; written once
- *     s                      state: the next inode, free and deferred blocks
+ *     s                      state: the next inode, free and deferred blocks, the generation
  *     i<ino>                 inode
  *     d<ino>/<name>          entry of a directory
  *     o<ino>                 an inode that no name leads to and somebody has open
+ *     y<ino>/<piece>         where a symbolic link leads     \ values of any length,
+ *     a<ino>/<name>/<piece>  extended attribute              / in pieces (long-values.ts)
  *     e<ino><last index>     extent of a file                \
  *     f<last block>          free blocks                      | runs (runs.ts)
  *     r<last block>          blocks that two or more share    |
@@ -18,10 +20,16 @@
  * little-endian.
  */
 import type { Bytes } from '../base/index.ts'
-import { believe, Damage } from './failure.ts'
+import { Damage } from './failure.ts'
+import { decodeNumbers, encodeNumbers, putU64, u64, viewOf } from './fields.ts'
+import { type Kind, kindNumber, kindOf } from './inode.ts'
+import { spelt, unspelt } from './spelling.ts'
 
-export const FORMAT_VERSION = 1
+/** What is written; a volume of an older format is read, and upgraded (upgrading.ts). */
+export const FORMAT = 2
 export const MAGIC = 'faultvol'
+export { decodeNumbers, encodeNumbers, putU64, u64, viewOf } from './fields.ts'
+
 /** Blocks that one record of checksums is about. */
 export const CHUNK_BLOCKS = 64
 export const ROOT_INO = 1
@@ -32,6 +40,9 @@ export const NUMBERS_MAX = 2 ** 40
 const HEX_DIGITS = 10
 /** Numbers of half as many digits. */
 const HALF = 16 ** (HEX_DIGITS / 2)
+
+/** Format 1 had no generation. */
+const STATE_BYTES_1: Bytes = 24
 
 export const HEADER_KEY = 'h'
 export const STATE_KEY = 's'
@@ -58,6 +69,8 @@ export function inoIn(key: string): number {
 }
 
 export interface Header {
+  /** 1 or FORMAT. */
+  readonly format: number
   readonly blockSize: Bytes
   /** Blocks of the device, the first with them: it holds the header once more, and no data. */
   readonly blocks: number
@@ -73,30 +86,17 @@ export interface State {
   readonly free: number
   /** Blocks in limbo that the next commit gives back. */
   readonly deferred: number
+  /** Of the inodes that are made. */
+  readonly generation: number
 }
-
-/** What a file or a directory is. */
-export interface Inode {
-  /** Which of the two. */
-  readonly kind: 'file' | 'directory'
-  /** Names that lead to it; a directory has one. */
-  readonly links: number
-  /** Bytes; of a directory 0, or SEALED. */
-  readonly size: Bytes
-}
-
-/** The size of a directory below which nothing is changed: a snapshot that is to be read. */
-export const SEALED = 1
 
 /** What an entry of a directory leads to. */
 export interface Link {
-  /** The number of the file or directory in its volume. */
+  /** The number of its inode. */
   readonly ino: number
   /** What it is. */
-  readonly kind: Inode['kind']
+  readonly kind: Kind
 }
-
-const KINDS = ['', 'file', 'directory'] as const
 
 export function inodeKey(ino: number): string {
   return `i${hex(ino)}`
@@ -106,9 +106,12 @@ export function orphanKey(ino: number): string {
   return `o${hex(ino)}`
 }
 
-/** Names are any Unicode without '/', kept in ASCII. */
+export function targetPrefix(ino: number): string {
+  return `y${hex(ino)}`
+}
+
 export function linkKey(directory: number, name: string): string {
-  return `d${hex(directory)}/${encodeURIComponent(name)}`
+  return `d${hex(directory)}/${spelt(name)}`
 }
 
 /** The keys of a directory's entries: [start, end). */
@@ -117,22 +120,27 @@ export function linkKeys(directory: number): { readonly start: string; readonly 
 }
 
 export function nameIn(key: string): string {
-  try {
-    return decodeURIComponent(key.slice(key.indexOf('/') + 1))
-  } catch {
-    throw new Damage(`the entry ${key} has a name that can't be read`)
-  }
+  return unspelt(key.slice(key.indexOf('/') + 1))
+}
+
+export function attributePrefix(ino: number, name: string): string {
+  return `a${hex(ino)}/${spelt(name)}`
+}
+
+/** The keys of an inode's extended attributes: [start, end). */
+export function attributeKeys(ino: number): { readonly start: string; readonly end: string } {
+  return { start: `a${hex(ino)}/`, end: `a${hex(ino)}0` }
 }
 
 export function chunkKey(chunk: number): string {
   return `c${hex(chunk)}`
 }
 
-export function encodeHeader({ blockSize, blocks, id, checksum }: Header): Uint8Array {
+export function encodeHeader({ format, blockSize, blocks, id, checksum }: Header): Uint8Array {
   const bytes = new Uint8Array(48)
   const view = viewOf(bytes)
   putText(bytes, 0, MAGIC, 8)
-  view.setUint32(8, FORMAT_VERSION, true)
+  view.setUint32(8, format, true)
   view.setUint32(12, blockSize, true)
   putU64(view, 16, blocks)
   putU64(view, 24, id)
@@ -144,10 +152,11 @@ export function decodeHeader(bytes: Uint8Array): Header {
   if (bytes.length < 48 || textIn(bytes, 0, 8) !== MAGIC)
     throw new Damage('the header is not that of a volume')
   const view = viewOf(bytes)
-  const version = view.getUint32(8, true)
-  if (version !== FORMAT_VERSION)
-    throw new Damage(`the volume has format ${version}; this program reads format ${FORMAT_VERSION}`)
+  const format = view.getUint32(8, true)
+  if (format < 1 || format > FORMAT)
+    throw new Damage(`the volume has format ${format}; this program reads formats 1 to ${FORMAT}`)
   const header = {
+    format,
     blockSize: view.getUint32(12, true),
     blocks: u64(view, 16),
     id: u64(view, 24),
@@ -159,83 +168,23 @@ export function decodeHeader(bytes: Uint8Array): Header {
   return header
 }
 
-export function encodeState({ nextIno, free, deferred }: State): Uint8Array {
-  return encodeNumbers(nextIno, free, deferred)
+export function encodeState({ nextIno, free, deferred, generation }: State): Uint8Array {
+  return encodeNumbers(nextIno, free, deferred, generation)
 }
 
 export function decodeState(bytes: Uint8Array | undefined): State {
-  const [nextIno, free, deferred] = decodeNumbers(bytes, 3, 'the state')
-  return { nextIno: nextIno!, free: free!, deferred: deferred! }
-}
-
-export function encodeInode({ kind, links, size }: Inode): Uint8Array {
-  return encodeNumbers(KINDS.indexOf(kind), links, size)
-}
-
-export function decodeInode(bytes: Uint8Array | undefined, ino: number): Inode {
-  const [kind, links, size] = decodeNumbers(bytes, 3, `inode ${ino}`)
-  return { kind: kindOf(kind!, `inode ${ino}`), links: links!, size: size! }
+  const isFirst = bytes?.length === STATE_BYTES_1
+  const [nextIno, free, deferred, generation = 0] = decodeNumbers(bytes, isFirst ? 3 : 4, 'the state')
+  return { nextIno: nextIno!, free: free!, deferred: deferred!, generation }
 }
 
 export function encodeLink({ ino, kind }: Link): Uint8Array {
-  return encodeNumbers(ino, KINDS.indexOf(kind))
+  return encodeNumbers(ino, kindNumber(kind))
 }
 
 export function decodeLink(bytes: Uint8Array, key: string): Link {
   const [ino, kind] = decodeNumbers(bytes, 2, `the entry ${key}`)
   return { ino: ino!, kind: kindOf(kind!, `the entry ${key}`) }
-}
-
-export function encodeNumbers(...numbers: readonly number[]): Uint8Array {
-  const bytes = new Uint8Array(8 * numbers.length)
-  for (let at = 0; at < numbers.length; at++) {
-    putU32(bytes, 8 * at, numbers[at]! >>> 0)
-    putU32(bytes, 8 * at + 4, Math.floor(numbers[at]! / 2 ** 32))
-  }
-  return bytes
-}
-
-export function decodeNumbers(bytes: Uint8Array | undefined, count: number, what: string): number[] {
-  if (bytes === undefined) throw new Damage(`${what} is missing`)
-  if (bytes.length !== 8 * count) throw new Damage(`${what} has ${bytes.length} bytes, expected ${8 * count}`)
-  const numbers: number[] = []
-  for (let at = 0; at < count; at++) {
-    const number = u32(bytes, 8 * at) + u32(bytes, 8 * at + 4) * 2 ** 32
-    believe(Number.isSafeInteger(number), `${what} has a number above 2^53`)
-    numbers.push(number)
-  }
-  return numbers
-}
-
-export function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-}
-
-export function putU64(view: DataView, at: number, number: number): void {
-  view.setUint32(at, number >>> 0, true)
-  view.setUint32(at + 4, Math.floor(number / 2 ** 32), true)
-}
-
-export function u64(view: DataView, at: number): number {
-  return view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32
-}
-
-// hot: every look at a run decodes one; a DataView for each took a tenth of a copy-on-write.
-function u32(bytes: Uint8Array, at: number): number {
-  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
-}
-
-function putU32(bytes: Uint8Array, at: number, number: number): void {
-  bytes[at] = number
-  bytes[at + 1] = number >>> 8
-  bytes[at + 2] = number >>> 16
-  bytes[at + 3] = number >>> 24
-}
-
-function kindOf(number: number, what: string): Inode['kind'] {
-  const kind = KINDS[number]
-  if (kind !== 'file' && kind !== 'directory') throw new Damage(`${what} is of the unknown kind ${number}`)
-  return kind
 }
 
 function putText(bytes: Uint8Array, at: number, text: string, length: number): void {

@@ -1,11 +1,13 @@
 /**
  * The tree of names, put in order: every inode is reached from the root once its names are right, or is an orphan that goes.
  *
- * Invariants   N1, N2 (names.ts)
+ * Invariants   N1, N2, N5 (names.ts)
  *   RN1 What no name leads to any more is found as /lost+found/<inode>.
+ *   RN3 What lies in a sealed directory is sealed (N4), and a directory knows the one that it lies in (N5).
  *   RN2 An inode that had more names than are left is told of.
  */
-import { type Inode, type Link, ROOT_INO } from './records.ts'
+import { EPOCH, type Inode, newInode, planned } from './inode.ts'
+import { type Link, ROOT_INO } from './records.ts'
 
 export const LOST_AND_FOUND = '/lost+found'
 
@@ -36,7 +38,8 @@ export interface NamesLeft {
 
 export function repairNames(left: NamesLeft): NamesRepaired {
   const { inodes, names, orphans, restored, givenUp } = left
-  inodes.set(ROOT_INO, { kind: 'directory', links: 1, size: 0 })
+  const root = inodes.get(ROOT_INO)
+  inodes.set(ROOT_INO, root?.kind === 'directory' ? { ...root, sealed: false } : newDirectory())
   let next = Math.max(left.nextIno, ROOT_INO + 1)
   const links: NameRecord[] = []
   const byDirectory = Map.groupBy(names, ({ directory }) => directory)
@@ -79,7 +82,7 @@ export function repairNames(left: NamesLeft): NamesRepaired {
     }
     if (found === undefined) {
       found = next++
-      inodes.set(found, { kind: 'directory', links: 1, size: 0 })
+      inodes.set(found, newDirectory())
       const taken = new Set(links.filter(({ directory }) => directory === ROOT_INO).map(({ name }) => name))
       let free = LOST_AND_FOUND.slice(1)
       while (taken.has(free)) free += '+'
@@ -99,13 +102,27 @@ export function repairNames(left: NamesLeft): NamesRepaired {
   for (const { ino } of links) counts.set(ino, (counts.get(ino) ?? 0) + 1)
   for (const [ino, inode] of inodes) {
     const now = counts.get(ino) ?? 0
-    if (inode.kind === 'file' && inode.links > now && !restored.has(ino) && !strayed.has(ino))
+    if (inode.kind !== 'directory' && inode.links > now && !restored.has(ino) && !strayed.has(ino))
       givenUp.push(
         `${inode.links - now} of the ${inode.links} names of inode ${ino}, which is ${pathOf(ino)}`,
       )
   }
-  for (const [ino, inode] of inodes)
-    inodes.set(ino, { ...inode, links: ino === ROOT_INO ? 1 : (counts.get(ino) ?? 0) })
+  const below = new Map<number, number>()
+  // Directories come before what is in them.
+  for (const { ino, kind, directory } of links) {
+    if (kind === 'directory') below.set(directory, (below.get(directory) ?? 0) + 1)
+    const inode = inodes.get(ino)!
+    if (inodes.get(directory)!.sealed) inodes.set(ino, { ...inode, sealed: true })
+  }
+  for (const [ino, inode] of inodes) {
+    const isDirectory = inode.kind === 'directory'
+    const count = isDirectory ? 2 + (below.get(ino) ?? 0) : (counts.get(ino) ?? 0)
+    inodes.set(ino, {
+      ...inode,
+      links: count,
+      parent: isDirectory ? (up.get(ino)?.directory ?? ROOT_INO) : 0,
+    })
+  }
 
   function pathOf(ino: number): string {
     let path = ''
@@ -115,4 +132,8 @@ export function repairNames(left: NamesLeft): NamesRepaired {
   }
 
   return { links, nextIno: next, pathOf }
+}
+
+function newDirectory(): Inode {
+  return newInode(planned('directory'), { generation: 0, links: 2, now: EPOCH })
 }

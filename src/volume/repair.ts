@@ -23,33 +23,32 @@ import type { Bytes } from '../base/index.ts'
 import { type Edge, freeRuns, sharedRuns } from './block-edges.ts'
 import { LOST, UNWRITTEN, WRITTEN } from './extents.ts'
 import { Damage, Unreadable } from './failure.ts'
+import { decodeInode, EPOCH, encodeInode, type Inode, type Kind, newInode, planned } from './inode.ts'
 import type { Journal, Record } from './journal.ts'
 import {
   CHUNK_BLOCKS,
   chunkKey,
-  decodeInode,
   decodeLink,
   decodeNumbers,
   decodeState,
   encodeHeader,
-  encodeInode,
   encodeLink,
   encodeNumbers,
   encodeState,
+  FORMAT,
   HEADER_KEY,
   type Header,
   hex,
-  type Inode,
   inodeKey,
   inoIn,
   linkKey,
   nameIn,
   numberIn,
-  ROOT_INO,
   STATE_KEY,
   u64,
   viewOf,
 } from './records.ts'
+import { LongValuesLeft } from './repair-long-values.ts'
 import { LOST_AND_FOUND, type NameRecord, repairNames } from './repair-names.ts'
 import type { Run } from './runs.ts'
 
@@ -89,6 +88,8 @@ class Repair {
   /** Names below /lost+found of inodes that have none; of others it is their number. */
   private readonly found = new Map<number, string>()
   private nextIno = 1
+  private generation = 0
+  private readonly longs = new LongValuesLeft()
 
   constructor(journal: Journal, { header, bad, present }: RepairScope) {
     this.header = header
@@ -107,6 +108,7 @@ class Repair {
     if (this.inodes.size + this.names.length + this.extents.size === 0) return undefined
     this.restoreInodes()
     for (const ino of this.restored) this.endFile(ino)
+    this.longs.mend(this.inodes)
     const names = repairNames({
       inodes: this.inodes,
       names: this.names,
@@ -119,8 +121,14 @@ class Repair {
     this.nextIno = names.nextIno
     for (const ino of this.restored)
       if (this.inodes.has(ino)) this.givenUp.push(this.endOf(ino, names.pathOf(ino)))
-    for (const ino of this.remade)
-      if (ino !== ROOT_INO) this.givenUp.push(`${names.pathOf(ino)} (inode ${ino}): whether it was sealed`)
+    for (const ino of [...this.remade, ...this.restored])
+      if (this.inodes.has(ino))
+        this.givenUp.push(
+          `${names.pathOf(ino)} (inode ${ino}): its owner, mode and times, and whether it was sealed; only root may use it now`,
+        )
+    this.givenUp.push(...this.longs.givenUp(this.inodes, names.pathOf))
+    for (const { start, end } of this.gaps.filter(gap => gap.start < 'b' && gap.end > 'a'))
+      this.givenUp.push(`extended attributes, from the record ${start} on and before ${end}`)
     this.tellOfNamesLost()
     for (const ino of this.extents.keys()) if (!this.inodes.has(ino)) this.extents.delete(ino)
     for (const [ino, inode] of this.inodes)
@@ -140,6 +148,10 @@ class Repair {
       case 'o':
         this.orphans.add(numberIn(key))
         break
+      case 'a':
+      case 'y':
+        this.longs.take(key, value)
+        break
       case 'e':
         this.noteExtent(key, value)
         break
@@ -147,7 +159,7 @@ class Repair {
         if (value.length === 8 * CHUNK_BLOCKS) this.chunks.set(numberIn(key), value.slice())
         break
       case 's':
-        this.nextIno = decodeState(value).nextIno
+        ;({ nextIno: this.nextIno, generation: this.generation } = decodeState(value))
         break
     }
   }
@@ -163,14 +175,16 @@ class Repair {
 
   /** Inodes that names or extents tell of, and whose records are lost. */
   private restoreInodes(): void {
-    const told = new Map<number, Inode['kind']>()
+    const told = new Map<number, Kind>()
     for (const { ino, kind } of this.names) told.set(ino, kind)
     for (const { directory } of this.names) told.set(directory, 'directory')
     for (const ino of this.extents.keys()) if (!told.has(ino)) told.set(ino, 'file')
     for (const [ino, kind] of told) {
       this.nextIno = Math.max(this.nextIno, ino + 1)
       if (this.inodes.has(ino) || this.gapAt(inodeKey(ino)) === undefined) continue
-      this.inodes.set(ino, { kind, links: 1, size: 0 })
+      // Which device it was nobody knows.
+      if (kind === 'block device' || kind === 'char device') continue
+      this.inodes.set(ino, this.anew(kind))
       ;(kind === 'file' ? this.restored : this.remade).add(ino)
     }
     for (const ino of [...this.inodes.keys(), ...this.orphans]) this.nextIno = Math.max(this.nextIno, ino + 1)
@@ -190,13 +204,26 @@ class Repair {
     }
     kept.push({ start: end - 1, end, value: 0, tag: LOST })
     this.extents.set(ino, kept)
-    this.inodes.set(ino, { kind: 'file', links: 1, size: end * this.header.blockSize })
+    this.inodes.set(ino, { ...this.anew('file'), size: end * this.header.blockSize })
+  }
+
+  private blocksOf(ino: number): number {
+    let blocks = 0
+    for (const { start, end, tag } of this.extents.get(ino) ?? []) if (tag !== LOST) blocks += end - start
+    return blocks
+  }
+
+  /** An inode whose record is lost: nobody but root may change it, until somebody says more. */
+  private anew(kind: Kind): Inode {
+    const plan = planned(kind)
+    const mode = kind === 'symlink' ? plan.mode : plan.mode & 0o700
+    return newInode({ ...plan, mode }, { generation: this.generation + 1, links: 1, now: EPOCH })
   }
 
   /** A file of its own for the last block of a file whose inode is lost. */
   private keepEnd(of: number, block: number, tag: number): void {
     const ino = this.nextIno++
-    this.inodes.set(ino, { kind: 'file', links: 0, size: this.header.blockSize })
+    this.inodes.set(ino, { ...this.anew('file'), links: 0, size: this.header.blockSize })
     this.extents.set(ino, [{ start: 0, end: 1, value: block, tag }])
     this.found.set(ino, `${of}.end`)
   }
@@ -288,8 +315,10 @@ class Repair {
   private *records(links: readonly NameRecord[]): Generator<Record> {
     const { blocks } = this.header
     const edges: Edge[] = []
-    yield { key: HEADER_KEY, value: encodeHeader(this.header) }
-    for (const [ino, inode] of this.inodes) yield { key: inodeKey(ino), value: encodeInode(inode) }
+    yield { key: HEADER_KEY, value: encodeHeader({ ...this.header, format: FORMAT }) }
+    for (const [ino, inode] of this.inodes)
+      yield { key: inodeKey(ino), value: encodeInode({ ...inode, blocks: this.blocksOf(ino) }) }
+    yield* this.longs.records(this.inodes)
     for (const { directory, name, ino, kind } of links)
       yield { key: linkKey(directory, name), value: encodeLink({ ino, kind }) }
     for (const [ino, runs] of this.extents)
@@ -306,7 +335,10 @@ class Repair {
     }
     for (const { start, end, value } of sharedRuns(edges))
       yield { key: `r${hex(end - 1)}`, value: encodeNumbers(start, value, 0) }
-    yield { key: STATE_KEY, value: encodeState({ nextIno: this.nextIno, free, deferred: 0 }) }
+    yield {
+      key: STATE_KEY,
+      value: encodeState({ nextIno: this.nextIno, free, deferred: 0, generation: this.generation + 1 }),
+    }
   }
 }
 

@@ -10,6 +10,7 @@ import type { Outcome } from '../sched/index.ts'
 import { type Claim, type Claimable, Claiming, type ClaimingArgs, claimOf, unclaimed } from './claiming.ts'
 import type { Extents } from './extents.ts'
 import { Failure } from './failure.ts'
+import { EPOCH, planned, type Time } from './inode.ts'
 import type { Parts } from './parts.ts'
 import { NUMBERS_MAX } from './records.ts'
 
@@ -20,12 +21,14 @@ export interface SnapshotArgs extends ClaimingArgs {
   readonly to: string
   /** 'r': nothing below it can be changed. */
   readonly mode: 'r' | 'r+'
+  /** What time it is. */
+  readonly now: Time
   /** How many files are in it. */
   files: number
 }
 
-export function snapshotArgs(plan: Pick<SnapshotArgs, 'from' | 'to' | 'mode'>): SnapshotArgs {
-  return { ...unclaimed(), ...plan, files: 0 }
+export function snapshotArgs(plan: Pick<SnapshotArgs, 'from' | 'to' | 'mode'>, now = EPOCH): SnapshotArgs {
+  return { ...unclaimed(), ...plan, now, files: 0 }
 }
 
 /** What of the volume a snapshot looks at. */
@@ -58,21 +61,33 @@ export class Snapshot extends Claiming<SnapshotArgs> {
   private copy(args: SnapshotArgs): void {
     const { names } = this.parts
     args.files = 0
+    const sealed = args.mode === 'r'
     const source = names.find(args.from)
     if (source.kind !== 'directory') throw new Failure(errno.ENOTDIR)
-    const top = names.create(args.to, 'directory')
+    const top = names.create(names.place(args.to), planned('directory'), args.now)
     const directories = [{ from: source.ino, to: top }]
-    for (let next = directories.pop(); next !== undefined; next = directories.pop())
-      for (const { name, ino, kind } of [...names.entries(next.from)]) {
+    /** Files with several names: their copies have as many. */
+    const copies = new Map<number, number>()
+    for (const { from, to } of directories) {
+      for (const { name, ino, kind } of [...names.entries(from)]) {
         if (ino === top) continue
-        const copy = names.createIn(next.to, name, kind)
-        if (kind === 'directory') directories.push({ from: ino, to: copy })
-        else {
-          this.scope.extents(copy).shareFrom(this.scope.extents(ino), 0, 0, NUMBERS_MAX)
-          names.setInode(copy, { ...names.inode(copy), size: names.inode(ino).size })
-          args.files++
+        const place = { directory: to, name }
+        const known = copies.get(ino)
+        if (known !== undefined) {
+          names.link(known, place, args.now)
+          continue
         }
+        const copy = names.copyIn(place, ino, false)
+        if (kind === 'directory') directories.push({ from: ino, to: copy })
+        else copies.set(ino, copy)
+        if (kind !== 'file') continue
+        this.scope.extents(copy).shareFrom(this.scope.extents(ino), 0, 0, NUMBERS_MAX)
+        names.setInode(copy, { ...names.inode(copy), size: names.inode(ino).size })
+        args.files++
       }
-    if (args.mode === 'r') names.seal(top)
+    }
+    // Names that were made and counted have left their times.
+    for (const [from, to] of copies) names.resemble(to, from, sealed)
+    for (const { from, to } of directories) names.resemble(to, from, sealed)
   }
 }

@@ -15,14 +15,17 @@ import { Scheduler, TimedDriver } from '../sched/index.ts'
 import { MIX53 } from './checksum.ts'
 import { Extents, PLAIN, UNWRITTEN, WRITTEN } from './extents.ts'
 import { Failure } from './failure.ts'
+import { EPOCH, encodeInode, newInode, planned } from './inode.ts'
 import { Journal } from './journal.ts'
 import { MemoryStore } from './memory-store.ts'
+import { inodeKey } from './records.ts'
 import { type Blocks, Space } from './space.ts'
 import type { Change } from './store.ts'
 
 const FILES = 3
 const PAGES = 8
 const BLOCKS = 24
+const FILE = newInode(planned('file'), { generation: 0, links: 1, now: EPOCH })
 
 interface Page {
   readonly block: number
@@ -61,7 +64,10 @@ class Played {
   private sealed: { readonly changes: readonly Change[]; readonly references: number[] } | undefined
 
   constructor() {
-    this.edit(() => this.space.format())
+    this.edit(() => {
+      this.space.format()
+      for (let ino = 0; ino < FILES; ino++) this.journal.put(inodeKey(ino), encodeInode(FILE))
+    })
     this.seal()
     this.settle('durable')
   }

@@ -115,7 +115,7 @@ export class Space {
 
   /** What a new volume begins with. */
   format(): void {
-    this.journal.put(STATE_KEY, encodeState({ nextIno: 1, free: this.size, deferred: 0 }))
+    this.journal.put(STATE_KEY, encodeState({ nextIno: 1, free: this.size, deferred: 0, generation: 0 }))
     this.freeRuns.add({ start: 1, end: this.size + 1, value: 0, tag: 0 })
   }
 

@@ -30,12 +30,14 @@ import type { Disk } from './disk.ts'
 import { Extents, LOST } from './extents.ts'
 import { believe, Failure } from './failure.ts'
 import { FileDevice, Transfers } from './file-device.ts'
+import { EPOCH, type InodePlan, type Kind, planned, type Time } from './inode.ts'
+import { type Found, Inodes } from './inodes.ts'
 import { type Answer, Journal, refusal } from './journal.ts'
-import { type Named, Names } from './names.ts'
+import { type Last, type Named, Names, type RenameHow } from './names.ts'
 import { canBeLong, type Node, type Parts, unreserve } from './parts.ts'
 import { Preallocating } from './preallocating.ts'
 import { RangeCopying } from './range-copying.ts'
-import { type Header, type Inode, NUMBERS_MAX, numberIn, orphanKey, SEALED } from './records.ts'
+import { FORMAT, type Header, NUMBERS_MAX, numberIn, orphanKey } from './records.ts'
 import type { Region } from './region.ts'
 import { Remapping } from './remapping.ts'
 import { Snapshot } from './snapshot.ts'
@@ -48,15 +50,9 @@ import { VolumeFile } from './volume-file.ts'
 /** Sentences about damage that are kept; more are only counted. */
 const DAMAGE_MAX = 100
 
-/** What stat says of a file or directory of a volume. */
-export interface Stat extends Inode {
-  /** Its number in the volume. */
-  readonly ino: number
-  /** A directory below which nothing can be changed: a snapshot that was made to be read. */
-  readonly sealed: boolean
-  /** Blocks of its own or shared, with those promised to pages that have none yet. */
-  readonly blocks: number
-  /** Of these, blocks that other files have too. */
+/** What stat says of a file, a directory or anything else of a volume that has a name. */
+export interface Stat extends Found {
+  /** Of its blocks, those that other files have too. */
   readonly shared: number
 }
 
@@ -88,7 +84,8 @@ export interface VolumeSetting {
 
 export class Volume {
   readonly parts: Parts
-  readonly header: Header
+  /** Changes once, if the volume is upgraded. */
+  header: Header
   /** Clone and dedupe of a range (FICLONERANGE, FIDEDUPERANGE). */
   readonly remapping: Remapping
   /** fallocate: blocks for holes, and zeros for a range. */
@@ -109,6 +106,8 @@ export class Volume {
   /** What was found damaged, a sentence each. */
   readonly damage: string[] = []
   damageCount = 0
+  /** What a daemon of a filesystem asks: by the number of an inode, or a name in a directory. */
+  readonly inodes: Inodes
   private readonly cache: PageCache
   private readonly io: Io
   private readonly store: Store
@@ -131,6 +130,7 @@ export class Volume {
     const commits = new Commits(scheduler, disk, store, journal, space)
     const damaged = (what: string) => this.damaged(what)
     const isReadOnly = () => this.isReadOnly
+    const headerNow = () => this.header
     hang(journal, 'onDamage', damaged)
     this.parts = {
       scheduler,
@@ -141,10 +141,18 @@ export class Volume {
       names,
       commits,
       damaged,
+      get header() {
+        return headerNow()
+      },
       get readOnly() {
         return isReadOnly()
       },
     }
+    this.inodes = new Inodes(this.parts, {
+      change: change => this.change(change),
+      found: ino => this.found(ino),
+      letGo: ino => this.eraseUnnamed(ino),
+    })
     this.transfers = new Transfers(this.parts)
     this.remapping = new Remapping(this.parts, this.transfers)
     this.preallocating = new Preallocating(this.parts, this.transfers)
@@ -214,9 +222,15 @@ export class Volume {
     ])
   }
 
-  get isReadOnly(): boolean {
+  /** Whether what it lies on takes writes. */
+  get isWritable(): boolean {
     const { disk, commits } = this.parts
-    return this.store.readOnly || disk.readOnly || this.damageCount > 0 || commits.broken !== errno.OK
+    return !this.store.readOnly && !disk.readOnly && commits.broken === errno.OK
+  }
+
+  /** Damaged, of an older format, or on what can't be written. */
+  get isReadOnly(): boolean {
+    return !this.isWritable || this.damageCount > 0 || this.header.format < FORMAT
   }
 
   get usage(): Usage {
@@ -241,37 +255,49 @@ export class Volume {
 
   // ---- names
 
-  stat(path: string): Answer<Stat> {
-    return this.parts.journal.ask(() => this.statOf(this.parts.names.find(path).ino))
+  stat(path: string, last: Last = 'followed'): Answer<Stat> {
+    return this.parts.journal.ask(() => this.statOf(this.parts.names.find(path, last).ino))
   }
 
   list(path: string): Answer<Named[]> {
     return this.parts.journal.ask(() => [...this.parts.names.list(path)])
   }
 
-  /** Makes an empty file or directory. Returns the number of its inode. */
-  create(path: string, kind: Inode['kind']): Answer<number> {
-    return this.change(() => this.parts.names.create(path, kind))
+  /** Makes an inode under a new name. Returns its number. */
+  create(path: string, plan: InodePlan | Kind, now: Time = EPOCH): Answer<number> {
+    const { names } = this.parts
+    const whole = typeof plan === 'string' ? planned(plan) : plan
+    return this.change(() => names.create(names.place(path), whole, now))
   }
 
-  link(from: string, to: string): Answer<void> {
-    return this.change(() => this.parts.names.link(from, to))
+  /** Where a symbolic link leads. */
+  readlink(path: string): Answer<string> {
+    const { names } = this.parts
+    return this.parts.journal.ask(() => names.target(names.find(path, 'itself').ino))
   }
 
-  rename(from: string, to: string): Answer<void> {
-    return this.change(() => this.parts.names.rename(from, to))
+  link(from: string, to: string, now: Time = EPOCH): Answer<void> {
+    const { names } = this.parts
+    return this.change(() => names.link(names.find(from, 'itself').ino, names.place(to), now))
   }
 
-  unlink(path: string): Answer<void> {
-    return this.change(() => this.parts.names.unlink(path))
+  rename(from: string, to: string, how: RenameHow = 'replace', now: Time = EPOCH): Answer<void> {
+    const { names } = this.parts
+    return this.change(() => names.rename(names.place(from), names.place(to), how, now))
+  }
+
+  unlink(path: string, now: Time = EPOCH): Answer<void> {
+    const { names } = this.parts
+    return this.change(() => names.unlink(names.place(path), 'either', now))
   }
 
   /** Up to `most` names of a tree (Names.removeTree). */
-  removeTree(path: string, most: number): Answer<'some are left' | 'gone'> {
-    return this.change(() => this.parts.names.removeTree(path, most))
+  removeTree(path: string, most: number, now: Time = EPOCH): Answer<'some are left' | 'gone'> {
+    const { names } = this.parts
+    return this.change(() => names.removeTree(names.place(path), most, now))
   }
 
-  /** Why the file or directory at the path can't be changed, if it can't. */
+  /** Why what is at the path can't be changed, if it can't. */
   mayChange(path: string): Answer<void> {
     return this.change(() => this.parts.names.believeOpen(path))
   }
@@ -279,34 +305,28 @@ export class Volume {
   // ---- files
 
   /** A new file that no name leads to, open (O_TMPFILE): `publish` gives it one, and the last close takes it away. */
-  createUnnamed(name: string): Answer<VolumeFile> {
-    return this.change(() => {
-      const ino = this.parts.names.createUnnamed()
-      const file = this.enter(ino, name)
-      this.files.set(ino, file)
-      file.openings++
-      return file
-    })
+  createUnnamed(name: string, plan: InodePlan = planned('file'), now: Time = EPOCH): Answer<VolumeFile> {
+    return this.change(() => this.opened(this.parts.names.createUnnamed(plan, now), name))
   }
 
-  publish({ node }: VolumeFile, path: string, existing: 'stays' | 'is replaced'): Answer<void> {
-    return this.change(() => this.parts.names.publish(node.ino, path, existing))
+  publish(
+    { node }: VolumeFile,
+    path: string,
+    existing: 'stays' | 'is replaced',
+    now: Time = EPOCH,
+  ): Answer<void> {
+    const { names } = this.parts
+    return this.change(() => names.publish(node.ino, names.place(path), existing, now))
   }
 
   /** The file at the path, once more. Whoever opens it closes it. */
   open(path: string): Answer<VolumeFile> {
-    return this.parts.journal.ask(() => {
-      const { ino, kind } = this.parts.names.find(path)
-      if (kind === 'directory') throw new Failure(errno.EISDIR)
-      if (this.daxFiles.has(ino)) throw new Failure(errno.EBUSY)
-      let file = this.files.get(ino)
-      if (file === undefined) {
-        file = this.enter(ino, path)
-        this.files.set(ino, file)
-      }
-      file.openings++
-      return file
-    })
+    return this.parts.journal.ask(() => this.opened(this.parts.names.find(path).ino, path))
+  }
+
+  /** The same by the number of its inode, which may have lost its names. */
+  openInode(ino: number, name: string): Answer<VolumeFile> {
+    return this.parts.journal.ask(() => this.opened(ino, name))
   }
 
   /**
@@ -315,8 +335,8 @@ export class Volume {
    */
   openDax(path: string, { durable }: { readonly durable: boolean }): Answer<DaxFile> {
     return this.parts.journal.ask(() => {
-      const { ino, kind } = this.parts.names.find(path)
-      if (kind === 'directory') throw new Failure(errno.EISDIR)
+      const { ino } = this.parts.names.find(path)
+      this.believeFile(ino)
       if (this.place === undefined) throw new Failure(errno.EINVAL)
       if (this.files.has(ino)) throw new Failure(errno.EBUSY)
       let file = this.daxFiles.get(ino)
@@ -410,34 +430,60 @@ export class Volume {
     return new VolumeFile(this.parts, this.cache, node, this.cache.add(name, size, backing))
   }
 
+  private opened(ino: number, name: string): VolumeFile {
+    this.believeFile(ino)
+    if (this.daxFiles.has(ino)) throw new Failure(errno.EBUSY)
+    let file = this.files.get(ino)
+    if (file === undefined) {
+      file = this.enter(ino, name)
+      this.files.set(ino, file)
+    }
+    file.openings++
+    return file
+  }
+
+  /** Fails for what holds no bytes: a FIFO, a socket and a device are nobody's here to open (ENXIO). */
+  private believeFile(ino: number): void {
+    const { kind } = this.parts.names.known(ino)
+    if (kind === 'directory') throw new Failure(errno.EISDIR)
+    if (kind === 'symlink') throw new Failure(errno.ELOOP)
+    if (kind !== 'file') throw new Failure(errno.ENXIO)
+  }
+
   private statOf(ino: number): Stat {
-    const open = this.files.get(ino)
     const extents = this.extents(ino)
-    let blocks = 0
     let shared = 0
-    for (const index of open?.node.reserved ?? []) if (extents.at(index) === undefined) blocks++
     for (const part of extents.inside(0, NUMBERS_MAX)) {
       if (part.tag === LOST) continue
-      blocks += part.end - part.start
       for (let start = part.value, end = part.value + part.end - part.start; start < end; ) {
         const alike = this.parts.space.references({ start, end })
         if (alike.count > 1) shared += alike.end - start
         start = alike.end
       }
     }
-    const inode = this.parts.names.inode(ino)
-    const sealed = inode.kind === 'directory' && inode.size === SEALED
-    const size = inode.kind === 'directory' ? 0 : (open?.cached.size ?? inode.size)
-    return { ...inode, size, ino, sealed, blocks, shared }
+    return { ...this.found(ino), shared }
+  }
+
+  /** What is so now of an inode: with what open files have that isn't written yet. */
+  private found(ino: number): Found {
+    const inode = this.parts.names.known(ino)
+    const file = this.files.get(ino)
+    if (file === undefined) return { ino, ...inode, size: this.daxFiles.get(ino)?.size ?? inode.size }
+    let { blocks } = inode
+    for (const index of file.node.reserved) if (file.node.extents.at(index) === undefined) blocks++
+    return { ino, ...inode, size: file.cached.size, blocks }
   }
 
   private unlinked(ino: number): void {
-    if (this.files.has(ino) || this.daxFiles.has(ino)) this.parts.names.keepOrphan(ino)
+    if (this.files.has(ino) || this.daxFiles.has(ino) || this.inodes.isHeld(ino))
+      this.parts.names.keepOrphan(ino)
     else this.erase(ino)
   }
 
+  /** Takes an inode away that nobody has any more, and no name leads to. */
   private eraseUnnamed(ino: number): void {
-    if (this.parts.names.inode(ino).links === 0 && !this.isReadOnly) this.erase(ino)
+    if (this.files.has(ino) || this.daxFiles.has(ino) || this.inodes.isHeld(ino) || this.isReadOnly) return
+    if (this.parts.names.inode(ino).links === 0) this.erase(ino)
   }
 
   private erase(ino: number): void {

@@ -1,0 +1,89 @@
+/** Volumes of format 1: they open to be read, and an upgrade makes all of one what a new one is, or nothing. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { errno } from '../base/index.ts'
+import { inFormat1 } from './format-1.suite.ts'
+import { snapshotArgs } from './snapshot.ts'
+import { Upgrading, upgradingArgs } from './upgrading.ts'
+import { ok, VolumeWorld } from './volume-world.suite.ts'
+
+const now = { seconds: 1_700_000_000, nanoseconds: 5 }
+
+/** Files, directories, a clone, two names, a sealed snapshot with a directory in it; a file without a name that was open. */
+function older(): VolumeWorld {
+  const at = new VolumeWorld()
+  ok(at.volume.create('/d', 'directory'))
+  ok(at.volume.create('/d/e', 'directory'))
+  const a = at.create('/d/e/a', 3)
+  at.remap('clone', a, at.create('/b', 0))
+  assert.equal(at.volume.link('/b', '/d/c'), 0)
+  const gone = at.create('/gone', 2)
+  const task = at.world.spawn(at.volume.snapshot, snapshotArgs({ from: '/d', to: '/s', mode: 'r' }))
+  assert.equal(at.world.says(task), 'done')
+  assert.equal(at.volume.unlink('/gone'), 0)
+  at.sync(gone)
+  at.commit()
+  return new VolumeWorld({ image: inFormat1(at.image()) })
+}
+
+function upgrade(at: VolumeWorld) {
+  return at.world.spawn(new Upgrading(), upgradingArgs({ volume: at.volume, uid: 7, gid: 8, now }))
+}
+
+describe('a volume of format 1', () => {
+  it('opens to be read, with attributes that nobody set', () => {
+    const at = older()
+    assert.equal(at.volume.isReadOnly, true)
+    assert.deepEqual(at.volume.check().wrong, [])
+    assert.deepEqual(at.pages(at.open('/d/e/a')), [1, 2, 3])
+    assert.partialDeepStrictEqual(ok(at.volume.stat('/b')), { mode: 0o644, uid: 0, links: 2, size: 3 * 4096 })
+    assert.equal(ok(at.volume.stat('/s')).sealed, true)
+    assert.equal(at.volume.create('/x', 'file').errno, errno.EROFS)
+  })
+
+  it('is upgraded to what a new one is, once and for all (UG1)', () => {
+    const at = older()
+    assert.equal(at.world.says(upgrade(at)), 'done')
+    at.recount()
+    assert.partialDeepStrictEqual(ok(at.volume.inodes.getattr(1)), {
+      links: 4,
+      parent: 1,
+      uid: 7,
+      gid: 8,
+      mtime: now,
+    })
+    assert.partialDeepStrictEqual(ok(at.volume.stat('/d/e/a')), {
+      blocks: 3,
+      shared: 3,
+      mode: 0o644,
+      btime: now,
+    })
+    for (const path of ['/s', '/s/e', '/s/e/a']) {
+      assert.equal(ok(at.volume.stat(path)).sealed, true, path)
+      assert.equal(at.volume.mayChange(path), errno.EROFS, path)
+    }
+    for (const path of ['/d', '/d/e', '/b']) assert.equal(ok(at.volume.stat(path)).sealed, false, path)
+    ok(at.volume.create('/x', 'fifo'))
+    at.commit()
+    const later = at.crash()
+    assert.equal(later.volume.header.format, 2)
+    assert.deepEqual(later.pages(later.open('/d/e/a')), [1, 2, 3])
+    later.recount()
+    assert.equal(later.world.says(upgrade(later)), 'done', 'there is nothing to do')
+  })
+
+  it('is in the one format or the other after a crash at any moment', () => {
+    const at = older()
+    at.device.holding = true
+    const task = upgrade(at)
+    at.world.settle()
+    const before = at.crash()
+    assert.deepEqual([before.volume.header.format, before.volume.check().wrong], [1, []])
+    at.device.releaseAll()
+    at.world.settle()
+    assert.equal(at.world.says(task), 'done')
+    const after = at.crash()
+    assert.deepEqual([after.volume.header.format, after.volume.isReadOnly], [2, false])
+    after.recount()
+  })
+})
