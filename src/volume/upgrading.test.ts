@@ -16,11 +16,11 @@ function older(): VolumeWorld {
   ok(at.volume.create('/d/e', 'directory'))
   const a = at.create('/d/e/a', 3)
   at.remap('clone', a, at.create('/b', 0))
-  assert.equal(at.volume.link('/b', '/d/c'), 0)
+  ok(at.volume.link('/b', '/d/c'))
   const gone = at.create('/gone', 2)
   const task = at.world.spawn(at.volume.snapshot, snapshotArgs({ from: '/d', to: '/s', mode: 'r' }))
   assert.equal(at.world.says(task), 'done')
-  assert.equal(at.volume.unlink('/gone'), 0)
+  ok(at.volume.unlink('/gone'))
   at.sync(gone)
   at.commit()
   return new VolumeWorld({ image: inFormat1(at.image()) })
@@ -60,7 +60,7 @@ describe('a volume of format 1', () => {
     })
     for (const path of ['/s', '/s/e', '/s/e/a']) {
       assert.equal(ok(at.volume.stat(path)).sealed, true, path)
-      assert.equal(at.volume.mayChange(path), errno.EROFS, path)
+      assert.equal(at.volume.mayChange(path).errno, errno.EROFS, path)
     }
     for (const path of ['/d', '/d/e', '/b']) assert.equal(ok(at.volume.stat(path)).sealed, false, path)
     ok(at.volume.create('/x', 'fifo'))

@@ -151,7 +151,9 @@ export class Volume {
     this.inodes = new Inodes(this.parts, {
       change: change => this.change(change),
       found: ino => this.found(ino),
-      letGo: ino => this.eraseUnnamed(ino),
+      letGo: ino => {
+        if (!this.files.has(ino) && !this.daxFiles.has(ino)) this.eraseUnnamed(ino)
+      },
     })
     this.transfers = new Transfers(this.parts)
     this.remapping = new Remapping(this.parts, this.transfers)
@@ -480,9 +482,9 @@ export class Volume {
     else this.erase(ino)
   }
 
-  /** Takes an inode away that nobody has any more, and no name leads to. */
+  /** Takes an inode away that nobody has open any more, unless it is held or a name leads to it. */
   private eraseUnnamed(ino: number): void {
-    if (this.files.has(ino) || this.daxFiles.has(ino) || this.inodes.isHeld(ino) || this.isReadOnly) return
+    if (this.inodes.isHeld(ino) || this.isReadOnly) return
     if (this.parts.names.inode(ino).links === 0) this.erase(ino)
   }
 
