@@ -1,4 +1,4 @@
-/** The check of values that lie in pieces: targets of symbolic links, and extended attributes (LV1, N3). */
+/** The check of values that lie in pieces: targets of symbolic links, and extended attributes (PV1, N3). */
 import type { Bytes } from '../base/index.ts'
 import { Damage } from './failure.ts'
 import type { Inode } from './inode.ts'

@@ -10,7 +10,7 @@
  *     pages of each file            -                its size, and that data has checksums (E2)
  *     blocks of each inode          extents          inodes (E3)
  *     directory of each directory   directories      inodes (N5), and that sealed ones hold what is sealed (N4)
- *     targets and attributes        their pieces     what their first piece says (LV1), and that their inodes are there (N3)
+ *     targets and attributes        their pieces     what their first piece says (PV1), and that their inodes are there (N3)
  */
 import { BlockSweep } from './check-blocks.ts'
 import { LongValues } from './check-long-values.ts'

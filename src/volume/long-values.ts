@@ -5,7 +5,7 @@
  *     value   | length u64 | bytes … |     | bytes … |
  *
  * Invariants
- *   LV1 All pieces are there, and hold as many bytes as the first says; else reading the value ends in Damage.
+ *   PV1 All pieces are there, and hold as many bytes as the first says; else reading the value ends in Damage.
  */
 import type { Bytes } from '../base/index.ts'
 import { believe } from './failure.ts'
