@@ -33,9 +33,11 @@ function isTold(error: unknown): error is Error {
   return error instanceof Error && (OURS.has(error.name) || ('code' in error && 'syscall' in error))
 }
 
-/** `faultline help lab run` is `faultline lab run --help`. */
+/** `faultline help lab run` and `faultline lab help run` are `faultline lab run --help`. */
 function helpFirst(words: readonly string[]): string[] {
-  return words[0] === 'help' ? [...words.slice(1), '--help'] : [...words]
+  const place = words.indexOf('help')
+  // Behind the names of a program and its command it is a path, or another argument.
+  return place === 0 || place === 1 ? [...words.toSpliced(place, 1), '--help'] : [...words]
 }
 
 // Whoever reads our output has read enough: `| head`. The shell's status for SIGPIPE.

@@ -6,11 +6,16 @@ const MEMORY = 16 * 2 ** 20
 
 export async function withMachine<T>(blockSize: number, act: (machine: Machine) => Promise<T>): Promise<T> {
   const machine = await Machine.start({ memory: Math.max(MEMORY, 64 * blockSize), pageSize: blockSize })
+  let said: T
   try {
-    return await act(machine)
-  } finally {
-    await machine.close()
+    said = await act(machine)
+  } catch (error) {
+    // What it could not do is told, and not what closing could not do after it.
+    await machine.close().catch(() => {})
+    throw error
   }
+  await machine.close()
+  return said
 }
 
 /** Opens the volume for one thing to be done, and closes it. */

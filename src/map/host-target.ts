@@ -1,19 +1,20 @@
 /**
  * A file of the host that parts are written to, beside its place first: it appears there when it is whole and durable, and
- * whatever ends the copy before, a power cut too, leaves what was there.
+ * whatever ends the copy before, a power cut too, leaves what was there. What a copy that was killed has left beside it, the next
+ * one to that place removes: a copy on its way is locked.
  *
  * Only a regular file is ever replaced, and only if that is asked for. A symbolic link stays, and the file that it leads to is
  * replaced; a device, a FIFO or a socket isn't a place for a file.
  */
 import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { type FileHandle, open, readdir } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Bytes } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import { renameToNew, syncDirectory } from '../host/index.ts'
-import { holdsVolume } from '../store/index.ts'
+import { FileLock, holdsVolume, Taken } from '../store/index.ts'
 import { FaultlineError } from './error.ts'
 import { invalid } from './options.ts'
 
@@ -41,8 +42,8 @@ export async function writeWhole(
   const name = pathOf(target)
   return told(name, async () => {
     const { path, replaced } = placeOf(name, existing)
-    const beside = `${path}.${randomBytes(6).toString('hex')}.part`
-    const file = await open(beside, 'wx', (replaced?.mode ?? 0o666) & 0o7777)
+    await clear(path)
+    const { beside, file, lock } = await begun(path, (replaced?.mode ?? 0o666) & 0o7777)
     let syncing = Promise.resolve()
     try {
       let length = 0
@@ -75,8 +76,51 @@ export async function writeWhole(
         // What failed first is told.
       }
       throw error
+    } finally {
+      lock.release()
     }
   })
+}
+
+/** A copy on its way, locked by who makes it. */
+interface Begun {
+  readonly beside: string
+  readonly file: FileHandle
+  readonly lock: FileLock
+}
+
+async function begun(path: string, mode: number): Promise<Begun> {
+  for (;;) {
+    const beside = `${path}.${randomBytes(6).toString('hex')}.part`
+    const file = await open(beside, 'wx', mode)
+    try {
+      return { beside, file, lock: await FileLock.take(beside, 'exclusive') }
+    } catch (error) {
+      await file.close()
+      // Somebody who clears up has found it before it was locked.
+      if (error instanceof Taken || (error as { code?: unknown }).code === 'ENOENT') continue
+      fs.rmSync(beside, { force: true })
+      throw error
+    }
+  }
+}
+
+/** Removes what copies to this place have left that were killed: the kernel has ended their locks. */
+async function clear(path: string): Promise<void> {
+  const directory = dirname(path)
+  const start = `${basename(path)}.`
+  const names = await readdir(directory).catch((): string[] => [])
+  for (const name of names) {
+    if (!name.startsWith(start) || !/^[0-9a-f]{12}\.part$/.test(name.slice(start.length))) continue
+    const left = join(directory, name)
+    try {
+      const lock = await FileLock.take(left, 'exclusive')
+      if (lock.kept === 'by the kernel') fs.rmSync(left)
+      lock.release()
+    } catch {
+      // It is on its way, has arrived, or isn't ours to remove.
+    }
+  }
 }
 
 function pathOf(target: unknown): string {

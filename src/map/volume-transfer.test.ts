@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
+import { FileLock } from '../store/index.ts'
 import { Machine, type Volume } from './index.ts'
 import { refuses, scratch } from './world.suite.ts'
 
@@ -191,6 +192,39 @@ test('getFile takes a name that is free; of what is there, a regular file alone,
   assert.equal(fs.statSync(at('old')).mode & 0o777, 0o640)
   const names = ['by URL', 'dangling', 'fifo', 'link', 'old', 'socket', 'volume']
   assert.deepEqual(fs.readdirSync(folder).sort(), names, 'nothing else is left')
+})
+
+test('what a getFile that was killed has left beside its place, the next one removes, and nothing else', async t => {
+  const { volume, folder } = await world(t)
+  await volume.put(new Uint8Array(3 * 2 ** 20), '/a')
+  await volume.sync()
+  const at = (name: string) => join(folder, name)
+  const program = `
+    import { Machine } from ${JSON.stringify(new URL('./index.ts', import.meta.url).href)}
+    const machine = await Machine.start({ memory: '4 MiB' })
+    const volume = await machine.openVolume(${JSON.stringify(at('killed volume'))})
+    const progress = () => process.kill(process.pid, 'SIGKILL')
+    await volume.getFile('/a', ${JSON.stringify(at('out'))}, { progress })`
+  fs.cpSync(volume.path, at('killed volume'), { recursive: true })
+  const killed = spawnSync(process.execPath, ['--input-type=module', '--eval', program], { encoding: 'utf8' })
+  assert.equal(killed.signal, 'SIGKILL', killed.stderr)
+  const left = fs.readdirSync(folder).filter(name => name.endsWith('.part'))
+  assert.deepEqual(
+    left.map(name => name.replace(/[0-9a-f]{12}/, 'HEX')),
+    ['out.HEX.part'],
+  )
+  const others = ['out.part', 'out.0123456789ab.part.txt', 'other.0123456789ab.part', 'out.12.part']
+  for (const name of others) fs.writeFileSync(at(name), 'mine')
+  fs.writeFileSync(at('out.0123456789ab.part'), 'on its way')
+  const lock = await FileLock.take(at('out.0123456789ab.part'), 'exclusive')
+  // Without locks it can't be told.
+  if (lock.kept === 'by nobody') return t.skip('there are no file locks here')
+  assert.equal(await volume.getFile('/a', at('out')), 3 * 2 ** 20)
+  const after = fs.readdirSync(folder).filter(name => /part/.test(name))
+  assert.deepEqual(after.sort(), [...others, 'out.0123456789ab.part'].sort())
+  lock.release()
+  await volume.getFile('/a', at('out'), { existing: 'is replaced' })
+  assert.ok(!fs.existsSync(at('out.0123456789ab.part')))
 })
 
 const needsRoot = { skip: process.getuid?.() === 0 ? false : 'it takes root' }

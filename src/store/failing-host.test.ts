@@ -62,5 +62,5 @@ test('a disk whose flush fails: a commit says so, and when it works again the ne
   // What the loop device can't write is found out by the flush of a commit that LMDB has written.
   const failures = Object.keys(told).filter(saw => saw !== 'OK')
   assert.ok(failures.length > 0 && failures.every(saw => ['ENOSPC', 'EIO'].includes(saw)), `${failures}`)
-  assert.match(stderr, /lmdb/)
+  assert.equal(stderr, '')
 })

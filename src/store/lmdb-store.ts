@@ -28,6 +28,7 @@ import type { Scheduler, Ticket } from '../sched/index.ts'
 import { type Change, type Entry, Failure, type Store, Unreadable } from '../volume/index.ts'
 import { encodeKey, LMDB_PAGE } from './lmdb-file.ts'
 import { PagedStore, type Survey } from './paged-store.ts'
+import { quietly } from './quiet.ts'
 import { encodePage, KEYS_END, PAGE_BYTES, type RecordPage, recordBytes, roomBetween } from './record-page.ts'
 import { STAMPS } from './salvage.ts'
 import { RECORDS_END, RECORDS_START, Tally } from './tally.ts'
@@ -324,9 +325,11 @@ export class LmdbStore extends PagedStore implements Store {
   ): Promise<void> {
     let each: readonly Promise<unknown>[] = []
     try {
-      await database.batch(() => {
-        each = change(database)
-      })
+      await quietly(() =>
+        database.batch(() => {
+          each = change(database)
+        }),
+      )
     } catch (error) {
       for (const part of each) part.catch(() => {})
       const reason = await reasonOf(error)
