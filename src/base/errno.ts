@@ -10,6 +10,7 @@ export const ENOENT = 2
 export const EINTR = 4
 export const EIO = 5
 export const ENXIO = 6
+export const E2BIG = 7
 export const EBADF = 9
 export const EAGAIN = 11
 export const ENOMEM = 12
@@ -54,6 +55,7 @@ const NAMES: ReadonlyMap<Errno, string> = new Map([
   [EINTR, 'EINTR'],
   [EIO, 'EIO'],
   [ENXIO, 'ENXIO'],
+  [E2BIG, 'E2BIG'],
   [EBADF, 'EBADF'],
   [EAGAIN, 'EAGAIN'],
   [ENOMEM, 'ENOMEM'],

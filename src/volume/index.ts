@@ -2,6 +2,8 @@
  * A filesystem whose files share blocks: extents, references, copy-on-write. volume.ts has the sum of it, and
  * docs/volume-format.md what it looks like on a device and in a store.
  */
+
+export type { SetHow } from './attributes.ts'
 export { type BulkReadArgs, bulkReadArgs, bulkWriteArgs } from './bulk.ts'
 export type { CheckReport } from './check.ts'
 export { type CheckingArgs, checkingArgs } from './checking.ts'

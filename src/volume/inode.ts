@@ -62,6 +62,8 @@ export interface Inode {
 export interface InodePlan extends Pick<Inode, 'kind' | 'mode' | 'uid' | 'gid'> {
   /** Of a device. */
   readonly rdev?: number
+  /** What of the mode its maker doesn't give away, unless the directory has a default list. */
+  readonly umask?: number
   /** Of a symbolic link: where it leads, of 1 to TARGET_BYTES_MAX bytes. */
   readonly target?: string
 }

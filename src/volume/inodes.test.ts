@@ -247,7 +247,7 @@ describe('what is held', () => {
   it('is gone when the volume is opened after a crash', () => {
     const world = new VolumeWorld()
     const { inodes } = world.volume
-    const { ino } = ok(inodes.makeUnnamed(plan('file'), at(1)))
+    const { ino } = ok(inodes.makeUnnamed(ROOT_INO, plan('file'), at(1)))
     world.commit()
     const later = world.crash()
     assert.equal(later.volume.inodes.getattr(ino).errno, errno.ESTALE)
@@ -257,7 +257,7 @@ describe('what is held', () => {
   it('without a name gets one by link, and stays', () => {
     const world = new VolumeWorld()
     const { inodes } = world.volume
-    const { ino } = ok(inodes.makeUnnamed(plan('file'), at(1)))
+    const { ino } = ok(inodes.makeUnnamed(ROOT_INO, plan('file'), at(1)))
     assert.equal(ok(inodes.link(ino, inRoot('f'), at(2))).links, 1)
     ok(inodes.release(ino))
     assert.equal(ok(inodes.lookup(inRoot('f'))).ino, ino)
@@ -287,5 +287,173 @@ describe('paths', () => {
     assert.equal(ok(volume.readlink('/up')), 'd/e/../f')
     ok(volume.unlink('/abs'))
     assert.equal(ok(volume.stat('/d')).kind, 'directory')
+  })
+})
+
+describe('extended attributes', () => {
+  const bytes = (text: string) => new TextEncoder().encode(text)
+
+  it('are set, listed, replaced and removed; they last, and go with their inode', () => {
+    const world = new VolumeWorld()
+    const { inodes } = world.volume
+    const { ino } = ok(inodes.make(inRoot('a'), plan('file'), at(1)))
+    const long = Uint8Array.from({ length: 64 * 1024 }, (_, index) => index % 251)
+    ok(inodes.setxattr(ino, 'user.a', bytes('1'), 'create', at(2)))
+    ok(inodes.setxattr(ino, 'user.a.b', long, 'set', at(3)))
+    ok(inodes.setxattr(ino, 'trusted.\udcfe', new Uint8Array(0), 'set', at(4)))
+    assert.deepEqual(ok(inodes.getattr(ino)).ctime, at(4))
+    assert.deepEqual(ok(inodes.getattr(ino)).mtime, at(1))
+    world.commit()
+    const later = world.crash()
+    const again = later.volume.inodes
+    assert.deepEqual([...ok(again.listxattr(ino))].sort(), ['trusted.\udcfe', 'user.a', 'user.a.b'])
+    assert.deepEqual(ok(again.getxattr(ino, 'user.a.b')), long)
+    assert.equal(ok(again.getxattr(ino, 'trusted.\udcfe')).length, 0)
+    ok(again.setxattr(ino, 'user.a.b', bytes('short'), 'replace', at(5)))
+    assert.deepEqual(ok(again.getxattr(ino, 'user.a.b')), bytes('short'))
+    ok(again.removexattr(ino, 'user.a', at(6)))
+    assert.equal(again.getxattr(ino, 'user.a').errno, errno.ENODATA)
+    later.recount()
+    ok(again.unlink(inRoot('a'), at(7)))
+    assert.deepEqual([...later.volume.parts.journal.range('a', 'b')], [])
+    later.recount()
+  })
+
+  it('are refused as xattr(7) says', () => {
+    const { inodes } = new VolumeWorld().volume
+    const { ino } = ok(inodes.make(inRoot('a'), plan('file'), at(1)))
+    const link = ok(inodes.make(inRoot('l'), plan('symlink', { target: 'a' }), at(1)))
+    const set = (name: string, value = bytes('x'), how: 'set' | 'create' | 'replace' = 'set', of = ino) =>
+      inodes.setxattr(of, name, value, how, at(2)).errno
+    assert.equal(set('user.a'), 0)
+    assert.equal(set('user.a', bytes(''), 'create'), errno.EEXIST)
+    assert.equal(set('user.b', bytes(''), 'replace'), errno.ENODATA)
+    assert.equal(set('other.b'), errno.ENOTSUP)
+    assert.equal(set('user.'), errno.EINVAL)
+    assert.equal(set(`user.${'x'.repeat(251)}`), errno.ERANGE)
+    assert.equal(set('user.b', new Uint8Array(64 * 1024 + 1)), errno.E2BIG)
+    assert.equal(set('user.b', bytes(''), 'set', link.ino), errno.EPERM)
+    assert.equal(set('trusted.b', bytes(''), 'set', link.ino), 0)
+    assert.equal(inodes.removexattr(ino, 'user.b', at(2)).errno, errno.ENODATA)
+    assert.equal(inodes.getxattr(ino, 'other.b').errno, errno.ENOTSUP)
+    let left = 0
+    for (; set(`user.${String(left).padStart(250, '0')}`) === 0; left++);
+    assert.equal(left, Math.floor((64 * 1024 - 'user.a '.length) / 256), 'as many as a list can name (XA1)')
+  })
+
+  it('with access lists change the mode and follow it (XA2)', () => {
+    const world = new VolumeWorld()
+    const { inodes } = world.volume
+    const list = (...entries: readonly (readonly [tag: number, rights: number, id?: number])[]) => {
+      const value = new Uint8Array(4 + 8 * entries.length)
+      const view = new DataView(value.buffer)
+      view.setUint32(0, 2, true)
+      for (const [index, [tag, rights, id = 0xffff_ffff]] of entries.entries()) {
+        view.setUint16(4 + 8 * index, tag, true)
+        view.setUint16(6 + 8 * index, rights, true)
+        view.setUint32(8 + 8 * index, id, true)
+      }
+      return value
+    }
+    const [access, byDefault] = ['system.posix_acl_access', 'system.posix_acl_default']
+    const { ino } = ok(inodes.make(inRoot('a'), plan('file', { mode: 0o4644 }), at(1)))
+    const named = list([1, 6], [2, 7, 500], [4, 5], [16, 4], [32, 0])
+    ok(inodes.setxattr(ino, access, named, 'set', at(2)))
+    assert.equal(ok(inodes.getattr(ino)).mode, 0o4640)
+    ok(inodes.setattr(ino, { mode: 0o751 }, at(3)))
+    assert.deepEqual(ok(inodes.getxattr(ino, access)), list([1, 7], [2, 7, 500], [4, 5], [16, 5], [32, 1]))
+    ok(inodes.setxattr(ino, access, list([1, 6], [4, 4], [32, 4]), 'set', at(4)))
+    assert.equal(ok(inodes.getattr(ino)).mode, 0o644)
+    assert.equal(inodes.getxattr(ino, access).errno, errno.ENODATA, 'a mode says it all')
+    for (const wrong of [
+      list([1, 6]),
+      list([1, 6], [2, 7, 5], [4, 5], [32, 0]),
+      list([4, 4], [1, 6], [32, 4]),
+      new Uint8Array(3),
+    ])
+      assert.equal(inodes.setxattr(ino, access, wrong, 'set', at(4)).errno, errno.EINVAL)
+    assert.equal(inodes.setxattr(ino, byDefault, named, 'set', at(4)).errno, errno.EACCES)
+    const d = ok(inodes.make(inRoot('d'), plan('directory', { mode: 0o777, umask: 0o027 }), at(5)))
+    assert.equal(d.mode, 0o750)
+    ok(inodes.setxattr(d.ino, byDefault, named, 'set', at(6)))
+    const f = ok(
+      inodes.make({ directory: d.ino, name: 'f' }, plan('file', { mode: 0o666, umask: 0o077 }), at(7)),
+    )
+    assert.equal(f.mode, 0o640, 'the list counts, not the umask')
+    assert.deepEqual(ok(inodes.getxattr(f.ino, access)), list([1, 6], [2, 7, 500], [4, 5], [16, 4], [32, 0]))
+    const e = ok(inodes.make({ directory: d.ino, name: 'e' }, plan('directory', { mode: 0o777 }), at(7)))
+    assert.deepEqual(ok(inodes.getxattr(e.ino, byDefault)), named)
+    world.recount()
+  })
+
+  it('of capabilities go when somebody writes to the file', () => {
+    const { inodes } = new VolumeWorld().volume
+    const { ino } = ok(inodes.make(inRoot('a'), plan('file'), at(1)))
+    ok(inodes.setxattr(ino, 'security.capability', bytes('x'), 'set', at(1)))
+    ok(inodes.wrote(ino, 'privileged', at(2)))
+    ok(inodes.getxattr(ino, 'security.capability'))
+    ok(inodes.wrote(ino, 'unprivileged', at(3)))
+    assert.equal(inodes.getxattr(ino, 'security.capability').errno, errno.ENODATA)
+  })
+})
+
+describe('data and holes', () => {
+  it('are found in what is written, dirty, set aside and not there', () => {
+    const PAGE = 4096
+    const world = new VolumeWorld()
+    const a = world.create('/a', 2)
+    world.allocate(a, 3 * PAGE, 2 * PAGE)
+    world.write(a, 6 * PAGE + 5, new Uint8Array(10).fill(1))
+    const ask = (position: number, what: 'data' | 'hole') => {
+      const answer = world.volume.seek(a.volumeFile, position, what)
+      return answer.value ?? answer.errno
+    }
+    const see = () => {
+      assert.deepEqual([ask(0, 'data'), ask(100, 'data'), ask(2 * PAGE, 'data')], [0, 100, 6 * PAGE])
+      assert.deepEqual(
+        [ask(0, 'hole'), ask(3 * PAGE + 1, 'hole'), ask(6 * PAGE, 'hole')],
+        [2 * PAGE, 3 * PAGE + 1, 6 * PAGE + 15],
+      )
+      assert.deepEqual([ask(6 * PAGE + 15, 'data'), ask(7 * PAGE, 'hole')], [errno.ENXIO, errno.ENXIO])
+    }
+    see()
+    world.sync(a)
+    see()
+    world.evict(a)
+    see()
+  })
+
+  it('say where a naive walk says, whatever was written, set aside and punched', () => {
+    const PAGE = 4096
+    const pages = 8
+    const step = fc.record({
+      what: fc.constantFrom('write' as const, 'allocate' as const, 'punch' as const, 'sync' as const),
+      page: fc.nat(pages - 1),
+      count: fc.integer({ min: 1, max: 3 }),
+    })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 12 }), steps => {
+        const world = new VolumeWorld()
+        const a = world.create('/a', 0)
+        assert.equal(world.world.says(world.world.truncate(a, pages * PAGE)), 'done')
+        const data = new Array<boolean>(pages).fill(false)
+        for (const { what, page, count } of steps) {
+          const end = Math.min(pages, page + count)
+          if (what === 'write') world.write(a, page * PAGE, new Uint8Array((end - page) * PAGE).fill(1))
+          else if (what === 'allocate') world.allocate(a, page * PAGE, (end - page) * PAGE)
+          else if (what === 'punch')
+            assert.equal(world.world.says(world.world.punch(a, page * PAGE, (end - page) * PAGE)), 'done')
+          else world.sync(a)
+          if (what === 'write' || what === 'punch') data.fill(what === 'write', page, end)
+        }
+        for (let page = 0; page < pages; page++)
+          for (const what of ['data', 'hole'] as const) {
+            const next = data.findIndex((is, at) => at >= page && is === (what === 'data'))
+            const expected = next === -1 ? (what === 'hole' ? pages * PAGE : undefined) : next * PAGE
+            assert.equal(world.volume.seek(a.volumeFile, page * PAGE, what).value, expected)
+          }
+      }),
+      { numRuns: 60 },
+    )
   })
 })

@@ -10,6 +10,7 @@
  */
 import { assert, errno } from '../base/index.ts'
 import type { Outcome, Task, Verb } from '../sched/index.ts'
+import { Attributes, type SetHow } from './attributes.ts'
 import { Failure } from './failure.ts'
 import { type Inode, type InodePlan, MODE_MAX, type Time, unprivileged } from './inode.ts'
 import type { Answer } from './journal.ts'
@@ -63,11 +64,13 @@ export interface InodesScope {
 
 export class Inodes {
   private readonly parts: Parts
+  private readonly attributes: Attributes
   private readonly scope: InodesScope
   private readonly held = new Map<number, number>()
 
   constructor(parts: Parts, scope: InodesScope) {
     this.parts = parts
+    this.attributes = new Attributes(parts.journal, parts.names)
     this.scope = scope
   }
 
@@ -167,6 +170,8 @@ export class Inodes {
       if ((mode ?? 0) > MODE_MAX) throw new Failure(errno.EINVAL)
       for (const time of [atime, mtime]) if (time !== undefined) believeTime(time)
       const owned = uid !== undefined || gid !== undefined
+      if (mode !== undefined) this.attributes.modeChanged(ino, mode)
+      if (owned && inode.kind !== 'directory') this.attributes.dropCapabilities(ino)
       names.change(ino, {
         mode: mode ?? (owned ? unprivileged(inode) : inode.mode),
         uid: uid ?? inode.uid,
@@ -188,6 +193,7 @@ export class Inodes {
       const { names } = this.parts
       const inode = names.known(ino)
       const mode = by === 'privileged' ? inode.mode : unprivileged(inode)
+      if (by === 'unprivileged') this.attributes.dropCapabilities(ino)
       names.change(ino, { mode, mtime: now, ctime: now })
     })
   }
@@ -199,12 +205,24 @@ export class Inodes {
 
   /** Makes an inode under a new name: creat, mkdir, symlink and mknod. EEXIST, ENOENT in a directory that was removed, EROFS in a sealed one. */
   make(place: Place, plan: InodePlan, now: Time): Answer<Found> {
-    return this.scope.change(() => this.scope.found(this.parts.names.create(place, plan, now)))
+    return this.scope.change(() => this.scope.found(this.create(place, plan, now)))
   }
 
-  /** A file that no name leads to (O_TMPFILE), held once: `link` gives it a name. */
-  makeUnnamed(plan: InodePlan, now: Time): Answer<Found> {
-    const made = this.scope.change(() => this.scope.found(this.parts.names.createUnnamed(plan, now)))
+  /** The same as part of an edit. Returns its number. */
+  create(place: Place, plan: InodePlan, now: Time): number {
+    const ino = this.parts.names.create(place, this.attributes.planIn(place.directory, plan), now)
+    this.attributes.inherit(place.directory, ino)
+    return ino
+  }
+
+  /** A file that no name leads to (O_TMPFILE), as it would be made in the directory; held once. `link` gives it a name. */
+  makeUnnamed(directory: number, plan: InodePlan, now: Time): Answer<Found> {
+    const made = this.scope.change(() => {
+      const { names } = this.parts
+      const ino = names.createUnnamed(directory, this.attributes.planIn(directory, plan), now)
+      this.attributes.inherit(directory, ino)
+      return this.scope.found(ino)
+    })
     if (made.value !== undefined) this.hold(made.value.ino)
     return made
   }
@@ -230,6 +248,26 @@ export class Inodes {
   /** EINVAL into itself, EXDEV never; ENOTDIR, EISDIR, ENOTEMPTY of what would be replaced, EEXIST of what mustn't be. */
   rename(from: Place, to: Place, how: RenameHow, now: Time): Answer<void> {
     return this.scope.change(() => this.parts.names.rename(from, to, how, now))
+  }
+
+  // ---- extended attributes
+
+  listxattr(ino: number): Answer<readonly string[]> {
+    return this.parts.journal.ask(() => this.attributes.list(ino))
+  }
+
+  /** ENODATA: it has none of the name. ENOTSUP: no attribute can have the name. */
+  getxattr(ino: number, name: string): Answer<Uint8Array> {
+    return this.parts.journal.ask(() => this.attributes.get(ino, name))
+  }
+
+  /** EEXIST, ENODATA, E2BIG above 64 KiB, ENOSPC for more names than can be listed, EPERM for user.* of what holds no bytes. */
+  setxattr(ino: number, name: string, value: Uint8Array, how: SetHow, now: Time): Answer<void> {
+    return this.scope.change(() => this.attributes.set(ino, name, value, how, now))
+  }
+
+  removexattr(ino: number, name: string, now: Time): Answer<void> {
+    return this.scope.change(() => this.attributes.remove(ino, name, now))
   }
 }
 

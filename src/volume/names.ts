@@ -196,9 +196,12 @@ export class Names {
       this.journal.put(to.start + key.slice(from.start.length), value)
   }
 
-  /** A file that no name leads to. */
-  createUnnamed(plan: InodePlan, now: Time): number {
-    const ino = this.newInode(plan, 0, now)
+  /** A file that no name leads to, as it would be made in the directory. */
+  createUnnamed(directory: number, plan: InodePlan, now: Time): number {
+    const inode = this.known(directory)
+    if (inode.kind !== 'directory') throw new Failure(errno.ENOTDIR)
+    if (inode.sealed) throw new Failure(errno.EROFS)
+    const ino = this.newInode(inherited(plan, inode), 0, now)
     this.keepOrphan(ino)
     return ino
   }

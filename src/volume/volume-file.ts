@@ -5,6 +5,7 @@ import { DIRTY, LOCKED, WRITEBACK } from '../memory/index.ts'
 import { done, fail, type Outcome, wait } from '../sched/index.ts'
 import { type Claim, type Claimable, needs } from './claiming.ts'
 import { type Node, type Parts, unreserve } from './parts.ts'
+import { NUMBERS_MAX } from './records.ts'
 
 export class VolumeFile implements Claimable {
   readonly opened = 'cached'
@@ -75,6 +76,17 @@ export class VolumeFile implements Claimable {
 
   grow(size: Bytes): void {
     this.cache.extend(this.cached, size)
+  }
+
+  /** Pages that are dirty, or on their way to the device, in order. */
+  get stored(): PageIndex[] {
+    const { cached, cache } = this
+    const found = cached.dirtyPages.take(0, NUMBERS_MAX, cached.dirtyPages.size)
+    if (cached.underWriteback === 0) return found
+    for (const list of [cached.clean, cached.dirty])
+      for (const frame of cache.frames.siblings.walk(list))
+        if (cache.frames.has(frame, WRITEBACK)) found.push(cache.frames.index[frame]!)
+    return [...new Set(found)].sort((a, b) => a - b)
   }
 
   /** The frames of the claimed range that have one of the flags. */

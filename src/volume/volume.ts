@@ -37,9 +37,10 @@ import { type Last, type Named, Names, type RenameHow } from './names.ts'
 import { canBeLong, type Node, type Parts, unreserve } from './parts.ts'
 import { Preallocating } from './preallocating.ts'
 import { RangeCopying } from './range-copying.ts'
-import { FORMAT, type Header, NUMBERS_MAX, numberIn, orphanKey } from './records.ts'
+import { FORMAT, type Header, NUMBERS_MAX, numberIn, orphanKey, ROOT_INO } from './records.ts'
 import type { Region } from './region.ts'
 import { Remapping } from './remapping.ts'
+import { seek } from './seeking.ts'
 import { Snapshot } from './snapshot.ts'
 import { Space } from './space.ts'
 import type { Store } from './store.ts'
@@ -267,9 +268,8 @@ export class Volume {
 
   /** Makes an inode under a new name. Returns its number. */
   create(path: string, plan: InodePlan | Kind, now: Time = EPOCH): Answer<number> {
-    const { names } = this.parts
     const whole = typeof plan === 'string' ? planned(plan) : plan
-    return this.change(() => names.create(names.place(path), whole, now))
+    return this.change(() => this.inodes.create(this.parts.names.place(path), whole, now))
   }
 
   /** Where a symbolic link leads. */
@@ -308,7 +308,7 @@ export class Volume {
 
   /** A new file that no name leads to, open (O_TMPFILE): `publish` gives it one, and the last close takes it away. */
   createUnnamed(name: string, plan: InodePlan = planned('file'), now: Time = EPOCH): Answer<VolumeFile> {
-    return this.change(() => this.opened(this.parts.names.createUnnamed(plan, now), name))
+    return this.change(() => this.opened(this.parts.names.createUnnamed(ROOT_INO, plan, now), name))
   }
 
   publish(
@@ -388,6 +388,12 @@ export class Volume {
     this.files.delete(node.ino)
     unreserve(this.parts, node, { start: 0, end: NUMBERS_MAX })
     return forgotten
+  }
+
+  /** Where data, or a hole, begins from a position on (SEEK_DATA, SEEK_HOLE). ENXIO: nowhere before the end. */
+  seek(file: VolumeFile | DaxFile, position: Bytes, what: 'data' | 'hole'): Answer<Bytes> {
+    const { blockSize } = this.header
+    return this.parts.journal.ask(() => seek(file, { position, what, blockSize }))
   }
 
   /** What is left of the life before, when a volume is opened: blocks in limbo, and files that nobody can reach. */
