@@ -7,8 +7,8 @@
  *     system.posix_acl_access, _default   access control lists (acl.ts): the first goes with the mode, the second is handed on
  *
  * Invariants
- *   XA1 An inode's names of attributes fit the list that Linux can hand out.
- *   XA2 The mode of what has an access list says what the list says; a list that says no more than a mode isn't kept.
+ *   XT1 An inode's names of attributes fit the list that Linux can hand out.
+ *   XT2 The mode of what has an access list says what the list says; a list that says no more than a mode isn't kept.
  */
 import { type Bytes, errno } from '../base/index.ts'
 import { aclOf, withMode } from './acl.ts'

@@ -338,10 +338,10 @@ describe('extended attributes', () => {
     assert.equal(inodes.getxattr(ino, 'other.b').errno, errno.ENOTSUP)
     let left = 0
     for (; set(`user.${String(left).padStart(250, '0')}`) === 0; left++);
-    assert.equal(left, Math.floor((64 * 1024 - 'user.a '.length) / 256), 'as many as a list can name (XA1)')
+    assert.equal(left, Math.floor((64 * 1024 - 'user.a '.length) / 256), 'as many as a list can name (XT1)')
   })
 
-  it('with access lists change the mode and follow it (XA2)', () => {
+  it('with access lists change the mode and follow it (XT2)', () => {
     const world = new VolumeWorld()
     const { inodes } = world.volume
     const list = (...entries: readonly (readonly [tag: number, rights: number, id?: number])[]) => {
