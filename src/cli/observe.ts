@@ -30,6 +30,7 @@ import {
 } from '../observe/index.ts'
 import { perfettoTrace, renderPage, type Timeline } from '../report/index.ts'
 import { TraceError } from '../trace/index.ts'
+import { servePage } from '../web/index.ts'
 import { explained, interruptible, Progress, printJson } from './terminal.ts'
 import { count, disciplineName, milliseconds, seconds, several, shownBytes, WrongWords } from './words.ts'
 
@@ -150,6 +151,20 @@ export function observeCommand(): Command {
     ['observe recorder --seconds 30 > record.sh', 'observe recorder | ssh root@host sh -s -- /tmp/trace.txt'],
     '0 the script was printed.',
   )
+  const page = observe
+    .command('open')
+    .description(
+      'open the page faultline.html in a browser of this machine, with these files; it reads them itself, and sends nothing',
+    )
+    .argument('[file...]', 'trace files or dumps')
+    .option('--no-browser', 'only print the address')
+    .option('--json', 'print the address as JSON')
+    .action(openPage)
+  explained(
+    page,
+    ['observe open trace.dat', 'observe open', 'observe open --no-browser dmesg.txt'],
+    '0 it was closed by Ctrl-C; 1 a file could not be read.',
+  )
   const schema = observe
     .command('schema')
     .description('print the JSON schema of what --json prints')
@@ -206,6 +221,30 @@ async function analyzeFiles(files: readonly string[], flags: FileFlags): Promise
   } finally {
     progress.stop()
   }
+}
+
+async function openPage(
+  files: readonly string[],
+  flags: { readonly browser: boolean; readonly json?: true },
+): Promise<void> {
+  const serving = await servePage(files)
+  const { address } = serving
+  const signal = interruptible()
+  if (flags.json) printJson({ address })
+  else process.stdout.write(`${address}\n`)
+  if (flags.browser) browse(address)
+  if (process.stderr.isTTY) process.stderr.write('Ctrl-C ends it\n')
+  if (!signal.aborted)
+    await new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
+  await serving.close()
+}
+
+/** Where there is no browser the address was printed. */
+function browse(address: string): void {
+  const opener = { darwin: 'open', win32: 'explorer' }[process.platform as string] ?? 'xdg-open'
+  const child = spawn(opener, [address], { stdio: 'ignore', detached: true })
+  child.on('error', () => {})
+  child.unref()
 }
 
 function readSymbols(path: string): string {

@@ -131,6 +131,7 @@ const NEVER: Fields = [Symbol('never looked at')]
  * one shape only; a loop over keys took 20 times as long, and this is what the explorer does most.
  */
 function recordKind(keys: readonly string[]): Kind {
+  if (!MAY_COMPILE) return loopedKind(keys)
   const fields = keys.map(key => `object[${JSON.stringify(key)}]`)
   const equal = fields.map((field, at) => `${field} === fields[${at}]`).join(' && ')
   const written = fields.map((field, at) => `${field} = fields[${at}]`).join('; ')
@@ -141,8 +142,28 @@ function recordKind(keys: readonly string[]): Kind {
   }
 }
 
+/** The same where a page's policy forbids to compile. */
+function loopedKind(keys: readonly string[]): Kind {
+  type Plain = Record<string, unknown>
+  return {
+    same(object, fields) {
+      for (let at = 0; at < keys.length; at++) if ((object as Plain)[keys[at]!] !== fields[at]) return false
+      return true
+    },
+    read: object => keys.map(key => (object as Plain)[key]),
+    write(object, fields) {
+      // Some may not be written, and never change.
+      for (let at = 0; at < keys.length; at++) Reflect.set(object, keys[at]!, fields[at])
+    },
+  }
+}
+
+/** Node may; in a page its policy forbids it, and would complain of an attempt. */
+const MAY_COMPILE = typeof process !== 'undefined'
+
 /** Typed arrays of one type. hot: small ones are compared one by one, the leaves of page tables as bytes. */
 function numbersKind(): Kind {
+  if (!MAY_COMPILE) return { ...NUMBERS, same: (object, fields) => sameNumbers(object as Numbers, fields) }
   const oneByOne = new Function(
     'object',
     'fields',
@@ -153,9 +174,18 @@ function numbersKind(): Kind {
       (object as Numbers).length < BYTES_FROM
         ? oneByOne(object, fields)
         : sameBytes(object as Numbers, fields),
-    read: object => (object as Numbers).slice(),
-    write: (object, fields) => (object as Numbers).set(fields as Numbers),
+    ...NUMBERS,
   }
+}
+
+const NUMBERS: Pick<Kind, 'read' | 'write'> = {
+  read: object => (object as Numbers).slice(),
+  write: (object, fields) => (object as Numbers).set(fields as Numbers),
+}
+
+function sameNumbers(numbers: Numbers, fields: Fields): boolean {
+  for (let at = 0; at < numbers.length; at++) if (numbers[at] !== fields[at]) return false
+  return true
 }
 
 function sameBytes(numbers: Numbers, fields: Fields): boolean {

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { RESTART } from '../mm/index.ts'
+import { SCENARIOS } from './catalogue.ts'
 import { explore } from './explorer.ts'
-import { readScenario, ScenarioError } from './scenario-file.ts'
+import { readScenario, ScenarioError, writeScenario } from './scenario-file.ts'
 
 const GOOD = `name: two-stores
 about: two stores on a page whose writes must be stable
@@ -30,6 +31,11 @@ describe('a scenario file', () => {
     const { complete, violations } = explore(scenario, RESTART)
     assert.equal(complete, true)
     assert.deepEqual(violations, [])
+  })
+
+  test('is written from any scenario of the catalogue, and read back the same', () => {
+    for (const scenario of SCENARIOS)
+      assert.deepEqual(readScenario('own.yaml', writeScenario(scenario)), scenario)
   })
 
   const refused = (from: string, to: string, says: RegExp) => () =>

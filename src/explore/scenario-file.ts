@@ -11,7 +11,16 @@
  *
  * Whatever is wrong is said in one sentence that begins with file, line and column.
  */
-import { isMap, isScalar, isSeq, LineCounter, type Node, type ParsedNode, parseDocument } from 'yaml'
+import {
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type ParsedNode,
+  parseDocument,
+  stringify,
+} from 'yaml'
 import { SLICE_PAGES } from '../base/index.ts'
 import { didYouMean } from '../group/index.ts'
 import {
@@ -44,6 +53,26 @@ export function readScenario(path: string, text: string): Scenario {
   if (broken !== undefined) reader.fail(broken.pos[0], `this isn't YAML: ${broken.message}`)
   if (document.contents === null) reader.fail(0, 'expected a scenario, got an empty file')
   return reader.scenario(document.contents as ParsedNode)
+}
+
+/** The file that `readScenario` makes this scenario of, without what is as usual. */
+export function writeScenario(scenario: Scenario): string {
+  const plan = {
+    ...unusual(scenario, SCENARIO_DEFAULTS),
+    files: each(scenario.files, FILE_DEFAULTS),
+    mappings: each(scenario.mappings, MAPPING_DEFAULTS),
+  }
+  const { before, tasks, ...head } = plan as Partial<Scenario>
+  return stringify({ ...head, ...(before === undefined ? {} : { before }), tasks })
+}
+
+const each = <Spec extends object>(specs: Readonly<Record<string, Spec>>, defaults: Spec) =>
+  Object.fromEntries(Object.entries(specs).map(([name, spec]) => [name, unusual(spec, defaults)]))
+
+function unusual<Spec extends object>(spec: Spec, defaults: Partial<Spec>): Partial<Spec> {
+  const same = (key: string) =>
+    JSON.stringify(spec[key as keyof Spec]) === JSON.stringify(defaults[key as keyof Spec])
+  return Object.fromEntries(Object.entries(spec).filter(([key]) => !same(key))) as Partial<Spec>
 }
 
 class Reader {

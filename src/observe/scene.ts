@@ -53,7 +53,10 @@ const MARGIN = 0.05
 const MARGIN_MIN_NS = 2e6
 
 export function momentsOf({ inversions, openWaits, trace }: Account, thresholdMs: number): Moment[] {
-  const open = openWaits.filter(wait => wait.chain.length > 1 && wait.waitMs >= thresholdMs)
+  // A state of one moment has nothing to draw.
+  const open = openWaits.filter(
+    wait => wait.from === 'events' && wait.chain.length > 1 && wait.waitMs >= thresholdMs,
+  )
   const worst = [...inversions, ...open].sort((a, b) => b.waitMs - a.waitMs).slice(0, INVERSIONS_SHOWN)
   const moments: { start: number; end: number; inversions: Inversion[] }[] = []
   for (const inversion of worst) {

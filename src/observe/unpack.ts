@@ -6,11 +6,9 @@
  *
  * Owns     the layers. What the bytes inside are is the business of open.ts.
  */
-import { Readable, type Transform } from 'node:stream'
-import { createGunzip, createInflate, createInflateRaw, createZstdDecompress, gunzipSync } from 'node:zlib'
 import { TraceError } from '../trace/index.ts'
+import { type Bytes, gunzip, gunzipWhole, inflate, inflateRaw, unzstd } from './unpackers.ts'
 
-const CHUNK_BYTES = 1 << 20
 const LAYERS_MAX = 4
 /** The longest beginning that a layer needs to be known. */
 const SNIFF_BYTES = 4096
@@ -19,8 +17,6 @@ const STORED = 0
 const DEFLATED = 8
 /** A page of systrace is looked through whole for a packed trace, up to this size. */
 const PAGE_BYTES_MAX = 256 << 20
-
-type Bytes = AsyncIterable<Buffer>
 
 interface Layer {
   readonly name: string
@@ -32,12 +28,12 @@ const LAYERS: readonly Layer[] = [
   {
     name: 'gzip',
     isOver: first => begins(first, 0x1f, 0x8b),
-    off: source => through(source, createGunzip({ chunkSize: CHUNK_BYTES })),
+    off: gunzip,
   },
   {
     name: 'zstd',
     isOver: first => begins(first, 0x28, 0xb5, 0x2f, 0xfd),
-    off: source => through(source, createZstdDecompress({ chunkSize: CHUNK_BYTES })),
+    off: unzstd,
   },
   { name: 'zip', isOver: first => begins(first, 0x50, 0x4b, 3, 4), off: unzip },
   { name: "atrace's compression", isOver: first => atraceData(first) !== -1, off: inflateAtrace },
@@ -101,17 +97,6 @@ async function* behind(first: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerat
   }
 }
 
-async function* copies(pieces: Bytes): AsyncGenerator<Buffer> {
-  for await (const piece of pieces) yield Buffer.from(piece)
-}
-
-function through(source: Bytes, unpacker: Transform): Bytes {
-  const packed = Readable.from(copies(source))
-  packed.on('error', error => unpacker.destroy(error))
-  packed.pipe(unpacker)
-  return unpacker
-}
-
 async function* without(source: Bytes, bytes: number): AsyncGenerator<Buffer> {
   let left = bytes
   for await (const piece of source) {
@@ -137,7 +122,7 @@ function atraceData(first: Buffer): number {
 
 async function* inflateAtrace(source: Bytes): AsyncGenerator<Buffer> {
   const { first, all } = await peek(source)
-  yield* through(without(all, atraceData(first)), createInflate({ chunkSize: CHUNK_BYTES }))
+  yield* inflate(without(all, atraceData(first)))
 }
 
 /** The first file of an archive that isn't a folder. */
@@ -155,7 +140,7 @@ async function* unzip(source: Bytes): AsyncGenerator<Buffer> {
       rest = without(data, bytes)
       continue
     }
-    if (method === DEFLATED) yield* through(data, createInflateRaw({ chunkSize: CHUNK_BYTES }))
+    if (method === DEFLATED) yield* inflateRaw(data)
     else if (method === STORED && bytes > 0) yield* upTo(data, bytes)
     else
       throw new TraceError(
@@ -197,7 +182,7 @@ async function* unpackPage(source: Bytes): AsyncGenerator<Buffer> {
     return
   }
   const end = page.indexOf('<', packed + 1)
-  const inside = gunzipSync(
+  const inside = gunzipWhole(
     Buffer.from(page.toString('latin1', packed + 1, end === -1 ? page.length : end), 'base64'),
   )
   yield inside[0] === 0x7b ? systemTraceOf(inside) : inside

@@ -3,7 +3,10 @@
  *
  *     renderPage(report)           -> the text of an .html file
  *     perfettoTrace(timelines)     -> the chunks of a .perfetto-trace file
+ *     renderContent, style, startTimelines, startTheme    the same within a page that has more
  */
+export type { Browser } from './client/browser.ts'
+export { startTheme, startTimelines } from './client/start.ts'
 export type {
   Arrow,
   Bars,
@@ -26,5 +29,6 @@ export type {
   Text,
   Timeline,
 } from './model.ts'
-export { renderPage } from './page.ts'
+export { renderContent, renderPage } from './page.ts'
 export { perfettoTrace } from './perfetto.ts'
+export { style } from './style.ts'

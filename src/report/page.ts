@@ -9,11 +9,10 @@
  *   PP2  Without a script every sentence and every number can be read.
  *   PP3  Nothing of the page but `.wide` boxes is wider than the window.
  */
-import { createHash } from 'node:crypto'
 import { renderBars, renderLatency } from './charts.ts'
 import { type Html, html, prose, trusted } from './html.ts'
 import { checkReport, type Report, type Section } from './model.ts'
-import { scriptText } from './script.ts'
+import { scriptHash, scriptText } from './script.ts'
 import { style } from './style.ts'
 import { renderChains, renderHeatmap, renderTable, renderText } from './table.ts'
 import { renderTimeline } from './timeline.ts'
@@ -21,10 +20,7 @@ import { renderTimeline } from './timeline.ts'
 export function renderPage(report: Report): string {
   checkReport(report)
   const script = scriptText()
-  const hash = createHash('sha256').update(script).digest('base64')
-  const policy = `default-src 'none'; script-src 'sha256-${hash}'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'`
-  const [point = '', ...more] = report.sentences
-  const links = report.sections.map(({ id, title }) => html`<li><a href="#${id}">${title}</a></li>`)
+  const policy = `default-src 'none'; script-src '${scriptHash()}'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'`
   const page = html`<!doctype html>
 <html lang="en">
 <head>
@@ -40,9 +36,7 @@ export function renderPage(report: Report): string {
 <a class="skip" href="#content">Skip to the findings</a>
 <header>
 <div class="mast"><h1>${report.title}</h1><button type="button" class="theme" hidden></button></div>
-<p class="point">${prose(point)}</p>
-${more.map(sentence => html`<p class="more">${prose(sentence)}</p>`)}
-${links.length < 3 ? '' : html`<nav aria-label="Sections"><ul>${links}</ul></nav>`}
+${renderHead(report)}
 </header>
 <main id="content">${report.sections.map(renderSection)}</main>
 <footer><div>Made by <code>${report.madeBy}</code></div></footer>
@@ -51,6 +45,20 @@ ${links.length < 3 ? '' : html`<nav aria-label="Sections"><ul>${links}</ul></nav
 </html>
 `
   return page.text
+}
+
+/** The report without the page around it, for a page that has other things too: its style is `style`, its life `startTimelines`. */
+export function renderContent(report: Report): string {
+  checkReport(report)
+  return html`${renderHead(report)}${report.sections.map(renderSection)}`.text
+}
+
+function renderHead(report: Report): Html {
+  const [point = '', ...more] = report.sentences
+  const links = report.sections.map(({ id, title }) => html`<li><a href="#${id}">${title}</a></li>`)
+  return html`<p class="point">${prose(point)}</p>
+${more.map(sentence => html`<p class="more">${prose(sentence)}</p>`)}
+${links.length < 3 ? '' : html`<nav aria-label="Sections"><ul>${links}</ul></nav>`}`
 }
 
 function renderSection(section: Section): Html {

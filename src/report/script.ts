@@ -8,6 +8,7 @@
  *   JS1  Every function of client/ is in the list, so that whatever one of them names is there too.
  *   JS2  The text can't close its own element: it holds no `</script` and no `<!--`.
  */
+import { createHash } from 'node:crypto'
 import { assert } from '../base/index.ts'
 import { followChain, mainArrow, stallOf, stateOf, tellChain } from './client/chain.ts'
 import { listenToHands } from './client/gestures.ts'
@@ -16,7 +17,7 @@ import { fitText, paintLane } from './client/lane.ts'
 import { isShown, layOut } from './client/layout.ts'
 import { paintArrows, paintCounter, paintGrid, paintName, paintRow, paintScene } from './client/paint.ts'
 import { show } from './client/quantity.ts'
-import { startPage } from './client/start.ts'
+import { startPage, startTheme, startTimelines } from './client/start.ts'
 import { firstAbove, kindNames, nextWait, spanWithin, unpackLane, unpackTrack } from './client/track.ts'
 import { makeView, setView, tickStep, tickText, zoomView } from './client/view.ts'
 import { startTimeline } from './client/widget.ts'
@@ -52,6 +53,8 @@ const PARTS: readonly ((...values: never[]) => unknown)[] = [
   paintArrows,
   listenToHands,
   startTimeline,
+  startTimelines,
+  startTheme,
   startPage,
 ]
 
@@ -60,4 +63,9 @@ export function scriptText(): string {
   const text = `'use strict';\n(() => {\n${functions}\n\nstartPage(globalThis)\n})()\n`
   assert(!/<\/script|<!--/i.test(text), 'JS2 the script would close its own element')
   return text
+}
+
+/** The script's hash, as a content security policy names it. */
+export function scriptHash(): string {
+  return `sha256-${createHash('sha256').update(scriptText()).digest('base64')}`
 }

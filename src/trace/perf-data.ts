@@ -16,12 +16,12 @@
  *   PD2 Memory is two rounds.
  */
 import { closeSync, openSync } from 'node:fs'
-import { createZstdDecompress } from 'node:zlib'
 import { type ByteOrder, type Bytes, bytesOf, FileBytes, ftraceFormats, systemFormats } from './bytes.ts'
 import { type Decoder, decoders, readFormat } from './format.ts'
 import { Kallsyms } from './kallsyms.ts'
 import type { ReadOptions, ReadResult } from './reading.ts'
 import { emptyRecord, Kind, type Sink, TraceError } from './record.ts'
+import { ZstdStream } from './unpackers.ts'
 
 const MAGIC: Readonly<Record<ByteOrder, string>> = { little: 'PERFILE2', big: '2ELIFREP' }
 const PIPE_HEADER = 16
@@ -113,8 +113,7 @@ class PerfReader {
   private readonly attrs: Attr[] = []
   private readonly attrOf = new Map<string, Attr>()
   private readonly commOf = new Map<number, string>()
-  private readonly unpacker = createZstdDecompress()
-  private readonly unpacked: Buffer[] = []
+  private readonly unpacker = new ZstdStream()
   private carried = Buffer.alloc(0)
   private formats: string[] = []
   private osRelease = ''
@@ -135,9 +134,6 @@ class PerfReader {
     this.options = options
     this.order = bytes.string(8) === MAGIC.little ? 'little' : 'big'
     bytes.order = this.order
-    this.unpacker.on('data', piece => this.unpacked.push(piece))
-    // The stream never ends with its file; what could be unpacked was.
-    this.unpacker.on('error', () => {})
   }
 
   async read(): Promise<ReadResult> {
@@ -154,7 +150,7 @@ class PerfReader {
       const whole = Math.min(data.size === 0 ? bytes.size : data.offset + data.size, bytes.size)
       await this.data(data.offset, whole)
     }
-    this.unpacker.destroy()
+    this.unpacker.end()
     this.flush(Number.POSITIVE_INFINITY)
     if (this.attrs.every(attr => attr.type !== TRACEPOINT))
       throw new TraceError(
@@ -283,9 +279,7 @@ class PerfReader {
 
   /** Events within compressed ones; the last may be cut, and goes on in the next. */
   private async unpack(packed: Buffer): Promise<void> {
-    await new Promise<void>(resolve => this.unpacker.write(Buffer.from(packed), () => resolve()))
-    await new Promise<void>(resolve => setImmediate(resolve))
-    const bytes = Buffer.concat([this.carried, ...this.unpacked.splice(0)])
+    const bytes = Buffer.concat([this.carried, ...(await this.unpacker.unpack(packed))])
     let at = 0
     while (at + 8 <= bytes.length) {
       const size = this.u16(bytes, at + 6)

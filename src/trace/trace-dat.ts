@@ -11,13 +11,13 @@
  * Owns     the container. The pages inside are ring.ts's, the meaning of events format.ts's.
  */
 import { closeSync, openSync } from 'node:fs'
-import { inflateSync, zstdDecompressSync } from 'node:zlib'
 import { type Bytes, bytesOf, FileBytes, ftraceFormats, systemFormats } from './bytes.ts'
 import { type Decoder, decoders, readFormat } from './format.ts'
 import { Kallsyms } from './kallsyms.ts'
 import type { ReadOptions, ReadResult } from './reading.ts'
 import { type Sink, TraceError } from './record.ts'
 import { readPages } from './ring.ts'
+import { inflateWhole, unzstdWhole } from './unpackers.ts'
 
 const MAGIC = Buffer.from('\x17\x08Dtracing', 'latin1')
 const PROGRESS_EVERY = 64
@@ -206,8 +206,8 @@ function openSection(bytes: FileBytes, offset: number, unpack: (bytes: Buffer) =
 
 function unpacker(compression: string, path: string): (bytes: Buffer) => Buffer {
   if (compression === 'none') return bytes => bytes
-  if (compression === 'zstd') return bytes => zstdDecompressSync(bytes)
-  if (compression === 'zlib') return bytes => inflateSync(bytes)
+  if (compression === 'zstd') return unzstdWhole
+  if (compression === 'zlib') return inflateWhole
   throw new TraceError(
     `${path} is packed with ${compression}; expected zstd, zlib or none, use the text of trace-cmd report`,
   )

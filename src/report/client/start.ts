@@ -5,27 +5,34 @@ import { makeView, setView, type View } from './view.ts'
 import { startTimeline } from './widget.ts'
 
 export function startPage(browser: Browser): void {
-  const { document } = browser
-  const all = (query: string): Box[] => Array.from(document.querySelectorAll(query))
+  startTheme(browser, startTimelines(browser, browser.document))
+}
+
+/** Gives life to the timelines below a root, and returns what paints them anew. */
+export function startTimelines(browser: Browser, root: Pick<Box, 'querySelectorAll'>): () => void {
   const scales = new Map<string, View>()
   const views = new Set<View>()
-  const repaints = all('.timeline').map(root => {
-    const data = root.querySelector('.timeline-data')!
+  const repaints = Array.from(root.querySelectorAll('.timeline')).map(box => {
+    const data = box.querySelector('.timeline-data')!
     const packed = JSON.parse(data.textContent!) as Packed
     data.remove()
     const view = (packed.sharedScale !== null && scales.get(packed.sharedScale)) || makeView()
     if (packed.sharedScale !== null) scales.set(packed.sharedScale, view)
     views.add(view)
-    return startTimeline(browser, root, packed, view)
+    return startTimeline(browser, box, packed, view)
   })
   for (const view of views) setView(view, 0, view.length)
-
-  const repaintAll = () => {
+  return () => {
     for (const repaint of repaints) repaint()
   }
+}
+
+/** The buttons that turn light to dark; `repaint` is for what isn't painted by styles. */
+export function startTheme(browser: Browser, repaint: () => void): void {
+  const { document } = browser
   const system = browser.matchMedia('(prefers-color-scheme: dark)')
-  system.addEventListener('change', repaintAll)
-  for (const button of all('.theme')) {
+  system.addEventListener('change', repaint)
+  for (const button of Array.from(document.querySelectorAll('.theme'))) {
     let isDark = system.matches
     const name = () => {
       button.textContent = isDark ? 'Light' : 'Dark'
@@ -36,7 +43,7 @@ export function startPage(browser: Browser): void {
       isDark = !isDark
       document.documentElement.style.colorScheme = isDark ? 'dark' : 'light'
       name()
-      repaintAll()
+      repaint()
     })
   }
 }
