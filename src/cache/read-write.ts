@@ -20,6 +20,9 @@ import { filemapFault, filemapMkwrite } from './filemap.ts'
 import type { PageCache } from './page-cache.ts'
 import type { Writeback } from './writeback.ts'
 
+/** Pages have numbers of 32 bits. */
+const PAGES_MAX = 2 ** 32
+
 export interface CopyArgs extends Copying {
   readonly file: CachedFile
 }
@@ -116,6 +119,7 @@ export class WriteCall extends Copy implements Verb<CopyArgs> {
   }
 
   private newPage(file: CachedFile, { index, fault }: PageRequest): Outcome {
+    if (index >= PAGES_MAX) return fail(errno.EFBIG)
     if (!this.cache.admits(file, index)) return fail(errno.ENOMEM)
     const frame = this.cache.memory.allocate(fault.group, CACHE)
     if (typeof frame !== 'number') return frame

@@ -24,10 +24,8 @@ import type { Bio } from '../io/index.ts'
 import { DIRTY } from '../memory/index.ts'
 import { again, done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
 import type { CachedFile } from './cached-file.ts'
+import { type Dropping, dropSome, newDropping } from './dropping.ts'
 import type { PageCache } from './page-cache.ts'
-
-/** A slice unmaps in so many steps at most. */
-const UNMAPPINGS_A_SLICE = 8
 
 interface Punch {
   readonly position: Bytes
@@ -40,13 +38,11 @@ export interface TruncateArgs {
   readonly change: { readonly size: Bytes } | Punch
   claim: Ticket | undefined
   backing: Ticket | undefined
-  /** Entries before the one and pages before the other are gone. */
-  unmapped: PageIndex
-  dropped: PageIndex
+  readonly dropping: Dropping
 }
 
 export function truncateArgs(file: CachedFile, change: TruncateArgs['change']): TruncateArgs {
-  return { file, change, claim: undefined, backing: undefined, unmapped: 0, dropped: 0 }
+  return { file, change, claim: undefined, backing: undefined, dropping: newDropping() }
 }
 
 export class Truncate implements Verb<TruncateArgs> {
@@ -111,7 +107,7 @@ export class Truncate implements Verb<TruncateArgs> {
   private finish(args: TruncateArgs, failed: Errno): Outcome {
     if (failed === errno.OK) {
       this.drop(args)
-      if (args.dropped !== Infinity) return again
+      if (args.dropping.dropped !== Infinity) return again
       this.apply(args)
     }
     this.release(args)
@@ -144,28 +140,10 @@ export class Truncate implements Verb<TruncateArgs> {
     return frame !== 0 && this.cache.frames.has(frame, DIRTY)
   }
 
-  /** Drops what one slice allows: entries first, then pages. `dropped` is Infinity when all are gone. */
-  private drop(args: TruncateArgs): void {
-    const { file, change } = args
-    const { mappers, slicePages } = this.cache
-    const { start, end } = this.leaving(file, change)
-    file.dropping = true
-    let left = slicePages
-    for (; left > 0; left -= slicePages / UNMAPPINGS_A_SLICE) {
-      const from = mappers.nextMapped(file.id, Math.max(start, args.unmapped))
-      if (from >= end) break
-      args.unmapped = Math.min(end, from + Math.ceil(slicePages / UNMAPPINGS_A_SLICE))
-      mappers.unmapRange(
-        file.id,
-        from,
-        args.unmapped,
-        'size' in change ? 'with private copies' : 'shared pages',
-      )
-    }
-    if (left <= 0) return
-    const indexes = file.cachedPages.take(Math.max(start, args.dropped), end, left)
-    for (const index of indexes) this.cache.remove(file, this.cache.find(file.id, index))
-    args.dropped = indexes.length < left ? Infinity : indexes.at(-1)! + 1
+  /** Drops what one slice allows. */
+  private drop({ file, change, dropping }: TruncateArgs): void {
+    const which = 'size' in change ? 'with private copies' : 'shared pages'
+    dropSome(this.cache, file, this.leaving(file, change), which, dropping)
   }
 
   /** The pages that go. */

@@ -57,7 +57,7 @@ export const PLANTED: readonly Planted[] = [
       replace(parts.space, 'drop', drop => blocks => {
         drop(blocks)
         parts.space.seal(store.at + 1)
-        parts.space.giveBack(store, 'freed')
+        parts.space.giveBack(store, 'freed', 0, Infinity)
       }),
   },
   {

@@ -86,7 +86,7 @@ const FAULTS: readonly Planted[] = [
     name: 'a clone leaves the pages of its target in the cache',
     plan: 'volume',
     plant(_volume, subjects) {
-      for (const { opened } of subjects) if (opened instanceof VolumeFile) opened.drop = () => {}
+      for (const { opened } of subjects) if (opened instanceof VolumeFile) opened.drop = () => done
     },
   },
   {

@@ -227,7 +227,7 @@ class Check {
   }
 
   private checkInodes(): void {
-    const reached = new Set([ROOT_INO])
+    const reached = new Set([ROOT_INO, ...this.orphans])
     for (const ino of this.inodes.keys()) this.reach(ino, reached)
     for (const [ino, inode] of this.inodes) {
       const named = this.names.get(ino)?.count ?? 0
@@ -262,7 +262,9 @@ class Check {
     }
     if (this.header.format === 1) return
     const up = ino === ROOT_INO ? ROOT_INO : this.names.get(ino)?.from
-    const expected = up === undefined ? 0 : 2 + (this.below.get(ino) ?? 0)
+    // A directory that no name leads to has gone, and is kept by those who know its number, or is to become a snapshot.
+    const isMade = up !== undefined || (this.orphans.has(ino) && links > 0)
+    const expected = isMade ? 2 + (this.below.get(ino) ?? 0) : 0
     if (links !== expected)
       this.wrong.push(`directory ${ino} has ${expected} links, and ${links} are written down`)
     if (up !== undefined && parent !== up)

@@ -12,7 +12,7 @@
  *   CL2 However the task ends, its claims end with it, and not before the change has.
  */
 import { type Bytes, type Errno, errno, type PageIndex, type PageRange } from '../base/index.ts'
-import type { Invalidation } from '../cache/index.ts'
+import type { Dropping, Invalidation } from '../cache/index.ts'
 import { fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
 import type { Node, Parts } from './parts.ts'
 
@@ -28,8 +28,8 @@ export interface Claimable {
   claimed(claim: Claim): void
   /** An attempt: nothing of the claimed range is on its way, and the bytes that the claim needs are on the device. */
   settle(claim: Claim): Outcome
-  /** What the pages of a range held is gone, and what was promised for them. */
-  drop(range: PageRange): void
+  /** An attempt, in slices: what the pages of `range`, which is claimed, held is gone, and what was promised for them. */
+  drop(claim: Claim, range: PageRange): Outcome
   /** The file is so long from now on, if it wasn't longer. */
   grow(size: Bytes): void
 }
@@ -38,8 +38,10 @@ export interface Claim extends PageRange {
   readonly file: Claimable
   /** Which pages of the range must be on the device as they were stored: all, the first and the last, or none. */
   readonly needs: 'all' | 'edges' | 'none'
-  /** They have been asked to be written. */
-  written: boolean
+  /** Up to which page those that are dirty have been asked to be written. */
+  written: 'not yet' | PageIndex | 'all of it'
+  /** How far they have been dropped. */
+  dropping: Dropping | undefined
 }
 
 export interface ClaimingArgs {
@@ -70,7 +72,7 @@ export abstract class Claiming<Args extends ClaimingArgs> implements Verb<Args> 
       this.claim(args, claims)
     }
     const outcome = this.step(args)
-    if (outcome.kind !== 'wait') this.release(args)
+    if (outcome.kind === 'done' || outcome.kind === 'fail') this.release(args)
     return outcome
   }
 
@@ -123,20 +125,17 @@ export abstract class Claiming<Args extends ClaimingArgs> implements Verb<Args> 
     }
   }
 
-  private release(args: Args): void {
+  /** Its claims end, and another attempt makes them anew. */
+  protected release(args: Args): void {
     this.giveBack(args)
     for (const { file } of args.claims) file.invalidation = undefined
     this.parts.scheduler.complete(args.ticket!)
+    args.ticket = undefined
+    args.claims = []
   }
 }
 
 /** A claim of a range that isn't written yet. */
 export function claimOf(file: Claimable, { start, end }: PageRange, needs: Claim['needs']): Claim {
-  return { file, start, end, needs, written: false }
-}
-
-/** Whether the claim needs what is stored in the page. */
-export function needs({ needs: which, start, end }: Claim, index: PageIndex): boolean {
-  if (which === 'edges') return index === start || index === end - 1
-  return which === 'all'
+  return { file, start, end, needs, written: 'not yet', dropping: undefined }
 }

@@ -1,7 +1,7 @@
 /**
  * The commit: makes all that has changed durable, data first.
  *
- *     request -> seal -> flush the device -> commit the store -> give freed blocks back -> the ticket completes
+ *     request -> seal, in slices -> flush the device -> commit the store -> give freed blocks back, in slices -> the ticket completes
  *                 ^                                                     |
  *                 '------------ requested again meanwhile --------------'
  *
@@ -12,6 +12,8 @@
  * blocks stay in limbo. A flush that failed may have lost what was written before it, and no second one brings it back:
  * the volume takes no more changes until it is opened again. Neither does one whose lease is lost: somebody else writes now.
  *
+ * A change that takes several edits, in slices, holds commits from its first to its last: a crash leaves all of it or nothing.
+ *
  * Invariants
  *   CM1 A ticket completes well only when every edit that ended before it was requested is durable, data and all.
  *   CM2 One commit is on its way at a time.
@@ -19,6 +21,7 @@
  */
 import { type Errno, errno, ROOT } from '../base/index.ts'
 import {
+  again,
   done,
   type Outcome,
   type Scheduler,
@@ -32,16 +35,23 @@ import type { Journal } from './journal.ts'
 import type { Space } from './space.ts'
 import type { Basis, Change, Store } from './store.ts'
 
+/** To give a change its checksum takes a part of what making a record does. */
+const CHANGES_A_RECORD = 8
+
 interface CommitArgs {
   /** Whose commit is on its way. */
   ticket: Ticket | undefined
-  changes: readonly Change[]
+  /** What was sealed and isn't among the changes yet; undefined: nothing is. */
+  sealed: Generator<Change, undefined> | undefined
+  changes: Change[]
   /** What it stands on. */
   basis: Basis
   flush: Ticket | undefined
   store: Ticket | undefined
   /** How it went, once the journal has been told. */
   result: Errno | undefined
+  /** From which block on what was freed is to be given back yet. */
+  givenBack: number
 }
 
 export class Commits implements Verb<CommitArgs> {
@@ -55,15 +65,27 @@ export class Commits implements Verb<CommitArgs> {
   private readonly store: Store
   private readonly journal: Journal
   private readonly space: Space
+  private readonly sliceRecords: number
   private next: Ticket | undefined
   private running = false
+  /** Completes when commits may begin again. */
+  private held: Ticket | undefined
+  private holders = 0
 
-  constructor(scheduler: Scheduler, disk: Disk, store: Store, journal: Journal, space: Space) {
+  constructor(
+    scheduler: Scheduler,
+    disk: Disk,
+    store: Store,
+    journal: Journal,
+    space: Space,
+    sliceRecords: number,
+  ) {
     this.scheduler = scheduler
     this.disk = disk
     this.store = store
     this.journal = journal
     this.space = space
+    this.sliceRecords = sliceRecords
   }
 
   /** Whether a commit may give back some of what was freed: what was freed before the last one, readers elsewhere see yet. */
@@ -80,15 +102,29 @@ export class Commits implements Verb<CommitArgs> {
       this.running = true
       const args: CommitArgs = {
         ticket: undefined,
+        sealed: undefined,
         changes: [],
         basis: this.basis(),
         flush: undefined,
         store: undefined,
         result: undefined,
+        givenBack: 0,
       }
       this.scheduler.spawn(this, args, { name: 'commit', group: ROOT })
     }
     return this.next
+  }
+
+  /** No commit begins from now on, until `letGo`. Who holds them waits for nothing meanwhile but for its turn and for records. */
+  hold(what: string): void {
+    if (this.holders++ === 0) this.held = this.scheduler.ticket(what)
+  }
+
+  letGo(): void {
+    if (--this.holders > 0) return
+    const { held } = this
+    this.held = undefined
+    this.scheduler.complete(held!)
   }
 
   attempt({ args }: Task<CommitArgs>): Outcome {
@@ -98,17 +134,17 @@ export class Commits implements Verb<CommitArgs> {
           this.running = false
           return done
         }
+        if (this.held !== undefined) return wait(this.held, 'reserve')
         this.begin(args)
       }
+      if (args.sealed !== undefined && this.sealSome(args, args.sealed) === 'some are left') return again
       if (args.flush?.complete === false) return wait(args.flush, 'device')
       if (args.flush !== undefined && args.flush.errno === errno.OK && args.changes.length > 0)
         args.store ??= this.store.commit(args.changes, args.basis)
       if (args.store?.complete === false) return wait(args.store, 'device')
       args.result ??= this.settle(args)
-      // It is durable; what it gives back may have to wait for its records.
-      const given =
-        args.result === errno.OK ? this.journal.edit(() => this.space.giveBack(this.store, 'freed')) : done
-      if (given.kind === 'wait') return given
+      const given = args.result === errno.OK ? this.giveBack(args) : done
+      if (given.kind === 'wait' || given.kind === 'again') return given
       this.end(args, given.kind === 'fail' ? given.errno : args.result)
     }
   }
@@ -129,11 +165,33 @@ export class Commits implements Verb<CommitArgs> {
     args.flush = undefined
     args.result = undefined
     args.changes = []
+    args.givenBack = 0
     if (this.broken !== errno.OK) return
     args.basis = this.basis()
-    args.changes = this.journal.seal()
-    if (args.changes.length > 0) this.space.seal(args.basis.after + 1)
+    if (this.journal.changed) this.space.seal(args.basis.after + 1)
+    args.sealed = this.journal.seal()
     args.flush = this.disk.flush()
+  }
+
+  private sealSome(args: CommitArgs, sealed: Generator<Change, undefined>): 'some are left' | 'all' {
+    for (let left = CHANGES_A_RECORD * this.sliceRecords; left > 0; left--) {
+      const next = sealed.next()
+      if (next.done === true) {
+        args.sealed = undefined
+        return 'all'
+      }
+      args.changes.push(next.value)
+    }
+    return 'some are left'
+  }
+
+  /** It is durable; what it gives back may have to wait for its records. */
+  private giveBack(args: CommitArgs): Outcome {
+    const { journal, space, store, sliceRecords } = this
+    const given = journal.ask(() => space.giveBack(store, 'freed', args.givenBack, sliceRecords))
+    if (given.value === undefined || given.value === Infinity) return given.outcome
+    args.givenBack = given.value
+    return again
   }
 
   private end(args: CommitArgs, error: Errno): void {

@@ -167,8 +167,9 @@ export class DaxFile implements Mappable, Claimable {
     return this.clearTail()
   }
 
-  drop(): void {
+  drop(): Outcome {
     // No entry maps a claimed range, and nothing is promised to pages that have their blocks.
+    return done
   }
 
   grow(size: Bytes): void {

@@ -17,7 +17,7 @@
 import { believe } from './failure.ts'
 import { withBlocks } from './inode.ts'
 import type { Journal } from './journal.ts'
-import { CHUNK_BLOCKS, chunkKey, hex, inodeKey, putU64, u64, viewOf } from './records.ts'
+import { CHUNK_BLOCKS, chunkKey, hex, inodeKey, NUMBERS_MAX, putU64, u64, viewOf } from './records.ts'
 import { type Run, RunTable } from './runs.ts'
 import type { Blocks, Space } from './space.ts'
 
@@ -80,19 +80,35 @@ export class Extents {
     this.count(-gone)
   }
 
-  /** Lets [to, to + count) of this file lie where [from, from + count) of `source` does. Unwritten pages become holes. */
-  shareFrom(source: Extents, from: number, to: number, count: number): void {
-    const parts = [...source.inside(from, from + count)]
-    for (const part of parts)
+  /**
+   * Lets [to, to + count) of this file lie where [from, from + count) of `source` does, as far as `most` extents of the two go.
+   * Unwritten pages become holes. Returns how many pages of `count` that are.
+   */
+  shareFrom(source: Extents, from: number, to: number, count: number, most: number): number {
+    const parts = firstOf(source.inside(from, from + count), most)
+    const old = firstOf(this.table.overlapping(to, to + count), most)
+    let pages = count
+    if (parts.length === most) pages = Math.min(pages, parts.at(-1)!.end - from)
+    if (old.length === most) pages = Math.min(pages, old.at(-1)!.end - to)
+    const inside = [...source.inside(from, from + pages)]
+    for (const part of inside)
       if (part.tag !== UNWRITTEN && part.tag !== LOST) this.space.share(blocksOf(part))
-    this.remove(to, to + count)
+    this.remove(to, to + pages)
     let more = 0
-    for (const part of parts) {
+    for (const part of inside) {
       if (part.tag === UNWRITTEN) continue
       this.table.add({ ...part, start: part.start - from + to, end: part.end - from + to })
       if (part.tag !== LOST) more += part.end - part.start
     }
     this.count(more)
+    return pages
+  }
+
+  /** Makes a hole, from `start` on, of `most` extents. Returns the page to go on from; Infinity: none is left. */
+  removeSome(start: number, most: number): number {
+    const runs = firstOf(this.table.overlapping(start, NUMBERS_MAX), most)
+    for (const run of runs) this.remove(run.start, run.end)
+    return runs.length < most ? Infinity : runs.at(-1)!.end
   }
 
   private count(more: number): void {
@@ -125,6 +141,15 @@ export class Extents {
       this.journal.put(chunkKey(chunk), bytes)
     }
   }
+}
+
+function firstOf(runs: Iterable<Run>, most: number): Run[] {
+  const first: Run[] = []
+  for (const run of runs) {
+    first.push(run)
+    if (first.length === most) break
+  }
+  return first
 }
 
 export function blocksOf(part: Run): Blocks {

@@ -92,6 +92,14 @@ export class Journal {
     return this.running.get(key) !== undefined || this.sealed?.get(key) !== undefined
   }
 
+  /** The metadata as it is now, to be read while edits go on: as long as no commit begins or ends. */
+  frozen(): Journal {
+    const frozen = new Journal(this.store, this.checksum)
+    frozen.running = this.running.copy()
+    frozen.sealed = this.sealed
+    return frozen
+  }
+
   get(key: string): Uint8Array | undefined {
     let value = this.running.get(key)
     if (value === undefined) value = this.sealed?.get(key)
@@ -161,15 +169,12 @@ export class Journal {
     }
   }
 
-  /** Takes what has changed for a commit. Nothing of it changes from now on. */
-  seal(): readonly Change[] {
+  /** Takes what has changed for a commit, in order of key. Nothing of it changes from now on. */
+  seal(): Generator<Change, undefined> {
     assert(this.sealed === undefined, 'ST3: one commit at a time')
     this.sealed = this.running
     this.running = new SortedMap()
-    const changes: Change[] = []
-    for (const [key, value] of this.sealed)
-      changes.push({ key, value: value === null ? null : this.close(key, value) })
-    return changes
+    return this.closed(this.sealed)
   }
 
   /** The commit of what is sealed has ended. What was lost goes with the next one. */
@@ -254,6 +259,11 @@ export class Journal {
     for (const { key, before } of this.undo!.reverse())
       if (before === undefined) this.running.delete(key)
       else this.running.set(key, before)
+  }
+
+  private *closed(layer: Layer): Generator<Change, undefined> {
+    for (const [key, value] of layer) yield { key, value: value === null ? null : this.close(key, value) }
+    return undefined
   }
 
   private close(key: string, value: Uint8Array): Uint8Array {

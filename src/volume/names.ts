@@ -21,6 +21,7 @@ import {
   type Inode,
   type InodePlan,
   newInode,
+  planned,
   SET_GID,
   type Time,
 } from './inode.ts'
@@ -206,6 +207,26 @@ export class Names {
     return ino
   }
 
+  /** A directory that no name leads to yet. */
+  createUnnamedDirectory(now: Time): number {
+    const ino = this.newInode(planned('directory'), 2, now)
+    this.keepOrphan(ino)
+    return ino
+  }
+
+  /** Fails with EEXIST, or whatever else forbids that something is made there. */
+  believeFree(place: Place): void {
+    this.parentOf(place)
+    if (this.entry(place.directory, place.name) !== undefined) throw new Failure(errno.EEXIST)
+  }
+
+  /** Gives such a directory its name. */
+  nameDirectory(ino: number, place: Place, now: Time): void {
+    this.believeFree(place)
+    this.journal.delete(orphanKey(ino))
+    this.enter({ ...place, link: { ino, kind: 'directory' } }, now)
+  }
+
   /** Gives a file without names its first; a file that has the name already loses it, if it may be replaced. */
   publish(ino: number, place: Place, existing: 'stays' | 'is replaced', now: Time): void {
     this.parentOf(place)
@@ -251,9 +272,29 @@ export class Names {
     const link = this.entry(place.directory, place.name)
     if (link === undefined) throw new Failure(errno.ENOENT)
     const way: Entry[] = [{ ...place, link }]
+    this.takeDown(way, most, now)
+    return way.length === 0 ? 'gone' : 'some are left'
+  }
+
+  /** The same for a directory that no name leads to. */
+  removeUnnamed(ino: number, most: number, now: Time): 'some are left' | 'gone' {
     for (let left = most; left > 0; ) {
+      const first = this.firstBelow(ino)
+      if (first === undefined) {
+        this.forgetInode(ino)
+        return 'gone'
+      }
+      left = this.takeDown([first], left, now)
+    }
+    return 'some are left'
+  }
+
+  /** Takes away the last entry of the way with what is below it, then the one before; returns how many of `most` names are left. */
+  private takeDown(way: Entry[], most: number, now: Time): number {
+    let left = most
+    while (left > 0) {
       const at = way.at(-1)
-      if (at === undefined) return 'gone'
+      if (at === undefined) break
       const below = at.link.kind === 'directory' ? this.firstBelow(at.link.ino) : undefined
       if (below === undefined) {
         this.leave(at, now)
@@ -266,7 +307,7 @@ export class Names {
         way.push(below)
       }
     }
-    return way.length === 0 ? 'gone' : 'some are left'
+    return left
   }
 
   /** Gives what is at `from` the name `to`; what had that gives way, stays (EEXIST), or gets the other name. */
@@ -307,9 +348,13 @@ export class Names {
     this.journal.put(orphanKey(ino), new Uint8Array(0))
   }
 
+  isOrphan(ino: number): boolean {
+    return this.journal.get(orphanKey(ino)) !== undefined
+  }
+
   forgetInode(ino: number): void {
     this.journal.delete(inodeKey(ino))
-    if (this.journal.get(orphanKey(ino)) !== undefined) this.journal.delete(orphanKey(ino))
+    if (this.isOrphan(ino)) this.journal.delete(orphanKey(ino))
     deleteLong(this.journal, targetPrefix(ino))
     const { start, end } = attributeKeys(ino)
     for (const { key } of this.journal.range(start, end)) this.journal.delete(key)

@@ -4,6 +4,7 @@ import { done, fail, type Outcome, type Scheduler, wait } from '../sched/index.t
 import type { Checksum } from './checksum.ts'
 import type { Commits } from './commit.ts'
 import type { Disk } from './disk.ts'
+import type { Erasing } from './erasing.ts'
 import type { Extents } from './extents.ts'
 import type { Journal } from './journal.ts'
 import type { Names } from './names.ts'
@@ -22,7 +23,10 @@ export interface Parts {
   readonly names: Names
   readonly commits: Commits
   readonly header: Header
+  readonly erasing: Erasing
   readonly readOnly: boolean
+  /** Records that one attempt of a long change makes at most. */
+  readonly sliceRecords: number
   /** Takes note of something that isn't what it must be. */
   readonly damaged: (what: string) => void
 }
@@ -45,11 +49,12 @@ export function unreserve({ space }: Parts, { reserved }: Node, { start, end }: 
     }
 }
 
-/** Whether so many blocks can be had: now, after a commit that gives freed ones back, or not at all. */
-export function roomFor({ space, commits, journal }: Parts, blocks: number): Outcome {
+/** Whether so many blocks can be had: now, after files have been erased, after a commit that gives freed ones back, or not at all. */
+export function roomFor({ space, commits, erasing, journal }: Parts, blocks: number): Outcome {
   const now = journal.ask(() => ({ available: space.available, deferred: space.deferred }))
   if (now.value === undefined) return now.outcome
   if (now.value.available >= blocks) return done
+  if (erasing.underWay !== undefined) return wait(erasing.underWay, 'reserve')
   return now.value.deferred > 0 && commits.mayGiveBack
     ? wait(commits.request(), 'reserve')
     : fail(errno.ENOSPC)

@@ -68,8 +68,9 @@ export class Preallocating extends Claiming<PreallocatingArgs> {
     if (how === 'zero' && !args.isZeroed) {
       const zeroed = this.zero(args)
       if (zeroed.kind !== 'done') return zeroed
+      const dropped = file.drop(args.claims[0]!, this.pages(plan.position, plan.length))
+      if (dropped.kind !== 'done') return dropped
       args.isZeroed = true
-      file.drop(this.pages(plan.position, plan.length))
     }
     const filled = this.parts.journal.edit(() => this.fill(plan, args.promised!))
     if (filled.kind !== 'done') return filled

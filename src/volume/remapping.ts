@@ -3,7 +3,11 @@
  * hold the same. Time and records grow with the extents of the range, not with its bytes.
  *
  *     claim both ranges, their dirty pages written (claiming.ts) -> dedupe: read both and compare
- *         -> one edit, and in the same attempt the target's pages leave the cache -> release
+ *         -> the extents, in slices -> the target's pages leave the cache, in slices -> release
+ *
+ * Between two slices pages of the target that are in the cache are read as they were, and whoever wants another page of it waits
+ * for the claim; once the first has left the cache, for any. Extents of the target may be seen to be half changed by stat alone.
+ * Commits are held meanwhile.
  *
  * Writing a dirty page takes the right to store away from all who map it, and a claimed range of a DAX file has no
  * entries, so the next store to either asks for a block of its own.
@@ -12,13 +16,15 @@
  *   RP1 Afterwards both ranges read as the source did when the task claimed them, and a store to one doesn't show in the
  *       other.
  *   RP2 Dedupe changes nothing that can be read; of two ranges that differ, in any byte, it changes nothing at all.
+ *   RP4 A crash, or a kill, leaves the target as it was or as it is to be. Only where the metadata is found damaged half way
+ *       the first part of a range is cloned, and the rest isn't.
  *   RP3 What is refused is refused by a rule that can be said in words.
  *
  * Compare   Linux generic_remap_file_range_prep: what it refuses. Of a dedupe it shares whole blocks only, as Linux does; but it
  * compares the bytes behind them too, which Linux leaves to the caller.
  */
 import { type Bytes, type Errno, errno } from '../base/index.ts'
-import { done, type Outcome } from '../sched/index.ts'
+import { again, done, type Outcome } from '../sched/index.ts'
 import { type Claim, type Claimable, Claiming, type ClaimingArgs, claimOf, unclaimed } from './claiming.ts'
 import type { Transfers } from './file-device.ts'
 import { canBeLong, type Parts } from './parts.ts'
@@ -44,12 +50,22 @@ export interface RemappingArgs extends ClaimingArgs {
   reads: readonly [ReadingArgs, ReadingArgs] | undefined
   /** Dedupe: the ranges differ, and nothing was changed. */
   differs: boolean
+  /** Pages whose extents are shared; undefined: nothing has changed yet. */
+  shared: number | undefined
   /** Bytes that lie in the same blocks now. */
   remapped: Bytes
 }
 
 export function remappingArgs(plan: RemapPlan): RemappingArgs {
-  return { plan, ...unclaimed(), compared: 0, reads: undefined, differs: false, remapped: 0 }
+  return {
+    plan,
+    ...unclaimed(),
+    compared: 0,
+    reads: undefined,
+    differs: false,
+    shared: undefined,
+    remapped: 0,
+  }
 }
 
 export class Remapping extends Claiming<RemappingArgs> {
@@ -106,7 +122,7 @@ export class Remapping extends Claiming<RemappingArgs> {
 
   protected change(args: RemappingArgs): Outcome {
     const { plan } = args
-    const { source, from, target, to, how } = plan
+    const { source, target, to, how } = plan
     const length = this.lengthOf(plan)
     if (how === 'dedupe') {
       const same = this.compare(args, this.wanted(plan))
@@ -114,20 +130,47 @@ export class Remapping extends Claiming<RemappingArgs> {
     }
     if (length === 0) return done
     const range = this.pages(to, length)
+    const pages = range.end - range.start
+    if (args.shared === undefined) {
+      args.shared = 0
+      this.parts.commits.hold(`clone of ${source.name}`)
+    }
+    if (args.shared < pages) {
+      const made = this.share(args, pages, length)
+      if (made.kind !== 'done') return made
+      if (args.shared < pages) return again
+      target.grow(to + length)
+      args.remapped = length
+    }
+    return how === 'clone' ? target.drop(args.claims.at(-1)!, range) : done
+  }
+
+  protected override isUnderWay({ shared }: RemappingArgs): boolean {
+    return shared !== undefined
+  }
+
+  protected override giveBack({ shared }: RemappingArgs): void {
+    if (shared !== undefined) this.parts.commits.letGo()
+  }
+
+  /** The extents of one slice, and with the last the size. */
+  private share(args: RemappingArgs, pages: number, length: Bytes): Outcome {
+    const { source, from, target, to } = args.plan
+    const { journal, names, sliceRecords } = this.parts
     const { node } = target
-    const made = this.parts.journal.edit(() => {
-      const { names } = this.parts
-      const { start } = this.pages(from, length)
-      node.extents.shareFrom(source.node.extents, start, range.start, range.end - range.start)
+    const before = args.shared!
+    const first = this.pages(from, length).start + before
+    const start = this.pages(to, length).start + before
+    const said = journal.ask(() => {
+      const some = node.extents.shareFrom(source.node.extents, first, start, pages - before, sliceRecords)
+      if (before + some < pages) return some
       const inode = names.inode(node.ino)
       const size = Math.max(inode.size, to + length)
       if (size !== inode.size) names.setInode(node.ino, { ...inode, size })
+      return some
     })
-    if (made.kind !== 'done') return made
-    target.grow(to + length)
-    if (how === 'clone') target.drop(range)
-    args.remapped = length
-    return done
+    if (said.value !== undefined) args.shared = before + said.value
+    return said.outcome
   }
 
   /** Bytes that are asked for. */

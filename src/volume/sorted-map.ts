@@ -7,12 +7,15 @@
  * Invariants
  *   SM1 Keys rise strictly, across blocks too.
  *   SM2 No block is empty.
+ *   SM3 Arrays that a copy of the map has too don't change.
  */
 const BLOCK_MAX = 128
 
 interface Block<V> {
-  readonly keys: string[]
-  readonly values: V[]
+  keys: string[]
+  values: V[]
+  /** A copy of the map has the same arrays: they are copied before they change. */
+  shared: boolean
 }
 
 export class SortedMap<V> {
@@ -21,6 +24,17 @@ export class SortedMap<V> {
 
   get size(): number {
     return this.count
+  }
+
+  /** A map with the same entries; what changes in the one later doesn't show in the other. Costs a step for each block. */
+  copy(): SortedMap<V> {
+    const copy = new SortedMap<V>()
+    for (const block of this.blocks) {
+      block.shared = true
+      copy.blocks.push({ ...block })
+    }
+    copy.count = this.count
+    return copy
   }
 
   get(key: string): V | undefined {
@@ -34,11 +48,12 @@ export class SortedMap<V> {
     const place = Math.max(0, this.blockOf(key))
     const block = this.blocks[place]
     if (block === undefined) {
-      this.blocks.push({ keys: [key], values: [value] })
+      this.blocks.push({ keys: [key], values: [value], shared: false })
       this.count++
       return
     }
     const at = lower(block.keys, key)
+    own(block)
     if (block.keys[at] === key) {
       block.values[at] = value
       return
@@ -55,6 +70,7 @@ export class SortedMap<V> {
     if (block === undefined) return false
     const at = lower(block.keys, key)
     if (block.keys[at] !== key) return false
+    own(block)
     block.keys.splice(at, 1)
     block.values.splice(at, 1)
     this.count--
@@ -101,8 +117,15 @@ export class SortedMap<V> {
   private split(place: number, at: number): void {
     const { keys, values } = this.blocks[place]!
     const cut = at === keys.length - 1 ? at : keys.length >>> 1
-    this.blocks.splice(place + 1, 0, { keys: keys.splice(cut), values: values.splice(cut) })
+    this.blocks.splice(place + 1, 0, { keys: keys.splice(cut), values: values.splice(cut), shared: false })
   }
+}
+
+function own<V>(block: Block<V>): void {
+  if (!block.shared) return
+  block.keys = [...block.keys]
+  block.values = [...block.values]
+  block.shared = false
 }
 
 /** The least key above `key`. */

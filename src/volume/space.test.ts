@@ -117,7 +117,9 @@ class Played {
       case 'share': {
         const { from, source, count: length } = each
         if (source === each.file && from < each.page + length && each.page < from + length) break
-        this.edit(() => this.extents[each.file]!.shareFrom(this.extents[source]!, from, each.page, length))
+        this.edit(() =>
+          this.extents[each.file]!.shareFrom(this.extents[source]!, from, each.page, length, Infinity),
+        )
         const pages = this.files[source]!.slice(from, from + length)
         for (let at = 0; at < length; at++)
           this.files[each.file]![each.page + at] = pages[at]?.tag === UNWRITTEN ? undefined : pages[at]
@@ -170,7 +172,7 @@ class Played {
   /** A commit begins, unless one is on its way. */
   private seal(): void {
     if (this.sealed !== undefined) return
-    this.sealed = { changes: this.journal.seal(), references: this.references() }
+    this.sealed = { changes: [...this.journal.seal()], references: this.references() }
     this.space.seal(this.store.at + 1)
   }
 
@@ -186,7 +188,7 @@ class Played {
       this.durable = sealed.references
     }
     this.journal.settled(how)
-    if (how === 'durable') this.edit(() => this.space.giveBack(this.store, 'freed'))
+    if (how === 'durable') this.edit(() => this.space.giveBack(this.store, 'freed', 0, Infinity))
   }
 
   private references(): number[] {

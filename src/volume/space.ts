@@ -171,20 +171,36 @@ export class Space {
 
   /**
    * Gives back what durable commits have freed and nobody sees any more. `claimed too`, when a volume is opened: of the life
-   * before nothing that lies in limbo is needed.
+   * before nothing that lies in limbo is needed. From block `from` on, and about `most` runs: returns the block to go on from,
+   * Infinity: nothing is left.
    */
-  giveBack({ at, horizon }: Pick<Store, 'at' | 'horizon'>, which: 'freed' | 'claimed too'): void {
+  giveBack(
+    { at, horizon }: Pick<Store, 'at' | 'horizon'>,
+    which: 'freed' | 'claimed too',
+    from: number,
+    most: number,
+  ): number {
     const durable = which === 'freed' ? this.epoch - 1 : Infinity
     const last = horizon === at ? durable : Math.min(durable, horizon)
     const first = which === 'freed' ? CLAIMED + 1 : CLAIMED
-    for (const { start, end, tag } of this.limbo.overlapping(0, NUMBERS_MAX)) {
+    let next = Infinity
+    let left = most
+    for (const { start, end, tag } of this.limbo.overlapping(from, NUMBERS_MAX)) {
+      if (left-- <= 0) {
+        next = start
+        break
+      }
       if (tag < first || tag > last) continue
       this.limbo.take(start, end)
       if (tag !== CLAIMED) this.count(0, start - end)
       this.toFree(start, end)
     }
-    for (const { start, end, tag } of this.parted.overlapping(0, NUMBERS_MAX))
+    left = most
+    for (const { start, end, tag } of this.parted.overlapping(from, next)) {
+      if (left-- <= 0) return start
       if (tag <= last) this.parted.take(start, end)
+    }
+    return next
   }
 
   // ---- outside
@@ -225,13 +241,17 @@ export class Space {
   }
 
   private adjust(start: number, end: number, change: 1 | -1): void {
-    let at = start
-    for (const run of this.shared.take(start, end)) {
-      this.adjustSingle(at, run.start, change)
-      this.keepShared({ ...run, value: run.value + change })
-      at = run.end
+    // One run after the other: all out first, and each that comes in again would pass over the gaps of all behind it.
+    for (let at = start; at < end; ) {
+      const next = this.shared.from(at)
+      const from = Math.min(end, Math.max(at, next?.start ?? end))
+      this.adjustSingle(at, from, change)
+      at = from
+      if (next === undefined || at === end) continue
+      const [run] = this.shared.take(at, Math.min(end, next.end))
+      this.keepShared({ ...run!, value: run!.value + change })
+      at = run!.end
     }
-    this.adjustSingle(at, end, change)
   }
 
   private adjustSingle(start: number, end: number, change: 1 | -1): void {

@@ -1,9 +1,9 @@
 /** A file of a volume that is open, with its pages in the cache. */
 import type { Bytes, PageIndex, PageRange } from '../base/index.ts'
-import type { CachedFile, Invalidation, PageCache } from '../cache/index.ts'
-import { DIRTY, LOCKED, WRITEBACK } from '../memory/index.ts'
-import { done, fail, type Outcome, wait } from '../sched/index.ts'
-import { type Claim, type Claimable, needs } from './claiming.ts'
+import { type CachedFile, dropSome, type Invalidation, newDropping, type PageCache } from '../cache/index.ts'
+import type { Bio } from '../io/index.ts'
+import { again, done, fail, type Outcome, wait } from '../sched/index.ts'
+import type { Claim, Claimable } from './claiming.ts'
 import { type Node, type Parts, unreserve } from './parts.ts'
 import { NUMBERS_MAX } from './records.ts'
 
@@ -36,6 +36,7 @@ export class VolumeFile implements Claimable {
 
   set invalidation(invalidation: Invalidation | undefined) {
     this.cached.invalidation = invalidation
+    this.cached.dropping = false
   }
 
   claimed(): void {
@@ -44,34 +45,29 @@ export class VolumeFile implements Claimable {
 
   settle(claim: Claim): Outcome {
     const { cache, cached } = this
-    const flying = this.find(LOCKED | WRITEBACK)[0]
-    if (flying !== undefined)
-      return wait(cache.hurry(flying, cache.frames.group[flying]!), 'page lock', flying)
-    const indexes: PageIndex[] = []
-    for (const frame of this.find(DIRTY)) {
-      const index = cache.frames.index[frame]!
-      if (needs(claim, index)) indexes.push(index)
+    if (claim.written === 'not yet') {
+      const flying = cached.bioIn(claim.start, claim.end)
+      if (flying !== undefined) return this.waitFor(flying)
+      claim.written = claim.start
     }
-    if (indexes.length === 0) return done
-    if (claim.written) return fail(cached.lastError)
-    claim.written = true
-    cache.writeOut(
-      cached,
-      indexes.sort((a, b) => a - b),
-    )
-    return this.settle(claim)
+    if (claim.written !== 'all of it') {
+      const most = Math.max(cache.slicePages, cache.pagesPerBio)
+      const indexes = this.needed(claim, claim.written, most)
+      cache.writeOut(cached, indexes)
+      claim.written = indexes.length < most ? 'all of it' : indexes.at(-1)! + 1
+      if (claim.written !== 'all of it') return again
+    }
+    const flying = cached.bioIn(claim.start, claim.end)
+    if (flying !== undefined) return this.waitFor(flying)
+    return this.needed(claim, claim.start, 1).length > 0 ? fail(cached.lastError) : done
   }
 
-  drop(range: PageRange): void {
-    const { cache, cached } = this
-    const { frames, mappers } = cache
-    mappers.unmapRange(cached.id, range.start, range.end, 'shared pages')
-    for (const list of [cached.clean, cached.dirty])
-      for (const frame of frames.siblings.walk(list)) {
-        const index: PageIndex = frames.index[frame]!
-        if (index >= range.start && index < range.end) cache.remove(cached, frame)
-      }
+  drop(claim: Claim, range: PageRange): Outcome {
+    claim.dropping ??= newDropping()
+    dropSome(this.cache, this.cached, range, 'shared pages', claim.dropping)
+    if (claim.dropping.dropped !== Infinity) return again
     unreserve(this.parts, this.node, range)
+    return done
   }
 
   grow(size: Bytes): void {
@@ -80,22 +76,23 @@ export class VolumeFile implements Claimable {
 
   /** Pages that are dirty, or on their way to the device, in order. */
   get stored(): PageIndex[] {
-    const { cached, cache } = this
+    const { cached } = this
     const found = cached.dirtyPages.take(0, NUMBERS_MAX, cached.dirtyPages.size)
-    if (cached.underWriteback === 0) return found
-    for (const list of [cached.clean, cached.dirty])
-      for (const frame of cache.frames.siblings.walk(list))
-        if (cache.frames.has(frame, WRITEBACK)) found.push(cache.frames.index[frame]!)
+    for (const { purpose, index, frames } of cached.bios)
+      if (purpose === 'writeback') for (let at = 0; at < frames.length; at++) found.push(index + at)
     return [...new Set(found)].sort((a, b) => a - b)
   }
 
-  /** The frames of the claimed range that have one of the flags. */
-  private find(flags: number): number[] {
-    const { frames } = this.cache
-    const found: number[] = []
-    for (const list of [this.cached.clean, this.cached.dirty])
-      for (const frame of frames.siblings.walk(list))
-        if (frames.has(frame, flags) && this.cached.invalidates(frames.index[frame]!)) found.push(frame)
-    return found
+  /** Up to `most` dirty pages from `from` on that the claim needs. */
+  private needed({ needs, start, end }: Claim, from: PageIndex, most: number): PageIndex[] {
+    const { dirtyPages } = this.cached
+    if (needs === 'all') return dirtyPages.take(from, end, most)
+    const edges = needs === 'none' || end <= start ? [] : start === end - 1 ? [start] : [start, end - 1]
+    return edges.filter(index => index >= from && dirtyPages.has(index)).slice(0, most)
+  }
+
+  private waitFor(bio: Bio): Outcome {
+    const { cache } = this
+    return wait(cache.hurryBio(bio, cache.frames.group[bio.frames[0]!]!), 'page lock')
   }
 }

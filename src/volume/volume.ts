@@ -27,6 +27,7 @@ import { DaxChange } from './dax-change.ts'
 import { DaxCopying } from './dax-copy.ts'
 import { DaxFile, type DaxPlace, zeroTail } from './dax-file.ts'
 import type { Disk } from './disk.ts'
+import { Erasing } from './erasing.ts'
 import { Extents, LOST } from './extents.ts'
 import { believe, Failure } from './failure.ts'
 import { FileDevice, Transfers } from './file-device.ts'
@@ -50,6 +51,9 @@ import { VolumeFile } from './volume-file.ts'
 
 /** Sentences about damage that are kept; more are only counted. */
 const DAMAGE_MAX = 100
+
+/** A record takes as long as so many pages: of either an attempt of a long call changes a slice at most. */
+const PAGES_A_RECORD = 4
 
 /** What stat says of a file, a directory or anything else of a volume that has a name. */
 export interface Stat extends Found {
@@ -125,10 +129,17 @@ export class Volume {
     this.io = io
     this.store = store
     this.header = header
+    const sliceRecords = Math.max(1, Math.floor(cache.slicePages / PAGES_A_RECORD))
     const journal = new Journal(store, checksum)
     const space = new Space(journal, header.blocks, store.at)
     const names = new Names(journal, ino => this.unlinked(ino))
-    const commits = new Commits(scheduler, disk, store, journal, space)
+    const commits = new Commits(scheduler, disk, store, journal, space, sliceRecords)
+    const erasing = new Erasing(scheduler, {
+      journal,
+      names,
+      sliceRecords,
+      extents: ino => this.extents(ino),
+    })
     const damaged = (what: string) => this.damaged(what)
     const isReadOnly = () => this.isReadOnly
     const headerNow = () => this.header
@@ -141,10 +152,12 @@ export class Volume {
       space,
       names,
       commits,
+      erasing,
       damaged,
       get header() {
         return headerNow()
       },
+      sliceRecords,
       get readOnly() {
         return isReadOnly()
       },
@@ -209,6 +222,7 @@ export class Volume {
     return new Set([
       ...Object.values(transfers),
       this.parts.commits,
+      this.parts.erasing,
       remapping,
       preallocating,
       unsharing,
@@ -323,12 +337,12 @@ export class Volume {
 
   /** The file at the path, once more. Whoever opens it closes it. */
   open(path: string): Answer<VolumeFile> {
-    return this.parts.journal.ask(() => this.opened(this.parts.names.find(path).ino, path))
+    return this.calm(() => this.opened(this.parts.names.find(path).ino, path))
   }
 
   /** The same by the number of its inode, which may have lost its names. */
   openInode(ino: number, name: string): Answer<VolumeFile> {
-    return this.parts.journal.ask(() => this.opened(ino, name))
+    return this.calm(() => this.opened(ino, name))
   }
 
   /**
@@ -336,7 +350,7 @@ export class Volume {
    * device isn't memory. `durable`, asked for once, holds until all have closed it (MAP_SYNC).
    */
   openDax(path: string, { durable }: { readonly durable: boolean }): Answer<DaxFile> {
-    return this.parts.journal.ask(() => {
+    return this.calm(() => {
       const { ino } = this.parts.names.find(path)
       this.believeFile(ino)
       if (this.place === undefined) throw new Failure(errno.EINVAL)
@@ -400,8 +414,9 @@ export class Volume {
   recover(): Outcome {
     const { journal, space } = this.parts
     return journal.edit(() => {
-      space.giveBack(this.store, 'claimed too')
-      for (const { key } of journal.range(orphanKey(0), orphanKey(NUMBERS_MAX - 1))) this.erase(numberIn(key))
+      space.giveBack(this.store, 'claimed too', 0, Infinity)
+      for (const { key } of [...journal.range(orphanKey(0), orphanKey(NUMBERS_MAX - 1))])
+        this.erase(numberIn(key))
     })
   }
 
@@ -412,7 +427,12 @@ export class Volume {
 
   /** Whether the change may be made, and its making. */
   change<T>(change: () => T): Answer<T> {
-    return this.isReadOnly ? refusal(errno.EROFS) : this.parts.journal.ask(change)
+    return this.isReadOnly ? refusal(errno.EROFS) : this.calm(change)
+  }
+
+  /** The same, for what may be done on a volume that is read-only: when no snapshot is being copied. */
+  private calm<T>(act: () => T): Answer<T> {
+    return this.snapshot.finish() ?? this.parts.journal.ask(act)
   }
 
   extents(ino: number): Extents {
@@ -494,9 +514,14 @@ export class Volume {
     if (this.parts.names.inode(ino).links === 0) this.erase(ino)
   }
 
+  /** At once, or, if it lies in many pieces, in slices. */
   private erase(ino: number): void {
-    this.extents(ino).remove(0, NUMBERS_MAX)
-    this.parts.names.forgetInode(ino)
+    const page = this.extents(ino).removeSome(0, this.parts.sliceRecords)
+    if (page === Infinity) this.parts.names.forgetInode(ino)
+    else {
+      this.parts.names.keepOrphan(ino)
+      this.parts.erasing.add(ino, page)
+    }
   }
 
   private damaged(what: string): void {

@@ -120,6 +120,6 @@ export const VOLUME_CANARIES: readonly (Omit<Canary, 'under'> & Partial<Canary>)
   {
     name: 'old-pages-stay',
     says: 'what a clone replaces stays in the cache',
-    ...inVolume(on => eachOpened(on, file => replace(file, 'drop', () => nothing))),
+    ...inVolume(on => eachOpened(on, file => replace(file, 'drop', () => () => done))),
   },
 ]
