@@ -134,7 +134,8 @@ async function make(plan: Plan, name: string, files: number): Promise<string> {
   let written = 0
   const commit = async () => {
     plan.say(`laying a volume: ${written} records`)
-    const ticket = store.commit([...journal.seal()])
+    journal.seal()
+    const ticket = store.commit(journal.changes('', Infinity))
     await new Promise<void>(resolve => {
       ended = resolve
       if (ticket.complete) resolve()

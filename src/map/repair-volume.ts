@@ -183,7 +183,8 @@ async function fill(
       journal.edit(() => {
         for (const { key, value } of records.slice(at, at + COMMIT_RECORDS)) journal.put(key, value)
       })
-      const ticket = store.commit([...journal.seal()])
+      journal.seal()
+      const ticket = store.commit(journal.changes('', Infinity))
       await performer.completed(ticket)
       if (ticket.errno !== 0)
         throw new FaultlineError(

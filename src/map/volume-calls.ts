@@ -63,6 +63,18 @@ export class VolumeCalls {
     return [...written, begin(this.core.syncing, { commit: undefined })]
   }
 
+  /** Whether a snapshot is being copied: who changes a name now would have all the rest copied before the event loop turns. */
+  get isCopying(): boolean {
+    return this.core.snapshot.underWay !== undefined
+  }
+
+  /** None is. */
+  async calm(): Promise<void> {
+    const { snapshot } = this.core
+    for (let copying = snapshot.underWay; copying !== undefined; copying = snapshot.underWay)
+      await this.context.performer.completed(copying)
+  }
+
   /** No task of the volume is left, not even one that sees through what a killed one began. */
   async drained(): Promise<void> {
     const { engine, performer } = this.context

@@ -39,6 +39,7 @@ export class OpenFiles {
   ): Promise<File> {
     const { core } = this.calls
     for (;;) {
+      if (this.calls.isCopying) await this.calls.calm()
       const { ino } = this.calls.said(core.stat(path), operation, path)
       const left = this.leaving.get(ino)
       if (left === undefined) return this.handOut(this.calls.said(open(), operation, path), mode)
@@ -65,10 +66,12 @@ export class OpenFiles {
   ): Promise<void> {
     const { core } = this.calls
     if (existing === 'stays' && core.stat(to).errno === errno.OK) this.calls.went(errno.EEXIST, operation, to)
+    if (this.calls.isCopying) await this.calls.calm()
     const made = this.calls.said(core.createUnnamed(to), operation, to)
     const file = this.handOut(made, 'r')
     try {
       await fill(made)
+      if (this.calls.isCopying) await this.calls.calm()
       this.calls.went(core.publish(made, to, existing).errno, operation, to)
     } finally {
       await file.close()

@@ -159,11 +159,13 @@ export class Volume implements VolumeFace {
   /** Makes an empty file. */
   async create(path: string): Promise<void> {
     this.checkCall('create', path)
+    if (this.calls.isCopying) await this.calm('create')
     this.calls.said(this.core.create(path, 'file'), 'create', path)
   }
 
   async mkdir(path: string): Promise<void> {
     this.checkCall('mkdir', path)
+    if (this.calls.isCopying) await this.calm('mkdir')
     this.calls.said(this.core.create(path, 'directory'), 'mkdir', path)
   }
 
@@ -189,18 +191,21 @@ export class Volume implements VolumeFace {
 
   async rename(from: string, to: string): Promise<void> {
     this.checkCall('rename', from, to)
+    if (this.calls.isCopying) await this.calm('rename')
     this.calls.went(this.core.rename(from, to).errno, 'rename', `${from} to ${to}`)
   }
 
   /** One name more for a file. */
   async link(from: string, to: string): Promise<void> {
     this.checkCall('link', from, to)
+    if (this.calls.isCopying) await this.calm('link')
     this.calls.went(this.core.link(from, to).errno, 'link', `${from} to ${to}`)
   }
 
   /** Takes a file's name away, or an empty directory. A file without names lives until it is closed. */
   async unlink(path: string): Promise<void> {
     this.checkCall('unlink', path)
+    if (this.calls.isCopying) await this.calm('unlink')
     this.calls.went(this.core.unlink(path).errno, 'unlink', path)
   }
 
@@ -212,6 +217,7 @@ export class Volume implements VolumeFace {
     await this.during(async () => {
       for (;;) {
         if (options.signal?.aborted === true) throw aborted('remove', path, options.signal.reason)
+        if (this.calls.isCopying) await this.calls.calm()
         if (this.calls.said(this.core.removeTree(path, REMOVED_AT_ONCE), 'remove', path) === 'gone') return
         await setImmediate()
       }
@@ -505,6 +511,12 @@ export class Volume implements VolumeFace {
       if (!['EACCES', 'EPERM', 'EROFS', 'ENOSPC'].includes((error as { code: string }).code)) throw error
     }
     this.noted = damage.length
+  }
+
+  /** No snapshot is being copied: names may be changed. */
+  private async calm(operation: string): Promise<void> {
+    await this.during(() => this.calls.calm())
+    this.checkCall(operation)
   }
 
   private checkCall(operation: string, ...paths: readonly string[]): void {

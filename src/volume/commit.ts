@@ -1,7 +1,7 @@
 /**
  * The commit: makes all that has changed durable, data first.
  *
- *     request -> seal, in slices -> flush the device -> commit the store -> give freed blocks back, in slices -> the ticket completes
+ *     request -> seal -> flush the device, checksums in slices -> commit the store -> give freed blocks back, in slices -> the ticket completes
  *                 ^                                                     |
  *                 '------------ requested again meanwhile --------------'
  *
@@ -41,9 +41,9 @@ const CHANGES_A_RECORD = 8
 interface CommitArgs {
   /** Whose commit is on its way. */
   ticket: Ticket | undefined
-  /** What was sealed and isn't among the changes yet; undefined: nothing is. */
-  sealed: Generator<Change, undefined> | undefined
+  /** What was sealed, or as much of it as has its checksum. */
   changes: Change[]
+  whole: boolean
   /** What it stands on. */
   basis: Basis
   flush: Ticket | undefined
@@ -102,8 +102,8 @@ export class Commits implements Verb<CommitArgs> {
       this.running = true
       const args: CommitArgs = {
         ticket: undefined,
-        sealed: undefined,
         changes: [],
+        whole: false,
         basis: this.basis(),
         flush: undefined,
         store: undefined,
@@ -137,7 +137,10 @@ export class Commits implements Verb<CommitArgs> {
         if (this.held !== undefined) return wait(this.held, 'reserve')
         this.begin(args)
       }
-      if (args.sealed !== undefined && this.sealSome(args, args.sealed) === 'some are left') return again
+      if (args.flush !== undefined && !args.whole) {
+        this.sumSome(args)
+        if (!args.whole) return again
+      }
       if (args.flush?.complete === false) return wait(args.flush, 'device')
       if (args.flush !== undefined && args.flush.errno === errno.OK && args.changes.length > 0)
         args.store ??= this.store.commit(args.changes, args.basis)
@@ -165,24 +168,21 @@ export class Commits implements Verb<CommitArgs> {
     args.flush = undefined
     args.result = undefined
     args.changes = []
+    args.whole = false
     args.givenBack = 0
     if (this.broken !== errno.OK) return
     args.basis = this.basis()
     if (this.journal.changed) this.space.seal(args.basis.after + 1)
-    args.sealed = this.journal.seal()
+    this.journal.seal()
     args.flush = this.disk.flush()
   }
 
-  private sealSome(args: CommitArgs, sealed: Generator<Change, undefined>): 'some are left' | 'all' {
-    for (let left = CHANGES_A_RECORD * this.sliceRecords; left > 0; left--) {
-      const next = sealed.next()
-      if (next.done === true) {
-        args.sealed = undefined
-        return 'all'
-      }
-      args.changes.push(next.value)
-    }
-    return 'some are left'
+  /** The next changes with their checksums. */
+  private sumSome(args: CommitArgs): void {
+    const most = CHANGES_A_RECORD * this.sliceRecords
+    const some = this.journal.changes(args.changes.at(-1)?.key ?? '', most)
+    for (const change of some) args.changes.push(change)
+    args.whole = some.length < most
   }
 
   /** It is durable; what it gives back may have to wait for its records. */

@@ -60,6 +60,8 @@ interface Undo {
 }
 
 const SUM_BYTES = 8
+/** Behind all keys. */
+const KEYS_END = '~'
 const NOTHING: Layer = new SortedMap()
 
 export class Journal {
@@ -169,12 +171,21 @@ export class Journal {
     }
   }
 
-  /** Takes what has changed for a commit, in order of key. Nothing of it changes from now on. */
-  seal(): Generator<Change, undefined> {
+  /** Takes what has changed for a commit. Nothing of it changes from now on. */
+  seal(): void {
     assert(this.sealed === undefined, 'ST3: one commit at a time')
     this.sealed = this.running
     this.running = new SortedMap()
-    return this.closed(this.sealed)
+  }
+
+  /** Up to `most` of the changes that are sealed, in order of key, behind `key`; '': from the first one. */
+  changes(key: string, most: number): Change[] {
+    const changes: Change[] = []
+    for (const { key: next, value } of this.sealed!.range(key === '' ? '' : after(key), KEYS_END)) {
+      if (changes.length === most) break
+      changes.push({ key: next, value: value === null ? null : this.close(next, value) })
+    }
+    return changes
   }
 
   /** The commit of what is sealed has ended. What was lost goes with the next one. */
@@ -259,11 +270,6 @@ export class Journal {
     for (const { key, before } of this.undo!.reverse())
       if (before === undefined) this.running.delete(key)
       else this.running.set(key, before)
-  }
-
-  private *closed(layer: Layer): Generator<Change, undefined> {
-    for (const [key, value] of layer) yield { key, value: value === null ? null : this.close(key, value) }
-    return undefined
   }
 
   private close(key: string, value: Uint8Array): Uint8Array {

@@ -172,7 +172,8 @@ class Played {
   /** A commit begins, unless one is on its way. */
   private seal(): void {
     if (this.sealed !== undefined) return
-    this.sealed = { changes: [...this.journal.seal()], references: this.references() }
+    this.journal.seal()
+    this.sealed = { changes: this.journal.changes('', Infinity), references: this.references() }
     this.space.seal(this.store.at + 1)
   }
 

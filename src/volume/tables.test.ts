@@ -77,7 +77,8 @@ describe('a journal', () => {
           } else if (step.what === 'seal') {
             if (sealed !== undefined) continue
             sealed = new Map(model)
-            store.commit([...it.seal()])
+            it.seal()
+            store.commit(it.changes('', Infinity))
           } else if (sealed !== undefined) {
             store.release(step.what === 'durable' ? 0 : 5)
             it.settled(step.what)

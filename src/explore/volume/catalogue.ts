@@ -127,6 +127,19 @@ export const VOLUME_PLANS: readonly Plan[] = [
     tasks: ['clone a b', 'store a 0', 'store b 0', 'fork', 'proc maps'],
   },
   {
+    name: 'sliced-clone',
+    about:
+      'a file is cloned over another extent by extent: a load sees the old page or the new one, a crash all or nothing',
+    from: 'xfs_reflink_remap_range: a transaction for each extent; RP4 of volume/remapping.ts',
+    volume: CACHED,
+    files: { a: { pages: 3 }, b: { pages: 3 } },
+    mappings: { a: { file: 'a', pages: 3 }, b: { file: 'b', pages: 3 } },
+    before: ['punch a 1', 'load b 0', 'commit'],
+    tasks: ['clone a b', 'load b 2', 'commit'],
+    kills: [0],
+    slicePages: 1,
+  },
+  {
     name: 'dedupe-store',
     about: 'two files are found to be alike while both are stored to, their pages in the cache',
     from: 'generic/630; vfs_dedupe_file_range compares under the locks of both',
