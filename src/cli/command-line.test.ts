@@ -75,6 +75,15 @@ test('--version says what package.json says', () => {
   assert.deepEqual(say('--version'), { status: 0, out: `${version}\n`, err: '' })
 })
 
+test('help is to be had before a command, behind the program, and as an option', () => {
+  const asked = say('volume', 'create', '--help')
+  assert.equal(asked.status, 0)
+  assert.match(asked.out, /^Usage: faultline volume create/)
+  assert.deepEqual(say('help', 'volume', 'create'), asked)
+  assert.deepEqual(say('volume', 'help', 'create'), asked)
+  assert.match(say('volume', 'help').out, /^Usage: faultline volume /)
+})
+
 test('wrong words end with 2 and name the nearest right ones', async () => {
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [[], /Usage: faultline/],

@@ -133,6 +133,46 @@ test('a flipped bit is told by file and offset; the volume is read-only until it
   does('rm', VOLUME, '/a')
 })
 
+const needsRoot = { skip: process.getuid?.() === 0 ? false : 'it takes root' }
+
+test(
+  'where the host has no space for the metadata a change names itself, and nothing is changed',
+  needsRoot,
+  t => {
+    const small = join(folder, 'small')
+    fs.mkdirSync(small)
+    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', small]).status !== 0)
+      return t.skip('nothing can be mounted here')
+    try {
+      const path = join(small, 'v')
+      does('create', path, '--size', '8MiB')
+      const filler = fs.openSync(join(small, 'filler'), 'w')
+      assert.throws(() => {
+        for (;;) fs.writeSync(filler, Buffer.alloc(4096))
+      }, /ENOSPC/)
+      fs.closeSync(filler)
+      for (const [words, what] of [
+        [['mkdir', path, '/d'], 'mkdir of /d'],
+        [['snapshot', path, '/', '/s'], 'snapshot of / to /s'],
+        [['put', path, MAIN, '/main'], 'put of /main'],
+      ] as const) {
+        const { status, err } = volume(words)
+        assert.equal(status, 1)
+        assert.match(
+          err,
+          new RegExp(`^faultline: ${what} failed with ENOSPC: the host's filesystem has no space`),
+        )
+        assert.match(err, /^[^;]*; nothing (was changed|is left of it): free some space there first\n$/)
+      }
+      fs.rmSync(join(small, 'filler'))
+      assert.equal(does('ls', path), '')
+      does('check', path)
+    } finally {
+      spawnSync('umount', ['-l', small])
+    }
+  },
+)
+
 for (const [signal, code] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],

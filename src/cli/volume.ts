@@ -4,7 +4,7 @@
  * Exit status   0 done · 1 it couldn't be done, or check found something wrong · 2 the words were wrong · 130 interrupted
  */
 import { Command, Option } from 'commander'
-import type { Volume } from '../map/index.ts'
+import { FaultlineError, type Volume } from '../map/index.ts'
 import { explained, interruptible, Progress, printJson, printLine } from './terminal.ts'
 import { checkCommand, dumpCommand } from './volume-check.ts'
 import { existing, getCommand, offerMore, putCommand } from './volume-copy.ts'
@@ -151,7 +151,7 @@ function change(
     const start = performance.now()
     const more = await inVolume(path, 'r+', async volume => {
       const said = await act(volume, paths, how).catch(offerMore)
-      await volume.sync()
+      await volume.sync().catch(error => lastTry(error, volume, `${name} of ${paths.join(' to ')}`))
       return said
     })
     if (how.json !== true) return
@@ -161,6 +161,22 @@ function change(
     })
   })
   return command
+}
+
+/** A program may free some space and sync again; a command has only its close. */
+async function lastTry(error: unknown, volume: Volume, what: string): Promise<void> {
+  if (!(error instanceof FaultlineError) || (error.code !== 'ENOSPC' && error.code !== 'EDQUOT')) throw error
+  const isDone = await volume.close().then(
+    () => true,
+    () => false,
+  )
+  if (isDone) return
+  throw new FaultlineError(
+    error.code,
+    error.operation,
+    `${what} failed with ${error.code}: the host's filesystem has no space left for the volume's metadata; nothing was changed: free some space there first`,
+    error,
+  )
 }
 
 async function create(path: string, { size: bytes, blockSize, data, json }: CreateWords): Promise<void> {
