@@ -277,13 +277,6 @@ function translated(error: unknown, operation: string, path: string): unknown {
       `${operation} of ${path}: ${placeOf(path).store}, offset ${error.offset}: ${error.message}`,
       error,
     )
-  if (error instanceof Failure)
-    return new FaultlineError(
-      errnoName(error.errno),
-      operation,
-      `${operation} of ${path}: ${error.message}`,
-      error,
-    )
   const { code, message } = error as { code?: unknown; message: string }
   return typeof code === 'string'
     ? new FaultlineError(code, operation, `${operation} of ${path}: ${message}`, error)

@@ -10,7 +10,7 @@
  */
 import fs from 'node:fs'
 import { join } from 'node:path'
-import type { Bytes } from '../base/index.ts'
+import { type Bytes, errnoName } from '../base/index.ts'
 import { closeDescriptor } from '../host/index.ts'
 import { FileStore, LmdbStore, placeOf, STORE_FILE } from '../store/index.ts'
 import {
@@ -188,7 +188,7 @@ async function fill(
       await performer.completed(ticket)
       if (ticket.errno !== 0)
         throw new FaultlineError(
-          'EIO',
+          errnoName(ticket.errno),
           'repairVolume',
           `the new metadata can't be written to ${directory}; nothing was changed`,
         )

@@ -4,6 +4,7 @@
  * says of everything that it hasn't kept.
  */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
@@ -167,4 +168,46 @@ async function right(volume: Volume, name: string, bytes: Buffer, said: readonly
     assert.ok(['EIO', 'EUCLEAN', 'ENOENT'].includes(error.code), error.message)
     return bytes
   }
+}
+
+const needsRoot = { skip: process.getuid?.() === 0 ? false : 'it takes root' }
+
+test('a repair without room for the new metadata changes nothing', needsRoot, async t => {
+  const small = join(scratch(t), 'small')
+  fs.mkdirSync(small)
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', small]).status !== 0)
+    return t.skip('nothing can be mounted here')
+  try {
+    await repairedWithoutRoom(small)
+  } finally {
+    spawnSync('umount', ['-l', small])
+  }
+})
+
+async function repairedWithoutRoom(small: string): Promise<void> {
+  await using machine = await Machine.start({ memory: '4 MiB' })
+  const path = join(small, 'volume')
+  const volume = await machine.createVolume(path, { size: '1 MiB' })
+  await volume.put(once(Buffer.alloc(PAGE, 7)), '/a')
+  await volume.close()
+  const store = join(path, 'data.mdb')
+  const damaged = fs.readFileSync(store).fill(0, 0, 2 * PAGE)
+  fs.writeFileSync(store, damaged)
+  const filler = join(small, 'filler')
+  const fd = fs.openSync(filler, 'w')
+  assert.throws(() => {
+    for (;;) fs.writeSync(fd, Buffer.alloc(PAGE))
+  }, /ENOSPC/)
+  fs.closeSync(fd)
+  await refuses(() => machine.repairVolume(path), 'ENOSPC', 'repairVolume', /nothing was changed/)
+  assert.deepEqual(fs.readFileSync(store), damaged)
+  assert.deepEqual(
+    fs.readdirSync(path).filter(name => name.startsWith('repair')),
+    [],
+  )
+  fs.rmSync(filler)
+  assert.deepEqual((await machine.repairVolume(path)).givenUp, [])
+  const again = await machine.openVolume(path)
+  assert.deepEqual(await held(again, '/a'), Buffer.alloc(PAGE, 7))
+  await again.close()
 }

@@ -5,7 +5,7 @@
  *   DE1 An answer leaves only after the hardware shows what it says.
  *   DE2 An object stays for as long as the other side has it; its number is never given again.
  */
-import { NumberMap } from '../base/index.ts'
+import { broken, NumberMap } from '../base/index.ts'
 import {
   FaultlineError,
   File,
@@ -117,8 +117,7 @@ export class Desk {
 
   private perform(to: number, method: string, sentArgs: readonly unknown[]): unknown {
     const target = this.objects.get(to)
-    if (target === undefined)
-      throw new FaultlineError('EBADF', method, `${method}: it was closed, unmapped or ended before`)
+    if (target === undefined) throw broken(`DE2: what ${method} is called of stays`)
     const args = sentArgs.map(argument => this.resolved(argument))
     if (target instanceof Mapping) return this.ofMapping(target, method, args)
     if (target instanceof Space) return this.ofSpace(target, method, args)

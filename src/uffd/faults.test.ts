@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import type { MachineFace, MappingFace } from '../map/index.ts'
 import { byteOf, numbered, PAGE, refuses, scratch, sparse } from '../map/world.suite.ts'
+import { THREADS_MAX } from './control.ts'
 import { unavailable } from './hardware.suite.ts'
 import { attach, start } from './index.ts'
 import { type Ended, play } from './play.suite.ts'
@@ -159,6 +160,10 @@ describe('over the hardware MMU', { skip: unavailable, timeout: 300_000 }, () =>
       await refuses(() => bytes.buffer.transfer(), 'EBUSY', 'transfer', /post map\.handle to a worker/)
       await refuses(() => bytes.buffer.transferToFixedLength(8), 'EBUSY', 'transfer', /can't be moved/)
       assert.throws(() => bytes.buffer.resize(8), TypeError)
+      assert.throws(() => structuredClone(bytes, { transfer: [bytes.buffer] }), { name: 'DataCloneError' })
+      const { port1, port2 } = new MessageChannel()
+      assert.throws(() => port1.postMessage(bytes, [bytes.buffer]), { name: 'DataCloneError' })
+      port2.close()
       assert.equal(bytes[3 * PAGE], 4)
       await map.unmap()
       assert.equal(bytes.length, 0)
@@ -236,6 +241,30 @@ describe('over the hardware MMU', { skip: unavailable, timeout: 300_000 }, () =>
       attachment.detach()
       await machine.close()
       await refuses(() => attach(handle), 'EBADF', 'attach', /was unmapped/)
+    })
+
+    test('is had by so many threads at once and no more', async t => {
+      const { map } = await world(t)
+      const { handle } = map
+      const places = new Int32Array(handle.control, 4, 2 * THREADS_MAX)
+      // The main thread's number, which is the process's, in each.
+      for (let place = 0; place < places.length; place += 2) places[place] = process.pid
+      await refuses(
+        () => attach(handle),
+        'EAGAIN',
+        'attach',
+        /255 threads are attached to .* already; detach one/,
+      )
+      places[2] = 0
+      using attachment = attach(handle)
+      assert.equal(attachment.bytes[PAGE], 2)
+      places.fill(0)
+    })
+
+    test('is refused where another mapping was put in its place', async t => {
+      const { signal, err } = await playFault(t, 'another mapping is put in its place')
+      assert.match(err, /load of .*numbered\.bin failed with EFAULT: another mapping was put in its place/)
+      assert.equal(signal, 'SIGABRT')
     })
 
     test('is not made from a handle whose machine has ended', async t => {

@@ -4,7 +4,7 @@
  *
  * Invariants
  *   MY1 The buffer can't be moved in passing: its own `transfer` throws.
- *   MY2 If it was moved all the same, by a transfer list or the prototype's `transfer`, nobody can say where it is: it works
+ *   MY2 If it was moved all the same, by the prototype's `transfer`, nobody can say where it is: it works
  *       where it is until unmap; its range is never given back, and a touch after unmap is refused as any other.
  *
  * `markAsUntransferable` would forbid those too, and us to detach it: the key that it takes is Node's own.

@@ -119,6 +119,14 @@ const SCENES: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
     say(`read ${bytes[40 * PAGE]}`)
   },
 
+  async 'another mapping is put in its place'({ machine, map, path }) {
+    fs.writeFileSync(`${path}.other`, Buffer.alloc(4 * PAGE, 99))
+    const other = await machine.open(`${path}.other`)
+    await map.space.map(other, { fixed: map.address, length: 4 * PAGE })
+    say(`read ${map.bytes[8 * PAGE]}`)
+    say(`read ${map.bytes[PAGE]}`)
+  },
+
   async 'a handle outlives its machine'({ path, machine }) {
     await machine.close()
     const starter = new Worker(new URL(import.meta.url), { workerData: { path } })
