@@ -33,12 +33,23 @@ const PROGRAMS: readonly Program[] = [
     about: 'filesystems whose files share blocks: make, fill, clone, check and mend them',
     load: async () => (await import('./volume.ts')).volumeCommand(),
   },
+  {
+    name: 'mount',
+    about: 'mount a volume as a filesystem of this computer (Linux)',
+    load: async () => (await import('./mount.ts')).mountCommand(),
+  },
+  {
+    name: 'umount',
+    about: 'unmount a volume, and wait until all of it is durable',
+    load: async () => (await import('./mount.ts')).umountCommand(),
+  },
 ]
 
 const HELP = `
 Examples:
   $ faultline demo                                  the inversion and its end, on this computer
   $ faultline volume create data.vol --size 1GiB
+  $ faultline mount data.vol /mnt/data
   $ faultline observe analyze trace.txt
   $ faultline lab explore --help                    the help of one command
 

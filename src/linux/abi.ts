@@ -72,3 +72,13 @@ export const UFFD_PAGEFAULT_FLAG_WRITE = 1
 export const UFFD_PAGEFAULT_FLAG_WP = 2
 /** struct uffd_msg: event u8 at 0; flags u64 at 8; address u64 at 16; thread u32 at 24. */
 export const UFFD_MSG_BYTES = 32
+
+/** linux/mount.h */
+export const MS_RDONLY = 1
+export const MS_NOSUID = 2
+export const MS_NODEV = 4
+export const MNT_FORCE = 1
+export const MNT_DETACH = 2
+
+/** linux/prctl.h: what this thread asks for must not wait for a filesystem that it serves itself. */
+export const PR_SET_IO_FLUSHER = 57

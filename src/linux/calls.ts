@@ -69,6 +69,9 @@ export class Linux {
   private readonly tgkillCall: Foreign
   private readonly abortCall: Foreign
   private readonly exitCall: Foreign
+  private readonly mountCall: Foreign
+  private readonly umountCall: Foreign
+  private readonly prctlCall: Foreign
   private readonly counter = new BigUint64Array(1)
   private readonly watched = new Int32Array(4)
 
@@ -101,6 +104,9 @@ export class Linux {
     this.tgkillCall = libc.call('tgkill', 'int', ['int', 'int', 'int'])
     this.abortCall = libc.call('abort', 'int', [])
     this.exitCall = libc.call('_exit', 'int', ['int'])
+    this.mountCall = libc.call('mount', 'int', ['pointer', 'pointer', 'pointer', 'long', 'pointer'])
+    this.umountCall = libc.call('umount2', 'int', ['pointer', 'int'])
+    this.prctlCall = libc.call('prctl', 'int', ['int', 'long', 'long', 'long', 'long'])
     this.pageSize = libc.call('getpagesize', 'int', [])()
   }
 
@@ -199,6 +205,38 @@ export class Linux {
     return Math.max(0, this.readCall(fd, target, target.byteLength))
   }
 
+  /** Bytes that there were, or -errno. */
+  tryRead(fd: number, target: NodeJS.TypedArray): number {
+    return this.result(this.readCall(fd, target, target.byteLength))
+  }
+
+  /** Bytes that were taken, or -errno. */
+  tryWrite(fd: number, source: NodeJS.TypedArray): number {
+    return this.result(this.writeCall(fd, source, source.byteLength))
+  }
+
+  /** 0 or -errno. `data`: what the kind of filesystem takes as options. */
+  mount(mount: {
+    readonly source: string
+    readonly target: string
+    readonly type: string
+    readonly flags: number
+    readonly data: string
+  }): number {
+    const { source, target, type, flags, data } = mount
+    return this.result(this.mountCall(text(source), text(target), text(type), flags, text(data)))
+  }
+
+  /** 0 or -errno. It may wait until the filesystem has written what is dirty. */
+  umount(target: string, flags: number): number {
+    return this.result(this.umountCall(text(target), flags))
+  }
+
+  /** 0 or -errno. */
+  prctl(operation: number, argument: number): number {
+    return this.result(this.prctlCall(operation, argument, 0, 0, 0))
+  }
+
   /** Linux has given the number back, whatever it says. */
   close(fd: number): void {
     this.closeCall(fd)
@@ -291,4 +329,8 @@ export class Linux {
   private result(result: number): number {
     return result === -1 ? -this.ffi.errno() : result
   }
+}
+
+function text(value: string): Uint8Array {
+  return Buffer.from(`${value}\0`)
 }

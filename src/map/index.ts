@@ -32,7 +32,7 @@ export {
 } from './machine.ts'
 export { type AdviceName, Mapping, type ProtName, type RangeOptions } from './mapping.ts'
 export { bytes, checkBytes, checkKeys, checkObject, choice, invalid } from './options.ts'
-export { machineClosed } from './performer.ts'
+export { machineClosed, Performer } from './performer.ts'
 export { type RemoteOptions, remoteAddress, remoteName } from './remote-files.ts'
 export { dumpVolume, type RepairReport, volumeBlockSize } from './repair-volume.ts'
 export { type Brought, type Participant, type RunOptions, Sections } from './sections.ts'

@@ -233,6 +233,11 @@ export class Machine implements MachineFace {
     return this.context.engine
   }
 
+  /** For programs that are part of the machine: begins tasks of the engine, and tells of their end. */
+  get performer(): Performer {
+    return this.context.performer
+  }
+
   /** Makes a group below the root. Keys and meanings are cgroup2's. */
   group(name: string, settings: Settings = {}): Group {
     this.checkOpen('group')

@@ -80,6 +80,13 @@ export function notes(directory: string): Note[] {
   return found
 }
 
+/** Processes of this host that have the volume open to write, or to read. */
+export function owners(directory: string): Owner[] {
+  return notes(directory).flatMap(({ owner }) =>
+    owner !== undefined && canTell(owner) && !isGone(owner) ? [owner] : [],
+  )
+}
+
 /** Removes a note, where that can be. */
 export function removeNote(path: string): void {
   read(() => fs.rmSync(path, { force: true }))

@@ -1,0 +1,163 @@
+/**
+ * faultline mount and umount: a volume as a filesystem that any program can use.
+ *
+ * Mounted in the foreground it serves until it is unmounted. Ctrl-C and SIGTERM unmount it: while somebody uses it the command
+ * says who and goes on serving; asked again it takes the mount out of sight, and ends when the last who uses it has let go.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { Command } from 'commander'
+import { FaultlineError } from '../map/index.ts'
+import { COMMIT_DEFAULT, MEMORY_DEFAULT, MountedVolume, unmountVolume } from '../mount/index.ts'
+import { explained, interruptible, printJson, printLine } from './terminal.ts'
+import { seconds, shownBytes, size } from './words.ts'
+
+interface MountWords {
+  readonly readOnly?: true
+  readonly allowOther?: true
+  readonly writeback?: true
+  readonly background?: true
+  readonly memory: number
+  readonly commit: number
+  readonly json?: true
+}
+
+interface UmountWords {
+  readonly detach?: true
+  readonly json?: true
+}
+
+const MEMORY_MIN = 2 ** 20
+/** Processes that are named when they keep a mount from being unmounted. */
+const USERS_TOLD = 5
+
+export function mountCommand(): Command {
+  const command = new Command('mount')
+    .description('mount a volume at a directory, and serve it until it is unmounted')
+    .argument('<volume>')
+    .argument('<directory>', 'an empty directory, or one whose content may be hidden meanwhile')
+    .option('-r, --read-only', 'nothing of the volume is changed')
+    .option('--memory <size>', 'memory for the pages of its files', size(MEMORY_MIN), MEMORY_DEFAULT)
+    .option('--allow-other', 'let all users in, as the modes of the files allow')
+    .option(
+      '--writeback',
+      'let the kernel keep what was written and write it later: faster small writes; a full volume is then told of by fsync and not by write',
+    )
+    .option(
+      '--commit <seconds>',
+      'make changes durable after so many seconds though nobody asked',
+      seconds(0.1, 3600),
+      COMMIT_DEFAULT,
+    )
+    .option('-b, --background', 'return when it is mounted, and serve in a process of its own')
+    .option('--json', 'print what was mounted as JSON')
+    .action(mount)
+  return explained(
+    command,
+    [
+      'mount data.vol /mnt/data',
+      'mount data.vol /mnt/data --background --allow-other',
+      'mount data.vol /mnt/data --read-only --memory 64MiB',
+    ],
+    '0 it was unmounted, and everything is durable; 1 it could not be mounted, or something is lost.',
+  )
+}
+
+export function umountCommand(): Command {
+  const command = new Command('umount')
+    .description('unmount a volume, and wait until everything is durable')
+    .argument('<directory>')
+    .option('--detach', 'take it out of sight now; it ends when the last who uses it has let go')
+    .option('--json', 'print what was done, or who uses it, as JSON')
+    .action(umount)
+  return explained(
+    command,
+    ['umount /mnt/data', 'umount /mnt/data --detach'],
+    '0 it is unmounted; 1 somebody uses it, or no volume is mounted there.',
+  )
+}
+
+async function mount(volume: string, directory: string, words: MountWords): Promise<void> {
+  if (words.background === true) {
+    await inBackground(volume, words)
+    return
+  }
+  const { memory, commit, json } = words
+  const mounted = await MountedVolume.mount(volume, directory, {
+    memory,
+    commit,
+    readOnly: words.readOnly === true,
+    allowOther: words.allowOther === true,
+    writes: words.writeback === true ? 'back' : 'through',
+    onError: message => process.stderr.write(`faultline: ${message}\n`),
+  })
+  const { target } = mounted
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => void stop(mounted).catch(tell))
+  if (json === true) printJson({ volume: mounted.volume.path, mounted: target, pid: process.pid })
+  else if (process.stdout.isTTY) {
+    printLine(`${volume} is mounted at ${target}, with ${shownBytes(memory)}; Ctrl-C unmounts it`)
+  }
+  process.send?.({ mounted: target })
+  if (process.send !== undefined) process.disconnect?.()
+  await mounted.ended
+}
+
+let asked = 0
+
+/** The first time politely, the second time out of sight. */
+async function stop(mounted: MountedVolume): Promise<void> {
+  asked++
+  if (asked > 1) {
+    await mounted.detach()
+    return
+  }
+  const busy = await mounted.unmount()
+  if (busy === undefined) return
+  process.stderr.write(`faultline: ${busySentence(mounted.target, busy.users)}; asked again it goes out of sight\n`)
+}
+
+function tell(error: unknown): void {
+  process.stderr.write(`faultline: ${(error as Error).message}\n`)
+}
+
+function busySentence(
+  target: string,
+  users: readonly { readonly pid: number; readonly name: string; readonly path: string }[],
+): string {
+  const told = users.slice(0, USERS_TOLD).map(({ pid, name, path }) => `${name} (${pid}) has ${path}`)
+  const more = users.length > USERS_TOLD ? `, and ${users.length - USERS_TOLD} more` : ''
+  const who = told.length === 0 ? 'somebody uses it, perhaps another mount in it' : `${told.join(', ')}${more}`
+  return `${target} is busy and stays mounted: ${who}`
+}
+
+/** A process of its own, without a terminal. Its words until it is mounted are ours. */
+async function inBackground(volume: string, words: MountWords): Promise<void> {
+  const given = process.argv.slice(1).filter(word => word !== '--background' && word !== '-b')
+  const child = spawn(process.execPath, [...process.execArgv, ...given], {
+    detached: true,
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    cwd: process.cwd(),
+  })
+  const exited = once(child, 'exit')
+  const told = await Promise.race([once(child, 'message'), exited.then(() => undefined)])
+  if (told === undefined) {
+    process.exitCode = child.exitCode ?? 1
+    return
+  }
+  const [{ mounted }] = told as [{ readonly mounted: string }]
+  child.unref()
+  if (child.connected) child.disconnect()
+  if (words.json === true) printJson({ volume, mounted, pid: child.pid })
+  else if (process.stdout.isTTY) printLine(`${volume} is mounted at ${mounted}, by process ${child.pid}`)
+}
+
+async function umount(directory: string, { detach, json }: UmountWords): Promise<void> {
+  const how = detach === true ? 'detach' : 'when nobody uses it'
+  const { target, volume, users } = await unmountVolume(directory, how, interruptible())
+  if (users.length > 0) {
+    if (json !== true) throw new FaultlineError('EBUSY', 'umount', busySentence(target, users))
+    process.exitCode = 1
+  }
+  if (json === true) printJson({ volume, target, unmounted: users.length === 0, users })
+}

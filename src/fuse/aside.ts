@@ -1,0 +1,63 @@
+/**
+ * Calls of the kernel that wait for answers of the session itself: unmounting writes what is dirty, and a notification waits
+ * for a page that somebody is reading. The thread that answers must not make them; this one does, and never answers.
+ *
+ * Invariants
+ *   AS1 Calls are made one after the other, in the order in which they were asked for, each in a thread that answers nobody.
+ */
+import { extname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { NotifyInvalInodeOut, NOTIFY_INVAL_INODE, OutHeader } from './wire.ts'
+
+export type AsideCall =
+  | {
+      readonly what: 'unmount'
+      readonly target: string
+      readonly how: 'when nobody uses it' | 'detach'
+    }
+  | { readonly what: 'notify'; readonly fd: number; readonly message: Uint8Array }
+  /** Writes a file of /sys. */
+  | { readonly what: 'set'; readonly path: string; readonly value: string }
+
+export interface AsideResult {
+  readonly id: number
+  readonly result: number
+}
+
+export class Aside {
+  private readonly worker: Worker
+  private readonly waiting = new Map<number, (result: number) => void>()
+  private next = 1
+
+  constructor() {
+    const file = new URL(`./aside-thread${extname(import.meta.url)}`, import.meta.url)
+    this.worker = new Worker(file)
+    this.worker.on('message', ({ id, result }: AsideResult) => {
+      this.waiting.get(id)!(result)
+      this.waiting.delete(id)
+    })
+    this.worker.unref()
+  }
+
+  /** Settles with 0, or -errno. */
+  call(call: AsideCall): Promise<number> {
+    const id = this.next++
+    return new Promise(resolve => {
+      this.waiting.set(id, resolve)
+      this.worker.postMessage({ id, call })
+    })
+  }
+
+  async end(): Promise<void> {
+    await this.worker.terminate()
+  }
+}
+
+/** What the kernel has of a file's bytes, and its attributes, is no longer so. */
+export function invalidateInode(ino: number, off: number, len: number): Uint8Array {
+  const message = new Uint8Array(OutHeader.size + NotifyInvalInodeOut.size)
+  const view = new DataView(message.buffer)
+  OutHeader.write(view, 0, { len: message.length, error: NOTIFY_INVAL_INODE, unique: 0 })
+  NotifyInvalInodeOut.write(view, OutHeader.size, { ino, off, len })
+  return message
+}

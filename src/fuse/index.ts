@@ -1,0 +1,23 @@
+/**
+ * The kernel's FUSE: requests of /dev/fuse as objects, and their answers. It knows nothing of what is mounted.
+ *
+ * session.ts has the loop, wire.ts the format, mounting.ts what is done to the mount itself.
+ */
+export { Aside, invalidateInode } from './aside.ts'
+export {
+  FILESYSTEM,
+  type MountEntry,
+  type MountPlan,
+  mountFuse,
+  mountinfo,
+  mountOver,
+  mountsAt,
+  type User,
+  unmount,
+  usersOf,
+} from './mounting.ts'
+export { WRITE_MAX } from './negotiation.ts'
+export { type Answered, answer, type Handler, type Payload, Request, room, SILENT } from './request.ts'
+export { type Operations, Session, type SessionEnd } from './session.ts'
+export type { Values } from './struct.ts'
+export * as wire from './wire.ts'

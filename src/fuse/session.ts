@@ -1,0 +1,173 @@
+/**
+ * A session with the kernel's FUSE: requests come in, each is handed to who answers its kind, and the answer goes out
+ * whenever it is there, in any order.
+ *
+ *     INIT -> serving -> ENDED                 ended: the filesystem was unmounted, or its connection aborted
+ *
+ * It reads without waiting, in turns of the event loop, in which the engine runs too: an answer that is known at once
+ * costs no turn, and one that isn't keeps nobody from asking.
+ *
+ * Invariants
+ *   FS1 Each request but those that the kernel wants no answer to is answered once, whatever becomes of it.
+ *   FS2 The bytes of a request stay as they are until it has been answered.
+ *   FS3 The session never waits: not for a request, and not for the kernel to take an answer.
+ *   FS4 A request is ended early only for a caller that is being killed; whoever merely has a signal waits, as on any disk.
+ */
+import { readFileSync } from 'node:fs'
+import { type Bytes, errno } from '../base/index.ts'
+import type { Linux } from '../linux/index.ts'
+import { Buffers } from './buffers.ts'
+import { type Negotiated, negotiate, WRITE_MAX } from './negotiation.ts'
+import { type Answered, answer, type Handler, message, Request } from './request.ts'
+import { InHeader, InitIn, InitOut, InterruptIn, Opcode, WriteIn } from './wire.ts'
+
+/** Requests that are read before other things of the event loop have a turn. */
+const REQUESTS_A_TURN = 64
+/** Linux: EINTR, EAGAIN, ENOENT (the request was taken back meanwhile), ENODEV (unmounted), ECONNABORTED. */
+const { EINTR, EAGAIN, ENOENT, EIO } = errno
+const ENODEV = 19
+const ENOSYS = 38
+const ECONNABORTED = 103
+const SIGKILL_BIT = 1 << 8
+
+export type Operations = Partial<Record<Opcode, Handler>>
+
+export interface SessionSetting {
+  /** Of /dev/fuse, opened with O_NONBLOCK and mounted. */
+  readonly fd: number
+  readonly operations: Operations
+  /** Kernel pages are written when the kernel likes (FUSE_WRITEBACK_CACHE). */
+  readonly writes: 'through' | 'back'
+  /** A handler threw: a fault of the program, which the caller sees as EIO. */
+  readonly onError: (error: unknown) => void
+}
+
+/** How a session ended. */
+export type SessionEnd = 'unmounted' | 'aborted'
+
+export class Session {
+  /** What was agreed on with the kernel; undefined before INIT. */
+  negotiated: Negotiated | undefined
+  private readonly linux: Linux
+  private readonly setting: SessionSetting
+  private readonly buffers = new Buffers(InHeader.size + WriteIn.size + WRITE_MAX)
+  private readonly underWay = new Map<number, Request>()
+  private watch: { stop(): void } | undefined
+  private ended: (how: SessionEnd) => void = () => {}
+  /** Settles when the filesystem is gone: nothing is asked any more. */
+  readonly end: Promise<SessionEnd>
+
+  constructor(linux: Linux, setting: SessionSetting) {
+    this.linux = linux
+    this.setting = setting
+    this.end = new Promise(resolve => {
+      this.ended = resolve
+    })
+  }
+
+  /** Requests that aren't answered yet. */
+  get pending(): number {
+    return this.underWay.size
+  }
+
+  serve(): void {
+    this.watch = this.linux.ffi.watch(this.setting.fd, () => this.turn())
+  }
+
+  private turn(): void {
+    for (let count = 0; count < REQUESTS_A_TURN; count++) {
+      const buffer = this.buffers.take()
+      const length = this.linux.tryRead(this.setting.fd, buffer)
+      if (length > 0) {
+        this.accept(buffer, length)
+        continue
+      }
+      this.buffers.giveBack(buffer)
+      const failed = -length
+      if (failed === EAGAIN) return
+      if (failed === EINTR || failed === ENOENT) continue
+      this.stop(failed === ECONNABORTED ? 'aborted' : 'unmounted', failed)
+      return
+    }
+  }
+
+  private stop(how: SessionEnd, failed: number): void {
+    this.watch?.stop()
+    this.watch = undefined
+    if (failed !== ENODEV && failed !== ECONNABORTED)
+      this.setting.onError(new Error(`reading /dev/fuse failed with errno ${failed}`))
+    for (const request of this.underWay.values()) request.kill?.()
+    this.ended(how)
+  }
+
+  private accept(buffer: Uint8Array, length: Bytes): void {
+    const request = new Request(buffer.subarray(0, length))
+    const done = (answered: Answered | undefined) => {
+      this.buffers.giveBack(buffer)
+      if (answered !== undefined) this.reply(request, answered)
+    }
+    let answered: ReturnType<Handler>
+    try {
+      answered = this.handle(request)
+    } catch (error) {
+      this.setting.onError(error)
+      answered = EIO
+    }
+    if (!(answered instanceof Promise)) {
+      done(answered)
+      return
+    }
+    this.underWay.set(request.unique, request)
+    answered
+      .catch((error: unknown) => {
+        this.setting.onError(error)
+        return EIO
+      })
+      .then(late => {
+        this.underWay.delete(request.unique)
+        done(late)
+      })
+  }
+
+  private handle(request: Request): ReturnType<Handler> {
+    const { opcode } = request
+    if (opcode === Opcode.INIT) return this.init(request)
+    if (opcode === Opcode.INTERRUPT) return this.interrupt(request.take(InterruptIn).unique)
+    const handler = this.setting.operations[opcode as Opcode]
+    return handler === undefined ? ENOSYS : handler(request)
+  }
+
+  private init(request: Request): Answered {
+    const offered = request.take(InitIn)
+    this.negotiated = negotiate(offered, this.setting.writes)
+    return answer(InitOut, this.negotiated.answer)
+  }
+
+  /** Requests are read in order, so one that isn't under way has been answered. */
+  private interrupt(unique: number): undefined {
+    const request = this.underWay.get(unique)
+    if (request?.kill !== undefined && isBeingKilled(request.pid)) request.kill()
+  }
+
+  private reply({ unique, unsent }: Request, answered: Answered): void {
+    const sent = this.linux.tryWrite(this.setting.fd, message(unique, answered))
+    if (sent < 0) unsent?.()
+    // ENOENT: who asked is gone. EINVAL and the like would be a fault of ours: the caller must not wait for ever.
+    if (sent < 0 && ![ENOENT, ENODEV, ECONNABORTED, 1].includes(-sent)) {
+      this.setting.onError(new Error(`an answer to the kernel failed with errno ${-sent}`))
+      this.linux.tryWrite(this.setting.fd, message(unique, EIO))
+    }
+  }
+}
+
+/** Whether SIGKILL is on its way to the thread (a fatal signal becomes that), or the thread is gone. */
+function isBeingKilled(pid: number): boolean {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'latin1')
+    const pending = /^SigPnd:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'
+    const shared = /^ShdPnd:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'
+    return ((Number.parseInt(pending.slice(-8), 16) | Number.parseInt(shared.slice(-8), 16)) & SIGKILL_BIT) !== 0
+  } catch {
+    return true
+  }
+}

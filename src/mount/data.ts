@@ -1,0 +1,120 @@
+/**
+ * What files hold: opened, read, written, made durable, closed. Each read and each write is a task of the engine on the pages
+ * of its cache; where the page isn't there, the task waits and nobody else does.
+ *
+ * A write that has been answered has its blocks: a volume that is full is told of by the write itself, and not later.
+ */
+import { errno } from '../base/index.ts'
+import { copyArgs, syncArgs, truncateArgs } from '../cache/index.ts'
+import { type Answered, answer, type Operations, type Request, room, wire } from '../fuse/index.ts'
+import type { FileHandle } from './handles.ts'
+import type { Used } from './files.ts'
+import { type Parts, perform, wrote } from './parts.ts'
+
+const { Opcode } = wire
+
+const O_TRUNC = 0o1000
+const ENOSYS = 38
+/** The cache's index of a page has 32 bits. */
+const PAGES_MAX = 2 ** 32
+/** After a day a time of reading is written down though nothing was changed since (relatime). */
+const DAY = 86_400
+
+export function dataOperations(parts: Parts): Operations {
+  const { files, handles, core, engine } = parts
+
+  const handle = (fh: number): FileHandle | undefined => handles.files.get(fh)
+
+  function open(request: Request): Answered | Promise<Answered> {
+    const { flags, open_flags } = request.take(wire.OpenIn)
+    const run = (used: Used | number): Answered | Promise<Answered> => {
+      if (typeof used === 'number') return used
+      if ((flags & O_TRUNC) === 0) return opened(used)
+      const killsPrivileges = (open_flags & wire.OPEN_KILL_SUIDGID) !== 0
+      const args = truncateArgs(used.file.cached, { size: 0 })
+      return perform(parts, request, engine.verbs.truncate, args, ({ errno: failed }) => {
+        if (failed !== errno.OK) {
+          files.letGo(used)
+          return failed
+        }
+        wrote(parts, used.ino, killsPrivileges)
+        return opened(used)
+      })
+    }
+    const used = files.use(request.nodeid)
+    return used instanceof Promise ? used.then(run) : run(used)
+  }
+
+  function opened(used: Used): Answered {
+    const fh = handles.openFile(used)
+    return answer(wire.OpenOut, { fh, open_flags: wire.FOPEN_KEEP_CACHE })
+  }
+
+  function read(request: Request): Answered | Promise<Answered> {
+    const { fh, offset, size } = request.take(wire.ReadIn)
+    const from = handle(fh)
+    if (from === undefined) return errno.EBADF
+    const { used, read } = from
+    const payload = room(size)
+    const args = copyArgs(used.file.cached, offset, payload, read)
+    return perform(parts, request, engine.verbs.read, args, ({ errno: failed }) => {
+      // Less than was asked for means the end of the file to the kernel: after an error nothing is told of what came before.
+      if (failed !== errno.OK) return failed
+      accessed(used.ino)
+      return payload.subarray(0, args.copied)
+    })
+  }
+
+  /** relatime: a reading is written down if it is the first after a change, or after a day. */
+  function accessed(ino: number): void {
+    if (core.isReadOnly) return
+    const found = core.inodes.getattr(ino).value
+    if (found === undefined) return
+    const now = parts.now()
+    const { atime, mtime, ctime } = found
+    const last = mtime.seconds > ctime.seconds ? mtime : ctime
+    const isOld =
+      atime.seconds < last.seconds ||
+      (atime.seconds === last.seconds && atime.nanoseconds <= last.nanoseconds) ||
+      now.seconds - atime.seconds >= DAY
+    if (isOld) core.inodes.accessed(ino, now)
+  }
+
+  function write(request: Request): Answered | Promise<Answered> {
+    const { fh, offset, size, write_flags } = request.take(wire.WriteIn)
+    const to = handle(fh)
+    if (to === undefined) return errno.EBADF
+    const { used, read } = to
+    if (offset + size > PAGES_MAX * parts.blockSize) return errno.EFBIG
+    const args = copyArgs(used.file.cached, offset, request.data(size), read)
+    return perform(parts, request, engine.verbs.write, args, ({ errno: failed }) => {
+      if (args.copied === 0 && failed !== errno.OK) return failed
+      wrote(parts, used.ino, (write_flags & wire.WRITE_KILL_SUIDGID) !== 0)
+      return answer(wire.WriteOut, { size: args.copied })
+    })
+  }
+
+  function fsync(request: Request): Answered | Promise<Answered> {
+    const { fh } = request.take(wire.FsyncIn)
+    const of = handle(fh)
+    if (of === undefined) return errno.EBADF
+    const args = syncArgs(of.used.file.cached, 0, Infinity, of.cursor)
+    return perform(parts, request, engine.verbs.sync, args, ({ errno: failed }) => failed)
+  }
+
+  function release(request: Request): Answered {
+    const of = handles.files.take(request.take(wire.ReleaseIn).fh)
+    if (of !== undefined) files.letGo(of.used)
+    return errno.OK
+  }
+
+  return {
+    [Opcode.OPEN]: open,
+    [Opcode.READ]: read,
+    [Opcode.WRITE]: write,
+    [Opcode.FSYNC]: fsync,
+    // Nothing is kept back until a file is closed: what was written is in the engine's hands, and errors are told by fsync.
+    [Opcode.FLUSH]: () => ENOSYS,
+    [Opcode.RELEASE]: release,
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * The files of the volume that the mount has in the cache: those that are in use, and of those that nobody uses any more the
+ * last ones, so that closing a file neither writes it nor loses its pages.
+ *
+ *     use -> used -> idle -> used …                idle: at most IDLE_MAX; the one that is idle longest goes
+ *                     \--> written -> leaving -> gone
+ *
+ * Invariants
+ *   MF1 A file that is leaving is used again only when it has gone.
+ *   MF2 A file leaves with nothing dirty, unless no name leads to it any more: what can't be written stays.
+ */
+import { type Errno, errno, type GroupId } from '../base/index.ts'
+import { syncArgs } from '../cache/index.ts'
+import type { Engine } from '../engine/index.ts'
+import type { Performer } from '../map/index.ts'
+import type { Volume as Core, VolumeFile } from '../volume/index.ts'
+
+const IDLE_MAX = 1024
+
+/** A file in the cache, as the mount uses it. */
+export interface Used {
+  readonly ino: number
+  readonly file: VolumeFile
+  users: number
+}
+
+export class Files {
+  private readonly core: Core
+  private readonly engine: Engine
+  private readonly performer: Performer
+  private readonly group: GroupId
+  private readonly used = new Map<number, Used>()
+  /** In the order in which they became idle. */
+  private readonly idle = new Set<Used>()
+  private readonly leaving = new Map<number, Promise<void>>()
+  private writing = 0
+
+  constructor(core: Core, engine: Engine, performer: Performer, group: GroupId) {
+    this.core = core
+    this.engine = engine
+    this.performer = performer
+    this.group = group
+  }
+
+  /** The file, used once more; or why it can't be. Whoever uses it lets go of it. */
+  use(ino: number): Used | Errno | Promise<Used | Errno> {
+    const left = this.leaving.get(ino)
+    if (left !== undefined) return left.then(() => this.use(ino))
+    let used = this.used.get(ino)
+    if (used === undefined) {
+      const opened = this.core.openInode(ino, `inode ${ino}`)
+      if (opened.value === undefined) return opened.errno
+      used = { ino, file: opened.value, users: 0 }
+      this.used.set(ino, used)
+    }
+    used.users++
+    this.idle.delete(used)
+    return used
+  }
+
+  letGo(used: Used): void {
+    used.users--
+    if (used.users > 0) return
+    this.idle.add(used)
+    if (this.isNameless(used.ino)) this.begin(used)
+    else this.trim()
+  }
+
+  /** The kernel doesn't know the inode any more. */
+  forgotten(ino: number): void {
+    const used = this.used.get(ino)
+    if (used !== undefined && used.users === 0 && this.isNameless(ino)) this.begin(used)
+  }
+
+  /** Everything that was stored is written and durable, as far as it can be. Returns the first errno. */
+  async sync(): Promise<Errno> {
+    let failed: Errno = errno.OK
+    for (const file of [...this.core.dirtyFiles()]) {
+      const { cached } = file
+      const ended = await this.run(() => syncArgs(cached, 0, Infinity, { seen: cached.errorCount }, 'written'))
+      if (failed === errno.OK) failed = ended
+    }
+    const task = this.performer.begin(this.core.syncing, { commit: undefined }, this.who('sync'))
+    const committed = await this.performer.finished(task, each => each.errno, undefined)
+    return failed === errno.OK ? committed : failed
+  }
+
+  /** The mount is gone: every file leaves. What could not be written is dropped. */
+  async close(): Promise<void> {
+    await Promise.all(this.leaving.values())
+    for (const used of [...this.used.values()]) await this.leave(used)
+  }
+
+  private isNameless(ino: number): boolean {
+    const found = this.core.inodes.getattr(ino)
+    return found.value === undefined || found.value.links === 0
+  }
+
+  private trim(): void {
+    for (const used of this.idle) {
+      if (this.idle.size - this.writing <= IDLE_MAX) return
+      this.begin(used)
+    }
+  }
+
+  /** It leaves, if nobody uses it meanwhile. */
+  private begin(used: Used): void {
+    const isDirty = () => used.file.cached.dirtiedAt !== Infinity || used.file.cached.underWriteback > 0
+    this.idle.delete(used)
+    if (!isDirty() || this.isNameless(used.ino)) {
+      void this.leave(used)
+      return
+    }
+    this.writing++
+    const { cached } = used.file
+    void this.run(() => syncArgs(cached, 0, Infinity, { seen: cached.errorCount }, 'written')).then(failed => {
+      this.writing--
+      if (used.users > 0 || !this.used.has(used.ino)) return
+      if (failed !== errno.OK || isDirty()) this.idle.add(used)
+      else void this.leave(used)
+    })
+  }
+
+  private leave(used: Used): Promise<void> {
+    const { ino, file } = used
+    this.idle.delete(used)
+    this.used.delete(ino)
+    const { cached } = file
+    this.core.close(file)
+    const task = this.performer.begin(this.engine.verbs.forget, { file: cached }, this.who('close'))
+    const left = this.performer.finished(
+      task,
+      () => {
+        this.leaving.delete(ino)
+        this.core.forget(file)
+      },
+      undefined,
+    )
+    if (task.state !== 'ended') this.leaving.set(ino, left)
+    return left
+  }
+
+  private async run(args: () => ReturnType<typeof syncArgs>): Promise<Errno> {
+    const task = this.performer.begin(this.engine.verbs.sync, args(), this.who('sync'))
+    return this.performer.finished(task, each => each.errno, undefined)
+  }
+
+  private who(what: string): { readonly name: string; readonly group: GroupId } {
+    return { name: `${what} of the mount`, group: this.group }
+  }
+}

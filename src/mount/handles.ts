@@ -1,0 +1,59 @@
+/** What processes have open: numbers that the kernel gives back with each call on an open file. */
+import { newReadState, type ReadState } from '../memmap/index.ts'
+import type { Used } from './files.ts'
+
+/** A file that is open. */
+export interface FileHandle {
+  readonly used: Used
+  /** How it is read, and which errors it has been told (ErrorCursor). */
+  readonly read: ReadState
+  readonly cursor: { seen: number }
+}
+
+/** A directory that is open. */
+export interface DirectoryHandle {
+  readonly ino: number
+  /** The names that have been told, in order: position 2 + n is behind the n-th of them. */
+  readonly told: string[]
+}
+
+class Table<T> {
+  private readonly open = new Map<number, T>()
+  private next = 1
+
+  add(handle: T): number {
+    const number = this.next++
+    this.open.set(number, handle)
+    return number
+  }
+
+  get(number: number): T | undefined {
+    return this.open.get(number)
+  }
+
+  take(number: number): T | undefined {
+    const handle = this.open.get(number)
+    this.open.delete(number)
+    return handle
+  }
+
+  clear(): T[] {
+    const all = [...this.open.values()]
+    this.open.clear()
+    return all
+  }
+}
+
+export class Handles {
+  readonly files = new Table<FileHandle>()
+  readonly directories = new Table<DirectoryHandle>()
+
+  /** It is told of errors of writeback that come from now on. */
+  openFile(used: Used): number {
+    return this.files.add({
+      used,
+      read: newReadState('normal'),
+      cursor: { seen: used.file.cached.errorCount },
+    })
+  }
+}

@@ -1,0 +1,272 @@
+/**
+ * A volume that is mounted: a machine, the volume in it, and a session with the kernel whose requests are tasks of that
+ * machine.
+ *
+ *     mount -> serving -> unmounted | aborted -> closed
+ *
+ * Unmounting is asked of the kernel, never decided here: it writes what is dirty in its caches, which this process has to
+ * answer, and only then is the session at its end. Then everything is synced and the volume is closed.
+ *
+ * Invariants
+ *   MV1 From mount(2) on this process asks the kernel for nothing below its own mount: it would wait for itself.
+ *   MV2 However the session ends, the volume is closed, and what was written is durable or said to be lost.
+ */
+import { closeSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { type Errno, errno, errnoName } from '../base/index.ts'
+import {
+  Aside,
+  mountFuse,
+  mountinfo,
+  mountOver,
+  mountsAt,
+  Session,
+  type SessionEnd,
+  type User,
+  usersOf,
+} from '../fuse/index.ts'
+import type { Settings } from '../group/index.ts'
+import { Linux, PR_SET_IO_FLUSHER } from '../linux/index.ts'
+import { FaultlineError, Machine, type Volume, volumeBlockSize } from '../map/index.ts'
+import type { Time } from '../volume/index.ts'
+import { attributeOperations } from './attributes.ts'
+import { dataOperations } from './data.ts'
+import { directoryOperations } from './directories.ts'
+import { Files } from './files.ts'
+import { Handles } from './handles.ts'
+import { nameOperations } from './names.ts'
+import type { Parts } from './parts.ts'
+import { removeDead } from './place.ts'
+import { rangeOperations } from './ranges.ts'
+import { xattrOperations } from './xattrs.ts'
+
+/** How a volume is mounted. */
+export interface MountOptions {
+  readonly readOnly?: boolean
+  /** Memory of the machine, in bytes; MEMORY_DEFAULT if left out. */
+  readonly memory?: number
+  /** Whether users others than who mounts it may enter. */
+  readonly allowOther?: boolean
+  /** `back`: the kernel keeps what was written and writes it when it likes. */
+  readonly writes?: 'through' | 'back'
+  /** Seconds after which what was changed is made durable, though nobody has asked for it. */
+  readonly commit?: number
+  /** Limits of the mount's group: keys and values are cgroup2's. */
+  readonly limits?: Settings
+  /** Hears of what nobody else can be told. */
+  readonly onError?: (message: string) => void
+}
+
+export const MEMORY_DEFAULT = 256 * 2 ** 20
+/** As ext4's. */
+export const COMMIT_DEFAULT = 5
+/** Of the kernel's readahead for this mount, in KiB: the engine has one of its own below it. */
+const READ_AHEAD_KB = 1024
+const MS = 1000
+
+/** The kernel did not unmount, since somebody uses what is mounted. */
+export interface Busy {
+  readonly users: readonly User[]
+}
+
+export class MountedVolume {
+  readonly volume: Volume
+  readonly target: string
+  readonly machine: Machine
+  /** Settles when the volume is closed. Throws what could not be made durable. */
+  readonly ended: Promise<SessionEnd>
+  private readonly session: Session
+  private readonly aside: Aside
+  private readonly parts: Parts
+  private readonly fd: number
+  private readonly onError: (message: string) => void
+  private readonly commits: NodeJS.Timeout | undefined
+  private committing = false
+
+  /** Mounts a volume at a directory. Throws a FaultlineError. */
+  static async mount(volumePath: string, target: string, options: MountOptions = {}): Promise<MountedVolume> {
+    const linux = linuxHere()
+    const source = resolve(volumePath)
+    const place = checkedPlace(linux, source, target)
+    // What this process asks for to answer a request must not wait for pages that only its answer makes clean.
+    linux.prctl(PR_SET_IO_FLUSHER, 1)
+    const pageSize = volumeBlockSize(source)
+    const machine = await Machine.start({ memory: options.memory ?? MEMORY_DEFAULT, pageSize })
+    try {
+      const volume = await machine.openVolume(source, { mode: options.readOnly === true ? 'r' : 'r+' })
+      const readOnly = options.readOnly === true || volume.readOnly
+      const plan = {
+        source,
+        target: place,
+        readOnly,
+        allowOther: options.allowOther === true,
+        uid: process.getuid!(),
+        gid: process.getgid!(),
+      }
+      const fd = mountFuse(linux, plan)
+      if (fd < 0) throw refused(-fd, place)
+      return new MountedVolume(linux, machine, volume, place, fd, options)
+    } catch (error) {
+      await machine.close().catch(() => {})
+      throw error
+    }
+  }
+
+  private constructor(
+    linux: Linux,
+    machine: Machine,
+    volume: Volume,
+    target: string,
+    fd: number,
+    options: MountOptions,
+  ) {
+    const { core } = volume
+    const { engine, performer } = machine
+    this.machine = machine
+    this.volume = volume
+    this.target = target
+    this.fd = fd
+    this.onError = options.onError ?? (() => {})
+    this.aside = new Aside()
+    const group = options.limits === undefined ? machine.root.id : machine.group('mount', options.limits).id
+    const files = new Files(core, engine, performer, group)
+    const handles = new Handles()
+    const { blockSize } = core.parts.disk
+    this.parts = { core, engine, performer, group, files, handles, blockSize, now }
+    const { parts } = this
+    this.session = new Session(linux, {
+      fd,
+      writes: options.writes ?? 'through',
+      onError: error => this.onError(error instanceof Error ? (error.stack ?? error.message) : String(error)),
+      operations: {
+        ...nameOperations(parts),
+        ...attributeOperations(parts),
+        ...dataOperations(parts),
+        ...directoryOperations(parts),
+        ...rangeOperations(parts),
+        ...xattrOperations(parts),
+      },
+    })
+    const seconds = options.commit ?? COMMIT_DEFAULT
+    this.commits = setInterval(() => void this.commit(), seconds * MS)
+    this.session.serve()
+    this.ended = this.session.end.then(how => this.close(how))
+    void this.tune()
+  }
+
+  /** Requests that the kernel has no answer to yet. */
+  get pending(): number {
+    return this.session.pending
+  }
+
+  /** Asks the kernel to unmount. Settles with who uses it, if it didn't. */
+  async unmount(): Promise<Busy | undefined> {
+    const { target } = this
+    const failed = -(await this.aside.call({ what: 'unmount', target, how: 'when nobody uses it' }))
+    // EINVAL: it isn't mounted any more.
+    if (failed === errno.OK || failed === errno.EINVAL) return undefined
+    if (failed !== errno.EBUSY) throw unmountFailed(failed, target)
+    return { users: usersOf(target) }
+  }
+
+  /** Takes the mount out of the tree of files; it ends when the last who uses it has let go. */
+  async detach(): Promise<void> {
+    const { target } = this
+    const failed = -(await this.aside.call({ what: 'unmount', target, how: 'detach' }))
+    if (failed !== errno.OK && failed !== errno.EINVAL) throw unmountFailed(failed, target)
+  }
+
+  /** What was changed is durable from now on. */
+  private async commit(): Promise<void> {
+    const { core, files } = this.parts
+    if (this.committing || core.isReadOnly || !core.isChanged) return
+    this.committing = true
+    const failed = await files.sync()
+    this.committing = false
+    if (failed !== errno.OK)
+      this.onError(`what was changed in ${this.volume.path} could not be made durable: ${errnoName(failed)}`)
+  }
+
+  private async close(how: SessionEnd): Promise<SessionEnd> {
+    clearInterval(this.commits)
+    closeSync(this.fd)
+    const { files, handles } = this.parts
+    try {
+      for (const { used } of handles.files.clear()) files.letGo(used)
+      const failed = this.volume.readOnly ? errno.OK : await files.sync()
+      await files.close()
+      await this.volume.close()
+      if (failed !== errno.OK) throw lost(failed, this.volume.path)
+    } finally {
+      await this.machine.close()
+      await this.aside.end()
+    }
+    return how
+  }
+
+  /** What the kernel gives a network's filesystem by default is little for one that is near. Where it can't be set it stays. */
+  private async tune(): Promise<void> {
+    const device = mountsAt(this.target).at(-1)?.device
+    if (device === undefined) return
+    const folder = `/sys/class/bdi/${device}`
+    await this.aside.call({ what: 'set', path: `${folder}/read_ahead_kb`, value: String(READ_AHEAD_KB) })
+    // Pages dirtied through mappings would crawl: 1 % of memory at most, by guess.
+    await this.aside.call({ what: 'set', path: `${folder}/strict_limit`, value: '0' })
+    await this.aside.call({ what: 'set', path: `${folder}/max_ratio`, value: '20' })
+  }
+}
+
+function now(): Time {
+  const milliseconds = performance.timeOrigin + performance.now()
+  const seconds = Math.floor(milliseconds / MS)
+  return { seconds, nanoseconds: Math.floor((milliseconds - seconds * MS) * 1e6) }
+}
+
+function linuxHere(): Linux {
+  if (process.platform !== 'linux')
+    throw new FaultlineError('ENOTSUP', 'mount', 'mount: only Linux has /dev/fuse; elsewhere see volume get and put')
+  try {
+    return new Linux()
+  } catch (error) {
+    throw new FaultlineError('ENOTSUP', 'mount', `mount: ${(error as Error).message}`, error)
+  }
+}
+
+/** The directory, without links on the way; what a dead daemon has left there is taken away. */
+function checkedPlace(linux: Linux, source: string, target: string): string {
+  const place = removeDead(linux, resolve(target))
+  if (mountsAt(place).some(({ type }) => type.startsWith('fuse')))
+    throw new FaultlineError('EBUSY', 'mount', `mount at ${place}: a filesystem of FUSE is mounted there; faultline umount ${place} first`)
+  if (source === place || source.startsWith(`${place}/`))
+    throw new FaultlineError(
+      'EINVAL',
+      'mount',
+      `mount at ${place}: the volume ${source} lies below that directory, and would be hidden by its own mount; expected a directory elsewhere`,
+    )
+  const over = mountOver(source, mountinfo())
+  if (over?.source === source)
+    throw new FaultlineError('EINVAL', 'mount', `mount of ${source}: it lies in its own mount at ${over.target}`)
+  const stat = statSync(place, { throwIfNoEntry: false })
+  if (stat === undefined)
+    throw new FaultlineError('ENOENT', 'mount', `mount at ${place}: there is no such directory; make it first`)
+  if (!stat.isDirectory())
+    throw new FaultlineError('ENOTDIR', 'mount', `mount at ${place}: it is not a directory; expected one to mount at`)
+  return place
+}
+
+function refused(failed: Errno, target: string): FaultlineError {
+  const why =
+    failed === errno.EPERM
+      ? 'only root may mount here; run it as root'
+      : `the kernel refused with ${errnoName(failed)}`
+  return new FaultlineError(errnoName(failed), 'mount', `mount at ${target}: ${why}`)
+}
+
+function unmountFailed(failed: Errno, target: string): FaultlineError {
+  return new FaultlineError(errnoName(failed), 'umount', `umount of ${target} failed with ${errnoName(failed)}`)
+}
+
+function lost(failed: Errno, path: string): FaultlineError {
+  const code = errnoName(failed)
+  return new FaultlineError(code, 'umount', `the volume ${path}: something that was written could not be made durable (${code}) and is lost`)
+}

@@ -1,0 +1,123 @@
+/** What the operations of a mounted volume work with, brought together. */
+import type { Bytes, GroupId } from '../base/index.ts'
+import type { Engine } from '../engine/index.ts'
+import { type Answered, answer, type Payload, type Request, type Values, wire } from '../fuse/index.ts'
+import type { Performer } from '../map/index.ts'
+import type { Task, Verb } from '../sched/index.ts'
+import type { Volume as Core, Found, Time } from '../volume/index.ts'
+import type { Files } from './files.ts'
+import type { Handles } from './handles.ts'
+
+export interface Parts {
+  readonly core: Core
+  readonly engine: Engine
+  readonly performer: Performer
+  /** Whose memory and I/O the mount is. */
+  readonly group: GroupId
+  readonly files: Files
+  readonly handles: Handles
+  readonly blockSize: Bytes
+  readonly now: () => Time
+}
+
+/** Nobody else changes the volume while it is mounted: what the kernel knows it may keep, in seconds. */
+export const FOREVER = 86_400
+
+/**
+ * Begins a task of the engine for a request, and answers with what `then` makes of its end: at once if it ended at once.
+ * Killed, it ends with EINTR.
+ */
+export function perform<Args>(
+  { performer, group }: Parts,
+  request: Request,
+  verb: Verb<Args>,
+  args: Args,
+  then: (task: Task<Args>) => Answered | Promise<Answered>,
+): Answered | Promise<Answered> {
+  const name = `${verb.name} of inode ${request.nodeid} for thread ${request.pid}`
+  const task = performer.begin(verb, args, { name, group })
+  if (task.state === 'ended') return then(task)
+  request.kill = () => performer.kill(task as Task)
+  return performer
+    .finished(task, ended => ended, undefined)
+    .then(ended => {
+      request.kill = undefined
+      return then(ended)
+    })
+}
+
+const TYPE_BITS: Readonly<Record<Found['kind'], number>> = {
+  file: 0o100000,
+  directory: 0o040000,
+  symlink: 0o120000,
+  fifo: 0o010000,
+  socket: 0o140000,
+  'block device': 0o060000,
+  'char device': 0o020000,
+}
+
+const KIND_OF = new Map(Object.entries(TYPE_BITS).map(([kind, bits]) => [bits, kind as Found['kind']]))
+
+/** st_mode: the kind and the permissions. */
+export function modeOf({ kind, mode }: Pick<Found, 'kind' | 'mode'>): number {
+  return TYPE_BITS[kind] | mode
+}
+
+/** What a st_mode says it is; undefined: nothing that there is. */
+export function kindOf(mode: number): Found['kind'] | undefined {
+  return KIND_OF.get(mode & 0o170000)
+}
+
+/** DT_*: the kind as entries of directories have it. */
+export function direntType(kind: Found['kind']): number {
+  return TYPE_BITS[kind] >>> 12
+}
+
+/** Linux counts in sectors, whatever the block has. */
+const SECTOR: Bytes = 512
+
+export function attrOf({ blockSize }: Parts, found: Found): Values<(typeof wire.Attr)['fields']> {
+  const { ino, size, blocks, atime, mtime, ctime, links, uid, gid, rdev } = found
+  return {
+    ino,
+    size,
+    blocks: (blocks * blockSize) / SECTOR,
+    atime: atime.seconds,
+    mtime: mtime.seconds,
+    ctime: ctime.seconds,
+    atimensec: atime.nanoseconds,
+    mtimensec: mtime.nanoseconds,
+    ctimensec: ctime.nanoseconds,
+    mode: modeOf(found),
+    nlink: links,
+    uid,
+    gid,
+    rdev,
+    blksize: blockSize,
+  }
+}
+
+export function entryOf(parts: Parts, found: Found): Values<(typeof wire.EntryOut)['fields']> {
+  const { ino: nodeid, generation } = found
+  return { nodeid, generation, entry_valid: FOREVER, attr_valid: FOREVER, attr: attrOf(parts, found) }
+}
+
+/** The entry as an answer: the kernel has the inode once more, unless the answer doesn't reach it. */
+export function entryAnswer(parts: Parts, request: Request, found: Found): Payload {
+  hold(parts, request, found.ino)
+  return answer(wire.EntryOut, entryOf(parts, found))
+}
+
+export function hold({ core }: Parts, request: Request, ino: number): void {
+  core.inodes.hold(ino)
+  const before = request.unsent
+  request.unsent = () => {
+    before?.()
+    core.inodes.release(ino)
+  }
+}
+
+/** What a write or a truncation means for times and privileges. */
+export function wrote({ core, now }: Parts, ino: number, killsPrivileges: boolean): void {
+  core.inodes.wrote(ino, killsPrivileges ? 'unprivileged' : 'privileged', now())
+}
