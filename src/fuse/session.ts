@@ -15,7 +15,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { type Bytes, errno } from '../base/index.ts'
-import type { Linux } from '../linux/index.ts'
+import type { Linux, Watch } from '../linux/index.ts'
 import { Buffers } from './buffers.ts'
 import { type Negotiated, negotiate, WRITE_MAX } from './negotiation.ts'
 import { type Answered, answer, type Handler, message, Request } from './request.ts'
@@ -52,7 +52,7 @@ export class Session {
   private readonly setting: SessionSetting
   private readonly buffers = new Buffers(InHeader.size + WriteIn.size + WRITE_MAX)
   private readonly underWay = new Map<number, Request>()
-  private watch: { stop(): void } | undefined
+  private watch: Watch | undefined
   private ended: (how: SessionEnd) => void = () => {}
   /** Settles when the filesystem is gone: nothing is asked any more. */
   readonly end: Promise<SessionEnd>
@@ -72,6 +72,7 @@ export class Session {
 
   serve(): void {
     this.watch = this.linux.ffi.watch(this.setting.fd, () => this.turn())
+    this.watch.start()
   }
 
   private turn(): void {
@@ -92,7 +93,7 @@ export class Session {
   }
 
   private stop(how: SessionEnd, failed: number): void {
-    this.watch?.stop()
+    this.watch?.close()
     this.watch = undefined
     if (failed !== ENODEV && failed !== ECONNABORTED)
       this.setting.onError(new Error(`reading /dev/fuse failed with errno ${failed}`))

@@ -26,8 +26,6 @@ export interface Ffi {
   watch(fd: number, seen: () => void): Watch
   /** errno of the last call. */
   errno(): number
-  /** Calls `ready` in a turn of the event loop whenever the descriptor can be read, or has failed, until it is stopped. */
-  watch(fd: number, ready: () => void): { stop(): void }
 }
 
 /** A descriptor in the event loop of this thread: at first it isn't watched. */
@@ -65,10 +63,6 @@ export function loadFfi(): Ffi {
       return { start: () => handle.start(seen), stop: () => handle.stop(), close: () => handle.close() }
     },
     errno: () => koffi.errno(),
-    watch(fd, ready) {
-      const handle = koffi.node.poll(fd, { readable: true }, () => ready())
-      return { stop: () => handle.close() }
-    },
   }
 }
 

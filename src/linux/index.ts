@@ -16,7 +16,7 @@ export {
   PROT_WRITE,
 } from './abi.ts'
 export { Linux, LinuxError } from './calls.ts'
-export { type Address, NoFfi, type Watch } from './ffi.ts'
+export { type Address, type Foreign, loadFfi, NoFfi, type Passed, type Watch } from './ffi.ts'
 export { flock } from './flock.ts'
 export { ThreadSignals } from './thread-signals.ts'
 export { copyPages, type FaultMessage, NoUserfaultfd, Userfaultfd } from './userfaultfd.ts'

@@ -38,7 +38,6 @@ import { nameOperations } from './names.ts'
 import type { Parts } from './parts.ts'
 import { removeDead } from './place.ts'
 import { rangeOperations } from './ranges.ts'
-import { xattrOperations } from './xattrs.ts'
 
 /** How a volume is mounted. */
 export interface MountOptions {
@@ -144,7 +143,6 @@ export class MountedVolume {
         ...dataOperations(parts),
         ...directoryOperations(parts),
         ...rangeOperations(parts),
-        ...xattrOperations(parts),
       },
     })
     const seconds = options.commit ?? COMMIT_DEFAULT
