@@ -8,7 +8,13 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Command } from 'commander'
 import { FaultlineError } from '../map/index.ts'
-import { COMMIT_DEFAULT, MEMORY_DEFAULT, MountedVolume, unmountVolume } from '../mount/index.ts'
+import {
+  COMMIT_DEFAULT,
+  MEMORY_DEFAULT,
+  MountedVolume,
+  type MountOptions,
+  unmountVolume,
+} from '../mount/index.ts'
 import { explained, interruptible, printJson, printLine } from './terminal.ts'
 import { seconds, shownBytes, size } from './words.ts'
 
@@ -82,25 +88,34 @@ async function mount(volume: string, directory: string, words: MountWords): Prom
     await inBackground(volume, words)
     return
   }
-  const { memory, commit, json } = words
-  const mounted = await MountedVolume.mount(volume, directory, {
-    memory,
-    commit,
-    readOnly: words.readOnly === true,
-    allowOther: words.allowOther === true,
-    writes: words.writeback === true ? 'back' : 'through',
-    onError: message => process.stderr.write(`faultline: ${message}\n`),
-  })
+  let mounted: MountedVolume
+  try {
+    mounted = await MountedVolume.mount(volume, directory, optionsOf(words))
+  } catch (error) {
+    if (error instanceof FaultlineError)
+      process.send?.({ code: error.code, message: error.message } satisfies Told)
+    throw error
+  }
   const { target } = mounted
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(signal, () => void stop(mounted).catch(tell))
-  if (json === true) printJson({ volume: mounted.volume.path, mounted: target, pid: process.pid })
-  else if (process.stdout.isTTY) {
-    printLine(`${volume} is mounted at ${target}, with ${shownBytes(memory)}; Ctrl-C unmounts it`)
-  }
-  process.send?.({ mounted: target })
-  if (process.send !== undefined) process.disconnect?.()
+  if (words.json === true) printJson({ volume: mounted.volume.path, mounted: target, pid: process.pid })
+  else if (process.stdout.isTTY)
+    printLine(`${volume} is mounted at ${target}, with ${shownBytes(words.memory)}; Ctrl-C unmounts it`)
+  process.send?.({ mounted: target } satisfies Told)
+  if (process.connected) process.disconnect()
   await mounted.ended
+}
+
+function optionsOf({ memory, commit, readOnly, allowOther, writeback }: MountWords): MountOptions {
+  return {
+    memory,
+    commit,
+    readOnly: readOnly === true,
+    allowOther: allowOther === true,
+    writes: writeback === true ? 'back' : 'through',
+    onError: message => process.stderr.write(`faultline: ${message}\n`),
+  }
 }
 
 let asked = 0
@@ -114,7 +129,9 @@ async function stop(mounted: MountedVolume): Promise<void> {
   }
   const busy = await mounted.unmount()
   if (busy === undefined) return
-  process.stderr.write(`faultline: ${busySentence(mounted.target, busy.users)}; asked again it goes out of sight\n`)
+  process.stderr.write(
+    `faultline: ${busySentence(mounted.target, busy.users)}; asked again it goes out of sight\n`,
+  )
 }
 
 function tell(error: unknown): void {
@@ -127,27 +144,30 @@ function busySentence(
 ): string {
   const told = users.slice(0, USERS_TOLD).map(({ pid, name, path }) => `${name} (${pid}) has ${path}`)
   const more = users.length > USERS_TOLD ? `, and ${users.length - USERS_TOLD} more` : ''
-  const who = told.length === 0 ? 'somebody uses it, perhaps another mount in it' : `${told.join(', ')}${more}`
+  const who =
+    told.length === 0 ? 'somebody uses it, perhaps another mount in it' : `${told.join(', ')}${more}`
   return `${target} is busy and stays mounted: ${who}`
 }
 
-/** A process of its own, without a terminal. Its words until it is mounted are ours. */
+/** What a daemon says to who started it: where it has mounted, or why it could not. */
+type Told = { readonly mounted: string } | { readonly code: string; readonly message: string }
+
+/** A process of its own, without a terminal, that outlives this one. */
 async function inBackground(volume: string, words: MountWords): Promise<void> {
   const given = process.argv.slice(1).filter(word => word !== '--background' && word !== '-b')
   const child = spawn(process.execPath, [...process.execArgv, ...given], {
     detached: true,
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    cwd: process.cwd(),
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   })
-  const exited = once(child, 'exit')
-  const told = await Promise.race([once(child, 'message'), exited.then(() => undefined)])
-  if (told === undefined) {
-    process.exitCode = child.exitCode ?? 1
-    return
-  }
-  const [{ mounted }] = told as [{ readonly mounted: string }]
+  const ended = once(child, 'exit').then(([status]) => ({
+    code: 'EPROTO',
+    message: `the process that was to mount ${volume} ended with ${status}; mount without --background to see why`,
+  }))
+  const told = await Promise.race([once(child, 'message').then(([message]) => message as Told), ended])
+  if (!('mounted' in told)) throw new FaultlineError(told.code, 'mount', told.message)
   child.unref()
   if (child.connected) child.disconnect()
+  const { mounted } = told
   if (words.json === true) printJson({ volume, mounted, pid: child.pid })
   else if (process.stdout.isTTY) printLine(`${volume} is mounted at ${mounted}, by process ${child.pid}`)
 }

@@ -7,7 +7,7 @@
  */
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { NotifyInvalInodeOut, NOTIFY_INVAL_INODE, OutHeader } from './wire.ts'
+import { NOTIFY_INVAL_INODE, NotifyInvalInodeOut, OutHeader } from './wire.ts'
 
 export type AsideCall =
   | {

@@ -167,7 +167,9 @@ function isBeingKilled(pid: number): boolean {
     const status = readFileSync(`/proc/${pid}/status`, 'latin1')
     const pending = /^SigPnd:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'
     const shared = /^ShdPnd:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'
-    return ((Number.parseInt(pending.slice(-8), 16) | Number.parseInt(shared.slice(-8), 16)) & SIGKILL_BIT) !== 0
+    return (
+      ((Number.parseInt(pending.slice(-8), 16) | Number.parseInt(shared.slice(-8), 16)) & SIGKILL_BIT) !== 0
+    )
   } catch {
     return true
   }

@@ -136,8 +136,7 @@ test('what is written is read back, and nothing beside it is touched', () => {
       }
       Attr.write(view, at, attr)
       assert.deepEqual(Attr.read(view, at), attr)
-      for (let n = 0; n < bytes.length; n++)
-        if (n < at || n >= at + Attr.size) assert.equal(bytes[n], 0xaa)
+      for (let n = 0; n < bytes.length; n++) if (n < at || n >= at + Attr.size) assert.equal(bytes[n], 0xaa)
     }),
   )
 })

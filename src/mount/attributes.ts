@@ -16,7 +16,13 @@ type Setattr = Values<(typeof wire.SetattrIn)['fields']>
 export function attributeOperations(parts: Parts): Operations {
   const { core, files, handles } = parts
 
-  function told({ errno: failed, value }: { readonly errno: number; readonly value?: Found | undefined }): Answered {
+  function told({
+    errno: failed,
+    value,
+  }: {
+    readonly errno: number
+    readonly value?: Found | undefined
+  }): Answered {
     return value === undefined
       ? failed
       : answer(wire.AttrOut, { attr_valid: FOREVER, attr: attrOf(parts, value) })

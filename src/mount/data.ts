@@ -7,8 +7,8 @@
 import { errno } from '../base/index.ts'
 import { copyArgs, syncArgs, truncateArgs } from '../cache/index.ts'
 import { type Answered, answer, type Operations, type Request, room, wire } from '../fuse/index.ts'
-import type { FileHandle } from './handles.ts'
 import type { Used } from './files.ts'
+import type { FileHandle } from './handles.ts'
 import { type Parts, perform, wrote } from './parts.ts'
 
 const { Opcode } = wire

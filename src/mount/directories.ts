@@ -103,7 +103,13 @@ class Listing {
   dot(name: '.' | '..', ino: number, off: number): boolean {
     const at = this.place(name.length)
     if (at === undefined) return false
-    this.entry(at, Uint8Array.from(name, each => each.charCodeAt(0)), ino, 'directory', off)
+    this.entry(
+      at,
+      Uint8Array.from(name, each => each.charCodeAt(0)),
+      ino,
+      'directory',
+      off,
+    )
     return true
   }
 

@@ -6,8 +6,8 @@
  *                     \--> written -> leaving -> gone
  *
  * Invariants
- *   MF1 A file that is leaving is used again only when it has gone.
- *   MF2 A file leaves with nothing dirty, unless no name leads to it any more: what can't be written stays.
+ *   MTF1 A file that is leaving is used again only when it has gone.
+ *   MTF2 A file leaves with nothing dirty, unless no name leads to it any more: what can't be written stays.
  */
 import { type Errno, errno, type GroupId } from '../base/index.ts'
 import { syncArgs } from '../cache/index.ts'
@@ -77,7 +77,9 @@ export class Files {
     let failed: Errno = errno.OK
     for (const file of [...this.core.dirtyFiles()]) {
       const { cached } = file
-      const ended = await this.run(() => syncArgs(cached, 0, Infinity, { seen: cached.errorCount }, 'written'))
+      const ended = await this.run(() =>
+        syncArgs(cached, 0, Infinity, { seen: cached.errorCount }, 'written'),
+      )
       if (failed === errno.OK) failed = ended
     }
     const task = this.performer.begin(this.core.syncing, { commit: undefined }, this.who('sync'))
@@ -113,12 +115,14 @@ export class Files {
     }
     this.writing++
     const { cached } = used.file
-    void this.run(() => syncArgs(cached, 0, Infinity, { seen: cached.errorCount }, 'written')).then(failed => {
-      this.writing--
-      if (used.users > 0 || !this.used.has(used.ino)) return
-      if (failed !== errno.OK || isDirty()) this.idle.add(used)
-      else void this.leave(used)
-    })
+    void this.run(() => syncArgs(cached, 0, Infinity, { seen: cached.errorCount }, 'written')).then(
+      failed => {
+        this.writing--
+        if (used.users > 0 || !this.used.has(used.ino)) return
+        if (failed !== errno.OK || isDirty()) this.idle.add(used)
+        else void this.leave(used)
+      },
+    )
   }
 
   private leave(used: Used): Promise<void> {

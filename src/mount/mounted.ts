@@ -8,8 +8,8 @@
  * answer, and only then is the session at its end. Then everything is synced and the volume is closed.
  *
  * Invariants
- *   MV1 From mount(2) on this process asks the kernel for nothing below its own mount: it would wait for itself.
- *   MV2 However the session ends, the volume is closed, and what was written is durable or said to be lost.
+ *   MTV1 From mount(2) on this process asks the kernel for nothing below its own mount: it would wait for itself.
+ *   MTV2 However the session ends, the volume is closed, and what was written is durable or said to be lost.
  */
 import { closeSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -222,7 +222,11 @@ function now(): Time {
 
 function linuxHere(): Linux {
   if (process.platform !== 'linux')
-    throw new FaultlineError('ENOTSUP', 'mount', 'mount: only Linux has /dev/fuse; elsewhere see volume get and put')
+    throw new FaultlineError(
+      'ENOTSUP',
+      'mount',
+      'mount: only Linux has /dev/fuse; elsewhere see volume get and put',
+    )
   try {
     return new Linux()
   } catch (error) {
@@ -234,7 +238,11 @@ function linuxHere(): Linux {
 function checkedPlace(linux: Linux, source: string, target: string): string {
   const place = removeDead(linux, resolve(target))
   if (mountsAt(place).some(({ type }) => type.startsWith('fuse')))
-    throw new FaultlineError('EBUSY', 'mount', `mount at ${place}: a filesystem of FUSE is mounted there; faultline umount ${place} first`)
+    throw new FaultlineError(
+      'EBUSY',
+      'mount',
+      `mount at ${place}: a filesystem of FUSE is mounted there; faultline umount ${place} first`,
+    )
   if (source === place || source.startsWith(`${place}/`))
     throw new FaultlineError(
       'EINVAL',
@@ -243,12 +251,24 @@ function checkedPlace(linux: Linux, source: string, target: string): string {
     )
   const over = mountOver(source, mountinfo())
   if (over?.source === source)
-    throw new FaultlineError('EINVAL', 'mount', `mount of ${source}: it lies in its own mount at ${over.target}`)
+    throw new FaultlineError(
+      'EINVAL',
+      'mount',
+      `mount of ${source}: it lies in its own mount at ${over.target}`,
+    )
   const stat = statSync(place, { throwIfNoEntry: false })
   if (stat === undefined)
-    throw new FaultlineError('ENOENT', 'mount', `mount at ${place}: there is no such directory; make it first`)
+    throw new FaultlineError(
+      'ENOENT',
+      'mount',
+      `mount at ${place}: there is no such directory; make it first`,
+    )
   if (!stat.isDirectory())
-    throw new FaultlineError('ENOTDIR', 'mount', `mount at ${place}: it is not a directory; expected one to mount at`)
+    throw new FaultlineError(
+      'ENOTDIR',
+      'mount',
+      `mount at ${place}: it is not a directory; expected one to mount at`,
+    )
   return place
 }
 
@@ -261,10 +281,18 @@ function refused(failed: Errno, target: string): FaultlineError {
 }
 
 function unmountFailed(failed: Errno, target: string): FaultlineError {
-  return new FaultlineError(errnoName(failed), 'umount', `umount of ${target} failed with ${errnoName(failed)}`)
+  return new FaultlineError(
+    errnoName(failed),
+    'umount',
+    `umount of ${target} failed with ${errnoName(failed)}`,
+  )
 }
 
 function lost(failed: Errno, path: string): FaultlineError {
   const code = errnoName(failed)
-  return new FaultlineError(code, 'umount', `the volume ${path}: something that was written could not be made durable (${code}) and is lost`)
+  return new FaultlineError(
+    code,
+    'umount',
+    `the volume ${path}: something that was written could not be made durable (${code}) and is lost`,
+  )
 }

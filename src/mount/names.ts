@@ -14,7 +14,10 @@ export function nameOperations(parts: Parts): Operations {
   const { core, files } = parts
   const { inodes } = core
 
-  const place = (request: Request, directory = request.nodeid) => ({ directory, name: textOf(request.name()) })
+  const place = (request: Request, directory = request.nodeid) => ({
+    directory,
+    name: textOf(request.name()),
+  })
 
   function entry(
     request: Request,
@@ -99,7 +102,8 @@ export function nameOperations(parts: Parts): Operations {
   ): Answered {
     if (found === undefined) return failed
     const used = files.use(found.ino)
-    if (used instanceof Promise || typeof used === 'number') return typeof used === 'number' ? used : errno.EIO
+    if (used instanceof Promise || typeof used === 'number')
+      return typeof used === 'number' ? used : errno.EIO
     const fh = parts.handles.openFile(used)
     hold(parts, request, found.ino)
     const payload = room(wire.EntryOut.size + wire.OpenOut.size).fill(0)

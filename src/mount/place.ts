@@ -17,7 +17,11 @@ function isDead(path: string): boolean {
 
 /** The directory by its real name. If what lies there is a mount of ours whose daemon has died, it is taken away first. */
 export function removeDead(linux: Linux, path: string): string {
-  for (let mounts = mountsAt(path); mounts.at(-1)?.type === FILESYSTEM && isDead(path); mounts = mountsAt(path))
+  for (
+    let mounts = mountsAt(path);
+    mounts.at(-1)?.type === FILESYSTEM && isDead(path);
+    mounts = mountsAt(path)
+  )
     if (unmount(linux, path, 'detach') !== 0) break
   try {
     return realpathSync(path)

@@ -1,4 +1,5 @@
 /** Unmounting from another process than the daemon: the kernel is asked, and the daemon's end waited for. */
+import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { errno, errnoName } from '../base/index.ts'
@@ -26,7 +27,7 @@ export async function unmountVolume(
   how: 'when nobody uses it' | 'detach',
   signal: AbortSignal,
 ): Promise<Unmounted> {
-  const target = resolve(path)
+  const target = mountNamed(resolve(path))
   const entry = mountsAt(target).at(-1)
   if (entry?.type !== FILESYSTEM)
     throw new FaultlineError('EINVAL', 'umount', `umount of ${target}: no volume is mounted there`)
@@ -34,10 +35,29 @@ export async function unmountVolume(
   const failed = -unmount(new Linux(), target, how)
   if (failed === errno.EBUSY) return { target, volume, users: usersOf(target) }
   if (failed === errno.EPERM)
-    throw new FaultlineError('EPERM', 'umount', `umount of ${target}: only root may unmount it; run it as root`)
+    throw new FaultlineError(
+      'EPERM',
+      'umount',
+      `umount of ${target}: only root may unmount it; run it as root`,
+    )
   if (failed !== errno.OK)
-    throw new FaultlineError(errnoName(failed), 'umount', `umount of ${target} failed with ${errnoName(failed)}`)
+    throw new FaultlineError(
+      errnoName(failed),
+      'umount',
+      `umount of ${target} failed with ${errnoName(failed)}`,
+    )
   if (how === 'when nobody uses it')
-    while (owners(volume).some(({ mode }) => mode === 'r+')) await setTimeout(LOOK_EVERY, undefined, { signal })
+    while (owners(volume).some(({ mode }) => mode === 'r+'))
+      await setTimeout(LOOK_EVERY, undefined, { signal })
   return { target, volume, users: [] }
+}
+
+/** The path of the mount itself: by the words of the path, or where a link leads. */
+function mountNamed(path: string): string {
+  if (mountsAt(path).length > 0) return path
+  try {
+    return realpathSync(path)
+  } catch {
+    return path
+  }
 }

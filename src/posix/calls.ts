@@ -40,7 +40,8 @@ export const FALLOC_FL_PUNCH_HOLE = 2
 export const FALLOC_FL_ZERO_RANGE = 0x10
 
 /** asm/unistd.h: setgroups, setresgid, setresuid, which glibc would make for every thread. */
-const NUMBERS = process.arch === 'arm64' ? { groups: 159, gid: 149, uid: 147 } : { groups: 116, gid: 119, uid: 117 }
+const NUMBERS =
+  process.arch === 'arm64' ? { groups: 159, gid: 149, uid: 147 } : { groups: 116, gid: 119, uid: 117 }
 
 export interface User {
   readonly uid: number
@@ -57,7 +58,11 @@ export class Calls {
   private readonly known = new Map<string, Foreign>()
 
   /** Makes a call of libc; what it returns, or its errno. */
-  private make(name: string, takes: readonly Passed[], ...args: (number | NodeJS.TypedArray | null)[]): number {
+  private make(
+    name: string,
+    takes: readonly Passed[],
+    ...args: (number | NodeJS.TypedArray | null)[]
+  ): number {
     let call = this.known.get(`${name} ${takes}`)
     if (call === undefined) {
       call = this.libc.call(name, 'long', takes)

@@ -36,16 +36,38 @@ function opens(world: World): void {
     if (kind === 'block' || kind === 'char') continue
     const follows = kind === 'symlink' ? 'ENOENT' : 'OK'
     world.is(`O_RDONLY of a ${kind}`, calls.opens(path, O_RDONLY), kind === 'socket' ? 'ENXIO' : follows)
-    const written = { directory: 'EISDIR', socket: 'ENXIO', fifo: 'ENXIO', symlink: 'ENOENT', regular: 'OK' }[kind]
+    const written = { directory: 'EISDIR', socket: 'ENXIO', fifo: 'ENXIO', symlink: 'ENOENT', regular: 'OK' }[
+      kind
+    ]
     world.is(`O_WRONLY of a ${kind}`, calls.opens(path, O_WRONLY), written)
-    world.is(`O_DIRECTORY of a ${kind}`, calls.opens(path, O_DIRECTORY), kind === 'directory' ? 'OK' : kind === 'symlink' ? 'ENOENT' : 'ENOTDIR')
-    world.is(`O_NOFOLLOW of a ${kind}`, calls.opens(path, O_NOFOLLOW), kind === 'symlink' ? 'ELOOP' : kind === 'socket' ? 'ENXIO' : 'OK')
-    world.is(`O_CREAT of a ${kind}`, calls.opens(path, O_CREAT), { directory: 'EISDIR', socket: 'ENXIO', fifo: 'OK', symlink: 'OK', regular: 'OK' }[kind])
+    world.is(
+      `O_DIRECTORY of a ${kind}`,
+      calls.opens(path, O_DIRECTORY),
+      kind === 'directory' ? 'OK' : kind === 'symlink' ? 'ENOENT' : 'ENOTDIR',
+    )
+    world.is(
+      `O_NOFOLLOW of a ${kind}`,
+      calls.opens(path, O_NOFOLLOW),
+      kind === 'symlink' ? 'ELOOP' : kind === 'socket' ? 'ENXIO' : 'OK',
+    )
+    world.is(
+      `O_CREAT of a ${kind}`,
+      calls.opens(path, O_CREAT),
+      { directory: 'EISDIR', socket: 'ENXIO', fifo: 'OK', symlink: 'OK', regular: 'OK' }[kind],
+    )
     world.is(`O_CREAT O_EXCL of a ${kind}`, calls.opens(path, O_CREAT | O_EXCL), 'EEXIST')
   }
   world.is('a slash behind a new file', calls.opens(`${world.fresh()}/`, O_CREAT), 'EISDIR')
-  world.is('a slash behind a file', calls.opens(`${world.make(world.fresh(), 'regular')}/`, O_RDONLY), 'ENOTDIR')
-  world.is('a slash behind a directory', calls.opens(`${world.make(world.fresh(), 'directory')}/`, O_RDONLY), 'OK')
+  world.is(
+    'a slash behind a file',
+    calls.opens(`${world.make(world.fresh(), 'regular')}/`, O_RDONLY),
+    'ENOTDIR',
+  )
+  world.is(
+    'a slash behind a directory',
+    calls.opens(`${world.make(world.fresh(), 'directory')}/`, O_RDONLY),
+    'OK',
+  )
 }
 
 function sizes(world: World): void {
@@ -91,9 +113,17 @@ function appends(world: World): void {
   writeSync(sparse, 'end', 1_000_000)
   world.is('behind the end makes it longer', world.stat(path)?.size, 1_000_003)
   const content = readFileSync(path)
-  world.is('behind the end leaves zeros', content.subarray(0, 1_000_000).every(byte => byte === 0), true)
+  world.is(
+    'behind the end leaves zeros',
+    content.subarray(0, 1_000_000).every(byte => byte === 0),
+    true,
+  )
   writeSync(sparse, 'middle', 500_000)
-  world.is('in the middle', readFileSync(path).subarray(499_999, 500_007).toString('latin1') === '\0middle\0', true)
+  world.is(
+    'in the middle',
+    readFileSync(path).subarray(499_999, 500_007).toString('latin1') === '\0middle\0',
+    true,
+  )
   closeSync(sparse)
 }
 
@@ -112,13 +142,20 @@ function privileges(world: World): void {
       O_TRUNC: path => calls.opens(path, O_WRONLY | O_TRUNC),
     }
     for (const [name, act] of Object.entries(ways)) {
-      for (const [who, user] of [['its owner', ALICE], ['another', BOB]] as const) {
+      for (const [who, user] of [
+        ['its owner', ALICE],
+        ['another', BOB],
+      ] as const) {
         const path = world.make(world.fresh(), 'regular')
         writeFileSync(path, 'content')
         calls.chown(path, ALICE.uid, ALICE.gid)
         calls.chmod(path, mode | 0o022)
         calls.as(user, () => act(path))
-        world.is(`${name} by ${who} to ${(mode | 0o022).toString(8)}`, world.mode(path), ((mode | 0o022) & 0o777).toString(8))
+        world.is(
+          `${name} by ${who} to ${(mode | 0o022).toString(8)}`,
+          world.mode(path),
+          ((mode | 0o022) & 0o777).toString(8),
+        )
       }
       const path = world.make(world.fresh(), 'regular')
       calls.chmod(path, mode)
@@ -145,7 +182,11 @@ function holes(world: World): void {
       [SEEK_HOLE, 'SEEK_HOLE', [0, 2, 2, 3, 5, 5, 'ENXIO']],
     ] as const)
       for (const [at, wanted] of answers.entries())
-        world.is(`${name} from ${at}, ${how}`, calls.lseek(fd, at * BLOCK, whence), typeof wanted === 'number' ? wanted * BLOCK : wanted)
+        world.is(
+          `${name} from ${at}, ${how}`,
+          calls.lseek(fd, at * BLOCK, whence),
+          typeof wanted === 'number' ? wanted * BLOCK : wanted,
+        )
   }
   world.is('SEEK_DATA in the middle', calls.lseek(fd, BLOCK + 5, SEEK_DATA), BLOCK + 5)
   world.is('SEEK_SET', calls.lseek(fd, 77, 0), 77)
@@ -169,9 +210,21 @@ function ranges(world: World): void {
     calls.close(fd)
     return said
   }
-  const isZero = (path: string, from: number, to: number) => readFileSync(path).subarray(from, to).every(byte => byte === 0)
-  const isSeven = (path: string, from: number, to: number) => readFileSync(path).subarray(from, to).every(byte => byte === 7)
-  for (const [from, length] of [[0, BLOCK], [BLOCK, BLOCK], [100, 1000], [BLOCK - 1, 2], [3 * BLOCK + 17, 2 * BLOCK]] as const)
+  const isZero = (path: string, from: number, to: number) =>
+    readFileSync(path)
+      .subarray(from, to)
+      .every(byte => byte === 0)
+  const isSeven = (path: string, from: number, to: number) =>
+    readFileSync(path)
+      .subarray(from, to)
+      .every(byte => byte === 7)
+  for (const [from, length] of [
+    [0, BLOCK],
+    [BLOCK, BLOCK],
+    [100, 1000],
+    [BLOCK - 1, 2],
+    [3 * BLOCK + 17, 2 * BLOCK],
+  ] as const)
     for (const [name, mode] of [
       ['PUNCH_HOLE', FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE],
       ['ZERO_RANGE', FALLOC_FL_ZERO_RANGE],
@@ -179,22 +232,54 @@ function ranges(world: World): void {
     ] as const) {
       const path = full()
       const end = Math.min(4 * BLOCK, from + length)
-      world.is(`${name} of ${from}+${length}`, on(path, fd => calls.fallocate(fd, mode, from, length)), 'OK')
+      world.is(
+        `${name} of ${from}+${length}`,
+        on(path, fd => calls.fallocate(fd, mode, from, length)),
+        'OK',
+      )
       world.is(`${name} of ${from}+${length}: zeros`, isZero(path, from, end), true)
       world.is(`${name} of ${from}+${length}: before`, isSeven(path, 0, from), true)
       world.is(`${name} of ${from}+${length}: behind`, isSeven(path, end, 4 * BLOCK), true)
-      world.is(`${name} of ${from}+${length}: size`, world.stat(path)?.size, name === 'ZERO_RANGE' ? Math.max(4 * BLOCK, from + length) : 4 * BLOCK)
+      world.is(
+        `${name} of ${from}+${length}: size`,
+        world.stat(path)?.size,
+        name === 'ZERO_RANGE' ? Math.max(4 * BLOCK, from + length) : 4 * BLOCK,
+      )
     }
   const path = full()
-  world.is('of what is there', on(path, fd => calls.fallocate(fd, 0, 0, 4 * BLOCK)), 'OK')
+  world.is(
+    'of what is there',
+    on(path, fd => calls.fallocate(fd, 0, 0, 4 * BLOCK)),
+    'OK',
+  )
   world.is('changes nothing', isSeven(path, 0, 4 * BLOCK), true)
-  world.is('behind the end', on(path, fd => calls.fallocate(fd, 0, 4 * BLOCK, BLOCK)), 'OK')
+  world.is(
+    'behind the end',
+    on(path, fd => calls.fallocate(fd, 0, 4 * BLOCK, BLOCK)),
+    'OK',
+  )
   world.is('makes it longer', world.stat(path)?.size, 5 * BLOCK)
-  world.is('KEEP_SIZE behind the end', on(path, fd => calls.fallocate(fd, FALLOC_FL_KEEP_SIZE, 8 * BLOCK, BLOCK)), 'OK')
+  world.is(
+    'KEEP_SIZE behind the end',
+    on(path, fd => calls.fallocate(fd, FALLOC_FL_KEEP_SIZE, 8 * BLOCK, BLOCK)),
+    'OK',
+  )
   world.is('KEEP_SIZE leaves its length', world.stat(path)?.size, 5 * BLOCK)
-  world.is('of no bytes', on(path, fd => calls.fallocate(fd, 0, 0, 0)), 'EINVAL')
-  world.is('from -1', on(path, fd => calls.fallocate(fd, 0, -1, 10)), 'EINVAL')
-  world.is('PUNCH_HOLE without KEEP_SIZE', on(path, fd => calls.fallocate(fd, FALLOC_FL_PUNCH_HOLE, 0, 10)), 'ENOTSUP')
+  world.is(
+    'of no bytes',
+    on(path, fd => calls.fallocate(fd, 0, 0, 0)),
+    'EINVAL',
+  )
+  world.is(
+    'from -1',
+    on(path, fd => calls.fallocate(fd, 0, -1, 10)),
+    'EINVAL',
+  )
+  world.is(
+    'PUNCH_HOLE without KEEP_SIZE',
+    on(path, fd => calls.fallocate(fd, FALLOC_FL_PUNCH_HOLE, 0, 10)),
+    'ENOTSUP',
+  )
   const read = calls.open(path, O_RDONLY)
   world.is('of what is open to be read', calls.fallocate(read, 0, 0, 10), 'EBADF')
   calls.close(read)
@@ -245,12 +330,32 @@ function attributes(world: World): void {
     world.is('a name of 256 bytes', calls.setxattr(path, `user.${'n'.repeat(251)}`, value('1')), 'ERANGE')
     world.is('more than 64 KiB', calls.setxattr(path, 'user.more', value('m'.repeat(65_537))), 'E2BIG')
     calls.chown(path, ALICE.uid, ALICE.gid)
-    world.is('by its owner', calls.as(ALICE, () => calls.setxattr(path, 'user.mine', value('1'))), 'OK')
-    world.is('by another', calls.as(BOB, () => calls.setxattr(path, 'user.his', value('1'))), 'EACCES')
-    world.is('trusted by its owner', calls.as(ALICE, () => calls.setxattr(path, 'trusted.x', value('1'))), 'EPERM')
-    world.is('read by another', calls.as(BOB, () => calls.getxattr(path, 'user.mine')), '1')
+    world.is(
+      'by its owner',
+      calls.as(ALICE, () => calls.setxattr(path, 'user.mine', value('1'))),
+      'OK',
+    )
+    world.is(
+      'by another',
+      calls.as(BOB, () => calls.setxattr(path, 'user.his', value('1'))),
+      'EACCES',
+    )
+    world.is(
+      'trusted by its owner',
+      calls.as(ALICE, () => calls.setxattr(path, 'trusted.x', value('1'))),
+      'EPERM',
+    )
+    world.is(
+      'read by another',
+      calls.as(BOB, () => calls.getxattr(path, 'user.mine')),
+      '1',
+    )
     calls.chmod(path, 0o700)
-    world.is('read by another who may not', calls.as(BOB, () => calls.getxattr(path, 'user.mine')), 'EACCES')
+    world.is(
+      'read by another who may not',
+      calls.as(BOB, () => calls.getxattr(path, 'user.mine')),
+      'EACCES',
+    )
   }
   for (const kind of ['fifo', 'symlink', 'socket', 'char'] as const) {
     world.begin(`xattrs of a ${kind}`)

@@ -26,7 +26,8 @@ const told = words
 if (isJson) process.stdout.write(`${JSON.stringify(told)}\n`)
 else
   for (const { directory, asked, explained, wrong } of told) {
-    for (const { name, wanted, got } of wrong) console.log(`${directory}: ${name}: wanted ${wanted}, got ${got}`)
+    for (const { name, wanted, got } of wrong)
+      console.log(`${directory}: ${name}: wanted ${wanted}, got ${got}`)
     for (const { name, got, reason } of explained) console.log(`${directory}: ${name}: got ${got}: ${reason}`)
     console.log(`${directory}: ${asked} questions, ${wrong.length} wrong, ${explained.length} known`)
   }

@@ -38,8 +38,16 @@ function renames(world: World): void {
       const [sourceIno, targetIno] = [world.stat(source)!.ino, world.stat(target)!.ino]
       const wanted = renamed(from, kind)
       world.is(`onto a ${kind}`, calls.rename(source, target), wanted)
-      world.is(`onto a ${kind}: what is there`, world.stat(target)?.ino, wanted === 'OK' ? sourceIno : targetIno)
-      world.is(`onto a ${kind}: what is left`, world.stat(source)?.ino, wanted === 'OK' ? undefined : sourceIno)
+      world.is(
+        `onto a ${kind}: what is there`,
+        world.stat(target)?.ino,
+        wanted === 'OK' ? sourceIno : targetIno,
+      )
+      world.is(
+        `onto a ${kind}: what is left`,
+        world.stat(source)?.ino,
+        wanted === 'OK' ? undefined : sourceIno,
+      )
     }
     for (const kind of KINDS) {
       const source = world.make(world.fresh(), from)
@@ -54,7 +62,11 @@ function renames(world: World): void {
     world.is('NOREPLACE to a new name', calls.rename(source, world.fresh(), RENAME_NOREPLACE), 'OK')
     const alone = world.make(world.fresh(), from)
     world.is('EXCHANGE with nothing', calls.rename(alone, world.fresh(), RENAME_EXCHANGE), 'ENOENT')
-    world.is('NOREPLACE and EXCHANGE', calls.rename(alone, world.fresh(), RENAME_NOREPLACE | RENAME_EXCHANGE), 'EINVAL')
+    world.is(
+      'NOREPLACE and EXCHANGE',
+      calls.rename(alone, world.fresh(), RENAME_NOREPLACE | RENAME_EXCHANGE),
+      'EINVAL',
+    )
   }
 }
 
@@ -98,8 +110,16 @@ function renamedDirectories(world: World): void {
   const parent = world.make(world.fresh(), 'directory')
   calls.chmod(parent, 0o777)
   calls.rename(foreign, `${parent}/d`)
-  world.is("of another's to another directory: .. would change", calls.as(ALICE, () => calls.rename(`${parent}/d`, `${target}/d`)), 'EACCES')
-  world.is("of another's in the same directory", calls.as(ALICE, () => calls.rename(`${parent}/d`, `${parent}/e`)), 'OK')
+  world.is(
+    "of another's to another directory: .. would change",
+    calls.as(ALICE, () => calls.rename(`${parent}/d`, `${target}/d`)),
+    'EACCES',
+  )
+  world.is(
+    "of another's in the same directory",
+    calls.as(ALICE, () => calls.rename(`${parent}/d`, `${parent}/e`)),
+    'OK',
+  )
 }
 
 function links(world: World): void {
@@ -117,11 +137,19 @@ function links(world: World): void {
     world.is('a third name', calls.link(to, world.path('third')), 'OK')
     world.is('three names', world.stat(to)?.nlink, 3)
     calls.lchown(to, 77, 88)
-    world.is('an owner is seen by each name', `${world.stat(path)?.uid} ${world.stat(world.path('third'))?.gid}`, '77 88')
+    world.is(
+      'an owner is seen by each name',
+      `${world.stat(path)?.uid} ${world.stat(world.path('third'))?.gid}`,
+      '77 88',
+    )
     calls.unlink(path)
     world.is('two names again', world.stat(to)?.nlink, 2)
     world.is('onto one of its own names', calls.rename(to, world.path('third')), 'OK')
-    world.is('both are there', `${world.stat(to)?.ino} ${world.stat(world.path('third'))?.ino}`, `${ino} ${ino}`)
+    world.is(
+      'both are there',
+      `${world.stat(to)?.ino} ${world.stat(world.path('third'))?.ino}`,
+      `${ino} ${ino}`,
+    )
     calls.unlink(to)
     calls.unlink(world.path('third'))
     world.is('gone with the last', world.stat(to), undefined)
@@ -131,7 +159,16 @@ function links(world: World): void {
 function symlinks(world: World): void {
   const { calls } = world
   world.begin('symlink')
-  for (const target of ['a', 'x'.repeat(255), `${'y/'.repeat(400)}z`, 'z'.repeat(1023), '../..', '/', 'with blanks', 'caf\u00c3\u00a9']) {
+  for (const target of [
+    'a',
+    'x'.repeat(255),
+    `${'y/'.repeat(400)}z`,
+    'z'.repeat(1023),
+    '../..',
+    '/',
+    'with blanks',
+    'caf\u00c3\u00a9',
+  ]) {
     const path = world.fresh()
     world.is(`to ${target.length} bytes`, calls.symlink(target, path), 'OK')
     world.is(`of ${target.length} bytes leads there`, readlinkSync(path, 'latin1') === target, true)
@@ -144,7 +181,11 @@ function symlinks(world: World): void {
   world.is('to nothing', calls.symlink('', world.fresh()), 'ENOENT')
   const path = world.fresh()
   calls.as(ALICE, () => calls.symlink('t', path))
-  world.is('belongs to who makes it', `${world.stat(path)?.uid} ${world.stat(path)?.gid}`, `${ALICE.uid} ${ALICE.gid}`)
+  world.is(
+    'belongs to who makes it',
+    `${world.stat(path)?.uid} ${world.stat(path)?.gid}`,
+    `${ALICE.uid} ${ALICE.gid}`,
+  )
   world.is('mode', world.mode(path), '777')
 }
 
@@ -162,7 +203,11 @@ function bytes(world: World): void {
     if (byte !== 0x2f && byte !== 0x2e) world.is(`byte ${byte} is listed`, found.has(byte), true)
   world.is('of dots', calls.mkdir(world.path('...')), 'OK')
   world.is('.', calls.mkdir(world.path('.')), 'EEXIST')
-  world.is('that differ in case only', `${calls.mkdir(world.path('Aa'))} ${calls.mkdir(world.path('aA'))}`, 'OK OK')
+  world.is(
+    'that differ in case only',
+    `${calls.mkdir(world.path('Aa'))} ${calls.mkdir(world.path('aA'))}`,
+    'OK OK',
+  )
 }
 
 /** What loses its last name while it is open. */

@@ -56,7 +56,11 @@ function tooLong(world: World): void {
     const fits = `${close}${'./'.repeat(Math.floor((4090 - close.length) / 2))}q`
     world.is('a path of just below 4096 bytes', act(world, fits), makes ? 'OK' : 'ENOENT')
     const wide = 'ü'.repeat(128)
-    world.is('a name of 256 bytes in 128 characters', act(world, world.path(Buffer.from(wide).toString('latin1'))), 'ENAMETOOLONG')
+    world.is(
+      'a name of 256 bytes in 128 characters',
+      act(world, world.path(Buffer.from(wide).toString('latin1'))),
+      'ENAMETOOLONG',
+    )
   }
 }
 
@@ -173,7 +177,11 @@ export function existingCases(world: World): void {
   }
   world.begin('open O_CREAT O_EXCL, EEXIST')
   for (const kind of KINDS)
-    world.is(`a ${kind} is there`, world.calls.opens(world.make(world.fresh(), kind), O_CREAT | 0o200), 'EEXIST')
+    world.is(
+      `a ${kind} is there`,
+      world.calls.opens(world.make(world.fresh(), kind), O_CREAT | 0o200),
+      'EEXIST',
+    )
   removals(world)
 }
 
@@ -184,7 +192,11 @@ function removals(world: World): void {
     const path = world.make(world.fresh(), kind)
     const wanted = kind === 'directory' ? 'EISDIR' : 'OK'
     world.is(`of a ${kind}`, calls.unlink(path), wanted)
-    world.is(`a ${kind} is ${kind === 'directory' ? 'there' : 'gone'}`, world.stat(path) !== undefined, kind === 'directory')
+    world.is(
+      `a ${kind} is ${kind === 'directory' ? 'there' : 'gone'}`,
+      world.stat(path) !== undefined,
+      kind === 'directory',
+    )
     world.is(`of a ${kind} again`, calls.unlink(path), kind === 'directory' ? 'EISDIR' : 'ENOENT')
   }
   world.begin('rmdir')

@@ -13,7 +13,8 @@ export function askAll(base: string): readonly Asked[] {
     const world = new World(base, calls)
     // Whoever asks as another user has to get there.
     calls.chmod(base, 0o755)
-    for (const cases of [pathCases, existingCases, stickyCases, attributeCases, nameCases, dataCases]) cases(world)
+    for (const cases of [pathCases, existingCases, stickyCases, attributeCases, nameCases, dataCases])
+      cases(world)
     return world.asked
   } finally {
     calls.umask(before)

@@ -1,7 +1,7 @@
 /** Where cases are asked: a directory of a filesystem, the calls, and what came of each question. */
 import { lstatSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { Calls, S_IFBLK, S_IFCHR, S_IFIFO, S_IFREG, S_IFSOCK } from './calls.ts'
+import { type Calls, S_IFBLK, S_IFCHR, S_IFIFO, S_IFREG, S_IFSOCK } from './calls.ts'
 
 /** A question: what was wanted, and what was got. */
 export interface Asked {

@@ -1,0 +1,190 @@
+/** A mounted volume as programs meet it: what they do with it, how it ends, and what becomes of it when its daemon dies. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { mountsAt } from '../fuse/index.ts'
+import { faultline, Mounted, runs, unavailable } from './mounting.suite.ts'
+
+const skip = unavailable() ?? false
+
+test('what programs do with a mounted volume stays in it', { skip }, async t => {
+  const mounted = await Mounted.make(t, '32MiB')
+  const out = await mounted.does(`
+    echo hello > f; cat f; mkdir -p d/e; mv f d/g; ln -s d/g l; cat l; ln d/g d/h
+    printf 'a\\nb\\n' >> d/g; cat d/h; rm d/h; chmod 640 d/g; touch -d '2001-02-03 04:05:06.789' d/g
+    stat -c '%a %s %h %y' d/g; head -c 3000000 /dev/urandom > big; cp big copy; cmp big copy; ls`)
+  assert.deepEqual(out.split('\n'), [
+    'hello',
+    'hello',
+    'hello',
+    'a',
+    'b',
+    '640 10 1 2001-02-03 04:05:06.789000000 +0000',
+    'big',
+    'copy',
+    'd',
+    'l',
+    '',
+  ])
+  assert.equal(await mounted.unmount(), 0)
+  assert.equal(mounted.said, '')
+  assert.deepEqual(await mounted.check(), [])
+  await mounted.mount('--read-only')
+  assert.equal(await mounted.does('cat l; cmp big copy'), 'hello\na\nb\n')
+  const refused = await mounted.sh('echo x > new')
+  assert.match(refused.err, /Read-only file system/)
+  assert.equal(await mounted.unmount(), 0)
+})
+
+test('cp clones: a copy takes no block of its own', { skip }, async t => {
+  const mounted = await Mounted.make(t, '32MiB')
+  const out = await mounted.does(`
+    head -c 8000000 /dev/urandom > a; sync; df --output=used . | tail -1
+    cp a b; sync; df --output=used . | tail -1; cmp a b
+    printf x | dd of=b conv=notrunc status=none; cmp -n 1 a b >/dev/null || echo differs`)
+  const [before, after, differs] = out.split('\n')
+  assert.equal(before, after)
+  assert.equal(differs, 'differs')
+})
+
+test('a volume that is full says so to the write, and takes more when there is room', { skip }, async t => {
+  const mounted = await Mounted.make(t, '4MiB')
+  const { err, out } = await mounted.sh(`
+    dd if=/dev/zero of=big bs=64k || true; stat -c %s big; echo more > small || true; rm big; sync; echo now > small; cat small`)
+  assert.match(err, /dd: error writing 'big': No space left on device/)
+  assert.match(out, /^\d{7}\nnow\n$/)
+  const { err: allocated } = await mounted.sh('fallocate -l 10M f')
+  assert.match(allocated, /No space left on device/)
+  assert.equal(await mounted.unmount(), 0)
+  assert.deepEqual(await mounted.check(), [])
+})
+
+test('a daemon that is killed leaves ENOTCONN and nobody waiting; the next mount cleans up', {
+  skip,
+}, async t => {
+  const mounted = await Mounted.make(t, '16MiB')
+  await mounted.does('echo kept > f; sync f; mkdir d')
+  const writing = mounted.sh('while :; do echo more >> g; done')
+  const waiting = spawn('sh', ['-c', 'cd d; while [ -e . ]; do ls >/dev/null 2>&1 || exit 7; done; exit 7'], {
+    cwd: mounted.target,
+  })
+  const left = once(waiting, 'close')
+  await mounted.does('ls > /dev/null')
+  await mounted.kill()
+  assert.notEqual((await writing).status, 0)
+  assert.deepEqual(await left, [7, null])
+  assert.match((await runs('ls', [mounted.target])).err, /Transport endpoint is not connected/)
+  assert.equal(mountsAt(mounted.target).length, 1)
+  await mounted.mount()
+  assert.equal(mountsAt(mounted.target).length, 1)
+  assert.equal(await mounted.does('cat f'), 'kept\n')
+  assert.equal(await mounted.unmount(), 0)
+  assert.deepEqual(await mounted.check(), [])
+  await mounted.mount()
+  await mounted.kill()
+  assert.equal((await faultline('umount', mounted.target)).status, 0, 'umount cleans up as well')
+  assert.equal(mountsAt(mounted.target).length, 0)
+})
+
+test('a mount that is used says by whom, and stays; Ctrl-C unmounts, twice takes it out of sight', {
+  skip,
+}, async t => {
+  const mounted = await Mounted.make(t, '16MiB')
+  const user = spawn('sleep', ['60'], { cwd: mounted.target })
+  const gone = once(user, 'close')
+  const refused = await faultline('umount', mounted.target)
+  assert.equal(refused.status, 1)
+  assert.match(
+    refused.err,
+    new RegExp(`busy and stays mounted: sleep \\(${user.pid}\\) has ${mounted.target}`),
+  )
+  const told = JSON.parse((await faultline('umount', mounted.target, '--json')).out)
+  assert.equal(told.users[0].pid, user.pid)
+  mounted.signal('SIGINT')
+  while (!mounted.said.includes('busy and stays mounted'))
+    await new Promise(resolve => setTimeout(resolve, 5))
+  assert.equal(mountsAt(mounted.target).length, 1)
+  mounted.signal('SIGINT')
+  while (mountsAt(mounted.target).length > 0) await new Promise(resolve => setTimeout(resolve, 5))
+  user.kill('SIGKILL')
+  await gone
+  assert.equal(await mounted.ended(), 0)
+  await mounted.mount()
+  await mounted.does('echo x > f')
+  mounted.signal('SIGTERM')
+  assert.equal(await mounted.ended(), 0)
+  await mounted.mount()
+  assert.equal(await mounted.does('cat f'), 'x\n')
+})
+
+test('what it may not mount, and where, it says in a sentence', { skip }, async t => {
+  const mounted = await Mounted.make(t, '4MiB')
+  const { folder, target, volume } = mounted
+  const refused = async (pattern: RegExp, ...words: readonly string[]) => {
+    const { status, err } = await faultline('mount', ...words)
+    assert.equal(status, 1, err)
+    assert.match(err, pattern)
+  }
+  await refused(/EBUSY|a filesystem of FUSE is mounted there; faultline umount/, volume, target)
+  await refused(/in use|already open|has it open|locked/i, volume, folderIn(folder, 'other'))
+  assert.equal(await mounted.unmount(), 0)
+  await refused(/there is no such directory; make it first/, volume, join(folder, 'nowhere'))
+  await refused(/it is not a directory; expected one to mount at/, volume, join(volume, 'data.mdb'))
+  await refused(/lies below that directory, and would be hidden by its own mount/, volume, folder)
+  await refused(/no volume/i, folderIn(folder, 'empty'), target)
+  const none = await faultline('umount', target)
+  assert.equal(none.status, 1)
+  assert.match(none.err, /no volume is mounted there/)
+  symlinkSync(target, join(folder, 'link'))
+  await mounted.mount()
+  assert.match((await faultline('mount', volume, join(folder, 'link'))).err, /is mounted there/)
+  assert.equal((await faultline('umount', join(folder, 'link'))).status, 0)
+})
+
+function folderIn(folder: string, name: string): string {
+  const path = join(folder, name)
+  mkdirSync(path, { recursive: true })
+  return path
+}
+
+test('in the background the command returns when it is mounted', { skip }, async t => {
+  const mounted = await Mounted.make(t, '4MiB')
+  assert.equal(await mounted.unmount(), 0)
+  const { volume, target } = mounted
+  const { status, out } = await faultline('mount', volume, target, '--background', '--json')
+  assert.equal(status, 0)
+  const { pid } = JSON.parse(out) as { readonly pid: number }
+  t.after(() => {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It has ended, as it should.
+    }
+  })
+  await mounted.does('echo x > f')
+  assert.equal((await faultline('umount', target)).status, 0)
+  assert.deepEqual(await mounted.check(), [])
+})
+
+test('every thread of the daemon that serves asks for memory without waiting for filesystems', {
+  skip,
+}, async t => {
+  const mounted = await Mounted.make(t, '4MiB')
+  await mounted.does('head -c 100000 /dev/zero > f; sync f; cat f > /dev/null')
+  const PF_MEMALLOC_NOIO = 0x80000
+  const main = readFileSync(`/proc/${mounted.pid}/stat`, 'latin1')
+  assert.notEqual(flagsOf(main) & PF_MEMALLOC_NOIO, 0)
+  const threads = readdirSync(`/proc/${mounted.pid}/task`).filter(thread => {
+    const stat = readFileSync(`/proc/${mounted.pid}/task/${thread}/stat`, 'latin1')
+    return stat.includes('(libuv-worker)') && (flagsOf(stat) & PF_MEMALLOC_NOIO) === 0
+  })
+  assert.deepEqual(threads, [])
+})
+
+/** proc(5): field 9. */
+function flagsOf(stat: string): number {
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[6])
+}

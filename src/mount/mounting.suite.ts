@@ -1,0 +1,165 @@
+/**
+ * Volumes that are mounted for a test. The daemon is a process of its own, and the mount is touched by other processes only, each
+ * with a bound on its time: whatever goes wrong, the test's own process never waits for the mount.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { mountsAt } from '../fuse/index.ts'
+
+const CLI = join(import.meta.dirname, '..', 'cli', 'bin.ts')
+/** Milliseconds that a program on the mount may take before it counts as hanging. */
+const PATIENCE = 60_000
+
+/** Why no volume can be mounted here, if none can. */
+export function unavailable(): string | undefined {
+  if (process.platform !== 'linux') return 'only Linux has FUSE'
+  if (process.getuid!() !== 0) return 'mounting takes root'
+  if (!existsSync('/dev/fuse')) return 'no /dev/fuse here'
+  return undefined
+}
+
+/** Whether a program is installed. */
+export function has(program: string): boolean {
+  return spawnSync('sh', ['-c', `command -v ${program}`], { env: programsEnv() }).status === 0
+}
+
+function programsEnv(): NodeJS.ProcessEnv {
+  return { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin`, LC_ALL: 'C.UTF-8' }
+}
+
+export interface Ran {
+  readonly status: number | null
+  readonly out: string
+  readonly err: string
+}
+
+/** Runs the command line of the project. */
+export async function faultline(...words: readonly string[]): Promise<Ran> {
+  return runs(process.execPath, ['--conditions=faultline-source', CLI, ...words])
+}
+
+/** Runs a program to its end. One that hangs is killed, and its status is null. */
+export async function runs(program: string, words: readonly string[], cwd?: string): Promise<Ran> {
+  const child = spawn(program, words, { cwd, env: programsEnv(), stdio: ['ignore', 'pipe', 'pipe'] })
+  const closed = once(child, 'close')
+  let [out, err] = ['', '']
+  child.stdout.on('data', chunk => {
+    out += chunk
+  })
+  child.stderr.on('data', chunk => {
+    err += chunk
+  })
+  const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE)
+  const [status] = (await closed) as [number | null]
+  clearTimeout(timer)
+  return { status, out, err }
+}
+
+export class Mounted {
+  readonly folder: string
+  readonly volume: string
+  readonly target: string
+  /** What the daemon has said. */
+  said = ''
+  private daemon: ChildProcess | undefined
+  private exited: Promise<unknown[]> | undefined
+
+  private constructor() {
+    this.folder = mkdtempSync(join(tmpdir(), 'faultline-mount-'))
+    this.volume = join(this.folder, 'volume')
+    this.target = join(this.folder, 'mnt')
+    mkdirSync(this.target)
+  }
+
+  /** Makes a volume and mounts it. All of it is gone when the test has ended. */
+  static async make(t: TestContext, size: string, ...words: readonly string[]): Promise<Mounted> {
+    const mounted = new Mounted()
+    t.after(() => mounted.remove())
+    const made = await faultline('volume', 'create', mounted.volume, '--size', size)
+    if (made.status !== 0) throw new Error(made.err)
+    await mounted.mount(...words)
+    return mounted
+  }
+
+  get pid(): number {
+    return this.daemon!.pid!
+  }
+
+  /** Starts the daemon, and returns when it has mounted. `daemon`: another program than the command line. */
+  async mount(...words: readonly string[]): Promise<void> {
+    await this.start(CLI, ['mount', this.volume, this.target, ...words])
+  }
+
+  async start(program: string, words: readonly string[]): Promise<void> {
+    const flags = ['--conditions=faultline-source', program, ...words]
+    const daemon = spawn(process.execPath, flags, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+    this.daemon = daemon
+    this.exited = once(daemon, 'close')
+    for (const stream of [daemon.stdout!, daemon.stderr!])
+      stream.on('data', chunk => {
+        this.said += chunk
+      })
+    const told = await Promise.race([once(daemon, 'message'), this.exited.then(() => undefined)])
+    if (told === undefined) throw new Error(`the daemon ended: ${this.said}`)
+  }
+
+  /** A program in the mount. */
+  run(program: string, ...words: readonly string[]): Promise<Ran> {
+    return runs(program, words, this.target)
+  }
+
+  /** A shell in the mount; it stops at the first command that fails. */
+  sh(script: string): Promise<Ran> {
+    return this.run('sh', '-e', '-c', script)
+  }
+
+  /** A shell in the mount whose commands all go well; what it prints. */
+  async does(script: string): Promise<string> {
+    const { status, out, err } = await this.sh(script)
+    if (status !== 0)
+      throw new Error(`${script}\nended with ${status}: ${err}${out}\nthe daemon said: ${this.said}`)
+    return out
+  }
+
+  /** Unmounts, and returns when the daemon has ended, with its status. */
+  async unmount(): Promise<number | null> {
+    const { status, err } = await faultline('umount', this.target)
+    if (status !== 0) throw new Error(err)
+    return this.ended()
+  }
+
+  async ended(): Promise<number | null> {
+    const [status] = (await this.exited!) as [number | null]
+    return status
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.daemon!.kill(name)
+  }
+
+  /** The daemon is gone from one moment to the next. */
+  async kill(): Promise<void> {
+    this.daemon!.kill('SIGKILL')
+    await this.exited
+  }
+
+  /** What the volume says of itself: the sentences about what is wrong. */
+  async check(): Promise<readonly string[]> {
+    const { out, err } = await faultline('volume', 'check', this.volume, '--json')
+    if (out === '') throw new Error(err)
+    return (JSON.parse(out) as { readonly wrong: readonly string[] }).wrong
+  }
+
+  private async remove(): Promise<void> {
+    // With the daemon every waiting request ends, so nothing can hang from here on.
+    if (this.daemon !== undefined && this.daemon.exitCode === null && this.daemon.signalCode === null)
+      await this.kill()
+    for (let tries = 0; mountsAt(this.target).length > 0 && tries < 5; tries++)
+      await runs('umount', ['-l', this.target])
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
