@@ -6,7 +6,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { FaultlineError } from '../map/index.ts'
 import {
   COMMIT_DEFAULT,
@@ -43,7 +43,11 @@ export function mountCommand(): Command {
     .argument('<volume>')
     .argument('<directory>', 'an empty directory, or one whose content may be hidden meanwhile')
     .option('-r, --read-only', 'nothing of the volume is changed')
-    .option('--memory <size>', 'memory for the pages of its files', size(MEMORY_MIN), MEMORY_DEFAULT)
+    .addOption(
+      new Option('--memory <size>', 'memory for the pages of its files')
+        .default(MEMORY_DEFAULT, shownBytes(MEMORY_DEFAULT))
+        .argParser(size(MEMORY_MIN)),
+    )
     .option('--allow-other', 'let all users in, as the modes of the files allow')
     .option(
       '--writeback',

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { mountsAt } from '../fuse/index.ts'
+import { Machine } from '../map/index.ts'
 
 const CLI = join(import.meta.dirname, '..', 'cli', 'bin.ts')
 /** Milliseconds that a program on the mount may take before it counts as hanging. */
@@ -59,6 +60,15 @@ export async function runs(program: string, words: readonly string[], cwd?: stri
   return { status, out, err }
 }
 
+async function withMachine<T>(act: (machine: Machine) => Promise<T>): Promise<T> {
+  const machine = await Machine.start({ memory: '16 MiB' })
+  try {
+    return await act(machine)
+  } finally {
+    await machine.close()
+  }
+}
+
 export class Mounted {
   readonly folder: string
   readonly volume: string
@@ -79,8 +89,7 @@ export class Mounted {
   static async make(t: TestContext, size: string, ...words: readonly string[]): Promise<Mounted> {
     const mounted = new Mounted()
     t.after(() => mounted.remove())
-    const made = await faultline('volume', 'create', mounted.volume, '--size', size)
-    if (made.status !== 0) throw new Error(made.err)
+    await withMachine(async machine => (await machine.createVolume(mounted.volume, { size })).close())
     await mounted.mount(...words)
     return mounted
   }
@@ -127,7 +136,7 @@ export class Mounted {
 
   /** Unmounts, and returns when the daemon has ended, with its status. */
   async unmount(): Promise<number | null> {
-    const { status, err } = await faultline('umount', this.target)
+    const { status, err } = await runs('umount', [this.target])
     if (status !== 0) throw new Error(err)
     return this.ended()
   }
@@ -147,11 +156,14 @@ export class Mounted {
     await this.exited
   }
 
-  /** What the volume says of itself: the sentences about what is wrong. */
-  async check(): Promise<readonly string[]> {
-    const { out, err } = await faultline('volume', 'check', this.volume, '--json')
-    if (out === '') throw new Error(err)
-    return (JSON.parse(out) as { readonly wrong: readonly string[] }).wrong
+  /** What the volume says of itself: the sentences about what is wrong. It isn't mounted. */
+  check(): Promise<readonly string[]> {
+    return withMachine(async machine => {
+      const volume = await machine.openVolume(this.volume)
+      const { wrong } = await volume.check()
+      await volume.close()
+      return [...wrong, ...volume.damage]
+    })
   }
 
   private async remove(): Promise<void> {
