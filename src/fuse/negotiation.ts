@@ -1,6 +1,6 @@
 /**
  * FUSE_INIT: the kernel says what it can, and the session what of it is wanted. What isn't offered isn't used, and what
- * isn't wanted the kernel does itself: locks of both kinds, permissions, umask.
+ * isn't wanted the kernel does itself: locks of both kinds, and permissions.
  */
 import type { Bytes } from '../base/index.ts'
 import type { Values } from './struct.ts'
@@ -27,11 +27,13 @@ const WANTED: readonly InitFlag[] = [
   'ASYNC_READ',
   'ATOMIC_O_TRUNC',
   'BIG_WRITES',
+  'DONT_MASK',
   'HAS_IOCTL_DIR',
   'DO_READDIRPLUS',
   'READDIRPLUS_AUTO',
   'ASYNC_DIO',
   'PARALLEL_DIROPS',
+  'POSIX_ACL',
   'ABORT_ERROR',
   'MAX_PAGES',
   'CACHE_SYMLINKS',
@@ -41,7 +43,13 @@ const WANTED: readonly InitFlag[] = [
   'INIT_EXT',
 ]
 /** Without these what is answered would mean something else to the kernel. */
-const NEEDED: readonly InitFlag[] = ['BIG_WRITES', 'MAX_PAGES', 'EXPLICIT_INVAL_DATA', 'SETXATTR_EXT']
+const NEEDED: readonly InitFlag[] = [
+  'BIG_WRITES',
+  'DONT_MASK',
+  'MAX_PAGES',
+  'EXPLICIT_INVAL_DATA',
+  'SETXATTR_EXT',
+]
 
 export interface Negotiated {
   /** The kernel's. */

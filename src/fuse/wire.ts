@@ -66,12 +66,14 @@ export const InitBit = {
   ASYNC_READ: 0,
   ATOMIC_O_TRUNC: 3,
   BIG_WRITES: 5,
+  DONT_MASK: 6,
   HAS_IOCTL_DIR: 11,
   DO_READDIRPLUS: 13,
   READDIRPLUS_AUTO: 14,
   ASYNC_DIO: 15,
   WRITEBACK_CACHE: 16,
   PARALLEL_DIROPS: 18,
+  POSIX_ACL: 20,
   ABORT_ERROR: 21,
   MAX_PAGES: 22,
   CACHE_SYMLINKS: 23,
@@ -100,6 +102,9 @@ export const FOPEN_PARALLEL_DIRECT_WRITES = 1 << 6
 
 export const OPEN_KILL_SUIDGID = 1 << 0
 export const WRITE_KILL_SUIDGID = 1 << 2
+
+/** Of setxattr_in. */
+export const SETXATTR_ACL_KILL_SGID = 1 << 0
 
 export const InHeader = new Struct('fuse_in_header', [
   ['len', 'u32'],

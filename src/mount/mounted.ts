@@ -38,6 +38,7 @@ import { nameOperations } from './names.ts'
 import type { Parts } from './parts.ts'
 import { removeDead } from './place.ts'
 import { rangeOperations } from './ranges.ts'
+import { xattrOperations } from './xattrs.ts'
 
 /** How a volume is mounted. */
 export interface MountOptions {
@@ -143,6 +144,7 @@ export class MountedVolume {
         ...dataOperations(parts),
         ...directoryOperations(parts),
         ...rangeOperations(parts),
+        ...xattrOperations(parts),
       },
     })
     const seconds = options.commit ?? COMMIT_DEFAULT

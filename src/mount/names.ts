@@ -40,11 +40,11 @@ export function nameOperations(parts: Parts): Operations {
   }
 
   function mknod(request: Request): Answered {
-    const { mode, rdev } = request.take(wire.MknodIn)
+    const { mode, rdev, umask } = request.take(wire.MknodIn)
     const kind = kindOf(mode)
     if (kind === undefined) return errno.EINVAL
     const isDevice = kind === 'block device' || kind === 'char device'
-    return make(request, { kind, mode: mode & PERMISSIONS, ...(isDevice ? { rdev } : {}) })
+    return make(request, { kind, mode: mode & PERMISSIONS, umask, ...(isDevice ? { rdev } : {}) })
   }
 
   function symlink(request: Request): Answered {
@@ -79,16 +79,17 @@ export function nameOperations(parts: Parts): Operations {
   }
 
   function create(request: Request): Answered | Promise<Answered> {
-    const { mode } = request.take(wire.CreateIn)
+    const { mode, umask } = request.take(wire.CreateIn)
     const { uid, gid } = request
-    const plan = { kind: 'file', mode: mode & PERMISSIONS, uid, gid } as const
+    const plan = { kind: 'file', mode: mode & PERMISSIONS, uid, gid, umask } as const
     return opened(request, inodes.make(place(request), plan, parts.now()))
   }
 
   function tmpfile(request: Request): Answered | Promise<Answered> {
-    const { mode } = request.take(wire.CreateIn)
+    const { mode, umask } = request.take(wire.CreateIn)
     const { uid, gid } = request
-    const made = inodes.makeUnnamed({ kind: 'file', mode: mode & PERMISSIONS, uid, gid }, parts.now())
+    const plan = { kind: 'file', mode: mode & PERMISSIONS, uid, gid, umask } as const
+    const made = inodes.makeUnnamed(request.nodeid, plan, parts.now())
     const answered = opened(request, made)
     // It was made held; the kernel's own hold is what it has from now on.
     if (made.value !== undefined) inodes.release(made.value.ino)
@@ -117,8 +118,8 @@ export function nameOperations(parts: Parts): Operations {
     [Opcode.LOOKUP]: lookup,
     [Opcode.MKNOD]: mknod,
     [Opcode.MKDIR](request) {
-      const { mode } = request.take(wire.MkdirIn)
-      return make(request, { kind: 'directory', mode: mode & PERMISSIONS })
+      const { mode, umask } = request.take(wire.MkdirIn)
+      return make(request, { kind: 'directory', mode: mode & PERMISSIONS, umask })
     },
     [Opcode.SYMLINK]: symlink,
     [Opcode.READLINK]: readlink,

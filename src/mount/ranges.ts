@@ -11,6 +11,8 @@ const { Opcode } = wire
 const FALLOC_FL_KEEP_SIZE = 1
 const FALLOC_FL_PUNCH_HOLE = 2
 const FALLOC_FL_ZERO_RANGE = 0x10
+const SEEK_DATA = 3
+const SEEK_HOLE = 4
 const EOPNOTSUPP = errno.ENOTSUP
 /** What one copy answers at most: the caller goes on behind it, and can be killed in between. */
 const COPIED_MAX = 2 ** 30
@@ -60,10 +62,20 @@ export function rangeOperations(parts: Parts): Operations {
     })
   }
 
+  function lseek(request: Request): Answered {
+    const { fh, offset, whence } = request.take(wire.LseekIn)
+    const of = handle(fh)
+    if (of === undefined) return errno.EBADF
+    if (whence !== SEEK_DATA && whence !== SEEK_HOLE) return errno.EINVAL
+    const found = core.seek(of.used.file, offset, whence === SEEK_DATA ? 'data' : 'hole')
+    return found.value === undefined ? found.errno : answer(wire.LseekOut, { offset: found.value })
+  }
+
   return {
     [Opcode.FALLOCATE]: fallocate,
     [Opcode.COPY_FILE_RANGE]: copyFileRange,
     [Opcode.COPY_FILE_RANGE_64]: request =>
       copy(request, copied => answer(wire.CopyFileRangeOut, { bytes_copied: copied })),
+    [Opcode.LSEEK]: lseek,
   }
 }
