@@ -8,7 +8,7 @@
 import fs from 'node:fs'
 import { open } from 'lmdb'
 import { type Bytes, Prng } from '../base/index.ts'
-import { Machine } from '../map/index.ts'
+import { Machine, type Mapping } from '../map/index.ts'
 import { type Bench, compare, type Figure, MIB, nsEach, type Plan, sink } from './measure.ts'
 import { makeFile, scratchPath, shuffled } from './scratch.ts'
 
@@ -97,9 +97,74 @@ async function loadsAt(plan: Plan, raw: Raw, { size, pageSize, lie, random }: La
           }
         }),
     })
-    figures.push(figure)
+    figures.push(figure, await gathered(plan, map, raw, { offsets, name: figure.name }))
   }
+  figures.push(await walked(plan, map, raw, `whole runs, ${pageSize / 1024} KiB pages, ${lie}`))
   return figures
+}
+
+/** The same loads, by a call for each section. */
+function gathered(
+  plan: Plan,
+  map: Mapping,
+  raw: Raw,
+  { offsets, name }: { readonly offsets: Float64Array; readonly name: string },
+): Promise<Figure> {
+  const into = new Uint32Array(SECTION)
+  const count = offsets.length
+  const eachSection = (load: (part: Float64Array) => unknown) => () =>
+    nsEach(count, () => {
+      for (let from = 0; from < count; from += SECTION) load(offsets.subarray(from, from + SECTION))
+      sink.value += into[0]!
+    })
+  return compare(plan, {
+    name: `gathered: ${name}`,
+    what: `view.gather against DataView.getUint32 into an array, ${count / SECTION} sections of ${SECTION}`,
+    unit: 'ns',
+    target: { atMost: 2.5 },
+    ratio: 'ours/theirs',
+    rounds: 9,
+    ours: eachSection(part => map.run(view => view.gather(part, into))),
+    theirs: eachSection(part =>
+      raw.run(view => {
+        for (let at = 0; at < part.length; at++) into[at] = view.getUint32(part[at]!, true)
+        return 0
+      }),
+    ),
+  })
+}
+
+/** Every byte in order, in sections of 16 MiB at most. */
+function walked(plan: Plan, map: Mapping, raw: Raw, name: string): Promise<Figure> {
+  const { length } = map
+  const part = Math.min(length, 16 * MIB)
+  const sum = (bytes: Uint8Array) => {
+    let total = 0
+    for (let at = 0; at < bytes.length; at++) total = (total + bytes[at]!) | 0
+    return total
+  }
+  return compare(plan, {
+    name,
+    what: `every byte of view.runs against every byte of an Uint8Array, ${length / MIB} MiB`,
+    unit: 'ns',
+    target: { atMost: 1.1 },
+    ratio: 'ours/theirs',
+    rounds: 9,
+    ours: () =>
+      nsEach(length, () => {
+        for (let from = 0; from < length; from += part)
+          sink.value += map.run(view => {
+            let total = 0
+            for (const bytes of view.runs(from, part)) total = (total + sum(bytes)) | 0
+            return total
+          }) as number
+      }),
+    theirs: () =>
+      nsEach(length, () => {
+        for (let from = 0; from < length; from += part)
+          sink.value += raw.run(({ buffer }) => sum(new Uint8Array(buffer, from, part)))
+      }),
+  })
 }
 
 function randomOffsets(count: number, size: Bytes): Float64Array {

@@ -9,6 +9,7 @@
 import type { Bytes, GroupId, Ns, TaskId } from '../base/index.ts'
 import type { MachineDump } from '../engine/index.ts'
 import type { Settings } from '../group/index.ts'
+import type { Elements, Offsets } from '../mmu/index.ts'
 import type { ProcFile, PsRow, Status } from '../proc/index.ts'
 import type { Why } from '../sched/index.ts'
 import type { CheckReport, Named, Stat, Usage } from '../volume/index.ts'
@@ -460,6 +461,18 @@ export interface ViewFace {
    * by a section for each part.
    */
   indexOf(bytes: Uint8Array, from?: Bytes, to?: Bytes): Bytes
+  /**
+   * [offset, offset + length) as it lies in memory, piece by piece, to be read: nothing is copied, and a piece goes on as long as
+   * pages lie in a row. A piece is good until the next is asked for; a store to one isn't seen as a store, and may be lost.
+   *
+   * Cost: at a missing page the section begins anew, with as much of the range as half of memory holds.
+   */
+  runs(offset: Bytes, length: Bytes): Iterable<Uint8Array>
+  /**
+   * Loads as many elements as `target` has, each from its offset in bytes; in a mapping they are little-endian. All that is
+   * missing is brought together, so that N cold pages cost one round trip. Errors: EINVAL if there are more of one than of the other.
+   */
+  gather(offsets: Offsets, target: Elements): void
   /** Stores a byte, signed. */
   setI8(offset: Bytes, value: number): void
   /** Stores 16 bits, signed. */
@@ -482,6 +495,11 @@ export interface ViewFace {
   setF64(offset: Bytes, value: number): void
   /** Copies `source` to `offset`. All of its pages are asked for before the first byte is stored. */
   write(offset: Bytes, source: Uint8Array): void
+  /**
+   * Stores each element of `source` to its offset in bytes, in order, little-endian. All that is missing is brought together before
+   * the first is stored. Errors: as those of `gather`.
+   */
+  scatter(offsets: Offsets, source: Elements): void
   /**
    * Says that the section will read [offset, offset + length). It never unwinds: what is missing is brought together
    * with the page at which the section stops next, so that N cold pages cost one round trip.

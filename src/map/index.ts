@@ -1,5 +1,6 @@
 /** The library: machines, groups, files, spaces and mappings on real files, and the one error they throw. */
 
+export type { Elements, Offsets } from '../mmu/index.ts'
 export { type CallEvent, type FaultEvent, isWatched, told } from './call-events.ts'
 export { FaultlineError } from './error.ts'
 export type {

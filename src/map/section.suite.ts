@@ -106,6 +106,20 @@ export function sections(mmu: Mmu): void {
       )
     })
 
+    test('loads and stores many at once, and walks a range, across pages that are missing', async t => {
+      const { map } = await mapped(t)
+      const offsets = [3 * PAGE, 3 * PAGE, 12 * PAGE - 2, 5 * PAGE + 8]
+      await map.advise('dontneed')
+      await map.run(view => view.scatter(offsets, Float64Array.of(1, 2, 3, 4)))
+      const found = new Float64Array(4)
+      await map.run(view => view.gather(offsets, found))
+      assert.deepEqual([...found], [2, 2, 3, 4])
+      await map.advise('dontneed')
+      const whole = await map.run(view => Buffer.concat([...view.runs(3 * PAGE - 1, 10 * PAGE)]))
+      assert.deepEqual(whole, Buffer.from(await map.run(view => view.bytes(3 * PAGE - 1, 10 * PAGE))))
+      assert.equal(whole.readDoubleLE(1), 2)
+    })
+
     test('that throws leaves nothing behind, whatever kind of store it made', async t => {
       const { map } = await mapped(t)
       const before = await map.run(view => view.bytes(0, 2 * PAGE))

@@ -19,4 +19,4 @@ export {
 } from './page-table.ts'
 export { Views } from './row-view.ts'
 export { type Stored, UndoLog } from './undo-log.ts'
-export { type FrameMemory, MISS, type Miss, View, type Walk } from './view.ts'
+export { type Elements, type FrameMemory, MISS, type Miss, type Offsets, View, type Walk } from './view.ts'

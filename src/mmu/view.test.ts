@@ -356,3 +356,125 @@ describe('the bounds of a view', () => {
     assert.throws(() => view.u32(length), /expected 0 <= offset <= 8288/)
   })
 })
+
+describe('many at once', () => {
+  const KINDS = [
+    Uint8Array,
+    Int8Array,
+    Uint16Array,
+    Int16Array,
+    Uint32Array,
+    Int32Array,
+    Float32Array,
+    Float64Array,
+    BigUint64Array,
+    BigInt64Array,
+  ] as const
+  const anyOffsets = fc.array(fc.integer({ min: 0, max: PAGES * PAGE - 8 }), { maxLength: 40 })
+
+  it('gathers what single loads find, of every kind, wherever pages and windows end', () => {
+    fc.assert(
+      fc.property(anyOffsets, fc.constantFrom(...KINDS), (offsets, Kind) => {
+        const { view, flat } = world()
+        const target = new Kind(offsets.length)
+        view.gather(offsets, target)
+        const bytes = new Uint8Array(target.buffer)
+        const size = Kind.BYTES_PER_ELEMENT
+        for (const [each, offset] of offsets.entries())
+          for (let byte = 0; byte < size; byte++)
+            assert.equal(bytes[each * size + byte], flat.getUint8(offset + byte))
+      }),
+    )
+  })
+
+  it('scatters what single stores do, one after the other, and is undone as they are', () => {
+    fc.assert(
+      fc.property(anyOffsets, fc.constantFrom(...KINDS), fc.uint8Array(), (offsets, Kind, noise) => {
+        const { view, flat, content, rollback } = world()
+        const source = new Kind(offsets.length)
+        const bytes = new Uint8Array(source.buffer)
+        for (const at of bytes.keys()) bytes[at] = noise[at % Math.max(1, noise.length)] ?? at
+        const before = content()
+        view.scatter(Float64Array.from(offsets), source)
+        const size = Kind.BYTES_PER_ELEMENT
+        for (const [each, offset] of offsets.entries())
+          for (let byte = 0; byte < size; byte++) flat.setUint8(offset + byte, bytes[each * size + byte]!)
+        assert.deepEqual(content(), new Uint8Array(flat.buffer))
+        rollback()
+        assert.deepEqual(content(), before)
+      }),
+    )
+  })
+
+  it('asks for all that is missing at once, each page once, and stores nothing before', () => {
+    for (const Kind of [Uint32Array, Float64Array]) {
+      const { view, content } = world(PAGES * PAGE, page => page % 2 === 0)
+      const offsets = [0, PAGE, PAGE + 8, 3 * PAGE, 5 * PAGE - 2, PAGE]
+      const before = content()
+      assert.throws(
+        () => view.gather(offsets, new Kind(6)),
+        (error: unknown) => error === MISS,
+      )
+      assert.deepEqual(
+        view.misses.map(({ vpn }) => vpn - BASE),
+        [1, 3, 5],
+      )
+      view.misses = []
+      assert.throws(
+        () => view.scatter(offsets, new Kind(6).fill(1 as never)),
+        (error: unknown) => error === MISS,
+      )
+      assert.deepEqual(
+        view.misses.map(({ vpn, access }) => [vpn - BASE, access]),
+        [1, 3, 5].map(page => [page, 'store']),
+      )
+      assert.deepEqual(content(), before)
+    }
+  })
+
+  it('walks a range as it lies in memory, in pieces that copy nothing', () => {
+    fc.assert(
+      fc.property(fc.nat(PAGES * PAGE), fc.nat(PAGES * PAGE), (a, b) => {
+        const { view, flat, frames } = world()
+        const [from, to] = a < b ? [a, b] : [b, a]
+        const pieces = [...view.runs(from, to - from)]
+        assert.deepEqual(Buffer.concat(pieces), Buffer.from(flat.buffer.slice(from, to)))
+        for (const { buffer } of pieces) assert.equal(buffer, frames.data.buffer)
+      }),
+    )
+  })
+
+  it('walks frames in a row as one piece', () => {
+    const frames = new Frames(new ArrayBuffer((PAGES + 1) * PAGE), PAGES + 1, PAGE)
+    const table = new PageTable(1024)
+    table.plan(0, PAGES)
+    for (let page = 0; page < PAGES; page++) table.set(page, entryOf(page + 1, 'writable'))
+    const view = new View(table, frames, 0, PAGES * PAGE - 5, new UndoLog())
+    view.begin()
+    assert.deepEqual(
+      [...view.runs(7, 5 * PAGE)].map(({ length }) => length),
+      [5 * PAGE],
+    )
+    assert.equal([...view.runs(0, PAGES * PAGE - 5)].length, 1)
+  })
+
+  it('refuses what is no list, no elements, or not as many', () => {
+    const { view } = world()
+    const wrong = [null, undefined, 7, 'text', {}, new DataView(new ArrayBuffer(4)), new ArrayBuffer(4)]
+    for (const given of wrong as never[])
+      for (const call of [
+        () => view.gather(given, new Uint32Array(1)),
+        () => view.gather([0], given),
+        () => view.scatter(given, new Uint32Array(1)),
+        () => view.scatter([0], given),
+      ])
+        assert.throws(call, ours, `${call} of ${String(given)}`)
+    assert.throws(() => view.gather([0, 4], new Uint32Array(1)), /as many offsets as elements, got 2 and 1/)
+    for (const offset of [1.5, -1, NaN, PAGES * PAGE - 3, Infinity]) {
+      assert.throws(() => view.gather([offset], new Uint32Array(1)), RangeError)
+      assert.throws(() => view.scatter([offset], new Uint32Array(1)), RangeError)
+      assert.throws(() => [...view.runs(offset, 4)], RangeError)
+    }
+    assert.throws(() => view.gather(['0'] as never, new Uint32Array(1)), ours)
+  })
+})
