@@ -12,6 +12,7 @@ export {
   mountinfo,
   mountOver,
   mountsAt,
+  mountsBelow,
   type User,
   unmount,
   usersOf,

@@ -29,9 +29,14 @@ export interface MountPlan {
   readonly gid: number
 }
 
-/** Mounts that lie at or above the path, the one that is seen last. */
+/** Mounts at the path; the last is the one that is seen. */
 export function mountsAt(target: string, text = mountinfo()): MountEntry[] {
   return parseMountinfo(text).filter(entry => entry.target === target)
+}
+
+/** Where something is mounted below a directory, in the order in which it was. */
+export function mountsBelow(directory: string, text = mountinfo()): string[] {
+  return parseMountinfo(text).flatMap(({ target }) => (target.startsWith(`${directory}/`) ? [target] : []))
 }
 
 /** The mount that a path lies in, by the words of the path. */

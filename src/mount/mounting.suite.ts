@@ -4,11 +4,11 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { mountsAt } from '../fuse/index.ts'
+import { mountsBelow } from '../fuse/index.ts'
 import { Machine } from '../map/index.ts'
 
 const CLI = join(import.meta.dirname, '..', 'cli', 'bin.ts')
@@ -80,6 +80,8 @@ export class Mounted {
 
   private constructor() {
     this.folder = mkdtempSync(join(tmpdir(), 'faultline-mount-'))
+    // Other users are to get there.
+    chmodSync(this.folder, 0o755)
     this.volume = join(this.folder, 'volume')
     this.target = join(this.folder, 'mnt')
     mkdirSync(this.target)
@@ -150,6 +152,15 @@ export class Mounted {
     this.daemon!.kill(name)
   }
 
+  /** Returns when the daemon has said something. */
+  async says(word: string): Promise<void> {
+    const { stdout, stderr } = this.daemon!
+    const gone = this.exited!.then(() => 'gone' as const)
+    while (!this.said.includes(word))
+      if ((await Promise.race([once(stdout!, 'data'), once(stderr!, 'data'), gone])) === 'gone')
+        throw new Error(`the daemon ended without ${word}: ${this.said}`)
+  }
+
   /** The daemon is gone from one moment to the next. */
   async kill(): Promise<void> {
     this.daemon!.kill('SIGKILL')
@@ -170,8 +181,7 @@ export class Mounted {
     // With the daemon every waiting request ends, so nothing can hang from here on.
     if (this.daemon !== undefined && this.daemon.exitCode === null && this.daemon.signalCode === null)
       await this.kill()
-    for (let tries = 0; mountsAt(this.target).length > 0 && tries < 5; tries++)
-      await runs('umount', ['-l', this.target])
+    for (const below of mountsBelow(this.folder).reverse()) await runs('umount', ['-l', below])
     rmSync(this.folder, { recursive: true, force: true })
   }
 }

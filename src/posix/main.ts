@@ -7,7 +7,7 @@
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { differences } from './differences.ts'
+import { differences, filesystemOf } from './differences.ts'
 import { askAll } from './suite.ts'
 
 const words = process.argv.slice(2)
@@ -18,17 +18,20 @@ const told = words
     const base = mkdtempSync(join(directory, 'posix-'))
     try {
       const asked = askAll(base)
-      return { directory, asked: asked.length, ...differences(asked) }
+      const filesystem = filesystemOf(base)
+      return { directory, filesystem, asked: asked.length, ...differences(asked, filesystem) }
     } finally {
       rmSync(base, { recursive: true, force: true })
     }
   })
 if (isJson) process.stdout.write(`${JSON.stringify(told)}\n`)
 else
-  for (const { directory, asked, explained, wrong } of told) {
+  for (const { directory, filesystem, asked, explained, wrong } of told) {
     for (const { name, wanted, got } of wrong)
       console.log(`${directory}: ${name}: wanted ${wanted}, got ${got}`)
     for (const { name, got, reason } of explained) console.log(`${directory}: ${name}: got ${got}: ${reason}`)
-    console.log(`${directory}: ${asked} questions, ${wrong.length} wrong, ${explained.length} known`)
+    console.log(
+      `${directory} (${filesystem}): ${asked} questions, ${wrong.length} wrong, ${explained.length} known`,
+    )
   }
 if (told.some(({ wrong }) => wrong.length > 0)) process.exitCode = 1
