@@ -61,7 +61,7 @@ export class Commits implements Verb<CommitArgs> {
   /** The flush that failed, or ESTALE if the lease is lost: no more changes are taken. */
   broken: Errno = errno.OK
   private readonly scheduler: Scheduler
-  private readonly disk: Disk
+  private readonly disk: Pick<Disk, 'flush'>
   private readonly store: Store
   private readonly journal: Journal
   private readonly space: Space
@@ -74,7 +74,7 @@ export class Commits implements Verb<CommitArgs> {
 
   constructor(
     scheduler: Scheduler,
-    disk: Disk,
+    disk: Pick<Disk, 'flush'>,
     store: Store,
     journal: Journal,
     space: Space,

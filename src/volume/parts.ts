@@ -49,8 +49,16 @@ export function unreserve({ space }: Parts, { reserved }: Node, { start, end }: 
     }
 }
 
+/** What it takes to know whether there is room. */
+export interface Room {
+  readonly space: Space
+  readonly commits: Commits
+  readonly journal: Journal
+  readonly erasing: Pick<Erasing, 'underWay'>
+}
+
 /** Whether so many blocks can be had: now, after files have been erased, after a commit that gives freed ones back, or not at all. */
-export function roomFor({ space, commits, erasing, journal }: Parts, blocks: number): Outcome {
+export function roomFor({ space, commits, erasing, journal }: Room, blocks: number): Outcome {
   const now = journal.ask(() => ({ available: space.available, deferred: space.deferred }))
   if (now.value === undefined) return now.outcome
   if (now.value.available >= blocks) return done
