@@ -202,14 +202,14 @@ export interface VolumeFace extends AsyncDisposable {
    * Brings a file of the host in, or a stream: of any length, in constant memory. Its name appears when all of it is there,
    * and is durable when the promise is kept; if anything fails nothing is left of it. Returns its length.
    *
-   * Errors: EEXIST, ENOSPC, EROFS, those of the source, ABORT_ERR; ENOTSUP on a hardware machine.
+   * Errors: EEXIST, ENOSPC, EROFS, those of the source, ABORT_ERR; ENOTSUP for a stream on a hardware machine.
    */
   put(source: Source, to: string, options?: PutOptions): Promise<Bytes>
   /**
    * What a file holds, in parts that are good until the next is asked for; in constant memory. Each has been compared with
    * its checksums.
    *
-   * Errors: ENOENT, EIO (lost or damaged), ABORT_ERR; ENOTSUP on a hardware machine.
+   * Errors: ENOENT, EIO (lost or damaged), ABORT_ERR.
    */
   get(from: string, options?: TransferOptions): AsyncGenerator<Uint8Array, void, undefined>
   /**

@@ -48,3 +48,4 @@ export {
   Volume,
   type VolumeFileOptions,
 } from './volume.ts'
+export { checkProgress } from './volume-calls.ts'

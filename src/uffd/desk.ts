@@ -17,6 +17,7 @@ import {
   Volume,
 } from '../map/index.ts'
 import type { Areas } from './areas.ts'
+import type { LoopWait } from './loop-wait.ts'
 import { refused } from './refused.ts'
 import { type Abort, type Reference, type Release, type Reply, type Request, sent } from './wire.ts'
 
@@ -47,6 +48,8 @@ export interface MappingFacts extends Reference {
 }
 
 /** What a volume is asked without a call. */
+/** Of the machine: what is done with Node's own calls. */
+const VOLUME_CALLS: ReadonlySet<string> = new Set(['createVolume', 'openVolume', 'repairVolume'])
 const VOLUME_FACTS: ReadonlySet<string> = new Set(['readOnly', 'damage', 'usage'])
 
 type Method = (...args: readonly unknown[]) => unknown
@@ -54,6 +57,7 @@ type Method = (...args: readonly unknown[]) => unknown
 export class Desk {
   private readonly machine: Machine
   private readonly areas: Areas
+  private readonly loop: LoopWait
   private readonly send: (reply: Reply) => void
   private readonly objects = new Map<number, object>()
   private readonly numbers = new Map<object, number>()
@@ -61,9 +65,10 @@ export class Desk {
   private ids = 0
 
   /** `send`: hands an answer on, once the hardware is as it says (DE1). */
-  constructor(machine: Machine, areas: Areas, send: (reply: Reply) => void) {
+  constructor(machine: Machine, areas: Areas, loop: LoopWait, send: (reply: Reply) => void) {
     this.machine = machine
     this.areas = areas
+    this.loop = loop
     this.send = send
   }
 
@@ -124,6 +129,8 @@ export class Desk {
     if (target instanceof File) return this.ofFile(target, method, args)
     if (target instanceof Volume && VOLUME_FACTS.has(method)) return target[method as 'usage']
     if (target === this.machine && method === 'unpin') return this.unpin(args[0] as readonly number[])
+    if (target instanceof Volume || VOLUME_CALLS.has(method))
+      return this.loop.during(async () => call(target, method, args))
     return call(target, method, args)
   }
 

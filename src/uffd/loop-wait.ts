@@ -1,5 +1,6 @@
 /**
- * The pager's wait while a server is asked for ranges: answers come through the event loop, so it turns.
+ * The pager's wait while a server is asked for ranges, or Node for files of the host: answers come through the event loop, so
+ * it turns.
  *
  * Invariants
  *   LPW1 A wait ends with the first of: a descriptor that can be read, a range more or less under way, its time.
@@ -11,6 +12,7 @@ export class LoopWait {
   private readonly descriptors: readonly number[]
   private watches: readonly Watch[] = []
   private underWay = 0
+  private calls = 0
   private timer: NodeJS.Timeout | undefined
   private goOn: (() => void) | undefined
 
@@ -26,7 +28,17 @@ export class LoopWait {
   }
 
   get isNeeded(): boolean {
-    return this.underWay > 0
+    return this.underWay > 0 || this.calls > 0
+  }
+
+  /** Does what takes calls of Node's own, which end through the event loop. */
+  async during<T>(act: () => Promise<T>): Promise<T> {
+    this.calls++
+    try {
+      return await act()
+    } finally {
+      this.calls--
+    }
   }
 
   /** Calls `then` once, after at most `ms` milliseconds. */

@@ -96,7 +96,7 @@ export class Pager {
     this.answers = new Answers(uffd, pageSize, this.areas, mirror, this.stuck, frame =>
       verbs.fault.letGo([frame]),
     )
-    this.desk = new Desk(machine, this.areas, message => this.reply(message))
+    this.desk = new Desk(machine, this.areas, loop, message => this.reply(message))
     this.number = this.desk.numberOf(machine)
     beforeAbort(() => this.leaveNow())
   }

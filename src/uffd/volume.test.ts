@@ -1,8 +1,10 @@
 /** Files of a volume as arrays: a clone shares blocks, and a store below a live mapping copies what it must. */
 import assert from 'node:assert/strict'
+import fs from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { PAGE, scratch } from '../map/world.suite.ts'
+import { pathToFileURL } from 'node:url'
+import { PAGE, refuses, scratch } from '../map/world.suite.ts'
 import { unavailable } from './hardware.suite.ts'
 import { start } from './index.ts'
 
@@ -43,5 +45,41 @@ describe('over the hardware MMU', { skip: unavailable, timeout: 60_000 }, () => 
     )
     assert.deepEqual((await again.check()).wrong, [])
     await again.close()
+  })
+
+  test('files come in by path, address and bytes, and go out, while its arrays are touched', async t => {
+    const folder = scratch(t)
+    const at = (name: string) => join(folder, name)
+    const bytes = Uint8Array.from({ length: 3 * 2 ** 20 + 77 }, (_, place) => (place * 13) ^ (place >>> 8))
+    fs.writeFileSync(at('host'), bytes)
+    await using machine = await start({ mmu: 'hardware', memory: 64 * PAGE })
+    const volume = await machine.createVolume(at('volume'), { size: '16 MiB' })
+    assert.equal(await volume.put(at('host'), '/path'), bytes.length)
+    assert.equal(await volume.put(pathToFileURL(at('host')), '/address'), bytes.length)
+    const file = await volume.open('/path')
+    const map = await machine.space({ name: 'a' }).map(file)
+    const putting = volume.put(Buffer.from(bytes), '/bytes')
+    for (let page = 0; page * PAGE < bytes.length; page++)
+      assert.equal(map.bytes[page * PAGE], bytes[page * PAGE])
+    assert.equal(await putting, bytes.length)
+    for (const name of ['/path', '/address', '/bytes']) {
+      const parts: Uint8Array[] = []
+      for await (const part of volume.get(name)) parts.push(Uint8Array.from(part))
+      assert.ok(Buffer.concat(parts).equals(bytes), name)
+      assert.equal(await volume.getFile(name, at(`out${name.slice(1)}`)), bytes.length)
+      assert.ok(fs.readFileSync(at(`out${name.slice(1)}`)).equals(bytes), name)
+    }
+    await refuses(() => volume.put(at('host'), '/path'), 'EEXIST', 'put', /something has that name/)
+    assert.equal(await volume.put(Buffer.of(7), '/bytes', { existing: 'is replaced' }), 1)
+    await refuses(() => volume.getFile('/path', at('outpath')), 'EEXIST', 'getFile', /and it stays/)
+    await refuses(() => volume.put([bytes], '/stream'), 'ENOTSUP', 'put', /a stream can't be sent/)
+    await refuses(() => volume.put(7 as never, '/seven'), 'EINVAL', 'put', /7/)
+    await refuses(() => volume.get('/none').next(), 'ENOENT', 'open', /nothing of that name/)
+    const signal = AbortSignal.abort()
+    await refuses(() => volume.put(at('host'), '/late', { signal }), 'ABORT_ERR', 'put', /aborted/)
+    assert.deepEqual((await volume.list('/')).map(({ name }) => name).sort(), ['address', 'bytes', 'path'])
+    assert.deepEqual((await volume.check()).wrong, [])
+    await map.unmap()
+    await volume.close()
   })
 })

@@ -1,12 +1,19 @@
 /** A volume of a hardware machine, as its caller holds it. Its files are mapped as any other's. */
+import { fileURLToPath } from 'node:url'
 import type { Bytes } from '../base/index.ts'
 import {
   type CheckOptions,
   type CloneOptions,
+  checkKeys,
+  checkProgress,
   FaultlineError,
   type FileFace,
+  type GetFileOptions,
+  type PutOptions,
   type RangeOfFiles,
   type SnapshotOptions,
+  type Source,
+  type TransferOptions,
   type VolumeFace,
   type VolumeFileOptions,
 } from '../map/index.ts'
@@ -89,17 +96,32 @@ export class HardwareVolume extends Remote implements VolumeFace {
     return (await this.call('dedupe', range)) as boolean
   }
 
-  async put(): Promise<never> {
-    throw streams('put')
+  async put(source: Source, to: string, options: PutOptions = {}): Promise<Bytes> {
+    return (await this.call('put', sendable(source), to, options)) as Bytes
   }
 
-  // biome-ignore lint/correctness/useYield: it fails at the first part.
-  async *get(): AsyncGenerator<Uint8Array, void, undefined> {
-    throw streams('get')
+  /** By calls that read: its pages come and go as those of any file that is read. */
+  async *get(from: string, options: TransferOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    checkKeys(options, ['signal', 'progress'], 'get')
+    const { signal, progress } = options
+    checkProgress(progress, 'get')
+    const file = await this.open(from)
+    try {
+      for (let at = 0; ; ) {
+        const part = new Uint8Array(Math.min(PART_BYTES, file.size - at))
+        const got = part.length === 0 ? 0 : await file.read(part, at, signal === undefined ? {} : { signal })
+        if (got === 0) return
+        yield part.subarray(0, got)
+        at += got
+        progress?.(at)
+      }
+    } finally {
+      await file.close()
+    }
   }
 
-  async getFile(): Promise<never> {
-    throw streams('getFile')
+  async getFile(from: string, target: string | URL, options: GetFileOptions = {}): Promise<Bytes> {
+    return (await this.call('getFile', from, plain(target), options)) as Bytes
   }
 
   async snapshot(from: string, to: string, options: SnapshotOptions = {}): Promise<number> {
@@ -128,10 +150,22 @@ export class HardwareVolume extends Remote implements VolumeFace {
   }
 }
 
-function streams(operation: string): FaultlineError {
-  return new FaultlineError(
+/** What reads through the cache has of memory at once. */
+const PART_BYTES: Bytes = 128 * 1024
+
+/** A source that can be sent to the pager: it comes as a path, or as its bytes. */
+function sendable(source: Source): unknown {
+  const given: unknown = plain(source)
+  if (typeof given !== 'object' || given === null || given instanceof Uint8Array) return given
+  if (!(Symbol.asyncIterator in given || Symbol.iterator in given)) return given
+  throw new FaultlineError(
     'ENOTSUP',
-    operation,
-    `${operation}: a hardware machine brings no streams into a volume or out of it; open the volume with a software machine for that`,
+    'put',
+    "put: a hardware machine runs in a thread of its own, to which a stream can't be sent; give it the path of a file, or bytes, or open the volume with a software machine",
   )
+}
+
+/** An address of a file goes as its path. */
+function plain(given: unknown): unknown {
+  return given instanceof URL && given.protocol === 'file:' ? fileURLToPath(given) : given
 }
