@@ -435,7 +435,9 @@ describe('data and holes', () => {
       fc.property(fc.array(step, { maxLength: 12 }), steps => {
         const world = new VolumeWorld()
         const a = world.create('/a', 0)
-        assert.equal(world.world.says(world.world.truncate(a, pages * PAGE)), 'done')
+        // One page more than is touched: a punch that reaches the end leaves the last page there, zero and stored (X4).
+        const size = (pages + 1) * PAGE
+        assert.equal(world.world.says(world.world.truncate(a, size)), 'done')
         const data = new Array<boolean>(pages).fill(false)
         for (const { what, page, count } of steps) {
           const end = Math.min(pages, page + count)
@@ -449,7 +451,8 @@ describe('data and holes', () => {
         for (let page = 0; page < pages; page++)
           for (const what of ['data', 'hole'] as const) {
             const next = data.findIndex((is, at) => at >= page && is === (what === 'data'))
-            const expected = next === -1 ? (what === 'hole' ? pages * PAGE : undefined) : next * PAGE
+            const none = what === 'hole' ? pages * PAGE : undefined
+            const expected = next === -1 ? none : next * PAGE
             assert.equal(world.volume.seek(a.volumeFile, page * PAGE, what).value, expected)
           }
       }),

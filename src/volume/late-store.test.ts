@@ -21,7 +21,7 @@ layMetadataIn(
 )
 after(() => assert.ok(absences > 2000, `${absences} reads waited for their records`))
 
-for (const suite of ['dax', 'ranges', 'reflink', 'volume']) await import(`./${suite}.test.ts`)
+for (const suite of ['dax', 'inodes', 'ranges', 'reflink', 'volume']) await import(`./${suite}.test.ts`)
 
 /** What a volume is asked at once, as a task. */
 class Asking implements Verb<{ readonly question: () => Answer<unknown> }> {
