@@ -53,6 +53,7 @@ const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
   [
     errno.ENXIO,
     {
+      open: 'it is a FIFO, a socket or a device, which means something only where the volume is mounted',
       else: 'it lies past the end of the file; expected an offset inside it, or a longer file: see truncate',
     },
   ],
@@ -77,7 +78,21 @@ const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
     },
   ],
   [errno.ESTALE, { else: 'it was changed, or made shorter by somebody else; reopen it' }],
-  [errno.ENOTSUP, { else: 'the server knows no ranges any more; open it anew' }],
+  [
+    errno.ENOTSUP,
+    {
+      setxattr: "an attribute's name begins with user., trusted. or security., or is that of an access list",
+      getxattr: "an attribute's name begins with user., trusted. or security., or is that of an access list",
+      removexattr:
+        "an attribute's name begins with user., trusted. or security., or is that of an access list",
+      else: 'the server knows no ranges any more; open it anew',
+    },
+  ],
+  [errno.ENODATA, { else: 'it has no attribute of that name; see listxattr' }],
+  [errno.E2BIG, { else: 'an attribute holds up to 64 KiB' }],
+  [errno.ERANGE, { else: "an attribute's name has up to 255 bytes" }],
+  [errno.ELOOP, { else: 'symbolic links lead round in a circle, or through more than 40 of them' }],
+  [errno.EMLINK, { else: 'it has as many names as a file can have' }],
   [
     errno.EPROTO,
     { else: 'the server sent what is no part of the file; see that nothing between changes its answers' },
@@ -100,6 +115,9 @@ const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
       advise: 'a part of the range is locked in memory; unlock it first',
       create: ROOT,
       mkdir: ROOT,
+      mknod: ROOT,
+      symlink: ROOT,
+      readlink: 'it is no symbolic link',
       unlink: ROOT,
       link: ROOT,
       put: ROOT,
@@ -137,8 +155,15 @@ const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
   ],
   [errno.EISDIR, { else: 'it is a directory; expected a file' }],
   [errno.ENOTEMPTY, { else: 'the directory is not empty' }],
-  [errno.ENAMETOOLONG, { else: 'a name has at most 255 bytes of UTF-8' }],
-  [errno.EPERM, { else: 'a directory has one name only' }],
+  [errno.ENAMETOOLONG, { else: 'a name has at most 255 bytes of UTF-8, and where a link leads 4095' }],
+  [
+    errno.EPERM,
+    {
+      setxattr: 'attributes of users, user.*, are kept beside files and directories only',
+      removexattr: 'attributes of users, user.*, are kept beside files and directories only',
+      else: 'a directory has one name only',
+    },
+  ],
   [errno.EBUSY, { else: 'it is open in a way that forbids it; close it first' }],
   [errno.EUCLEAN, { else: 'what is stored there is damaged; check the volume' }],
 ])

@@ -12,7 +12,7 @@ import type { Settings } from '../group/index.ts'
 import type { Elements, Offsets } from '../mmu/index.ts'
 import type { ProcFile, PsRow, Status } from '../proc/index.ts'
 import type { Why } from '../sched/index.ts'
-import type { CheckReport, Named, Stat, Usage } from '../volume/index.ts'
+import type { CheckReport, Named, Stat, Usage, VolumeStatistics } from '../volume/index.ts'
 import type { CloseOptions } from './file.ts'
 import type { OpenOptions } from './host-open.ts'
 import type { HostPath } from './host-path.ts'
@@ -31,6 +31,14 @@ import type {
   SnapshotOptions,
   VolumeFileOptions,
 } from './volume.ts'
+import type {
+  LinkOptions,
+  MakeOptions,
+  NodeOptions,
+  RenameOptions,
+  SetAttributeOptions,
+  TimesOfFile,
+} from './volume-attributes.ts'
 
 /**
  * Memory for pages, a page cache, groups, and spaces in which files are mapped. It takes none of the process's other memory.
@@ -145,17 +153,58 @@ export interface VolumeFace extends AsyncDisposable {
    */
   open(path: string, options?: VolumeFileOptions): Promise<FileFace>
   /** Makes an empty file. Errors: EEXIST, ENOENT, ENOTDIR, ENOSPC, EROFS. */
-  create(path: string): Promise<void>
+  create(path: string, options?: MakeOptions): Promise<void>
   /** Makes a directory. Errors: EEXIST, ENOENT, ENOTDIR, ENOSPC, EROFS. */
-  mkdir(path: string): Promise<void>
+  mkdir(path: string, options?: MakeOptions): Promise<void>
+  /** Makes a FIFO, a socket, a device or an empty file: what it is for is known to who mounts the volume. Errors: as create. */
+  mknod(path: string, options?: NodeOptions): Promise<void>
+  /** Makes a symbolic link at `path` that leads to `target`. Errors: as create; ENAMETOOLONG above 4095 bytes. */
+  symlink(target: string, path: string): Promise<void>
+  /** Where a symbolic link leads. Errors: ENOENT, EINVAL (no link). */
+  readlink(path: string): Promise<string>
+  /** Who may do what with it: the lower 12 bits of st_mode. Errors: ENOENT, EROFS. */
+  chmod(path: string, mode: number): Promise<void>
+  /** Whose it is. Set-uid and set-gid go from a file. Errors: ENOENT, EROFS. */
+  chown(path: string, uid: number, gid: number, options?: LinkOptions): Promise<void>
+  /** When it was read and changed; what is left out stays. Errors: ENOENT, EROFS. */
+  utimes(path: string, times: TimesOfFile, options?: LinkOptions): Promise<void>
+  /** The names of what programs keep beside the file, in order. */
+  listxattr(path: string, options?: LinkOptions): Promise<readonly string[]>
+  /** What is kept under the name. Errors: ENODATA, ENOTSUP (names begin with user., trusted., security., or are access lists). */
+  getxattr(path: string, name: string, options?: LinkOptions): Promise<Uint8Array>
+  /** Keeps up to 64 KiB under a name. Errors: E2BIG, ENOSPC (of names), EEXIST, ENODATA, EPERM (user.* of what holds no bytes), ENOTSUP. */
+  setxattr(
+    path: string,
+    name: string,
+    value: Uint8Array,
+    options?: SetAttributeOptions & LinkOptions,
+  ): Promise<void>
+  /** Errors: ENODATA, ENOTSUP. */
+  removexattr(path: string, name: string, options?: LinkOptions): Promise<void>
+  /** Where data, or a hole, of an open file begins from a position on (SEEK_DATA, SEEK_HOLE); undefined: nowhere before its end. */
+  seek(file: FileFace, position: Bytes, what: 'data' | 'hole'): Promise<Bytes | undefined>
+  /** What statfs(2) says of the volume. */
+  statfs(): Promise<VolumeStatistics>
+  /** Which format it has. One of format 1 opens to be read until it is upgraded. */
+  readonly format: number
+  /**
+   * Makes a volume of format 1 one of format 2, in place: after a crash it has the one or the other. Everything in it gets this owner,
+   * this time, and the mode 0644 or 0755. One of format 2 stays as it is.
+   *
+   * Errors: EUCLEAN (damaged: repair it), EROFS (opened with 'r').
+   * Cost: memory for all inodes.
+   */
+  upgrade(owner?: Pick<MakeOptions, 'uid' | 'gid'>): Promise<void>
   /** What a directory holds, in order of names. Errors: ENOENT, ENOTDIR. */
   list(path: string): Promise<Named[]>
-  /** What a file or directory is, and the blocks that it takes. Errors: ENOENT, ENOTDIR. */
+  /** What it is, whose, since when, and the blocks that it takes; of a symbolic link, of what that leads to. Errors: ENOENT, ENOTDIR, ELOOP. */
   stat(path: string): Promise<Stat>
+  /** The same of a symbolic link itself. Errors: ENOENT, ENOTDIR. */
+  lstat(path: string): Promise<Stat>
   /** Whether there is something at the path. Errors: EIO, EUCLEAN. */
   exists(path: string): Promise<boolean>
   /** Gives a file or a directory another name; an existing file is replaced. Errors: those of rename(2). */
-  rename(from: string, to: string): Promise<void>
+  rename(from: string, to: string, options?: RenameOptions): Promise<void>
   /** One name more for a file. Errors: EEXIST, ENOENT, EPERM (a directory), EROFS. */
   link(from: string, to: string): Promise<void>
   /** Takes a file's name away, or an empty directory. A file without names lives until it is closed. Errors: ENOENT, ENOTEMPTY, EROFS. */

@@ -24,6 +24,10 @@ export interface FileCalls {
   readonly file: Mappable
   /** How many errors of writeback it has had. */
   readonly errorCount: number
+  /** Whether something was stored that isn't written yet, as far as that is known. */
+  readonly isDirty: boolean
+  /** Of a file of a volume: takes note of the time. */
+  wrote?: () => void
   read(target: Uint8Array, position: Bytes, read: ReadState): Job<{ copied: number }>
   write(source: Uint8Array, position: Bytes, read: ReadState): Job
   truncate(size: Bytes): Job
@@ -48,6 +52,12 @@ export class CachedCalls implements FileCalls {
 
   get errorCount(): number {
     return this.file.errorCount
+  }
+
+  wrote?: () => void
+
+  get isDirty(): boolean {
+    return this.file.dirtiedAt !== Infinity
   }
 
   read(target: Uint8Array, position: Bytes, read: ReadState): Job<{ copied: number }> {
@@ -79,6 +89,8 @@ export class DaxCalls implements FileCalls {
   readonly file: DaxFile
   /** Nothing is written back: a store is on the device, or has failed. */
   readonly errorCount = 0
+  readonly isDirty = true
+  wrote?: () => void
   private readonly core: Core
 
   constructor(core: Core, file: DaxFile) {

@@ -87,6 +87,7 @@ export class File implements FileFace {
     const to = this.place('write', position, 'position', source.length)
     this.checkWritable('write')
     await this.perform('write', this.stands.write(source, to, this.open.read), options)
+    this.stands.wrote?.()
   }
 
   /** Writes all of `source` behind the end of the file, after the appends that were asked for before. Returns where it went. */
@@ -99,6 +100,7 @@ export class File implements FileFace {
       this.context.appends.inTurn(file, async () => {
         const position = this.within('append', this.size, 'position', source.length)
         await begin(this.stands.write(source, position, this.open.read))
+        this.stands.wrote?.()
         return position
       }),
     )
@@ -109,6 +111,7 @@ export class File implements FileFace {
     const length = this.place('truncate', size, 'size')
     this.checkWritable('truncate')
     await this.perform('truncate', this.stands.truncate(length), options)
+    this.stands.wrote?.()
   }
 
   /** Makes [position, position + length) read as zeros. */
@@ -118,10 +121,12 @@ export class File implements FileFace {
     this.checkWritable('punch')
     if (end <= from) return
     await this.perform('punch', this.stands.punch(from, end - from), options)
+    this.stands.wrote?.()
   }
 
   /** Makes everything stored and written so far durable, and tells an error of writeback that wasn't told before. */
   async sync(options: CallOptions = {}): Promise<void> {
+    this.noteStores()
     await told('sync', this.event, () =>
       this.perform('sync', this.stands.sync(this.open, 'durable'), options),
     )
@@ -181,8 +186,14 @@ export class File implements FileFace {
     return this.underWay.during(act)
   }
 
+  /** Stores through mappings leave their time when they are synced, at the latest. */
+  private noteStores(): void {
+    if (this.open.mappings > 0 && !this.readOnly && this.stands.isDirty) this.stands.wrote?.()
+  }
+
   private async end(until: Settled): Promise<void> {
     await this.underWay.settled()
+    this.noteStores()
     try {
       await this.syncLast(until)
     } finally {
@@ -194,6 +205,7 @@ export class File implements FileFace {
   /** The last mapping has gone, after the close. It runs inside an attempt, so it only begins. */
   private leave(until: Settled): void {
     const { leaving, untold } = this.context
+    if (!this.readOnly && this.stands.isDirty) this.stands.wrote?.()
     const left = this.syncLast(until)
       .catch((error: unknown) => untold.push(error))
       .then(() => this.release(this))

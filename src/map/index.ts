@@ -48,4 +48,12 @@ export {
   Volume,
   type VolumeFileOptions,
 } from './volume.ts'
+export type {
+  LinkOptions,
+  MakeOptions,
+  NodeOptions,
+  RenameOptions,
+  SetAttributeOptions,
+  TimesOfFile,
+} from './volume-attributes.ts'
 export { checkProgress } from './volume-calls.ts'

@@ -41,6 +41,7 @@ import { aborted, FaultlineError, fromErrno } from './error.ts'
 import { invalid } from './options.ts'
 import { isAborted } from './performer.ts'
 import type { Mounted, Purpose } from './volume.ts'
+import { now, planOf as owned } from './volume-attributes.ts'
 
 export interface CreatePlan {
   /** Bytes for data; what is there already is taken as it is. */
@@ -133,7 +134,8 @@ async function format(context: Context, { place, directory }: Draft, path: strin
         `createVolume of ${path}: size: expected at least ${BLOCKS_MIN} blocks of ${pageSize} bytes for its data, got ${device.length} bytes`,
       )
     const id = Number(BigInt.asUintN(53, crypto.getRandomValues(new BigUint64Array(1))[0]!))
-    const args = makeArgs({ ...planOf(context, device, store), size: device.length, id })
+    const root = owned('directory', {}, 'createVolume')
+    const args = makeArgs({ ...planOf(context, device, store), size: device.length, id, root, now: now() })
     await perform(context, new Making(), args, `making of ${path}`, () => '')
     await store.close()
     await device.close()

@@ -165,7 +165,8 @@ function flawOf(name: string): string | undefined {
   if (name === '') return 'two slashes in a row, or one at its end'
   if (name === '.' || name === '..') return `"${name}", which is not followed here`
   if (name.includes('\0')) return 'a zero byte'
-  return name.isWellFormed() ? undefined : 'half of a surrogate pair'
+  // A byte that is no UTF-8 is spelt so (volume/spelling.ts).
+  return name.replace(/[\uDC80-\uDCFF]/gu, '').isWellFormed() ? undefined : 'half of a surrogate pair'
 }
 
 export function checkProgress(progress: unknown, operation: string): void {

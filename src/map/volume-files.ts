@@ -8,12 +8,13 @@
  *   VL2 A file that is made either gets its name whole, or nothing is left of it.
  */
 import { errno } from '../base/index.ts'
-import type { Answer, DaxFile, VolumeFile } from '../volume/index.ts'
+import type { Answer, DaxFile, InodePlan, VolumeFile } from '../volume/index.ts'
 import type { Context } from './context.ts'
 import type { FileFace } from './faces.ts'
 import { File } from './file.ts'
 import { CachedCalls, DaxCalls } from './file-calls.ts'
 import { invalid } from './options.ts'
+import { now } from './volume-attributes.ts'
 import type { VolumeCalls } from './volume-calls.ts'
 
 export class OpenFiles {
@@ -62,17 +63,18 @@ export class OpenFiles {
     operation: string,
     to: string,
     existing: 'stays' | 'is replaced',
+    plan: InodePlan,
     fill: (file: VolumeFile) => Promise<void>,
   ): Promise<void> {
     const { core } = this.calls
     if (existing === 'stays' && core.stat(to).errno === errno.OK) this.calls.went(errno.EEXIST, operation, to)
     if (this.calls.isCopying) await this.calls.calm()
-    const made = this.calls.said(core.createUnnamed(to), operation, to)
+    const made = this.calls.said(core.createUnnamed(to, plan, now()), operation, to)
     const file = this.handOut(made, 'r')
     try {
       await fill(made)
       if (this.calls.isCopying) await this.calls.calm()
-      this.calls.went(core.publish(made, to, existing).errno, operation, to)
+      this.calls.went(core.publish(made, to, existing, now()).errno, operation, to)
     } finally {
       await file.close()
     }
@@ -119,6 +121,8 @@ export class OpenFiles {
     const { core } = this.calls
     const calls =
       found.opened === 'dax' ? new DaxCalls(core, found) : new CachedCalls(this.context.engine, found.cached)
+    const by = process.getuid?.() === 0 ? 'privileged' : 'unprivileged'
+    calls.wrote = () => void core.inodes.wrote(found.node.ino, by, now())
     const file = new File(this.context, calls, mode === 'r', closed => this.release(closed))
     this.opened.set(file, found)
     return file

@@ -19,15 +19,20 @@ import type { HostFile } from '../host/index.ts'
 import type { Task } from '../sched/index.ts'
 import { type FileStore, LmdbStore, noteDamage, type Place, type VolumeLock } from '../store/index.ts'
 import {
+  type AttributeChange,
   type CheckReport,
   type Volume as Core,
   checkingArgs,
+  type InodePlan,
   type Named,
   preallocatingArgs,
   remappingArgs,
   type Stat,
   snapshotArgs,
+  Upgrading,
   type Usage,
+  upgradingArgs,
+  type VolumeStatistics,
 } from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { aborted, FaultlineError, fromHost } from './error.ts'
@@ -35,9 +40,27 @@ import type { RangeOfFiles, VolumeFace } from './faces.ts'
 import type { File } from './file.ts'
 import { type Existing, writeWhole } from './host-target.ts'
 import { INSPECT } from './inspect.ts'
-import { checkKeys, choice, flag, invalid } from './options.ts'
+import { checkBytes, checkKeys, choice, flag, invalid } from './options.ts'
 import { isAborted } from './performer.ts'
 import { bringIn, originOf, type Source, type TransferOptions, takeOut } from './streams.ts'
+import {
+  checkAttribute,
+  checkId,
+  checkMode,
+  checkTimes,
+  type LinkOptions,
+  lastOf,
+  linkPlan,
+  type MakeOptions,
+  type NodeOptions,
+  nodePlan,
+  now,
+  planOf,
+  type RenameOptions,
+  renameHow,
+  type SetAttributeOptions,
+  type TimesOfFile,
+} from './volume-attributes.ts'
 import { checkPath, checkProgress, checkWhole, VolumeCalls } from './volume-calls.ts'
 import { OpenFiles } from './volume-files.ts'
 
@@ -63,7 +86,7 @@ export interface CloneOptions extends Pick<TransferOptions, 'signal'> {
   readonly existing?: 'stays' | 'is replaced'
 }
 
-export interface PutOptions extends TransferOptions {
+export interface PutOptions extends TransferOptions, MakeOptions {
   /** What becomes of a file that has the name already; it stays, and EEXIST is told, if left out. */
   readonly existing?: Existing
 }
@@ -157,16 +180,107 @@ export class Volume implements VolumeFace {
   }
 
   /** Makes an empty file. */
-  async create(path: string): Promise<void> {
-    this.checkCall('create', path)
-    if (this.calls.isCopying) await this.calm('create')
-    this.calls.said(this.core.create(path, 'file'), 'create', path)
+  async create(path: string, options: MakeOptions = {}): Promise<void> {
+    await this.make('create', path, planOf('file', options, 'create'))
   }
 
-  async mkdir(path: string): Promise<void> {
-    this.checkCall('mkdir', path)
-    if (this.calls.isCopying) await this.calm('mkdir')
-    this.calls.said(this.core.create(path, 'directory'), 'mkdir', path)
+  async mkdir(path: string, options: MakeOptions = {}): Promise<void> {
+    await this.make('mkdir', path, planOf('directory', options, 'mkdir'))
+  }
+
+  /** Makes a FIFO, a socket, a device or an empty file. */
+  async mknod(path: string, options: NodeOptions = {}): Promise<void> {
+    await this.make('mknod', path, nodePlan(options, 'mknod'))
+  }
+
+  /** Makes a symbolic link that leads to `target`, whatever that is. */
+  async symlink(target: string, path: string): Promise<void> {
+    await this.make('symlink', path, linkPlan(target, 'symlink'))
+  }
+
+  /** Where a symbolic link leads. */
+  async readlink(path: string): Promise<string> {
+    this.checkCall('readlink', path)
+    return this.calls.said(this.core.readlink(path), 'readlink', path)
+  }
+
+  async chmod(path: string, mode: number): Promise<void> {
+    await this.setattr('chmod', path, { mode: checkMode(mode, 'chmod') }, {})
+  }
+
+  async chown(path: string, uid: number, gid: number, options: LinkOptions = {}): Promise<void> {
+    const owner = { uid: checkId(uid, 'uid', 'chown'), gid: checkId(gid, 'gid', 'chown') }
+    await this.setattr('chown', path, owner, options)
+  }
+
+  async utimes(path: string, times: TimesOfFile, options: LinkOptions = {}): Promise<void> {
+    await this.setattr('utimes', path, checkTimes(times, 'utimes'), options)
+  }
+
+  /** The names of what programs keep beside the file (listxattr(2)), in order. */
+  async listxattr(path: string, options: LinkOptions = {}): Promise<readonly string[]> {
+    const ino = this.inoOf('listxattr', path, options)
+    return this.calls.said(this.core.inodes.listxattr(ino), 'listxattr', path)
+  }
+
+  async getxattr(path: string, name: string, options: LinkOptions = {}): Promise<Uint8Array> {
+    checkAttribute(name, 'getxattr')
+    const ino = this.inoOf('getxattr', path, options)
+    return this.calls.said(this.core.inodes.getxattr(ino, name), 'getxattr', path)
+  }
+
+  async setxattr(
+    path: string,
+    name: string,
+    value: Uint8Array,
+    { how = 'set', ...options }: SetAttributeOptions & LinkOptions = {},
+  ): Promise<void> {
+    checkAttribute(name, 'setxattr')
+    checkBytes('setxattr', value)
+    const checked = choice(how, ['set', 'create', 'replace'], 'how', 'setxattr')
+    const ino = this.inoOf('setxattr', path, options)
+    if (this.calls.isCopying) await this.calm('setxattr')
+    this.calls.said(this.core.inodes.setxattr(ino, name, value, checked, now()), 'setxattr', path)
+  }
+
+  async removexattr(path: string, name: string, options: LinkOptions = {}): Promise<void> {
+    checkAttribute(name, 'removexattr')
+    const ino = this.inoOf('removexattr', path, options)
+    if (this.calls.isCopying) await this.calm('removexattr')
+    this.calls.said(this.core.inodes.removexattr(ino, name, now()), 'removexattr', path)
+  }
+
+  /** Where data, or a hole, begins from a position on; undefined: nowhere before the end. */
+  async seek(file: File, position: Bytes, what: 'data' | 'hole'): Promise<Bytes | undefined> {
+    checkWhole(position, 'position', 'seek')
+    const sought = choice(what, ['data', 'hole'], 'what', 'seek')
+    this.checkCall('seek')
+    const mine = this.files.mine(file, 'seek', 'for reading')
+    const found = this.core.seek(mine, position, sought)
+    return found.errno === errno.ENXIO ? undefined : this.calls.said(found, 'seek', file.name)
+  }
+
+  /** What statfs(2) says. */
+  async statfs(): Promise<VolumeStatistics> {
+    this.checkCall('statfs')
+    return this.calls.said(this.core.inodes.statfs(), 'statfs', this.path)
+  }
+
+  /** Which format it has: 1 opens to be read, and becomes 2 by `upgrade`. */
+  get format(): number {
+    this.checkCall('format')
+    return this.core.header.format
+  }
+
+  /** Makes a volume of an older format one of today's, in place: after a crash it has one or the other. All in it is `owner`'s then. */
+  async upgrade(owner: Pick<MakeOptions, 'uid' | 'gid'> = {}): Promise<void> {
+    checkKeys(owner, ['uid', 'gid'], 'upgrade')
+    this.checkCall('upgrade')
+    const { uid, gid } = planOf('file', owner, 'upgrade')
+    const args = upgradingArgs({ volume: this.core, uid, gid, now: now() })
+    await this.during(() =>
+      this.calls.perform(new Upgrading(), args, { operation: 'upgrade', where: this.path }),
+    )
   }
 
   /** What a directory holds, in order. */
@@ -180,6 +294,12 @@ export class Volume implements VolumeFace {
     return this.calls.said(this.core.stat(path), 'stat', path)
   }
 
+  /** The same, of a symbolic link itself. */
+  async lstat(path: string): Promise<Stat> {
+    this.checkCall('lstat', path)
+    return this.calls.said(this.core.stat(path, 'itself'), 'lstat', path)
+  }
+
   /** Whether there is something at the path. */
   async exists(path: string): Promise<boolean> {
     this.checkCall('exists', path)
@@ -189,24 +309,25 @@ export class Volume implements VolumeFace {
     return true
   }
 
-  async rename(from: string, to: string): Promise<void> {
+  async rename(from: string, to: string, options: RenameOptions = {}): Promise<void> {
+    const how = renameHow(options, 'rename')
     this.checkCall('rename', from, to)
     if (this.calls.isCopying) await this.calm('rename')
-    this.calls.went(this.core.rename(from, to).errno, 'rename', `${from} to ${to}`)
+    this.calls.went(this.core.rename(from, to, how, now()).errno, 'rename', `${from} to ${to}`)
   }
 
   /** One name more for a file. */
   async link(from: string, to: string): Promise<void> {
     this.checkCall('link', from, to)
     if (this.calls.isCopying) await this.calm('link')
-    this.calls.went(this.core.link(from, to).errno, 'link', `${from} to ${to}`)
+    this.calls.went(this.core.link(from, to, now()).errno, 'link', `${from} to ${to}`)
   }
 
   /** Takes a file's name away, or an empty directory. A file without names lives until it is closed. */
   async unlink(path: string): Promise<void> {
     this.checkCall('unlink', path)
     if (this.calls.isCopying) await this.calm('unlink')
-    this.calls.went(this.core.unlink(path).errno, 'unlink', path)
+    this.calls.went(this.core.unlink(path, now()).errno, 'unlink', path)
   }
 
   /** Takes a file's name away, or a directory's with all that is below it. */
@@ -218,7 +339,8 @@ export class Volume implements VolumeFace {
       for (;;) {
         if (options.signal?.aborted === true) throw aborted('remove', path, options.signal.reason)
         if (this.calls.isCopying) await this.calls.calm()
-        if (this.calls.said(this.core.removeTree(path, REMOVED_AT_ONCE), 'remove', path) === 'gone') return
+        if (this.calls.said(this.core.removeTree(path, REMOVED_AT_ONCE, now()), 'remove', path) === 'gone')
+          return
         await setImmediate()
       }
     })
@@ -232,7 +354,7 @@ export class Volume implements VolumeFace {
     const call = { operation: 'clone', where: `${from} to ${to}`, signal: options.signal }
     await this.during(() =>
       this.files.using('clone', from, source =>
-        this.files.make('clone', to, existing, async target => {
+        this.files.make('clone', to, existing, this.planLike(from), async target => {
           const range = { source, target, from: 0, to: 0, length: source.size }
           await this.calls.perform(this.core.remapping, remappingArgs({ how: 'clone', ...range }), call)
         }),
@@ -269,7 +391,7 @@ export class Volume implements VolumeFace {
     const mode = choice(options.mode ?? 'r+', ['r', 'r+'], 'mode', 'snapshot')
     this.checkCall('snapshot', from, to)
     const call = { operation: 'snapshot', where: `${from} to ${to}` }
-    const args = snapshotArgs({ from, to, mode })
+    const args = snapshotArgs({ from, to, mode }, now())
     await this.during(() => this.calls.perform(this.core.snapshot, args, call))
     return args.files
   }
@@ -279,22 +401,32 @@ export class Volume implements VolumeFace {
    * there, and is durable when the promise is kept; if anything fails nothing is left of it. Returns its length.
    */
   async put(source: Source, to: string, options: PutOptions = {}): Promise<Bytes> {
-    checkKeys(options, ['existing', 'signal', 'progress'], 'put')
+    const { mode, uid, gid, ...rest } = options
+    checkKeys(rest, ['existing', 'signal', 'progress'], 'put')
+    const plan = planOf(
+      'file',
+      {
+        ...(mode !== undefined && { mode }),
+        ...(uid !== undefined && { uid }),
+        ...(gid !== undefined && { gid }),
+      },
+      'put',
+    )
     const existing = choice(options.existing ?? 'stays', ['stays', 'is replaced'], 'existing', 'put')
     const origin = originOf(source)
     checkProgress(options.progress, 'put')
     this.checkCall('put', to)
-    const plan = { ...options, signal: this.calls.underWay.endedBy(options.signal) }
+    const transfer = { ...options, signal: this.calls.underWay.endedBy(options.signal) }
     return this.during(async () => {
       let length = 0
-      await this.files.make('put', to, existing, async file => {
-        length = await bringIn(this.calls, file, origin, plan)
+      await this.files.make('put', to, existing, plan, async file => {
+        length = await bringIn(this.calls, file, origin, transfer)
       })
       try {
         await this.calls.commitPut(to)
       } catch (error) {
         // Nothing but its name was made since; of a file that was replaced the new one stays.
-        if (existing === 'stays') this.core.unlink(to)
+        if (existing === 'stays') this.core.unlink(to, now())
         throw error
       }
       return length
@@ -447,6 +579,34 @@ export class Volume implements VolumeFace {
       'close',
       `close of ${this.path}: ${mapped[0]} is mapped${more}; unmap first, or close the machine`,
     )
+  }
+
+  private async make(operation: string, path: string, plan: InodePlan): Promise<void> {
+    this.checkCall(operation, path)
+    if (this.calls.isCopying) await this.calm(operation)
+    this.calls.said(this.core.create(path, plan, now()), operation, path)
+  }
+
+  /** A copy may be used as what it is copied from, and belongs to who makes it. */
+  private planLike(path: string): InodePlan {
+    return planOf('file', { mode: (this.core.stat(path).value?.mode ?? 0o644) & 0o777 }, 'clone')
+  }
+
+  private inoOf(operation: string, path: string, options: LinkOptions): number {
+    const last = lastOf(options, operation)
+    this.checkCall(operation, path)
+    return this.calls.said(this.core.find(path, last), operation, path)
+  }
+
+  private async setattr(
+    operation: string,
+    path: string,
+    change: AttributeChange,
+    options: LinkOptions,
+  ): Promise<void> {
+    const ino = this.inoOf(operation, path, options)
+    if (this.calls.isCopying) await this.calm(operation)
+    this.calls.said(this.core.inodes.setattr(ino, change, now()), operation, path)
   }
 
   private during<T>(act: () => Promise<T>): Promise<T> {

@@ -9,15 +9,21 @@ import {
   FaultlineError,
   type FileFace,
   type GetFileOptions,
+  type LinkOptions,
+  type MakeOptions,
+  type NodeOptions,
   type PutOptions,
   type RangeOfFiles,
+  type RenameOptions,
+  type SetAttributeOptions,
   type SnapshotOptions,
   type Source,
+  type TimesOfFile,
   type TransferOptions,
   type VolumeFace,
   type VolumeFileOptions,
 } from '../map/index.ts'
-import type { CheckReport, Named, Stat, Usage } from '../volume/index.ts'
+import type { CheckReport, Named, Stat, Usage, VolumeStatistics } from '../volume/index.ts'
 import type { FileFacts, VolumeFacts } from './desk.ts'
 import type { Line } from './line.ts'
 import { HardwareFile } from './objects.ts'
@@ -48,12 +54,73 @@ export class HardwareVolume extends Remote implements VolumeFace {
     return new HardwareFile(this.line, (await this.call('open', path, options)) as FileFacts)
   }
 
-  async create(path: string): Promise<void> {
-    await this.call('create', path)
+  async create(path: string, options: MakeOptions = {}): Promise<void> {
+    await this.call('create', path, options)
   }
 
-  async mkdir(path: string): Promise<void> {
-    await this.call('mkdir', path)
+  async mkdir(path: string, options: MakeOptions = {}): Promise<void> {
+    await this.call('mkdir', path, options)
+  }
+
+  async mknod(path: string, options: NodeOptions = {}): Promise<void> {
+    await this.call('mknod', path, options)
+  }
+
+  async symlink(target: string, path: string): Promise<void> {
+    await this.call('symlink', target, path)
+  }
+
+  async readlink(path: string): Promise<string> {
+    return (await this.call('readlink', path)) as string
+  }
+
+  async chmod(path: string, mode: number): Promise<void> {
+    await this.call('chmod', path, mode)
+  }
+
+  async chown(path: string, uid: number, gid: number, options: LinkOptions = {}): Promise<void> {
+    await this.call('chown', path, uid, gid, options)
+  }
+
+  async utimes(path: string, times: TimesOfFile, options: LinkOptions = {}): Promise<void> {
+    await this.call('utimes', path, times, options)
+  }
+
+  async listxattr(path: string, options: LinkOptions = {}): Promise<readonly string[]> {
+    return (await this.call('listxattr', path, options)) as readonly string[]
+  }
+
+  async getxattr(path: string, name: string, options: LinkOptions = {}): Promise<Uint8Array> {
+    return (await this.call('getxattr', path, name, options)) as Uint8Array
+  }
+
+  async setxattr(
+    path: string,
+    name: string,
+    value: Uint8Array,
+    options: SetAttributeOptions & LinkOptions = {},
+  ): Promise<void> {
+    await this.call('setxattr', path, name, value, options)
+  }
+
+  async removexattr(path: string, name: string, options: LinkOptions = {}): Promise<void> {
+    await this.call('removexattr', path, name, options)
+  }
+
+  async seek(file: FileFace, position: Bytes, what: 'data' | 'hole'): Promise<Bytes | undefined> {
+    return (await this.call('seek', file, position, what)) as Bytes | undefined
+  }
+
+  async statfs(): Promise<VolumeStatistics> {
+    return (await this.call('statfs')) as VolumeStatistics
+  }
+
+  get format(): number {
+    return this.ask('format') as number
+  }
+
+  async upgrade(owner: Pick<MakeOptions, 'uid' | 'gid'> = {}): Promise<void> {
+    await this.call('upgrade', owner)
   }
 
   async list(path: string): Promise<Named[]> {
@@ -64,8 +131,12 @@ export class HardwareVolume extends Remote implements VolumeFace {
     return (await this.call('stat', path)) as Stat
   }
 
-  async rename(from: string, to: string): Promise<void> {
-    await this.call('rename', from, to)
+  async lstat(path: string): Promise<Stat> {
+    return (await this.call('lstat', path)) as Stat
+  }
+
+  async rename(from: string, to: string, options: RenameOptions = {}): Promise<void> {
+    await this.call('rename', from, to, options)
   }
 
   async link(from: string, to: string): Promise<void> {

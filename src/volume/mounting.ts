@@ -17,7 +17,7 @@ import { type Checksum, MIX53 } from './checksum.ts'
 import { Disk } from './disk.ts'
 import { Damage } from './failure.ts'
 import { checkBlock, checkHeaderBlock, headerBlock } from './header.ts'
-import { EPOCH, planned, type Time } from './inode.ts'
+import { EPOCH, type InodePlan, planned, type Time } from './inode.ts'
 import { Journal } from './journal.ts'
 import { decodeHeader, encodeHeader, FORMAT, HEADER_KEY, type Header } from './records.ts'
 import type { Region } from './region.ts'
@@ -43,6 +43,8 @@ export interface MakePlan extends MountPlan {
   readonly size: Bytes
   /** Tells it from every other volume. */
   readonly id: number
+  /** Whose its root directory is: root's if left out. */
+  readonly root?: InodePlan
   /** What time it is, where there is a clock. */
   readonly now?: Time
 }
@@ -96,7 +98,7 @@ export class Making implements Verb<MakeArgs> {
     const formatted = journal.edit(() => {
       journal.put(HEADER_KEY, encodeHeader(header))
       space.format()
-      names.format(planned('directory'), plan.now ?? EPOCH)
+      names.format(plan.root ?? planned('directory'), plan.now ?? EPOCH)
     })
     if (formatted.kind !== 'done') return formatted
     args.volume = volume

@@ -276,6 +276,11 @@ export class Volume {
     return this.parts.journal.ask(() => this.statOf(this.parts.names.find(path, last).ino))
   }
 
+  /** The number of what is at the path. */
+  find(path: string, last: Last): Answer<number> {
+    return this.parts.journal.ask(() => this.parts.names.find(path, last).ino)
+  }
+
   list(path: string): Answer<Named[]> {
     return this.parts.journal.ask(() => [...this.parts.names.list(path)])
   }
