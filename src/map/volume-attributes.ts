@@ -17,8 +17,9 @@ export interface MakeOptions {
 export interface NodeOptions extends MakeOptions {
   /** What it is; an empty file if left out. */
   readonly kind?: Exclude<Kind, 'directory' | 'symlink'>
-  /** Of a device which one. */
+  /** Of a device which driver; 0 if left out. */
   readonly major?: number
+  /** Of a device which of its driver's; 0 if left out. */
   readonly minor?: number
 }
 
@@ -30,15 +31,19 @@ export interface LinkOptions {
 
 /** Times of a file; those that are left out stay. */
 export interface TimesOfFile {
+  /** When it was read. */
   readonly atime?: Date | Time
+  /** When what it holds was changed. */
   readonly mtime?: Date | Time
 }
 
+/** How a name is given. */
 export interface RenameOptions {
   /** What becomes of what has the name already: 'is replaced' if left out; 'is exchanged' gives it the other name. */
   readonly existing?: 'is replaced' | 'stays' | 'is exchanged'
 }
 
+/** How an extended attribute is set. */
 export interface SetAttributeOptions {
   /** 'create': EEXIST if there is one of the name; 'replace': ENODATA if there is none; 'set' if left out. */
   readonly how?: 'set' | 'create' | 'replace'

@@ -8,10 +8,18 @@ import type { Bytes } from '../base/index.ts'
 import { believe, Damage } from './failure.ts'
 import { decodeNumbers, putU64, u64, viewOf } from './fields.ts'
 
-const KINDS = ['file', 'directory', 'symlink', 'fifo', 'socket', 'block device', 'char device'] as const
+const KINDS = [
+  'file',
+  'directory',
+  'symlink',
+  'fifo',
+  'socket',
+  'block device',
+  'char device',
+] as const satisfies readonly Kind[]
 
 /** What an inode is. */
-export type Kind = (typeof KINDS)[number]
+export type Kind = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'block device' | 'char device'
 
 /** A moment, counted from 1970 in UTC as Linux does: seconds, below 0 before it, and nanoseconds after that second. */
 export interface Time {

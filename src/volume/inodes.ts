@@ -8,7 +8,7 @@
  *   VI1 An inode without names lives as long as somebody holds it or has it open, and is gone after that, or when the volume is opened.
  *   VI2 A cursor of a directory is the name that was told last: what is told after it depends on nothing that came or went meanwhile.
  */
-import { assert, errno } from '../base/index.ts'
+import { assert, type Bytes, errno } from '../base/index.ts'
 import type { Outcome, Task, Verb } from '../sched/index.ts'
 import { Attributes, type SetHow } from './attributes.ts'
 import { Failure } from './failure.ts'
@@ -42,15 +42,20 @@ export interface DirectoryPart {
 
 /** What statfs(2) says. */
 export interface VolumeStatistics {
+  /** Tells the volume from every other. */
   readonly id: number
-  readonly blockSize: number
+  /** Bytes of a block. */
+  readonly blockSize: Bytes
+  /** Blocks for data. */
   readonly blocks: number
   /** Blocks that nobody has, and nobody is promised. */
   readonly free: number
-  /** Inodes that there have been, and how many more there can be. */
+  /** Inodes that there have been. */
   readonly inodes: number
+  /** How many more there can be. */
   readonly inodesFree: number
-  readonly nameMax: number
+  /** Bytes of a name, at most. */
+  readonly nameMax: Bytes
 }
 
 /** What of the volume it needs. */
