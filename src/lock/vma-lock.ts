@@ -85,6 +85,8 @@ class MmapLock extends RwLock {
 /** The locks of one space. */
 export class SpaceLock {
   readonly mmap: MmapLock
+  /** The sequence number under which the stack, which no VMA here stands for, was last write-locked. */
+  private stackSequence = 0
 
   constructor(scheduler: Scheduler, name: string) {
     this.mmap = new MmapLock(scheduler, `mmap_lock of ${name}`, RANK.mmap)
@@ -92,9 +94,24 @@ export class SpaceLock {
 
   /** Read-locks a VMA if that needs no waiting; says whether it did. */
   tryReadVma(vma: VmaLock, task: Task): boolean {
-    if (vma.writeSequence === this.mmap.sequence) return false
+    if (this.isWritten(vma)) return false
     vma.enter(task)
     return true
+  }
+
+  /** Whether a reader of this VMA would have to wait for the mmap lock. */
+  isWritten(vma: VmaLock): boolean {
+    return vma.writeSequence === this.mmap.sequence
+  }
+
+  /** The stack has the command line in it. It lies above all mappings, and nobody faults in it here. */
+  writeStack(task: Task): void {
+    assert(this.mmap.isWriter(task), `V1: ${task.name} writes the mmap lock before it write-locks the stack`)
+    this.stackSequence = this.mmap.sequence
+  }
+
+  isStackWritten(): boolean {
+    return this.stackSequence === this.mmap.sequence
   }
 
   /** Write-locks a VMA: undefined when it is locked and empty of readers, else the wait for that. */

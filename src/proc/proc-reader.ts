@@ -6,7 +6,9 @@
  *     smaps     maps, and what is resident   /  batches (m_start, m_stop)
  *     ps        cmdline of every space, and counters that need no lock
  *
- * These are the readers that hang in the inversion: they wait only for the mmap lock, and fairly.
+ * These are the readers that hang in the inversion: they wait only for the mmap lock, and fairly. Under a discipline whose readers
+ * go by VMA locks they take it only where a writer has locked what they read: the stack, which a fork locks last and which has
+ * the command line, or the next VMA. An attempt is never interrupted, so a VMA lock that is free is taken and given back at once.
  *
  * Invariants
  *   PR1 A reader holds one lock at a time and waits for nothing while it holds it.
@@ -61,11 +63,19 @@ export class ProcReader implements Verb<ProcArgs> {
 
   attempt(task: Task<ProcArgs>): Outcome {
     const { args } = task
-    const queued = lockForReading(task, args.space)
+    const queued = this.mayReadNow(args) ? undefined : lockForReading(task, args.space)
     if (queued !== undefined) return queued
     const over = args.file === 'cmdline' ? this.readCommandLine(args) : this.readBatch(args)
     releaseAll(task)
     return over ? done : again
+  }
+
+  /** Without the mmap lock, under the lock of the next VMA or of the stack. */
+  private mayReadNow({ space, file, next }: ProcArgs): boolean {
+    if (this.mm.discipline.readers !== 'vma') return false
+    if (file === 'cmdline') return !space.locks.isStackWritten()
+    const vma = space.firstFrom(next)
+    return vma === undefined || !space.locks.isWritten(vma.lock)
   }
 
   private readCommandLine(args: ProcArgs): boolean {
@@ -76,12 +86,17 @@ export class ProcReader implements Verb<ProcArgs> {
   private readBatch(args: ProcArgs): boolean {
     let shown = 0
     for (const vma of args.space.vmas.from(args.next)) {
-      if (shown++ === BATCH) return false
+      if (shown++ === BATCH || (shown > 1 && this.isBarred(vma))) return false
       args.text += this.line(vma)
       if (args.file === 'smaps') args.text += this.residence(vma)
       args.next = vma.end
     }
     return true
+  }
+
+  /** A writer has locked it, and the reader came without the mmap lock: the next attempt takes that. */
+  private isBarred(vma: Vma): boolean {
+    return this.mm.discipline.readers === 'vma' && vma.space.locks.isWritten(vma.lock)
   }
 
   private line(vma: Vma): string {
@@ -141,7 +156,8 @@ export class Ps implements Verb<PsArgs> {
     for (let pid = args.left[0]; pid !== undefined; pid = args.left[0]) {
       const space = this.mm.spaces.get(pid)
       if (space !== undefined) {
-        const queued = lockForReading(task, space)
+        const isFree = this.mm.discipline.readers === 'vma' && !space.locks.isStackWritten()
+        const queued = isFree ? undefined : lockForReading(task, space)
         if (queued !== undefined) return queued
         args.rows.push({ ...status(this.mm, space), commandLine: space.commandLine })
         releaseAll(task)

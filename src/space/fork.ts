@@ -3,13 +3,14 @@
  * pages of files aren't copied but faulted again (dup_mmap, copy_page_range).
  *
  * Every VMA of the parent is write-locked first, so no fault is halfway while entries are copied and a child can't see a
- * store made after the fork. A fault that waits without a lock is no obstacle: it looks everything up again.
+ * store made after the fork. A fault that waits without a lock is no obstacle: it looks everything up again. Under a
+ * discipline whose fork skips, shared mappings aren't locked: nothing of theirs is copied, and stores to them are seen by both.
  *
  * The entries are copied in slices, under the locks from the first to the last. A store that a section makes meanwhile
  * hits only where the page isn't copied yet, and then the child gets it too; elsewhere it misses and waits for the locks.
  * So of two stores, one of which was made after the other, the child never has the later one alone.
  *
- * Locks    mmap write of the parent and all of its VMAs. The child is known to nobody yet.
+ * Locks    mmap write of the parent and all of its VMAs, or its private ones. The child is known to nobody yet.
  *
  * Invariants
  *   FK1 After fork no private page is writable in either space.
@@ -40,8 +41,10 @@ export class Fork implements Verb<ForkArgs> {
     const { args } = task
     const parent = args.space
     if (task.reached === undefined) {
-      const queued = lockRange(task, parent, 0, VPN_END)
+      const which = this.mm.discipline.fork === 'all' ? 'all' : 'private'
+      const queued = lockRange(task, parent, 0, VPN_END, which)
       if (queued !== undefined) return queued
+      parent.locks.writeStack(task)
       task.reached = 0
       args.child = this.mm.newSpace(args.plan, parent.family)
     }

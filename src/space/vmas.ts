@@ -16,11 +16,18 @@ import type { Task, Wait } from '../sched/index.ts'
 export const VMAS_MAX = 2 ** 20
 
 /** Takes the space for writing and write-locks the VMAs of [start, end), or says what to wait for. */
-export function lockRange(task: Task, space: Space, start: Vpn, end: Vpn): Wait | undefined {
+export function lockRange(
+  task: Task,
+  space: Space,
+  start: Vpn,
+  end: Vpn,
+  which: 'all' | 'private' = 'all',
+): Wait | undefined {
   const { mmap } = space.locks
   const queued = mmap.isWriter(task) ? undefined : mmap.write(task)
   if (queued !== undefined) return queued
   for (const vma of space.overlapping(start, end)) {
+    if (which === 'private' && vma.share === 'shared') continue
     const drained = space.locks.writeVma(vma.lock, task)
     if (drained !== undefined) return drained
   }
