@@ -1,5 +1,5 @@
 /**
- * `faultline lab`: every interleaving of a scenario on the real engine, under seven designs of the fault path.
+ * `faultline lab`: every interleaving of a scenario on the real engine, under every design of the fault path.
  *
  * Exit status   0  it found what it should and nothing else     1  a property was broken, a canary not found, or a file
  *               couldn't be read     2  the words were wrong

@@ -21,7 +21,7 @@ export function compareReport(comparison: Comparison, madeBy: string): Report {
     results.some(({ workload, monitor }) => workload === name && monitor.count > 0),
   )
   return {
-    title: 'Seven designs of the page fault, side by side',
+    title: 'Designs of the page fault, side by side',
     sentences: [compareSentence(results), SETTING],
     madeBy,
     sections: [

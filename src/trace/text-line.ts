@@ -38,6 +38,8 @@ export type Layout = 'cpu' | 'no cpu' | 'latency'
 
 export interface LineHead {
   layout: Layout
+  /** How far from the beginning of a line the column of the CPU was. */
+  bracket: number
   commStart: number
   commEnd: number
   tid: number
@@ -54,6 +56,7 @@ export interface LineHead {
 
 export const emptyHead = (): LineHead => ({
   layout: 'cpu',
+  bracket: 0,
   commStart: 0,
   commEnd: 0,
   tid: 0,
@@ -87,11 +90,20 @@ export function readHead(line: Buffer, start: number, end: number, head: LineHea
 }
 
 function readWithCpu(line: Buffer, start: number, end: number, head: LineHead): boolean {
+  // Most lines have the column where the last one had it.
+  const usual = start + head.bracket
+  if (usual < end && line[usual] === OPEN && isWithCpu(line, start, usual, end, head)) return true
   for (let at = start; at < end; at++) {
-    if (line[at] !== OPEN || (at > start && line[at - 1] !== SPACE)) continue
-    if (readAfterCpu(line, at + 1, end, head) && readTask(line, start, at, head)) return true
+    if (line[at] !== OPEN || !isWithCpu(line, start, at, end, head)) continue
+    head.bracket = at - start
+    return true
   }
   return false
+}
+
+function isWithCpu(line: Buffer, start: number, at: number, end: number, head: LineHead): boolean {
+  if (at > start && line[at - 1] !== SPACE) return false
+  return readAfterCpu(line, at + 1, end, head) && readTask(line, start, at, head)
 }
 
 /** `comm pid sec.frac: event`: the fraction has six digits or nine. */

@@ -78,6 +78,7 @@ export class TextReader {
   private readonly record = emptyRecord()
   private readonly head = emptyHead()
   private readonly names = nameInterner()
+  private readonly comms = nameInterner()
   private readonly eventNames = new Interner(eventOf)
   private readonly window = Buffer.allocUnsafe(WINDOW_BYTES)
   private readonly readOf = new Map<string, { lines: number; unread: number }>()
@@ -225,7 +226,7 @@ export class TextReader {
     event.read.lines++
     // A syscall's own event is `sys_name(...` when it begins and `sys_name -> ...` when it ends.
     record.kind = event.syscall !== null && bytes[head.args] === DASH ? Kind.syscallExit : event.kind
-    record.comm = this.names.get(bytes, head.commStart, head.commEnd)
+    record.comm = this.comms.get(bytes, head.commStart, head.commEnd)
     if (!readArguments(record, bytes, head.args, end, this.names)) {
       if (event.read.unread++ === 0)
         this.readOf.set(bytes.toString('latin1', head.nameStart, head.nameEnd), event.read)

@@ -8,7 +8,7 @@
  *       story.store(b, 0, 50, 10)                        ten bytes at 0 through a mapping: 'done', or why not
  *     })
  *
- * Each story is told once for each way of being open, and under each of the seven disciplines; afterwards the machine and the
+ * Each story is told once for each way of being open, and under each of the disciplines; afterwards the machine and the
  * volume are recounted.
  */
 import assert from 'node:assert/strict'
