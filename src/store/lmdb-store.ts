@@ -88,6 +88,30 @@ interface Plan {
   readonly highs: readonly string[]
 }
 
+/** Work on a page of records after another: between two the event loop may turn. */
+type Steps<T> = Generator<undefined, T>
+
+const CHANGES_A_STEP = 64
+/** How long it goes on before the event loop turns. */
+const TURN_MS = 2
+
+async function inTurns<T>(steps: Steps<T>): Promise<T> {
+  for (;;) {
+    for (const until = performance.now() + TURN_MS; performance.now() < until; ) {
+      const next = steps.next()
+      if (next.done === true) return next.value
+    }
+    await setImmediate()
+  }
+}
+
+function atOnce<T>(steps: Steps<T>): T {
+  for (;;) {
+    const next = steps.next()
+    if (next.done === true) return next.value
+  }
+}
+
 /** What a commit does to the pages. */
 interface Batch {
   readonly made: Made[]
@@ -191,7 +215,7 @@ export class LmdbStore extends PagedStore implements Store {
   private async write(changes: readonly Change[]): Promise<Errno> {
     try {
       if (this.database === undefined) await this.openAnew()
-      await this.apply(this.batch(sorted(changes)))
+      await this.apply(await inTurns(this.batch(sorted(changes))))
       return errno.OK
     } catch (error) {
       return errnoOf(error)
@@ -227,7 +251,7 @@ export class LmdbStore extends PagedStore implements Store {
 
   /** One transaction. */
   private async apply(batch: Batch): Promise<void> {
-    const plan = this.plan(batch)
+    const plan = await inTurns(this.plan(batch))
     await this.makeRoom(plan)
     const { running } = this
     const committed = this.transact(this.database!, database => [
@@ -250,7 +274,7 @@ export class LmdbStore extends PagedStore implements Store {
     const { database } = this
     if (database === undefined) return errno.EIO
     try {
-      const plan = this.plan(this.batch(sorted(changes)))
+      const plan = atOnce(this.plan(atOnce(this.batch(sorted(changes)))))
       const { zeros, size } = this.roomFor(plan)
       for (let done = 0; done < zeros.length; )
         done += fs.writeSync(this.descriptor, zeros, done, zeros.length - done, size + done)
@@ -286,21 +310,28 @@ export class LmdbStore extends PagedStore implements Store {
     return errno.EIO
   }
 
-  private plan({ made, gone }: Batch): Plan {
+  private *plan({ made, gone }: Batch): Steps<Plan> {
     const stamp = (this.file.transaction + 1) * STAMPS + this.life
     const tally = new Tally(this.tally)
     for (const { high, mark } of gone) if (mark !== undefined) tally.remove({ high, stamp: mark.stamp })
-    for (const { high } of made) tally.add({ high, stamp })
+    for (const { high } of made) {
+      tally.add({ high, stamp })
+      yield
+    }
     const { pages, sum } = tally
     const [first, last] = tally.encode()
     const roots = [
       { low: '', high: RECORDS_START, records: [first] },
       { low: RECORDS_END, high: KEYS_END, records: [last] },
     ]
-    const put = [...made, ...roots].map(({ low, high, records }) => ({
-      key: encodeKey(high, stamp),
-      bytes: encodePage(low, high, records, { stamp, pages, sum }),
-    }))
+    const put: { readonly key: Buffer; readonly bytes: Buffer }[] = []
+    for (const { low, high, records } of [...made, ...roots]) {
+      put.push({
+        key: encodeKey(high, stamp),
+        bytes: encodePage(low, high, records, { stamp, pages, sum }),
+      })
+      yield
+    }
     const removed = [...gone, ...this.roots()].map(({ high, mark }) => encodeKey(high, mark?.stamp))
     return { put, removed, tally, highs: [...gone, ...made, ...roots].map(({ high }) => high) }
   }
@@ -352,13 +383,13 @@ export class LmdbStore extends PagedStore implements Store {
     for (const page of gone) {
       const low = page.low === '' ? RECORDS_START : page.low
       const high = page.high === KEYS_END ? RECORDS_END : page.high
-      split({ low, high, records: recordsOf(page) }, 'rising', batch)
+      atOnce(split({ low, high, records: recordsOf(page) }, 'rising', batch))
     }
     await this.apply(batch)
   }
 
   /** `changes` in order of key. */
-  private batch(changes: readonly Change[]): Batch {
+  private *batch(changes: readonly Change[]): Steps<Batch> {
     const batch: Batch = { made: [], gone: [] }
     if (changes.length === 0 && this.covering('') === undefined)
       batch.made.push({ low: RECORDS_START, high: RECORDS_END, records: [] })
@@ -373,6 +404,7 @@ export class LmdbStore extends PagedStore implements Store {
           const { key, value } = changes[at]!
           if (value === null) records.delete(key)
           else records.set(key, value)
+          if (at % CHANGES_A_STEP === 0) yield
         }
         if (high === RECORDS_END || bytesOf(records) >= JOIN_BYTES) break
         const next = this.covering(high)!
@@ -381,7 +413,7 @@ export class LmdbStore extends PagedStore implements Store {
       }
       const sorted = [...records].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => ({ key, value }))
       const order = changes[at - 1]!.key > lastKey ? 'rising' : 'anyhow'
-      split({ low: first?.low ?? RECORDS_START, high, records: sorted }, order, batch)
+      yield* split({ low: first?.low ?? RECORDS_START, high, records: sorted }, order, batch)
     }
     return batch
   }
@@ -400,7 +432,7 @@ function recordsOf({ keys, values }: RecordPage): Entry[] {
 /**
  * Puts the records into as many pages as they need: of one size, or, where keys come in order, full but for the last.
  */
-function split({ low, high, records }: Made, order: Order, { made }: Batch): void {
+function* split({ low, high, records }: Made, order: Order, { made }: Batch): Steps<void> {
   const fence = records.reduce((most, { key }) => Math.max(most, key.length), high.length)
   const room = roomBetween('', '') - 2 * fence
   const total = records.reduce((sum, record) => sum + recordBytes(record), 0)
@@ -411,6 +443,7 @@ function split({ low, high, records }: Made, order: Order, { made }: Batch): voi
   for (const record of records) {
     const more = recordBytes(record)
     if (part.length > 0 && (bytes >= wanted || bytes + more > room)) {
+      yield
       made.push({ low: start, high: record.key, records: part })
       start = record.key
       part = []
