@@ -6,6 +6,7 @@ import fs from 'node:fs'
 import type { Bytes } from '../base/index.ts'
 import { memoryBuffer } from '../host/index.ts'
 import { Machine, type Mapping } from '../map/index.ts'
+import { longCalls, longestStall } from './long-calls.ts'
 import { type Bench, compare, type Figure, MIB, perSecond, Skipped, sink } from './measure.ts'
 import { Native } from './native.ts'
 import { makeFile, shuffled } from './scratch.ts'
@@ -102,7 +103,8 @@ const BATCH = 256
 
 export const stalls: Bench = {
   name: 'stalls',
-  about: 'the longest stall of the event loop while a cold file is read at random, against a native mmap',
+  about:
+    'the longest stall of the event loop while a cold file is read at random, against a native mmap, and in each long call',
   async run(plan) {
     const native = new Native()
     const size = (plan.smoke ? 4 : 256) * MIB
@@ -120,7 +122,7 @@ export const stalls: Bench = {
         await using machine = await Machine.start({ memory: plan.smoke ? 2 * MIB : 64 * MIB })
         const file = await machine.open(path, { direct: true })
         const map = await machine.space({ name: 'stalls' }).map(file, { advice: 'random' })
-        return await longestStall(async () => {
+        const { wall } = await longestStall(async () => {
           for (let batch = 0; batch < batches; batch++) {
             const offsets = Array.from({ length: BATCH }, () => pages.take())
             sink.value += await map.run(view => {
@@ -132,42 +134,25 @@ export const stalls: Bench = {
             await turn()
           }
         })
+        return wall
       },
       theirs: async () => {
         native.dropCache(path)
         const map = native.map(path, size)
-        const stall = await longestStall(async () => {
+        const { wall } = await longestStall(async () => {
           for (let batch = 0; batch < batches; batch++) {
             for (let load = 0; load < BATCH; load++) sink.value += map.bytes[pages.take()]!
             await turn()
           }
         })
         map.unmap()
-        return stall
+        return wall
       },
     })
-    return [figure]
+    return [figure, ...(await longCalls(plan))]
   },
 }
 
 function turn(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve))
-}
-
-/** The longest time, in ms, between two turns of the event loop while `work` goes on. */
-async function longestStall(work: () => Promise<void>): Promise<number> {
-  let longest = 0
-  let over = false
-  let last = performance.now()
-  const watch = () => {
-    const now = performance.now()
-    longest = Math.max(longest, now - last)
-    last = now
-    if (!over) setImmediate(watch)
-  }
-  setImmediate(watch)
-  await work()
-  over = true
-  watch()
-  return longest
 }
