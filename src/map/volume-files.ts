@@ -41,7 +41,7 @@ export class OpenFiles {
     const { core } = this.calls
     for (;;) {
       if (this.calls.isCopying) await this.calls.calm()
-      const { ino } = this.calls.said(core.stat(path), operation, path)
+      const ino = this.calls.said(core.find(path), operation, path)
       const left = this.leaving.get(ino)
       if (left === undefined) return this.handOut(this.calls.said(open(), operation, path), mode)
       await left
@@ -67,7 +67,7 @@ export class OpenFiles {
     fill: (file: VolumeFile) => Promise<void>,
   ): Promise<void> {
     const { core } = this.calls
-    if (existing === 'stays' && core.stat(to).errno === errno.OK) this.calls.went(errno.EEXIST, operation, to)
+    if (existing === 'stays' && core.find(to).errno === errno.OK) this.calls.went(errno.EEXIST, operation, to)
     if (this.calls.isCopying) await this.calls.calm()
     const made = this.calls.said(core.createUnnamed(to, plan, now()), operation, to)
     const file = this.handOut(made, 'r')

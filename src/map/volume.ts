@@ -103,7 +103,7 @@ export interface CheckOptions extends TransferOptions {
 }
 
 /** Names that are taken away before the event loop turns. */
-const REMOVED_AT_ONCE = 500
+const REMOVED_AT_ONCE = 32
 
 /** 'repair': nobody else may have it, it is only read, and of its metadata as much as there is. */
 export type Purpose = 'r' | 'r+' | 'repair'
@@ -303,7 +303,7 @@ export class Volume implements VolumeFace {
   /** Whether there is something at the path. */
   async exists(path: string): Promise<boolean> {
     this.checkCall('exists', path)
-    const found = this.core.stat(path)
+    const found = this.core.find(path)
     if (found.errno === errno.ENOENT || found.errno === errno.ENOTDIR) return false
     this.calls.said(found, 'exists', path)
     return true

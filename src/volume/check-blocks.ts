@@ -2,6 +2,8 @@
  * The sweep over the blocks of a volume: who says what of each, from the first to the last, in one pass over the places
  * where something begins or ends.
  */
+const PART_NUMBERS = 4096
+
 export type Owner = 'extents' | 'free' | 'limbo' | 'shared'
 
 /** At `block` something of `owner` begins (change > 0) or ends. */
@@ -11,28 +13,55 @@ interface Edge {
   readonly change: number
 }
 
+/** Many things in order of a number, sorted some at a time: numbers that are near one another come in one part. */
+export class SortedParts<T> {
+  private readonly numberOf: (item: T) => number
+  private readonly byPart = new Map<number, T[]>()
+
+  constructor(numberOf: (item: T) => number) {
+    this.numberOf = numberOf
+  }
+
+  add(item: T): void {
+    const number = Math.floor(this.numberOf(item) / PART_NUMBERS)
+    const part = this.byPart.get(number)
+    if (part === undefined) this.byPart.set(number, [item])
+    else part.push(item)
+  }
+
+  /** Each of them sorted, in order. */
+  *parts(): Generator<readonly T[]> {
+    for (const number of [...this.byPart.keys()].sort((a, b) => a - b))
+      yield this.byPart.get(number)!.sort((a, b) => this.numberOf(a) - this.numberOf(b))
+  }
+}
+
 export class BlockSweep {
-  private readonly edges: Edge[] = []
+  private readonly edges = new SortedParts<Edge>(edge => edge.block)
 
   /** `count`: how many references, where the owner tells. */
   add(owner: Owner, start: number, end: number, count = 1): void {
-    this.edges.push({ block: start, owner, change: count }, { block: end, owner, change: -count })
+    this.edges.add({ block: start, owner, change: count })
+    this.edges.add({ block: end, owner, change: -count })
   }
 
-  /** What VS2 and VS4 (space.ts) forbid, a sentence each, for blocks [1, end). */
+  /** What VS2 and VS4 (space.ts) forbid, a sentence each, for blocks [1, end). '': a step of the way. */
   *wrong(end: number): Generator<string> {
-    this.edges.sort((a, b) => a.block - b.block)
     const now: Record<Owner, number> = { extents: 0, free: 0, limbo: 0, shared: 0 }
     let from = 1
-    for (let at = 0; at < this.edges.length; ) {
-      const { block } = this.edges[at]!
-      if (block > from) yield* judge(from, Math.min(block, end), now)
-      from = Math.max(from, block)
-      for (; this.edges[at]?.block === block; at++) now[this.edges[at]!.owner] += this.edges[at]!.change
-      if (block < 1) yield `block ${block} is told of, and holds the header`
+    let last = end
+    for (const edges of this.edges.parts()) {
+      last = edges.at(-1)!.block
+      for (let at = 0; at < edges.length; ) {
+        const { block } = edges[at]!
+        if (block > from) yield* judge(from, Math.min(block, end), now)
+        from = Math.max(from, block)
+        for (; edges[at]?.block === block; at++) now[edges[at]!.owner] += edges[at]!.change
+        if (block < 1) yield `block ${block} is told of, and holds the header`
+        yield ''
+      }
     }
     if (from < end) yield* judge(from, end, now)
-    const last = this.edges.at(-1)?.block ?? end
     if (last > end) yield `blocks up to ${last - 1} are told of; the volume ends with block ${end - 1}`
   }
 }

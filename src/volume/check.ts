@@ -12,7 +12,7 @@
  *     directory of each directory   directories      inodes (N5), and that sealed ones hold what is sealed (N4)
  *     targets and attributes        their pieces     what their first piece says (PV1), and that their inodes are there (N3)
  */
-import { BlockSweep } from './check-blocks.ts'
+import { BlockSweep, SortedParts } from './check-blocks.ts'
 import { LongValues } from './check-long-values.ts'
 import { chunkOf, LOST, UNWRITTEN, WRITTEN } from './extents.ts'
 import { Damage } from './failure.ts'
@@ -68,12 +68,17 @@ interface NamesOfInode {
   readonly kind: Kind
 }
 
+/** At once. */
 export function check(journal: Journal, header: Header): Checked {
   const check = new Check(journal, header)
-  return { report: check.report(), data: merged(check.data) }
+  for (;;) {
+    const checked = check.goOn(Infinity)
+    if (checked !== undefined) return checked
+  }
 }
 
-class Check {
+/** A check that goes on some records at a time. The metadata doesn't change from its first step to its last. */
+export class Check {
   private readonly journal: Journal
   private readonly header: Header
   private readonly wrong: string[] = []
@@ -91,36 +96,56 @@ class Check {
   /** The inode that was asked for last. */
   private latest: { readonly ino: number; readonly inode: Inode | undefined } | undefined
   private lost = 0
-  readonly data: Blocks[] = []
+  private readonly data = new SortedParts<Blocks>(blocks => blocks.start)
+  private readonly steps: Generator<undefined, Checked>
 
   constructor(journal: Journal, header: Header) {
     this.journal = journal
     this.header = header
+    this.steps = this.checked()
   }
 
-  report(): CheckReport {
-    for (const record of this.journal.survey('', '~', ({ message }) => this.wrong.push(message)))
-      this.take(record)
-    this.checkInodes()
-    this.checkState()
-    for (const sentence of this.sweep.wrong(this.header.blocks)) this.wrong.push(sentence)
-    const kinds = [...this.inodes.values()]
-    const files = kinds.filter(inode => inode.kind === 'file').length
-    const directories = kinds.filter(inode => inode.kind === 'directory').length
-    return {
+  /** About so many steps. What came of it, with the last one; Absent is thrown: it begins anew when the record is here. */
+  goOn(most: number): Checked | undefined {
+    for (let left = most; left > 0; left--) {
+      const next = this.steps.next()
+      if (next.done === true) return next.value
+    }
+    return undefined
+  }
+
+  private *checked(): Generator<undefined, Checked> {
+    for (const record of this.journal.survey('', '~', ({ message }) => this.wrong.push(message))) {
+      yield* this.take(record)
+      yield
+    }
+    yield* this.checkInodes()
+    yield* this.checkState()
+    for (const sentence of this.sweep.wrong(this.header.blocks)) {
+      if (sentence !== '') this.wrong.push(sentence)
+      yield
+    }
+    let [files, directories] = [0, 0]
+    for (const { kind } of this.inodes.values()) {
+      if (kind === 'file') files++
+      if (kind === 'directory') directories++
+    }
+    const report = {
       wrong: this.wrong,
       files,
       directories,
-      others: kinds.length - files - directories,
+      others: this.inodes.size - files - directories,
       extents: this.extents,
       lost: this.lost,
       compared: 0,
     }
+    return { report, data: yield* merged(this.data) }
   }
 
-  private take(record: Record): void {
+  private *take(record: Record): Generator<undefined, void> {
     try {
-      this.note(record)
+      if (record.key[0] === 'e') yield* this.noteExtent(record.key, record.value)
+      else this.note(record)
     } catch (error) {
       if (!(error instanceof Damage)) throw error
       this.wrong.push(error.message)
@@ -152,9 +177,6 @@ class Check {
       case 'y':
         this.longs.take(key, value)
         break
-      case 'e':
-        this.noteExtent(key, value)
-        break
       case 'f':
       case 'l':
       case 'r':
@@ -182,7 +204,7 @@ class Check {
     } else this.sweep.add('shared', start!, end, count)
   }
 
-  private noteExtent(key: string, value: Uint8Array): void {
+  private *noteExtent(key: string, value: Uint8Array): Generator<undefined, void> {
     const [start, block, tag] = decodeNumbers(value, 3, `the run ${key}`)
     const end = numberIn(key) + 1
     const ino = inoIn(key)
@@ -194,14 +216,14 @@ class Check {
     }
     // What was lost of the inode makes its data no less worth reading.
     if (tag === WRITTEN)
-      this.data.push({ start: block!, end: Math.min(block! + end - start!, this.header.blocks) })
+      this.data.add({ start: block!, end: Math.min(block! + end - start!, this.header.blocks) })
     const inode = this.inodeNow(ino)
     const what = `pages ${start} to ${end - 1} of inode ${ino}`
     if (inode === undefined) this.wrong.push(`${what} have blocks, and there is no such inode`)
     else if (tag !== UNWRITTEN && end > Math.ceil(inode.size / this.header.blockSize))
       this.wrong.push(`${what} lie past its end at ${inode.size} bytes`)
     if (tag !== WRITTEN) return
-    this.checkSums(block!, Math.min(block! + end - start!, this.header.blocks), what)
+    yield* this.checkSums(block!, Math.min(block! + end - start!, this.header.blocks), what)
   }
 
   /** Records come in order of key, extents before inodes, and those of one inode after another. */
@@ -213,7 +235,7 @@ class Check {
     return this.latest.inode
   }
 
-  private checkSums(start: number, end: number, what: string): void {
+  private *checkSums(start: number, end: number, what: string): Generator<undefined, void> {
     for (let block = start; block < end; ) {
       const chunk = Math.floor(block / CHUNK_BLOCKS)
       const sums = chunkOf(this.journal, chunk)
@@ -223,12 +245,16 @@ class Check {
           this.wrong.push(`${what} are data, and block ${block} has no checksum`)
           return
         }
+      yield
     }
   }
 
-  private checkInodes(): void {
+  private *checkInodes(): Generator<undefined, void> {
     const reached = new Set([ROOT_INO, ...this.orphans])
-    for (const ino of this.inodes.keys()) this.reach(ino, reached)
+    for (const ino of this.inodes.keys()) {
+      this.reach(ino, reached)
+      yield
+    }
     for (const [ino, inode] of this.inodes) {
       const named = this.names.get(ino)?.count ?? 0
       this.checkLinks(ino, inode, named)
@@ -240,6 +266,7 @@ class Check {
       if (inode.kind === 'directory' && named > 1) this.wrong.push(`directory ${ino} has ${named} names`)
       if (named > 0 && !reached.has(ino))
         this.wrong.push(`inode ${ino} can't be reached: its names lead in a circle`)
+      yield
     }
     for (const [ino, { name, kind, from }] of this.names) {
       const inode = this.inodes.get(ino)
@@ -249,6 +276,7 @@ class Check {
         this.wrong.push(`the name "${name}" leads to a ${kind}, and inode ${ino} is a ${inode.kind}`)
       else if (this.header.format > 1 && this.inodes.get(from)?.sealed === true && !inode.sealed)
         this.wrong.push(`inode ${ino} lies in directory ${from}, which is sealed, and isn't sealed`)
+      yield
     }
     if (this.inodes.get(ROOT_INO)?.kind !== 'directory') this.wrong.push('there is no root directory')
     this.wrong.push(...this.longs.wrong(this.inodes))
@@ -284,7 +312,7 @@ class Check {
     if (reached.has(at)) for (const each of trail) reached.add(each)
   }
 
-  private checkState(): void {
+  private *checkState(): Generator<undefined, void> {
     const state = this.journal.ask(() => decodeState(this.journal.get(STATE_KEY))).value
     if (state === undefined) {
       this.wrong.push('the state is missing or damaged')
@@ -294,19 +322,22 @@ class Check {
       this.wrong.push(`${this.free} blocks are free, and ${state.free} are written down`)
     if (state.deferred !== this.freed)
       this.wrong.push(`${this.freed} blocks wait for a commit, and ${state.deferred} are written down`)
-    for (const ino of this.inodes.keys())
+    for (const ino of this.inodes.keys()) {
       if (ino >= state.nextIno) this.wrong.push(`inode ${ino} is beyond the next one, ${state.nextIno}`)
+      yield
+    }
   }
 }
 
 /** The same blocks, each once, in as few ranges as can be. */
-function merged(ranges: Blocks[]): Blocks[] {
-  ranges.sort((a, b) => a.start - b.start)
+function* merged(ranges: SortedParts<Blocks>): Generator<undefined, Blocks[]> {
   const found: { start: number; end: number }[] = []
-  for (const { start, end } of ranges) {
-    const last = found.at(-1)
-    if (last !== undefined && start <= last.end) last.end = Math.max(last.end, end)
-    else found.push({ start, end })
-  }
+  for (const part of ranges.parts())
+    for (const { start, end } of part) {
+      const last = found.at(-1)
+      if (last !== undefined && start <= last.end) last.end = Math.max(last.end, end)
+      else found.push({ start, end })
+      yield
+    }
   return found
 }

@@ -1,16 +1,28 @@
 /**
  * The check of a volume as a task: the metadata first (check.ts), then, if it is asked for, all data (scrub.ts). What is wrong with a
  * block is told of each file that has it.
+ *
+ * Both go in slices. The metadata is looked at as it was when the check began, while others go on to change it; commits are held
+ * meanwhile, since what they put into the store would show. The data is compared with what its checksums are by then.
  */
-import { done, fail, type Outcome, type Task, type Verb, wait } from '../sched/index.ts'
-import { type Checked, type CheckReport, check } from './check.ts'
+import { again, done, fail, type Outcome, type Task, type Verb, wait } from '../sched/index.ts'
+import { Check, type Checked, type CheckReport } from './check.ts'
 import { Absent, Failure } from './failure.ts'
+import type { Journal } from './journal.ts'
 import type { Parts } from './parts.ts'
 import { decodeLink, decodeNumbers, type Header, inoIn, nameIn, numberIn, ROOT_INO } from './records.ts'
 import { type BadBlock, Scrub, type ScrubArgs, scrubArgs } from './scrub.ts'
 
+/** To look at a record takes a part of what making one does. */
+const STEPS_A_RECORD = 2
+
 export interface CheckingArgs {
   readonly data: 'with data' | 'metadata only'
+  /** Whether it holds commits. */
+  holds: boolean
+  /** The metadata as it was, and how far the check of it has come. */
+  frozen: Journal | undefined
+  check: Check | undefined
   checked: Checked | undefined
   scrub: ScrubArgs | undefined
   report: CheckReport | undefined
@@ -21,7 +33,17 @@ export interface CheckingArgs {
 }
 
 export function checkingArgs(data: CheckingArgs['data']): CheckingArgs {
-  return { data, checked: undefined, scrub: undefined, report: undefined, bad: new Set(), damage: [] }
+  return {
+    data,
+    holds: false,
+    frozen: undefined,
+    check: undefined,
+    checked: undefined,
+    scrub: undefined,
+    report: undefined,
+    bad: new Set(),
+    damage: [],
+  }
 }
 
 export class Checking implements Verb<CheckingArgs> {
@@ -40,23 +62,55 @@ export class Checking implements Verb<CheckingArgs> {
     try {
       return this.step(args)
     } catch (error) {
-      if (error instanceof Absent) return wait(error.ticket, 'metadata')
+      if (error instanceof Absent) {
+        args.check = undefined
+        return wait(error.ticket, 'metadata')
+      }
+      this.letGo(args)
       // The host can't read what the store lies in.
       if (error instanceof Failure) return fail(error.errno)
       throw error
     }
   }
 
+  abandon({ args }: Task<CheckingArgs>): void {
+    this.letGo(args)
+  }
+
+  private letGo(args: CheckingArgs): void {
+    if (args.holds) this.parts.commits.letGo()
+    args.holds = false
+    args.frozen = undefined
+    args.check = undefined
+  }
+
+  /** An attempt at the metadata. */
+  private checkSome(args: CheckingArgs): Outcome {
+    const { commits, journal, sliceRecords } = this.parts
+    if (!args.holds) commits.hold('check of the metadata')
+    args.holds = true
+    if (commits.underWay !== undefined) return wait(commits.underWay, 'device')
+    args.frozen ??= journal.frozen()
+    args.check ??= new Check(args.frozen, this.header)
+    args.checked = args.check.goOn(STEPS_A_RECORD * sliceRecords)
+    if (args.checked === undefined) return again
+    this.letGo(args)
+    return done
+  }
+
   private step(args: CheckingArgs): Outcome {
-    args.checked ??= check(this.parts.journal, this.header)
+    if (args.checked === undefined) {
+      const outcome = this.checkSome(args)
+      if (outcome.kind !== 'done') return outcome
+    }
     if (args.data === 'with data') {
-      args.scrub ??= scrubArgs(args.checked.data)
+      args.scrub ??= scrubArgs(args.checked!.data)
       const outcome = this.scrub.step(args.scrub)
       if (outcome.kind !== 'done') return outcome
     }
     const bad = args.scrub?.bad ?? []
     for (const { block } of bad) args.bad.add(block)
-    const { report } = args.checked
+    const { report } = args.checked!
     const wrong = [...report.wrong, ...this.told(bad)]
     args.damage = [...report.wrong, ...this.told(bad.filter(({ why }) => why !== 'unreadable'))]
     args.report = { ...report, wrong, compared: args.scrub?.compared ?? 0 }

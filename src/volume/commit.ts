@@ -68,6 +68,8 @@ export class Commits implements Verb<CommitArgs> {
   private readonly sliceRecords: number
   private next: Ticket | undefined
   private running = false
+  /** The ticket of the commit that is on its way. */
+  underWay: Ticket | undefined
   /** Completes when commits may begin again. */
   private held: Ticket | undefined
   private holders = 0
@@ -163,6 +165,7 @@ export class Commits implements Verb<CommitArgs> {
 
   private begin(args: CommitArgs): void {
     args.ticket = this.next
+    this.underWay = this.next
     this.next = undefined
     args.store = undefined
     args.flush = undefined
@@ -197,6 +200,7 @@ export class Commits implements Verb<CommitArgs> {
   private end(args: CommitArgs, error: Errno): void {
     const ticket = args.ticket!
     args.ticket = undefined
+    this.underWay = undefined
     this.scheduler.complete(ticket, error)
   }
 

@@ -18,7 +18,7 @@
  *   J4  Of a key that a failed commit has put it isn't known whether the store has it: that it is gone is said to the store.
  *   J3  While `sealed` is on its way nothing in it changes.
  */
-import { assert, type Errno, errno } from '../base/index.ts'
+import { assert, type Errno, errno, hang } from '../base/index.ts'
 import { type Done, done, type Fail, fail, type Wait, wait } from '../sched/index.ts'
 import type { Checksum } from './checksum.ts'
 import { Absent, Damage, Failure, Unreadable } from './failure.ts'
@@ -99,6 +99,7 @@ export class Journal {
     const frozen = new Journal(this.store, this.checksum)
     frozen.running = this.running.copy()
     frozen.sealed = this.sealed
+    hang(frozen, 'onDamage', what => this.onDamage(what))
     return frozen
   }
 

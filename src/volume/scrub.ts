@@ -6,7 +6,7 @@
  *   SC1 A block is told to be bad only if its checksum is still the one it was compared with: writers may go on meanwhile.
  */
 import { errno } from '../base/index.ts'
-import { done, type Outcome, type Ticket, wait } from '../sched/index.ts'
+import { again, done, type Outcome, type Ticket, wait } from '../sched/index.ts'
 import { Extents } from './extents.ts'
 import type { Parts } from './parts.ts'
 import { CHUNK_BLOCKS } from './records.ts'
@@ -55,14 +55,13 @@ export class Scrub {
 
   /** One attempt at it. */
   step(args: ScrubArgs): Outcome {
-    for (;;) {
-      while (args.reads.length < READS_MAX && this.begin(args));
-      const read = args.reads[0]
-      if (read === undefined) return done
-      if (!read.ticket.complete) return wait(read.ticket, 'device')
-      args.reads.shift()
-      this.compare(args, read)
-    }
+    while (args.reads.length < READS_MAX && this.begin(args));
+    const read = args.reads[0]
+    if (read === undefined) return done
+    if (!read.ticket.complete) return wait(read.ticket, 'device')
+    args.reads.shift()
+    this.compare(args, read)
+    return again
   }
 
   /** Begins the next read; says whether there was one. */

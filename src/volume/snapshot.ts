@@ -194,7 +194,7 @@ export class Snapshot extends Claiming<SnapshotArgs> {
         const [source, target] = [this.scope.extents(from), this.scope.extents(to)]
         const next = page + target.shareFrom(source, page, page, NUMBERS_MAX - page, left)
         file = next < NUMBERS_MAX ? { from, to, page: next } : undefined
-        if (file !== undefined) break
+        break
       } else if (directory !== undefined) {
         const [next] = names.entries(directory.from, directory.after)
         if (next === undefined) {

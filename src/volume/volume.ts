@@ -55,6 +55,9 @@ const DAMAGE_MAX = 100
 /** A record takes as long as so many pages: of either an attempt of a long call changes a slice at most. */
 const PAGES_A_RECORD = 4
 
+/** Files may be taken away in a row: each may have an eighth of a slice's records to be erased at once. */
+const ERASED_TOGETHER = 8
+
 /** What stat says of a file, a directory or anything else of a volume that has a name. */
 export interface Stat extends Found {
   /** Of its blocks, those that other files have too. */
@@ -276,9 +279,14 @@ export class Volume {
     return this.parts.journal.ask(() => this.statOf(this.parts.names.find(path, last).ino))
   }
 
-  /** The number of what is at the path. */
-  find(path: string, last: Last): Answer<number> {
-    return this.parts.journal.ask(() => this.parts.names.find(path, last).ino)
+  /** The number of what is at the path. It takes as long as the path is, where `stat` goes over the extents. */
+  find(path: string, last: Last = 'followed'): Answer<number> {
+    const { journal, names } = this.parts
+    return journal.ask(() => {
+      const { ino } = names.find(path, last)
+      names.inode(ino)
+      return ino
+    })
   }
 
   list(path: string): Answer<Named[]> {
@@ -521,7 +529,7 @@ export class Volume {
 
   /** At once, or, if it lies in many pieces, in slices. */
   private erase(ino: number): void {
-    const page = this.extents(ino).removeSome(0, this.parts.sliceRecords)
+    const page = this.extents(ino).removeSome(0, Math.ceil(this.parts.sliceRecords / ERASED_TOGETHER))
     if (page === Infinity) this.parts.names.forgetInode(ino)
     else {
       this.parts.names.keepOrphan(ino)
