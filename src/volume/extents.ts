@@ -81,15 +81,14 @@ export class Extents {
   }
 
   /**
-   * Lets [to, to + count) of this file lie where [from, from + count) of `source` does, as far as `most` extents of the two go.
+   * Lets [to, to + count) of this file lie where [from, from + count) of `source` does, as far as `most` runs of the two go.
    * Unwritten pages become holes. Returns how many pages of `count` that are.
    */
   shareFrom(source: Extents, from: number, to: number, count: number, most: number): number {
-    const parts = firstOf(source.inside(from, from + count), most)
-    const old = firstOf(this.table.overlapping(to, to + count), most)
-    let pages = count
-    if (parts.length === most) pages = Math.min(pages, parts.at(-1)!.end - from)
-    if (old.length === most) pages = Math.min(pages, old.at(-1)!.end - to)
+    const pages = Math.min(
+      source.reach(from, from + count, most) - from,
+      this.reach(to, to + count, most) - to,
+    )
     const inside = [...source.inside(from, from + pages)]
     for (const part of inside)
       if (part.tag !== UNWRITTEN && part.tag !== LOST) this.space.share(blocksOf(part))
@@ -104,11 +103,25 @@ export class Extents {
     return pages
   }
 
-  /** Makes a hole, from `start` on, of `most` extents. Returns the page to go on from; Infinity: none is left. */
+  /** Makes a hole, from `start` on, of about `most` runs. Returns the page to go on from; Infinity: none is left. */
   removeSome(start: number, most: number): number {
-    const runs = firstOf(this.table.overlapping(start, NUMBERS_MAX), most)
-    for (const run of runs) this.remove(run.start, run.end)
-    return runs.length < most ? Infinity : runs.at(-1)!.end
+    const end = this.reach(start, NUMBERS_MAX, most)
+    this.remove(start, end)
+    return end === NUMBERS_MAX ? Infinity : end
+  }
+
+  /** Up to which page of [start, end) there are `most` runs: of extents, and of shared blocks in them. */
+  private reach(start: number, end: number, most: number): number {
+    let left = most
+    for (const part of this.table.inside(start, end)) {
+      if (part.tag !== LOST) {
+        const blocks = blocksOf(part)
+        for (const run of this.space.sharedIn(blocks))
+          if (--left <= 0) return part.start + Math.min(run.end, blocks.end) - blocks.start
+      }
+      if (--left <= 0) return part.end
+    }
+    return end
   }
 
   private count(more: number): void {
@@ -141,15 +154,6 @@ export class Extents {
       this.journal.put(chunkKey(chunk), bytes)
     }
   }
-}
-
-function firstOf(runs: Iterable<Run>, most: number): Run[] {
-  const first: Run[] = []
-  for (const run of runs) {
-    first.push(run)
-    if (first.length === most) break
-  }
-  return first
 }
 
 export function blocksOf(part: Run): Blocks {

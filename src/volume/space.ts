@@ -164,6 +164,11 @@ export class Space {
     return { count: run.value, end: Math.min(run.end, end) }
   }
 
+  /** The runs of blocks among these that are shared by as many extents. */
+  sharedIn({ start, end }: Blocks): Iterable<Blocks> {
+    return this.shared.overlapping(start, end)
+  }
+
   /** Whether one extent alone refers to the block, now and in the durable state: nobody else can come to see it. */
   isExclusive(block: number): boolean {
     return this.shared.at(block) === undefined && this.parted.at(block) === undefined
