@@ -44,7 +44,11 @@ export async function faultline(...words: readonly string[]): Promise<Ran> {
 }
 
 /** Runs a program to its end. One that hangs is killed, and its status is null. */
-export async function runs(program: string, words: readonly string[], cwd?: string): Promise<Ran> {
+export async function runs(
+  program: string,
+  words: readonly string[],
+  { cwd, patience = PATIENCE }: { readonly cwd?: string; readonly patience?: number } = {},
+): Promise<Ran> {
   const child = spawn(program, words, { cwd, env: programsEnv(), stdio: ['ignore', 'pipe', 'pipe'] })
   const closed = once(child, 'close')
   let [out, err] = ['', '']
@@ -54,7 +58,7 @@ export async function runs(program: string, words: readonly string[], cwd?: stri
   child.stderr.on('data', chunk => {
     err += chunk
   })
-  const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE)
+  const timer = setTimeout(() => child.kill('SIGKILL'), patience)
   const [status] = (await closed) as [number | null]
   clearTimeout(timer)
   return { status, out, err }
@@ -88,7 +92,11 @@ export class Mounted {
   }
 
   /** Makes a volume and mounts it. All of it is gone when the test has ended. */
-  static async make(t: TestContext, size: string, ...words: readonly string[]): Promise<Mounted> {
+  static async make(
+    t: Pick<TestContext, 'after'>,
+    size: string,
+    ...words: readonly string[]
+  ): Promise<Mounted> {
     const mounted = new Mounted()
     t.after(() => mounted.remove())
     await withMachine(async machine => (await machine.createVolume(mounted.volume, { size })).close())
@@ -120,7 +128,7 @@ export class Mounted {
 
   /** A program in the mount. */
   run(program: string, ...words: readonly string[]): Promise<Ran> {
-    return runs(program, words, this.target)
+    return runs(program, words, { cwd: this.target })
   }
 
   /** A shell in the mount; it stops at the first command that fails. */
@@ -177,7 +185,8 @@ export class Mounted {
     })
   }
 
-  private async remove(): Promise<void> {
+  /** The daemon, the mount and the volume are gone. */
+  async remove(): Promise<void> {
     // With the daemon every waiting request ends, so nothing can hang from here on.
     if (this.daemon !== undefined && this.daemon.exitCode === null && this.daemon.signalCode === null)
       await this.kill()

@@ -1,0 +1,27 @@
+/** Programs of others on a mounted volume. One that isn't installed is skipped, and which is said. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { FOREIGN } from './foreign.suite.ts'
+import { has, Mounted, runs, unavailable } from './mounting.suite.ts'
+
+test('programs of others on a mounted volume', { skip: unavailable() ?? false }, async t => {
+  const mounted = await Mounted.make(t, '256MiB', '--allow-other')
+  for (const [at, { name, needs, script }] of FOREIGN.entries()) {
+    const missing = needs.find(program => !has(program))
+    await t.test(name, { skip: missing === undefined ? false : `needs ${missing}` }, async t => {
+      const outside = mkdtempSync(join(tmpdir(), 'faultline-outside-'))
+      t.after(async () => {
+        await runs('umount', ['-l', join(outside, 'inner')])
+        rmSync(outside, { recursive: true, force: true })
+      })
+      await mounted.does(`outside=${outside}; mkdir t${at}; cd t${at}\n${script}`)
+      await mounted.does(`rm -rf t${at}`)
+    })
+  }
+  assert.equal(await mounted.unmount(), 0)
+  assert.equal(mounted.said, '')
+  assert.deepEqual(await mounted.check(), [])
+})
