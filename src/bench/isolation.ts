@@ -8,13 +8,15 @@
  * Nine scenes on a modelled disk under a simulated clock, where no neighbour of this host disturbs and each run is the
  * same, and one on a file of this host, past its page cache, in rounds. At last three groups by weights alone.
  */
+
 import { type GroupId, MS, type Ns, Prng, ROOT, SECOND } from '../base/index.ts'
 import { SlowDevice } from '../device/index.ts'
-import { Engine } from '../engine/index.ts'
+import type { Engine } from '../engine/index.ts'
 import { LinearFile } from '../fs/index.ts'
 import { EVERY_DISK } from '../io/index.ts'
 import { Machine } from '../map/index.ts'
 import { PROT_READ } from '../mm/index.ts'
+import { rigEngine } from '../rig/index.ts'
 import { TimedDriver } from '../sched/index.ts'
 import { type Bench, type Figure, MIB, median, type Plan, quantile, type Target } from './measure.ts'
 import { Ends, type Habit, Worker } from './readers.ts'
@@ -261,8 +263,7 @@ function modelled({ app, hogs, slots, jitter }: Pick<Scene, 'app' | 'hogs' | 'sl
   const ends = new Ends()
   const frames = 8192
   const pages = 32 * frames
-  const buffer = new ArrayBuffer((frames + 1) * PAGE)
-  const engine = new Engine({ driver, buffer, pageSize: PAGE, watcher: ends })
+  const engine = rigEngine({ frames: frames + 1, driver, watcher: ends })
   const { scheduler, mm } = engine
   const service = {
     latency: LATENCY,

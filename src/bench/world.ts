@@ -2,13 +2,15 @@
  * An engine to measure the engine by: no file, no event loop, and a device whose reads end at once and move no byte, so
  * that what is left is what the engine itself does.
  */
+
 import { type Bytes, type Errno, type Ns, ROOT, type Vpn } from '../base/index.ts'
 import type { CachedFile } from '../cache/index.ts'
 import type { Device, Request } from '../device/index.ts'
-import { Engine } from '../engine/index.ts'
+import type { Engine } from '../engine/index.ts'
 import { LinearFile } from '../fs/index.ts'
-import { newReadState, newVmFault } from '../memmap/index.ts'
-import { faultArgs, type OpenFile, PROT_READ, type Space } from '../mm/index.ts'
+import { newVmFault } from '../memmap/index.ts'
+import { faultArgs, newOpening, type OpenFile, PROT_READ, type Space } from '../mm/index.ts'
+import { rigEngine } from '../rig/index.ts'
 import { Alarm, type Chore, type Scheduler, TimedDriver, type Verb } from '../sched/index.ts'
 
 export const PAGE: Bytes = 4096
@@ -47,8 +49,7 @@ export class World {
 
   /** `frames` pages of memory. The host gives memory as it is touched, and the empty device touches none. */
   constructor(frames: number) {
-    const buffer = new ArrayBuffer((frames + 1) * PAGE)
-    this.engine = new Engine({ driver: this.driver, buffer, pageSize: PAGE })
+    this.engine = rigEngine({ frames: frames + 1, driver: this.driver })
     this.space = this.engine.mm.createSpace({ name: 'bench', group: ROOT, commandLine: 'bench' })
   }
 
@@ -93,5 +94,5 @@ export class World {
 }
 
 export function openOf(file: CachedFile): OpenFile {
-  return { file, read: newReadState('random'), readOnly: true, mappings: 0, seen: 0 }
+  return newOpening(file, { advice: 'random', readOnly: true })
 }

@@ -9,11 +9,12 @@
  *
  * Nothing happens by itself: `step` makes one attempt, and time stands still.
  */
-import { assert, type Bytes, type Errno, errnoName, type Ns, ROOT, type Vpn } from '../base/index.ts'
+
+import { assert, type Bytes, type Errno, errnoName, ROOT, type Vpn } from '../base/index.ts'
 import { MemoryDevice } from '../device/index.ts'
-import { Engine } from '../engine/index.ts'
-import { newReadState } from '../memmap/index.ts'
-import { type OpenFile, PROT_READ, PROT_WRITE, type Space } from '../mm/index.ts'
+import type { Engine } from '../engine/index.ts'
+import { newOpening, type OpenFile, PROT_READ, PROT_WRITE, type Space } from '../mm/index.ts'
+import { rigEngine } from '../rig/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
 import {
   type Answer,
@@ -73,10 +74,8 @@ export class Stage {
 
   constructor({ mode, order, image }: StagePlan) {
     this.mode = mode
-    const driver = { now: (): Ns => 0, wake() {} }
     const dax = mode !== 'cache'
-    const buffer = new ArrayBuffer((FRAMES + 1 + (dax ? BLOCKS : 0)) * PAGE)
-    this.engine = new Engine({ driver, buffer, pageSize: PAGE })
+    this.engine = rigEngine({ frames: FRAMES + 1 + (dax ? BLOCKS : 0) })
     const { scheduler, memory, cache, io, mm } = this.engine
     this.store = new MemoryStore(scheduler, image?.records.entries)
     const blocks = image?.blocks ?? emptyDevice()
@@ -142,7 +141,7 @@ export class Stage {
         ? expectValue(volume.open(path), `open ${path}`)
         : expectValue(volume.openDax(path, { durable: this.mode === 'dax-sync' }), `open ${path}`)
     const mappable = file.opened === 'dax' ? file : file.cached
-    const open = { file: mappable, read: newReadState('random'), readOnly: false, mappings: 0, seen: 0 }
+    const open = newOpening(mappable, { advice: 'random' })
     const prot = PROT_READ | PROT_WRITE
     const plan = { prot, share: 'shared' as const, open, pageOffset: 0, advice: 'random' as const }
     const mapping = this.spawn(engine.verbs.map, {

@@ -30,8 +30,8 @@ import { ROOT } from '/base/index.ts'
 import { MemoryDevice } from '/device/index.ts'
 import { LinearFile } from '/fs/index.ts'
 import { Engine } from '/engine/index.ts'
-import { newReadState, newVmFault } from '/memmap/index.ts'
-import { faultArgs, PROT_READ, PROT_WRITE } from '/mm/index.ts'
+import { newVmFault } from '/memmap/index.ts'
+import { faultArgs, newOpening, PROT_READ, PROT_WRITE } from '/mm/index.ts'
 import { Attempts, Cold, View } from '/mmu/index.ts'
 import { RealDriver } from '/sched/index.ts'
 import { msyncArgs } from '/space/index.ts'
@@ -46,7 +46,7 @@ const device = new MemoryDevice(engine.scheduler, { length: 256 * PAGE })
 for (let page = 0; page < 256; page++) device.poke(page * PAGE, new Uint8Array(PAGE).fill(page % 251))
 const backing = new LinearFile(device, engine.io, engine.memory, { stablePages: false, spaceFor: 256 })
 const file = engine.cache.add('data', 256 * PAGE, backing)
-const open = { file, read: newReadState('normal'), readOnly: false, mappings: 0, seen: 0 }
+const open = newOpening(file)
 const space = engine.mm.createSpace({ name: 'page', group: ROOT, commandLine: 'page' })
 
 function perform(verb, args) {

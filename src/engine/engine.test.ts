@@ -4,8 +4,8 @@ import { test } from 'node:test'
 import { ROOT } from '../base/index.ts'
 import { MemoryDevice } from '../device/index.ts'
 import { LinearFile } from '../fs/index.ts'
-import { newReadState, newVmFault } from '../memmap/index.ts'
-import { DISCIPLINES, faultArgs, type OpenFile, PROT_READ, PROT_WRITE } from '../mm/index.ts'
+import { newVmFault } from '../memmap/index.ts'
+import { DISCIPLINES, faultArgs, newOpening, PROT_READ, PROT_WRITE } from '../mm/index.ts'
 import { TimedDriver } from '../sched/index.ts'
 import { Engine } from './engine.ts'
 
@@ -18,7 +18,7 @@ for (const discipline of DISCIPLINES)
     device.poke(0, new Uint8Array(8192).fill(7))
     const backing = new LinearFile(device, engine.io, engine.memory, { stablePages: true, spaceFor: 256 })
     const file = engine.cache.add('data', 1 << 20, backing)
-    const open: OpenFile = { file, read: newReadState('normal'), readOnly: false, mappings: 0, seen: 0 }
+    const open = newOpening(file)
     const space = mm.createSpace({ name: 'a', group: ROOT, commandLine: 'a' })
     const who = { name: 'a', group: ROOT }
     const mapped = scheduler.spawn(

@@ -38,12 +38,13 @@ import {
 } from '../cache/index.ts'
 import { type Device, HeldDevice, MemoryDevice, type Operation, type Request } from '../device/index.ts'
 import { LinearFile } from '../fs/index.ts'
-import { type Advice, newReadState, newVmFault } from '../memmap/index.ts'
+import { type Advice, newVmFault } from '../memmap/index.ts'
 import type { MemoryLimits } from '../memory/index.ts'
 import {
   type Discipline,
   type FaultArgs,
   faultArgs,
+  newOpening,
   type OpenFile,
   PROT_READ,
   PROT_WRITE,
@@ -174,7 +175,7 @@ export class World {
 
   /** One more opening of a file: its own read state, its own place in the errors. */
   open(file: CachedFile): OpenFile {
-    return { file, readOnly: file.readOnly, read: newReadState('normal'), mappings: 0, seen: file.errorCount }
+    return newOpening(file, { readOnly: file.readOnly, seen: file.errorCount })
   }
 
   group(limits: Partial<MemoryLimits> = {}, parent: GroupId = ROOT): GroupId {

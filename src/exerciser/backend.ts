@@ -2,12 +2,14 @@
  * What a run is played on: an engine, the device below it, and a driver. The exerciser does the same on all of them; on
  * a simulated clock nothing here is a promise.
  */
+
 import type { Bytes, Errno, Ns } from '../base/index.ts'
 import { MS, Prng, SECOND, US } from '../base/index.ts'
 import { BrokenDevice, type Device, MemoryDevice, type ServiceTime, SlowDevice } from '../device/index.ts'
-import { Engine } from '../engine/index.ts'
+import type { Engine } from '../engine/index.ts'
 import { LinearFile } from '../fs/index.ts'
 import { disciplineNamed, RESTART } from '../mm/index.ts'
+import { rigEngine } from '../rig/index.ts'
 import { type Scheduler, TimedDriver, type Watcher } from '../sched/index.ts'
 import type { Volume } from '../volume/index.ts'
 import { FullDevice } from './full-device.ts'
@@ -102,9 +104,9 @@ export class MemoryBackend implements Backend {
     this.plan = plan
     // The devices need the scheduler, which the engine makes, and swap must be known when the engine is made.
     const deferred = new DeferredDevice()
-    this.engine = new Engine({
+    this.engine = rigEngine({
       driver,
-      buffer: new ArrayBuffer(frames * pageSize),
+      frames,
       pageSize,
       discipline: disciplineNamed(plan.discipline) ?? RESTART,
       writeback: WRITEBACK,

@@ -6,11 +6,13 @@
  *   VS1 (volume/space.ts) before each wait: free + used + reserved = size
  *   VK1 A promise is one of a page that is dirty, and all promises together are what the space has promised.
  */
+
 import { assert, type Bytes, type Errno, type Ns, Prng } from '../base/index.ts'
 import { BrokenDevice, type Device, MemoryDevice, SlowDevice } from '../device/index.ts'
-import { Engine } from '../engine/index.ts'
+import type { Engine } from '../engine/index.ts'
 import { DIRTY } from '../memory/index.ts'
 import { disciplineNamed, RESTART } from '../mm/index.ts'
+import { rigEngine } from '../rig/index.ts'
 import { type Task, TimedDriver, type Verb } from '../sched/index.ts'
 import { Making, MemoryStore, makeArgs, Opening, openArgs, Region, type Volume } from '../volume/index.ts'
 import { type Backend, DeferredDevice, Steps, serviceTime, settles, WRITEBACK } from './backend.ts'
@@ -133,9 +135,9 @@ export class VolumeBackend implements Backend {
     const driver = new TimedDriver()
     const deferred = new DeferredDevice()
     const dax = how === 'dax' ? blocks! : 0
-    const engine = new Engine({
+    const engine = rigEngine({
       driver,
-      buffer: new ArrayBuffer((frames + dax) * pageSize),
+      frames: frames + dax,
       pageSize,
       discipline: disciplineNamed(discipline) ?? RESTART,
       writeback: WRITEBACK,

@@ -5,6 +5,7 @@
 import { errno, type Ns, ROOT } from '../base/index.ts'
 import { newReadState } from '../memmap/index.ts'
 import {
+  newOpening,
   type OpenFile,
   PROT_NONE,
   PROT_READ,
@@ -257,7 +258,7 @@ export class World {
 
   private open(open: number): OpenFile {
     const { file, errorCount } = this.subjectOf(open)
-    return { file, read: newReadState('normal'), readOnly: false, mappings: 0, seen: errorCount }
+    return newOpening(file, { seen: errorCount })
   }
 
   private spawn<Args>(verb: Verb<Args>, args: Args): Task {

@@ -11,19 +11,27 @@
 import { assert, type Errno, errno, ROOT, SLICE_PAGES } from '../base/index.ts'
 import type { CachedFile } from '../cache/index.ts'
 import type { Request } from '../device/index.ts'
-import { Engine } from '../engine/index.ts'
+import type { Engine } from '../engine/index.ts'
 import type { Bio } from '../io/index.ts'
 import {
   FAULT_FLAG_TRIED,
   FAULT_FLAG_VMA_LOCK,
   type Mappable,
-  newReadState,
   VM_FAULT_MAJOR,
   type VmFault,
 } from '../memmap/index.ts'
-import { type Discipline, newVma, type OpenFile, PROT_READ, PROT_WRITE, type Space } from '../mm/index.ts'
-import { replace } from '../rig/index.ts'
-import type { Driver, Task } from '../sched/index.ts'
+import {
+  type Discipline,
+  newOpening,
+  newVma,
+  type OpenFile,
+  PROT_READ,
+  PROT_WRITE,
+  type Space,
+} from '../mm/index.ts'
+import { replace, rigEngine, StillClock } from '../rig/index.ts'
+import type { Task } from '../sched/index.ts'
+import { addVma } from '../space/index.ts'
 import { Access } from './access.ts'
 import type { Canary } from './canaries.ts'
 import { type Choice, IO_FAILS, IO_WELL, KILL, letter, TIME } from './choice.ts'
@@ -56,23 +64,13 @@ export interface Place {
   readonly end: number
 }
 
-export class Clock implements Driver {
-  time = 0
-
-  now(): number {
-    return this.time
-  }
-
-  wake(): void {}
-}
-
 export class Machine {
   readonly scenario: Scenario
   /** The row that was asked for; a canary may have given the engine another one. */
   readonly row: Discipline
   readonly pageSize: number
   readonly engine: Engine
-  readonly clock = new Clock()
+  readonly clock = new StillClock()
   readonly truth = new Truth()
   readonly access: Access
   readonly monitor: Monitor
@@ -108,9 +106,9 @@ export class Machine {
     this.pageSize = scenario.pageKiB * 1024
     this.failures = scenario.fails.map(({ times }) => times)
     this.monitor = new Monitor(this)
-    this.engine = new Engine({
+    this.engine = rigEngine({
       driver: this.clock,
-      buffer: new ArrayBuffer((scenario.frames + 1 + framesOfBlocks(scenario)) * this.pageSize),
+      frames: scenario.frames + 1 + framesOfBlocks(scenario),
       pageSize: this.pageSize,
       slicePages: scenario.slicePages,
       ...(scenario.slicePages < SLICE_PAGES && { bioBytesMax: scenario.slicePages * this.pageSize }),
@@ -299,18 +297,12 @@ export class Machine {
       const space = this.spaceNamed(spec.space)
       const file = this.mappable(spec.file)
       const open: OpenFile | undefined =
-        file === undefined
-          ? undefined
-          : { file, read: newReadState(spec.advice), mappings: 1, seen: 0, readOnly: false }
+        file === undefined ? undefined : newOpening(file, { advice: spec.advice })
       const prot = spec.prot === 'write' ? PROT_READ | PROT_WRITE : PROT_READ
       const end = start + spec.pages
       const pageOffset = open === undefined ? start : spec.offset
       const { share, advice } = spec
-      const vma = newVma(scheduler, space, { start, end, prot, share, open, pageOffset, advice })
-      space.vmas.insert(vma)
-      space.mapped += spec.pages
-      space.table.plan(start, end)
-      mm.rmap.addVma(vma)
+      addVma(mm, newVma(scheduler, space, { start, end, prot, share, open, pageOffset, advice }))
       this.places.set(name, { space, start, end })
       start += MAPPINGS_APART
     }

@@ -9,8 +9,7 @@
 import { type Bytes, ROOT } from '../base/index.ts'
 import type { Settled } from '../cache/index.ts'
 import { shown } from '../group/index.ts'
-import { newReadState } from '../memmap/index.ts'
-import type { OpenFile } from '../mm/index.ts'
+import { newOpening, type OpenFile } from '../mm/index.ts'
 import { type CallEvent, told } from './call-events.ts'
 import type { Context } from './context.ts'
 import { FaultlineError, fromHost } from './error.ts'
@@ -57,7 +56,7 @@ export class File implements FileFace {
     this.stands = stands
     this.release = release
     const { file, errorCount: seen } = stands
-    this.open = { file, read: newReadState('normal'), readOnly, mappings: 0, seen }
+    this.open = newOpening(file, { readOnly, seen })
   }
 
   get name(): string {

@@ -2,8 +2,7 @@
 import { type Bytes, pagesOf, type Vpn } from '../base/index.ts'
 import { RamFile } from '../fs/index.ts'
 import { shown } from '../group/index.ts'
-import { newReadState } from '../memmap/index.ts'
-import type { Space as MmSpace, OpenFile } from '../mm/index.ts'
+import { type Space as MmSpace, newOpening, type OpenFile } from '../mm/index.ts'
 import { VPN_END } from '../mmu/index.ts'
 import { type ProcFile, procArgs, type Status, status } from '../proc/index.ts'
 import type { Verb } from '../sched/index.ts'
@@ -216,7 +215,7 @@ export class Space implements SpaceFace {
   private sharedMemory(length: Bytes): OpenFile {
     const { cache, memory, mm } = this.context.engine
     const file = new RamFile(memory, cache.newId(), 'shared memory', length)
-    const open: OpenFile = { file, read: newReadState('normal'), readOnly: false, mappings: 0, seen: 0 }
+    const open: OpenFile = newOpening(file)
     this.context.unmapped.set(open, () => file.forget(mm.rmap))
     return open
   }

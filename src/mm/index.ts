@@ -23,6 +23,7 @@ export {
   anonIndexOf,
   continues,
   indexOf,
+  newOpening,
   newVma,
   type OpenFile,
   PROT_NONE,

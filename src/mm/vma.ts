@@ -11,7 +11,7 @@
 import type { PageIndex, Pfn, Vpn } from '../base/index.ts'
 import type { ErrorCursor } from '../cache/index.ts'
 import { VmaLock } from '../lock/index.ts'
-import type { Mappable, ReadState } from '../memmap/index.ts'
+import { type Mappable, newReadState, type ReadState } from '../memmap/index.ts'
 import type { Scheduler } from '../sched/index.ts'
 import type { Space } from './space.ts'
 
@@ -28,6 +28,22 @@ export interface OpenFile extends ErrorCursor {
   readonly readOnly: boolean
   /** VMAs that map it through this opening. */
   mappings: number
+}
+
+/** How a file is opened: to be stored to, with no advice, if nothing else is said. */
+export interface OpeningPlan {
+  readonly advice?: ReadState['advice']
+  readonly readOnly?: boolean
+  /** The errors of the file that came before it: it isn't told of them. */
+  readonly seen?: number
+}
+
+/** An opening that nothing maps yet. */
+export function newOpening<F extends Mappable>(
+  file: F,
+  { advice = 'normal', readOnly = false, seen = 0 }: OpeningPlan = {},
+): OpenFile & { readonly file: F } {
+  return { file, read: newReadState(advice), readOnly, mappings: 0, seen }
 }
 
 export interface VmaPlan {

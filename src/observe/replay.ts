@@ -8,11 +8,21 @@
  *   RL1 The same plan and discipline give the same times.
  *   RL2 A step waits for locks or for its own time, never for a step of another task by any other way.
  */
+
 import { assert, type Ns, type PageIndex, ROOT, type Vpn } from '../base/index.ts'
-import { Engine } from '../engine/index.ts'
-import { newReadState, newVmFault } from '../memmap/index.ts'
+import type { Engine } from '../engine/index.ts'
+import { newVmFault } from '../memmap/index.ts'
 import { ANON, UPTODATE } from '../memory/index.ts'
-import { type Discipline, type FaultArgs, faultArgs, PROT_READ, PROT_WRITE, type Space } from '../mm/index.ts'
+import {
+  type Discipline,
+  type FaultArgs,
+  faultArgs,
+  newOpening,
+  PROT_READ,
+  PROT_WRITE,
+  type Space,
+} from '../mm/index.ts'
+import { rigEngine } from '../rig/index.ts'
 import {
   done,
   holds,
@@ -37,9 +47,9 @@ const FRAMES = 64
 export function replay(plan: Plan, discipline: Discipline): Ns[] {
   const driver = new TimedDriver()
   const waited = plan.observed.map(() => 0)
-  const engine = new Engine({
+  const engine = rigEngine({
+    frames: FRAMES,
     driver,
-    buffer: new ArrayBuffer(FRAMES * PAGE_BYTES),
     pageSize: PAGE_BYTES,
     discipline,
     watcher: {
@@ -113,7 +123,7 @@ class Stage {
         frame,
       })
       const space = engine.mm.createSpace({ name: mm, group: ROOT, commandLine: mm })
-      const open = { file, read: newReadState('random'), readOnly: false, mappings: 0, seen: 0 }
+      const open = newOpening(file, { advice: 'random' })
       const mapped = engine.scheduler.spawn(
         engine.verbs.map,
         {

@@ -7,13 +7,15 @@
  *
  * Each figure is the least mean of ROUNDS rounds of BATCH faults, as little disturbed as could be had.
  */
+
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ROOT } from '../base/index.ts'
 import { MemoryDevice } from '../device/index.ts'
-import { Engine } from '../engine/index.ts'
+import type { Engine } from '../engine/index.ts'
 import { LinearFile } from '../fs/index.ts'
-import { newReadState, newVmFault } from '../memmap/index.ts'
-import { type Discipline, faultArgs, type OpenFile, PROT_READ, type Space } from '../mm/index.ts'
+import { newVmFault } from '../memmap/index.ts'
+import { type Discipline, faultArgs, newOpening, type OpenFile, PROT_READ, type Space } from '../mm/index.ts'
+import { rigEngine } from '../rig/index.ts'
 import { TimedDriver } from '../sched/index.ts'
 
 export interface Cost {
@@ -57,14 +59,13 @@ class Bench {
   constructor(discipline: Discipline) {
     this.name = discipline.name
     const { driver } = this
-    const buffer = new ArrayBuffer(FRAMES * PAGE)
-    this.engine = new Engine({ driver, buffer, pageSize: PAGE, discipline })
+    this.engine = rigEngine({ frames: FRAMES, driver, discipline })
     const { scheduler, io, memory, cache, mm } = this.engine
     const device = new MemoryDevice(scheduler, { length: FILE_PAGES * PAGE })
     const backing = new LinearFile(device, io, memory, { stablePages: false, spaceFor: FILE_PAGES })
     const file = cache.add('data', FILE_PAGES * PAGE, backing)
     this.space = mm.createSpace({ name: 'alone', group: ROOT, commandLine: 'alone' })
-    this.start = this.map({ file, read: newReadState('random'), readOnly: true, mappings: 0, seen: 0 })
+    this.start = this.map(newOpening(file, { advice: 'random', readOnly: true }))
   }
 
   round(): void {

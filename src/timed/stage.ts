@@ -5,15 +5,17 @@
  * Invariants
  *   TG1 The same seed, discipline and calls give the same machine: chance comes from `prng` alone.
  */
+
 import { type Bytes, type GroupId, Prng, ROOT, type Vpn } from '../base/index.ts'
 import { type CachedFile, syncArgs } from '../cache/index.ts'
 import { MemoryDevice, SlowDevice } from '../device/index.ts'
-import { Engine } from '../engine/index.ts'
+import type { Engine } from '../engine/index.ts'
 import { LinearFile } from '../fs/index.ts'
 import type { Settings } from '../group/index.ts'
-import { type Advice, newReadState } from '../memmap/index.ts'
-import { type Discipline, type OpenFile, PROT_READ, PROT_WRITE, type Space } from '../mm/index.ts'
+import type { Advice } from '../memmap/index.ts'
+import { type Discipline, newOpening, type OpenFile, PROT_READ, PROT_WRITE, type Space } from '../mm/index.ts'
 import { procArgs } from '../proc/index.ts'
+import { rigEngine } from '../rig/index.ts'
 import { type Task, TimedDriver, type Verb, type Watcher } from '../sched/index.ts'
 import { populateArgs } from '../space/index.ts'
 import { type DeviceName, serviceTime } from './devices.ts'
@@ -51,9 +53,8 @@ export class Stage {
 
   constructor({ discipline, seed, memory, bioBytesMax, watcher }: StageOptions) {
     this.prng = new Prng(seed)
-    const buffer = new ArrayBuffer(memory)
     const { driver } = this
-    this.engine = new Engine({ driver, buffer, pageSize: PAGE, discipline, bioBytesMax, watcher })
+    this.engine = rigEngine({ frames: memory / PAGE, driver, discipline, bioBytesMax, watcher })
     this.slowFork = new SlowFork(this.engine.scheduler, this.engine.verbs.fork)
   }
 
@@ -69,7 +70,7 @@ export class Stage {
     const slow = new SlowDevice(scheduler, inner, serviceTime(device, new Prng(this.prng.u32())))
     const spaceFor = bytes / PAGE
     const file = cache.add(name, bytes, new LinearFile(slow, io, memory, { stablePages, spaceFor }))
-    return { file, read: newReadState('normal'), readOnly: false, mappings: 0, seen: 0 }
+    return newOpening(file)
   }
 
   space(name: string, group: GroupId): Space {

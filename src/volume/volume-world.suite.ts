@@ -11,8 +11,7 @@ import assert from 'node:assert/strict'
 import type { Bytes } from '../base/index.ts'
 import { type Device, HeldDevice, MemoryDevice } from '../device/index.ts'
 import { type Opened, PAGE, World, type WorldOptions } from '../engine/world.suite.ts'
-import { newReadState } from '../memmap/index.ts'
-import type { OpenFile } from '../mm/index.ts'
+import { newOpening, type OpenFile } from '../mm/index.ts'
 import type { Ticket } from '../sched/index.ts'
 import { daxCallArgs } from './dax-calls.ts'
 import { type DaxChangePlan, daxChangeArgs } from './dax-change.ts'
@@ -236,7 +235,7 @@ export class VolumeWorld {
   /** A file for DAX, and an opening of it that can be mapped. */
   openDax(path: string, { durable = false } = {}): OpenedDax {
     const dax = ok(this.volume.openDax(path, { durable }))
-    return { dax, open: { file: dax, read: newReadState('normal'), readOnly: false, mappings: 0, seen: 0 } }
+    return { dax, open: newOpening(dax) }
   }
 
   /** Begins a change of a DAX file. */

@@ -10,9 +10,15 @@
  *   SH1 The same choices give the same machines.
  */
 import { assert, errno, ROOT } from '../../base/index.ts'
-import { type Message, MetadataServer, Network, NetworkedStore, type Role } from '../../rig/index.ts'
 import {
-  type Driver,
+  type Message,
+  MetadataServer,
+  Network,
+  NetworkedStore,
+  type Role,
+  StillClock,
+} from '../../rig/index.ts'
+import {
   done,
   fail,
   type Outcome,
@@ -61,14 +67,6 @@ export interface Told {
   readonly ticket: Ticket
 }
 
-class Still implements Driver {
-  now(): number {
-    return 0
-  }
-
-  wake(): void {}
-}
-
 /** What a page is: how often it was moved, by whom, and where it lies. */
 export interface Page {
   readonly count: number
@@ -79,7 +77,7 @@ export interface Page {
 export class Shared {
   readonly server = new MetadataServer()
   readonly network = new Network(this.server)
-  readonly scheduler = new Scheduler(new Still())
+  readonly scheduler = new Scheduler(new StillClock())
   readonly told: Told[] = []
   /** By block: the count of the page that was written there last. */
   readonly blocks: number[] = []

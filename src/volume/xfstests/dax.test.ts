@@ -1,7 +1,8 @@
 /** Mappings that are the device's own blocks. The numbers are those of xfstests' generic tests (docs/xfstests.md). */
+
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
-import { newReadState } from '../../memmap/index.ts'
+import { newOpening } from '../../mm/index.ts'
 import { ok } from '../volume-world.suite.ts'
 import { generic, PAGE } from './story.suite.ts'
 
@@ -57,7 +58,7 @@ describe('a DAX mapping', () => {
     const a = story.create('/a', 2)
     const { world } = story.at
     const { file } = a.opened.open
-    const reader = { file, read: newReadState('normal'), readOnly: true, mappings: 0, seen: 0 }
+    const reader = newOpening(file, { readOnly: true })
     assert.equal(story.says(world.mapping(story.space, reader)), 'EACCES')
     const start = world.map(story.space, reader, { prot: 1 })
     assert.equal(story.says(world.fault(story.space, start + 1, 'load')), 'done')
