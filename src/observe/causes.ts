@@ -33,7 +33,7 @@ export type Place =
 
 /** Frames that put a task to sleep for anything. */
 const SCHEDULER =
-  /^(trace_event_|__traceiter_|__bpf_trace|perf_trace_|__switch_to|__schedule|schedule|preempt_|_?_?cond_resched|io_schedule|bit_wait|out_of_line_wait|__wait_on_bit|__wait_for_common|wait_for_common|wait_for_completion|__?wait_event|rcuwait_)/
+  /^(trace_event_|__traceiter_|__bpf_trace|perf_trace_|__switch_to|__schedule|schedule|preempt_|_?_?cond_resched|io_schedule|bit_wait|out_of_line_wait|__wait_on_bit|__wait_for_common|wait_for_common|wait_for_completion|__?wait_event|rcuwait_|sync_page$|sleep_on_page)/
 const FAULT =
   /^(do_user_addr_fault|exc_page_fault|asm_exc_page_fault|handle_mm_fault|__handle_mm_fault|_*do_page_fault|(async_)?page_fault$|do_mem_abort|el0_da|do_translation_fault|do_hash_fault|handle_page_fault|do_dat_exception|do_protection_exception|do_exception$)/
 

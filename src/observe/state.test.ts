@@ -207,6 +207,37 @@ test('lockdep tells locks apart by their addresses', async () => {
   assert.deepEqual((await ofText(text)).chains, ['reader <- writer-b <- writeback'])
 })
 
+test('frames of 32-bit ARM, old and new, and addresses that a page took for its own tags', async () => {
+  const report = (comm: string, tid: number, frames: readonly string[]) =>
+    [
+      `[ 6141.921740] INFO: task ${comm}:${tid} blocked for more than 120 seconds.`,
+      '[ 6141.921774] "echo 0 > /proc/sys/kernel/hung_task_timeout_secs" disables this message.',
+      `[ 6141.921785] ${comm.padEnd(15)} D    0  ${tid}   1400 0x00000000`,
+      ...frames.map(frame => `[ 6141.921849] ${frame}`),
+    ].join('\n')
+  const arm = (name: string, caller: string) =>
+    `[<807762c0>] (${name}) from [<80776938>] (${caller}+0x50/0xa8)`
+  const newArm = (name: string, caller: string) => ` ${name} from ${caller}+0x50/0xa8`
+  const writer = [
+    '__schedule',
+    'io_schedule',
+    'fuse_vma_close [fuse]',
+    'remove_vma',
+    'do_munmap',
+    'vm_munmap',
+  ]
+  const reader = ['__schedule', 'rwsem_down_read_failed', 'down_read', 'do_page_fault', 'do_DataAbort']
+  const pairs = (frames: readonly string[], print: typeof arm) =>
+    frames.slice(1).map((caller, at) => print(frames[at]!, caller.replace(' [fuse]', '')))
+  for (const print of [arm, newArm]) {
+    const text = `${report('writer', 1405, pairs(writer, print))}\n${report('reader', 1406, pairs(reader, print))}\n`
+    assert.deepEqual((await ofText(text)).chains, ['reader <- writer <- fuse'], print.name)
+  }
+  const bare = (name: string) => `[] ${name.replace(' [fuse]', '')}+0x50/0xa8`
+  const stripped = `${report('writer', 1405, writer.map(bare))}\n${report('reader', 1406, reader.map(bare))}\n`
+  assert.deepEqual((await ofText(stripped)).chains, ['reader <- writer <- fuse'])
+})
+
 test("crash's bt, and files of /proc as head and grep print them", async () => {
   const crash = `
 PID: 4711   TASK: ffff8800369eaf10  CPU: 1   COMMAND: "ps"

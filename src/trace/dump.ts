@@ -66,7 +66,10 @@ const CRASH_FRAME = /^\s*#\d+ \[[0-9a-f]+\] (\S+?)(?:\+0x[0-9a-f]+|\+\d+)? (?:at
 const HELD_BY = /(\d+) locks? held by (.*)\/(\d+):/
 const HELD = /^\s*#\d+:\s+(?:([0-9a-f]{6,16})\s+)?\((.+?)\)\{.*?,\s+at: (?:\[<[0-9a-f]+>\]\s*)?([\w.]+)/
 const FRAME =
-  /^\s*(?:\(?\[<?[0-9a-f]+>?\]\s*)*(\?\s+)?\(?\.?([A-Za-z_][\w.$]*)\+0x[0-9a-f]+\/0x[0-9a-f]+(?:\s+\[[^\]]*\])?\)?\s*(\(unreliable\))?/
+  /^\s*(?:\(?\[<?[0-9a-f]*>?\]\s*)*(\?\s+)?\(?\.?([A-Za-z_][\w.$]*)\+0x[0-9a-f]+\/0x[0-9a-f]+(?:\s+\[[^\]]*\])?\)?\s*(\(unreliable\))?/
+/** `[<807762c0>] (__schedule) from [<80776938>] (schedule+0x50/0xa8)` of 32-bit ARM, since 5.18 without addresses. */
+const ARM_FRAME =
+  /^\s*(?:\[<[0-9a-f]*>\] )?\(?([A-Za-z_][\w.$]*)(?: \[[^\]]*\])?\)? from (?:\[<[0-9a-f]*>\] )?\(?[A-Za-z_][\w.$]*\+0x/
 const PROC_HEAD =
   /^=+ *(.*?)\s+tid:? (\d+)(?:\s+tgid:? (\d+))?(?:\s+State:\s*(\S).*?)?(?:\s+wchan:?\s*(\S+))?\s*=*$/
 const PROC_PATH = /^(?:==> *|[-=#]+ *)?\/proc\/(\d+)(?:\/task\/(\d+))?(?:\/stack)?(?: *<==)?:?\s*(.*)$/
@@ -178,7 +181,7 @@ export class DumpReader {
 
   private frame(line: string): boolean {
     const frame = FRAME.exec(line) ?? null
-    const crash = frame === null ? CRASH_FRAME.exec(line) : null
+    const crash = frame === null ? (CRASH_FRAME.exec(line) ?? ARM_FRAME.exec(line)) : null
     const name = frame === null ? crash?.[1] : frame[2]
     if (name === undefined) return false
     if (frame !== null && (frame[1] !== undefined || frame[3] !== undefined)) return true
