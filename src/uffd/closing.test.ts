@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import {
   FaultlineError,
@@ -11,8 +12,9 @@ import {
   type MachineFace,
   type MappingFace,
   type SpaceFace,
+  type VolumeFace,
 } from '../map/index.ts'
-import { numbered, PAGE } from '../map/world.suite.ts'
+import { numbered, PAGE, scratch } from '../map/world.suite.ts'
 import { unavailable } from './hardware.suite.ts'
 import { start } from './index.ts'
 import { play } from './play.suite.ts'
@@ -107,6 +109,53 @@ describe('on a hardware machine', { skip: unavailable, timeout: 300_000 }, () =>
         if (!/truncate|punch|write/.test(name)) assert.equal(stored, overwritten ? 3 : 77, name)
       }
     })
+
+  test('a volume closes, alone or with its machine, beside every call of it, and is sound', async t => {
+    const folder = scratch(t)
+    const at = (name: string) => join(folder, name)
+    const bytes = new Uint8Array(2 ** 20 + 5).fill(7)
+    fs.writeFileSync(at('host'), bytes)
+    const calls: Readonly<Record<string, (volume: VolumeFace) => unknown>> = {
+      'put of a path': volume => volume.put(at('host'), '/new'),
+      'put of bytes': volume => volume.put(bytes, '/new'),
+      'put that replaces': volume => volume.put(at('host'), '/old', { existing: 'is replaced' }),
+      getFile: volume => volume.getFile('/old', at('out')),
+      async get(volume) {
+        for await (const part of volume.get('/old')) assert.equal(part[0], 7)
+      },
+      clone: volume => volume.clone('/old', '/new'),
+      snapshot: volume => volume.snapshot('/', '/new'),
+      check: volume => volume.check(),
+      sync: volume => volume.sync(),
+      open: volume => volume.open('/old'),
+      remove: volume => volume.remove('/old'),
+    }
+    let machine = await start({ mmu: 'hardware', memory: 64 * PAGE })
+    for (const what of ['volume.close', 'machine.close'])
+      for (const [name, call] of Object.entries(calls)) {
+        for (const left of ['volume', 'out']) fs.rmSync(at(left), { recursive: true, force: true })
+        const volume = await machine.createVolume(at('volume'), { size: '8 MiB' })
+        await volume.put(bytes, '/old')
+        const beside = ending(() => call(volume))
+        const close = what === 'volume.close' ? volume.close() : machine.close()
+        assert.equal(await ending(() => close), 'ok', `${what} beside ${name}`)
+        const ended = await beside
+        assert.match(ended, /^(ok|EBADF|EINTR|ABORT_ERR)$/, name)
+        assert.equal(await ending(() => call(volume)), 'EBADF', `${name} after ${what}`)
+        if (what === 'machine.close') machine = await start({ mmu: 'hardware', memory: 64 * PAGE })
+        const again = await machine.openVolume(at('volume'))
+        assert.deepEqual((await again.check()).wrong, [], `${what} beside ${name}`)
+        if (name !== 'remove') assert.equal((await again.stat('/old')).size, bytes.length)
+        if (/put of/.test(name)) assert.equal(await again.exists('/new'), ended === 'ok', name)
+        assert.deepEqual(fs.existsSync(at('out')), name === 'getFile' && ended === 'ok')
+        assert.deepEqual(
+          fs.readdirSync(folder).filter(left => left.endsWith('.part')),
+          [],
+        )
+        await again.close()
+      }
+    await machine.close()
+  })
 
   test('everything closes beside workers that go on touching an array', async t => {
     const scenes = new URL('./ending-scenes.suite.ts', import.meta.url)

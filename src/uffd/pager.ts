@@ -206,8 +206,7 @@ export class Pager {
     this.flush()
     const bytes = 'value' in message && message.value instanceof Uint8Array ? message.value : undefined
     this.port.postMessage(message, bytes === undefined ? [] : [bytes.buffer as ArrayBuffer])
-    Atomics.add(this.signals, REPLIES, 1)
-    Atomics.notify(this.signals, REPLIES)
+    this.wakeCaller()
   }
 
   /** A worker was stopped for good. */
@@ -267,7 +266,14 @@ export class Pager {
       } satisfies Remains)
     this.port.postMessage(failure === undefined ? { id, value: undefined } : { id, error: sent(failure) })
     this.port.close()
+    this.wakeCaller()
     this.ended()
+  }
+
+  /** One that waits without its event loop looks again: an answer has come, or none will. */
+  private wakeCaller(): void {
+    Atomics.add(this.signals, REPLIES, 1)
+    Atomics.notify(this.signals, REPLIES)
   }
 }
 

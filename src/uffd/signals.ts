@@ -4,7 +4,7 @@
  *     [HEARTBEAT]   counts the turns of the pager; the watchdog sees it stand still
  *     [STATE]       what the pager is doing
  *     [PAGER]       the pager's thread, as the kernel numbers it
- *     [REPLIES]     counts the answers to synchronous calls, which a caller waits for
+ *     [REPLIES]     counts the answers, and the end of the pager: a caller that waits looks again
  *     [LOST]        counts the workers that were stopped for good
  */
 export const HEARTBEAT = 0
