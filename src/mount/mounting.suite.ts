@@ -185,6 +185,12 @@ export class Mounted {
     })
   }
 
+  /** Takes the mount of a daemon that is gone away. Returns what is wrong with the volume. */
+  async unmountDead(): Promise<readonly string[]> {
+    await runs('umount', ['-l', this.target])
+    return this.check()
+  }
+
   /** The daemon, the mount and the volume are gone. */
   async remove(): Promise<void> {
     // With the daemon every waiting request ends, so nothing can hang from here on.
