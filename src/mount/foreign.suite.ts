@@ -128,7 +128,7 @@ export const LONG: readonly Foreign[] = [
       as 'pgbench -c 4 -T 60 postgres' > $outside/killed 2>&1 & sleep 5
       kill -9 $(head -1 pg/data/postmaster.pid); wait || true; sleep 2; rm -f pg/data/postmaster.pid $outside/.s.PGSQL.*
       start
-      test "$(as "psql -Atc 'select (select sum(abalance) from pgbench_accounts) = (select sum(delta) from pgbench_history)' postgres")" = t
+      test "$(as "psql -Atc 'select (select sum(abalance) from pgbench_accounts) = (select sum(bbalance) from pgbench_branches) and (select sum(tbalance) from pgbench_tellers) = (select sum(bbalance) from pgbench_branches)' postgres")" = t
       as "psql -Atc 'create extension amcheck' postgres" > /dev/null
       as "psql -Atc \\"select bt_index_check('pgbench_accounts_pkey', true)\\" postgres"
       as 'pg_ctl -D data -w -m fast stop' > /dev/null`,
