@@ -8,7 +8,7 @@
  * | retakes   | which lock an attempt reads after the locks were dropped                            |
  * | read      | a wait for this fault's own read                                                    |
  * | page lock | a wait for a page that somebody else is bringing, or that is being truncated        |
- * | prepare   | a wait before a store: writeback of a stable page, space, a copy (page_mkwrite)     |
+ * | prepare   | a wait before a store: writeback of a stable page, space, a copy, metadata          |
  * | shortage  | a wait for memory                                                                   |
  * | throttle  | the pause of a writer when too much is dirty, after its entry is set                |
  * | stash     | what becomes of the page that a wait brought, if the next attempt queues for a lock |

@@ -85,7 +85,9 @@ export class ProcReader implements Verb<ProcArgs> {
 
   private readBatch(args: ProcArgs): boolean {
     let shown = 0
-    for (const vma of args.space.vmas.from(args.next)) {
+    // One that was merged with what was shown begins before `next`: it is shown as it is.
+    const first = args.space.firstFrom(args.next)
+    for (const vma of args.space.vmas.from(first?.start ?? args.next)) {
       if (shown++ === BATCH || (shown > 1 && this.isBarred(vma))) return false
       args.text += this.line(vma)
       if (args.file === 'smaps') args.text += this.residence(vma)
