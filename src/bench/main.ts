@@ -17,6 +17,7 @@ import { loads, records } from './hits.ts'
 import { isolation } from './isolation.ts'
 import { type Bench, type Figure, meets, type Plan, Skipped, type Target } from './measure.ts'
 import { coldReads, stalls } from './misses.ts'
+import { monitor } from './monitor.ts'
 import { remote } from './remote.ts'
 import { observed, traces } from './traces.ts'
 import { volumeCheck, volumeOpen } from './volume-large.ts'
@@ -28,6 +29,7 @@ const BENCHES: readonly Bench[] = [
   coldReads,
   stalls,
   isolation,
+  monitor,
   growth,
   footprint,
   traces,

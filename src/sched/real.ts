@@ -17,7 +17,7 @@
 import { MS, type Ns } from '../base/index.ts'
 import type { Driver, Scheduler } from './scheduler.ts'
 
-const SLICE: Ns = 2 * MS
+const SLICE: Ns = MS
 
 // hot: in Node the global is found through a getter, each time
 const clock = performance
