@@ -29,3 +29,4 @@ export {
   US,
   type Vpn,
 } from './units.ts'
+export { solidParts } from './zeros.ts'

@@ -4,12 +4,15 @@
  */
 import fs from 'node:fs'
 import { Command } from 'commander'
-import { FaultlineError } from '../map/index.ts'
+import { printable } from '../base/index.ts'
+import { FaultlineError, type Volume } from '../map/index.ts'
 import { explained, interruptible, Progress, printJson } from './terminal.ts'
 import { inVolume } from './volume-open.ts'
+import { getTree, putTree, type TreeOptions, type TreeReport } from './volume-tree.ts'
 import { shownBytes } from './words.ts'
 
 interface CopyWords {
+  readonly recursive?: true
   readonly force?: true
   readonly json?: true
 }
@@ -20,6 +23,10 @@ export function putCommand(): Command {
     .argument('<volume>')
     .argument('<file>', 'a file, or - for standard input')
     .argument('<path>', 'what it is to be called in the volume, from /')
+    .option(
+      '-r, --recursive',
+      'copy a directory with all that is below it: modes, owners, times, links, holes',
+    )
     .option('-f, --force', 'replace the file that is called so')
     .option('--json', 'print what was done as JSON')
     .action(put)
@@ -27,6 +34,7 @@ export function putCommand(): Command {
     'volume put data.vol big.bin /big',
     'volume put data.vol - /home.tar < home.tar',
     'volume put data.vol new.bin /big --force',
+    'volume put data.vol src /src --recursive',
   ])
 }
 
@@ -36,6 +44,10 @@ export function getCommand(): Command {
     .argument('<volume>')
     .argument('<path>', 'a file of the volume, from /')
     .argument('<file>', 'where to, or - for standard output')
+    .option(
+      '-r, --recursive',
+      'copy a directory with all that is below it: modes, owners, times, links, holes',
+    )
     .option('-f, --force', 'replace the file that is there; of a symbolic link, what it leads to')
     .option('--json', 'print what was done as JSON')
     .action(get)
@@ -43,6 +55,7 @@ export function getCommand(): Command {
     'volume get data.vol /big big.bin',
     'volume get data.vol /big big.bin --force',
     'volume get data.vol /big - | sha256sum',
+    'volume get data.vol /src copy --recursive',
   ])
 }
 
@@ -56,7 +69,14 @@ function lengthOf(source: string): number | undefined {
   }
 }
 
-async function put(path: string, source: string, to: string, { force, json }: CopyWords): Promise<void> {
+async function put(path: string, source: string, to: string, words: CopyWords): Promise<void> {
+  const { force, json } = words
+  if (words.recursive === true) {
+    await tree(path, 'r+', { put: { from: source, to } }, words, (volume, options) =>
+      putTree(volume, source, to, options),
+    )
+    return
+  }
   const total = source === '-' ? undefined : lengthOf(source)
   const start = performance.now()
   const signal = interruptible()
@@ -71,7 +91,14 @@ async function put(path: string, source: string, to: string, { force, json }: Co
   report(json, { put: { from: source, to, bytes, seconds: (performance.now() - start) / 1000 } })
 }
 
-async function get(path: string, from: string, target: string, { force, json }: CopyWords): Promise<void> {
+async function get(path: string, from: string, target: string, words: CopyWords): Promise<void> {
+  const { force, json } = words
+  if (words.recursive === true) {
+    await tree(path, 'r', { get: { from, to: target } }, words, (volume, options) =>
+      getTree(volume, from, target, options),
+    )
+    return
+  }
   const start = performance.now()
   const signal = interruptible()
   const bytes = await inVolume(path, 'r', async volume => {
@@ -83,6 +110,35 @@ async function get(path: string, from: string, target: string, { force, json }: 
   })
   if (target !== '-')
     report(json, { get: { from, to: target, bytes, seconds: (performance.now() - start) / 1000 } })
+}
+
+/** Copies a tree with progress, makes it durable, and tells what couldn't come along: that is status 1. */
+async function tree(
+  path: string,
+  mode: 'r' | 'r+',
+  what: object,
+  { force, json }: CopyWords,
+  copy: (volume: Volume, options: TreeOptions) => Promise<TreeReport>,
+): Promise<void> {
+  const start = performance.now()
+  const signal = interruptible()
+  const progress = new Progress()
+  progress.step('copy')
+  const note = (files: number, bytes: number) => progress.note(`${files} files, ${shownBytes(bytes)}`)
+  try {
+    const copied = await inVolume(path, mode, async volume => {
+      const said = await copy(volume, { existing: existing(force), signal, progress: note }).catch(offerMore)
+      if (mode === 'r+') await volume.sync()
+      return said
+    })
+    progress.stop()
+    const [[name, words]] = Object.entries(what) as [[string, object]]
+    report(json, { [name]: { ...words, ...copied, seconds: (performance.now() - start) / 1000 } })
+    for (const sentence of copied.left) process.stderr.write(`left behind: ${printable(sentence)}\n`)
+    if (copied.left.length > 0) process.exitCode = 1
+  } finally {
+    progress.stop()
+  }
 }
 
 export function existing(force: true | undefined): 'stays' | 'is replaced' {
@@ -101,6 +157,7 @@ const OFFERS: Readonly<Record<string, string>> = {
   'put EEXIST': '--force replaces it, if it is a file',
   'getFile EEXIST': '--force replaces it',
   'clone EEXIST': '--force replaces it, if it is a file',
+  'put EISDIR': '--recursive copies a directory with all that is below it',
   'unlink ENOTEMPTY': '--recursive removes it with all that is below it',
 }
 

@@ -197,3 +197,85 @@ for (const [signal, code] of [
     assert.equal(does('ls', VOLUME), before)
     does('check', VOLUME)
   })
+
+test('a tree goes in and comes out as it was: modes, times, links, holes, names of any bytes', () => {
+  const at = (...names: readonly string[]) => join(folder, ...names)
+  const tree = at('tree')
+  fs.mkdirSync(join(tree, 'd', 'e'), { recursive: true })
+  fs.writeFileSync(join(tree, 'd', 'a'), 'some text', { mode: 0o640 })
+  fs.linkSync(join(tree, 'd', 'a'), join(tree, 'd', 'e', 'b'))
+  fs.symlinkSync('../a', join(tree, 'd', 'e', 'link'))
+  fs.writeFileSync(Buffer.concat([Buffer.from(`${tree}/`), Buffer.from([0x66, 0xff])]), 'no UTF-8')
+  const sparse = fs.openSync(join(tree, 'sparse'), 'w')
+  fs.writeSync(sparse, Buffer.alloc(PAGE, 7), 0, PAGE, 2 * 2 ** 20)
+  fs.ftruncateSync(sparse, 5 * 2 ** 20 + 123)
+  fs.closeSync(sparse)
+  spawnSync('mkfifo', [join(tree, 'fifo')])
+  fs.chmodSync(join(tree, 'd'), 0o750)
+  for (const name of ['d/e', 'd/a', 'd', 'sparse']) fs.utimesSync(join(tree, name), 1000, 2000.5)
+  const vol = at('tree.vol')
+  does('create', vol, '--size', '8MiB')
+  const { put } = JSON.parse(does('put', vol, tree, '/t', '-r', '--json'))
+  assert.partialDeepStrictEqual(put, { files: 3, directories: 3, others: 2, left: [] })
+  assert.match(does('ls', vol, '/t', '-l'), /^drwxr-x--- 3 .* 1970-01-01 00:33:20 d$/m)
+  assert.match(does('ls', vol, '/t/d/e', '-l'), /^lrwxrwxrwx 1 .* link -> \.\.\/a$/m)
+  assert.ok(
+    JSON.parse(does('du', vol, '/t/sparse', '--json')).taken <= 2 * 64 * 1024 + PAGE,
+    'holes stay holes',
+  )
+  assert.match(volume(['put', vol, tree, '/t', '-r']).err, /EEXIST.*--force replaces it/)
+  does('put', vol, tree, '/t', '-r', '--force')
+  const out = at('out tree')
+  assert.partialDeepStrictEqual(JSON.parse(does('get', vol, '/t', out, '-r', '--json')).get, {
+    files: 3,
+    left: [],
+  })
+  const { status, stdout } = spawnSync('diff', ['-r', '-x', 'fifo', '--no-dereference', tree, out])
+  assert.equal(status, 0, String(stdout))
+  const [a, b] = [fs.statSync(join(out, 'd', 'a')), fs.statSync(join(out, 'd', 'e', 'b'))]
+  assert.deepEqual([a.ino, a.mode & 0o7777, a.mtimeMs], [b.ino, 0o640, 2_000_500])
+  assert.equal(fs.statSync(join(out, 'd')).mtimeMs, 2_000_500)
+  assert.ok(fs.statSync(join(out, 'sparse')).blocks * 512 < 2 ** 20)
+  assert.ok(fs.lstatSync(join(out, 'fifo')).isFIFO())
+  assert.deepEqual(JSON.parse(does('check', vol, '--json')).wrong, [])
+  does('rm', vol, '/t', '-r')
+  assert.equal(JSON.parse(does('stat', vol, '--json')).used, 0)
+})
+
+test('modes, owners, times, links, devices and attributes are set by commands of their own', () => {
+  const vol = join(folder, 'attributes.vol')
+  does('create', vol, '--size', '1MiB')
+  assert.equal(volume(['put', vol, '-', '/a'], { input: 'x' }).status, 0)
+  does('chmod', vol, '4711', '/a')
+  does('chown', vol, '7:8', '/a')
+  does('chmod', vol, '4711', '/a')
+  does('touch', vol, '/a', '--date', '2001-02-03T04:05:06Z')
+  does('ln', vol, '/a', '/b')
+  does('ln', vol, 'a', '/l', '--symbolic')
+  assert.equal(does('readlink', vol, '/l'), 'a\n')
+  does('mknod', vol, '/null', 'char device', '1', '3', '--mode', '0666')
+  const lines = does('ls', vol, '-l').trimEnd().split('\n')
+  assert.match(lines[0]!, /^-rws--x--x 2 7 8 +1 2001-02-03 04:05:06 a$/)
+  assert.match(lines.at(-1)!, /^crw-rw-rw- 1 .* 1, 3 .* null$/)
+  does('attr', vol, '/a', 'user.note', '--set', 'hello')
+  assert.equal(does('attr', vol, '/a'), 'user.note=hello\n')
+  assert.deepEqual(JSON.parse(does('attr', vol, '/a', '--json')), {
+    'user.note': Buffer.from('hello').toString('base64'),
+  })
+  does('attr', vol, '/a', 'user.note', '--remove')
+  does('mkdir', vol, '/d')
+  assert.match(volume(['mv', vol, '/a', '/d', '--no-clobber']).err, /EEXIST/)
+  does('mv', vol, '/a', '/d', '--exchange')
+  assert.equal(JSON.parse(does('stat', vol, '/a', '--json')).kind, 'directory')
+  assert.deepEqual(JSON.parse(does('upgrade', vol, '--json')).upgrade, { volume: vol, from: 2, to: 2 })
+  for (const [words, sentence] of [
+    [['chmod', vol, '9', '/d'], /octal digits from 0 to 7777/],
+    [['chown', vol, 'me', '/d'], /numbers of a user and a group/],
+    [['touch', vol, '/d', '-d', 'soon'], /expected a time such as/],
+    [['mknod', vol, '/x', 'pipe'], /is none of the kinds/],
+  ] as const) {
+    const { status, err } = volume(words)
+    assert.match(err, sentence)
+    assert.equal(status, 2, err)
+  }
+})

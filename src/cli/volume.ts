@@ -6,8 +6,10 @@
 import { Command, Option } from 'commander'
 import { FaultlineError, type Volume } from '../map/index.ts'
 import { explained, interruptible, Progress, printJson, printLine } from './terminal.ts'
+import { attrCommand, attributeCommands, readlinkCommand } from './volume-attributes.ts'
 import { checkCommand, dumpCommand } from './volume-check.ts'
 import { existing, getCommand, offerMore, putCommand } from './volume-copy.ts'
+import { duCommand, type LongEntry, longLines, MARKS, modeText, timeText } from './volume-list.ts'
 import { inVolume, withMachine } from './volume-open.ts'
 import { blockSize, shownBytes, size } from './words.ts'
 
@@ -17,6 +19,8 @@ interface JsonFlag {
 
 /** How a change is made; each command has its own of these. */
 interface ChangeWords extends JsonFlag {
+  readonly exchange?: true
+  readonly clobber?: boolean
   readonly recursive?: true
   readonly force?: true
   readonly readOnly?: true
@@ -75,9 +79,10 @@ export function volumeCommand(): Command {
     .description('list a directory')
     .argument('<volume>')
     .argument('[path]', 'a directory of it', '/')
+    .option('-l, --long', 'with modes, names that lead there, owners, sizes and times')
     .option('--json', 'print the entries as JSON')
     .action(list)
-  explained(listing, ['volume ls data.vol', 'volume ls data.vol /monday --json'])
+  explained(listing, ['volume ls data.vol', 'volume ls data.vol / -l', 'volume ls data.vol /monday --json'])
   const statting = volume
     .command('stat')
     .description('say how full a volume is, or what a file of it takes')
@@ -87,13 +92,19 @@ export function volumeCommand(): Command {
     .action(stat)
   explained(statting, ['volume stat data.vol', 'volume stat data.vol /copy --json'])
   change('mkdir', 'make a directory', ['path'], (volume, [path]) => volume.mkdir(path!), volume)
-  change(
+  const moving = change(
     'mv',
     'give a file or a directory another name',
     ['from', 'to'],
-    (volume, [from, to]) => volume.rename(from!, to!),
+    (volume, [from, to], { exchange, clobber }) =>
+      volume.rename(from!, to!, {
+        existing: exchange === true ? 'is exchanged' : clobber === false ? 'stays' : 'is replaced',
+      }),
     volume,
   )
+  moving
+    .addOption(new Option('--exchange', 'give what has that name the other one').conflicts('clobber'))
+    .option('-n, --no-clobber', 'leave what has that name already')
   const removal = change(
     'rm',
     'remove a file, or an empty directory',
@@ -121,7 +132,8 @@ export function volumeCommand(): Command {
     volume,
   )
   snapshotting.option('--read-only', 'let nothing below it be changed; rm -r removes it')
-  for (const command of [putCommand(), getCommand(), checkCommand(), dumpCommand()])
+  const more = [duCommand(), readlinkCommand(), attrCommand(), ...attributeCommands()]
+  for (const command of [putCommand(), getCommand(), ...more, checkCommand(), dumpCommand()])
     volume.addCommand(command)
   return volume
 }
@@ -201,20 +213,30 @@ async function create(path: string, { size: bytes, blockSize, data, json }: Crea
   }
 }
 
-async function list(path: string, directory: string, { json }: JsonFlag): Promise<void> {
+async function list(
+  path: string,
+  directory: string,
+  { json, long }: JsonFlag & { readonly long?: true },
+): Promise<void> {
   await inVolume(path, 'r', async volume => {
     const names = await volume.list(directory)
     const base = directory.endsWith('/') ? directory : `${directory}/`
     const entries = []
     for (const { name, kind, ino } of names) {
-      const { size: bytes, links } = await volume.stat(base + name)
-      entries.push({ name, kind, ino, size: bytes, links })
+      const found = await volume.lstat(base + name)
+      const target = kind === 'symlink' ? { target: await volume.readlink(base + name) } : {}
+      if (long === true) entries.push({ name, ...found, ...target })
+      else entries.push({ name, kind, ino, size: found.size, links: found.links })
+    }
+    if (long === true && json !== true) {
+      for (const line of longLines(entries as LongEntry[])) printLine(line)
+      return
     }
     if (json === true) printJson(entries)
     else
       for (const { name, kind, size: bytes } of entries)
         printLine(
-          `${kind === 'file' ? String(bytes).padStart(15) : '-'.padStart(15)}  ${name}${kind === 'file' ? '' : '/'}`,
+          `${kind === 'file' ? String(bytes).padStart(15) : '-'.padStart(15)}  ${name}${MARKS[kind] ?? ''}`,
         )
   })
 }
@@ -223,11 +245,11 @@ async function stat(path: string, file: string | undefined, { json }: JsonFlag):
   await inVolume(path, 'r', async volume => {
     const { blockSize } = volume.usage
     if (file !== undefined) {
-      const found = await volume.stat(file)
+      const found = await volume.lstat(file)
       if (json === true) printJson({ path: file, blockSize, ...found })
       else
         printLine(
-          `${file}: ${found.kind}, inode ${found.ino}, ${found.links} names, ${found.size} bytes in ${found.blocks} blocks of ${blockSize} bytes, ${found.shared} of them shared`,
+          `${file}: ${found.kind}, inode ${found.ino}, ${modeText(found)} of ${found.uid}:${found.gid}, ${found.links} links, ${found.size} bytes in ${found.blocks} blocks of ${blockSize} bytes, ${found.shared} of them shared; changed ${timeText(found.mtime)}`,
         )
       return
     }

@@ -11,7 +11,7 @@ import fs from 'node:fs'
 import { type FileHandle, open, readdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Bytes } from '../base/index.ts'
+import { type Bytes, solidParts } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import { renameToNew, syncDirectory } from '../host/index.ts'
 import { FileLock, holdsVolume, Taken } from '../store/index.ts'
@@ -38,6 +38,7 @@ export async function writeWhole(
   target: unknown,
   existing: Existing,
   parts: AsyncIterable<Uint8Array>,
+  holes: 'kept' | 'filled',
 ): Promise<Bytes> {
   const name = pathOf(target)
   return told(name, async () => {
@@ -49,8 +50,10 @@ export async function writeWhole(
       let length = 0
       for await (const part of parts) {
         const writes: Promise<void>[] = []
-        for (let at = 0; at < part.length; at += WRITE_BYTES)
-          writes.push(writeAll(file, part.subarray(at, at + WRITE_BYTES), length + at))
+        const solid = holes === 'kept' ? solidParts(part) : [{ start: 0, end: part.length }]
+        for (const { start, end } of solid)
+          for (let at = start; at < end; at += WRITE_BYTES)
+            writes.push(writeAll(file, part.subarray(at, Math.min(end, at + WRITE_BYTES)), length + at))
         await settled(writes)
         const crossed = Math.floor(length / SYNC_BYTES) !== Math.floor((length + part.length) / SYNC_BYTES)
         length += part.length
@@ -60,6 +63,7 @@ export async function writeWhole(
         syncing.catch(() => {})
       }
       await syncing
+      if (holes === 'kept') await file.truncate(length)
       if (replaced !== undefined) await file.chmod(replaced.mode & 0o7777)
       await file.sync()
       await file.close()

@@ -8,7 +8,7 @@ import fs from 'node:fs'
 import { open } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import type { Bytes } from '../base/index.ts'
+import { type Bytes, solidParts } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import { bulkReadArgs, bulkWriteArgs, type VolumeFile } from '../volume/index.ts'
 import { aborted, FaultlineError } from './error.ts'
@@ -29,6 +29,8 @@ export type Source = string | URL | Uint8Array | AsyncIterable<Uint8Array> | Ite
 
 /** Large enough that the device works at its own rate. */
 const PIECE_BYTES: Bytes = 2 ** 20
+/** What `solidParts` leaves out, at least. */
+const STEP_BYTES: Bytes = 64 * 2 ** 10
 /** Pieces on their way at once. */
 const PIECES_MAX = 6
 /** After so much a commit begins. */
@@ -75,11 +77,18 @@ export async function bringIn(
   let failed: unknown
   let commit: Promise<void> | undefined
   let position = 0
+  const solid = isSparse(origin) ? solidParts : whole
+  const { blockSize } = core.header
+  const writeAt = (at: Bytes, bytes: Uint8Array) =>
+    calls.perform(core.bulkWrite, bulkWriteArgs(file, at, bytes), { operation: 'put', where })
   const begin = (piece: Uint8Array, free: () => void) => {
-    const write = calls
-      .perform(core.bulkWrite, bulkWriteArgs(file, position, piece), { operation: 'put', where })
-      .catch((error: unknown) => {
+    // The steps of holes are whole blocks of all but the largest sizes.
+    const parts = [...(STEP_BYTES % blockSize === 0 ? solid : whole)(piece)]
+    const writes = parts.map(({ start, end }) => writeAt(position + start, piece.subarray(start, end)))
+    const write = Promise.all(writes)
+      .catch(async (error: unknown) => {
         failed ??= error
+        await Promise.allSettled(writes)
       })
       .then(() => {
         flying.delete(write)
@@ -108,7 +117,29 @@ export async function bringIn(
   await Promise.all(flying)
   if (failed !== undefined) throw failed
   await commit
+  if (file.cached.size < position) await writeEnd(position)
   return position
+
+  /** A file that ends in a hole has its last block. */
+  async function writeEnd(size: Bytes): Promise<void> {
+    const last = Math.floor((size - 1) / blockSize) * blockSize
+    await writeAt(last, new Uint8Array(size - last))
+  }
+}
+
+function* whole(piece: Uint8Array): Generator<{ readonly start: Bytes; readonly end: Bytes }> {
+  yield { start: 0, end: piece.length }
+}
+
+/** Whether a file of the host has holes. What is wrong with it is told when it is read. */
+function isSparse(origin: Origin): boolean {
+  if (!('path' in origin)) return false
+  try {
+    const stat = fs.statSync(origin.path)
+    return stat.isFile() && stat.blocks * 512 < stat.size
+  } catch {
+    return false
+  }
 }
 
 /** What the file holds, from its start: each part is good until the next is asked for. */

@@ -87,6 +87,8 @@ export interface CloneOptions extends Pick<TransferOptions, 'signal'> {
 }
 
 export interface PutOptions extends TransferOptions, MakeOptions {
+  /** 'written': it is durable with the next sync of the volume; 'durable', before the promise is kept, if left out. */
+  readonly until?: 'durable' | 'written'
   /** What becomes of a file that has the name already; it stays, and EEXIST is told, if left out. */
   readonly existing?: Existing
 }
@@ -402,7 +404,8 @@ export class Volume implements VolumeFace {
    */
   async put(source: Source, to: string, options: PutOptions = {}): Promise<Bytes> {
     const { mode, uid, gid, ...rest } = options
-    checkKeys(rest, ['existing', 'signal', 'progress'], 'put')
+    checkKeys(rest, ['existing', 'signal', 'progress', 'until'], 'put')
+    const until = choice(options.until ?? 'durable', ['durable', 'written'], 'until', 'put')
     const plan = planOf(
       'file',
       {
@@ -422,6 +425,7 @@ export class Volume implements VolumeFace {
       await this.files.make('put', to, existing, plan, async file => {
         length = await bringIn(this.calls, file, origin, transfer)
       })
+      if (until === 'written') return length
       try {
         await this.calls.commitPut(to)
       } catch (error) {
@@ -447,7 +451,11 @@ export class Volume implements VolumeFace {
     const { existing = 'stays', ...transfer } = options
     const what = choice(existing, ['stays', 'is replaced'], 'existing', 'getFile')
     this.checkCall('getFile', from)
-    return this.during(() => writeWhole(target, what, this.parts('getFile', from, transfer)))
+    return this.during(async () => {
+      const { size, blocks } = this.calls.said(this.core.stat(from), 'getFile', from)
+      const holes = blocks * this.core.header.blockSize < size ? 'kept' : 'filled'
+      return writeWhole(target, what, this.parts('getFile', from, transfer), holes)
+    })
   }
 
   /** Makes durable everything that was done to names, and all that was written to the device. */

@@ -1,0 +1,251 @@
+/**
+ * Trees that go into a volume and come out of it, as `cp -a` copies them: modes, owners, times, symbolic links, files with several
+ * names, holes, FIFOs and devices. Names may be any bytes. Extended attributes stay behind: Node has no calls for them.
+ */
+
+import { Buffer } from 'node:buffer'
+import { execFileSync } from 'node:child_process'
+import fs from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { FaultlineError, type Volume } from '../map/index.ts'
+import { bytesOf, type Kind, type Stat, type Time, textOf } from '../volume/index.ts'
+
+export interface TreeOptions {
+  readonly existing: 'stays' | 'is replaced'
+  readonly signal: AbortSignal
+  /** Called as it goes on. */
+  readonly progress: (files: number, bytes: number) => void
+}
+
+/** What came of it. */
+export interface TreeReport {
+  files: number
+  directories: number
+  others: number
+  bytes: number
+  /** What couldn't be copied, a sentence each. */
+  readonly left: string[]
+}
+
+const SLASH = Buffer.from('/')
+
+export async function putTree(
+  volume: Volume,
+  source: string,
+  to: string,
+  options: TreeOptions,
+): Promise<TreeReport> {
+  const report = newReport()
+  const names = new Map<string, string>()
+  const directories: { readonly path: string; readonly stat: fs.BigIntStats }[] = []
+  const todo = [{ host: Buffer.from(source), path: to }]
+  for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
+    options.signal.throwIfAborted()
+    const { host, path } = next
+    const stat = fs.lstatSync(host, { bigint: true })
+    const id = `${stat.dev}:${stat.ino}`
+    const known = names.get(id)
+    if (stat.isDirectory()) {
+      await makeDirectory(volume, path)
+      directories.push({ path, stat })
+      report.directories++
+      for (const name of fs.readdirSync(host, { encoding: 'buffer' }))
+        todo.push({
+          host: Buffer.concat([host, SLASH, name]),
+          path: `${path === '/' ? '' : path}/${textOf(name)}`,
+        })
+    } else if (known !== undefined) {
+      await replaced(volume, path, options)
+      await volume.link(known, path)
+    } else if (await putOne(volume, host, path, stat, options, report)) {
+      if (stat.nlink > 1n) names.set(id, path)
+    }
+    options.progress(report.files, report.bytes)
+  }
+  // What was put into directories has left its time.
+  for (const { path, stat } of directories.reverse()) await resemble(volume, path, stat)
+  return report
+}
+
+async function putOne(
+  volume: Volume,
+  host: Buffer,
+  path: string,
+  stat: fs.BigIntStats,
+  options: TreeOptions,
+  report: TreeReport,
+): Promise<boolean> {
+  if (stat.isFile()) {
+    const { existing, signal } = options
+    const text = host.toString()
+    const source = Buffer.from(text).equals(host) ? text : fs.createReadStream(host)
+    report.bytes += await volume.put(source, path, { existing, signal, until: 'written' })
+    report.files++
+  } else {
+    await replaced(volume, path, options)
+    if (stat.isSymbolicLink())
+      await volume.symlink(textOf(fs.readlinkSync(host, { encoding: 'buffer' })), path)
+    else await volume.mknod(path, { kind: kindOf(stat), ...device(Number(stat.rdev)) })
+    report.others++
+  }
+  await resemble(volume, path, stat)
+  return true
+}
+
+async function makeDirectory(volume: Volume, path: string): Promise<void> {
+  try {
+    if (path !== '/') await volume.mkdir(path)
+  } catch (error) {
+    const isThere = error instanceof FaultlineError && error.code === 'EEXIST'
+    if (!isThere || (await volume.lstat(path)).kind !== 'directory') throw error
+  }
+}
+
+/** What has the name already gives it up, if it is to. */
+async function replaced(volume: Volume, path: string, { existing }: TreeOptions): Promise<void> {
+  if (existing === 'stays') return
+  try {
+    await volume.unlink(path)
+  } catch (error) {
+    if (!(error instanceof FaultlineError) || error.code !== 'ENOENT') throw error
+  }
+}
+
+/** A new owner takes set-uid away: the mode comes after. */
+async function resemble(volume: Volume, path: string, stat: fs.BigIntStats): Promise<void> {
+  await volume.chown(path, Number(stat.uid), Number(stat.gid), { link: 'itself' })
+  if (!stat.isSymbolicLink()) await volume.chmod(path, Number(stat.mode) & 0o7777)
+  await volume.utimes(path, { atime: timeOf(stat.atimeNs), mtime: timeOf(stat.mtimeNs) }, { link: 'itself' })
+}
+
+export async function getTree(
+  volume: Volume,
+  from: string,
+  target: string,
+  options: TreeOptions,
+): Promise<TreeReport> {
+  const report = newReport()
+  const names = new Map<number, Buffer>()
+  const directories: { readonly host: Buffer; readonly stat: Stat }[] = []
+  const todo = [{ host: Buffer.from(target), path: from }]
+  for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
+    options.signal.throwIfAborted()
+    const { host, path } = next
+    const stat = await volume.lstat(path)
+    const known = names.get(stat.ino)
+    if (stat.kind === 'directory') {
+      if (fs.lstatSync(host, { throwIfNoEntry: false })?.isDirectory() !== true)
+        fs.mkdirSync(host, { mode: 0o700 })
+      directories.push({ host, stat })
+      report.directories++
+      for (const { name } of await volume.list(path))
+        todo.push({
+          host: Buffer.concat([host, SLASH, bytesOf(name)]),
+          path: `${path === '/' ? '' : path}/${name}`,
+        })
+    } else if (known !== undefined) {
+      cleared(host, options)
+      fs.linkSync(known, host)
+    } else if (await getOne(volume, path, host, stat, options, report)) {
+      if (stat.links > 1) names.set(stat.ino, host)
+    }
+    options.progress(report.files, report.bytes)
+  }
+  for (const { host, stat } of directories.reverse()) likeness(host, stat)
+  return report
+}
+
+async function getOne(
+  volume: Volume,
+  path: string,
+  host: Buffer,
+  stat: Stat,
+  options: TreeOptions,
+  report: TreeReport,
+): Promise<boolean> {
+  if (stat.kind === 'file') {
+    report.bytes += await getFile(volume, path, host, options)
+    report.files++
+  } else {
+    cleared(host, options)
+    if (stat.kind === 'symlink') fs.symlinkSync(Buffer.from(bytesOf(await volume.readlink(path))), host)
+    else if (!makeNode(host, stat, report)) return false
+    report.others++
+  }
+  likeness(host, stat)
+  return true
+}
+
+/** A path that is no UTF-8 can't be said as text: such a file comes under another name, and is renamed. */
+async function getFile(volume: Volume, path: string, host: Buffer, options: TreeOptions): Promise<number> {
+  const { existing, signal } = options
+  const text = host.toString()
+  if (Buffer.from(text).equals(host)) return volume.getFile(path, text, { existing, signal })
+  if (existing === 'stays' && fs.lstatSync(host, { throwIfNoEntry: false }) !== undefined)
+    throw new FaultlineError(
+      'EEXIST',
+      'getFile',
+      `getFile to ${text}: there is such a file already, and it stays`,
+    )
+  const beside = join(dirname(text), `.${basename(text).replaceAll('\ufffd', '_')}.${process.pid}.part`)
+  const bytes = await volume.getFile(path, beside, { signal })
+  fs.renameSync(beside, host)
+  return bytes
+}
+
+/** Node makes no FIFOs and devices; mknod(1) does. */
+function makeNode(host: Buffer, { kind, rdev }: Stat, report: TreeReport): boolean {
+  const letter = ({ fifo: 'p', 'block device': 'b', 'char device': 'c' } as Partial<Record<Kind, string>>)[
+    kind
+  ]
+  const { major, minor } = device(rdev)
+  try {
+    if (letter === undefined) throw new Error(`it is a ${kind}, which only its owner makes`)
+    const words = letter === 'p' ? [] : [String(major), String(minor)]
+    execFileSync('mknod', [host.toString(), letter, ...words], { stdio: ['ignore', 'ignore', 'pipe'] })
+    return true
+  } catch (error) {
+    report.left.push(`${host}: ${(error as Error).message.trim()}`)
+    return false
+  }
+}
+
+function cleared(host: Buffer, { existing }: TreeOptions): void {
+  if (existing === 'is replaced') fs.rmSync(host, { force: true })
+}
+
+/** Who isn't root gives nothing away: then it stays this user's. */
+function likeness(host: Buffer, { kind, mode, uid, gid, atime, mtime }: Stat): void {
+  try {
+    fs.lchownSync(host, uid, gid)
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'EPERM') throw error
+  }
+  if (kind !== 'symlink') fs.chmodSync(host, mode)
+  fs.lutimesSync(host, secondsOf(atime), secondsOf(mtime))
+}
+
+function newReport(): TreeReport {
+  return { files: 0, directories: 0, others: 0, bytes: 0, left: [] }
+}
+
+function kindOf(stat: fs.BigIntStats): 'fifo' | 'socket' | 'block device' | 'char device' {
+  if (stat.isFIFO()) return 'fifo'
+  if (stat.isSocket()) return 'socket'
+  return stat.isBlockDevice() ? 'block device' : 'char device'
+}
+
+/** As Linux packs it, in the kernel and in stat(2) alike as long as both parts are small. */
+function device(rdev: number): { readonly major: number; readonly minor: number } {
+  return { major: (rdev >>> 8) & 0xfff, minor: (rdev & 0xff) | ((rdev >>> 12) & 0xf_ff00) }
+}
+
+function timeOf(nanoseconds: bigint): Time {
+  const rest = ((nanoseconds % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
+  return { seconds: Number((nanoseconds - rest) / 1_000_000_000n), nanoseconds: Number(rest) }
+}
+
+/** Node takes no more than a double holds: some hundred nanoseconds. */
+function secondsOf({ seconds, nanoseconds }: Time): number {
+  return seconds + nanoseconds / 1e9
+}
