@@ -60,13 +60,13 @@ export function attributeCommands(): Command[] {
       ),
     changing('mknod', 'make a FIFO, a socket or a device', [
       'volume mknod data.vol /queue fifo',
-      'volume mknod data.vol /null "char device" 1 3 --mode 0666',
+      'volume mknod data.vol /null char 1 3 --mode 0666',
     ])
       .argument('<path>', 'a path of the volume, from /')
-      .argument('<kind>', "fifo, socket, 'block device' or 'char device'", nameOf(KINDS, 'kinds'))
+      .argument('<kind>', 'fifo, socket, block or char', nameOf(KINDS, 'kinds'))
       .argument('[major]', 'of a device', count(0, 4095))
       .argument('[minor]', 'of a device', count(0, 2 ** 20 - 1))
-      .addOption(new Option('-m, --mode <mode>', 'as octal digits').default(0o644, '0644').argParser(mode))
+      .addOption(new Option('-m, --mode <mode>', 'as octal digits').default(0o644, '644').argParser(mode))
       .action(
         acting(
           'mknod',
@@ -77,7 +77,13 @@ export function attributeCommands(): Command[] {
             major: number | undefined,
             minor: number | undefined,
             words: { readonly mode: number },
-          ) => volume.mknod(path, { kind, major: major ?? 0, minor: minor ?? 0, mode: words.mode }),
+          ) =>
+            volume.mknod(path, {
+              kind: kindOf(kind),
+              major: major ?? 0,
+              minor: minor ?? 0,
+              mode: words.mode,
+            }),
         ),
       ),
     changing('upgrade', 'make a volume of format 1 one of format 2, in place', [
@@ -135,7 +141,7 @@ export function attrCommand(): Command {
   ).action(attr)
   return explained(command, [
     'volume attr data.vol /a',
-    'volume attr data.vol /a user.note --set "from Monday"',
+    'volume attr data.vol /a user.note --set Monday',
     'volume attr data.vol /a user.note',
     'volume attr data.vol /a user.note --remove',
   ])
@@ -166,7 +172,7 @@ async function attr(path: string, file: string, name: string | undefined, words:
   })
 }
 
-const KINDS = ['fifo', 'socket', 'block device', 'char device'] as const
+const KINDS = ['fifo', 'socket', 'block', 'char'] as const
 
 interface Owner {
   readonly uid: number
@@ -202,6 +208,10 @@ function acting<Words extends readonly unknown[]>(
 
 function linkOf({ link }: LinkWords) {
   return { link: link === true ? ('itself' as const) : ('followed' as const) }
+}
+
+function kindOf(kind: (typeof KINDS)[number]) {
+  return kind === 'block' || kind === 'char' ? (`${kind} device` as const) : kind
 }
 
 function mode(text: string): number {

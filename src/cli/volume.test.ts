@@ -253,7 +253,7 @@ test('modes, owners, times, links, devices and attributes are set by commands of
   does('ln', vol, '/a', '/b')
   does('ln', vol, 'a', '/l', '--symbolic')
   assert.equal(does('readlink', vol, '/l'), 'a\n')
-  does('mknod', vol, '/null', 'char device', '1', '3', '--mode', '0666')
+  does('mknod', vol, '/null', 'char', '1', '3', '--mode', '0666')
   const lines = does('ls', vol, '-l').trimEnd().split('\n')
   assert.match(lines[0]!, /^-rws--x--x 2 7 8 +1 2001-02-03 04:05:06 a$/)
   assert.match(lines.at(-1)!, /^crw-rw-rw- 1 .* 1, 3 .* null$/)
