@@ -24,6 +24,7 @@ import {
   DIRTY,
   FREE,
   IN_FLIGHT,
+  LAZYFREE,
   LOCKED,
   type LruKind,
   ON_LRU,
@@ -193,7 +194,7 @@ function recountLru({ memory, tree, mm }: Engine, check: Report): void {
           listed.add(frame)
           const right =
             frames.group[frame] === group &&
-            frames.kind[frame] === (side === 'anon' ? ANON : CACHE) &&
+            (frames.kind[frame] === ANON && !frames.has(frame, LAZYFREE)) === (side === 'anon') &&
             frames.has(frame, ACTIVE) === (age === 'active') &&
             frames.has(frame, ON_LRU) &&
             !frames.has(frame, UNEVICTABLE | IN_FLIGHT)

@@ -17,7 +17,7 @@ import type { Task } from '../sched/index.ts'
 import type { ForkArgs, MapArgs, PopulateArgs } from '../space/index.ts'
 import type { RangeCopyingArgs, RemappingArgs } from '../volume/index.ts'
 import { type Backend, MemoryBackend } from './backend.ts'
-import { Model } from './model.ts'
+import { Model, type ModelPage } from './model.ts'
 import { contentOf, type Of, type Operation, type Pages, type Plan, type Round } from './operations.ts'
 import { copyError, dedupeLength, preallocationError, remapError } from './rules.ts'
 import { VolumeBackend } from './volume-backend.ts'
@@ -269,8 +269,8 @@ export class Exerciser {
         this.finishMremap(started, operation)
         break
       case 'protect':
-        if (this.judge(started, this.hasHole(operation) ? errno.ENOMEM : errno.OK))
-          for (const page of model.pagesOf(operation)) page!.allowed = operation.allowed
+        this.judge(started, this.hasHole(operation) ? errno.ENOMEM : errno.OK)
+        for (const page of this.beforeHole(operation)) page.allowed = operation.allowed
         break
       case 'advise':
         this.finishAdvise(started, operation)
@@ -279,9 +279,8 @@ export class Exerciser {
         this.finishPopulate(started, operation)
         break
       case 'lock': {
-        const mapped = model.pagesOf(operation).filter(page => page !== undefined)
-        if (this.judge(started, mapped.length === 0 ? errno.ENOMEM : errno.OK))
-          for (const page of mapped) page.locked = operation.to === 'locked'
+        this.judge(started, this.hasHole(operation) ? errno.ENOMEM : errno.OK)
+        for (const page of this.beforeHole(operation)) page.locked = operation.to === 'locked'
         break
       }
       case 'fork':
@@ -385,18 +384,19 @@ export class Exerciser {
     const { space, page, pages, newPages, to } = operation
     const kept = model.pagesOf({ space, page, pages: Math.min(pages, newPages) })
     const shrinks = to === null && newPages <= pages
-    const isMapped = shrinks ? kept[0] !== undefined : kept.every(each => each !== undefined)
+    const resizes = operation.old === 'stays mapped' && pages !== newPages
+    const goesOver = to !== null && pages === newPages
+    const isMapped = shrinks || goesOver ? kept[0] !== undefined : kept.every(each => each !== undefined)
     const overlaps = to !== null && to < page + pages && page < to + newPages
     const mayRefuse =
-      (actual === errno.EFAULT && !shrinks) ||
-      (actual === errno.ENOMEM && to === null && newPages > pages) ||
-      (actual === errno.EINVAL && overlaps)
+      (actual === errno.EFAULT && !shrinks && !goesOver && !overlaps && !resizes) ||
+      (actual === errno.ENOMEM && to === null && newPages > pages)
     if (isMapped && mayRefuse) {
       this.counts.refused++
       return
     }
-    if (this.judge(started, !isMapped ? errno.EFAULT : overlaps ? errno.EINVAL : errno.OK))
-      model.mremap(operation)
+    const expected = overlaps || resizes ? errno.EINVAL : isMapped ? errno.OK : errno.EFAULT
+    if (this.judge(started, expected)) model.mremap(operation)
   }
 
   private finishMap(started: Started, operation: Of<'map'>): void {
@@ -444,12 +444,17 @@ export class Exerciser {
   }
 
   private finishAdvise(started: Started, operation: Of<'advise'>): void {
-    if (operation.advice !== 'dontneed') {
-      this.judge(started, errno.OK)
-      return
+    const { advice } = operation
+    const pages = this.model.pagesOf(operation)
+    const refusing = pages.findIndex(page => page !== undefined && refuses(page, advice))
+    this.judge(started, refusing !== -1 ? errno.EINVAL : this.hasHole(operation) ? errno.ENOMEM : errno.OK)
+    const advised = pages.slice(0, refusing === -1 ? pages.length : refusing)
+    if (advice === 'dontneed') this.model.forgetCopies(advised)
+    for (const page of advised) {
+      if (page === undefined) continue
+      if (advice === 'dontfork' || advice === 'dofork') page.leftOut = advice === 'dontfork'
+      if (advice === 'wipeonfork' || advice === 'keeponfork') page.wiped = advice === 'wipeonfork'
     }
-    const locked = this.model.pagesOf(operation).some(page => page?.locked === true)
-    if (this.judge(started, locked ? errno.EINVAL : errno.OK)) this.model.forgetCopies(operation)
   }
 
   private finishPopulate(started: Started, operation: Of<'populate'>): void {
@@ -462,6 +467,13 @@ export class Exerciser {
     const done = (started.task!.args as PopulateArgs).vpn - WINDOW - page
     for (const each of pages.slice(0, done)) if (each!.share !== 'shared') model.copyOf(each!)
     if (!whole) this.doubt(space, page + done, page + operation.pages)
+  }
+
+  /** The pages up to the first that isn't mapped. */
+  private beforeHole(range: Pages): ModelPage[] {
+    const pages = this.model.pagesOf(range)
+    const hole = pages.indexOf(undefined)
+    return pages.slice(0, hole === -1 ? pages.length : hole).filter(page => page !== undefined)
   }
 
   private hasHole(range: Pages): boolean {
@@ -523,4 +535,10 @@ export class Exerciser {
         this.unsettled.push({ space, page, pages: 1 })
     }
   }
+}
+
+/** Linux's EINVALs of madvise. */
+function refuses({ locked, share }: ModelPage, advice: Of<'advise'>['advice']): boolean {
+  if (advice === 'dontneed' || advice === 'cold' || advice === 'pageout') return locked
+  return advice === 'wipeonfork' && share !== 'anonymous'
 }

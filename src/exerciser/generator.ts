@@ -44,6 +44,21 @@ const WEIGHTS: readonly (readonly [Kind, number])[] = [
   ['heal', 1],
 ]
 
+const ADVICE = [
+  'normal',
+  'random',
+  'sequential',
+  'willneed',
+  'dontneed',
+  'dontneed',
+  'cold',
+  'pageout',
+  'dontfork',
+  'dofork',
+  'wipeonfork',
+  'keeponfork',
+] as const
+
 /** Kinds that only a volume knows. */
 const VOLUME_WEIGHTS: readonly (readonly [Kind, number])[] = [
   ['clone', 5],
@@ -143,7 +158,7 @@ export class Generator {
         return {
           kind,
           ...this.pages(model),
-          advice: prng.pick(['normal', 'random', 'sequential', 'willneed', 'dontneed', 'dontneed'] as const),
+          advice: prng.pick(ADVICE),
         }
       case 'populate':
         return { kind, ...this.pages(model), access: prng.pick(['load', 'store'] as const) }

@@ -24,6 +24,9 @@ export interface ModelPage {
   readonly index: number
   allowed: Allowed
   locked: boolean
+  /** A child doesn't get it, or gets zeros for it. */
+  leftOut: boolean
+  wiped: boolean
   copy: Twin | undefined
 }
 
@@ -160,6 +163,8 @@ export class Model {
         allowed,
         index: from + at,
         locked: false,
+        leftOut: false,
+        wiped: false,
         copy: undefined,
       }
   }
@@ -172,26 +177,29 @@ export class Model {
     const window = this.spaces[space]!
     const first = window[page]!
     const kept = window.slice(page, page + Math.min(pages, newPages))
-    const { share, file, allowed, locked } = first
-    const added = (at: number) => ({ share, file, allowed, locked, index: first.index + at, copy: undefined })
+    const added = (at: number) => ({ ...first, index: first.index + at, copy: undefined })
+    // Between the VMAs that go to a given place are holes, which aren't moved.
+    const leavesHoles = to !== null && pages === newPages
     if (to === null) this.unmap({ space, page: page + kept.length, pages: pages - kept.length })
     else if (old === 'is unmapped') this.unmap({ space, page, pages })
     else
       for (const [at, each] of kept.entries())
-        window[page + at] = { ...each!, locked: false, copy: undefined }
+        if (each !== undefined) window[page + at] = { ...each, locked: false, copy: undefined }
     for (let at = 0; at < newPages; at++)
-      if (to !== null || at >= pages) window[(to ?? page) + at] = kept[at] ?? added(at)
+      if ((to !== null && !(leavesHoles && kept[at] === undefined)) || at >= pages)
+        window[(to ?? page) + at] = kept[at] ?? added(at)
   }
 
   /** Private pages of the range are as they were when they were mapped. */
-  forgetCopies(range: Pages): void {
-    for (const page of this.pagesOf(range)) if (page !== undefined) page.copy = undefined
+  forgetCopies(pages: readonly (ModelPage | undefined)[]): void {
+    for (const page of pages) if (page !== undefined) page.copy = undefined
   }
 
   fork(space: number, child: number): void {
-    this.spaces[child] = this.spaces[space]!.map(page =>
-      page === undefined ? undefined : { ...page, locked: false, copy: page.copy?.copy(0, this.pageSize) },
-    )
+    this.spaces[child] = this.spaces[space]!.map(page => {
+      if (page === undefined || page.leftOut) return undefined
+      return { ...page, locked: false, copy: page.wiped ? undefined : page.copy?.copy(0, this.pageSize) }
+    })
   }
 
   exit(space: number): void {

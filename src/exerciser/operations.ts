@@ -9,6 +9,7 @@
  *         are places from 0. The opening `open` is one of the file `open % plan.files`.
  */
 import type { Bytes, Errno, Ns } from '../base/index.ts'
+import type { MemoryAdvice } from '../space/index.ts'
 
 export type Kept = 'shared' | 'private' | 'anonymous'
 export type Allowed = 'nothing' | 'loads' | 'stores'
@@ -69,7 +70,7 @@ export type Operation = { readonly pause?: Ns } & (
   | ({ readonly kind: 'protect'; readonly allowed: Allowed } & Pages)
   | ({
       readonly kind: 'advise'
-      readonly advice: 'normal' | 'random' | 'sequential' | 'willneed' | 'dontneed'
+      readonly advice: Exclude<MemoryAdvice, 'free'>
     } & Pages)
   | ({ readonly kind: 'populate'; readonly access: 'load' | 'store' } & Pages)
   | ({ readonly kind: 'lock'; readonly to: 'locked' | 'unlocked' } & Pages)

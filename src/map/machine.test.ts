@@ -41,11 +41,11 @@ describe('what /proc shows', () => {
     assert.equal(await space.proc('cmdline'), 'a --b')
     assert.match(
       await space.proc('maps'),
-      /^00100000-00104000 rw-s 00001000 \d+ .*numbered\.bin\n00200000-00202000 r--p 00000000 0\n$/,
+      /^00100000-00104000 rw-s 00001000 00:00 \d+ .*numbered\.bin\n00200000-00202000 r--p 00000000 00:00 0 \n$/,
     )
     assert.match(
       await space.proc('smaps'),
-      /^00100000-.*\nSize: +16 kB\nRss: +\d+ kB\nPss: +\d+ kB\nDirty: +4 kB\n/,
+      /^00100000-.*\nSize: +16 kB\nRss: +\d+ kB\nPss: +\d+ kB\nPss_Dirty: +4 kB\nShared_Clean: +0 kB\nShared_Dirty: +0 kB\nPrivate_Clean: +\d+ kB\nPrivate_Dirty: +4 kB\n/,
     )
   })
 

@@ -7,7 +7,16 @@ import { newVmFault } from '../memmap/index.ts'
 import { type FaultArgs, faultArgs, PROT_NONE, PROT_READ, PROT_WRITE, type Prot } from '../mm/index.ts'
 import { type Miss, type View, Views } from '../mmu/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
-import { type LockArgs, mremapArgs, msyncArgs, populateArgs, residentPages } from '../space/index.ts'
+import {
+  type Bringing,
+  bringing,
+  bringingAsWritable,
+  type LockArgs,
+  mremapArgs,
+  msyncArgs,
+  populateArgs,
+  residentPages,
+} from '../space/index.ts'
 import { isWatched, told } from './call-events.ts'
 import type { Context } from './context.ts'
 import { aborted, FaultlineError, fromErrno } from './error.ts'
@@ -172,7 +181,9 @@ export class Mapping implements Participant, MappingFace {
   async protect(prot: ProtName, options: RangeOptions = {}): Promise<void> {
     const [start, end] = this.range('protect', options)
     const args = { space: this.mm, start, end, prot: protOf(prot, 'protect') }
+    const following = bringingAsWritable(this.mm, start, end, args.prot)
     await this.perform('protect', this.context.engine.verbs.protect, args, options)
+    await this.bringParts('protect', following, options)
   }
 
   async advise(advice: AdviceName, options: RangeOptions = {}): Promise<void> {
@@ -196,7 +207,18 @@ export class Mapping implements Participant, MappingFace {
     const [start, end] = this.range('lock', options)
     const args: LockArgs = { space: this.mm, start, end, to: 'locked' }
     await this.perform('lock', this.context.engine.verbs.lock, args, options)
-    await this.populate(options)
+    await this.bringParts('lock', bringing(this.mm, start, end), options)
+  }
+
+  private async bringParts(
+    operation: string,
+    parts: readonly Bringing[],
+    options: RangeOptions,
+  ): Promise<void> {
+    for (const { start, end, access } of parts) {
+      const args = populateArgs(this.mm, start, end, access)
+      await this.perform(operation, this.context.engine.verbs.populate, args, options)
+    }
   }
 
   async unlock(options: RangeOptions = {}): Promise<void> {

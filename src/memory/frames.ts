@@ -50,6 +50,8 @@ export const WORKINGSET = 1 << 8
 export const ON_LRU = 1 << 9
 /** That list is its group's list of pages in flight: reclaim looks there for what to wait for, and nowhere else. */
 export const IN_FLIGHT = 1 << 10
+/** An anonymous page that nobody needs any more (MADV_FREE): reclaim drops it, unless it is stored to before that. */
+export const LAZYFREE = 1 << 11
 
 /** Where the bytes of files' pages lie, if not in the buffer of the frames: the hardware MMU keeps them file by file. */
 export interface PageStore {

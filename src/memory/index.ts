@@ -13,6 +13,7 @@ export {
   FREE,
   Frames,
   IN_FLIGHT,
+  LAZYFREE,
   LOCKED,
   ON_LRU,
   type PageStore,

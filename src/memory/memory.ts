@@ -24,8 +24,10 @@ import {
   FREE,
   type Frames,
   IN_FLIGHT,
+  LAZYFREE,
   LOCKED,
   ON_LRU,
+  REFERENCED,
   UNEVICTABLE,
   WRITEBACK,
 } from './frames.ts'
@@ -201,6 +203,15 @@ export class Memory {
     this.enterLru(frame)
   }
 
+  /** An anonymous page may be dropped from now on, or no more; what may be dropped lies with the pages of files (folio_mark_lazyfree). */
+  mayDrop(frame: Pfn, may: 'yes' | 'no'): void {
+    this.leaveLru(frame)
+    this.frames.clear(frame, ACTIVE | REFERENCED)
+    if (may === 'yes') this.frames.raise(frame, LAZYFREE)
+    else this.frames.clear(frame, LAZYFREE)
+    this.enterLru(frame)
+  }
+
   /** Moves a page that is on its way to or from a device among those in flight. */
   takeOff(frame: Pfn): void {
     this.leaveLru(frame)
@@ -233,7 +244,7 @@ export class Memory {
   private listOf(frame: Pfn): number {
     const { frames } = this
     if (frames.has(frame, IN_FLIGHT)) return this.listAt(frames.group[frame]!, LRU_PLACES['in flight'])
-    const side = frames.kind[frame] === ANON ? 0 : 2
+    const side = frames.kind[frame] === ANON && !frames.has(frame, LAZYFREE) ? 0 : 2
     return this.listAt(frames.group[frame]!, frames.has(frame, ACTIVE) ? side + 1 : side)
   }
 

@@ -136,19 +136,22 @@ for (const discipline of DISCIPLINES) {
     world.finish()
   })
 
-  test(`case 30: what of a file’s pages? They aren’t copied but faulted again; private copies are shared${under}`, () => {
+  test(`case 30: what of a file’s pages? They are faulted again, unless private copies lie among them${under}`, () => {
     const world = new World({ discipline })
     const data = world.file('data', { pages: 4, holding: false })
     const a = world.space('a')
     const shared = world.map(a, data)
     const own = world.map(a, data, { share: 'private' })
+    const read = world.map(a, data, { share: 'private' })
     world.fault(a, shared, 'store')
     world.fault(a, own + 1, 'load')
+    world.fault(a, read + 1, 'load')
     world.fault(a, own + 2, 'store')
     world.store(a, own + 2, 99)
     const child = world.fork(a).args.child!
     assert.equal(world.rights(child, shared), '')
-    assert.equal(world.rights(child, own + 1), '')
+    assert.equal(world.rights(child, read + 1), '')
+    assert.equal(world.rights(child, own + 1), 'r')
     assert.equal(world.value(child, own + 2), 99)
     assert.equal(world.rights(a, shared), 'rw', 'a shared page stays writable')
     world.fault(child, shared, 'store')

@@ -19,14 +19,14 @@
  */
 import { errno, type PageIndex, type Pfn } from '../base/index.ts'
 import { type PageRequest, VM_FAULT_DONE_COW, type VmFault } from '../memmap/index.ts'
-import { ANON, type Frames, REFERENCED, UPTODATE } from '../memory/index.ts'
+import { ANON, type Frames, LAZYFREE, REFERENCED, UPTODATE } from '../memory/index.ts'
 import { entryOf, frameOf, PRESENT, SWAP, WRITABLE, young } from '../mmu/index.ts'
 import { done, fail, type Outcome } from '../sched/index.ts'
 import type { Mm } from './mm.ts'
 import type { Space } from './space.ts'
 import { allows, anonIndexOf, indexOf, PROT_WRITE, type Vma, ZERO_PAGE } from './vma.ts'
 
-/** fault_around_bytes: 64 KiB, aligned (Linux 6.12 mm/memory.c). */
+/** fault_around_bytes: 64 KiB, aligned in the space (Linux 6.18 mm/memory.c, do_fault_around). */
 const FAULT_AROUND_BYTES = 64 * 1024
 
 /** `vma`: what is mapped at the fault's page now; undefined: nothing. */
@@ -34,6 +34,8 @@ export function faultPage(mm: Mm, vma: Vma | undefined, fault: VmFault): Outcome
   if (vma === undefined) return fail(errno.EFAULT)
   if (!allows(vma, fault.access)) return fail(errno.EACCES)
 
+  // From the first store on, even one that fails (vmf_anon_prepare).
+  if (fault.access === 'store' && vma.share === 'private') vma.hasAnon = true
   const { space } = vma
   const entry = space.table.get(fault.vpn)
   if ((entry & PRESENT) !== 0) {
@@ -60,7 +62,10 @@ function writeProtected(mm: Mm, vma: Vma, fault: VmFault, frame: Pfn): Outcome {
   if (vma.share === 'shared') return mkwrite(mm, vma, fault, requestFor(vma, fault))
   const { frames } = mm.memory
   const ours = frame !== ZERO_PAGE && frames.kind[frame] === ANON && isAnonymous(vma, frames.owner[frame]!)
-  if (ours && frames.mapped[frame] === 1) return map(mm, vma, fault, frame, 'writable')
+  if (ours && frames.mapped[frame] === 1) {
+    if (frames.has(frame, LAZYFREE)) mm.memory.mayDrop(frame, 'no')
+    return map(mm, vma, fault, frame, 'writable')
+  }
   return copy(mm, vma, fault, frame)
 }
 
@@ -138,13 +143,12 @@ function makeYoung(mm: Mm, space: Space, fault: VmFault, entry: number): Outcome
 function faultAround(mm: Mm, vma: Vma, fault: VmFault): boolean {
   if (vma.advice === 'random') return ready(mm, vma, fault, fault.vpn)
   const around = Math.max(1, FAULT_AROUND_BYTES / mm.memory.frames.pageSize)
-  const from = fault.vpn - (indexOf(vma, fault.vpn) % around)
+  const from = Math.max(vma.start, fault.vpn - (fault.vpn % around))
   // Who reads in order comes by all that readahead has brought.
   const ahead = vma.advice === 'sequential' ? fault.vpn + mm.cache.readAheadPages : 0
   const end = Math.min(vma.end, Math.max(from + around, ahead))
   let found = false
-  for (let vpn = Math.max(vma.start, from); vpn < end; vpn++)
-    if (ready(mm, vma, fault, vpn) && vpn === fault.vpn) found = true
+  for (let vpn = from; vpn < end; vpn++) if (ready(mm, vma, fault, vpn) && vpn === fault.vpn) found = true
   return found
 }
 

@@ -18,6 +18,7 @@ export { shrink } from './reclaim.ts'
 export { Rmap } from './rmap.ts'
 export { type Family, Space, type SpacePlan, type SpaceStat } from './space.ts'
 export { Swapping } from './swapping.ts'
+export { cool, lazilyFree, pageOut } from './unwanted.ts'
 export {
   allows,
   anonIndexOf,

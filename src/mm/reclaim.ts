@@ -22,7 +22,16 @@
  */
 import { END, errno, type GroupId, type PageIndex, type Pfn, ROOT } from '../base/index.ts'
 import type { CachedFile } from '../cache/index.ts'
-import { ANON, DIRTY, LOCKED, REFERENCED, type Relief, UNEVICTABLE, WRITEBACK } from '../memory/index.ts'
+import {
+  ANON,
+  DIRTY,
+  LAZYFREE,
+  LOCKED,
+  REFERENCED,
+  type Relief,
+  UNEVICTABLE,
+  WRITEBACK,
+} from '../memory/index.ts'
 import { done, fail, wait } from '../sched/index.ts'
 import type { Mm } from './mm.ts'
 
@@ -204,13 +213,8 @@ function consider(mm: Mm, frame: Pfn, pass: Pass): boolean {
     pass.aged++
     return false
   }
-  if (frames.kind[frame] === ANON) {
-    if (mm.swapping!.swapOut(frame) === 'on its way') memory.takeOff(frame)
-    else memory.rotate(frame)
-    return false
-  }
-  const file = cache.fileOf(frame)
-  if (frames.has(frame, DIRTY)) {
+  if (frames.kind[frame] !== ANON && frames.has(frame, DIRTY)) {
+    const file = cache.fileOf(frame)
     if (cache.mayWrite(file, frame)) {
       const indexes = pass.dirty.get(file) ?? new Set()
       indexes.add(frames.index[frame]!)
@@ -219,10 +223,27 @@ function consider(mm: Mm, frame: Pfn, pass: Pass): boolean {
     memory.rotate(frame)
     return false
   }
-  rmap.unmapPage(file.id, frames.index[frame]!, frame)
-  cache.evict(frame)
+  if (!drop(mm, frame)) return false
   pass.freed++
   return true
+}
+
+/** Takes a page that needs no writing, or begins to swap it out. Whether its frame is free now. */
+export function drop(mm: Mm, frame: Pfn): boolean {
+  const { memory, rmap, cache, swapping } = mm
+  const { frames } = memory
+  if (frames.kind[frame] !== ANON) {
+    rmap.unmapPage(frames.owner[frame]!, frames.index[frame]!, frame)
+    cache.evict(frame)
+    return true
+  }
+  if (frames.has(frame, LAZYFREE)) {
+    rmap.unmapPage(frames.owner[frame]!, frames.index[frame]!, frame)
+    return true
+  }
+  if (rmap.isAnonymous(frame) && swapping?.swapOut(frame) === 'on its way') memory.takeOff(frame)
+  else memory.rotate(frame)
+  return false
 }
 
 /** folio_check_references: used through an entry and used before keeps it; used once gives it another round. */

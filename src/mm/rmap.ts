@@ -83,6 +83,11 @@ export class Rmap implements Mappers {
     }
   }
 
+  /** Whether a frame is a private page of some space's, and not one of shared memory. */
+  isAnonymous(frame: Pfn): boolean {
+    return this.frames.kind[frame] === ANON && this.families.has(this.frames.owner[frame]!)
+  }
+
   /** The entries that map a frame, as they are now. */
   mappingsOf(frame: Pfn): Mapping[] {
     const found: Mapping[] = []
@@ -199,8 +204,7 @@ export class Rmap implements Mappers {
   private unmapped(frame: Pfn): void {
     this.frames.mapped[frame]!--
     if (this.frames.mapped[frame] !== 0) return
-    if (this.frames.kind[frame] === ANON && this.families.has(this.frames.owner[frame]!))
-      this.memory.release(frame)
+    if (this.isAnonymous(frame)) this.memory.release(frame)
     else this.memory.freeIfUnused(frame)
   }
 }

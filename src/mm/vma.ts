@@ -75,6 +75,9 @@ export interface Vma {
   advice: 'normal' | 'random' | 'sequential'
   /** Its pages are locked in memory (VM_LOCKED). */
   locked: boolean
+  /** A child doesn't get it (VM_DONTCOPY), or gets it without its pages (VM_WIPEONFORK). */
+  leftOut: boolean
+  wiped: boolean
   readonly lock: VmaLock
 }
 
@@ -94,6 +97,8 @@ export function newVma(scheduler: Scheduler, space: Space, plan: VmaPlan): Vma {
     hasAnon,
     advice,
     locked: false,
+    leftOut: false,
+    wiped: false,
     lock,
   }
 }
@@ -120,6 +125,8 @@ export function continues(vma: Vma, next: Vma): boolean {
     vma.open === next.open &&
     vma.advice === next.advice &&
     vma.locked === next.locked &&
+    vma.leftOut === next.leftOut &&
+    vma.wiped === next.wiped &&
     (vma.open === undefined || vma.pageOffset + (vma.end - vma.start) === next.pageOffset) &&
     (vma.share === 'shared' || anonIndexOf(vma, vma.end) === next.anonOffset)
   )

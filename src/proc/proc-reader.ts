@@ -15,13 +15,16 @@
  *   PR2 A VMA that existed before and after a read is in it; one that changes meanwhile is shown as it was or as it is.
  */
 import type { Bytes, SpaceId, Vpn } from '../base/index.ts'
-import { ANON, DIRTY } from '../memory/index.ts'
+import { ANON, DIRTY, LAZYFREE, REFERENCED } from '../memory/index.ts'
 import type { Mm, Space, Vma } from '../mm/index.ts'
 import { PROT_READ, PROT_WRITE, ZERO_PAGE } from '../mm/index.ts'
 import { frameOf, LOAD, PRESENT, SWAP } from '../mmu/index.ts'
 import { again, done, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
 import { lockForReading } from '../space/index.ts'
 import { type Status, status } from './status.ts'
+
+/** Where maps puts the name of a file. */
+const NAME_COLUMN = 73
 
 /** VMAs shown for one hold of the lock: about a page of text. */
 const BATCH = 32
@@ -101,30 +104,41 @@ export class ProcReader implements Verb<ProcArgs> {
     return this.mm.discipline.readers === 'vma' && vma.space.locks.isWritten(vma.lock)
   }
 
+  /** show_map_vma, Linux 6.18 fs/proc/task_mmu.c. A file has its number here, and no device. */
   private line(vma: Vma): string {
     const { pageSize } = this.mm.memory.frames
     const hex = (bytes: Bytes) => bytes.toString(16).padStart(8, '0')
     const prot = `${vma.prot & PROT_READ ? 'r' : '-'}${vma.prot & PROT_WRITE ? 'w' : '-'}-${vma.share === 'shared' ? 's' : 'p'}`
     const offset = vma.open === undefined ? 0 : vma.pageOffset * pageSize
-    const name = vma.open === undefined ? '' : ` ${vma.open.file.name}`
-    return `${hex(vma.start * pageSize)}-${hex(vma.end * pageSize)} ${prot} ${hex(offset)} ${vma.open?.file.id ?? 0}${name}\n`
+    const range = `${hex(vma.start * pageSize)}-${hex(vma.end * pageSize)}`
+    const line = `${range} ${prot} ${hex(offset)} 00:00 ${vma.open?.file.id ?? 0} `
+    return `${vma.open === undefined ? line : `${line.padEnd(NAME_COLUMN)}${vma.open.file.name}`}\n`
   }
 
-  /** smaps' counts, in kB. */
+  /** smaps' counts, in kB (smaps_account). */
   private residence(vma: Vma): string {
-    const { frames } = this.mm.memory
+    const { memory, rmap } = this.mm
+    const { frames } = memory
     const { table } = vma.space
-    const pages = { rss: 0, pss: 0, dirty: 0, referenced: 0, anonymous: 0, swap: 0 }
+    const pages = { rss: 0, pss: 0, pssDirty: 0, referenced: 0, anonymous: 0, lazyFree: 0, swap: 0 }
+    const held = { sharedClean: 0, sharedDirty: 0, privateClean: 0, privateDirty: 0 }
     for (const vpn of table.used(vma.start, vma.end)) {
       const entry = table.get(vpn)
       if ((entry & SWAP) !== 0) pages.swap++
       const frame = frameOf(entry)
       if ((entry & PRESENT) === 0 || frame === ZERO_PAGE) continue
+      const anonymous = rmap.isAnonymous(frame)
+      const lazyFree = frames.has(frame, LAZYFREE)
+      const dirty = frames.kind[frame] === ANON ? !lazyFree : frames.has(frame, DIRTY)
+      const share = 1 / frames.mapped[frame]!
       pages.rss++
-      pages.pss += 1 / frames.mapped[frame]!
-      if (frames.kind[frame] === ANON) pages.anonymous++
-      if (frames.kind[frame] === ANON || frames.has(frame, DIRTY)) pages.dirty++
-      if ((entry & LOAD) !== 0) pages.referenced++
+      pages.pss += share
+      if (dirty) pages.pssDirty += share
+      if (anonymous) pages.anonymous++
+      if (lazyFree) pages.lazyFree++
+      if ((entry & LOAD) !== 0 || frames.has(frame, REFERENCED)) pages.referenced++
+      if (frames.mapped[frame] === 1) held[dirty ? 'privateDirty' : 'privateClean']++
+      else held[dirty ? 'sharedDirty' : 'sharedClean']++
     }
     const row = (name: string, count: number) =>
       `${`${name}:`.padEnd(16)}${String(Math.floor((count * frames.pageSize) / 1024)).padStart(8)} kB\n`
@@ -132,13 +146,34 @@ export class ProcReader implements Verb<ProcArgs> {
       row('Size', vma.end - vma.start),
       row('Rss', pages.rss),
       row('Pss', pages.pss),
-      row('Dirty', pages.dirty),
+      row('Pss_Dirty', pages.pssDirty),
+      row('Shared_Clean', held.sharedClean),
+      row('Shared_Dirty', held.sharedDirty),
+      row('Private_Clean', held.privateClean),
+      row('Private_Dirty', held.privateDirty),
       row('Referenced', pages.referenced),
       row('Anonymous', pages.anonymous),
+      row('LazyFree', pages.lazyFree),
       row('Swap', pages.swap),
-      row('Locked', vma.locked ? pages.rss : 0),
+      row('Locked', vma.locked ? pages.pss : 0),
+      `VmFlags: ${vmFlags(vma)}\n`,
     ].join('')
   }
+}
+
+/** Those of show_smap_vma_flags that say something here, in its order. */
+function vmFlags({ prot, share, open, locked, advice, leftOut, wiped }: Vma): string {
+  const flags: [string, boolean][] = [
+    ['rd', (prot & PROT_READ) !== 0],
+    ['wr', (prot & PROT_WRITE) !== 0],
+    ['sh', share === 'shared' && open?.readOnly !== true],
+    ['lo', locked],
+    ['sr', advice === 'sequential'],
+    ['rr', advice === 'random'],
+    ['dc', leftOut],
+    ['wf', wiped],
+  ]
+  return flags.map(([name, is]) => (is ? `${name} ` : '')).join('')
 }
 
 export class Ps implements Verb<PsArgs> {

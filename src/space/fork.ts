@@ -1,6 +1,6 @@
 /**
  * fork: a second space with the same mappings. Private pages are shared read-only until one side stores (copy-on-write);
- * pages of files aren't copied but faulted again (dup_mmap, copy_page_range).
+ * pages of files aren't copied but faulted again, except where private ones lie among them (dup_mmap, vma_needs_copy).
  *
  * Every VMA of the parent is write-locked first, so no fault is halfway while entries are copied and a child can't see a
  * store made after the fork. A fault that waits without a lock is no obstacle: it looks everything up again. Under a
@@ -17,8 +17,7 @@
  *   FK2 Both see what the parent saw when it returned, and from then on only their own stores to private pages.
  */
 import type { Slice, Vpn } from '../base/index.ts'
-import { ANON } from '../memory/index.ts'
-import { type Mm, newVma, type Space, type SpacePlan, type Vma, ZERO_PAGE } from '../mm/index.ts'
+import { type Mm, newVma, type Space, type SpacePlan, type Vma } from '../mm/index.ts'
 import { frameOf, PRESENT, readOnly, SWAP, VPN_END } from '../mmu/index.ts'
 import { again, done, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
 import { addVma, lockRange } from './vmas.ts'
@@ -70,20 +69,22 @@ export class Fork implements Verb<ForkArgs> {
   }
 
   private copyVma(vma: Vma, child: Space): void {
+    if (vma.leftOut) return
     const { start, end, prot, share, open, pageOffset, advice, anonOffset } = vma
     const plan = { start, end, prot, share, open, pageOffset, advice, anonOffset }
     const copy = newVma(this.mm.scheduler, child, plan)
-    copy.hasAnon = vma.hasAnon
+    copy.wiped = vma.wiped
+    copy.hasAnon = vma.hasAnon && !vma.wiped
     addVma(this.mm, copy)
   }
 
   private sharePages(vma: Vma, child: Space, from: Vpn, slice: Slice): Vpn {
-    if (vma.share !== 'private') return vma.end
+    if (vma.share !== 'private' || !vma.hasAnon || vma.wiped || vma.leftOut) return vma.end
     return vma.space.table.walk(from, vma.end, slice, vpn => this.shareEntry(vma, child, vpn))
   }
 
   private shareEntry(vma: Vma, child: Space, vpn: Vpn): void {
-    const { rmap, memory, swapping } = this.mm
+    const { rmap, swapping } = this.mm
     const { table } = vma.space
     const entry = table.get(vpn)
     if ((entry & SWAP) !== 0) {
@@ -91,8 +92,7 @@ export class Fork implements Verb<ForkArgs> {
       rmap.setEntry(child, vpn, entry)
       return
     }
-    const frame = frameOf(entry)
-    if ((entry & PRESENT) === 0 || frame === ZERO_PAGE || memory.frames.kind[frame] !== ANON) return
+    if ((entry & PRESENT) === 0) return
     table.set(vpn, readOnly(entry))
     rmap.setEntry(child, vpn, readOnly(entry))
   }

@@ -155,7 +155,9 @@ describe('mremap', () => {
     ) => assert.equal(errs(world, world.mremap(space, ...call)), code, String(call))
     refused('EFAULT', heap + 100, 1, 2)
     refused('EFAULT', heap, 6, 8)
-    refused('EFAULT', heap, 5, 5, { fixed: heap + 100 })
+    refused('EFAULT', heap, 5, 6, { fixed: heap + 100 })
+    refused('EFAULT', heap - 1, 2, 2, { fixed: heap + 100 })
+    refused('EINVAL', heap + 100, 2, 2, { fixed: heap + 101 })
     refused('EINVAL', heap, 2, 2, { fixed: heap + 1 })
     refused('EINVAL', heap + 1, 2, 3, { fixed: heap })
     refused('ENOMEM', heap, 4, 2 ** 31)
@@ -223,13 +225,18 @@ describe('random calls of mremap', () => {
                 if (world.says(task) !== 'done') break
                 const to = each.to ?? each.page
                 const moved = model.slice(each.page, each.page + Math.min(each.pages, newPages))
+                // Between the VMAs of a range that goes to a given place are holes, which aren't moved.
+                const holes = typeof where === 'object' && newPages === each.pages
                 if (to !== each.page) {
                   model.fill(undefined, each.page, each.page + each.pages)
-                  if (old === 'stays mapped') model.fill(0, each.page, each.page + each.pages)
+                  if (old === 'stays mapped')
+                    moved.forEach((value, at) => {
+                      if (value !== undefined) model[each.page + at] = 0
+                    })
                 } else
                   model.fill(undefined, each.page + Math.min(each.pages, newPages), each.page + each.pages)
                 for (let at = 0; at < newPages; at++) {
-                  if (to !== each.page) model[to + at] = moved[at] ?? 0
+                  if (to !== each.page) model[to + at] = moved[at] ?? (holes ? model[to + at] : 0)
                   else if (at >= each.pages) model[to + at] = 0
                 }
               }

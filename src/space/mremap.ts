@@ -33,7 +33,7 @@ import { addVma, isolate, lockRange, mergeAround, unmapSome, VMAS_MAX, withNeigh
 
 export interface MremapArgs {
   readonly space: Space
-  /** What is remapped now: `pages` from `from` on, all of one VMA unless it gets shorter. */
+  /** What is remapped now: `pages` from `from` on, all of one VMA unless it gets shorter or goes to a given place as long as it is. */
   readonly from: Vpn
   readonly pages: number
   readonly newPages: number
@@ -45,6 +45,15 @@ export interface MremapArgs {
   to: Vpn
   /** What is done in slices; undefined: nothing has changed yet. */
   stage: Stage | undefined
+  /** The part of it that is being moved, which lies in one VMA. */
+  piece: Piece | undefined
+}
+
+interface Piece {
+  readonly from: Vpn
+  readonly pages: number
+  readonly newPages: number
+  readonly to: Vpn
 }
 
 /** In this order, as far as there is something to do. */
@@ -52,8 +61,8 @@ type Stage = 'clearing the new place' | 'cutting the tail' | 'moving' | 'unmappi
 
 type Plan = 'shorter' | 'longer' | 'elsewhere' | 'as it is'
 
-export function mremapArgs(plan: Omit<MremapArgs, 'to' | 'stage'>): MremapArgs {
-  return { ...plan, to: plan.from, stage: undefined }
+export function mremapArgs(plan: Omit<MremapArgs, 'to' | 'stage' | 'piece'>): MremapArgs {
+  return { ...plan, to: plan.from, stage: undefined, piece: undefined }
 }
 
 export class Mremap implements Verb<MremapArgs> {
@@ -70,8 +79,11 @@ export class Mremap implements Verb<MremapArgs> {
       const begun = this.begin(task)
       if (begun !== undefined) return begun
     }
-    const next = this.goOn(task)
-    if (next !== undefined) return next
+    for (;;) {
+      const next = this.goOn(task)
+      if (next !== undefined) return next
+      if (!this.nextPiece(task)) break
+    }
     releaseAll(task)
     return done
   }
@@ -100,31 +112,54 @@ export class Mremap implements Verb<MremapArgs> {
         return done
       case 'shorter':
         args.to = from
+        args.piece = { from, pages, newPages, to: from }
         this.enter(task, 'cutting the tail')
         break
       case 'elsewhere':
-        isolate(this.mm, space, args.to, args.to + newPages)
-        isolate(this.mm, space, from, from + Math.min(pages, newPages))
-        this.enter(task, 'clearing the new place')
+        this.nextPiece(task)
     }
     return undefined
+  }
+
+  /** Begins with the next VMA's part of what is moved; all of it at once, if it changes its length (remap_move). */
+  private nextPiece(task: Task<MremapArgs>): boolean {
+    const { args } = task
+    const { space, from, pages, newPages, to } = args
+    const reached = args.piece === undefined ? from : args.piece.from + args.piece.pages
+    const vma = reached < from + pages ? space.firstFrom(reached) : undefined
+    if (to === from || vma === undefined || vma.start >= from + pages) return false
+    const start = Math.max(reached, vma.start)
+    const part = Math.min(vma.end, from + pages) - start
+    args.piece =
+      pages === newPages
+        ? { from: start, pages: part, newPages: part, to: to + start - from }
+        : { from, pages, newPages, to }
+    const { piece } = args
+    isolate(this.mm, space, piece.to, piece.to + piece.newPages)
+    // Linux unlocks all of a VMA that is moved from in part and stays mapped; here what isn't moved stays locked.
+    if (args.old === 'is unmapped' || vma.locked)
+      isolate(this.mm, space, piece.from, piece.from + Math.min(piece.pages, piece.newPages))
+    this.enter(task, 'clearing the new place')
+    return true
   }
 
   /** check_prep_vma, vrm_remap_type, mremap_to. Sets where it goes. */
   private plan(args: MremapArgs): Plan | Fail {
     const { space, from, pages, newPages, where, old } = args
+    const fixed = typeof where === 'object' ? where.fixed : undefined
+    const moves = fixed !== undefined || old === 'stays mapped'
+    if (old === 'stays mapped' && newPages !== pages) return fail(errno.EINVAL)
+    if (fixed !== undefined && fixed < from + pages && from < fixed + newPages) return fail(errno.EINVAL)
     const vma = space.find(from)
     if (vma === undefined) return fail(errno.EFAULT)
-    const moves = typeof where === 'object' || old === 'stays mapped'
     if (!moves && newPages <= pages) return newPages < pages ? 'shorter' : 'as it is'
-    if (from + Math.min(pages, newPages) > vma.end || (newPages > pages && from + pages > vma.end))
-      return fail(errno.EFAULT)
+    const whole = fixed !== undefined && newPages === pages
+    if (!whole && from + Math.min(newPages, pages) > vma.end) return fail(errno.EFAULT)
     if (!moves && from + pages === vma.end && isFree(space, vma.end, from + newPages)) return 'longer'
     if (where === 'stays') return fail(errno.ENOMEM)
     if (space.vmas.size + VMAS_ADDED > VMAS_MAX || space.state === 'exiting') return fail(errno.ENOMEM)
-    const to = typeof where === 'object' ? where.fixed : space.findFree(newPages, VPN_END)
+    const to = fixed ?? space.findFree(newPages, VPN_END)
     if (to === -1) return fail(errno.ENOMEM)
-    if (to < from + pages && from < to + newPages) return fail(errno.EINVAL)
     args.to = to
     return 'elsewhere'
   }
@@ -146,7 +181,8 @@ export class Mremap implements Verb<MremapArgs> {
 
   private goOn(task: Task<MremapArgs>): Outcome | undefined {
     const { args } = task
-    const { space, from, pages, newPages, to } = args
+    const { space } = args
+    const { from, pages, newPages, to } = args.piece!
     const moved = Math.min(pages, newPages)
     if (args.stage === 'clearing the new place') {
       if (!this.unmap(task, to + newPages)) return again
@@ -169,7 +205,7 @@ export class Mremap implements Verb<MremapArgs> {
       const move = (vpn: Vpn) => this.move(space, vpn, vpn + to - from)
       task.reached = space.table.walk(task.reached!, from + moved, slice, move)
       if (task.reached < from + moved) return again
-      if (args.old === 'stays mapped') space.find(from)!.locked = false
+      if (args.old === 'stays mapped') leaveBehind(space.find(from)!, pages)
       else this.enter(task, 'unmapping the old place')
     }
     if (args.stage === 'unmapping the old place' && !this.unmap(task, from + moved)) return again
@@ -179,7 +215,7 @@ export class Mremap implements Verb<MremapArgs> {
   }
 
   private enter(task: Task<MremapArgs>, stage: Stage): void {
-    const { from, pages, newPages, to } = task.args
+    const { from, pages, newPages, to } = task.args.piece!
     task.args.stage = stage
     if (stage === 'clearing the new place') task.reached = to
     else task.reached = stage === 'cutting the tail' ? from + Math.min(pages, newPages) : from
@@ -199,6 +235,8 @@ export class Mremap implements Verb<MremapArgs> {
     const plan = { start, end, prot, share, open, pageOffset, advice, anonOffset }
     const made = newVma(this.mm.scheduler, space, plan)
     made.locked = vma.locked
+    made.leftOut = vma.leftOut
+    made.wiped = vma.wiped
     made.hasAnon = vma.hasAnon
     return made
   }
@@ -211,6 +249,12 @@ export class Mremap implements Verb<MremapArgs> {
     rmap.setEntry(space, to, entry)
     rmap.setEntry(space, from, 0)
   }
+}
+
+/** MREMAP_DONTUNMAP: the old VMA isn't cut; moved as a whole, it has no page of its own any more (dontunmap_complete). */
+function leaveBehind(vma: Vma, moved: number): void {
+  vma.locked = false
+  if (moved === vma.end - vma.start) vma.hasAnon = false
 }
 
 /** A move may cut the old VMA twice and adds one (move_vma, Linux 6.18). */

@@ -10,7 +10,16 @@
  */
 import type { Bytes, GroupId, Vpn } from '../base/index.ts'
 import { newVmFault } from '../memmap/index.ts'
-import { type Fault, type FaultArgs, faultArgs, type Mm, type Space } from '../mm/index.ts'
+import {
+  allows,
+  type Fault,
+  type FaultArgs,
+  faultArgs,
+  type Mm,
+  PROT_WRITE,
+  type Prot,
+  type Space,
+} from '../mm/index.ts'
 import { LOAD, STORE } from '../mmu/index.ts'
 import { again, done, type Outcome, type Task, type Verb } from '../sched/index.ts'
 import { readAhead } from './advise.ts'
@@ -35,6 +44,34 @@ export interface PopulateArgs {
 
 export function populateArgs(space: Space, start: Vpn, end: Vpn, access: 'load' | 'store'): PopulateArgs {
   return { space, end, access, vpn: start, fault: undefined, ahead: start }
+}
+
+/** A part of a range, and what is done to bring it. */
+export interface Bringing {
+  readonly start: Vpn
+  readonly end: Vpn
+  readonly access: 'load' | 'store'
+}
+
+/**
+ * How a locked range is brought: what may be stored to and is private gets its own pages at once, so that no store waits
+ * for them later (Linux 6.18 mm/gup.c, populate_vma_page_range).
+ */
+export function bringing(space: Space, start: Vpn, end: Vpn): Bringing[] {
+  return space.overlapping(start, end).map(vma => ({
+    start: Math.max(start, vma.start),
+    end: Math.min(end, vma.end),
+    access: vma.share === 'private' && (vma.prot & PROT_WRITE) !== 0 ? 'store' : 'load',
+  }))
+}
+
+/** Locked private pages that may be stored to from now on: their copies are made at once (mprotect_fixup). */
+export function bringingAsWritable(space: Space, start: Vpn, end: Vpn, prot: Prot): Bringing[] {
+  if ((prot & PROT_WRITE) === 0) return []
+  return space
+    .overlapping(start, end)
+    .filter(vma => vma.locked && vma.share === 'private' && (vma.prot & PROT_WRITE) === 0)
+    .map(vma => ({ start: Math.max(start, vma.start), end: Math.min(end, vma.end), access: 'store' }))
 }
 
 export class Populate implements Verb<PopulateArgs> {
@@ -82,7 +119,7 @@ export class Populate implements Verb<PopulateArgs> {
     if (vma === undefined || vma.start >= args.end) return
     const from = Math.max(start, vma.start)
     args.ahead = Math.min(vma.end, args.end, from + part)
-    if (vma.open === undefined || cache.congested(group)) return
+    if (vma.open === undefined || !allows(vma, args.access) || cache.congested(group)) return
     cache.makeRoom(args.ahead - from, 0, group)
     readAhead(this.mm, vma, from, args.ahead, group)
   }

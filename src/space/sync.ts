@@ -4,7 +4,7 @@
  * The space is locked only to look the next VMA up; each file is synced by a task of its own, without any lock, and the
  * VMAs are looked up again after it (Linux mm/msync.c drops the mmap lock around vfs_fsync_range in the same way).
  *
- * Errors   ENOMEM for a hole, told at the end; otherwise the first error of a file.
+ * Errors   ENOMEM for a hole, told at the end; EBUSY at once for what is locked, if it is to be invalidated; otherwise the first error of a file.
  */
 import { type Errno, errno, type Vpn } from '../base/index.ts'
 import { type Sync, syncArgs } from '../cache/index.ts'
@@ -21,9 +21,13 @@ import {
 } from '../sched/index.ts'
 import { lockForReading } from './vmas.ts'
 
+/** MS_ASYNC, here `later`, looks for holes alone; MS_INVALIDATE refuses what is locked in memory, and is true of every mapping anyway. */
+export type MsyncFlag = 'sync' | 'later' | 'invalidate'
+
 export interface MsyncArgs {
   readonly space: Space
   readonly end: Vpn
+  readonly flags: readonly MsyncFlag[]
   /** Up to here everything is synced. */
   vpn: Vpn
   error: Errno
@@ -33,8 +37,13 @@ export interface MsyncArgs {
   synced: Ticket | undefined
 }
 
-export function msyncArgs(space: Space, start: Vpn, end: Vpn): MsyncArgs {
-  return { space, end, vpn: start, error: errno.OK, child: undefined, synced: undefined }
+export function msyncArgs(
+  space: Space,
+  start: Vpn,
+  end: Vpn,
+  flags: readonly MsyncFlag[] = ['sync'],
+): MsyncArgs {
+  return { space, end, flags, vpn: start, error: errno.OK, child: undefined, synced: undefined }
 }
 
 export class Msync implements Verb<MsyncArgs> {
@@ -59,8 +68,10 @@ export class Msync implements Verb<MsyncArgs> {
       if (queued !== undefined) return queued
       const vma = this.next(args)
       if ((vma?.start ?? args.end) > args.vpn && args.error === errno.OK) args.error = errno.ENOMEM
-      if (vma !== undefined) this.begin(task, vma)
+      const refused = vma?.locked === true && args.flags.includes('invalidate')
+      if (vma !== undefined && !refused) this.begin(task, vma)
       releaseAll(task)
+      if (refused) return fail(errno.EBUSY)
       if (vma === undefined) return args.error === errno.OK ? done : fail(args.error)
     }
   }
@@ -79,7 +90,7 @@ export class Msync implements Verb<MsyncArgs> {
     const from = Math.max(args.vpn, vma.start)
     const to = Math.min(args.end, vma.end)
     args.vpn = to
-    if (vma.open === undefined || vma.share === 'private') return
+    if (vma.open === undefined || vma.share === 'private' || !args.flags.includes('sync')) return
     const file = this.mm.cache.files.get(vma.open.file.id)
     if (file === undefined) {
       args.synced = vma.open.file.sync?.()

@@ -99,6 +99,38 @@ export function unmapSome(mm: Mm, space: Space, from: Vpn, end: Vpn): Vpn {
   )
 }
 
+/** Up to where [start, end) is mapped without a hole. */
+export function coveredFrom(space: Space, start: Vpn, end: Vpn): Vpn {
+  let covered = start
+  for (const vma of space.overlapping(start, end)) {
+    if (vma.start > covered) break
+    covered = Math.min(end, vma.end)
+  }
+  return covered
+}
+
+/**
+ * Changes what the VMAs of [start, end) are like: cuts those that `differs` names, changes them, and joins them with
+ * neighbours that they are like now. The others aren't touched (vma_modify, Linux 6.18 mm/vma.c).
+ */
+export function changeVmas(
+  mm: Mm,
+  space: Space,
+  range: readonly [Vpn, Vpn],
+  differs: (vma: Vma) => boolean,
+  change: (vma: Vma) => void,
+): void {
+  const [start, end] = range
+  for (const vma of space.overlapping(start, end)) {
+    if (!differs(vma)) continue
+    const from = Math.max(start, vma.start)
+    const to = Math.min(end, vma.end)
+    isolate(mm, space, from, to)
+    change(space.find(from)!)
+    mergeAround(mm, space, from, to)
+  }
+}
+
 /** Joins VMAs that touch [start, end) and go on from one another. */
 export function mergeAround(mm: Mm, space: Space, start: Vpn, end: Vpn): void {
   const touched = space.overlapping(Math.max(0, start - 1), end + 1)
@@ -127,6 +159,8 @@ function split(mm: Mm, vma: Vma, at: Vpn): void {
     anonOffset: anonIndexOf(vma, at),
   })
   right.locked = vma.locked
+  right.leftOut = vma.leftOut
+  right.wiped = vma.wiped
   right.hasAnon = vma.hasAnon
   right.lock.writeSequence = vma.lock.writeSequence
   mm.rmap.removeVma(vma)

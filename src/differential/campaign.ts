@@ -1,0 +1,81 @@
+/** Stories one after the other on one filesystem, and the first difference made small. */
+import type { Operation } from './operations.ts'
+import { type Difference, play, STORY, type Stage, storyOf } from './story.ts'
+
+/** Milliseconds that a difference is made smaller for. */
+const SHRINK_MS = 20_000
+
+export interface Failure {
+  readonly story: number
+  /** Which operations of the story show it. */
+  readonly kept: readonly number[]
+  readonly operations: readonly Operation[]
+  readonly message: string
+}
+
+export interface Result {
+  readonly operations: number
+  readonly failure: Failure | undefined
+}
+
+export interface Campaign {
+  readonly operations: number
+  readonly seed: number
+  /** The first story. */
+  readonly from: number
+  readonly onProgress: (operations: number) => void
+}
+
+export function campaign(stage: Stage, { operations, seed, from, onProgress }: Campaign): Result {
+  let played = 0
+  for (let story = from; played < operations; story++) {
+    const all = storyOf(seed, story).slice(0, operations - played)
+    const found = play(stage, all)
+    if (found !== undefined) {
+      const failure = shrink(stage, story, all, found)
+      return { operations: played + found.at, failure }
+    }
+    played += all.length
+    if (played % (20 * STORY) === 0) onProgress(played)
+  }
+  return { operations: played, failure: undefined }
+}
+
+/** The operations of a story that are named, again. */
+export function replay(
+  stage: Stage,
+  seed: number,
+  story: number,
+  kept: readonly number[],
+): Difference | undefined {
+  const all = storyOf(seed, story)
+  return play(
+    stage,
+    kept.map(at => all[at]!),
+  )
+}
+
+/** Leaves out runs of operations, long ones first, as long as a difference is left. */
+function shrink(stage: Stage, story: number, all: readonly Operation[], first: Difference): Failure {
+  const until = performance.now() + SHRINK_MS
+  let kept = Array.from({ length: first.at + 1 }, (_, at) => at)
+  let { message } = first
+  for (let size = kept.length >> 1; size >= 1; ) {
+    let smaller = false
+    for (let at = 0; at < kept.length && performance.now() < until; ) {
+      const fewer = [...kept.slice(0, at), ...kept.slice(at + size)]
+      const found = play(
+        stage,
+        fewer.map(each => all[each]!),
+      )
+      if (found === undefined) at += size
+      else {
+        kept = fewer.slice(0, found.at + 1)
+        message = found.message
+        smaller = true
+      }
+    }
+    if (!smaller) size >>= 1
+  }
+  return { story, kept, operations: kept.map(at => all[at]!), message }
+}

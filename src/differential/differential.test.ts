@@ -1,0 +1,74 @@
+/**
+ * The engine and this kernel agree: a short campaign on each filesystem. And the campaign can fail: a planted mistake of
+ * ours is seen, and its line plays it again.
+ */
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import { test } from 'node:test'
+import {
+  campaign,
+  DIFFERENCES,
+  FILESYSTEMS,
+  Filesystem,
+  NotHere,
+  replay,
+  type Stage,
+  Tracer,
+} from './index.ts'
+import { Ours } from './ours.ts'
+
+const OPERATIONS = Number(process.env['DIFFERENTIAL_OPERATIONS'] ?? 1000)
+
+function on(
+  t: { skip(reason: string): void },
+  name: (typeof FILESYSTEMS)[number],
+  act: (stage: Stage) => void,
+) {
+  let made: Filesystem
+  try {
+    made = Filesystem.make(name)
+  } catch (error) {
+    if (!(error instanceof NotHere)) throw error
+    t.skip(error.message)
+    return
+  }
+  try {
+    act({ tracer: new Tracer(), filesystem: name, directory: made.directory })
+  } finally {
+    made.remove()
+  }
+}
+
+for (const name of FILESYSTEMS)
+  test(`the engine and the kernel agree on ${name}`, t => {
+    on(t, name, stage => {
+      const plan = { operations: OPERATIONS, seed: 1, from: 0, onProgress: () => {} }
+      const { operations, failure } = campaign(stage, plan)
+      assert.equal(failure?.message, undefined)
+      assert.equal(operations, OPERATIONS)
+    })
+  })
+
+test('a planted mistake is found, made small, and played again', t => {
+  on(t, 'tmpfs', stage => {
+    const { perform } = Ours.prototype
+    t.mock.method(Ours.prototype, 'perform', function (this: Ours, operation: Parameters<typeof perform>[0]) {
+      // munmap forgets the last page.
+      if (operation.name === 'unmap' && operation.pages > 1)
+        return perform.call(this, { ...operation, pages: operation.pages - 1 })
+      return perform.call(this, operation)
+    })
+    const { failure } = campaign(stage, { operations: 2000, seed: 1, from: 0, onProgress: () => {} })
+    assert.ok(failure !== undefined && failure.kept.length <= 4, JSON.stringify(failure))
+    assert.match(failure.message, /"name":"unmap"/)
+    assert.notEqual(replay(stage, 1, failure.story, failure.kept), undefined)
+    t.mock.restoreAll()
+    assert.equal(replay(stage, 1, failure.story, failure.kept), undefined)
+  })
+})
+
+test('docs/differential.md has the table of differences', () => {
+  const text = fs.readFileSync(new URL('../../docs/differential.md', import.meta.url), 'utf8')
+  for (const { name, kernel, ours, follows } of DIFFERENCES)
+    assert.ok(text.includes(`| ${name} | ${kernel} | ${ours} | ${follows} |`), `the row "${name}"`)
+})

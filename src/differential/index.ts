@@ -1,0 +1,6 @@
+/** The engine held against the kernel that runs: the table of differences, and campaigns. */
+export { type Campaign, campaign, type Failure, type Result, replay } from './campaign.ts'
+export { DIFFERENCES, type Difference, FILESYSTEMS, type FilesystemName } from './differences.ts'
+export { Filesystem, NotHere } from './filesystem.ts'
+export type { Stage } from './story.ts'
+export { Tracer } from './tracee.ts'

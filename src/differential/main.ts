@@ -1,0 +1,144 @@
+#!/usr/bin/env node
+/**
+ * The engine held against the kernel that runs: the same random operations on both, compared after each.
+ *
+ * Exit status: 0 no difference outside the table; 1 a difference; 2 it was asked for something it doesn't know, or can't
+ * be made here.
+ */
+import { parseArgs } from 'node:util'
+import { type Campaign, campaign, type Failure, replay } from './campaign.ts'
+import { FILESYSTEMS, type FilesystemName } from './differences.ts'
+import { Filesystem, NotHere } from './filesystem.ts'
+import type { Stage } from './story.ts'
+import { Tracer } from './tracee.ts'
+
+const HELP = `The same random operations on the engine's space and on the kernel's own mmap, compared after each.
+
+usage: npm run differential -- [options]      needs root, on Linux on x64
+
+  --operations N     so many on each filesystem (default 30000)
+  --seed S           where chance begins; the same seed plays the same operations (default 1)
+  --filesystem F     one of ${FILESYSTEMS.join(', ')}, or all (default all)
+  --story K          begin with story K (default 0)
+  --keep A,B,C       of that story only these operations: how a difference is played again
+  --json             one line of JSON in place of words
+  --help             this text
+
+examples
+  npm run differential -- --operations 1000000 --seed 1 --filesystem ext4
+  npm run differential -- --seed 1 --filesystem btrfs --story 17 --keep 3,8,21
+
+Compared are errors, bytes, /proc/<pid>/maps, entries, mincore, the counters of smaps, and files after a sync. Where the two
+may differ is in docs/differential.md. A difference is made small and printed with the line that plays it again.
+`
+
+interface Report {
+  readonly filesystem: FilesystemName
+  readonly seed: number
+  readonly operations: number
+  readonly seconds: number
+  readonly failure: Failure | null
+}
+
+class Unknown extends Error {}
+
+function main(): number {
+  const { values } = parseArgs({
+    options: {
+      operations: { type: 'string', default: '30000' },
+      seed: { type: 'string', default: '1' },
+      filesystem: { type: 'string', default: 'all' },
+      story: { type: 'string', default: '0' },
+      keep: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) {
+    console.log(HELP)
+    return 0
+  }
+  const filesystems = FILESYSTEMS.filter(name => values.filesystem === 'all' || values.filesystem === name)
+  if (filesystems.length === 0)
+    throw new Unknown(`--filesystem ${values.filesystem}: expected one of ${FILESYSTEMS.join(', ')}, or all`)
+  const seed = wholeNumber('seed', values.seed)
+  const from = wholeNumber('story', values.story)
+  const operations = wholeNumber('operations', values.operations)
+  const kept = values.keep?.split(',').map(each => wholeNumber('keep', each))
+  const reports: Report[] = []
+  for (const filesystem of filesystems) {
+    const report = on(filesystem, stage =>
+      kept === undefined
+        ? played(stage, {
+            operations,
+            seed,
+            from,
+            onProgress: done => say(`${filesystem}: ${done} operations`),
+          })
+        : again(stage, seed, from, kept),
+    )
+    say('')
+    reports.push(report)
+    if (!values.json) print(report)
+  }
+  if (values.json) console.log(JSON.stringify(reports))
+  return reports.some(({ failure }) => failure !== null) ? 1 : 0
+}
+
+function on(filesystem: FilesystemName, act: (stage: Stage) => Report): Report {
+  const made = Filesystem.make(filesystem)
+  try {
+    return act({ tracer: new Tracer(), filesystem, directory: made.directory })
+  } finally {
+    made.remove()
+  }
+}
+
+function played(stage: Stage, plan: Campaign): Report {
+  const began = performance.now()
+  const { operations, failure } = campaign(stage, plan)
+  const seconds = (performance.now() - began) / 1000
+  return { filesystem: stage.filesystem, seed: plan.seed, operations, seconds, failure: failure ?? null }
+}
+
+function again(stage: Stage, seed: number, story: number, kept: readonly number[]): Report {
+  const began = performance.now()
+  const found = replay(stage, seed, story, kept)
+  const seconds = (performance.now() - began) / 1000
+  const failure = found === undefined ? null : { story, kept, operations: [], message: found.message }
+  return { filesystem: stage.filesystem, seed, operations: kept.length, seconds, failure }
+}
+
+function print({ filesystem, seed, operations, seconds, failure }: Report): void {
+  const rate = Math.round(operations / seconds)
+  console.log(
+    `${filesystem}: ${operations} operations in ${seconds.toFixed(1)} s (${rate} a second)${failure === null ? '; no difference outside the table' : '; a difference'}`,
+  )
+  if (failure === null) return
+  for (const operation of failure.operations) console.log(`  ${JSON.stringify(operation)}`)
+  console.log(failure.message)
+  console.log(
+    `npm run differential -- --seed ${seed} --filesystem ${filesystem} --story ${failure.story} --keep ${failure.kept.join(',')}`,
+  )
+}
+
+/** A line that the next one takes the place of; on a terminal only. */
+function say(line: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}`)
+}
+
+function wholeNumber(option: string, value: string): number {
+  const number = Number(value.replaceAll('_', ''))
+  if (value !== '' && Number.isSafeInteger(number) && number >= 0) return number
+  throw new Unknown(`--${option} ${value}: expected a whole number`)
+}
+
+try {
+  process.exitCode = main()
+} catch (error) {
+  const code = (error as { code?: string }).code
+  if (!(error instanceof Unknown || error instanceof NotHere || code?.startsWith('ERR_PARSE_ARGS')))
+    throw error
+  console.error(`${(error as Error).message}\ntry --help`)
+  process.exitCode = 2
+}

@@ -1,0 +1,61 @@
+/** What one side of the comparison does and shows; the kernel and we are each one. */
+import type { Bytes } from '../base/index.ts'
+import type { Operation } from './operations.ts'
+
+/** What an operation came to, in words, and the bytes that it brought. */
+export interface Outcome {
+  /** "done", "ENOMEM at munmap", "12 bytes". */
+  readonly said: string
+  readonly bytes: Uint8Array | undefined
+}
+
+/** The counters of smaps that both sides have, in pages. */
+export const COUNTERS = [
+  'Size',
+  'Rss',
+  'Shared_Clean',
+  'Shared_Dirty',
+  'Private_Clean',
+  'Private_Dirty',
+  'Referenced',
+  'Anonymous',
+  'Swap',
+] as const
+
+export type Counter = (typeof COUNTERS)[number]
+
+export interface VmaView {
+  readonly start: number
+  readonly end: number
+  /** "rw-p" */
+  readonly rights: string
+  readonly offset: number
+  readonly name: string
+  readonly counters: Readonly<Record<Counter, number>>
+  /** Of VmFlags, those that both sides have. */
+  readonly flags: string
+}
+
+/** What a process shows of the arena, without touching it. */
+export interface View {
+  readonly vmas: readonly VmaView[]
+  /** A letter for each page of the arena: what its entry maps, a page of a file, a private or zero page, or - nothing. */
+  readonly present: string
+  /** As mincore says; a dot where nothing is mapped. */
+  readonly resident: string
+}
+
+export interface Side {
+  readonly processes: number
+  perform(operation: Operation): Outcome
+  view(process: number): View
+  /** The bytes of [start, end), pages that a load finds mapped; it makes them young, and nothing else. */
+  bytes(process: number, start: number, end: number): Uint8Array
+  /** Loads a byte of each page, and so brings it. */
+  touch(process: number, pages: readonly number[]): void
+  /** Takes entries away, and nothing else. */
+  drop(process: number, pages: readonly number[]): void
+  /** What the host's filesystem has of a file, after a sync. */
+  content(file: number): { readonly size: Bytes; readonly bytes: Uint8Array }
+  end(): void
+}

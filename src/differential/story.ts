@@ -1,0 +1,225 @@
+/**
+ * One story: fresh files and one process on each side, and the same operations on both, compared after each. Stories are
+ * short, so that what went wrong has few causes; shrink.ts leaves out what isn't needed.
+ */
+import fs from 'node:fs'
+import path from 'node:path'
+import { Prng } from '../base/index.ts'
+import { around, difference, isCleaner, keepsApart, loadable, unlike } from './compare.ts'
+import { type FilesystemName, traitsOf } from './differences.ts'
+import { Kernel } from './kernel.ts'
+import { FILE_PAGES, FILES, type Operation, PAGE, randomOperation, SEEN } from './operations.ts'
+import { Ours } from './ours.ts'
+import type { Outcome, VmaView } from './side.ts'
+import type { Tracer } from './tracee.ts'
+
+/** Operations of a story. */
+export const STORY = 250
+
+export interface Stage {
+  readonly tracer: Tracer
+  readonly filesystem: FilesystemName
+  /** Where the files are made. */
+  readonly directory: string
+}
+
+export interface Difference {
+  /** Which operation showed it, and what it was. */
+  readonly at: number
+  readonly message: string
+}
+
+export function storyOf(seed: number, story: number): readonly Operation[] {
+  const prng = new Prng((seed * 1_000_003 + story) | 0)
+  return Array.from({ length: STORY }, () => randomOperation(prng))
+}
+
+/** Plays the operations on both sides. The first difference; undefined: there is none. */
+export function play(stage: Stage, operations: readonly Operation[]): Difference | undefined {
+  const { directory, tracer } = stage
+  const kernelPaths = makeFiles(path.join(directory, 'kernel'))
+  const ourPaths = makeFiles(path.join(directory, 'ours'))
+  const kernel = new Kernel(tracer, stage.filesystem, kernelPaths)
+  const ours = new Ours(tracer.linux, ourPaths)
+  try {
+    for (const [at, operation] of operations.entries()) {
+      let message: string | undefined
+      try {
+        message = playOne(stage, kernel, ours, operation)
+      } catch (error) {
+        message = (error as Error).stack ?? String(error)
+      }
+      if (message !== undefined) return { at, message: `${JSON.stringify(operation)}\n${message}` }
+    }
+    return undefined
+  } finally {
+    kernel.end()
+    try {
+      ours.end()
+    } catch {
+      // What it broke has been said.
+    }
+  }
+}
+
+function playOne(stage: Stage, kernel: Kernel, ours: Ours, operation: Operation): string | undefined {
+  if (operation.name === 'remap' && isApart(kernel, operation)) return undefined
+  if (operation.name === 'store' && stage.filesystem === 'tmpfs' && isPastEnd(kernel, operation))
+    return undefined
+  const size = 'file' in operation ? kernel.sizeOf(operation.file) : 0
+  const theirs = kernel.perform(operation)
+  const own = ours.perform(operation)
+  const said = outcomes(theirs, own)
+  if (said !== undefined) return said
+  if (operation.name === 'advise' && operation.advice === 'willneed') bringAll(kernel, ours)
+  if (operation.name === 'punch') afterPunch(kernel, ours)
+  if ('file' in operation && kernel.sizeOf(operation.file) !== size) {
+    bringAll(kernel, ours)
+    writeAll(kernel, ours)
+  }
+  if ('process' in operation && theirs.said.startsWith('EFAULT')) sameEntries(kernel, ours, operation.process)
+  if (operation.name === 'sync') {
+    bringAll(kernel, ours)
+    const content = contents(kernel, ours, operation.file)
+    if (content !== undefined) return content
+  }
+  if (operation.name === 'fork')
+    for (let process = 0; process < kernel.processes; process++)
+      if (keepsApart(kernel.view(process), 0, SEEN)) sameEntries(kernel, ours, process)
+  if (!('process' in operation)) return everyProcess(stage, kernel, ours)
+  if (operation.name === 'fork' || operation.name === 'exit') return everyProcess(stage, kernel, ours)
+  return compare(stage, kernel, ours, operation.process)
+}
+
+/** What mremap may do depends on where VMAs end: a range that the kernel keeps apart and we don't isn't remapped. */
+function isApart(
+  kernel: Kernel,
+  { process, page, pages, newPages, old }: Extract<Operation, { name: 'remap' }>,
+): boolean {
+  const view = kernel.view(process)
+  const locked = ({ start, end, flags }: VmaView) => start < page + pages && end > page && / lo/.test(flags)
+  if (old === 'stays mapped' && view.vmas.some(locked)) return true
+  return keepsApart(view, page, page + Math.max(pages, newPages))
+}
+
+/** What is stored to the last page past the end of a file is lost by a sync; tmpfs has none (the row "last page of tmpfs"). */
+function isPastEnd(kernel: Kernel, { process, at, length }: Extract<Operation, { name: 'store' }>): boolean {
+  return kernel.view(process).vmas.some(({ start, end, offset, name }) => {
+    const size = /^file\d$/.test(name) ? kernel.sizeOf(Number(name.slice(4))) : 0
+    const tail = size % PAGE === 0 ? 0 : (start - offset) * PAGE + size
+    const inside = tail > start * PAGE && tail < end * PAGE
+    return inside && at + length > tail && at < Math.ceil(tail / PAGE) * PAGE
+  })
+}
+
+/** Both have begun to read, and who has come how far is chance: both read to the end (the row "willneed"). */
+function bringAll(kernel: Kernel, ours: Ours): void {
+  for (let file = 0; file < FILES; file++) {
+    const whole: Operation = { name: 'read', file, at: 0, length: 2 * FILE_PAGES * PAGE }
+    kernel.perform(whole)
+    ours.perform(whole)
+  }
+}
+
+/** The kernel may write when it likes: then both write all (the rows "flusher", "last page" and "fsync of btrfs"). */
+function writeAll(kernel: Kernel, ours: Ours): void {
+  for (let file = 0; file < FILES; file++) {
+    kernel.perform({ name: 'sync', file })
+    ours.perform({ name: 'sync', file })
+  }
+}
+
+/** What of a punched file stays in memory, mapped and dirty is for each filesystem to say (the row "punch"). */
+function afterPunch(kernel: Kernel, ours: Ours): void {
+  bringAll(kernel, ours)
+  writeAll(kernel, ours)
+  for (let process = 0; process < kernel.processes; process++) sameEntries(kernel, ours, process)
+}
+
+/** Where one side alone has mapped a page of a file, it lets it go. */
+function sameEntries(kernel: Kernel, ours: Ours, process: number): void {
+  const { kernelHas, weHave } = unlike(kernel.view(process), ours.view(process))
+  kernel.drop(process, kernelHas)
+  ours.drop(process, weHave)
+}
+
+function everyProcess(stage: Stage, kernel: Kernel, ours: Ours): string | undefined {
+  for (let process = 0; process < kernel.processes; process++) {
+    const found = compare(stage, kernel, ours, process)
+    if (found !== undefined) return `process ${process}: ${found}`
+  }
+  return undefined
+}
+
+function compare(stage: Stage, kernel: Kernel, ours: Ours, process: number): string | undefined {
+  const traits = traitsOf(stage.filesystem, kernel)
+  let view = kernel.view(process)
+  let own = ours.view(process)
+  if (view.present !== own.present && keepsApart(view, 0, SEEN)) {
+    sameEntries(kernel, ours, process)
+    view = kernel.view(process)
+    own = ours.view(process)
+  }
+  // Rows of the table that leave the two in different states are followed by what makes them equal again.
+  for (let tries = 0; tries < 3; tries++) {
+    const { kernelLacks, weLack } = around(view, own)
+    if (kernelLacks.length + weLack.length === 0) break
+    kernel.touch(process, kernelLacks)
+    ours.touch(process, weLack)
+    view = kernel.view(process)
+    own = ours.view(process)
+  }
+  let found = difference(view, own, traits)
+  if (found !== undefined && isCleaner(view, own)) {
+    writeAll(kernel, ours)
+    view = kernel.view(process)
+    found = difference(view, ours.view(process), traits)
+  }
+  if (found !== undefined) return found
+  for (const [start, end] of loadable(view)) {
+    const theirs = Buffer.from(kernel.bytes(process, start, end))
+    const own = ours.bytes(process, start, end)
+    const at = firstOf(theirs, own)
+    if (at !== -1) return `byte ${start * PAGE + at}: kernel ${theirs[at]}, ours ${own[at]}`
+  }
+  return undefined
+}
+
+function outcomes(kernel: Outcome, ours: Outcome): string | undefined {
+  if (kernel.said !== ours.said) return `kernel: ${kernel.said}\nours:   ${ours.said}`
+  if (kernel.bytes === undefined || ours.bytes === undefined) return undefined
+  const at = firstOf(kernel.bytes, ours.bytes)
+  return at === -1
+    ? undefined
+    : `byte ${at} that it brought: kernel ${kernel.bytes[at]}, ours ${ours.bytes[at]}`
+}
+
+function contents(kernel: Kernel, ours: Ours, file: number): string | undefined {
+  const theirs = kernel.content(file)
+  const own = ours.content(file)
+  if (theirs.size !== own.size) return `size of file ${file}: kernel ${theirs.size}, ours ${own.size}`
+  const at = firstOf(theirs.bytes, own.bytes)
+  return at === -1
+    ? undefined
+    : `byte ${at} of file ${file}: kernel ${theirs.bytes[at]}, ours ${own.bytes[at]}`
+}
+
+/** Where two arrays first differ; -1: nowhere. */
+function firstOf(one: Uint8Array, other: Uint8Array): number {
+  if (Buffer.compare(one, other) === 0) return -1
+  return one.findIndex((byte, at) => byte !== other[at])
+}
+
+function makeFiles(folder: string): string[] {
+  fs.rmSync(folder, { recursive: true, force: true })
+  fs.mkdirSync(folder)
+  return Array.from({ length: FILES }, (_, each) => {
+    const name = path.join(folder, `file${each}`)
+    const fd = fs.openSync(name, 'w')
+    for (let page = 0; page < FILE_PAGES; page++)
+      fs.writeSync(fd, Buffer.alloc(PAGE, 16 * (each + 1) + page), 0, PAGE, page * PAGE)
+    fs.fsyncSync(fd)
+    fs.closeSync(fd)
+    return name
+  })
+}
