@@ -115,7 +115,7 @@ export class Advise implements Verb<AdviseArgs> {
     for (;;) {
       const vma = task.reached < end ? space.firstFrom(task.reached) : undefined
       if (vma === undefined || vma.start >= end) break
-      if (slice.left-- <= 0) return again
+      if (slice.left <= 0) return again
       if (refuses(vma, advice)) {
         releaseAll(task)
         return fail(errno.EINVAL)
@@ -124,6 +124,7 @@ export class Advise implements Verb<AdviseArgs> {
       const from = Math.max(task.reached, vma.start)
       task.reached = space.table.walk(from, last, slice, vpn => this.toPage(space, vpn, advice))
       if (task.reached < last) return again
+      slice.left--
     }
     const error = holeIn(space, start, end)
     releaseAll(task)
