@@ -6,7 +6,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { Command, Option } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { FaultlineError } from '../map/index.ts'
 import {
   COMMIT_DEFAULT,
@@ -25,6 +25,7 @@ interface MountWords {
   readonly background?: true
   readonly memory: number
   readonly commit: number
+  readonly ioMax?: Readonly<Record<string, string>>
   readonly json?: true
 }
 
@@ -59,6 +60,12 @@ export function mountCommand(): Command {
       seconds(0.1, 3600),
       COMMIT_DEFAULT,
     )
+    .addOption(
+      new Option(
+        '--io-max <limits>',
+        'what it may ask of its disk a second: rbps=, wbps=, riops= and wiops=',
+      ).argParser(limits),
+    )
     .option('-b, --background', 'return when it is mounted, and serve in a process of its own')
     .option('--json', 'print what was mounted as JSON')
     .action(mount)
@@ -68,6 +75,7 @@ export function mountCommand(): Command {
       'mount data.vol /mnt/data',
       'mount data.vol /mnt/data --background --allow-other',
       'mount data.vol /mnt/data --read-only --memory 64MiB',
+      "mount data.vol /mnt/data --io-max 'rbps=20MiB wbps=10MiB'",
     ],
     '0 it was unmounted, and everything is durable; 1 it could not be mounted, or something is lost.',
   )
@@ -111,8 +119,9 @@ async function mount(volume: string, directory: string, words: MountWords): Prom
   await mounted.ended
 }
 
-function optionsOf({ memory, commit, readOnly, allowOther, writeback }: MountWords): MountOptions {
+function optionsOf({ memory, commit, ioMax, readOnly, allowOther, writeback }: MountWords): MountOptions {
   return {
+    ...(ioMax === undefined ? {} : { limits: { 'io.max': ioMax } }),
     memory,
     commit,
     readOnly: readOnly === true,
@@ -120,6 +129,14 @@ function optionsOf({ memory, commit, readOnly, allowOther, writeback }: MountWor
     writes: writeback === true ? 'back' : 'through',
     onError: message => process.stderr.write(`faultline: ${message}\n`),
   }
+}
+
+/** Words of io.max, for whatever disk the volume is on. The group says what is wrong with one. */
+function limits(text: string): Readonly<Record<string, string>> {
+  const words = text.split(/[\s,]+/).filter(word => word !== '')
+  if (words.length === 0 || words.some(word => !/^[a-z]+=\S+$/.test(word)))
+    throw new InvalidArgumentError('expected words such as rbps=20MiB wbps=10MiB riops=500.')
+  return Object.fromEntries(words.map(word => word.split('=') as [string, string]))
 }
 
 let asked = 0

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { mountsAt } from '../fuse/index.ts'
@@ -152,6 +152,37 @@ function folderIn(folder: string, name: string): string {
   mkdirSync(path, { recursive: true })
   return path
 }
+
+test('a mount with limits keeps to them, and its memory is its own', { skip }, async t => {
+  const mounted = await Mounted.make(t, '16MiB', '--memory', '8MiB', '--io-max', 'wbps=4MiB,rbps=max')
+  const out = await mounted.does(`
+    start=$(date +%s%N); dd if=/dev/zero of=f bs=1M count=8 status=none; sync f; end=$(date +%s%N)
+    echo $(((end - start) / 1000000))`)
+  // Eight MiB at four a second: less than half of that time would be no limit.
+  assert.ok(Number(out) > 1000, `${out.trim()} ms`)
+  await mounted.unmount()
+  const wrong = await faultline('mount', mounted.volume, mounted.target, '--io-max', 'rbsp=1')
+  assert.match(wrong.err, /did you mean rbps/)
+})
+
+test('a block that is damaged is EIO where it is read, and the volume is read-only from then on', {
+  skip,
+}, async t => {
+  const mounted = await Mounted.make(t, '16MiB')
+  await mounted.does(`for n in 1 2 3; do head -c 65536 /dev/zero | tr '\\0' $n > f$n; done`)
+  await mounted.unmount()
+  const data = join(mounted.volume, 'data')
+  const bytes = readFileSync(data)
+  const at = bytes.indexOf(Buffer.alloc(4096, '2')) + 100
+  bytes[at] = bytes[at]! ^ 1
+  writeFileSync(data, bytes)
+  await mounted.mount()
+  const { err, out } = await mounted.sh('cat f2 > /dev/null || true; cat f1 | wc -c; echo x > new')
+  assert.match(err, /cat: f2: Input\/output error/)
+  assert.match(out, /65536/)
+  assert.match(err, /new: Read-only file system/)
+  assert.equal(await mounted.unmount(), 0)
+})
 
 test('in the background the command returns when it is mounted', { skip }, async t => {
   const mounted = await Mounted.make(t, '4MiB')
