@@ -15,6 +15,7 @@
  */
 import { Kind, type SeenTask, type TraceRecord } from '../trace/index.ts'
 import { type Behind, behindOf } from './behind.ts'
+import { Blocked } from './blocked.ts'
 import { asksForMmapLock, placeOf } from './causes.ts'
 import { type Cause, type Certainty, explain, type Link, type Preemptor } from './chain.ts'
 import { Devices } from './devices.ts'
@@ -120,6 +121,8 @@ export class Analysis {
     () => this.unsettled[0]?.wait.start ?? Infinity,
   )
   private readonly totals = new Totals()
+  /** Until the first mmap_lock event. */
+  private blocked: Blocked | null
   private readonly byCause = new Map<string, { waits: number; waitMs: number }>()
   private inversions: Inversion[] = []
   private readonly evidence = new WeakMap<Inversion, Loss>()
@@ -140,6 +143,7 @@ export class Analysis {
 
   constructor(options: AnalysisOptions) {
     this.options = options
+    this.blocked = new Blocked(options.thresholdMs, tid => this.past.nameOf(tid))
   }
 
   /** A task of a dump, or as it was when the trace began; told before the first record. */
@@ -161,6 +165,7 @@ export class Analysis {
       this.past.now = time
       if (this.unsettled.length !== 0 && time > this.unsettled[0]!.wait.end + SETTLE_NS)
         this.settle(time - SETTLE_NS)
+      if (this.blocked !== null) this.tellBlocked(time - SETTLE_NS)
     }
     if (record.kind === Kind.stack) {
       this.tasks.stack(record.tid, record.frames)
@@ -184,6 +189,9 @@ export class Analysis {
       case Kind.waking:
         this.tasks.woken(this.tasks.named(record.nextTid, record.nextComm), record.tid, time)
         return
+      case Kind.blocked:
+        if (record.frames.length > 0) this.blocked?.told(record.nextTid, record.frames)
+        return
       case Kind.fault:
         task.faultOpen = true
         return
@@ -203,6 +211,7 @@ export class Analysis {
   finish(): Account {
     const { now } = this.past
     this.settle(Infinity)
+    this.tellBlocked(Infinity)
     const { concerns } = this.options
     const ofState = chainsOfState(this.seen).filter(
       ({ waiter }) => concerns?.(this.tasks.named(waiter.tid, waiter.comm), waiter.mm) !== false,
@@ -272,6 +281,7 @@ export class Analysis {
   }
 
   private lock(task: Task, record: TraceRecord): void {
+    this.blocked = null
     if (isHidden(record.mm)) {
       // One name for every mm: a lock of each task's own keeps its waits apart, and links nobody.
       this.hidesAddresses = true
@@ -323,6 +333,14 @@ export class Analysis {
       const inversion = this.inversion(wait, group, wait.end / 1e9)
       this.unsettled.shift()
       if (inversion !== null) this.tell(inversion)
+    }
+  }
+
+  /** Waits for an mmap_lock of which only sleeps tell. */
+  private tellBlocked(time: number): void {
+    for (const inversion of this.blocked?.settle(time) ?? []) {
+      const task = this.tasks.named(inversion.waiter.tid, inversion.waiter.comm)
+      if (this.options.concerns?.(task, '') !== false) this.tell(inversion)
     }
   }
 
@@ -430,6 +448,7 @@ export class Analysis {
     if (sleep.state === 'D') sleep.devices = this.devices.completedBefore(sleep.end)
     this.options.stretches?.slept(sleep, this.tasks.get(sleep.tid)!)
     this.past.slept(sleep)
+    this.blocked?.slept(sleep)
   }
 
   private waitedToRun(runnable: Runnable): void {

@@ -21,10 +21,16 @@ export function doubtOf(
   files: readonly (ReadResult & { readonly path: string })[],
   thresholdMs: number,
 ): Doubt {
-  const doubts = [...files.flatMap(unreadOf), ...lacking(missing.map(each => each.events))]
   const found =
     inversions.length > 0 ||
     openWaits.some(wait => (wait.from === 'state' || wait.waitMs >= thresholdMs) && wait.chain.length > 1)
+  const doubts = [
+    ...files.flatMap(unreadOf),
+    ...lacking(
+      missing.map(each => each.events),
+      found ? 'only sleeps tell who waited for an mmap_lock' : 'who waited for an mmap_lock is not in it',
+    ),
+  ]
   if (tasksSeen > 0 && openWaits.length === 0)
     doubts.push(
       `None of the ${tasksSeen} tasks in the dump waits for an mmap_lock or a VMA lock. Reports of hung tasks leave killable waits out, so a monitor may hang and not be in it: /proc/*/task/*/stack has them all.`,
@@ -48,11 +54,11 @@ function unreadOf({ path, events, unread, unreadEvents }: ReadResult & { readonl
   ]
 }
 
-function lacking(missing: readonly string[]): string[] {
+function lacking(missing: readonly string[], so: string): string[] {
   const of = (name: string) => missing.includes(`mmap_lock:mmap_lock_${name}`)
   if (!of('start_locking') && !of('acquire_returned')) return []
   const what = ['start_locking', 'acquire_returned'].filter(of).map(name => `mmap_lock_${name}`)
   return [
-    `The trace has no ${what.join(' and no ')} event: who waited for an mmap_lock is not in it. Record mmap_lock:* too, for example by perf record -a -g -e 'mmap_lock:*' -e sched:sched_switch -e sched:sched_waking.`,
+    `The trace has no ${what.join(' and no ')} event: ${so}. Record mmap_lock:* too, for example by perf record -a -g -e 'mmap_lock:*' -e sched:sched_switch -e sched:sched_waking.`,
   ]
 }

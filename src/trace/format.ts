@@ -131,6 +131,16 @@ function fillOf(kind: Kind, format: Format, { names, kallsyms, order }: Context)
         record.nextComm = nextComm(bytes, start)
       }
     }
+    case Kind.blocked: {
+      const nextTid = number('pid')
+      const caller = field('caller')
+      if (caller === null || order === 'big') return null
+      return (record, bytes, start) => {
+        record.nextTid = nextTid(bytes, start)
+        const at = start + caller.offset
+        record.frames = readFrames(bytes, at, at + caller.size, kallsyms)
+      }
+    }
     case Kind.fault: {
       const address = number('address')
       const code = number('error_code')

@@ -13,6 +13,7 @@
  *   syscallEnter syscallExit  name
  *   stack                     frames, innermost first; belongs to the latest event of tid
  *   lost                      count, on cpu, since its last event; cpu is -1 if unknown, count 0 for a line that can't be read
+ *   blocked                   nextTid: a task that is woken, frames: the function in which it slept
  *   wrapped                   nothing: the buffers were full, and what each CPU had before its first event was overwritten
  *
  * Units    time: nanoseconds of the trace's clock, exact to 104 days of uptime (2^53).
@@ -33,6 +34,7 @@ export const Kind = {
   stack: 13,
   lost: 14,
   wrapped: 15,
+  blocked: 16,
 } as const
 
 export type Kind = (typeof Kind)[keyof typeof Kind]
@@ -107,6 +109,7 @@ export const KIND_OF_EVENT: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ['sys_enter', Kind.syscallEnter],
   ['sys_exit', Kind.syscallExit],
   ['kernel_stack', Kind.stack],
+  ['sched_blocked_reason', Kind.blocked],
 ])
 
 /** A trace that can't be read, told to whoever gave it: what was wrong, what was expected, what to do. */

@@ -31,6 +31,8 @@ const NEXT_PRIO = key(' next_prio=')
 const COMM = key('comm=')
 const PID = key(' pid=')
 const PRIO = key(' prio=')
+const FIRST_PID = key('pid=')
+const CALLER = key(' caller=')
 const ARROW = key(' ==> ')
 const PRIO_OPEN = key(' [')
 const PLUS = key(' + ')
@@ -57,6 +59,8 @@ export function readArguments(
       return startsWith(line, args, end, COMM)
         ? readWaking(record, line, args, end, names)
         : readNamed(record, line, args, end, names)
+    case Kind.blocked:
+      return readBlocked(record, line, args, end, names)
     case Kind.fault:
       return readFault(record, line, args, end)
     case Kind.bioQueued:
@@ -166,6 +170,18 @@ function readNamed(record: TraceRecord, line: Buffer, start: number, end: number
   if (tid === prio || line[tid - 1] !== 58) return false
   record.nextComm = names.get(line, start, tid - 1)
   record.nextTid = numberAt(line, tid, prio)
+  return true
+}
+
+/** `pid=4711 iowait=0 caller=do_page_fault+0x1a0/0x3b0`; an address without a name says nothing. */
+function readBlocked(record: TraceRecord, line: Buffer, args: number, end: number, names: Interner): boolean {
+  const caller = find(line, args, end, CALLER)
+  if (!startsWith(line, args, end, FIRST_PID) || caller === -1) return false
+  const from = caller + CALLER.length
+  let to = from
+  while (to < end && line[to] !== SPACE && line[to] !== 43) to++
+  record.nextTid = numberAt(line, args + FIRST_PID.length, end)
+  record.frames = isDigit(line[from]!) ? [] : [names.get(line, from, to)]
   return true
 }
 
