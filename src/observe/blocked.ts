@@ -7,8 +7,8 @@
  * A release wakes who waits, so the waker held the lock. Nothing here is more than inferred.
  *
  * Invariants
- *   BK1  Memory is SLEEPS_MAX sleeps of TASKS_MAX tasks, whatever the length of the trace.
- *   BK2  A chain names each task once.
+ *   BS1  Memory is SLEEPS_MAX sleeps of TASKS_MAX tasks, whatever the length of the trace.
+ *   BS2  A chain names each task once.
  */
 import type { Inversion } from './analysis.ts'
 import { asksForMmapLock, lockType, placeOf, whereOf } from './causes.ts'

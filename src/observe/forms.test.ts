@@ -203,8 +203,15 @@ test('lines of a kind that matters that cannot be read are the first thing said,
   assert.ok(!account.conclusive || account.openWaits.length > 0)
   const without = textOf('frozen-munmap-6.18.txt.gz').replace(/^.*mmap_lock_.*\n/gm, '')
   const bare = await analyze([file('without', Buffer.from(without, 'latin1'))], { thresholdMs: 50 })
-  assert.ok(!bare.conclusive)
   assert.match(bare.doubts[0]!, /no mmap_lock_start_locking/)
+  assert.deepEqual(
+    bare.inversions.map(({ chain }) => chain.map(({ comm, certainty }) => [comm, certainty])),
+    [['health: [mon] 1', 'change-vma 7', 'store (frozen)'].map(comm => [comm, 'inferred'])],
+    'sleeps and wake-ups tell the same chain, inferred',
+  )
+  const asleep = without.replace(/^.*sched_switch.*\n/gm, '')
+  const nothing = await analyze([file('asleep', Buffer.from(asleep, 'latin1'))], { thresholdMs: 50 })
+  assert.ok(!nothing.conclusive)
 })
 
 test('addresses that all print alike link nobody, and it is said', async () => {
