@@ -181,8 +181,8 @@ export interface SharedStores {
   news(): Promise<void>
   /** Who hasn't heard of the commits until now is to begin anew. */
   cutLog(): void
-  /** A reader's time runs out. */
-  expire(reader: StoreUnderTest): void
+  /** The time of one of them runs out. */
+  expire(at: StoreUnderTest): void
 }
 
 export function sharedStoreSuite(name: string, make: () => Promise<SharedStores>): void {
@@ -201,6 +201,7 @@ export function sharedStoreSuite(name: string, make: () => Promise<SharedStores>
       assert.equal(first.store.lease.lost, true)
       assert.equal(await outcome(first, [put('a', 9)]), errno.ESTALE)
       assert.equal(await value(first, 'a'), 1, 'what was here shows as it did')
+      await assert.rejects(value(first, 'A'), { errno: errno.ESTALE })
       assert.equal(await value(second, 'a'), 1)
       await commit(second, [put('b', 2)])
       assert.equal(await value(await stores.reader(), 'a'), 1)
@@ -262,6 +263,32 @@ export function sharedStoreSuite(name: string, make: () => Promise<SharedStores>
         [3, 2, 1],
       )
       assert.equal(reader.store.at, at.store.at)
+    })
+
+    test('goes on with what is here of a commit, and past what isn’t (ST6, ST7)', async () => {
+      const stores = await make()
+      const at = await stores.writer()
+      await commit(
+        at,
+        Array.from({ length: 40 }, (_, n) => put(`k${10 + n}`, 1)),
+      )
+      const reader = await stores.reader()
+      assert.equal(await value(reader, 'k49'), 1)
+      await commit(at, [put('k10', 2), put('k49', 2), { key: 'k48', value: null }])
+      await stores.news()
+      reader.store.advance()
+      assert.deepEqual([await value(reader, 'k49'), await value(reader, 'k10')], [2, 2])
+      assert.equal(await value(reader, 'k48'), undefined)
+      assert.equal((await all(reader)).length, 39)
+    })
+
+    test('commits nothing for a writer whose time has run out, though nobody else has come (ST8)', async () => {
+      const stores = await make()
+      const at = await stores.writer()
+      await commit(at, [put('a', 1)])
+      stores.expire(at)
+      assert.equal(await outcome(at, [put('a', 2)]), errno.ESTALE)
+      assert.equal(await value(await stores.reader(), 'a'), 1)
     })
 
     test('tells a reader that missed too much to begin anew (ST7)', async () => {
