@@ -4,11 +4,12 @@
  * session.ts has the loop, wire.ts the format, mounting.ts what is done to the mount itself.
  */
 export { Aside, invalidateInode } from './aside.ts'
+export { FusermountFailed } from './fusermount.ts'
 export {
   FILESYSTEM,
   type MountEntry,
   type MountPlan,
-  mountFuse,
+  mountAs,
   mountinfo,
   mountOver,
   mountsAt,

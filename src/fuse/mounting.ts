@@ -5,7 +5,9 @@
  * something is mounted is read from mountinfo, which asks no filesystem.
  */
 import { closeSync, constants, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { errno } from '../base/index.ts'
 import { type Linux, MNT_DETACH, MS_NODEV, MS_NOSUID, MS_RDONLY } from '../linux/index.ts'
+import { fusermount, fuserunmount } from './fusermount.ts'
 
 export const FILESYSTEM = 'fuse.faultline'
 const DEVICE = '/dev/fuse'
@@ -77,8 +79,13 @@ function unescaped(word: string): string {
   )
 }
 
+/** Mounts: as root itself, else by fusermount3. Returns the descriptor, or -errno. Throws FusermountFailed. */
+export function mountAs(linux: Linux, plan: MountPlan): number {
+  return plan.uid === 0 ? mountFuse(linux, plan) : fusermount(linux, plan)
+}
+
 /** Opens /dev/fuse and mounts it. Returns the descriptor, or -errno. Throws what the host says of the device. */
-export function mountFuse(linux: Linux, plan: MountPlan): number {
+function mountFuse(linux: Linux, plan: MountPlan): number {
   const { source, target, readOnly, allowOther, uid, gid } = plan
   const fd = openSync(DEVICE, constants.O_RDWR | constants.O_NONBLOCK)
   const options = [`fd=${fd}`, 'rootmode=40000', `user_id=${uid}`, `group_id=${gid}`, 'default_permissions']
@@ -92,7 +99,11 @@ export function mountFuse(linux: Linux, plan: MountPlan): number {
 
 /** 0, or -errno. It waits until what is dirty in the kernel is written: never in a thread that answers the mount. */
 export function unmount(linux: Linux, target: string, how: 'when nobody uses it' | 'detach'): number {
-  return linux.umount(target, how === 'detach' ? MNT_DETACH : 0)
+  const failed = linux.umount(target, how === 'detach' ? MNT_DETACH : 0)
+  if (failed !== -errno.EPERM) return failed
+  const said = fuserunmount(target, how)
+  if (said === 'done') return 0
+  return /busy/i.test(said) ? -errno.EBUSY : -errno.EPERM
 }
 
 /** A process that uses the mount. */

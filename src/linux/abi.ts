@@ -82,3 +82,15 @@ export const MNT_DETACH = 2
 
 /** linux/prctl.h: what this thread asks for must not wait for a filesystem that it serves itself. */
 export const PR_SET_IO_FLUSHER = 57
+
+/** asm-generic/socket.h, linux/socket.h, and linux/net.h of all but MIPS: sockets, and a descriptor that comes over one. */
+export const AF_UNIX = 1
+export const SOCK_STREAM = 1
+export const SOCK_CLOEXEC = O_CLOEXEC
+export const SOL_SOCKET = 1
+export const SCM_RIGHTS = 1
+/** struct cmsghdr: length, level, type; then one descriptor, with what aligns it. */
+export const CMSG_DATA = 16
+export const CMSG_BYTES = 24
+/** asm-generic/fcntl.h */
+export const F_SETFL = 4

@@ -5,8 +5,12 @@
 import { getSystemErrorName } from 'node:util'
 import type { Bytes } from '../base/index.ts'
 import {
+  AF_UNIX,
+  CMSG_BYTES,
+  CMSG_DATA,
   EFD_CLOEXEC,
   EFD_NONBLOCK,
+  F_SETFL,
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
   HUGE_PAGE_BYTES,
@@ -17,10 +21,15 @@ import {
   MAP_PRIVATE,
   MAP_SHARED,
   MFD_CLOEXEC,
+  O_NONBLOCK,
   POLLIN,
   PROT_READ,
   PROT_WRITE,
+  SCM_RIGHTS,
   SIGACTION_WORDS,
+  SOCK_CLOEXEC,
+  SOCK_STREAM,
+  SOL_SOCKET,
 } from './abi.ts'
 import { type Address, type Ffi, type Foreign, loadFfi } from './ffi.ts'
 
@@ -72,6 +81,9 @@ export class Linux {
   private readonly mountCall: Foreign
   private readonly umountCall: Foreign
   private readonly prctlCall: Foreign
+  private readonly socketpairCall: Foreign
+  private readonly recvmsgCall: Foreign
+  private readonly fcntlCall: Foreign
   private readonly counter = new BigUint64Array(1)
   private readonly watched = new Int32Array(4)
 
@@ -106,6 +118,9 @@ export class Linux {
     this.exitCall = libc.call('_exit', 'int', ['int'])
     this.mountCall = libc.call('mount', 'int', ['pointer', 'pointer', 'pointer', 'long', 'pointer'])
     this.umountCall = libc.call('umount2', 'int', ['pointer', 'int'])
+    this.socketpairCall = libc.call('socketpair', 'int', ['int', 'int', 'int', 'pointer'])
+    this.recvmsgCall = libc.call('recvmsg', 'long', ['int', 'pointer', 'int'])
+    this.fcntlCall = libc.call('fcntl', 'int', ['int', 'int', 'long'])
     this.prctlCall = libc.call('prctl', 'int', ['int', 'long', 'long', 'long', 'long'])
     this.pageSize = libc.call('getpagesize', 'int', [])()
   }
@@ -230,6 +245,39 @@ export class Linux {
   /** 0 or -errno. It may wait until the filesystem has written what is dirty. */
   umount(target: string, flags: number): number {
     return this.result(this.umountCall(text(target), flags))
+  }
+
+  /** Two sockets that are connected, closed by a process that this one becomes. */
+  socketpair(): readonly [number, number] {
+    const pair = new Int32Array(2)
+    this.checked('socketpair', this.socketpairCall(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+    return [pair[0]!, pair[1]!]
+  }
+
+  /**
+   * The descriptor that another process has sent over a socket, made so that it doesn't wait; -1: it sent none. Waits until something
+   * comes, or the other end is closed.
+   */
+  receiveDescriptor(socket: number): number {
+    const byte = new Uint8Array(1)
+    const vector = BigUint64Array.of(BigInt(this.ffi.addressOf(byte)), 1n)
+    const control = new Uint8Array(CMSG_BYTES)
+    // struct msghdr: name, its length, vectors, how many, control, its length, flags.
+    const header = BigUint64Array.of(
+      0n,
+      0n,
+      BigInt(this.ffi.addressOf(vector)),
+      1n,
+      BigInt(this.ffi.addressOf(control)),
+      BigInt(CMSG_BYTES),
+      0n,
+    )
+    this.checked('recvmsg', this.recvmsgCall(socket, header, 0))
+    const words = new DataView(control.buffer)
+    if (words.getInt32(8, true) !== SOL_SOCKET || words.getInt32(12, true) !== SCM_RIGHTS) return -1
+    const fd = words.getInt32(CMSG_DATA, true)
+    this.checked('fcntl', this.fcntlCall(fd, F_SETFL, O_NONBLOCK))
+    return fd
   }
 
   /** 0 or -errno. */

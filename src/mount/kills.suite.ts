@@ -13,6 +13,8 @@ import type { Mounted } from './mounting.suite.ts'
 const WRITERS = 2
 /** Records and versions that are made durable before the daemon is killed, at most. */
 const DURABLE_MAX = 12
+/** How often it is looked whether that many are, in milliseconds. */
+const LOOK_EVERY = 5
 /** Milliseconds after which the next kill may come. */
 const LIFE_MAX = 30
 
@@ -58,7 +60,7 @@ export async function killOnce(
   })
   const enough = from + 1 + chance.below(DURABLE_MAX)
   while (writers.some(({ doc }) => doc < enough) && running.some(({ child }) => child.exitCode === null))
-    await Promise.race(running.map(({ child, closed }) => Promise.race([once(child.stdout, 'data'), closed])))
+    await setTimeout(LOOK_EVERY)
   await setTimeout(chance.below(LIFE_MAX))
   await mounted.kill()
   await Promise.all(running.map(({ closed }) => closed))

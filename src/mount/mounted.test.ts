@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { mountsAt } from '../fuse/index.ts'
 import { FaultlineError } from '../map/index.ts'
 import { MountedVolume } from './mounted.ts'
-import { faultline, Mounted, runs, unavailable } from './mounting.suite.ts'
+import { CLI, faultline, has, Mounted, runs, unavailable } from './mounting.suite.ts'
 
 const skip = unavailable() ?? false
 
@@ -218,3 +219,38 @@ test('the daemon asks for memory without waiting for filesystems', { skip: noFlu
   const flags = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[6])
   assert.notEqual(flags & PF_MEMALLOC_NOIO, 0)
 })
+
+test('a user who is not root mounts and unmounts by fusermount3', { skip: noFusermount() }, async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'faultline-user-'))
+  t.after(async () => {
+    await runs('umount', ['-l', join(folder, 'mnt')])
+    rmSync(folder, { recursive: true, force: true })
+  })
+  chownSync(folder, USER, USER)
+  // Where /dev/fuse is root's alone, they see one that is everybody's, and nobody else does.
+  const script = `
+    mknod '${folder}/fuse' c 10 229; chmod 666 '${folder}/fuse'; mount --bind '${folder}/fuse' /dev/fuse
+    user() { setpriv --reuid=${USER} --regid=${USER} --clear-groups "$@"; }
+    own() { user '${process.execPath}' --conditions=faultline-source '${CLI}' "$@"; }
+    cd '${folder}'; user mkdir mnt; own volume create 'volume, its own' --size 4MiB > /dev/null
+    own mount 'volume, its own' mnt --background
+    grep -o '${folder}/mnt fuse[^ ]*' /proc/mounts | sed 's/.*\\///'
+    user sh -ec 'cd mnt; echo mine > f; cat f; stat -c %u f'
+    ls mnt 2>&1 || true
+    own umount mnt; grep '${folder}/mnt' /proc/mounts || echo unmounted`
+  const { status, out, err } = await runs('unshare', ['-m', 'sh', '-ec', script])
+  assert.equal(status, 0, err)
+  assert.match(out, /^mnt fuse.faultline\nmine\n65534\nls: .*Permission denied\nunmounted\n$/)
+})
+
+/** nobody: fusermount3 wants one that has a name. */
+const USER = 65_534
+
+function noFusermount(): string | false {
+  return (
+    skip ||
+    (has('fusermount3') && has('setpriv') && has('unshare')
+      ? false
+      : 'no fusermount3, setpriv or unshare here')
+  )
+}

@@ -16,7 +16,9 @@ import { resolve } from 'node:path'
 import { type Errno, errno, errnoName } from '../base/index.ts'
 import {
   Aside,
-  mountFuse,
+  FusermountFailed,
+  type MountPlan,
+  mountAs,
   mountinfo,
   mountOver,
   mountsAt,
@@ -103,7 +105,7 @@ export class MountedVolume {
         uid: process.getuid!(),
         gid: process.getgid!(),
       }
-      const fd = mountFuse(linux, plan)
+      const fd = descriptor(linux, plan)
       if (fd < 0) throw refused(-fd, place)
       return new MountedVolume(linux, machine, volume, place, fd, options)
     } catch (error) {
@@ -272,6 +274,16 @@ function checkedPlace(linux: Linux, source: string, target: string): string {
       `mount at ${place}: it is not a directory; expected one to mount at`,
     )
   return place
+}
+
+function descriptor(linux: Linux, plan: MountPlan): number {
+  try {
+    return mountAs(linux, plan)
+  } catch (error) {
+    if (error instanceof FusermountFailed)
+      throw new FaultlineError('EPERM', 'mount', `mount at ${plan.target}: ${error.message}`, error)
+    throw error
+  }
 }
 
 function refused(failed: Errno, target: string): FaultlineError {

@@ -11,7 +11,7 @@ import type { TestContext } from 'node:test'
 import { mountsBelow } from '../fuse/index.ts'
 import { Machine } from '../map/index.ts'
 
-const CLI = join(import.meta.dirname, '..', 'cli', 'bin.ts')
+export const CLI = join(import.meta.dirname, '..', 'cli', 'bin.ts')
 /** Milliseconds that a program on the mount may take before it counts as hanging. */
 const PATIENCE = 60_000
 
