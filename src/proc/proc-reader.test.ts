@@ -4,9 +4,9 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { ROOT } from '../base/index.ts'
 import { PAGE, World } from '../engine/world.suite.ts'
-import { PROT_READ, PROT_WRITE, type Space } from '../mm/index.ts'
-import type { Verb } from '../sched/index.ts'
-import { procArgs } from './proc-reader.ts'
+import { DISCIPLINES, PROT_READ, PROT_WRITE, type Space } from '../mm/index.ts'
+import { done, type Outcome, releaseAll, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
+import { Ps, procArgs } from './proc-reader.ts'
 
 const RW = PROT_READ | PROT_WRITE
 
@@ -108,4 +108,50 @@ describe('/proc/maps', () => {
     const read = other.proc(space, 'maps')
     assert.equal(read.args.text.trimEnd().split('\n').length, 70)
   })
+})
+
+/** A writer of the mmap lock that does nothing but hold it, until it is let go. */
+class Holding implements Verb<{ readonly space: Space; readonly until: Ticket }> {
+  readonly name = 'write-lock'
+
+  attempt(task: Task<{ readonly space: Space; readonly until: Ticket }>): Outcome {
+    const { space, until } = task.args
+    const { mmap } = space.locks
+    const queued = mmap.isWriter(task) ? undefined : mmap.write(task)
+    if (queued !== undefined) return queued
+    if (!until.complete) return wait(until, 'device')
+    releaseAll(task)
+    return done
+  }
+}
+
+describe('readers of /proc whose discipline has them read the mmap lock', () => {
+  const mmap = DISCIPLINES.filter(({ readers }) => readers === 'mmap')
+
+  for (const discipline of mmap)
+    test(`${discipline.name}: ps, cmdline and maps wait for a writer, and for nobody else (PR1)`, () => {
+      const world = new World({ discipline, checked: false })
+      const [space, other] = [world.space('held'), world.space('free')]
+      world.map(space, undefined, { pages: 2 })
+      const until = world.scheduler.ticket('the end of the writer')
+      const writer = world.spawn(new Holding(), { space, until })
+      const ps = new Ps(world.engine.mm)
+      const listing = world.spawn(ps, ps.begin())
+      const readers = [listing, world.proc(space, 'cmdline'), world.proc(space, 'maps')]
+      for (const reader of readers) assert.equal(world.says(reader as Task), 'waits: lock')
+      assert.deepEqual(listing.args.rows, [], 'the first space is the one that is held')
+      assert.equal(world.says(world.proc(other, 'cmdline')), 'done')
+      world.scheduler.complete(until)
+      world.settle()
+      assert.equal(world.says(writer), 'done')
+      for (const reader of readers) assert.equal(world.says(reader as Task), 'done')
+      assert.deepEqual(
+        listing.args.rows.map(({ commandLine }) => commandLine),
+        ['/bin/held', '/bin/free'],
+      )
+      assert.equal(
+        readers.every(({ held }) => held.length === 0),
+        true,
+      )
+    })
 })
