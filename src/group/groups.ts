@@ -148,6 +148,8 @@ export class Groups {
   }
 
   private prepare(settings: Settings): Change[] {
+    if (typeof settings !== 'object' || settings === null)
+      throw new SettingError('EINVAL', `expected an object of settings, got ${shown(settings)}`)
     return Object.entries(settings)
       .filter(([, value]) => value !== undefined)
       .map(([key, value]) => this.change(key, value))
@@ -164,7 +166,7 @@ export class Groups {
   }
 
   private key(name: string): Key {
-    const key = Object.hasOwn(this.keys, name) ? this.keys[name] : undefined
+    const key = typeof name === 'string' && Object.hasOwn(this.keys, name) ? this.keys[name] : undefined
     if (key === undefined)
       throw new SettingError(
         'ENOENT',

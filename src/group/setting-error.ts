@@ -15,8 +15,8 @@ export class SettingError extends Error {
 }
 
 /** "; did you mean X?", or nothing when no known word is near. */
-export function didYouMean(word: string, known: readonly string[]): string {
-  const near = nearest(word, known)
+export function didYouMean(word: unknown, known: readonly string[]): string {
+  const near = typeof word === 'string' ? nearest(word, known) : undefined
   return near === undefined ? '' : `; did you mean ${near}?`
 }
 

@@ -61,7 +61,7 @@ const WAITS: readonly {
   },
   {
     title: 'a lock',
-    operation: 'advise',
+    operation: 'lock',
     held: 'read',
     call: ({ map }, signal) => map.lock({ signal }),
   },

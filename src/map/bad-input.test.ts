@@ -87,6 +87,17 @@ test('null stands for no option, of any call', async t => {
   await volume.close()
 })
 
+test('a group takes names and objects, and nothing else is taken for one', async () => {
+  await using machine = await Machine.start({ memory: 64 * PAGE })
+  const group = machine.group('g')
+  for (const key of [Symbol('k'), 5, null, undefined, {}, ['memory.max']]) {
+    await refuses(() => group.set(untyped(key), 1), 'ENOENT', 'group', /isn't a key of a group/)
+    await refuses(() => group.read(untyped(key)), 'ENOENT', 'group', /isn't a key of a group/)
+  }
+  for (const settings of [null, 5, 'memory.max=1'])
+    await refuses(() => machine.group('h', untyped(settings)), 'EINVAL', 'group', /an object of settings/)
+})
+
 test('a group is not asked or set after its machine was closed, as on the other MMU', async () => {
   const machine = await Machine.start()
   const group = machine.group('g', { 'memory.max': '1 MiB' })

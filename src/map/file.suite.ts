@@ -30,6 +30,37 @@ export function files(mmu: Mmu): void {
       assert.deepEqual([bytes[9], bytes[10], bytes[11]], [1, 98, 1])
     })
 
+    test('an array whose memory was moved away is refused, before a call and under way', async t => {
+      const { file } = await world(t)
+      const moved = (bytes: Uint8Array<ArrayBuffer>) => {
+        structuredClone(bytes, { transfer: [bytes.buffer] })
+        return bytes
+      }
+      const gone = moved(new Uint8Array(8))
+      const words = /memory of the array was moved away/
+      await refuses(() => file.read(gone, 0), 'EINVAL', 'read', words)
+      await refuses(() => file.write(gone, 0), 'EINVAL', 'write', words)
+      await refuses(() => file.append(gone), 'EINVAL', 'append', words)
+      const target = new Uint8Array(2 * PAGE)
+      const reading = file.read(target, 9 * PAGE)
+      moved(target)
+      await refuses(() => reading, 'EINVAL', 'read', words)
+      const shrinking = new Uint8Array(new ArrayBuffer(PAGE, { maxByteLength: PAGE }))
+      const read = file.read(shrinking, 3 * PAGE)
+      shrinking.buffer.resize(8)
+      await refuses(() => read, 'EINVAL', 'read', /moved away or made shorter/)
+      const source = new Uint8Array(2 * PAGE).fill(50)
+      const writing = file.write(source, 12 * PAGE)
+      moved(source)
+      const written = await writing.then(
+        () => true,
+        (error: { code?: string }) => error.code !== 'EINVAL',
+      )
+      const bytes = new Uint8Array(2 * PAGE)
+      await file.read(bytes, 12 * PAGE)
+      if (written) assert.ok(bytes.every(byte => byte === 50))
+    })
+
     test('a read ends at the end of the file', async t => {
       const { file } = await world(t)
       const bytes = new Uint8Array(100).fill(255)

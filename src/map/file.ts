@@ -17,7 +17,7 @@ import type { FileFace } from './faces.ts'
 import type { FileCalls, Job } from './file-calls.ts'
 import { type Group, groupId } from './group.ts'
 import { INSPECT } from './inspect.ts'
-import { checkBytes, checkKeys, choice, invalid } from './options.ts'
+import { checkBytes, checkKept, checkKeys, choice, invalid } from './options.ts'
 import type { Who } from './performer.ts'
 import { UnderWay } from './under-way.ts'
 
@@ -75,8 +75,10 @@ export class File implements FileFace {
   async read(target: Uint8Array, position: Bytes | bigint, options: CallOptions = {}): Promise<Bytes> {
     const from = this.place('read', position, 'position')
     checkBytes('read', target)
+    const { length } = target
     const job = this.stands.read(target, from, this.open.read)
     await this.perform('read', job, options)
+    checkKept('read', target, length)
     return job.args.copied
   }
 
@@ -85,8 +87,10 @@ export class File implements FileFace {
     checkBytes('write', source)
     const to = this.place('write', position, 'position', source.length)
     this.checkWritable('write')
+    const { length } = source
     await this.perform('write', this.stands.write(source, to, this.open.read), options)
     this.stands.wrote?.()
+    checkKept('write', source, length)
   }
 
   /** Writes all of `source` behind the end of the file, after the appends that were asked for before. Returns where it went. */
@@ -98,8 +102,10 @@ export class File implements FileFace {
     return this.performing('append', options, begin =>
       this.context.appends.inTurn(file, async () => {
         const position = this.within('append', this.size, 'position', source.length)
+        const { length } = source
         await begin(this.stands.write(source, position, this.open.read))
         this.stands.wrote?.()
+        checkKept('append', source, length)
         return position
       }),
     )

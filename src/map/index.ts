@@ -32,7 +32,7 @@ export {
   type Platform,
 } from './machine.ts'
 export { type AdviceName, Mapping, type ProtName, type RangeOptions } from './mapping.ts'
-export { bytes, checkBytes, checkKeys, checkObject, choice, invalid } from './options.ts'
+export { bytes, checkBytes, checkKept, checkKeys, checkObject, choice, invalid } from './options.ts'
 export { machineClosed, Performer } from './performer.ts'
 export { type RemoteOptions, remoteAddress, remoteName } from './remote-files.ts'
 export { dumpVolume, type RepairReport, volumeBlockSize } from './repair-volume.ts'

@@ -62,6 +62,17 @@ export function pageAligned(value: unknown, what: string, pageSize: Bytes, opera
 export function checkBytes(operation: string, bytes: unknown): void {
   if (!(bytes instanceof Uint8Array))
     throw invalid(operation, `${operation}: expected a Uint8Array or Buffer, got ${shown(bytes)}`)
+  if (bytes.buffer instanceof ArrayBuffer && bytes.buffer.detached)
+    throw invalid(operation, `${operation}: the memory of the array was moved away; expected one that has it`)
+}
+
+/** Throws if an array has lost some of its `length` bytes since the call began. */
+export function checkKept(operation: string, bytes: Uint8Array, length: Bytes): void {
+  if (bytes.length < length)
+    throw invalid(
+      operation,
+      `${operation}: the memory of the array was moved away or made shorter while the call was under way, and it isn't known how far it came; wait for the call first`,
+    )
 }
 
 export function invalid(operation: string, message: string): FaultlineError {

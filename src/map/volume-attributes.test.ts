@@ -123,6 +123,7 @@ describe('a file of a volume', () => {
     await fails(() => volume.setxattr('/s/a', 'user.note', Buffer.from('x')), 'EROFS')
     await fails(() => volume.chmod('/s/a', 0o600), 'EROFS', /snapshot that was made to be read/)
     await fails(() => volume.getxattr('/d/a', 'user.none'), 'ENODATA')
+    await fails(() => volume.getxattr('/d/a', ''), 'EINVAL', /name: expected the name of an attribute/)
     await fails(() => volume.setxattr('/d/a', 'note', Buffer.from('x')), 'ENOTSUP', /begins with user/)
     await fails(
       () => volume.setxattr('/d/a', '', Buffer.from('x')),

@@ -8,6 +8,7 @@ import {
   type CloseOptions,
   checkBytes,
   checkClosing,
+  checkKept,
   type FileFace,
   type GroupFace,
   type MapOptions,
@@ -59,7 +60,9 @@ export class HardwareFile extends Remote implements FileFace {
 
   async read(target: Uint8Array, position: Bytes | bigint, options: CallFace = {}): Promise<Bytes> {
     checkBytes('read', target)
-    const bytes = (await this.call('read', target.length, position, options)) as Uint8Array
+    const { length } = target
+    const bytes = (await this.call('read', length, position, options)) as Uint8Array
+    checkKept('read', target, length)
     target.set(bytes)
     return bytes.length
   }
