@@ -164,6 +164,7 @@ export class Locks {
 
   private start(state: LockState, record: TraceRecord): void {
     const { tid, mm, write, time } = record
+    this.waiting.set(tid, state)
     state.waits.set(tid, {
       tid,
       mm,
