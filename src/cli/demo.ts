@@ -1,5 +1,4 @@
 /** faultline demo: the inversion and its end, on this computer, in under 40 seconds. */
-import fs from 'node:fs'
 import { Command, Option } from 'commander'
 import {
   playDemo,
@@ -12,6 +11,7 @@ import {
 } from '../demo/index.ts'
 import { DISCIPLINES } from '../mm/index.ts'
 import { renderPage } from '../report/index.ts'
+import { checkOutputs, writeOutput } from './output.ts'
 import { explained, interruptible, Progress, printJson, wrap } from './terminal.ts'
 import { disciplineName, seconds, several, size } from './words.ts'
 
@@ -76,7 +76,7 @@ async function runReaders({ seconds, rate, json }: DemoWords): Promise<void> {
 }
 
 async function runScenes(words: DemoWords): Promise<void> {
-  fs.closeSync(fs.openSync(words.out, 'a'))
+  checkOutputs({ '--out': words.out }, [words.file])
   const signal = interruptible()
   const progress = new Progress()
   // The designs of the fault path; what differs in its readers and forks alone is the lab's.
@@ -93,7 +93,7 @@ async function runScenes(words: DemoWords): Promise<void> {
     })
     progress.stop()
     const madeBy = `faultline ${process.argv.slice(2).join(' ')}`.trim()
-    fs.writeFileSync(words.out, renderPage(reportOf(result, madeBy)))
+    writeOutput(words.out, [renderPage(reportOf(result, madeBy))])
     if (words.json === true) {
       const figures = result.disciplines.map(({ name, monitor, app, mapper, batch, faults }) => {
         const { count: reads, ...times } = monitor

@@ -1,5 +1,4 @@
 /** faultline lab run and lab compare: workloads on a simulated clock, under one design or under all. */
-import fs from 'node:fs'
 import { Command, Option } from 'commander'
 import { DISCIPLINES, type Discipline, RESTART } from '../mm/index.ts'
 import { perfettoTrace, renderPage } from '../report/index.ts'
@@ -15,6 +14,7 @@ import {
   type Workload,
   workloadNamed,
 } from '../timed/index.ts'
+import { checkOutputs, writeOutput } from './output.ts'
 import { explained, interruptible, Progress, printJson } from './terminal.ts'
 import { disciplineNamed, nameOf, seconds, seed, several } from './words.ts'
 
@@ -96,6 +96,7 @@ async function run(played: Workload, words: RunWords): Promise<void> {
 }
 
 async function runCompare(words: CompareWords): Promise<void> {
+  checkOutputs({ '--out': words.out, '--trace': words.trace }, [])
   const progress = new Progress()
   const disciplines = (words.discipline ?? DISCIPLINES).map(({ name }) => name)
   try {
@@ -108,9 +109,8 @@ async function runCompare(words: CompareWords): Promise<void> {
     })
     progress.stop()
     const madeBy = `faultline ${process.argv.slice(2).join(' ')}`.trim()
-    fs.writeFileSync(words.out, renderPage(compareReport(comparison, madeBy)))
-    if (words.trace !== undefined)
-      fs.writeFileSync(words.trace, Buffer.concat([...perfettoTrace(timelinesOf(comparison))]))
+    writeOutput(words.out, [renderPage(compareReport(comparison, madeBy))])
+    if (words.trace !== undefined) writeOutput(words.trace, perfettoTrace(timelinesOf(comparison)))
     const { results, costs } = comparison
     if (words.json === true) {
       printJson({ results, costs })

@@ -4,7 +4,7 @@
  * Exit status   0  it found what it should and nothing else     1  a property was broken, a canary not found, or a file
  *               couldn't be read     2  the words were wrong
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import {
   CANARIES,
@@ -24,6 +24,7 @@ import { didYouMean } from '../group/index.ts'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import { crashCommand } from './lab-crash.ts'
 import { compareCommand, runCommand } from './lab-timed.ts'
+import { checkOutputs, writeOutput } from './output.ts'
 import { explained, interruptible, Progress, printJson } from './terminal.ts'
 import { disciplineName, nameOf, WrongWords, workers } from './words.ts'
 
@@ -133,10 +134,11 @@ async function canaries({ json, workers: count }: CanaryFlags): Promise<void> {
 }
 
 function replayOne(name: string, row: string, schedule: string, flags: ReplayFlags): void {
+  checkOutputs({ '--output': flags.output }, [isFile(name) ? name : undefined])
   const canary = CANARIES.find(each => each.name === flags.canary)
   const timeline = replay(scenarioNamed(name), disciplineNamed(row)!, schedule, canary)
   if (typeof timeline === 'string') throw new WrongWords(timeline)
-  if (flags.output !== undefined) writeFileSync(flags.output, `${JSON.stringify(timeline, null, 2)}\n`)
+  if (flags.output !== undefined) writeOutput(flags.output, [`${JSON.stringify(timeline, null, 2)}\n`])
   if (flags.json) printJson(timeline)
   else console.log(timelineText(timeline))
 }
@@ -191,8 +193,13 @@ function caughtText(rows: readonly Caught[]): string {
   return [...lines, '', `${found} of ${rows.length} canaries found`].join('\n')
 }
 
+/** Of a scenario of one's own. */
+function isFile(name: string): boolean {
+  return /\.ya?ml$/.test(name)
+}
+
 function scenarioNamed(name: string): Scenario {
-  if (/\.ya?ml$/.test(name)) return readScenario(name, readFileSync(name, 'utf8'))
+  if (isFile(name)) return readScenario(name, readFileSync(name, 'utf8'))
   const found = SCENARIOS.find(scenario => scenario.name === name)
   if (found === undefined) {
     const names = SCENARIOS.map(each => each.name)

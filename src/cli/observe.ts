@@ -6,7 +6,7 @@
  *               2  the words were wrong                                  130  Ctrl-C, before `analyze` had read it all
  */
 import { spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import {
   accountText,
@@ -31,6 +31,7 @@ import {
 import { perfettoTrace, renderPage, type Timeline } from '../report/index.ts'
 import { TraceError } from '../trace/index.ts'
 import { servePage } from '../web/index.ts'
+import { checkOutputs, writeOutput } from './output.ts'
 import { explained, interruptible, Progress, printJson } from './terminal.ts'
 import { count, disciplineName, milliseconds, seconds, several, shownBytes, WrongWords } from './words.ts'
 
@@ -178,6 +179,7 @@ export function observeCommand(): Command {
 async function analyzeFiles(files: readonly string[], flags: FileFlags): Promise<void> {
   if (flags.kernelDiscipline !== undefined && flags.whatIf === undefined)
     throw new WrongWords('--kernel-discipline says what to compare with; expected --what-if beside it')
+  checkOutputs({ '--out': flags.out, '--perfetto': flags.perfetto }, [...files, flags.kallsyms])
   const isReadTwice = flags.out !== undefined || flags.perfetto !== undefined || flags.whatIf !== undefined
   if (isReadTwice) assertReadableTwice(files)
   const progress = new Progress()
@@ -206,7 +208,7 @@ async function analyzeFiles(files: readonly string[], flags: FileFlags): Promise
     if (flags.out !== undefined) {
       const madeBy = `faultline ${process.argv.slice(2).join(' ')}`
       const report = reportOf({ account, timelines, whatIf: answer, thresholdMs, madeBy })
-      write(flags.out, [renderPage(report)])
+      writeOutput(flags.out, [renderPage(report)])
     }
     if (flags.perfetto !== undefined) writePerfetto(flags.perfetto, timelines)
     progress.stop()
@@ -260,19 +262,7 @@ function readSymbols(path: string): string {
 function writePerfetto(path: string, timelines: readonly Timeline[]): void {
   if (timelines.length === 0)
     throw new TraceError(`there is no inversion to show, so ${path} was not written; lower --threshold`)
-  write(path, perfettoTrace(timelines))
-}
-
-function write(path: string, chunks: Iterable<string | Uint8Array>): void {
-  try {
-    const file = openSync(path, 'w')
-    for (const chunk of chunks) writeSync(file, chunk as string)
-    closeSync(file)
-  } catch (error) {
-    throw new TraceError(
-      `${path} can't be written: ${(error as Error).message}; name a file in a folder that exists`,
-    )
-  }
+  writeOutput(path, perfettoTrace(timelines))
 }
 
 async function watchKernel(flags: LiveFlags): Promise<void> {
