@@ -458,10 +458,10 @@ export class Volume implements VolumeFace {
     })
   }
 
-  /** Makes durable everything that was done to names, and all that was written to the device. */
+  /** Makes durable everything that was done before: what was stored to its files, through whatever mapping, and names. */
   async sync(): Promise<void> {
     this.checkCall('sync')
-    await this.during(() => this.calls.sync('sync', this.path))
+    await this.settle()
   }
 
   /** For the machine: whether something was stored or changed that isn't durable. */
@@ -482,7 +482,7 @@ export class Volume implements VolumeFace {
   /** For the machine: makes durable what was changed and what was stored, through whatever mapping. */
   async settle(): Promise<void> {
     await this.during(async () => {
-      for (const file of this.core.dirtyFiles()) await this.calls.syncFile(file)
+      for (const file of [...this.core.dirtyFiles()]) await this.calls.syncFile(file)
       await this.calls.sync('sync', this.path)
     })
   }

@@ -86,20 +86,30 @@ export function dataOperations(parts: Parts): Operations {
     if (to === undefined) return errno.EBADF
     const { used, read } = to
     if (offset + size > PAGES_MAX * parts.blockSize) return errno.EFBIG
-    const args = copyArgs(used.file.cached, offset, request.data(size), read)
-    return perform(parts, request, engine.verbs.write, args, ({ errno: failed }) => {
-      if (args.copied === 0 && failed !== errno.OK) return failed
-      wrote(parts, used.ino, (write_flags & wire.WRITE_KILL_SUIDGID) !== 0)
-      return answer(wire.WriteOut, { size: args.copied })
-    })
+    const source = request.data(size)
+    const attempt = (): Answered | Promise<Answered> => {
+      const args = copyArgs(used.file.cached, offset, source, read)
+      return perform(parts, request, engine.verbs.write, args, ({ errno: failed }) => {
+        // Of files that are on their way out the blocks are free in a moment.
+        if (args.copied === 0 && failed === errno.ENOSPC && files.isLettingGo)
+          return files.allGone().then(attempt)
+        if (args.copied === 0 && failed !== errno.OK) return failed
+        wrote(parts, used.ino, (write_flags & wire.WRITE_KILL_SUIDGID) !== 0)
+        return answer(wire.WriteOut, { size: args.copied })
+      })
+    }
+    return attempt()
   }
 
   function fsync(request: Request): Answered | Promise<Answered> {
     const { fh } = request.take(wire.FsyncIn)
     const of = handle(fh)
     if (of === undefined) return errno.EBADF
-    const args = syncArgs(of.used.file.cached, 0, Infinity, of.cursor)
-    return perform(parts, request, engine.verbs.sync, args, ({ errno: failed }) => failed)
+    const sync = () => {
+      const args = syncArgs(of.used.file.cached, 0, Infinity, of.cursor)
+      return perform(parts, request, engine.verbs.sync, args, ({ errno: failed }) => failed)
+    }
+    return files.hasNamed ? files.writeNamed().then(failed => failed || sync()) : sync()
   }
 
   function release(request: Request): Answered {

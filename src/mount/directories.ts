@@ -19,7 +19,7 @@ const LEAST_PLAIN = Dirent.size + DIRENT_ALIGN
 const LEAST_PLUS = Direntplus.size + DIRENT_ALIGN
 
 export function directoryOperations(parts: Parts): Operations {
-  const { core, handles } = parts
+  const { core, handles, files } = parts
 
   function open(request: Request): Answered {
     const fh = handles.directories.add({ ino: request.nodeid, told: [] })
@@ -57,7 +57,10 @@ export function directoryOperations(parts: Parts): Operations {
   }
 
   function fsync(request: Request): Answered | Promise<Answered> {
-    return perform(parts, request, core.syncing, { commit: undefined }, ({ errno: failed }) => failed)
+    if (request.nodeid === wire.ROOT_ID) return files.sync()
+    const commit = () =>
+      perform(parts, request, core.syncing, { commit: undefined }, ({ errno: failed }) => failed)
+    return files.hasNamed ? files.writeNamed().then(failed => failed || commit()) : commit()
   }
 
   return {

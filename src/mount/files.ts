@@ -8,6 +8,8 @@
  * Invariants
  *   MTF1 A file that is leaving is used again only when it has gone.
  *   MTF2 A file leaves with nothing dirty, unless no name leads to it any more: what can't be written stays.
+ *   MTF3 A name that a file was given while it was dirty is made durable by no sync before what the file holds: who writes a file,
+ *        renames it and syncs the directory has the one or the other, never the name with nothing in it.
  */
 import { type Errno, errno, type GroupId } from '../base/index.ts'
 import { syncArgs } from '../cache/index.ts'
@@ -33,6 +35,8 @@ export class Files {
   /** In the order in which they became idle. */
   private readonly idle = new Set<Used>()
   private readonly leaving = new Map<number, Promise<void>>()
+  /** Files that were given a name while they were dirty. */
+  private readonly named = new Set<Used>()
   private writing = 0
 
   constructor(core: Core, engine: Engine, performer: Performer, group: GroupId) {
@@ -72,14 +76,43 @@ export class Files {
     if (used !== undefined && used.users === 0 && this.isNameless(ino)) this.begin(used)
   }
 
+  /** A name leads to it from now on that did not before. */
+  gotName(ino: number): void {
+    const used = this.used.get(ino)
+    if (used !== undefined && isDirty(used)) this.named.add(used)
+  }
+
+  /** Before names are made durable (MTF3): what they lead to is written. Returns the first errno. */
+  async writeNamed(): Promise<Errno> {
+    const named = [...this.named]
+    this.named.clear()
+    let failed: Errno = errno.OK
+    for (const { file } of named) {
+      const ended = await this.write(file)
+      if (failed === errno.OK) failed = ended
+    }
+    return failed
+  }
+
+  get hasNamed(): boolean {
+    return this.named.size > 0
+  }
+
+  /** Whether files are on their way out, whose blocks are free when they have gone. */
+  get isLettingGo(): boolean {
+    return this.leaving.size > 0
+  }
+
+  async allGone(): Promise<void> {
+    await Promise.all(this.leaving.values())
+  }
+
   /** Everything that was stored is written and durable, as far as it can be. Returns the first errno. */
   async sync(): Promise<Errno> {
     let failed: Errno = errno.OK
+    this.named.clear()
     for (const file of [...this.core.dirtyFiles()]) {
-      const { cached } = file
-      const ended = await this.run(() =>
-        syncArgs(cached, 0, Infinity, { seen: cached.errorCount }, 'written'),
-      )
+      const ended = await this.write(file)
       if (failed === errno.OK) failed = ended
     }
     const task = this.performer.begin(this.core.syncing, { commit: undefined }, this.who('sync'))
@@ -107,28 +140,25 @@ export class Files {
 
   /** It leaves, if nobody uses it meanwhile. */
   private begin(used: Used): void {
-    const isDirty = () => used.file.cached.dirtiedAt !== Infinity || used.file.cached.underWriteback > 0
     this.idle.delete(used)
-    if (!isDirty() || this.isNameless(used.ino)) {
+    if (!isDirty(used) || this.isNameless(used.ino)) {
       void this.leave(used)
       return
     }
     this.writing++
-    const { cached } = used.file
-    void this.run(() => syncArgs(cached, 0, Infinity, { seen: cached.errorCount }, 'written')).then(
-      failed => {
-        this.writing--
-        if (used.users > 0 || !this.used.has(used.ino)) return
-        if (failed !== errno.OK || isDirty()) this.idle.add(used)
-        else void this.leave(used)
-      },
-    )
+    void this.write(used.file).then(failed => {
+      this.writing--
+      if (used.users > 0 || !this.used.has(used.ino)) return
+      if (failed !== errno.OK || isDirty(used)) this.idle.add(used)
+      else void this.leave(used)
+    })
   }
 
   private leave(used: Used): Promise<void> {
     const { ino, file } = used
     this.idle.delete(used)
     this.used.delete(ino)
+    this.named.delete(used)
     const { cached } = file
     this.core.close(file)
     const task = this.performer.begin(this.engine.verbs.forget, { file: cached }, this.who('close'))
@@ -144,12 +174,18 @@ export class Files {
     return left
   }
 
-  private async run(args: () => ReturnType<typeof syncArgs>): Promise<Errno> {
-    const task = this.performer.begin(this.engine.verbs.sync, args(), this.who('sync'))
+  /** What is dirty of a file, to the device. */
+  private async write({ cached }: VolumeFile): Promise<Errno> {
+    const args = syncArgs(cached, 0, Infinity, { seen: cached.errorCount }, 'written')
+    const task = this.performer.begin(this.engine.verbs.sync, args, this.who('sync'))
     return this.performer.finished(task, each => each.errno, undefined)
   }
 
   private who(what: string): { readonly name: string; readonly group: GroupId } {
     return { name: `${what} of the mount`, group: this.group }
   }
+}
+
+function isDirty({ file }: Used): boolean {
+  return file.cached.dirtiedAt !== Infinity || file.cached.underWriteback > 0
 }

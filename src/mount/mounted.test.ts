@@ -254,3 +254,29 @@ function noFusermount(): string | false {
       : 'no fusermount3, setpriv or unshare here')
   )
 }
+
+test('what a daemon that was killed had promised is there: a file that was renamed, everything after a sync of the mount', {
+  skip,
+}, async t => {
+  const mounted = await Mounted.make(t, '16MiB')
+  await mounted.does(`
+    mkdir d
+    printf AAAA > d/new; mv d/new d/doc; sync d
+    printf BBBB > other; ln other linked; printf x > synced; sync synced`)
+  await mounted.kill()
+  await mounted.mount()
+  assert.equal(await mounted.does('cat d/doc linked synced'), 'AAAABBBBx')
+  await mounted.does('printf CCCC > loose; mkdir -p deep; printf DDDD > deep/er; sync .')
+  await mounted.kill()
+  await mounted.mount()
+  assert.equal(await mounted.does('cat loose deep/er'), 'CCCCDDDD')
+})
+
+test('what a file that is removed held can be written again at once', { skip }, async t => {
+  const mounted = await Mounted.make(t, '24MiB')
+  await mounted.does(`
+    for turn in 1 2 3 4 5 6; do
+      dd if=/dev/zero of=full bs=1M status=none 2>/dev/null || true
+      rm full; echo now > small && cat small > /dev/null && rm small
+    done`)
+})

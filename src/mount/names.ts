@@ -69,7 +69,14 @@ export function nameOperations(parts: Parts): Operations {
     const from = place(request)
     const to = place(request, directory)
     const how = flags === RENAME_EXCHANGE ? 'exchange' : flags === RENAME_NOREPLACE ? 'noreplace' : 'replace'
-    return inodes.rename(from, to, how, parts.now()).errno
+    const failed = inodes.rename(from, to, how, parts.now()).errno
+    if (failed === errno.OK) for (const at of how === 'exchange' ? [from, to] : [to]) named(at)
+    return failed
+  }
+
+  function named(at: ReturnType<typeof place>): void {
+    const found = inodes.lookup(at).value
+    if (found?.kind === 'file') files.gotName(found.ino)
   }
 
   function forget(ino: number, times: number): void {
@@ -125,6 +132,7 @@ export function nameOperations(parts: Parts): Operations {
     [Opcode.READLINK]: readlink,
     [Opcode.LINK](request) {
       const { oldnodeid } = request.take(wire.LinkIn)
+      files.gotName(oldnodeid)
       return entry(request, inodes.link(oldnodeid, place(request), parts.now()))
     },
     [Opcode.UNLINK]: request => inodes.unlink(place(request), parts.now()).errno,
