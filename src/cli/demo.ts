@@ -12,7 +12,7 @@ import {
 import { DISCIPLINES } from '../mm/index.ts'
 import { renderPage } from '../report/index.ts'
 import { checkOutputs, writeOutput } from './output.ts'
-import { explained, interruptible, Progress, printJson, wrap } from './terminal.ts'
+import { explained, interruptible, Progress, printJson, printText, wrap } from './terminal.ts'
 import { disciplineName, seconds, several, size } from './words.ts'
 
 interface DemoWords {
@@ -69,7 +69,7 @@ async function runReaders({ seconds, rate, json }: DemoWords): Promise<void> {
     const result = await playReaders({ seconds, rate, signal, onSide: side => progress.step(side) })
     progress.stop()
     if (json === true) printJson(result)
-    else console.log(`${readersTable(result)}\n\n${wrap(readersSentence(result))}`)
+    else printText(`${readersTable(result)}\n\n${wrap(readersSentence(result))}`)
   } finally {
     progress.stop()
   }
@@ -102,9 +102,9 @@ async function runScenes(words: DemoWords): Promise<void> {
       printJson({ disciplines: figures })
       return
     }
-    console.log(tableOf(result))
-    console.log(`\n${wrap(sentenceOf(result).replaceAll('`', ''))}`)
-    console.log(`\nWho waited for whom: ${words.out}`)
+    printText(tableOf(result))
+    printText(`\n${wrap(sentenceOf(result).replaceAll('`', ''))}`)
+    printText(`\nWho waited for whom: ${words.out}`)
   } finally {
     progress.stop()
   }

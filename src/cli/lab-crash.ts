@@ -13,7 +13,7 @@ import {
   WORKLOAD_KINDS,
   type WorkloadKind,
 } from '../crash/index.ts'
-import { explained, interruptible, Progress, printJson, wrap } from './terminal.ts'
+import { explained, interruptible, Progress, printJson, printText, wrap } from './terminal.ts'
 import { count, nameOf, seed, WrongWords, workers } from './words.ts'
 
 interface CrashFlags {
@@ -72,7 +72,7 @@ async function crash({ seed, states, workloads, workers, canary, json }: CrashFl
     progress: says => progress.step(says),
   }).finally(() => progress.stop())
   if (json) printJson(campaign)
-  else console.log(campaignText(campaign, canary))
+  else printText(campaignText(campaign, canary))
   if (campaign.violations.length > 0) process.exitCode = 1
 }
 
@@ -80,7 +80,7 @@ function replay({ seed, canary, json }: CrashFlags, line: string): void {
   const found = replayCrash(line, seed, plantedNamed(canary))
   if (typeof found === 'string') throw new WrongWords(found)
   if (json) printJson(found)
-  else console.log(`a crash at ${found.moment}, after ${found.when}: ${found.says}`)
+  else printText(`a crash at ${found.moment}, after ${found.when}: ${found.says}`)
   if (found.wrong) process.exitCode = 1
 }
 

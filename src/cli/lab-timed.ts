@@ -15,7 +15,7 @@ import {
   workloadNamed,
 } from '../timed/index.ts'
 import { checkOutputs, writeOutput } from './output.ts'
-import { explained, interruptible, Progress, printJson } from './terminal.ts'
+import { explained, interruptible, Progress, printJson, printText } from './terminal.ts'
 import { disciplineNamed, nameOf, seconds, seed, several } from './words.ts'
 
 interface RunWords {
@@ -84,7 +84,7 @@ async function run(played: Workload, words: RunWords): Promise<void> {
     })
     progress.stop()
     if (words.json !== true) {
-      console.log(runText(result))
+      printText(runText(result))
       return
     }
     const { monitor, ...rest } = result
@@ -116,9 +116,9 @@ async function runCompare(words: CompareWords): Promise<void> {
       printJson({ results, costs })
       return
     }
-    console.log(compareText(results, disciplines))
-    console.log(`\n${compareSentence(results).replaceAll('`', '')}`)
-    console.log(`\nThe page: ${words.out}${words.trace === undefined ? '' : `, the trace: ${words.trace}`}`)
+    printText(compareText(results, disciplines))
+    printText(`\n${compareSentence(results).replaceAll('`', '')}`)
+    printText(`\nThe page: ${words.out}${words.trace === undefined ? '' : `, the trace: ${words.trace}`}`)
   } finally {
     progress.stop()
   }

@@ -25,7 +25,7 @@ import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import { crashCommand } from './lab-crash.ts'
 import { compareCommand, runCommand } from './lab-timed.ts'
 import { checkOutputs, writeOutput } from './output.ts'
-import { explained, interruptible, Progress, printJson } from './terminal.ts'
+import { explained, interruptible, Progress, printJson, printText } from './terminal.ts'
 import { disciplineName, nameOf, WrongWords, workers } from './words.ts'
 
 interface ExploreFlags {
@@ -104,7 +104,7 @@ function listAll({ json }: { readonly json?: true }): void {
     return
   }
   for (const { name, about, from, tasks } of SCENARIOS)
-    console.log(`${name}\n    ${about}\n    from   ${from}\n    tasks  ${tasks.join(', ')}\n`)
+    printText(`${name}\n    ${about}\n    from   ${from}\n    tasks  ${tasks.join(', ')}\n`)
 }
 
 async function exploreAll(names: readonly string[], flags: ExploreFlags): Promise<void> {
@@ -121,7 +121,7 @@ async function exploreAll(names: readonly string[], flags: ExploreFlags): Promis
   const found = (await runAll(jobs, flags.workers)) as Explored[]
   const seconds = (performance.now() - began) / 1000
   if (flags.json) printJson(found)
-  else console.log(exploredText(found, seconds))
+  else printText(exploredText(found, seconds))
   if (!found.every(isGood)) process.exitCode = 1
 }
 
@@ -129,7 +129,7 @@ async function canaries({ json, workers: count }: CanaryFlags): Promise<void> {
   const jobs = CANARIES.map(({ name }): Job => ({ kind: 'canary', name }))
   const caught = (await runAll(jobs, count)) as Caught[]
   if (json) printJson(caught)
-  else console.log(caughtText(caught))
+  else printText(caughtText(caught))
   if (!caught.every(({ found }) => found)) process.exitCode = 1
 }
 
@@ -140,7 +140,7 @@ function replayOne(name: string, row: string, schedule: string, flags: ReplayFla
   if (typeof timeline === 'string') throw new WrongWords(timeline)
   if (flags.output !== undefined) writeOutput(flags.output, [`${JSON.stringify(timeline, null, 2)}\n`])
   if (flags.json) printJson(timeline)
-  else console.log(timelineText(timeline))
+  else printText(timelineText(timeline))
 }
 
 async function runAll(jobs: readonly Job[], count: number): Promise<Result[]> {

@@ -8,7 +8,7 @@
  */
 import { CommanderError } from 'commander'
 import { errorJson, program } from './program.ts'
-import { isInterrupted, statusOfSignal } from './terminal.ts'
+import { isInterrupted, printableLines, statusOfSignal } from './terminal.ts'
 import { WrongWords } from './words.ts'
 
 function statusOf(error: unknown, isJson: boolean): number {
@@ -16,7 +16,9 @@ function statusOf(error: unknown, isJson: boolean): number {
   if (error instanceof Error && (error.name === 'AbortError' || codeOf(error) === 'ABORT_ERR'))
     return statusOfSignal()
   if (!isTold(error)) throw error
-  process.stderr.write(isJson ? errorJson(codeOf(error), error.message) : `faultline: ${error.message}\n`)
+  process.stderr.write(
+    isJson ? errorJson(codeOf(error), error.message) : `faultline: ${printableLines(error.message)}\n`,
+  )
   return error instanceof WrongWords ? 2 : 1
 }
 

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
-import { columns } from './terminal.ts'
+import { columns, printableLines } from './terminal.ts'
 
 interface Program {
   readonly name: string
@@ -86,7 +86,11 @@ function polish(command: Command, isJson: boolean): void {
     .configureOutput({
       outputError: (text, write) => {
         const message = text.replace(/^error: /, '').trim()
-        write(isJson ? errorJson('ERR_WORDS', message) : `faultline: ${message}\n${hint(command)}`)
+        write(
+          isJson
+            ? errorJson('ERR_WORDS', message)
+            : `faultline: ${printableLines(message)}\n${hint(command)}`,
+        )
       },
     })
   for (const each of command.commands) polish(each, isJson)

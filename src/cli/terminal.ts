@@ -54,6 +54,15 @@ export function printLine(text: string): void {
   process.stdout.write(`${printable(text)}\n`)
 }
 
+/** Whatever names are in it, it moves no cursor. */
+export function printText(text: string): void {
+  process.stdout.write(`${printableLines(text)}\n`)
+}
+
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n')
+}
+
 const STATUS_OF_SIGNAL = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 type Interruption = keyof typeof STATUS_OF_SIGNAL
 
@@ -99,7 +108,9 @@ export class Progress {
     const began = Date.now()
     const draw = () => {
       const line = `${text}  ${this.detail}${((Date.now() - began) / 1000).toFixed(0)} s`
-      process.stderr.write(`\r\u001b[2K${line.slice(0, (process.stderr.columns || COLUMNS_DEFAULT) - 1)}`)
+      process.stderr.write(
+        `\r\u001b[2K${printable(line).slice(0, (process.stderr.columns || COLUMNS_DEFAULT) - 1)}`,
+      )
     }
     draw()
     this.timer = setInterval(draw, DRAW_EVERY_MS)

@@ -6,7 +6,19 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { TraceError } from '../trace/index.ts'
-import { accountText, analyze, type Inversion } from './index.ts'
+import {
+  accountText,
+  analyze,
+  doubtText,
+  filesText,
+  type Inversion,
+  momentsOf,
+  readScenes,
+  underWayText,
+  watchedText,
+  whatIf,
+  whatIfText,
+} from './index.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'faultline-observe-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -159,6 +171,39 @@ test('what is not a trace gets one sentence that says what is wrong and what was
     })
   await assert.rejects(analyze([join(folder, 'nowhere')], { thresholdMs: 50 }), /does not exist/)
   await assert.rejects(analyze([folder], { thresholdMs: 50 }), /is a folder/)
+})
+
+test('names that hold control characters and zeros are read, and move no cursor of who reads the text', async () => {
+  const text = textOf('page-mkwrite')
+    .replaceAll('batch-writer', 'batch\u001b[2Jr')
+    .replaceAll('batch-forker', 'batch\0\u0007\u00c2\u009b1mr')
+    .replaceAll('health-monitor', 'health\r\u0008onitor')
+  const path = file('controls', Buffer.from(`# a name\0 of zeros\0\n${text}`, 'latin1'))
+  const account = await analyze([path], { thresholdMs: 50 })
+  assert.equal(account.inversions.length, 2)
+  assert.equal(account.inversions[0]!.chain[2]!.comm, 'batch\u001b[2Jr')
+  const scenes = await readScenes([path], momentsOf(account, 50), {})
+  const answer = whatIf(scenes, { discipline: 'restart', kernelDiscipline: null, thresholdMs: 50 })
+  const texts = [
+    accountText(account, 50),
+    watchedText(account, 50),
+    underWayText(account.inversions),
+    filesText([{ ...account.files[0]!, path: 'a\nb\u001bc', notes: ['\u001b'] }]),
+    doubtText({ ...account, doubts: ['it is \u001b'] }),
+    whatIfText(answer, 50),
+  ]
+  for (const each of texts) assert.doesNotMatch(each.replaceAll('\n', ''), /\p{Cc}/u)
+  assert.match(texts[0]!, /batch\\u\{1b\}\[2Jr/)
+  assert.match(texts[0]!, /batch\\u\{0\}\\u\{7\}\\u\{9b\}1mr/)
+  assert.match(texts[5]!, /health\\r\\u\{8\}onitor/)
+})
+
+test('one zero makes no text binary, and bytes that no text has do', async () => {
+  const trace = Buffer.from(textOf('page-mkwrite'), 'latin1')
+  const one = Buffer.concat([Buffer.from('#\0\n'), trace])
+  assert.equal((await analyze([file('one-zero', one)], { thresholdMs: 50 })).inversions.length, 2)
+  const random = Buffer.from(Array.from({ length: 4096 }, (_, at) => (at * 167 + (at >> 8)) & 0xff))
+  await assert.rejects(analyze([file('random', random)], { thresholdMs: 50 }), /is binary/)
 })
 
 test('the text of an account keeps to 80 columns', async () => {

@@ -38,6 +38,10 @@ import { unpack } from './unpack.ts'
 const CHUNK_BYTES = 1 << 20
 const BINARY_SNIFF = 4096
 const NEWLINE = 10
+/** Tab, newline, carriage return, escape. */
+const TEXT_CONTROLS: readonly number[] = [9, NEWLINE, 13, 27]
+/** A task's name may hold any byte; of what is binary more than this part are bytes that no text has. */
+const BINARY_PART = 1 / 32
 
 export async function readTrace(path: string, sink: Sink, options: ReadOptions = {}): Promise<ReadResult> {
   const size = sizeOf(path)
@@ -190,7 +194,14 @@ function symbolsOf(osRelease: string, { kallsyms }: ReadOptions): Kallsyms | nul
 }
 
 function assertText(chunk: Buffer): void {
-  if (chunk.subarray(0, BINARY_SNIFF).includes(0))
+  const sample = chunk.subarray(0, BINARY_SNIFF)
+  let zeros = 0
+  let odd = 0
+  for (const byte of sample) {
+    if (byte === 0) zeros++
+    if (byte < 0x20 && !TEXT_CONTROLS.includes(byte)) odd++
+  }
+  if (zeros > 1 && odd > sample.length * BINARY_PART)
     throw new TraceError(
       'it is binary, and no trace.dat or perf.data; expected the text of a kernel trace, or one of these, packed or not',
     )

@@ -4,6 +4,7 @@
  * Every sentence says only what the account says; how sure a link is stands behind it in brackets, with the reason when it
  * isn't certain.
  */
+import { printable } from '../base/index.ts'
 import type { Account, Cause, Inversion } from './analysis.ts'
 import type { AnalyzedFiles } from './analyze.ts'
 import type { Link } from './chain.ts'
@@ -259,18 +260,19 @@ function totalsText(account: Account): string[] {
 }
 
 const columns = (first: string, second: string, rest: string): string =>
-  `${first.padStart(13)}  ${second.padEnd(12)}  ${rest}`.slice(0, COLUMNS)
+  printable(`${first.padStart(13)}  ${second.padEnd(12)}  ${rest}`).slice(0, COLUMNS)
 
 function numbered(number: number, lines: readonly string[]): string[] {
   const mark = `${number}. `
   return lines.map((line, at) => (at === 0 ? mark : ' '.repeat(mark.length)) + line)
 }
 
+/** Names in it may hold anything; each line is one, and moves no cursor. */
 export function wrap(text: string, first: string, rest: string): string[] {
   const lines: string[] = []
   let line = first
   let isStart = true
-  for (const word of text.split(' ')) {
+  for (const word of printable(text).split(' ')) {
     // Three columns are left for the number before a chain.
     if (!isStart && line.length + 1 + word.length > COLUMNS - 4) {
       lines.push(line)

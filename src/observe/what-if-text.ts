@@ -1,4 +1,5 @@
 /** The counterfactual as text for a terminal of 80 columns: the answer, each waiter, and what was assumed. */
+import { printable } from '../base/index.ts'
 import { millis, percent, wrap } from './sentences.ts'
 import { TRUSTED_PERCENT, type WhatIf } from './what-if.ts'
 
@@ -67,7 +68,7 @@ export function whatIfText(answer: WhatIf, thresholdMs: number): string {
 function row(who: string, lock: string, ...figures: readonly string[]): string {
   const [observed, replayed, error, other] = figures as [string, string, string, string]
   return [
-    who.slice(0, NAME).padEnd(NAME),
+    printable(who).slice(0, NAME).padEnd(NAME),
     lock.padEnd(8),
     observed.padStart(10),
     replayed.padStart(10),
