@@ -42,8 +42,10 @@ export type Step =
       readonly wait: number
       /** From being woken with the lock to running; paid only when the lock had to be waited for. */
       readonly delayNs: number
+      /** A reader of /proc that newer kernels let go by VMA locks, and what it reads. */
+      readonly proc?: 'stack' | 'vmas'
     }
-  | { readonly kind: 'drain'; readonly mm: string; readonly wait: number }
+  | { readonly kind: 'drain'; readonly mm: string; readonly wait: number; readonly by?: 'fork' }
   /** A fault that keeps its lock without waiting for anything: it runs, or waits for a CPU. */
   | { readonly kind: 'run in a fault'; readonly mm: string; readonly ns: number }
   | { readonly kind: 'downgrade'; readonly mm: string }
@@ -75,6 +77,10 @@ export interface Plan {
   readonly leftOut: number
 }
 
+const FORK = /^(dup_mmap?|copy_(mm|process)|kernel_clone|_?do_fork)\b/
+/** Readers of memory in the stack, and of the list of VMAs: those of /proc/PID/cmdline and environ, maps and smaps. */
+const PROC_STACK = /^(proc_pid_cmdline|get_(mm_)?cmdline|environ_read)/
+const PROC_VMAS = /^(m_start|m_next|proc_(pid_)?maps|show_(map|smap|numa)|smaps?_)/
 /** A sleep under a VMA lock begins after the lock was taken; a writer that already waited is taken to have come after. */
 const BEFORE_NS = 1000
 /** Of writers that waited less nobody asks who passed them. */
@@ -200,16 +206,25 @@ class Planner {
         const parent = hold.write ? open.find(each => each.write) : undefined
         const write = hold.write || hold.downgraded !== -1
         const observed = wait === null ? -1 : this.observe(wait, write)
-        steps.push({ kind: 'lock', mm: hold.mm, write, wait: observed, delayNs: this.delayOf(wait) })
+        const proc = write ? undefined : this.procOf(wait)
+        steps.push({
+          kind: 'lock',
+          mm: hold.mm,
+          write,
+          wait: observed,
+          delayNs: this.delayOf(wait),
+          ...(proc === undefined ? {} : { proc }),
+        })
         if (parent !== undefined && !this.drainsWithin(tid, hold))
-          steps.push({ kind: 'drain', mm: parent.mm, wait: -1 })
+          steps.push({ kind: 'drain', mm: parent.mm, wait: -1, by: 'fork' })
         clock = hold.start
         open.push(hold)
         this.sections++
       } else if (act.kind === 'drain') {
         const { sleep, mm } = act
         reach(sleep.start)
-        steps.push({ kind: 'drain', mm, wait: this.observeDrain(sleep, mm) })
+        const by = sleep.frames.some(frame => FORK.test(frame)) ? { by: 'fork' as const } : {}
+        steps.push({ kind: 'drain', mm, wait: this.observeDrain(sleep, mm), ...by })
         clock = sleep.end
       } else if (act.kind === 'run') {
         reach(act.start)
@@ -368,11 +383,22 @@ class Planner {
 
   /** How long a task that was given the lock waited for a CPU. */
   private delayOf(wait: Wait | null): number {
-    if (wait === null) return 0
-    const woken = (this.sleepsOf.get(wait.tid) ?? []).findLast(
+    const woken = this.sleepOf(wait)
+    return woken === undefined ? 0 : wait!.end - woken.end
+  }
+
+  /** What of /proc it reads, by the stack of its wait. */
+  private procOf(wait: Wait | null): 'stack' | 'vmas' | undefined {
+    const frames = this.sleepOf(wait)?.frames ?? []
+    if (frames.some(frame => PROC_STACK.test(frame))) return 'stack'
+    return frames.some(frame => PROC_VMAS.test(frame)) ? 'vmas' : undefined
+  }
+
+  private sleepOf(wait: Wait | null): Sleep | undefined {
+    if (wait === null) return undefined
+    return (this.sleepsOf.get(wait.tid) ?? []).findLast(
       sleep => sleep.waitsFor === wait.mm && sleep.start >= wait.start && sleep.end <= wait.end,
     )
-    return woken === undefined ? 0 : wait.end - woken.end
   }
 
   private faultStep({ mm, sleeps, start }: Extract<Act, { kind: 'fault' }>): Step {

@@ -151,10 +151,10 @@ class Replay implements Verb<Part> {
   private readonly engine: Engine
   private readonly stage: Stage
   private readonly waited: Ns[]
-  private readonly takes: Discipline['takes']
+  private readonly discipline: Discipline
 
-  constructor(engine: Engine, stage: Stage, waited: Ns[], { takes }: Discipline) {
-    this.takes = takes
+  constructor(engine: Engine, stage: Stage, waited: Ns[], discipline: Discipline) {
+    this.discipline = discipline
     this.engine = engine
     this.stage = stage
     this.waited = waited
@@ -191,6 +191,8 @@ class Replay implements Verb<Part> {
       case 'lock':
         return this.lock(task, step)
       case 'drain': {
+        // What a fault of the plan sleeps in is a shared mapping, of which fork copies nothing.
+        if (step.by === 'fork' && this.discipline.fork === 'copied') return undefined
         const { space, start } = this.stage.of(step.mm)
         const vma = space.find(start)!
         return space.locks.writeVma(vma.lock, task)
@@ -198,9 +200,11 @@ class Replay implements Verb<Part> {
       case 'downgrade':
         this.stage.of(step.mm).space.locks.mmap.downgrade(task)
         return undefined
-      case 'unlock':
-        this.stage.of(step.mm).space.locks.mmap.release(task)
+      case 'unlock': {
+        const { mmap } = this.stage.of(step.mm).space.locks
+        if (holds(task, mmap)) mmap.release(task)
         return undefined
+      }
       case 'run in a fault':
         return this.run(task, step)
       case 'fault':
@@ -215,7 +219,7 @@ class Replay implements Verb<Part> {
     if (args.running === undefined) {
       const vma = space.find(start)!
       const { mmap } = space.locks
-      if (this.takes === 'vma' && space.locks.tryReadVma(vma.lock, task)) args.running = vma.lock
+      if (this.discipline.takes === 'vma' && space.locks.tryReadVma(vma.lock, task)) args.running = vma.lock
       else {
         if (!holds(task, mmap)) {
           const queued = mmap.read(task)
@@ -240,7 +244,12 @@ class Replay implements Verb<Part> {
   }
 
   private lock(task: Task<Part>, step: Extract<Step, { kind: 'lock' }>): Outcome | undefined {
-    const { mmap } = this.stage.of(step.mm).space.locks
+    const { space, start } = this.stage.of(step.mm)
+    const { mmap } = space.locks
+    const isByVma = this.discipline.readers === 'vma' && step.proc !== undefined && !task.args.hasQueued
+    // The stack is no part of the plan: only a fork locks it, and last.
+    if (isByVma && (step.proc === 'stack' || !space.locks.isWritten(space.find(start)!.lock)))
+      return undefined
     if (!holds(task, mmap)) {
       const queued = step.write ? mmap.write(task) : mmap.read(task)
       if (queued !== undefined) return queued

@@ -98,6 +98,18 @@ test('a trace without an inversion has nothing to replay, and says so', async ()
   assert.match(whatIfText(answer, thresholdMs), /no inversion of 50 ms or more to replay/)
 })
 
+test('readers by VMA locks free the monitor of cmdline and not the fork; a fork that skips shared mappings frees both', async () => {
+  const waits = async (discipline: string) => {
+    const { waits: told } = await answerFor('page-mkwrite-6.18.txt.gz', discipline)
+    const longest = (comm: string) =>
+      Math.max(...told.filter(wait => wait.comm === comm).map(wait => wait.whatIfMs))
+    return [longest('health-monitor'), longest('batch-forker')].map(ms => ms > 4000)
+  }
+  assert.deepEqual(await waits('vma-retry'), [true, true])
+  assert.deepEqual(await waits('linux-7.x'), [false, true])
+  assert.deepEqual(await waits('fork-skips'), [false, false])
+})
+
 test('a discipline that is not there is refused in a sentence', () => {
   assert.throws(
     () => whatIf([], { discipline: 'linux', kernelDiscipline: null, thresholdMs }),
