@@ -13,14 +13,20 @@ import { frameOf, STORE } from '../mmu/index.ts'
 import type { Task, Ticket } from '../sched/index.ts'
 import { msyncArgs } from '../space/index.ts'
 import {
+  type Answer,
+  bytesOf,
   daxCallArgs,
   daxChangeArgs,
+  EPOCH,
+  planned,
   preallocatingArgs,
   rangeCopyingArgs,
   remappingArgs,
   unsharingArgs,
+  type Volume,
 } from '../volume/index.ts'
 import { DIRECTORY, type Oracle } from './oracle.ts'
+import { attributesInWords } from './recovery.ts'
 import { Broken, expectDone, expectOk, expectValue, PAGE, type Stage } from './stage.ts'
 
 export type Steps = Generator<Ticket | undefined, void, void>
@@ -296,6 +302,27 @@ function unlink(words: string, file: string): Operation {
   )
 }
 
+/** A change of what a file is beside its bytes and names; `act` is told the number of its inode. */
+function attribute(
+  words: string,
+  file: string,
+  act: (volume: Volume, ino: number) => Answer<unknown>,
+): Operation {
+  return {
+    name: words,
+    kind: 'change',
+    applies: (_, oracle) => pathOf(oracle, file) !== undefined,
+    *run({ volume }, oracle) {
+      const { ino } = expectValue(volume.stat(pathOf(oracle, file)!), words)
+      oracle.change(() => {
+        expectOk(act(volume, ino).errno, words)
+        oracle.attribute(file, attributesInWords(volume, ino))
+      })
+      yield
+    },
+  }
+}
+
 /** The end of a file's life in the machine: synced, unmapped, closed. */
 function close(words: string, file: string): Operation {
   return {
@@ -416,6 +443,31 @@ export const OPERATIONS: readonly Operation[] = [
       expectValue(volume.create('/e', 'directory'), 'mkdir')
       names.set('/e', DIRECTORY)
     },
+  ),
+  name(
+    'exchange',
+    oracle => pathOf(oracle, 'a') !== undefined && pathOf(oracle, 'b') !== undefined,
+    ({ volume }, oracle, names) => {
+      const [a, b] = [pathOf(oracle, 'a')!, pathOf(oracle, 'b')!]
+      expectOk(volume.rename(a, b, 'exchange').errno, `exchange ${a} ${b}`)
+      names.set(a, 'b')
+      names.set(b, 'a')
+    },
+  ),
+  name(
+    'symlink',
+    oracle => !oracle.names.has('/d/s'),
+    ({ volume }, oracle, names) => {
+      const target = `../${'x'.repeat(2000)}`
+      expectValue(volume.create('/d/s', { ...planned('symlink'), target }), 'symlink')
+      oracle.content.set('s', bytesOf(target))
+      oracle.attribute('s', 'symlink 777')
+      names.set('/d/s', 's')
+    },
+  ),
+  attribute('chmod', 'a', ({ inodes }, ino) => inodes.setattr(ino, { mode: 0o4711 }, EPOCH)),
+  attribute('setxattr', 'a', ({ inodes }, ino) =>
+    inodes.setxattr(ino, 'user.note', new Uint8Array(2500).fill(ino), 'set', EPOCH),
   ),
   close('close-a', 'a'),
   close('close-b', 'b'),

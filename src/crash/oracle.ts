@@ -19,6 +19,8 @@ import { type Block, blockOf, textSum } from './image.ts'
 import { type Mode, PAGE, PAGES_MAX } from './stage.ts'
 
 export const DIRECTORY = ''
+/** What a file is that nobody has changed in any other way than by writing to it. */
+export const ORDINARY = 'file 644'
 
 /** Sums of pages, zeros behind the end. */
 type Versions = readonly number[]
@@ -26,6 +28,8 @@ type Versions = readonly number[]
 export interface MayHold {
   readonly sizes: readonly Bytes[]
   readonly pages: readonly Versions[]
+  /** What else it is, in words (attributesInWords). */
+  readonly attributes: string
 }
 
 /** Paths and what they lead to: the name of a file, or DIRECTORY. */
@@ -47,6 +51,8 @@ export const WHOLE: Range = { start: 0, end: PAGES_MAX * PAGE }
 export class Oracle {
   /** What each file holds now, for those who have it open. */
   readonly content = new Map<string, Uint8Array>()
+  /** What else each file is that isn't an ordinary one. */
+  private readonly attributes: Map<string, string>
   names: NamesOf
   /** Oldest first. */
   cuts: Cut[]
@@ -56,8 +62,14 @@ export class Oracle {
   private readonly mode: Mode
   private keyed: number | undefined
 
-  constructor(mode: Mode, names: NamesOf, content: ReadonlyMap<string, Uint8Array>) {
+  constructor(
+    mode: Mode,
+    names: NamesOf,
+    content: ReadonlyMap<string, Uint8Array>,
+    attributes: ReadonlyMap<string, string> = new Map(),
+  ) {
     this.mode = mode
+    this.attributes = new Map(attributes)
     this.names = names
     for (const [name, bytes] of content) this.content.set(name, bytes)
     const files = new Map([...content].map(([name]) => [name, this.exactly(name)]))
@@ -147,6 +159,21 @@ export class Oracle {
     this.sizes(name, size => Math.max(size, reached))
   }
 
+  /** Inside `change`: it has these attributes, and no others. */
+  attribute(name: string, attributes: string): void {
+    this.attributes.set(name, attributes)
+    this.replaceLast(({ names, files }) => {
+      const held = files.get(name)
+      return held === undefined
+        ? { names, files }
+        : { names, files: new Map(files).set(name, { ...held, attributes }) }
+    })
+  }
+
+  attributesOf(name: string): string {
+    return this.attributes.get(name) ?? ORDINARY
+  }
+
   /** Inside `change`: each size that the file may have becomes another. */
   sizes(name: string, sizeOf: (size: Bytes) => Bytes): void {
     this.replaceLast(({ names, files }) => {
@@ -220,7 +247,7 @@ export class Oracle {
       whole.set(bytes.subarray(page * PAGE, (page + 1) * PAGE))
       return [this.know(whole)]
     })
-    return { sizes: [bytes.length], pages }
+    return { sizes: [bytes.length], pages, attributes: this.attributes.get(name) ?? ORDINARY }
   }
 
   /** What the file holds now may be in the range too. */
@@ -229,7 +256,7 @@ export class Oracle {
     const pages = held.pages.map((versions, page) =>
       overlaps(range, page) ? union(versions, now.pages[page]!) : versions,
     )
-    return { sizes: held.sizes, pages }
+    return { ...held, pages }
   }
 
   private eachPage(name: string, range: Range, change: (versions: Versions, page: number) => Versions): void {

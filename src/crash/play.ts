@@ -87,8 +87,11 @@ export function* crashStates({ workload, image, oracle, seed, planted }: Play): 
 }
 
 /** Opens each file by the first of its names. */
-export function openAll(stage: Stage, { names }: Oracle): void {
-  for (const [path, name] of names) if (name !== DIRECTORY && !stage.handles.has(name)) stage.open(path, name)
+export function openAll(stage: Stage, oracle: Oracle): void {
+  for (const [path, name] of oracle.names) {
+    const isFile = name !== DIRECTORY && !oracle.attributesOf(name).startsWith('symlink')
+    if (isFile && !stage.handles.has(name)) stage.open(path, name)
+  }
 }
 
 /** What an operation writes: a byte that tells it from the others. */

@@ -4,12 +4,12 @@
  * Invariants checked, of each image
  *   the volume opens, or there never was one
  *   `check` finds nothing wrong, and no byte fails its checksum
- *   names, link counts, sizes and pages are those of one cut of the oracle
+ *   names, link counts, attributes, sizes and pages are those of one cut of the oracle
  */
 import { type Bytes, errnoName } from '../base/index.ts'
 import { copyArgs } from '../cache/index.ts'
 import { newReadState } from '../memmap/index.ts'
-import { MIX53, type Volume } from '../volume/index.ts'
+import { bytesOf, MIX53, type Volume } from '../volume/index.ts'
 import type { Image } from './image.ts'
 import { type Cut, DIRECTORY, type MayHold, Oracle } from './oracle.ts'
 import { expectDone, expectValue, type Mode, PAGE, Stage } from './stage.ts'
@@ -19,6 +19,7 @@ interface FoundFile {
   readonly links: number
   readonly bytes: Uint8Array
   readonly sums: readonly number[]
+  readonly attributes: string
 }
 
 /** Paths, and the file that each leads to; undefined: a directory. */
@@ -80,6 +81,7 @@ function broken(wrong: string): Verdict {
 export function oracleOf(found: Found, mode: Mode): Oracle {
   const names = new Map<string, string>()
   const content = new Map<string, Uint8Array>()
+  const attributes = new Map<string, string>()
   const known = new Map<number, string>()
   for (const [path, file] of found) {
     if (file === undefined) {
@@ -90,8 +92,9 @@ export function oracleOf(found: Found, mode: Mode): Oracle {
     known.set(file.ino, name)
     names.set(path, name)
     content.set(name, file.bytes)
+    attributes.set(name, file.attributes)
   }
-  return new Oracle(mode, names, content)
+  return new Oracle(mode, names, content, attributes)
 }
 
 function read(stage: Stage): Found | string {
@@ -109,13 +112,39 @@ function read(stage: Stage): Found | string {
         found.set(path, undefined)
         continue
       }
-      const file = byIno.get(ino) ?? readFile(stage, volume, path)
+      const file =
+        byIno.get(ino) ?? (kind === 'symlink' ? readLink(volume, path) : readFile(stage, volume, path))
       if (typeof file === 'string') return file
       byIno.set(ino, file)
       found.set(path, file)
     }
   }
   return found
+}
+
+/** A symbolic link is seen as a file that holds where it leads. */
+function readLink(volume: Volume, path: string): FoundFile {
+  const { ino, links, kind, mode } = expectValue(volume.stat(path, 'itself'), `stat ${path}`)
+  const bytes = bytesOf(expectValue(volume.readlink(path), `readlink ${path}`))
+  return { ino, links, bytes, sums: sumsOf(bytes), attributes: `${kind} ${mode.toString(8)}` }
+}
+
+/** Kind, mode, and extended attributes with the sums of their values. */
+export function attributesInWords(volume: Volume, ino: number): string {
+  const { kind, mode } = expectValue(volume.inodes.getattr(ino), `stat of inode ${ino}`)
+  const names = expectValue(volume.inodes.listxattr(ino), `attributes of inode ${ino}`)
+  const kept = names.map(
+    name => ` ${name}=${MIX53.of(expectValue(volume.inodes.getxattr(ino, name), name).slice())}`,
+  )
+  return `${kind} ${mode.toString(8)}${kept.join('')}`
+}
+
+function sumsOf(bytes: Uint8Array): number[] {
+  return Array.from({ length: Math.ceil(bytes.length / PAGE) }, (_, page) => {
+    const whole = new Uint8Array(PAGE)
+    whole.set(bytes.subarray(page * PAGE, (page + 1) * PAGE))
+    return MIX53.of(whole)
+  })
 }
 
 function readFile(stage: Stage, volume: Volume, path: string): FoundFile | string {
@@ -128,10 +157,8 @@ function readFile(stage: Stage, volume: Volume, path: string): FoundFile | strin
   stage.settle()
   if (task.errno !== 0) return `read of ${path} ends with ${errnoName(task.errno)}`
   expectDone(task)
-  const sums = Array.from({ length: pages }, (_, page) =>
-    MIX53.of(buffer.subarray(page * PAGE, (page + 1) * PAGE)),
-  )
-  return { ino, links, bytes: buffer.subarray(0, cached.size), sums }
+  const bytes = buffer.subarray(0, cached.size)
+  return { ino, links, bytes, sums: sumsOf(bytes), attributes: attributesInWords(volume, ino) }
 }
 
 /** In what the volume differs from the cut, in words. */
@@ -154,7 +181,12 @@ function difference(found: Found, cut: Cut, oracle: Oracle): string | undefined 
   return undefined
 }
 
-function differenceOf({ bytes, sums }: FoundFile, may: MayHold, oracle: Oracle): string | undefined {
+function differenceOf(
+  { bytes, sums, attributes }: FoundFile,
+  may: MayHold,
+  oracle: Oracle,
+): string | undefined {
+  if (attributes !== may.attributes) return `is "${attributes}", expected "${may.attributes}"`
   const { length } = bytes
   if (!isSize(length, may.sizes)) return `has ${length} bytes, expected ${may.sizes.join(' or ')}`
   for (let page = 0; page < sums.length; page++) {

@@ -23,9 +23,11 @@ import { Engine } from '../engine/index.ts'
 import { newReadState } from '../memmap/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
 import { MIX53 } from './checksum.ts'
+import { EPOCH, planned } from './inode.ts'
 import { MemoryStore } from './memory-store.ts'
 import { Opening, openArgs } from './mounting.ts'
 import { encodeNumbers, hex, putU64, viewOf } from './records.ts'
+import { snapshotArgs } from './snapshot.ts'
 import type { Volume } from './volume.ts'
 import { type Image, PAGE, VolumeWorld } from './volume-world.suite.ts'
 
@@ -78,7 +80,7 @@ type Change = (input: Input, prng: Prng) => string
 let made: readonly Base[] | undefined
 
 function bases(): readonly Base[] {
-  made ??= [small(), shared(), busy()]
+  made ??= [small(), shared(), busy(), attributed()]
   return made
 }
 
@@ -116,6 +118,27 @@ function busy(): Base {
   at.sync(b)
   at.sync(a)
   return baseOf(at, ['/d/a'])
+}
+
+/** Links, a device, attributes in several pieces, a directory that is sealed; a file with two names. */
+function attributed(): Base {
+  const at = new VolumeWorld({ blocks: BLOCKS, checked: false })
+  const { volume } = at
+  volume.create('/d', 'directory')
+  const a = at.create('/d/a', 2)
+  volume.link('/d/a', '/b')
+  volume.create('/l', { ...planned('symlink'), target: 'd/a' })
+  volume.create('/null', { ...planned('char device'), rdev: 0x103 })
+  const { ino } = a.volumeFile.node
+  for (const [name, length] of [
+    ['user.a', 2000],
+    ['security.capability', 20],
+  ] as const)
+    volume.inodes.setxattr(ino, name, new Uint8Array(length).fill(length & 255), 'set', EPOCH)
+  at.world.spawn(volume.snapshot, snapshotArgs({ from: '/d', to: '/s', mode: 'r' }))
+  at.world.settle()
+  at.sync(a)
+  return baseOf(at, ['/d/a', '/s/a'])
 }
 
 function baseOf(at: VolumeWorld, paths: readonly string[]): Base {
@@ -242,7 +265,35 @@ const SEALED: readonly Change[] = [
     const ino = 1 + prng.below(6)
     const inode = [prng.below(4), prng.below(3), oddNumber(prng)]
     seal(input, `i${hex(ino)}`, encodeNumbers(...inode))
-    return `inode ${ino}: ${inode}`
+    return `inode ${ino} of format 1: ${inode}`
+  },
+  (input, prng) => {
+    const keys = [...input.records.keys()].filter(key => /^[aiy]/.test(key))
+    const key = prng.pick(keys)
+    const value = payload(input, key)
+    const at = prng.below(value.length)
+    const byte = prng.pick([0, 1, 2, 0x7f, 0x80, 0xff])
+    value[at] = byte
+    seal(input, key, value)
+    return `byte ${at} of ${key} is ${byte}`
+  },
+  (input, prng) => {
+    const [ino, parent] = [1 + prng.below(9), 1 + prng.below(9)]
+    const key = `i${hex(ino)}`
+    if (!input.records.has(key)) return 'nothing'
+    const value = payload(input, key)
+    if (value.length < 40) return 'nothing'
+    putU64(viewOf(value), 32, parent)
+    seal(input, key, value)
+    return `inode ${ino} lies in ${parent}`
+  },
+  (input, prng) => {
+    const keys = [...input.records.keys()].filter(key => /^[ay]/.test(key))
+    if (keys.length === 0) return 'nothing'
+    const key = prng.pick(keys)
+    const other = key.slice(0, -2) + prng.pick(['00', '01', '02', '3f', 'ff', 'zz'])
+    seal(input, other, payload(input, key))
+    return `${key} is sealed under ${other} too`
   },
 ]
 
@@ -367,6 +418,7 @@ class Trial {
     if (wasReadOnly && write.errno === 0) return 'a volume that is damaged takes a write'
     this.spawn(this.engine.verbs.sync, syncArgs(cached, 0, Infinity, { seen: 0 }))
     this.spawn(this.engine.verbs.truncate, truncateArgs(cached, { size: PAGE + 10 }))
+    this.useAttributes()
     volume.list('/')
     volume.create('/new', 'file')
     volume.rename('/new', '/newer')
@@ -374,6 +426,26 @@ class Trial {
     volume.sync()
     this.settle()
     return undefined
+  }
+
+  /** What is asked by number, and changed. */
+  private useAttributes(): void {
+    const { inodes } = this.volume!
+    for (const ino of [1, 2, 5]) {
+      const found = inodes.getattr(ino)
+      inodes.readlink(ino)
+      for (const name of inodes.listxattr(ino).value ?? []) inodes.getxattr(ino, name)
+      inodes.readdir(ino, 'a', 5)
+      inodes.setattr(ino, { mode: 0o600, uid: 3 }, EPOCH)
+      inodes.setxattr(ino, 'user.b', new Uint8Array(1500), 'set', EPOCH)
+      inodes.removexattr(ino, 'user.a', EPOCH)
+      if (found.value?.kind !== 'directory') continue
+      const place = { directory: ino, name: 'new' }
+      inodes.make(place, planned('directory'), EPOCH)
+      inodes.rename(place, { directory: 1 + (ino % 4), name: 'moved' }, 'replace', EPOCH)
+      inodes.rmdir({ directory: 1 + (ino % 4), name: 'moved' }, EPOCH)
+    }
+    for (const path of ['/l', '/s/a', '/l/x']) this.volume!.stat(path)
   }
 
   private finish(files: Base['files']): string | undefined {
