@@ -12,6 +12,7 @@
  *   FS2 The bytes of a request stay as they are until it has been answered.
  *   FS3 The session never waits: not for a request, and not for the kernel to take an answer.
  *   FS4 A request is ended early only for a caller that is being killed; whoever merely has a signal waits, as on any disk.
+ *   FS5 After its end nothing is written: the descriptor's number may be another file's by then.
  */
 import { readFileSync } from 'node:fs'
 import { type Bytes, errno } from '../base/index.ts'
@@ -151,6 +152,10 @@ export class Session {
   }
 
   private reply({ unique, unsent }: Request, answered: Answered): void {
+    if (this.watch === undefined) {
+      unsent?.()
+      return
+    }
     const sent = this.linux.tryWrite(this.setting.fd, message(unique, answered))
     if (sent < 0) unsent?.()
     // ENOENT: who asked is gone. EINVAL and the like would be a fault of ours: the caller must not wait for ever.

@@ -9,7 +9,7 @@ import { copyArgs, syncArgs, truncateArgs } from '../cache/index.ts'
 import { type Answered, answer, type Operations, type Request, room, wire } from '../fuse/index.ts'
 import type { Used } from './files.ts'
 import type { FileHandle } from './handles.ts'
-import { type Parts, perform, wrote } from './parts.ts'
+import { openHandle, type Parts, perform, wrote } from './parts.ts'
 
 const { Opcode } = wire
 
@@ -29,7 +29,7 @@ export function dataOperations(parts: Parts): Operations {
     const { flags, open_flags } = request.take(wire.OpenIn)
     const run = (used: Used | number): Answered | Promise<Answered> => {
       if (typeof used === 'number') return used
-      if ((flags & O_TRUNC) === 0) return opened(used)
+      if ((flags & O_TRUNC) === 0) return opened(request, used)
       const killsPrivileges = (open_flags & wire.OPEN_KILL_SUIDGID) !== 0
       const args = truncateArgs(used.file.cached, { size: 0 })
       return perform(parts, request, engine.verbs.truncate, args, ({ errno: failed }) => {
@@ -38,16 +38,15 @@ export function dataOperations(parts: Parts): Operations {
           return failed
         }
         wrote(parts, used.ino, killsPrivileges)
-        return opened(used)
+        return opened(request, used)
       })
     }
     const used = files.use(request.nodeid)
     return used instanceof Promise ? used.then(run) : run(used)
   }
 
-  function opened(used: Used): Answered {
-    const fh = handles.openFile(used)
-    return answer(wire.OpenOut, { fh, open_flags: wire.FOPEN_KEEP_CACHE })
+  function opened(request: Request, used: Used): Answered {
+    return answer(wire.OpenOut, { fh: openHandle(parts, request, used), open_flags: wire.FOPEN_KEEP_CACHE })
   }
 
   function read(request: Request): Answered | Promise<Answered> {

@@ -2,7 +2,7 @@
 import { errno } from '../base/index.ts'
 import { type Answered, answer, type Operations, type Request, room, SILENT, wire } from '../fuse/index.ts'
 import { bytesOf, type Found, type InodePlan, textOf } from '../volume/index.ts'
-import { entryAnswer, entryOf, FOREVER, hold, kindOf, type Parts } from './parts.ts'
+import { entryAnswer, entryOf, FOREVER, hold, kindOf, openHandle, type Parts } from './parts.ts'
 
 const { Opcode } = wire
 
@@ -112,7 +112,7 @@ export function nameOperations(parts: Parts): Operations {
     const used = files.use(found.ino)
     if (used instanceof Promise || typeof used === 'number')
       return typeof used === 'number' ? used : errno.EIO
-    const fh = parts.handles.openFile(used)
+    const fh = openHandle(parts, request, used)
     hold(parts, request, found.ino)
     const payload = room(wire.EntryOut.size + wire.OpenOut.size).fill(0)
     const view = new DataView(payload.buffer, payload.byteOffset, payload.length)

@@ -5,7 +5,7 @@ import { type Answered, answer, type Payload, type Request, type Values, wire } 
 import type { Performer } from '../map/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
 import type { Volume as Core, Found, Time } from '../volume/index.ts'
-import type { Files } from './files.ts'
+import type { Files, Used } from './files.ts'
 import type { Handles } from './handles.ts'
 
 export interface Parts {
@@ -110,10 +110,24 @@ export function entryAnswer(parts: Parts, request: Request, found: Found): Paylo
 
 export function hold({ core }: Parts, request: Request, ino: number): void {
   core.inodes.hold(ino)
+  onUnsent(request, () => void core.inodes.release(ino))
+}
+
+/** A handle on a file, which is closed again if the kernel doesn't learn of it. */
+export function openHandle({ handles, files }: Parts, request: Request, used: Used): number {
+  const fh = handles.openFile(used)
+  onUnsent(request, () => {
+    handles.files.take(fh)
+    files.letGo(used)
+  })
+  return fh
+}
+
+function onUnsent(request: Request, undo: () => void): void {
   const before = request.unsent
   request.unsent = () => {
     before?.()
-    core.inodes.release(ino)
+    undo()
   }
 }
 

@@ -32,6 +32,7 @@ export async function unmountVolume(
   if (entry?.type !== FILESYSTEM)
     throw new FaultlineError('EINVAL', 'umount', `umount of ${target}: no volume is mounted there`)
   const { source: volume } = entry
+  const daemons = owners(volume).map(({ pid }) => pid)
   const failed = -unmount(new Linux(), target, how)
   if (failed === errno.EBUSY) return { target, volume, users: usersOf(target) }
   if (failed === errno.EPERM)
@@ -47,7 +48,7 @@ export async function unmountVolume(
       `umount of ${target} failed with ${errnoName(failed)}`,
     )
   if (how === 'when nobody uses it')
-    while (owners(volume).some(({ mode }) => mode === 'r+'))
+    while (owners(volume).some(({ pid }) => daemons.includes(pid)))
       await setTimeout(LOOK_EVERY, undefined, { signal })
   return { target, volume, users: [] }
 }
