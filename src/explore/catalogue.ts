@@ -3,36 +3,8 @@
  * comes from somewhere: a kernel commit, a measured stall, or a test of xfstests (named as there, generic/173). The small
  * ones come first.
  */
-import {
-  FILE_DEFAULTS,
-  type FileSpec,
-  MAPPING_DEFAULTS,
-  type MappingSpec,
-  SCENARIO_DEFAULTS,
-  type Scenario,
-} from './scenario.ts'
+import { type MappingSpec, type Plan, type Scenario, scenarioOf } from './scenario.ts'
 import { VOLUME_PLANS } from './volume/catalogue.ts'
-
-/** A scenario, without what is as usual. */
-export type Plan = Pick<Scenario, 'name' | 'about' | 'from' | 'tasks'> &
-  Partial<Omit<Scenario, 'files' | 'mappings'>> & {
-    readonly files: Readonly<Record<string, Partial<FileSpec>>>
-    readonly mappings: Readonly<Record<string, Partial<MappingSpec>>>
-  }
-
-/** A scenario from what it says, and the defaults for what it doesn't. */
-export function scenarioOf({ files, mappings, ...plan }: Plan): Scenario {
-  return {
-    ...SCENARIO_DEFAULTS,
-    ...plan,
-    files: filled(files, FILE_DEFAULTS),
-    mappings: filled(mappings, MAPPING_DEFAULTS),
-  }
-}
-
-function filled<Spec>(specs: Readonly<Record<string, Partial<Spec>>>, defaults: Spec): Record<string, Spec> {
-  return Object.fromEntries(Object.entries(specs).map(([name, spec]) => [name, { ...defaults, ...spec }]))
-}
 
 const HEAP: Partial<MappingSpec> = { share: 'private' }
 

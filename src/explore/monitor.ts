@@ -38,6 +38,13 @@ interface Before {
   readonly writerQueues: boolean
 }
 
+/** What must be true of a machine; `check` says what isn't. */
+export interface Property {
+  readonly name: string
+  readonly says: string
+  readonly check: (machine: Machine) => string | undefined
+}
+
 export interface Breach {
   readonly property: string
   readonly says: string

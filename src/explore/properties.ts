@@ -18,14 +18,8 @@ import { frameOf, LOAD, PRESENT, STORE, WRITABLE } from '../mmu/index.ts'
 import type { Task } from '../sched/index.ts'
 import { DaxFile } from '../volume/index.ts'
 import type { Machine } from './machine.ts'
-import type { Breach } from './monitor.ts'
+import type { Breach, Property } from './monitor.ts'
 import { leftOver, VOLUME_SAFETY, wrongDaxEntry } from './volume/properties.ts'
-
-export interface Property {
-  readonly name: string
-  readonly says: string
-  readonly check: (machine: Machine) => string | undefined
-}
 
 const SAFETY: readonly Property[] = [
   {

@@ -110,6 +110,27 @@ export const SCENARIO_DEFAULTS: Omit<Scenario, 'name' | 'about' | 'from' | 'task
   kills: [],
 }
 
+/** A scenario, without what is as usual. */
+export type Plan = Pick<Scenario, 'name' | 'about' | 'from' | 'tasks'> &
+  Partial<Omit<Scenario, 'files' | 'mappings'>> & {
+    readonly files: Readonly<Record<string, Partial<FileSpec>>>
+    readonly mappings: Readonly<Record<string, Partial<MappingSpec>>>
+  }
+
+/** A scenario from what it says, and the defaults for what it doesn't. */
+export function scenarioOf({ files, mappings, ...plan }: Plan): Scenario {
+  return {
+    ...SCENARIO_DEFAULTS,
+    ...plan,
+    files: filled(files, FILE_DEFAULTS),
+    mappings: filled(mappings, MAPPING_DEFAULTS),
+  }
+}
+
+function filled<Spec>(specs: Readonly<Record<string, Partial<Spec>>>, defaults: Spec): Record<string, Spec> {
+  return Object.fromEntries(Object.entries(specs).map(([name, spec]) => [name, { ...defaults, ...spec }]))
+}
+
 /** What a word of a phrase names. */
 type WordKind = 'mapping' | 'file' | 'source' | 'page' | 'pages' | 'space' | readonly string[]
 

@@ -7,7 +7,7 @@ import type { Vma } from '../../mm/index.ts'
 import { frameOf, WRITABLE } from '../../mmu/index.ts'
 import { DaxFile, PLAIN, type PreallocatingArgs, UNWRITTEN } from '../../volume/index.ts'
 import type { Machine } from '../machine.ts'
-import type { Property } from '../properties.ts'
+import type { Property } from '../monitor.ts'
 import { metadataRow } from './key.ts'
 import type { LabVolume } from './volume.ts'
 
