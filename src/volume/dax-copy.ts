@@ -12,17 +12,49 @@
  *   DC1 One copy of a page at a time (`copies` of the file).
  *   DC2 A copy that fails leaves the extents and every entry as they were, and its block free.
  */
-import { type Errno, errno, type PageIndex, ROOT } from '../base/index.ts'
+import {
+  type Errno,
+  errno,
+  type FileId,
+  type NumberMap,
+  type PageIndex,
+  type Pfn,
+  ROOT,
+} from '../base/index.ts'
+import type { Mappers } from '../memmap/index.ts'
 import { done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
-import type { Copy, DaxFile } from './dax-file.ts'
 import { blocksOf, PLAIN, UNWRITTEN } from './extents.ts'
 import type { Answer } from './journal.ts'
-import type { Parts } from './parts.ts'
+import type { Node, Parts } from './parts.ts'
 import type { Run } from './runs.ts'
 import type { Blocks } from './space.ts'
 
+/** What a DAX file needs of the machine that maps it. */
+export interface DaxPlace {
+  /** The frame of the device's block 0. */
+  readonly first: Pfn
+  readonly mappers: Mappers
+  bytes(frame: Pfn): Uint8Array
+}
+
+/** A page whose block is being made. */
+export interface Copy {
+  readonly ticket: Ticket
+  /** The frame of the new block. */
+  readonly frame: Pfn
+}
+
+/** The file whose pages get blocks. */
+export interface Copied {
+  readonly id: FileId
+  readonly name: string
+  readonly node: Node
+  readonly place: DaxPlace
+  readonly copies: NumberMap<Copy>
+}
+
 interface DaxCopyArgs {
-  readonly file: DaxFile
+  readonly file: Copied
   readonly index: PageIndex
   readonly target: Blocks
   readonly how: 'claimed' | 'set aside'
@@ -40,7 +72,7 @@ export class DaxCopying implements Verb<DaxCopyArgs> {
   }
 
   /** Begins the copy of what `part` holds, or of zeros. */
-  begin(file: DaxFile, index: PageIndex, part: Run | undefined): Answer<Copy> {
+  begin(file: Copied, index: PageIndex, part: Run | undefined): Answer<Copy> {
     const { scheduler, journal, space, disk } = this.parts
     const how = part?.tag === UNWRITTEN ? 'set aside' : 'claimed'
     const found = journal.ask(() => (how === 'claimed' ? space.claim(1, 1) : blocksOf(part!)))

@@ -23,10 +23,10 @@
  */
 import { type Bytes, errno, type FileId, NumberMap, type PageIndex, type Pfn } from '../base/index.ts'
 import type { Invalidation } from '../cache/index.ts'
-import { carriedError, type Mappable, type Mappers, type PageRequest } from '../memmap/index.ts'
+import { carriedError, type Mappable, type PageRequest } from '../memmap/index.ts'
 import { done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
 import type { Claim, Claimable } from './claiming.ts'
-import type { DaxCopying } from './dax-copy.ts'
+import type { Copy, DaxCopying, DaxPlace } from './dax-copy.ts'
 import { blocksOf, LOST, PLAIN, UNWRITTEN, WRITTEN } from './extents.ts'
 import { Damage, Failure } from './failure.ts'
 import { type Node, type Parts, roomFor } from './parts.ts'
@@ -38,26 +38,11 @@ const ZERO_FRAME: Pfn = 0
 
 type Owner = 'this page' | 'this page once a commit is durable' | 'nobody'
 
-/** What a DAX file needs of the machine that maps it. */
-export interface DaxPlace {
-  /** The frame of the device's block 0. */
-  readonly first: Pfn
-  readonly mappers: Mappers
-  bytes(frame: Pfn): Uint8Array
-}
-
 export interface DaxPlan {
   readonly id: FileId
   readonly node: Node
   readonly size: Bytes
   readonly durable: boolean
-}
-
-/** A page whose block is being made. */
-export interface Copy {
-  readonly ticket: Ticket
-  /** The frame of the new block. */
-  readonly frame: Pfn
 }
 
 export class DaxFile implements Mappable, Claimable {
