@@ -108,6 +108,7 @@ export class VolumeCalls {
     if (isFull(error))
       return operation in METADATA_FULL ? metadataFull(error, operation, where) : volumeFull(error, where)
     if (error.code === 'EROFS' && !this.core.isReadOnly) return sealed(error, where)
+    if (error.code === 'ENXIO') return holdsNothing(error, where)
     // What was found first made it read-only; what was found last is what was just read.
     const found = error.code === 'EROFS' ? damage[0] : damage.at(-1)
     if (found === undefined || !['EIO', 'EUCLEAN', 'EROFS'].includes(error.code)) return error
@@ -120,6 +121,15 @@ function sealed({ code, operation }: FaultlineError, where: string): FaultlineEr
     code,
     operation,
     `${operation} of ${where} failed with ${code}: it lies below a snapshot that was made to be read; clone it to another place to change it`,
+  )
+}
+
+/** A FIFO, a socket or a device: programs that have the volume mounted open them. */
+function holdsNothing({ code, operation }: FaultlineError, where: string): FaultlineError {
+  return new FaultlineError(
+    code,
+    operation,
+    `${operation} of ${where} failed with ${code}: it is a FIFO, a socket or a device, which hold no bytes; expected a file, or a symbolic link to one`,
   )
 }
 
