@@ -17,6 +17,7 @@ import {
   daxChangeArgs,
   preallocatingArgs,
   remappingArgs,
+  snapshotArgs,
   unsharingArgs,
   type VolumeFile,
 } from '../volume/index.ts'
@@ -161,6 +162,10 @@ const MAKERS: Readonly<Record<VerbName, Maker>> = {
     return spawn(machine, phrase, volumeOf(machine).volume.preallocating, preallocatingArgs(plan))
   },
   commit,
+  snapshot(machine, phrase) {
+    const args = snapshotArgs({ from: '/', to: '/snapshot', mode: 'r+' })
+    return spawn(machine, phrase, volumeOf(machine).volume.snapshot, args)
+  },
 }
 
 /** Makes the task of a phrase; `nth` tells phrases with different texts apart. */

@@ -16,7 +16,7 @@
  * and where the files are a volume's:
  *
  *     clone FILE FILE, dedupe FILE FILE         the whole of the first; the second is the one that changes
- *     unshare FILE, allocate FILE, zero FILE PAGE, commit
+ *     unshare FILE, allocate FILE, zero FILE PAGE, commit, snapshot (of all)
  *
  * A mapping of a forked child is named `child/MAPPING`, the place that mremap takes one to `away/MAPPING`.
  */
@@ -161,6 +161,7 @@ export const GRAMMAR = {
   allocate: ['file'],
   zero: ['file', 'page'],
   commit: [],
+  snapshot: [],
 } as const satisfies Readonly<Record<string, readonly WordKind[]>>
 
 /** Verbs that only files of a volume know. */
@@ -171,6 +172,7 @@ export const VOLUME_VERBS: ReadonlySet<string> = new Set([
   'allocate',
   'zero',
   'commit',
+  'snapshot',
 ])
 
 export type VerbName = keyof typeof GRAMMAR

@@ -139,6 +139,19 @@ export const VOLUME_PLANS: readonly Plan[] = [
     slicePages: 1,
   },
   {
+    name: 'sliced-snapshot',
+    about:
+      'all files are copied, name by name and extent by extent, while one is stored to: a crash leaves a snapshot or none',
+    from: 'SN1 of volume/snapshot.ts; a commit between two slices must not make half of them durable',
+    volume: CACHED,
+    files: { a: {} },
+    mappings: { a: { file: 'a' } },
+    before: ['store a 0'],
+    tasks: ['snapshot', 'store a 0', 'commit'],
+    kills: [0],
+    slicePages: 1,
+  },
+  {
     name: 'dedupe-store',
     about: 'two files are found to be alike while both are stored to, their pages in the cache',
     from: 'generic/630; vfs_dedupe_file_range compares under the locks of both',
