@@ -129,7 +129,7 @@ test('with --json an error is JSON, whatever is wrong', () => {
     ['ERR_WORDS', 2, 'lab', 'explore', 'none', '--json'],
     ['ENOENT', 1, 'volume', 'ls', '/nowhere', '--json'],
     ['ENOENT', 1, 'lab', 'explore', '/nowhere.yaml', '--json'],
-    ['ERR_INPUT', 1, 'observe', 'analyze', '/nowhere', '--json'],
+    ['ENOENT', 1, 'observe', 'analyze', '/nowhere', '--json'],
   ] as const) {
     const said = say(...words)
     assert.equal(said.status, status, said.err)

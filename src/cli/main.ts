@@ -28,7 +28,7 @@ function codeOf(error: Error): string {
 }
 
 /** By name, so that the rooms that they are of needn't be loaded for every command. */
-const OURS: ReadonlySet<string> = new Set(['FaultlineError', 'WrongWords', 'ScenarioError', 'TraceError'])
+const OURS: ReadonlySet<string> = new Set(['FaultlineError', 'WrongWords', 'ScenarioError'])
 
 /** Ours, or what the host refused: a file that isn't there, a directory that may not be written. */
 function isTold(error: unknown): error is Error {

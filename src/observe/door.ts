@@ -20,6 +20,7 @@ export type LiveJson = Account
 /** A line of `observe live --watch --json`, and what --exec gives its command. */
 export type WatchedJson = Inversion
 
+export { FaultlineError } from '../base/index.ts'
 export type {
   Account,
   Behind,

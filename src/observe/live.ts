@@ -68,6 +68,7 @@ function configure(instance: Instance, bufferKb: number): string[] {
   if (missing.length > 0)
     throw new TraceError(
       `this kernel has no ${missing[0]}; expected Linux 5.11 or later with mmap_lock tracepoints`,
+      'ENOTSUP',
     )
   const enabled = [...LOCK_EVENTS, ...BLOCK_EVENTS.filter(event => instance.enable(event))]
   if (instance.enable('sched:sched_switch', { trigger: `stacktrace if ${ASLEEP}` }))
@@ -154,7 +155,7 @@ function threadsOf(pid: number): number[] {
   try {
     return readdirSync(`/proc/${pid}/task`).map(Number)
   } catch {
-    throw new TraceError(`there is no process ${pid}; expected the id of a running process`)
+    throw new TraceError(`there is no process ${pid}; expected the id of a running process`, 'ESRCH')
   }
 }
 

@@ -176,7 +176,8 @@ async function readContainer(
     if (isTraceDat(first)) return readTraceDat(at, sink, options)
     return await readPerfData(at, sink, { ...options, symbols: release => symbolsOf(release, options) })
   } catch (error) {
-    if (error instanceof TraceError) throw new TraceError(error.message.replaceAll(at, path))
+    if (error instanceof TraceError)
+      throw new TraceError(error.message.replaceAll(at, path), error.code, error.cause)
     if (error instanceof RangeError)
       throw new TraceError(
         `${path} is damaged: ${error.message}; expected a whole file, record or copy it anew`,
@@ -232,7 +233,7 @@ class Spool {
 function sizeOf(path: string): number {
   try {
     const stat = statSync(path)
-    if (stat.isDirectory()) throw new TraceError(`${path} is a folder; expected a trace file`)
+    if (stat.isDirectory()) throw new TraceError(`${path} is a folder; expected a trace file`, 'EISDIR')
     return stat.size
   } catch (error) {
     throw named(path, error, 0)
@@ -243,14 +244,26 @@ function sizeOf(path: string): number {
 function named(path: string, error: unknown, events: number): unknown {
   if (!(error instanceof Error)) return error
   if (error instanceof TraceError)
-    return error.message.startsWith(path) ? error : new TraceError(`${path}: ${error.message}`)
+    return error.message.startsWith(path)
+      ? error
+      : new TraceError(`${path}: ${error.message}`, error.code, error.cause)
   const code = (error as NodeJS.ErrnoException).code ?? ''
-  if (code === 'ENOENT') return new TraceError(`${path} does not exist; expected a trace file`)
+  if (code === 'ENOENT') return new TraceError(`${path} does not exist; expected a trace file`, code, error)
   if (code === 'EACCES')
-    return new TraceError(`${path} may not be read by this user; make it readable or run as its owner`)
+    return new TraceError(
+      `${path} may not be read by this user; make it readable or run as its owner`,
+      code,
+      error,
+    )
   if (code.startsWith('Z_') || code.startsWith('ZSTD_') || code === 'ERR_TRAILING_JUNK_AFTER_STREAM_END')
     return new TraceError(
       `${path}: the packed data ends or breaks after ${events} events; expected a whole file, make it anew`,
+      'EBADMSG',
+      error,
     )
+  if (error instanceof SyntaxError)
+    return new TraceError(`${path} is damaged: ${error.message}; expected a whole file`, 'EBADMSG', error)
+  if ('syscall' in error)
+    return new TraceError(`${path} can't be read: ${error.message}; expected a trace file`, code, error)
   return error
 }

@@ -111,6 +111,7 @@ export function assertReadableTwice(paths: readonly string[]): void {
     if (statSync(path, { throwIfNoEntry: false })?.isFIFO())
       throw new TraceError(
         `${path} is a pipe, and --out, --perfetto and --what-if read a trace twice; expected a file`,
+        'ESPIPE',
       )
 }
 

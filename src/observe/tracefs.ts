@@ -59,6 +59,8 @@ export class Instance {
       instance.remove()
       throw new TraceError(
         `a tracing instance can't be made in ${instances}: ${(error as Error).message}; run as root`,
+        'EPERM',
+        error,
       )
     }
     return instance
@@ -124,11 +126,13 @@ function mounted(): { readonly root: string; readonly isOurMount: boolean } {
   if (!existsSync(place))
     throw new TraceError(
       'this system has no tracefs (/sys/kernel/tracing); expected Linux with CONFIG_TRACING',
+      'ENOTSUP',
     )
   const mount = spawnSync('mount', ['-t', 'tracefs', 'nodev', place], { encoding: 'utf8' })
   if (!isThere(place))
     throw new TraceError(
       `tracefs can't be mounted at ${place}: ${(mount.stderr ?? '').trim() || 'refused'}; run as root`,
+      'EPERM',
     )
   return { root: place, isOurMount: true }
 }
@@ -146,6 +150,8 @@ function removeInstance(path: string): void {
   } catch (error) {
     throw new TraceError(
       `the tracing instance ${path} can't be removed: ${(error as Error).message}; close what reads it and run rmdir`,
+      'EBUSY',
+      error,
     )
   }
 }

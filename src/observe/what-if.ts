@@ -77,6 +77,7 @@ const disciplineOf = (name: string) => {
   if (found !== undefined) return found
   throw new TraceError(
     `there is no discipline ${name}; expected one of ${DISCIPLINES.map(each => each.name).join(', ')}`,
+    'EINVAL',
   )
 }
 

@@ -18,6 +18,8 @@
  *
  * Units    time: nanoseconds of the trace's clock, exact to 104 days of uptime (2^53).
  */
+import { FaultlineError } from '../base/index.ts'
+
 export const Kind = {
   start: 1,
   acquired: 2,
@@ -113,6 +115,9 @@ export const KIND_OF_EVENT: ReadonlyMap<string, Kind> = new Map<string, Kind>([
 ])
 
 /** A trace that can't be read, told to whoever gave it: what was wrong, what was expected, what to do. */
-export class TraceError extends Error {
-  override readonly name = 'TraceError'
+export class TraceError extends FaultlineError {
+  /** `code`: EBADMSG for what is no whole trace, EINVAL for wrong arguments, or the host's. */
+  constructor(message: string, code = 'EBADMSG', cause?: unknown) {
+    super(code, 'analyze', message, cause)
+  }
 }
