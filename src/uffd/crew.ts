@@ -38,6 +38,8 @@ interface Call {
 }
 
 export class Crew implements HostCalls {
+  /** A call waits for `start`. */
+  onBegun: () => void = () => {}
   private readonly linux: Linux
   private readonly store: MemoryFiles
   private readonly mailboxes: readonly Mailbox[]
@@ -100,6 +102,7 @@ export class Crew implements HostCalls {
   private begin(call: Call): void {
     assert(call.buffers.length <= VECTORS_MAX, `a call has at most ${VECTORS_MAX} pieces`)
     this.queue.push(call)
+    this.onBegun()
   }
 
   private give(at: number, call: Call): void {

@@ -3,7 +3,8 @@
  * it turns.
  *
  * Invariants
- *   LPW1 A wait ends with the first of: a descriptor that can be read, a range more or less under way, its time.
+ *   LPW1 A wait ends with the first of: a descriptor that can be read, a range more or less under way, a call of the
+ *       crew's that was begun, its time.
  */
 import type { Linux, Watch } from '../linux/index.ts'
 
@@ -48,6 +49,11 @@ export class LoopWait {
     this.goOn = then
     for (const watch of this.watches) watch.start()
     this.timer = setTimeout(() => this.end(), ms)
+  }
+
+  /** There is something to do. */
+  wake(): void {
+    this.end()
   }
 
   /** Before the descriptors are closed. */

@@ -296,5 +296,7 @@ function makeParts(linux: Linux, { options, mailboxes, eventfd }: PagerData): Pa
   const store = new MemoryFiles(linux, uffd, pageSize)
   const mirror = new Mirror(linux, uffd, store, pageSize)
   const crew = new Crew(linux, store, mailboxes)
-  return { uffd, mirror, store, crew, loop: new LoopWait(linux, [uffd.fd, eventfd]) }
+  const loop = new LoopWait(linux, [uffd.fd, eventfd])
+  crew.onBegun = () => loop.wake()
+  return { uffd, mirror, store, crew, loop }
 }
