@@ -24,6 +24,7 @@ import { didYouMean } from '../group/index.ts'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import { crashCommand } from './lab-crash.ts'
 import { compareCommand, runCommand } from './lab-timed.ts'
+import { validateCommand } from './lab-validate.ts'
 import { checkOutputs, writeOutput } from './output.ts'
 import { explained, interruptible, Progress, printJson, printText } from './terminal.ts'
 import { disciplineName, nameOf, WrongWords, workers } from './words.ts'
@@ -94,7 +95,8 @@ export function labCommand(): Command {
     .option('--json', 'print one row for each canary as JSON')
     .action((flags: CanaryFlags) => canaries(flags))
   explained(planted, ['lab canaries'], STATUS)
-  for (const command of [crashCommand(), runCommand(), compareCommand()]) lab.addCommand(command)
+  for (const command of [crashCommand(), runCommand(), compareCommand(), validateCommand()])
+    lab.addCommand(command)
   return lab
 }
 

@@ -10,7 +10,9 @@ export const SYS = {
   msync: 26,
   mincore: 27,
   madvise: 28,
+  clone: 56,
   fork: 57,
+  read: 0,
   mlock: 149,
   munlock: 150,
   exit_group: 231,
@@ -31,9 +33,15 @@ export const PTRACE_SEIZE = 0x4206
 export const PTRACE_INTERRUPT = 0x4207
 export const PTRACE_GET_RSEQ_CONFIGURATION = 0x420f
 export const PTRACE_O_TRACEFORK = 2
+export const PTRACE_O_TRACECLONE = 8
+export const WNOHANG = 1
+/** CLONE_VM, FS, FILES, SIGHAND, THREAD: what a thread is. */
+export const CLONE_THREAD = 0x10f00
 export const PTRACE_O_EXITKILL = 0x100000
 export const WALL = 0x40000000
 export const SIGTRAP = 5
+export const SIGBUS = 7
+export const SIGSEGV = 11
 
 /** struct user_regs_struct: 27 words. */
 export const REGISTERS = {

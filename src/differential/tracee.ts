@@ -2,7 +2,7 @@
  * A process that does what it is told, system call by system call, and nothing else: the kernel's own space of the
  * comparison. It is stopped by ptrace for all of its life; a call is put into its registers and run alone.
  *
- *     stub:  syscall; int3        written over the page that it was stopped in
+ *     stub:  syscall; int3; store a byte; int3        written over the page that it was stopped in
  *
  * It touches memory only by calls, which return EFAULT where a load or a store would be a signal. All that it began
  * with is unmapped but that page, so its maps are those of the comparison. It dies with this process (EXITKILL).
@@ -14,24 +14,31 @@ import fs from 'node:fs'
 import type { Bytes } from '../base/index.ts'
 import { type Address, type Foreign, Linux, LinuxError } from '../linux/index.ts'
 import {
+  CLONE_THREAD,
   PTRACE_CONT,
   PTRACE_GET_RSEQ_CONFIGURATION,
   PTRACE_GETREGS,
   PTRACE_INTERRUPT,
   PTRACE_O_EXITKILL,
+  PTRACE_O_TRACECLONE,
   PTRACE_O_TRACEFORK,
   PTRACE_SEIZE,
   PTRACE_SETREGS,
   REGISTERS,
   RSEQ_FLAG_UNREGISTER,
+  SIGBUS,
+  SIGSEGV,
   SIGTRAP,
   SYS,
   type SystemCall,
   WALL,
+  WNOHANG,
 } from './abi.ts'
 
 const PAGE: Bytes = 4096
-const STUB = Buffer.from([0x0f, 0x05, 0xcc])
+const STUB = Buffer.from([0x0f, 0x05, 0xcc, 0x88, 0x07, 0xcc])
+const STORE_AT = 3
+const PTRACE_EVENT_STOP = 128
 
 export class Tracer {
   readonly linux = new Linux()
@@ -43,7 +50,8 @@ export class Tracer {
   private readonly registers = new BigUint64Array(REGISTERS.words)
   /** What every call begins with: the segment registers and the rest, of one that was stopped. */
   private readonly base = new BigUint64Array(REGISTERS.words)
-  private stub: Address = 0
+  /** Where each process has its stub: it is elsewhere in each that was begun, and where its parent has it in a child. */
+  private readonly stubs = new Map<number, Address>()
 
   constructor() {
     const libc = this.linux.ffi.open('libc.so.6')
@@ -63,16 +71,26 @@ export class Tracer {
     const words = [program, argument].map(each => BigInt(this.linux.ffi.addressOf(each)))
     const argv = BigUint64Array.of(...words, 0n)
     const pid = new Int32Array(1)
-    const error = this.spawnCall(pid, program, null, null, argv, new BigUint64Array(1))
+    // With an environment, or there is nothing to read of it in /proc.
+    const setting = Buffer.from('HOME=/\0')
+    const environment = BigUint64Array.of(BigInt(this.linux.ffi.addressOf(setting)), 0n)
+    const error = this.spawnCall(pid, program, null, null, argv, environment)
     if (error !== 0) throw new LinuxError('posix_spawn', error)
     const tracee = new Tracee(this, pid[0]!)
-    this.ptrace(PTRACE_SEIZE, tracee.pid, 0, null, PTRACE_O_TRACEFORK | PTRACE_O_EXITKILL)
+    this.ptrace(
+      PTRACE_SEIZE,
+      tracee.pid,
+      0,
+      null,
+      PTRACE_O_TRACEFORK | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL,
+    )
     this.ptrace(PTRACE_INTERRUPT, tracee.pid, 0, null)
     this.wait(tracee.pid)
     this.ptrace(PTRACE_GETREGS, tracee.pid, 0, this.base)
-    this.stub = Math.floor(Number(this.base[REGISTERS.rip]!) / PAGE) * PAGE
+    const stub = Math.floor(Number(this.base[REGISTERS.rip]!) / PAGE) * PAGE
+    this.stubs.set(tracee.pid, stub)
     const memory = fs.openSync(`/proc/${tracee.pid}/mem`, 'r+')
-    fs.writeSync(memory, STUB, 0, STUB.length, this.stub)
+    fs.writeSync(memory, STUB, 0, STUB.length, stub)
     fs.closeSync(memory)
     this.forgetSequences(tracee)
     this.unmapAll(tracee)
@@ -81,14 +99,8 @@ export class Tracer {
 
   /** Runs one call in the tracee. Its result, or -errno. */
   call(pid: number, name: SystemCall, args: readonly number[]): number {
-    const { registers, base } = this
-    registers.set(base)
-    registers[REGISTERS.rax] = BigInt(SYS[name])
-    registers[REGISTERS.orig_rax] = BigInt.asUintN(64, -1n)
-    registers[REGISTERS.rip] = BigInt(this.stub)
-    for (const [at, register] of ARGUMENTS.entries())
-      registers[register] = BigInt.asUintN(64, BigInt(args[at] ?? 0))
-    this.ptrace(PTRACE_SETREGS, pid, 0, registers)
+    const { registers } = this
+    this.load(pid, 0, SYS[name], args)
     if (name === 'exit_group') {
       this.ptrace(PTRACE_CONT, pid, 0, null)
       while (!hasEnded(this.wait(pid))) this.ptrace(PTRACE_CONT, pid, 0, null)
@@ -103,8 +115,62 @@ export class Tracer {
     return Number(BigInt.asIntN(64, registers[REGISTERS.rax]!))
   }
 
+  /** Lets the tracee begin a call, and doesn't wait for its end, which `ended` tells. */
+  begins(pid: number, name: SystemCall, args: readonly number[]): void {
+    this.load(pid, 0, SYS[name], args)
+    this.ptrace(PTRACE_CONT, pid, 0, null)
+  }
+
+  /** Lets the tracee begin to store a byte, as a program does. */
+  stores(pid: number, address: Address): void {
+    this.load(pid, STORE_AT, 0, [address])
+    this.ptrace(PTRACE_CONT, pid, 0, null)
+  }
+
+  /** Who of the tracees has ended what it began; undefined: nobody has since. */
+  ended(): number | undefined {
+    for (;;) {
+      const pid = this.waitpidCall(-1, this.status, WALL | WNOHANG)
+      if (pid <= 0) return undefined
+      // A store may end with a signal: what it stored to isn't there any more.
+      if ([SIGTRAP, SIGSEGV, SIGBUS].includes(this.status[0]! >> 8)) return pid
+      // A child's first stop is its own; whoever forked it goes on.
+      if (this.status[0]! >> 16 !== 0 && (this.status[0]! >> 16) & PTRACE_EVENT_STOP) continue
+      this.ptraceCall(PTRACE_CONT, pid, 0, null)
+    }
+  }
+
+  private load(pid: number, at: Bytes, number: number, args: readonly number[]): void {
+    const { registers, base } = this
+    registers.set(base)
+    registers[REGISTERS.rax] = BigInt(number)
+    registers[REGISTERS.orig_rax] = BigInt.asUintN(64, -1n)
+    registers[REGISTERS.rip] = BigInt(this.stubs.get(pid)! + at)
+    for (const [place, register] of ARGUMENTS.entries())
+      registers[register] = BigInt.asUintN(64, BigInt(args[place] ?? 0))
+    this.ptrace(PTRACE_SETREGS, pid, 0, registers)
+  }
+
+  /** What the call came to that has ended. */
+  resultOf(pid: number): number {
+    this.ptrace(PTRACE_GETREGS, pid, 0, this.registers)
+    return Number(BigInt.asIntN(64, this.registers[REGISTERS.rax]!))
+  }
+
+  /** Ends a process with all of its threads, whatever they wait for. */
+  kill(pid: number): void {
+    process.kill(pid, 'SIGKILL')
+    // Its threads' ends come first.
+    for (let ended = 0; ended !== pid; ) {
+      ended = this.waitpidCall(-1, this.status, WALL)
+      if (ended === -1) throw new LinuxError('waitpid', this.linux.ffi.errno())
+      if (!hasEnded(this.status[0]!)) ended = 0
+    }
+  }
+
   /** Waits for a child that has been forked: it is traced from its first moment. */
-  adopt(pid: number): Tracee {
+  adopt(pid: number, parent: number): Tracee {
+    this.stubs.set(pid, this.stubs.get(parent)!)
     this.wait(pid)
     return new Tracee(this, pid)
   }
@@ -149,14 +215,15 @@ export class Tracer {
   }
 
   private unmapAll(tracee: Tracee): void {
+    const stub = this.stubs.get(tracee.pid)!
     for (const line of fs.readFileSync(`/proc/${tracee.pid}/maps`, 'utf8').split('\n')) {
       const [, from, to, name] = /^([0-9a-f]+)-([0-9a-f]+) .*? (?:\d+)\s*(.*)$/.exec(line) ?? []
       if (from === undefined || name!.startsWith('[v')) continue
       const start = Number.parseInt(from, 16)
       const end = Number.parseInt(to!, 16)
-      const cut = Math.min(end, Math.max(start, this.stub))
+      const cut = Math.min(end, Math.max(start, stub))
       if (cut > start) tracee.call('munmap', start, cut - start)
-      const after = this.stub >= start && this.stub < end ? this.stub + PAGE : cut
+      const after = stub >= start && stub < end ? stub + PAGE : cut
       if (end > after) tracee.call('munmap', after, end - after)
     }
   }
@@ -185,8 +252,13 @@ export class Tracee {
     return this.tracer.call(this.pid, name, args)
   }
 
+  /** A thread of the same process. */
+  thread(): Tracee {
+    return this.tracer.adopt(this.call('clone', CLONE_THREAD), this.pid)
+  }
+
   fork(): Tracee {
-    return this.tracer.adopt(this.call('fork'))
+    return this.tracer.adopt(this.call('fork'), this.pid)
   }
 
   exit(): void {
