@@ -11,7 +11,7 @@
  *   MTF3 A name that a file was given while it was dirty is made durable by no sync before what the file holds: who writes a file,
  *        renames it and syncs the directory has the one or the other, never the name with nothing in it.
  */
-import { type Errno, errno, type GroupId } from '../base/index.ts'
+import { assert, type Errno, errno, type GroupId } from '../base/index.ts'
 import { syncArgs } from '../cache/index.ts'
 import type { Engine } from '../engine/index.ts'
 import type { Performer } from '../map/index.ts'
@@ -37,7 +37,6 @@ export class Files {
   private readonly leaving = new Map<number, Promise<void>>()
   /** Files that were given a name while they were dirty. */
   private readonly named = new Set<Used>()
-  private writing = 0
 
   constructor(core: Core, engine: Engine, performer: Performer, group: GroupId) {
     this.core = core
@@ -133,7 +132,7 @@ export class Files {
 
   private trim(): void {
     for (const used of this.idle) {
-      if (this.idle.size - this.writing <= IDLE_MAX) return
+      if (this.idle.size <= IDLE_MAX) return
       this.begin(used)
     }
   }
@@ -145,9 +144,7 @@ export class Files {
       void this.leave(used)
       return
     }
-    this.writing++
     void this.write(used.file).then(failed => {
-      this.writing--
       if (used.users > 0 || !this.used.has(used.ino)) return
       if (failed !== errno.OK || isDirty(used)) this.idle.add(used)
       else void this.leave(used)
@@ -160,7 +157,8 @@ export class Files {
     this.used.delete(ino)
     this.named.delete(used)
     const { cached } = file
-    this.core.close(file)
+    const closed = this.core.close(file)
+    assert(closed === 'closed', 'MTF1: nobody else has a file of the mount open')
     const task = this.performer.begin(this.engine.verbs.forget, { file: cached }, this.who('close'))
     const left = this.performer.finished(
       task,

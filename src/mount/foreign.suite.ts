@@ -33,7 +33,7 @@ function exercise(count: number): Foreign {
   }
 }
 
-export const FOREIGN: readonly Foreign[] = [
+export const FOREIGN: readonly [Foreign, ...Foreign[]] = [
   exercise(3000),
   fio('buffered', '--ioengine=psync --fsync=32'),
   fio('direct', '--ioengine=libaio --iodepth=8 --direct=1'),

@@ -7,6 +7,16 @@ import { test } from 'node:test'
 import { FOREIGN } from './foreign.suite.ts'
 import { has, Mounted, runs, unavailable } from './mounting.suite.ts'
 
+test('random operations against a flat model, with the kernel writing when it likes', {
+  skip: unavailable() ?? false,
+}, async t => {
+  const mounted = await Mounted.make(t, '64MiB', '--writeback')
+  const [{ script }] = FOREIGN
+  await mounted.does(`outside=${mounted.folder}\n${script}`)
+  assert.equal(await mounted.unmount(), 0)
+  assert.deepEqual(await mounted.check(), [])
+})
+
 test('programs of others on a mounted volume', { skip: unavailable() ?? false }, async t => {
   const mounted = await Mounted.make(t, '256MiB', '--allow-other')
   for (const [at, { name, needs, script }] of FOREIGN.entries()) {
