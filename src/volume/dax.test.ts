@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { errno } from '../base/index.ts'
-import { DISCIPLINES } from '../mm/index.ts'
+import { DISCIPLINES, type Discipline } from '../mm/index.ts'
 import { ok, PAGE, VolumeWorld, type VolumeWorldOptions } from './volume-world.suite.ts'
 
 /** /a of four pages and its clone /b, both open for DAX and mapped in a space of their own. */
@@ -250,15 +250,18 @@ describe('a DAX mapping', () => {
 })
 
 describe('a block that is never copied', () => {
+  // Where readers go by VMA locks, or a fork passes what it doesn't copy by, nobody is behind the store.
+  const mayStall = ({ prepare, readers, fork }: Discipline) =>
+    prepare !== 'drop' && readers === 'mmap' && fork === 'all'
   for (const discipline of DISCIPLINES)
-    it(`stalls a reader of /proc behind a fork under ${discipline.name}: ${discipline.read === 'drop' ? 'never' : 'where the lock is kept'}`, () => {
+    it(`stalls a reader of /proc behind a fork under ${discipline.name}: ${mayStall(discipline) ? 'where the lock is kept' : 'never'}`, () => {
       const { at, world, one, atA } = shared({ discipline })
       at.device.holding = true
       const store = world.fault(one, atA, 'store')
       assert.equal(world.says(store), 'waits: copy')
       const fork = world.fork(one)
       const reader = world.proc(one, 'cmdline')
-      const stalls = store.held.length > 0
+      const stalls = store.held.length > 0 && mayStall(discipline)
       assert.equal(world.says(reader) === 'done', !stalls)
       if (discipline.name === 'restart') assert.equal(stalls, false)
       at.device.releaseAll()
