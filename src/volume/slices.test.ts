@@ -4,6 +4,7 @@ import { describe, it } from 'node:test'
 import { errno, ROOT } from '../base/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
 import { checkingArgs } from './checking.ts'
+import { Failure } from './failure.ts'
 import { remappingArgs } from './remapping.ts'
 import { snapshotArgs } from './snapshot.ts'
 import { SortedMap } from './sorted-map.ts'
@@ -100,6 +101,26 @@ describe('a snapshot that is half copied', () => {
     assert.equal(task.errno, errno.EINTR)
     assert.deepEqual(names(at, '/s'), ['a', 'b', 'c'])
     at.recount()
+  })
+})
+
+describe('a snapshot that fails half way', () => {
+  it('leaves no name and no reference behind (SN2)', () => {
+    const at = story()
+    const { names: inodes } = at.volume.parts
+    const before = at.store.image().length
+    const task = halfCopied(at)
+    inodes.copyIn = () => {
+      throw new Failure(errno.EMLINK)
+    }
+    at.world.settle()
+    assert.equal(task.errno, errno.EMLINK)
+    assert.deepEqual(names(at, '/'), ['d'])
+    assert.equal(ok(at.volume.stat('/d/a')).shared, 0)
+    at.recount()
+    at.commit()
+    at.commit()
+    assert.equal(at.store.image().length, before, 'and no record')
   })
 })
 
