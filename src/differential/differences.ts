@@ -91,7 +91,7 @@ export const DIFFERENCES: readonly Difference[] = [
       'MADV_FREE marks pages some at a time, later; and marks in one process what another maps too (mm/swap.c, folio_mark_lazyfree)',
     ours: 'marks at once, and leaves alone what others map',
     follows:
-      "LazyFree isn't compared; nor are clean and dirty of private memory after a fork and a MADV_FREE",
+      "LazyFree isn't compared, nor Referenced of private memory after a MADV_FREE; nor are clean and dirty of private memory after a fork and a MADV_FREE",
   },
   {
     name: 'dontunmap of locked memory',
@@ -133,7 +133,7 @@ export interface Past {
 export function traitsOf(filesystem: FilesystemName, { forked, freed }: Past): Traits {
   return {
     ignored: (counter, { name, rights }) =>
-      (counter === 'Referenced' && (forked || rights[0] !== 'r')) ||
+      (counter === 'Referenced' && (forked || rights[0] !== 'r' || (freed && name === ''))) ||
       (CLEAN_OR_DIRTY.includes(counter) &&
         ((name === '' && forked && freed) ||
           name === 'shared memory' ||

@@ -299,6 +299,8 @@ export class Ours implements Side {
     const args = mremapArgs({ space, from, pages, newPages, where: place, old })
     const error = this.run(this.engine.verbs.mremap, args)
     if (error !== errno.OK) return failed('mremap', error)
+    const locked = space.find(args.to)?.locked === true
+    if (locked && newPages > pages) this.bring(space, args.to + pages, args.to + newPages)
     if (args.to === from) return { said: 'where it was', bytes: undefined }
     if (typeof where === 'object') return done
     const back = mremapArgs({

@@ -49,6 +49,17 @@ describe('what /proc shows', () => {
     )
   })
 
+  test('brings what a locked mapping has got more', async t => {
+    const machine = await start(t)
+    const file = await machine.open(numbered(t, 8), { mode: 'r+' })
+    const map = await machine
+      .space({ name: 'a' })
+      .map(file, { prot: 'rw', length: 2 * PAGE, advice: 'random' })
+    await map.lock()
+    await map.resize(6 * PAGE)
+    assert.deepEqual([...(await map.resident())], [1, 1, 1, 1, 1, 1])
+  })
+
   test('shows a space that waits for its page', async t => {
     const host = new HostCalls(t)
     const machine = await start(t)

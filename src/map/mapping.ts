@@ -285,6 +285,17 @@ export class Mapping implements Participant, MappingFace {
     this.place = { start: args.to, length, offset }
     this.views = this.viewsOf(this.place)
     this.current = this.views.choose()
+    await this.bringLonger(args.to + args.pages, args.to + args.newPages)
+  }
+
+  /** What a locked mapping has got more is brought, as far as it can be: the call has succeeded (mm_populate). */
+  private async bringLonger(start: Vpn, end: Vpn): Promise<void> {
+    if (end <= start || this.mm.find(start)?.locked !== true) return
+    try {
+      await this.bringParts('resize', bringing(this.mm, start, end), {})
+    } catch (error) {
+      if (!(error instanceof FaultlineError)) throw error
+    }
   }
 
   private viewsOf({ start, length }: Place): Views {
