@@ -148,8 +148,8 @@ export class Groups {
   }
 
   private prepare(settings: Settings): Change[] {
-    if (typeof settings !== 'object' || settings === null)
-      throw new SettingError('EINVAL', `expected an object of settings, got ${shown(settings)}`)
+    if (typeof settings !== 'object' || settings === null || Array.isArray(settings))
+      throw new SettingError('EINVAL', `group: expected an object of settings, got ${shown(settings)}`)
     return Object.entries(settings)
       .filter(([, value]) => value !== undefined)
       .map(([key, value]) => this.change(key, value))
@@ -170,7 +170,7 @@ export class Groups {
     if (key === undefined)
       throw new SettingError(
         'ENOENT',
-        `${shown(name)} isn't a key of a group${didYouMean(name, this.keyNames)}`,
+        `${shown(name)} isn't a key of a group${didYouMean(name, this.keyNames) || `; expected one of ${this.keyNames.join(', ')}`}`,
       )
     return key
   }

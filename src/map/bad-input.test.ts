@@ -94,8 +94,19 @@ test('a group takes names and objects, and nothing else is taken for one', async
     await refuses(() => group.set(untyped(key), 1), 'ENOENT', 'group', /isn't a key of a group/)
     await refuses(() => group.read(untyped(key)), 'ENOENT', 'group', /isn't a key of a group/)
   }
-  for (const settings of [null, 5, 'memory.max=1'])
-    await refuses(() => machine.group('h', untyped(settings)), 'EINVAL', 'group', /an object of settings/)
+  for (const settings of [null, 5, 'memory.max=1', ['memory.max']])
+    await refuses(
+      () => machine.group('h', untyped(settings)),
+      'EINVAL',
+      'group',
+      /^group: expected an object of settings, got /,
+    )
+  await refuses(
+    () => machine.group('h', untyped({ foo: 1 })),
+    'ENOENT',
+    'group',
+    /one of io.max, .*memory.max/,
+  )
 })
 
 test('a group is not asked or set after its machine was closed, as on the other MMU', async () => {
@@ -397,8 +408,8 @@ const CASES: readonly Case[] = [
   [
     'prefetch of null',
     'prefetch',
-    ({ map }) => map.prefetch([untyped(null)]),
-    /offset: expected whole bytes from 0, got undefined/,
+    ({ map }) => map.prefetch([{ offset: 0, length: 1 }, untyped(null)]),
+    /expected \{ offset, length \} as element 1, got null/,
   ],
   [
     'prefetch past the end',

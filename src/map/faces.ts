@@ -55,7 +55,8 @@ export interface MachineFace extends AsyncDisposable {
   /**
    * Makes a group below the root. Keys and meanings are cgroup2's; sizes are bytes or text like '4 MiB', times microseconds.
    *
-   * Errors: EEXIST, EINVAL (names the key and what it takes), EBADF after close.
+   * Errors: EEXIST, EINVAL (names the key and what it takes), ENOENT for a key that there is none of (names the nearest), EACCES
+   * for a counter, ENODEV for a disk that there is none of, EBADF after close.
    */
   group(name: string, settings?: Settings): GroupFace
   /**
@@ -303,11 +304,20 @@ export interface RangeOfFiles {
 export interface GroupFace {
   /** From the root, as in cgroup2: '/batch/import'. */
   readonly path: string
-  /** Makes a group below this one. Errors: EEXIST, EINVAL. */
+  /** Makes a group below this one. Errors: those of `machine.group`. */
   group(name: string, settings?: Settings): GroupFace
-  /** Changes a setting: `group.set('memory.max', '16 MiB')`. Errors: EINVAL (what the key takes), EACCES for the root. */
+  /**
+   * Changes a setting: `group.set('memory.max', '16 MiB')`.
+   *
+   * Errors: EINVAL (what the key takes), ENOENT for a key that there is none of (names the nearest), EACCES for the root and
+   * for a counter, ENODEV for a disk that there is none of.
+   */
   set(key: string, value: unknown): void
-  /** A counter or setting, in the form of the kernel's file: `group.read('io.stat')`. Errors: EINVAL (names the nearest key). */
+  /**
+   * A counter or setting, in the form of the kernel's file: `group.read('io.stat')`.
+   *
+   * Errors: ENOENT for a key that there is none of (names the nearest).
+   */
   read(key: string): string
 }
 

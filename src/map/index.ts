@@ -26,6 +26,7 @@ export { type HostPath, hostPath, textPath } from './host-path.ts'
 export type { Existing } from './host-target.ts'
 export {
   type CreateVolumeOptions,
+  checkMachine,
   Machine,
   type MachineOptions,
   type OpenVolumeOptions,

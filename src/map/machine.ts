@@ -153,13 +153,12 @@ export class Machine implements MachineFace {
 
   /** `platform`: for the hardware MMU, which runs the machine in a thread of its own. */
   static async start(options: MachineOptions = {}, platform?: Platform): Promise<Machine> {
-    checkKeys(options, MACHINE_KEYS, 'start')
+    checkMachine(options)
     const { discipline: name = 'restart', readAhead, swap, watcher } = options
     const { frames, pageSize } = framesOf(options)
     const names = DISCIPLINES.map(each => each.name)
     const discipline = disciplineNamed(choice(name, names, 'discipline', 'start'))!
     const writeback = writebackOf(options.writeback)
-    checkWatcher(watcher)
     const trace = ownTrace()
     const driver = new RealDriver()
     const ending = platform === undefined ? new EndingCalls(NODE_CALLS) : undefined
@@ -597,6 +596,22 @@ function measured({ host, backing }: Known): Bytes {
   const size = host.measure()
   backing.measured(size)
   return size
+}
+
+/** Throws what is wrong with the options, before anything is taken; `more` are options of who asks. */
+export function checkMachine(options: MachineOptions, more: readonly string[] = []): void {
+  checkKeys(options, [...more, ...MACHINE_KEYS], 'start')
+  framesOf(options)
+  const { discipline = 'restart', readAhead, writeback, watcher } = options
+  choice(
+    discipline,
+    DISCIPLINES.map(each => each.name),
+    'discipline',
+    'start',
+  )
+  if (readAhead !== undefined) bytes(readAhead, 'readAhead', 'start')
+  writebackOf(writeback)
+  checkWatcher(watcher)
 }
 
 /** How many frames the options ask for, with the zero page. */

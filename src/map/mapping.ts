@@ -419,8 +419,10 @@ export class Mapping implements Participant, MappingFace {
     if (!Array.isArray(ranges))
       throw invalid('prefetch', `expected an array of { offset, length }, got ${shown(ranges)}`)
     let pages = 0
-    for (const range of ranges) {
-      const { offset, length } = (range ?? {}) as Partial<{ offset: Bytes; length: Bytes }>
+    for (const [at, range] of ranges.entries()) {
+      if (typeof range !== 'object' || range === null)
+        throw invalid('prefetch', `expected { offset, length } as element ${at}, got ${shown(range)}`)
+      const { offset, length } = range as Partial<{ offset: Bytes; length: Bytes }>
       if (typeof offset !== 'number' || !Number.isSafeInteger(offset) || offset < 0)
         throw invalid('prefetch', `offset: expected whole bytes from 0, got ${shown(offset)}`)
       this.checkLength('prefetch', offset, length)

@@ -354,6 +354,12 @@ describe('the bounds of a view', () => {
   it('say what was expected', () => {
     const { view } = world(length)
     assert.throws(() => view.u32(length), /expected 0 <= offset <= 8288/)
+    for (const access of [
+      () => view.bytes(0, 1e12),
+      () => view.bytes(8, length + 1),
+      () => view.want(0, 1e15),
+    ])
+      assert.throws(access, /length \d+ is longer than the mapping: expected at most its 8292 bytes/)
   })
 })
 

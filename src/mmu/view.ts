@@ -589,6 +589,10 @@ export class View {
     if (typeof size !== 'number') return notA('number', size, 'a length')
     if (!Number.isSafeInteger(size) || size < 0)
       return new RangeError(`length ${size} isn't a whole number of bytes from 0`)
+    if (size > this.length)
+      return new RangeError(
+        `length ${size} is longer than the mapping: expected at most its ${this.length} bytes`,
+      )
     return new RangeError(
       `offset ${offset} with ${size} bytes is outside the mapping: expected 0 <= offset <= ${this.length - size}`,
     )

@@ -1,6 +1,7 @@
 /** The door: starts a machine with the MMU that is asked for. The hardware one is loaded only when it is wanted. */
 import { shown } from '../group/index.ts'
 import {
+  checkMachine,
   checkObject,
   choice,
   FaultlineError,
@@ -18,6 +19,8 @@ export interface StartOptions extends MachineOptions, HardwareOptions {
   /** `software` everywhere; `hardware` on Linux with userfaultfd; `auto`: hardware where it can be had. */
   readonly mmu?: MmuName
 }
+
+const DOOR_KEYS = ['mmu', 'onError', 'onWorkerLost']
 
 /** A machine, whichever MMU shows its memory. */
 export interface Machine extends MachineFace {}
@@ -38,6 +41,7 @@ export const Machine: {
 export async function start(given: StartOptions = {}): Promise<Machine> {
   checkObject(given, 'start')
   const { mmu = 'software', ...options } = given
+  checkMachine(given, DOOR_KEYS)
   checkFaults(options)
   if (choice(mmu, MMUS, 'mmu', 'start') === 'software') return SoftwareMachine.start(software(options))
   const { HardwareMachine } = await import('./machine.ts')
