@@ -94,6 +94,17 @@ const PLANS: readonly Plan[] = [
     slicePages: 1,
   },
   {
+    name: 'pageout-fault',
+    about: 'a mapping is paged out and another made cold while faults of both come',
+    from: 'Linux mm/madvise.c, madvise_cold_or_pageout_pte_range: pages go while their entries are looked at',
+    files: { data: { pages: 2 } },
+    mappings: { data: { file: 'data', pages: 2 }, heap: HEAP },
+    before: ['load data 0', 'load data 1', 'store heap 0'],
+    tasks: ['pageout data', 'cold heap', 'store data 0', 'load data 1', 'store heap 0'],
+    kills: [0],
+    slicePages: 1,
+  },
+  {
     name: 'mremap-fault',
     about: 'a mapping of a file moves while faults of it wait for the device, and a monitor reads /proc',
     from: 'move_vma under mmap_lock: a fault that comes back must find the page gone, or at its new place',

@@ -71,6 +71,8 @@ const MAKERS: Readonly<Record<VerbName, Maker>> = {
     return spawn(machine, phrase, machine.engine.verbs.map, args)
   },
   dontneed: (machine, phrase) => advise(machine, phrase, 'dontneed'),
+  cold: (machine, phrase) => advise(machine, phrase, 'cold'),
+  pageout: (machine, phrase) => advise(machine, phrase, 'pageout'),
   willneed: (machine, phrase) => advise(machine, phrase, 'willneed'),
   mlock: (machine, phrase) =>
     spawn(machine, phrase, machine.engine.verbs.lock, { ...range(machine, phrase), to: 'locked' as const }),
@@ -212,7 +214,11 @@ function access(machine: Machine, phrase: Phrase, kind: 'load' | 'store', word: 
   return spawn(machine, phrase, machine.access, args)
 }
 
-function advise(machine: Machine, phrase: Phrase, advice: 'willneed' | 'dontneed'): Task {
+function advise(
+  machine: Machine,
+  phrase: Phrase,
+  advice: 'willneed' | 'dontneed' | 'cold' | 'pageout',
+): Task {
   return spawn(machine, phrase, machine.engine.verbs.advise, { ...range(machine, phrase), advice })
 }
 
