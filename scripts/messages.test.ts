@@ -230,6 +230,8 @@ async function volumes(machine: door.Machine): Promise<void> {
   await wrong(() => volume.remove('/'))
   await wrong(() => volume.create('/a//b'))
   await wrong(() => volume.fallocate(file, 0, 0))
+  await volume.mknod('/fifo', { kind: 'fifo' })
+  await wrong(() => volume.open('/fifo'))
   await volume.mkdir('/d')
   await volume.create('/d/e')
   await volume.snapshot('/d', '/s', { mode: 'r' })

@@ -100,6 +100,8 @@ test('a hardware machine says which of its calls need a software one', { skip: u
   await using machine = await Machine.start({ mmu: 'hardware', memory: '16 MiB' })
   const volume = await machine.createVolume(join(folder, 'v'), { size: '4 MiB' })
   const refused = { code: 'ENOTSUP', message: /software/ }
+  await assert.rejects(volume.put([new Uint8Array(1)], '/a'), refused)
+  await assert.rejects(volume.put(Buffer.of(1), '/a', { progress: () => {} }), refused)
   await assert.rejects(volume.check({ progress: () => {} }), refused)
   await volume.close()
 })
