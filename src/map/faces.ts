@@ -189,6 +189,12 @@ export interface VolumeFace extends AsyncDisposable {
   /** Which format it has. One of format 1 opens to be read until it is upgraded. */
   readonly format: number
   /**
+   * Lets the volume hold more: `size` bytes of data. Of data in a file the host's space is taken; a device must have grown.
+   *
+   * Errors: EINVAL (less than it has, or than the device), ENOSPC, EROFS.
+   */
+  grow(size: Bytes): Promise<void>
+  /**
    * Makes a volume of format 1 one of format 2, in place: after a crash it has the one or the other. Everything in it gets this owner,
    * this time, and the mode 0644 or 0755. One of format 2 stays as it is.
    *

@@ -146,6 +146,22 @@ describe('a file of a volume', () => {
     await fails(() => volume.create('/a\ud800'), 'EINVAL', /half of a surrogate pair/)
   })
 
+  test('lies in a volume that grows, and was full', async t => {
+    const volume = await world(t)
+    await volume.create('/a')
+    await using file = await volume.open('/a', { mode: 'r+' })
+    await file.write(Buffer.alloc(7 * 2 ** 20, 1), 0)
+    await file.sync()
+    await fails(() => file.write(Buffer.alloc(7 * 2 ** 20, 2), 7 * 2 ** 20), 'ENOSPC')
+    await volume.grow(16 * 2 ** 20)
+    await file.write(Buffer.alloc(7 * 2 ** 20, 2), 7 * 2 ** 20)
+    await file.sync()
+    assert.equal(volume.usage.size, (16 * 2 ** 20) / PAGE - 1)
+    assert.deepEqual((await volume.check()).wrong, [])
+    await fails(() => volume.grow(PAGE), 'EINVAL', /a volume doesn't shrink/)
+    await fails(() => volume.grow(2 ** 50), 'ENOSPC')
+  })
+
   test('tells where it holds something', async t => {
     const volume = await world(t)
     await volume.create('/a')

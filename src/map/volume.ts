@@ -38,7 +38,7 @@ import type { Context } from './context.ts'
 import { aborted, FaultlineError, fromHost } from './error.ts'
 import type { RangeOfFiles, VolumeFace } from './faces.ts'
 import type { File } from './file.ts'
-import { type Existing, writeWhole } from './host-target.ts'
+import { writeWhole } from './host-target.ts'
 import { INSPECT } from './inspect.ts'
 import { checkBytes, checkKeys, choice, flag, invalid } from './options.ts'
 import { isAborted } from './performer.ts'
@@ -63,46 +63,24 @@ import {
 } from './volume-attributes.ts'
 import { checkPath, checkProgress, checkWhole, VolumeCalls } from './volume-calls.ts'
 import { OpenFiles } from './volume-files.ts'
+import { grow } from './volume-growth.ts'
+import type {
+  CheckOptions,
+  CloneOptions,
+  GetFileOptions,
+  PutOptions,
+  SnapshotOptions,
+  VolumeFileOptions,
+} from './volume-options.ts'
 
-/** How a file of a volume is opened. */
-export interface VolumeFileOptions {
-  /** 'r' if left out. */
-  readonly mode?: 'r' | 'r+'
-  /** Mappings show the device's own blocks: of a volume that the machine was started with as `dax`. */
-  readonly dax?: boolean
-  /** A store is let in only when where it goes is durable already (MAP_SYNC); holds for all who have the file open. */
-  readonly mapSync?: boolean
-}
-
-/** How a file is brought into a volume. */
-export interface SnapshotOptions {
-  /** 'r': nothing below it can be changed, though all of it can be renamed or removed. 'r+' if left out. */
-  readonly mode?: 'r' | 'r+'
-}
-
-/** How a file is cloned. */
-export interface CloneOptions extends Pick<TransferOptions, 'signal'> {
-  /** What becomes of a file that has the name already; it stays, and EEXIST is told, if left out. */
-  readonly existing?: 'stays' | 'is replaced'
-}
-
-export interface PutOptions extends TransferOptions, MakeOptions {
-  /** 'written': it is durable with the next sync of the volume; 'durable', before the promise is kept, if left out. */
-  readonly until?: 'durable' | 'written'
-  /** What becomes of a file that has the name already; it stays, and EEXIST is told, if left out. */
-  readonly existing?: Existing
-}
-
-export interface GetFileOptions extends TransferOptions {
-  /** What becomes of a file that is there already; it stays, and EEXIST is told, if left out. */
-  readonly existing?: Existing
-}
-
-/** How much of a volume is checked. */
-export interface CheckOptions extends TransferOptions {
-  /** 'metadata only' leaves the data unread; 'with data' if left out. */
-  readonly data?: 'with data' | 'metadata only'
-}
+export type {
+  CheckOptions,
+  CloneOptions,
+  GetFileOptions,
+  PutOptions,
+  SnapshotOptions,
+  VolumeFileOptions,
+} from './volume-options.ts'
 
 /** Names that are taken away before the event loop turns. */
 const REMOVED_AT_ONCE = 32
@@ -283,6 +261,13 @@ export class Volume implements VolumeFace {
     await this.during(() =>
       this.calls.perform(new Upgrading(), args, { operation: 'upgrade', where: this.path }),
     )
+  }
+
+  /** Lets it hold more: its file gets the host's space, or the device it lies on has grown. `size`: bytes of its data. */
+  async grow(size: Bytes): Promise<void> {
+    checkWhole(size, 'size', 'grow')
+    this.checkCall('grow')
+    await this.during(() => grow(this.calls, this.mounted, size))
   }
 
   /** What a directory holds, in order. */

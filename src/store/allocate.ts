@@ -52,11 +52,30 @@ export async function allocateFile(
   }
 }
 
-async function fill(path: string, size: Bytes, signal: AbortSignal | undefined): Promise<void> {
-  if (size > 0 && (await byProgram(path, size, signal)) === 'done') return
+/** A file that is there already has so much space from now on. Throws NoRoom, or what the host says; what was in it stays. */
+export async function extendFile(path: string, size: Bytes): Promise<void> {
+  const more = size - fs.statSync(path).size
+  const free = freeBytes(dirname(path))
+  if (more > free) throw new NoRoom(free)
+  try {
+    if ((await byProgram(path, size, undefined)) === 'done') return
+    await fill(path, size, undefined, size - more)
+  } catch (error) {
+    const { code } = error as { code?: unknown }
+    throw code === 'ENOSPC' || code === 'EDQUOT' ? new NoRoom(freeBytes(dirname(path))) : error
+  }
+}
+
+async function fill(
+  path: string,
+  size: Bytes,
+  signal: AbortSignal | undefined,
+  from: Bytes = 0,
+): Promise<void> {
+  if (from === 0 && size > 0 && (await byProgram(path, size, signal)) === 'done') return
   const file = await open(path, 'r+')
   try {
-    for (let at = 0; at < size; ) {
+    for (let at = from; at < size; ) {
       signal?.throwIfAborted()
       const { bytesWritten } = await file.write(ZEROS, 0, Math.min(ZEROS.length, size - at), at)
       at += bytesWritten

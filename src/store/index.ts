@@ -1,7 +1,7 @@
 /**
  * Where a volume lies on this computer: its metadata in LMDB, its data in a file or a block device, and who has it open.
  */
-export { allocateFile, NoRoom } from './allocate.ts'
+export { allocateFile, extendFile, NoRoom } from './allocate.ts'
 export { Draft, Undraftable } from './draft.ts'
 export { FileLock, Taken } from './file-lock.ts'
 export { FileStore } from './file-store.ts'

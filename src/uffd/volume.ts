@@ -119,6 +119,10 @@ export class HardwareVolume extends Remote implements VolumeFace {
     return this.ask('format') as number
   }
 
+  async grow(size: Bytes): Promise<void> {
+    await this.call('grow', size)
+  }
+
   async upgrade(owner: Pick<MakeOptions, 'uid' | 'gid'> = {}): Promise<void> {
     await this.call('upgrade', owner)
   }

@@ -10,7 +10,7 @@ import { Check, type Checked, type CheckReport } from './check.ts'
 import { Absent, Failure } from './failure.ts'
 import type { Journal } from './journal.ts'
 import type { Parts } from './parts.ts'
-import { decodeLink, decodeNumbers, type Header, inoIn, nameIn, numberIn, ROOT_INO } from './records.ts'
+import { decodeLink, decodeNumbers, inoIn, nameIn, numberIn, ROOT_INO } from './records.ts'
 import { type BadBlock, Scrub, type ScrubArgs, scrubArgs } from './scrub.ts'
 
 /** To look at a record takes a part of what making one does. */
@@ -49,12 +49,10 @@ export function checkingArgs(data: CheckingArgs['data']): CheckingArgs {
 export class Checking implements Verb<CheckingArgs> {
   readonly name = 'check'
   private readonly parts: Parts
-  private readonly header: Header
   private readonly scrub: Scrub
 
-  constructor(parts: Parts, header: Header) {
+  constructor(parts: Parts) {
     this.parts = parts
-    this.header = header
     this.scrub = new Scrub(parts)
   }
 
@@ -91,7 +89,7 @@ export class Checking implements Verb<CheckingArgs> {
     args.holds = true
     if (commits.underWay !== undefined) return wait(commits.underWay, 'device')
     args.frozen ??= journal.frozen()
-    args.check ??= new Check(args.frozen, this.header)
+    args.check ??= new Check(args.frozen, this.parts.header)
     args.checked = args.check.goOn(STEPS_A_RECORD * sliceRecords)
     if (args.checked === undefined) return again
     this.letGo(args)

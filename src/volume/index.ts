@@ -16,6 +16,7 @@ export { DaxFile } from './dax-file.ts'
 export { describeRecord } from './describe.ts'
 export { PLAIN, UNWRITTEN, WRITTEN } from './extents.ts'
 export { Absent, Damage, Failure, Unreadable } from './failure.ts'
+export { Growing, type GrowingArgs, growingArgs } from './growing.ts'
 export { blockSizeIn, headerBlock, idIn } from './header.ts'
 export {
   EPOCH,

@@ -34,7 +34,7 @@ export interface Blocks {
 
 export class Space {
   /** Blocks that data can lie in: all but the first. */
-  readonly size: number
+  size: number
   /** Blocks that the device has, the first with them, if it has become shorter. */
   present = Infinity
   private readonly journal: Journal
@@ -111,6 +111,11 @@ export class Space {
       `blocks ${start} to ${end - 1} are told of, and the volume has ${this.size}`,
     )
     believe(end <= this.present, `blocks ${start} to ${end - 1} lie past the end of the device`)
+  }
+
+  /** Blocks that the volume has from now on. */
+  extend({ start, end }: Blocks): void {
+    this.toFree(start, end)
   }
 
   /** What a new volume begins with. */

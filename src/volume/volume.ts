@@ -179,7 +179,7 @@ export class Volume {
     this.bulkRead = new BulkRead(this.parts, cache, this.transfers)
     this.bulkWrite = new BulkWrite(this.parts, cache, this.transfers)
     this.syncing = new SyncVolume(commits)
-    this.checking = new Checking(this.parts, header)
+    this.checking = new Checking(this.parts)
     const extents = (ino: number) => this.extents(ino)
     const openFiles = () => [...this.files.values(), ...this.daxFiles.values()]
     this.snapshot = new Snapshot(this.parts, { openFiles, extents })
