@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Volume } from '../map/index.ts'
 import { explained, printJson, printLine } from './terminal.ts'
 import { inVolume } from './volume-open.ts'
-import { count, nameOf, size } from './words.ts'
+import { count, nameOf, size, volumePath } from './words.ts'
 
 const ID_MAX = 2 ** 32 - 2
 
@@ -19,7 +19,7 @@ export function attributeCommands(): Command[] {
       'volume chmod data.vol 4755 /bin/su',
     ])
       .argument('<mode>', 'as octal digits', mode)
-      .argument('<path>', 'a path of the volume, from /')
+      .argument('<path>', 'a path of the volume, from /', volumePath)
       .action(acting('chmod', (volume, bits: number, path: string) => volume.chmod(path, bits))),
     links(
       changing('chown', 'set whose a file is', [
@@ -27,7 +27,7 @@ export function attributeCommands(): Command[] {
         'volume chown data.vol 0:0 /link --link',
       ])
         .argument('<owner>', 'numbers of a user and a group: 1000:100', owner)
-        .argument('<path>', 'a path of the volume, from /'),
+        .argument('<path>', 'a path of the volume, from /', volumePath),
     ).action(
       acting('chown', (volume, { uid, gid }: Owner, path: string, words: LinkWords) =>
         volume.chown(path, uid, gid, linkOf(words)),
@@ -38,7 +38,7 @@ export function attributeCommands(): Command[] {
         'volume touch data.vol /a',
         'volume touch data.vol /a --date 2026-01-31T12:00:00Z',
       ])
-        .argument('<path>', 'a path of the volume, from /')
+        .argument('<path>', 'a path of the volume, from /', volumePath)
         .addOption(new Option('-d, --date <time>', 'the time, in place of now').argParser(date)),
     ).action(
       acting('touch', async (volume, path: string, words: LinkWords & { readonly date?: Date }) => {
@@ -51,7 +51,7 @@ export function attributeCommands(): Command[] {
       'volume ln data.vol ../a /d/link --symbolic',
     ])
       .argument('<target>', 'a path of the volume; of a symbolic link whatever it is to lead to')
-      .argument('<path>', 'the new name, from /')
+      .argument('<path>', 'the new name, from /', volumePath)
       .option('-s, --symbolic', 'make a symbolic link')
       .action(
         acting('ln', (volume, target: string, path: string, { symbolic }: { readonly symbolic?: true }) =>
@@ -62,7 +62,7 @@ export function attributeCommands(): Command[] {
       'volume mknod data.vol /queue fifo',
       'volume mknod data.vol /null char 1 3 --mode 0666',
     ])
-      .argument('<path>', 'a path of the volume, from /')
+      .argument('<path>', 'a path of the volume, from /', volumePath)
       .argument('<kind>', 'fifo, socket, block or char', nameOf(KINDS, 'kinds'))
       .argument('[major]', 'of a device', count(0, 4095))
       .argument('[minor]', 'of a device', count(0, 2 ** 20 - 1))
@@ -118,7 +118,7 @@ export function readlinkCommand(): Command {
   const command = new Command('readlink')
     .description('say where a symbolic link leads')
     .argument('<volume>')
-    .argument('<path>', 'a path of the volume, from /')
+    .argument('<path>', 'a path of the volume, from /', volumePath)
     .option('--json', 'print it as JSON')
     .action((path: string, link: string, { json }: { readonly json?: true }) =>
       inVolume(path, 'r', async volume => {
@@ -141,7 +141,7 @@ export function attrCommand(): Command {
     new Command('attr')
       .description('list the extended attributes of a file; print, set or remove one')
       .argument('<volume>')
-      .argument('<path>', 'a path of the volume, from /')
+      .argument('<path>', 'a path of the volume, from /', volumePath)
       .argument('[name]', 'such as user.note')
       .option('--set <text>', 'let it hold this')
       .addOption(new Option('--remove', 'remove it').conflicts('set'))

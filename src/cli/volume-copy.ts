@@ -9,7 +9,7 @@ import { FaultlineError, type Volume } from '../map/index.ts'
 import { explained, interruptible, Progress, printJson } from './terminal.ts'
 import { inVolume } from './volume-open.ts'
 import { getTree, putTree, type TreeOptions, type TreeReport } from './volume-tree.ts'
-import { shownBytes } from './words.ts'
+import { shownBytes, volumePath } from './words.ts'
 
 interface CopyWords {
   readonly recursive?: true
@@ -22,7 +22,7 @@ export function putCommand(): Command {
     .description('copy a file of this computer into a volume')
     .argument('<volume>')
     .argument('<file>', 'a file, or - for standard input')
-    .argument('<path>', 'what it is to be called in the volume, from /')
+    .argument('<path>', 'what it is to be called in the volume, from /', volumePath)
     .option(
       '-r, --recursive',
       'copy a directory with all that is below it: modes, owners, times, links, holes',
@@ -42,7 +42,7 @@ export function getCommand(): Command {
   const command = new Command('get')
     .description('copy a file of a volume out of it')
     .argument('<volume>')
-    .argument('<path>', 'a file of the volume, from /')
+    .argument('<path>', 'a file of the volume, from /', volumePath)
     .argument('<file>', 'where to, or - for standard output')
     .option(
       '-r, --recursive',

@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import type { Kind, Stat, Time } from '../volume/index.ts'
 import { explained, interruptible, printJson, printLine } from './terminal.ts'
 import { inVolume } from './volume-open.ts'
-import { shownBytes } from './words.ts'
+import { shownBytes, volumePath } from './words.ts'
 
 export interface LongEntry extends Stat {
   readonly name: string
@@ -65,7 +65,7 @@ export function duCommand(): Command {
   const command = new Command('du')
     .description('say how many bytes the files below a directory take, each counted once')
     .argument('<volume>')
-    .argument('[path]', 'a directory of it, or a file', '/')
+    .argument('[path]', 'a directory of it, or a file', volumePath, '/')
     .option('--json', 'print it as JSON')
     .action(du)
   return explained(command, ['volume du data.vol', 'volume du data.vol /monday --json'])

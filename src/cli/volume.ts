@@ -3,6 +3,7 @@
  *
  * Exit status   0 done · 1 it couldn't be done, or check found something wrong · 2 the words were wrong · 130 interrupted
  */
+import { existsSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import { FaultlineError, type Volume } from '../map/index.ts'
 import { explained, interruptible, Progress, printJson, printLine } from './terminal.ts'
@@ -11,7 +12,7 @@ import { checkCommand, dumpCommand } from './volume-check.ts'
 import { existing, getCommand, offerMore, putCommand } from './volume-copy.ts'
 import { duCommand, type LongEntry, longLines, MARKS, modeText, timeText } from './volume-list.ts'
 import { inVolume, withMachine } from './volume-open.ts'
-import { blockSize, shownBytes, size } from './words.ts'
+import { blockSize, shownBytes, size, volumePath, WrongWords } from './words.ts'
 
 interface JsonFlag {
   readonly json?: true
@@ -32,6 +33,9 @@ interface CreateWords extends JsonFlag {
   readonly data?: string
 }
 
+/** What a volume's data has at least. */
+const BLOCKS_MIN = 2
+
 const STATUS = '0 done; 1 it could not be done, or check found something wrong; 2 the words were wrong.'
 
 export function volumeCommand(): Command {
@@ -49,7 +53,7 @@ export function volumeCommand(): Command {
   const creation = volume
     .command('create')
     .description('make a volume')
-    .argument('<volume>', 'the directory that it is to be')
+    .argument('<volume>', 'the directory that it is to be; those above it are made too')
     .addOption(
       new Option(
         '--size <bytes>',
@@ -78,7 +82,7 @@ export function volumeCommand(): Command {
     .command('ls')
     .description('list a directory')
     .argument('<volume>')
-    .argument('[path]', 'a directory of it', '/')
+    .argument('[path]', 'a directory of it', volumePath, '/')
     .option('-l, --long', 'with modes, names that lead there, owners, sizes and times')
     .option('--json', 'print the entries as JSON')
     .action(list)
@@ -87,7 +91,7 @@ export function volumeCommand(): Command {
     .command('stat')
     .description('say how full a volume is, or what a file of it takes')
     .argument('<volume>')
-    .argument('[path]')
+    .argument('[path]', 'a file of it', volumePath)
     .option('--json', 'print it as JSON')
     .action(stat)
   explained(statting, ['volume stat data.vol', 'volume stat data.vol /copy --json'])
@@ -155,7 +159,7 @@ function change(
   to: Command,
 ): Command {
   const command = to.command(name).description(about).argument('<volume>')
-  for (const word of words) command.argument(`<${word}>`, 'a path of the volume, from /')
+  for (const word of words) command.argument(`<${word}>`, 'a path of the volume, from /', volumePath)
   explained(command, [`volume ${name} data.vol ${EXAMPLE_WORDS[name]}`])
   command.option('--json', 'print what was done as JSON').action(async (path: string, ...rest: unknown[]) => {
     const paths = rest.slice(0, words.length) as string[]
@@ -192,6 +196,11 @@ async function lastTry(error: unknown, volume: Volume, what: string): Promise<vo
 }
 
 async function create(path: string, { size: bytes, blockSize, data, json }: CreateWords): Promise<void> {
+  const isMade = data === undefined || !existsSync(data)
+  if (isMade && bytes < BLOCKS_MIN * blockSize)
+    throw new WrongWords(
+      `--size: expected at least ${shownBytes(BLOCKS_MIN * blockSize)}, which is ${BLOCKS_MIN} blocks, got ${shownBytes(bytes)}`,
+    )
   const signal = interruptible()
   const progress = new Progress()
   progress.step(`create ${path}`)

@@ -66,6 +66,12 @@ export function size(least = 0): (text: string) => number {
   }
 }
 
+/** Of something in a volume; what is wrong with its names is said when it is looked for. */
+export function volumePath(text: string): string {
+  if (!text.startsWith('/')) throw new InvalidArgumentError('expected a path of the volume, from /.')
+  return text
+}
+
 /** What a machine takes for its pages. */
 export function blockSize(text: string): number {
   const bytes = size()(text)

@@ -87,6 +87,16 @@ test('null stands for no option, of any call', async t => {
   await volume.close()
 })
 
+test('a file whose bytes the kernel makes as they are read is refused, and one that is empty is not', {
+  skip: process.platform !== 'linux' && 'only Linux has /proc',
+}, async t => {
+  await using machine = await Machine.start({ memory: 64 * PAGE })
+  for (const path of ['/proc/cpuinfo', '/proc/self/maps'])
+    await refuses(() => machine.open(path), 'EINVAL', 'open', /the kernel makes its bytes as they are read/)
+  const empty = await machine.open(sparse(t, 0))
+  assert.equal(empty.size, 0)
+})
+
 test('a group takes names and objects, and nothing else is taken for one', async () => {
   await using machine = await Machine.start({ memory: 64 * PAGE })
   const group = machine.group('g')

@@ -72,7 +72,7 @@ export interface MachineFace extends AsyncDisposable {
    */
   open(path: HostPath, options?: OpenOptions & RemoteOptions): Promise<FileFace>
   /**
-   * Makes a volume, a directory with metadata and data in it, and opens it for writing. Needs the package `lmdb`.
+   * Makes a volume, a directory with metadata and data in it, and those above it, and opens it for writing. Needs the package `lmdb`.
    *
    * Errors: EEXIST, ENOSPC, EINVAL, those of the host; nothing is left of what failed.
    * Cost: the host's space for all of its data is taken now.

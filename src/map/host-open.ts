@@ -1,4 +1,5 @@
 /** How files of the host are opened for a machine, and what is said when the host refuses. */
+import fs from 'node:fs'
 import type { Bytes } from '../base/index.ts'
 import { HostFile, type HostFileOptions } from '../host/index.ts'
 import type { RealDriver } from '../sched/index.ts'
@@ -19,6 +20,11 @@ export interface OpenOptions {
   /** A store to a page that is being written waits, as where pages are checksummed. The first opening decides. */
   readonly stablePages?: boolean
 }
+
+/** proc, cgroup2, cgroup, debugfs, tracefs, securityfs: linux/magic.h. Their files have bytes and a length of 0. */
+const KERNEL_FILESYSTEMS: ReadonlySet<number> = new Set([
+  0x9fa0, 0x6367_7270, 0x27_e0eb, 0x6462_6720, 0x7472_6163, 0x7363_6673,
+])
 
 /** Of a swap file; its first is never used. */
 const SWAP_PAGES_MIN = 2
@@ -92,12 +98,28 @@ export async function openSwap(path: string, pageSize: Bytes, driver: RealDriver
 
 export function openHost(path: string | Buffer, options: HostFileOptions): HostFile {
   try {
-    return HostFile.open(path, options)
+    const host = HostFile.open(path, options)
+    if (host.length > 0 || !isOfKernel(path)) return host
+    void host.close()
   } catch (error) {
     const code = (error as { code?: unknown }).code
     if (typeof code !== 'string') throw error
     const words = options.create === undefined ? undefined : CREATE_ERRORS.get(code)
     const what = words ?? HOST_ERRORS.get(code) ?? (error as Error).message
     throw new FaultlineError(code, 'open', `open of ${path} failed with ${code}: ${what}`, error)
+  }
+  throw new FaultlineError(
+    'EINVAL',
+    'open',
+    `open of ${path}: the kernel makes its bytes as they are read, and its length says 0; read it with node:fs, or copy it`,
+  )
+}
+
+/** Of a file without a length: whether it lies where all files say so. */
+function isOfKernel(path: string | Buffer): boolean {
+  try {
+    return process.platform === 'linux' && KERNEL_FILESYSTEMS.has(fs.statfsSync(path).type)
+  } catch {
+    return false
   }
 }

@@ -89,6 +89,12 @@ export async function makeVolume(context: Context, path: string, plan: CreatePla
 export async function mountVolume(context: Context, path: string, purpose: Purpose): Promise<Mounted> {
   const place = placeOf(checkedPlace(path, 'openVolume'))
   return guarded('openVolume', path, async undo => {
+    if (fs.statSync(path, { throwIfNoEntry: false })?.isFile() === true)
+      throw new FaultlineError(
+        'ENOTDIR',
+        'openVolume',
+        `${shown(path)} is a file, and a volume is a directory; expected one that createVolume has made`,
+      )
     if (!fs.existsSync(place.store))
       throw new FaultlineError(
         'ENOENT',
