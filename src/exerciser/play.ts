@@ -11,6 +11,9 @@ import { independent } from './footprint.ts'
 import { Generator } from './generator.ts'
 import { countOf, type Plan, type Round, type Run } from './operations.ts'
 
+/** A round of no operation: everything is checked. That moves pages too, so a failure may need it to come again. */
+const CHECK: Round = []
+
 export interface Options {
   readonly make: (plan: Plan, content: Uint8Array) => Backend
   readonly inspect: Inspect
@@ -60,6 +63,7 @@ export async function exercise(
       const played = exerciser.counts.operations
       if (played - checked < checkEvery) continue
       checked = played
+      rounds.push(CHECK)
       await exerciser.check()
       if (++checks % lookEvery === 0) exerciser.look()
       progress(played)
@@ -78,7 +82,9 @@ export async function replay(run: Run, options: Partial<Options> = {}): Promise<
   const { make, inspect } = { ...OPTIONS, ...options }
   const exerciser = new Exerciser(run.plan, make, inspect)
   try {
-    for (const round of run.rounds) await exerciser.play(independent(exerciser.model, round))
+    for (const round of run.rounds)
+      if (round.length === 0) await exerciser.check()
+      else await exerciser.play(independent(exerciser.model, round))
     await exerciser.check()
     exerciser.look()
     await exerciser.end()
