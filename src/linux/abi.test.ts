@@ -20,6 +20,10 @@ const INCLUDES = [
   '<sys/mman.h>',
   '<sys/mount.h>',
   '<sys/prctl.h>',
+  '<sys/ptrace.h>',
+  '<sys/socket.h>',
+  '<sys/uio.h>',
+  '<sys/wait.h>',
   '<linux/falloc.h>',
   '<linux/memfd.h>',
   '<linux/userfaultfd.h>',
@@ -31,6 +35,8 @@ const SAID_OTHERWISE: Readonly<Record<string, string>> = {
   SIGACTION_WORDS: 'sizeof(struct sigaction) / 8',
   HUGE_PAGE_BYTES: '1 << 21',
   UFFD_MSG_BYTES: 'sizeof(struct uffd_msg)',
+  CMSG_BYTES: 'CMSG_SPACE(sizeof(int))',
+  CMSG_DATA: '(char *)CMSG_DATA((struct cmsghdr *)4096) - (char *)4096',
 }
 
 /** What userfaultfd.ts takes as known of the layout, in C, and what it is. */
