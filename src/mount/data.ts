@@ -86,12 +86,12 @@ export function dataOperations(parts: Parts): Operations {
     const { used, read } = to
     if (offset + size > PAGES_MAX * parts.blockSize) return errno.EFBIG
     const source = request.data(size)
+    let tries = 0
     const attempt = (): Answered | Promise<Answered> => {
       const args = copyArgs(used.file.cached, offset, source, read)
       return perform(parts, request, engine.verbs.write, args, ({ errno: failed }) => {
-        // Of files that are on their way out the blocks are free in a moment.
-        if (args.copied === 0 && failed === errno.ENOSPC && files.isLettingGo)
-          return files.allGone().then(attempt)
+        if (args.copied === 0 && failed === errno.ENOSPC && tries++ === 0)
+          return files.removedHasGone().then(attempt)
         if (args.copied === 0 && failed !== errno.OK) return failed
         wrote(parts, used.ino, (write_flags & wire.WRITE_KILL_SUIDGID) !== 0)
         return answer(wire.WriteOut, { size: args.copied })

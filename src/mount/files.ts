@@ -97,12 +97,12 @@ export class Files {
     return this.named.size > 0
   }
 
-  /** Whether files are on their way out, whose blocks are free when they have gone. */
-  get isLettingGo(): boolean {
-    return this.leaving.size > 0
-  }
-
-  async allGone(): Promise<void> {
+  /**
+   * The blocks of what was removed before are free: what the kernel has forgotten meanwhile, which it says after other requests if
+   * there are any (fs/fuse/dev.c, forget_batch), has been heard of, and what was on its way out has gone.
+   */
+  async removedHasGone(): Promise<void> {
+    for (let turns = 0; turns < 2; turns++) await new Promise(resolve => setImmediate(resolve))
     await Promise.all(this.leaving.values())
   }
 

@@ -275,7 +275,7 @@ test('what a daemon that was killed had promised is there: a file that was renam
 test('what a file that is removed held can be written again at once', { skip }, async t => {
   const mounted = await Mounted.make(t, '24MiB')
   await mounted.does(`
-    for turn in 1 2 3 4 5 6; do
+    for turn in 1 2 3 4 5 6 7 8; do
       dd if=/dev/zero of=full bs=1M status=none 2>/dev/null || true
       rm full; echo now > small && cat small > /dev/null && rm small
     done`)

@@ -248,10 +248,13 @@ for (const shell of [['dash'], ['busybox', 'sh']] as const)
         recorder.kill('SIGINT')
         assert.equal(await ended(recorder), 130)
         const { inversions, files } = await analyze([file], { thresholdMs: 50 })
-        assert.deepEqual(
-          byMonitor(inversions).map(each => [...each.chain.map(link => link.comm), each.cause.kind]),
-          [[MONITOR, 'change-vma 7', 'store (frozen)', 'freeze']],
-        )
+        const told = byMonitor(inversions).map(each => [
+          ...each.chain.map(({ comm }) => comm),
+          each.cause.kind,
+        ])
+        assert.ok(told.length > 0)
+        // All of the machine is recorded: another test may make the same inversion meanwhile.
+        for (const each of told) assert.deepEqual(each, [MONITOR, 'change-vma 7', 'store (frozen)', 'freeze'])
         assert.ok(files[0]!.unread <= 1)
         assert.deepEqual(instances(), before)
       }),

@@ -320,7 +320,7 @@ describe('faultline.html in Chromium', { skip, timeout: 240_000 }, () => {
     }
     await assert.rejects(
       servePage(['/nowhere']),
-      /^TraceError: \/nowhere does not exist; expected a trace file$/,
+      /^FaultlineError: \/nowhere does not exist; expected a trace file$/,
     )
   })
 })
