@@ -9,6 +9,7 @@ import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Account, analyze, type Inversion, observeLive, recorderScript } from './index.ts'
 import {
+  aloneWithTheKernel,
   ended,
   instances,
   LOAD,
@@ -20,6 +21,7 @@ import {
 } from './load.suite.ts'
 
 const skip = whyNoKernel()
+if (skip === false) await aloneWithTheKernel()
 /** How often the kernel's files are looked at for what is awaited. */
 const LOOK_MS = 20
 const MAIN = join(import.meta.dirname, '..', 'cli', 'main.ts')

@@ -1,6 +1,7 @@
 /** What tests and measurements of the running kernel need: whether it can be had, a small file system, and loads. */
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   existsSync,
   mkdirSync,
@@ -11,6 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -25,10 +27,24 @@ export function whyNoKernel(): string | false {
   if (process.platform !== 'linux') return 'needs Linux'
   if (process.getuid?.() !== 0) return 'needs root'
   if (!existsSync('/sys/kernel/tracing')) return 'the kernel has no tracefs'
-  for (const program of ['python3', 'mkfs.ext4', 'fsfreeze', 'losetup'])
+  for (const program of ['python3', 'mkfs.ext4', 'fsfreeze', 'losetup', 'flock'])
     if (!ok('sh', '-c', `command -v ${program}`)) return `needs ${program}`
   if (!ok('losetup', '--find')) return 'no loop device is free'
   return false
+}
+
+/**
+ * Returns when no other process of the tests traces the kernel, and keeps them out for as long as this one lives: whoever traces
+ * sees what all of them do.
+ */
+export async function aloneWithTheKernel(): Promise<void> {
+  const lock = join(tmpdir(), 'faultline-kernel.lock')
+  const holder = spawn('flock', [lock, 'sh', '-c', 'echo mine; exec cat'], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  })
+  await once(holder.stdout, 'data')
+  holder.unref()
+  for (const end of [holder.stdin, holder.stdout]) (end as Socket).unref()
 }
 
 /** A small ext4 on a loop device for as long as `use` runs. */

@@ -12,12 +12,13 @@ import { gzipSync } from 'node:zlib'
 import { TraceError } from '../trace/index.ts'
 import { type ByteOrder, writePerfData } from '../trace/perf-data.fixture.ts'
 import { type Account, analyze } from './index.ts'
-import { LOAD, ok, whyNoKernel, withExt4, withTracefs } from './load.suite.ts'
+import { aloneWithTheKernel, LOAD, ok, whyNoKernel, withExt4, withTracefs } from './load.suite.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'faultline-perf-'))
 after(() => rmSync(folder, { recursive: true }))
 
 const skip = whyNoKernel() || (ok('perf', '--version') ? false : 'needs perf')
+if (skip === false) await aloneWithTheKernel()
 
 const told = ({ inversions }: Account): unknown[] =>
   inversions.map(({ waiter, waitMs, startSec, chain, cause }) => [
