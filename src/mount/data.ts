@@ -104,11 +104,10 @@ export function dataOperations(parts: Parts): Operations {
     const { fh } = request.take(wire.FsyncIn)
     const of = handle(fh)
     if (of === undefined) return errno.EBADF
-    const sync = () => {
+    return files.beforeNames(() => {
       const args = syncArgs(of.used.file.cached, 0, Infinity, of.cursor)
       return perform(parts, request, engine.verbs.sync, args, ({ errno: failed }) => failed)
-    }
-    return files.hasNamed ? files.writeNamed().then(failed => failed || sync()) : sync()
+    })
   }
 
   function release(request: Request): Answered {

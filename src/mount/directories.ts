@@ -58,9 +58,9 @@ export function directoryOperations(parts: Parts): Operations {
 
   function fsync(request: Request): Answered | Promise<Answered> {
     if (request.nodeid === wire.ROOT_ID) return files.sync()
-    const commit = () =>
-      perform(parts, request, core.syncing, { commit: undefined }, ({ errno: failed }) => failed)
-    return files.hasNamed ? files.writeNamed().then(failed => failed || commit()) : commit()
+    return files.beforeNames(() =>
+      perform(parts, request, core.syncing, { commit: undefined }, ({ errno: failed }) => failed),
+    )
   }
 
   return {

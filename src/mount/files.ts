@@ -81,20 +81,10 @@ export class Files {
     if (used !== undefined && isDirty(used)) this.named.add(used)
   }
 
-  /** Before names are made durable (MTF3): what they lead to is written. Returns the first errno. */
-  async writeNamed(): Promise<Errno> {
-    const named = [...this.named]
-    this.named.clear()
-    let failed: Errno = errno.OK
-    for (const { file } of named) {
-      const ended = await this.write(file)
-      if (failed === errno.OK) failed = ended
-    }
-    return failed
-  }
-
-  get hasNamed(): boolean {
-    return this.named.size > 0
+  /** Names are made durable by `commit`: what they lead to is written first (MTF3). If that fails, they aren't. */
+  beforeNames<T>(commit: () => T | Promise<T>): T | Promise<T | Errno> {
+    if (this.named.size === 0) return commit()
+    return this.writeNamed().then(failed => (failed === errno.OK ? commit() : failed))
   }
 
   /**
@@ -108,12 +98,7 @@ export class Files {
 
   /** Everything that was stored is written and durable, as far as it can be. Returns the first errno. */
   async sync(): Promise<Errno> {
-    let failed: Errno = errno.OK
-    this.named.clear()
-    for (const file of [...this.core.dirtyFiles()]) {
-      const ended = await this.write(file)
-      if (failed === errno.OK) failed = ended
-    }
+    const failed = await this.writeAll([...this.core.dirtyFiles()])
     const task = this.performer.begin(this.core.syncing, { commit: undefined }, this.who('sync'))
     const committed = await this.performer.finished(task, each => each.errno, undefined)
     return failed === errno.OK ? committed : failed
@@ -170,6 +155,24 @@ export class Files {
     )
     if (task.state !== 'ended') this.leaving.set(ino, left)
     return left
+  }
+
+  private async writeNamed(): Promise<Errno> {
+    const named = [...this.named]
+    const failed = await this.writeAll(named.map(({ file }) => file))
+    // Not before: who syncs meanwhile waits for the same.
+    for (const used of named) this.named.delete(used)
+    return failed
+  }
+
+  /** What is dirty of files, to the device. Returns the first errno. */
+  private async writeAll(files: readonly VolumeFile[]): Promise<Errno> {
+    let failed: Errno = errno.OK
+    for (const file of files) {
+      const ended = await this.write(file)
+      if (failed === errno.OK) failed = ended
+    }
+    return failed
   }
 
   /** What is dirty of a file, to the device. */
