@@ -265,8 +265,11 @@ export class View {
       this.askEach(offsets, size, LOAD)
       this.settle()
       const into = new Uint8Array(buffer, byteOffset, length * size)
-      for (let each = 0; each < length; each++)
-        this.gatherBytes(offsets[each]!, into.subarray(each * size, (each + 1) * size))
+      for (let each = 0; each < length; each++) {
+        const value = this.load(offsets[each]!, size)
+        for (let byte = 0; byte < size; byte++)
+          into[each * size + byte] = value.getUint8(IS_LITTLE ? byte : size - 1 - byte)
+      }
     }
   }
 
@@ -432,7 +435,7 @@ export class View {
     return (entry & LOAD) !== 0 && frameOf(entry) * this.pageSize === at
   }
 
-  // hot: in whole numbers of 32 bits, and without a DataView where the element lies even; a third of what `u32` takes
+  // hot: in whole numbers of 32 bits, and without a DataView where the element lies even (`npm run bench -- --only loads`)
   private gatherWords(offsets: Offsets, into: Uint32Array): void {
     const { shift, mask, pageSize } = this
     const perPage = pageSize >>> 2
@@ -463,19 +466,13 @@ export class View {
     this.settle()
   }
 
-  private gatherBytes(offset: Bytes, into: Uint8Array): void {
-    const value = this.load(offset, into.length)
-    const last = into.length - 1
-    for (let byte = 0; byte <= last; byte++) into[IS_LITTLE ? byte : last - byte] = value.getUint8(byte)
-  }
-
   /** Notes each page of the elements that isn't there, once. */
   private askEach(offsets: Offsets, size: number, need: typeof LOAD | typeof STORE): void {
     let missing: Set<Vpn> | undefined
     for (let each = 0; each < offsets.length; each++) missing = this.note(offsets[each]!, size, need, missing)
   }
 
-  /** Notes the pages of an element that aren't there, unless they were noted before: those are in `missing`. */
+  /** Notes the pages of [offset, offset + size) that aren't there, unless they were noted before: those are in `missing`. */
   private note(
     offset: Bytes,
     size: number,
@@ -486,8 +483,8 @@ export class View {
     const last = this.vpnOf(offset + size - 1)
     let noted = missing
     for (let vpn = this.vpnOf(offset); vpn <= last; vpn++) {
-      if ((this.table.get(vpn) & need) !== 0 || noted?.has(vpn) || this.misses.length >= this.missesMax)
-        continue
+      if ((this.table.get(vpn) & need) !== 0 || noted?.has(vpn)) continue
+      if (this.misses.length >= this.missesMax) return noted
       noted ??= new Set()
       noted.add(vpn)
       this.misses.push({ vpn, access: need === LOAD ? 'load' : 'store' })
@@ -550,14 +547,8 @@ export class View {
 
   /** Notes every page of the range that isn't there as a miss, without unwinding. */
   private ask(offset: Bytes, length: Bytes, need: typeof LOAD | typeof STORE): void {
-    this.check(offset, length)
-    if (length === 0) return
-    const last = this.vpnOf(offset + length - 1)
-    for (let vpn = this.vpnOf(offset); vpn <= last; vpn++)
-      if ((this.table.get(vpn) & need) === 0) {
-        if (this.misses.length >= this.missesMax) return
-        this.misses.push({ vpn, access: need === LOAD ? 'load' : 'store' })
-      }
+    if (length === 0) this.check(offset, length)
+    else this.note(offset, length, need, undefined)
   }
 
   private stop(): never {
