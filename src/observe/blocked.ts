@@ -12,7 +12,7 @@
  */
 import type { Inversion } from './analysis.ts'
 import { asksForMmapLock, lockType, placeOf, whereOf } from './causes.ts'
-import type { Cause, Link } from './chain.ts'
+import { type Cause, type Link, unknown } from './chain.ts'
 import { overlap } from './history.ts'
 import type { Sleep } from './tasks.ts'
 
@@ -159,15 +159,3 @@ function causeOf(sleep: Sleep): Cause {
     certainty: 'inferred',
   }
 }
-
-const unknown = (why: string): Cause => ({
-  kind: 'unknown',
-  function: null,
-  device: null,
-  deviceIdleMs: null,
-  ranMs: null,
-  runnableMs: null,
-  preemptedBy: null,
-  certainty: 'guessed',
-  why,
-})

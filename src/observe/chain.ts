@@ -534,7 +534,8 @@ function causeOf(sleep: Sleep, place: Place | null, past: Past): Cause {
   return { ...base, device, deviceIdleMs: idle, why: `${why}; ${seen}` }
 }
 
-const unknown = (why: string): Cause => ({
+/** A cause of which nothing is known but why. */
+export const unknown = (why: string): Cause => ({
   kind: 'unknown',
   function: null,
   device: null,

@@ -27,7 +27,7 @@ import {
   placeOf,
   whereOf,
 } from './causes.ts'
-import type { Cause, Certainty, Link } from './chain.ts'
+import { type Cause, type Certainty, type Link, unknown } from './chain.ts'
 import type { Missing } from './missing.ts'
 
 /** Functions that run with mmap_lock held for write, and may sleep there. */
@@ -394,13 +394,7 @@ const sourceOf = (task: SeenTask): string =>
   })[task.source]
 
 const cause = (kind: string, name: string | null, why: string): Cause => ({
+  ...unknown(why),
   kind,
   function: name,
-  device: null,
-  deviceIdleMs: null,
-  ranMs: null,
-  runnableMs: null,
-  preemptedBy: null,
-  certainty: 'guessed',
-  why,
 })
