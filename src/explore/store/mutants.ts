@@ -3,7 +3,8 @@
  * show that its properties can fail.
  */
 import { errno } from '../../base/index.ts'
-import { replace } from '../../rig/index.ts'
+import { type MetadataServer, replace } from '../../rig/index.ts'
+import type { Basis } from '../../volume/index.ts'
 import type { Shared, SharedPlan } from './shared.ts'
 
 const PLANS = {
@@ -59,6 +60,16 @@ export interface SharedMutant {
   readonly plant: (shared: Shared) => void
 }
 
+/** The server takes each commit for one that stands on what `taken` says. */
+function standsOn(server: MetadataServer, taken: (basis: Basis) => Basis): void {
+  replace(
+    server,
+    'answer',
+    answer => (client, call) =>
+      answer(client, call.kind === 'commit' ? { ...call, basis: taken(call.basis) } : call),
+  )
+}
+
 export const SHARED_MUTANTS: readonly SharedMutant[] = [
   {
     name: 'sent-again',
@@ -100,31 +111,13 @@ export const SHARED_MUTANTS: readonly SharedMutant[] = [
     name: 'fenced-writer-commits',
     says: 'the server doesn’t ask under which lease a commit is made',
     plan: PLANS.lost,
-    plant: ({ server }) =>
-      replace(
-        server,
-        'answer',
-        answer => (client, call) =>
-          answer(
-            client,
-            call.kind === 'commit' ? { ...call, basis: { ...call.basis, epoch: server.epoch } } : call,
-          ),
-      ),
+    plant: ({ server }) => standsOn(server, basis => ({ ...basis, epoch: server.epoch })),
   },
   {
     name: 'stands-on-nothing',
     says: 'the server asks neither for the lease nor for what a commit stands on',
     plan: PLANS.lost,
-    plant: ({ server }) =>
-      replace(
-        server,
-        'answer',
-        answer => (client, call) =>
-          answer(
-            client,
-            call.kind === 'commit' ? { ...call, basis: { epoch: server.epoch, after: server.head } } : call,
-          ),
-      ),
+    plant: ({ server }) => standsOn(server, () => ({ epoch: server.epoch, after: server.head })),
   },
   {
     name: 'stale-is-success',
