@@ -117,6 +117,8 @@ test('observing a process that is not there is refused in a sentence', { skip },
 /** Starts `observe live`, and resolves when it traces. */
 async function live(...args: string[]): Promise<{ readonly child: ChildProcess; out: string }> {
   const child = spawn(process.execPath, [MAIN, 'observe', 'live', ...args])
+  // A test that failed has not ended it.
+  after(() => child.kill('SIGTERM'))
   const started = { child, out: '' }
   child.stdout.on('data', data => {
     started.out += data
@@ -128,10 +130,17 @@ async function live(...args: string[]): Promise<{ readonly child: ChildProcess; 
   // Nothing is printed where no terminal is; that tracing is on shows in its instance.
   // An instance is born with it on; its clock is set before it is turned on in earnest.
   const instance = `/sys/kernel/tracing/instances/faultline-${child.pid}`
-  const isOn = () =>
-    existsSync(instance) &&
-    readFileSync(`${instance}/trace_clock`, 'latin1').includes('[mono]') &&
-    readFileSync(`${instance}/tracing_on`, 'latin1').trim() === '1'
+  const isOn = () => {
+    try {
+      return (
+        readFileSync(`${instance}/trace_clock`, 'latin1').includes('[mono]') &&
+        readFileSync(`${instance}/tracing_on`, 'latin1').trim() === '1'
+      )
+    } catch {
+      // It isn't there yet, or is being made.
+      return false
+    }
+  }
   while (!isOn()) {
     assert.equal(child.exitCode, null, said)
     await sleep(LOOK_MS)
