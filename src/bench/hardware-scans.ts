@@ -4,10 +4,11 @@
  *
  * Our side reads and writes the file past the host's page cache, so memory.max is all that it has.
  */
+
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import type { GroupFace, MachineFace } from '../api/index.ts'
 import type { Bytes } from '../base/index.ts'
-import type { GroupFace, MachineFace } from '../map/index.ts'
 import { limitMemory } from './cgroup.ts'
 import { startHardware } from './hardware.ts'
 import type { Pass } from './limited.ts'

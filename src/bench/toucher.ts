@@ -2,10 +2,11 @@
  * A worker thread of the benches that touches pages of a file and times each: the pages of a mapping of ours, of a native
  * one, or by read calls. It begins when all threads of a round are ready, so that they fault at once.
  */
+
 import fs from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
+import type { MappingHandle } from '../api/index.ts'
 import type { Bytes } from '../base/index.ts'
-import type { MappingHandle } from '../map/index.ts'
 import { attach } from '../uffd/index.ts'
 import { sink } from './measure.ts'
 import { Native } from './native.ts'

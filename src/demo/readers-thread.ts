@@ -2,9 +2,10 @@
  * A thread of the batch job: one stores to every page of the array, round and round; the other forks and maps and unmaps,
  * in the same process, so that somebody always wants the address space for writing.
  */
+
 import { parentPort, threadId, workerData } from 'node:worker_threads'
+import type { MappingHandle } from '../api/index.ts'
 import { Linux } from '../linux/index.ts'
-import type { MappingHandle } from '../map/index.ts'
 import { attach } from '../uffd/index.ts'
 
 /** The array: a mapping of the hardware MMU, or memory that the kernel itself maps. */

@@ -1,6 +1,7 @@
 /** A thread that loads and stores through arrays of mappings, as the exerciser of the hardware MMU tells it to. */
+
 import { parentPort } from 'node:worker_threads'
-import type { MappingHandle } from '../map/index.ts'
+import type { MappingHandle } from '../api/index.ts'
 import { type Attachment, attach } from '../uffd/index.ts'
 
 export type Touch =

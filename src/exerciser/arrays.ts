@@ -10,11 +10,12 @@
  * Invariants
  *   XA1 Each load, each read, and the file of the host at the end show what the model says.
  */
+
 import fs from 'node:fs'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import type { FileFace, MachineFace, MappingFace, SpaceFace } from '../api/index.ts'
 import { type Bytes, Prng } from '../base/index.ts'
-import type { FileFace, MachineFace, MappingFace, SpaceFace } from '../map/index.ts'
 import { start } from '../uffd/index.ts'
 import type { Touch, Turn } from './arrays-worker.ts'
 import { Mismatch } from './exerciser.ts'

@@ -6,11 +6,12 @@
  * Whatever the host does: each call of the library ends, with a FaultlineError if it ends badly; nothing is rejected that
  * nobody handles; what sync promised is there; volumes open to be written, and their check is clean.
  */
+
 import fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { MachineFace } from '../api/index.ts'
 import type { Prng } from '../base/index.ts'
-import type { MachineFace } from '../map/index.ts'
 import { CALL_KINDS, type CallKind, type FailingHost, type Fault, type How } from './failing-host.ts'
 import { Oracle, type Value } from './oracle.ts'
 import { SCENES, type Scene } from './scenes.ts'

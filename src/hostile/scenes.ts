@@ -2,9 +2,10 @@
  * Programs on files and volumes, as they are played while the host fails. Each goes on past what fails as far as it can, and
  * closes what it has.
  */
+
 import fs from 'node:fs'
 import { join } from 'node:path'
-import type { FileFace, MachineFace, MappingFace, VolumeFace } from '../map/index.ts'
+import type { FileFace, MachineFace, MappingFace, VolumeFace } from '../api/index.ts'
 import type { Oracle } from './oracle.ts'
 
 const PAGE = 4096

@@ -1,7 +1,9 @@
 /** Bad input at every door: one sentence with what was wrong and what was expected, and nothing half done. */
+
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type File, type Group, Machine, type MachineOptions, type Mapping, type Space } from './index.ts'
+import type { MachineOptions } from '../api/index.ts'
+import { type File, type Group, Machine, type Mapping, type Space } from './index.ts'
 import { numbered, PAGE, refuses, sparse } from './world.suite.ts'
 
 /** What a program without types might pass. */

@@ -2,7 +2,7 @@
  * The contract of the library, for whichever MMU shows the memory: the suites of this room run over every kind of machine.
  * What a machine can't do by its nature is skipped, with the reason.
  */
-import type { MachineFace, MachineOptions } from './index.ts'
+import type { MachineFace, MachineOptions } from '../api/index.ts'
 
 const REASONS = {
   'private memory': 'a hardware machine shows shared mappings of files only; it refuses the others',

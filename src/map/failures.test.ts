@@ -1,11 +1,13 @@
 /** What the world does wrong: each failure is told at the right call, and no store is silently lost. */
+
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
-import { Machine, type MachineOptions } from './index.ts'
+import type { MachineOptions } from '../api/index.ts'
+import { Machine } from './index.ts'
 import { byteOf, HostCalls, numbered, PAGE, refuses, scratch, sparse } from './world.suite.ts'
 
 async function start(t: TestContext, options: MachineOptions = {}): Promise<Machine> {

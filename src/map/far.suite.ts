@@ -3,12 +3,13 @@
  * nothing of it shows near the start of the file, where a truncated offset would lead. The files have holes, and take a
  * few pages of disk.
  */
+
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { describe, type TestContext, test } from 'node:test'
+import type { ViewFace } from '../api/index.ts'
 
 import type { Mmu } from './conformance.suite.ts'
-import type { ViewFace } from './index.ts'
 import { sparse } from './world.suite.ts'
 
 /** 2^39 bytes are more pages of 4 KiB than an entry of a page table has numbers for. */

@@ -1,12 +1,13 @@
 /** Files: calls against mappings, openings that share their pages, growth, holes, and lives longer than an opening. */
+
 import assert from 'node:assert/strict'
 import { tracingChannel } from 'node:diagnostics_channel'
 import fs from 'node:fs'
 import { basename, join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
+import type { ViewFace as View } from '../api/index.ts'
 import { type Mmu, needs } from './conformance.suite.ts'
-import type { ViewFace as View } from './index.ts'
 import { byteOf, HostCalls, numbered, PAGE, refuses, scratch, sparse } from './world.suite.ts'
 
 export function files(mmu: Mmu): void {

@@ -6,14 +6,14 @@
  *   OF2 An error of writeback is told once to each open file: by its next sync, or by its close.
  *   OF3 close waits for the calls that are under way; none begins after it.
  */
+import type { CallEvent, CloseOptions, FileFace } from '../api/index.ts'
 import { type Bytes, ROOT } from '../base/index.ts'
 import type { Settled } from '../cache/index.ts'
 import { shown } from '../group/index.ts'
 import { newOpening, type OpenFile } from '../mm/index.ts'
-import { type CallEvent, told } from './call-events.ts'
+import { told } from './call-events.ts'
 import type { Context } from './context.ts'
 import { FaultlineError, fromHost } from './error.ts'
-import type { FileFace } from './faces.ts'
 import type { FileCalls, Job } from './file-calls.ts'
 import { type Group, groupId } from './group.ts'
 import { INSPECT } from './inspect.ts'
@@ -25,15 +25,6 @@ export interface CallOptions {
   /** Who is charged and limited; the root group if left out. */
   readonly group?: Group
   readonly signal?: AbortSignal
-}
-
-/** How a file is closed. */
-export interface CloseOptions {
-  /**
-   * What close waits for: 'durable', a sync; 'written', that the host has been given all that was stored, which it writes in
-   * its own time: it outlives the process, and not a power cut. 'durable' if left out.
-   */
-  readonly until?: Settled
 }
 
 export class File implements FileFace {

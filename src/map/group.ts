@@ -1,9 +1,9 @@
 /** A group: whose limits apply and who is charged, under cgroup2's names. */
+import type { GroupFace } from '../api/index.ts'
 import { type GroupId, ROOT } from '../base/index.ts'
 import { SettingError, type Settings } from '../group/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
-import type { GroupFace } from './faces.ts'
 import { INSPECT } from './inspect.ts'
 import { invalid } from './options.ts'
 

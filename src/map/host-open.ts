@@ -8,19 +8,6 @@ import { FaultlineError } from './error.ts'
 import { hostPath } from './host-path.ts'
 import { invalid } from './options.ts'
 
-/** How a file of the host is opened. */
-export interface OpenOptions {
-  /**
-   * 'r' to read; the others to write too: 'r+' what exists, 'w+' emptied or made, 'wx+' made where nothing is, 'a+' made if it
-   * is missing. 'r' if left out.
-   */
-  readonly mode?: 'r' | 'r+' | 'w+' | 'wx+' | 'a+'
-  /** Bypass the host's page cache where the host allows. Of a file that is open already, the first opening decides. */
-  readonly direct?: boolean
-  /** A store to a page that is being written waits, as where pages are checksummed. The first opening decides. */
-  readonly stablePages?: boolean
-}
-
 /** proc, cgroup2, cgroup, debugfs, tracefs, securityfs: linux/magic.h. Their files have bytes and a length of 0. */
 const KERNEL_FILESYSTEMS: ReadonlySet<number> = new Set([
   0x9fa0, 0x6367_7270, 0x27_e0eb, 0x6462_6720, 0x7472_6163, 0x7363_6673,

@@ -3,9 +3,6 @@ import { fileURLToPath } from 'node:url'
 import { shown } from '../group/index.ts'
 import { invalid } from './options.ts'
 
-/** A path of the host: text, a URL of file:, or its bytes, as node:fs takes it. */
-export type HostPath = string | URL | Uint8Array
-
 /** As the host takes it. Throws EINVAL for what is no path. */
 export function hostPath(given: unknown, operation: string): string | Buffer {
   const path = asGiven(given, operation)

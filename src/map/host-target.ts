@@ -6,20 +6,19 @@
  * Only a regular file is ever replaced, and only if that is asked for. A symbolic link stays, and the file that it leads to is
  * replaced; a device, a FIFO or a socket isn't a place for a file.
  */
+
 import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import { type FileHandle, open, readdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Existing } from '../api/index.ts'
 import { type Bytes, solidParts } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import { renameToNew, syncDirectory } from '../host/index.ts'
 import { FileLock, holdsVolume, Taken } from '../store/index.ts'
 import { FaultlineError } from './error.ts'
 import { invalid } from './options.ts'
-
-/** What becomes of a file that has the name already. */
-export type Existing = 'stays' | 'is replaced'
 
 /** Where a file is to lie, and the mode of the one that is replaced. */
 interface Place {

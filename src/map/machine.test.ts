@@ -1,11 +1,13 @@
 /** Machines: what they show of themselves, groups, swap, sizes, their end, and the end of their process. */
+
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { inspect, promisify } from 'node:util'
-import { Machine, type MachineOptions } from './index.ts'
+import type { MachineOptions } from '../api/index.ts'
+import { Machine } from './index.ts'
 import { byteOf, HostCalls, numbered, PAGE, refuses, scratch, sparse } from './world.suite.ts'
 
 async function start(t: TestContext, options: MachineOptions = {}): Promise<Machine> {

@@ -6,7 +6,20 @@
  *   MC1 After close every page that was stored has been written, or close has told which file could not be.
  *   MC2 A file of the host has one set of pages, however often and by whatever name it is opened.
  */
+
 import fs from 'node:fs'
+import type {
+  CreateVolumeOptions,
+  HostPath,
+  MachineFace,
+  MachineOptions,
+  OpenOptions,
+  OpenVolumeOptions,
+  RemoteOptions,
+  RepairReport,
+  SpaceOptions,
+  TransferOptions,
+} from '../api/index.ts'
 import { type Bytes, errno, hang } from '../base/index.ts'
 import {
   type CachedFile,
@@ -37,12 +50,11 @@ import { told } from './call-events.ts'
 import type { Context } from './context.ts'
 import { DaxMemory } from './dax-memory.ts'
 import { FaultlineError, fromHost } from './error.ts'
-import type { MachineFace, SpaceOptions, Watcher } from './faces.ts'
 import { File, fileBytesMax, tooLong } from './file.ts'
 import { CachedCalls } from './file-calls.ts'
 import { Group, groupId } from './group.ts'
-import { CREATES, MODES, type OpenOptions, openHost, openSwap, type SwapFile } from './host-open.ts'
-import { type HostPath, hostPath, textPath } from './host-path.ts'
+import { CREATES, MODES, openHost, openSwap, type SwapFile } from './host-open.ts'
+import { hostPath, textPath } from './host-path.ts'
 import { INSPECT } from './inspect.ts'
 import { leave } from './leaving.ts'
 import type { Mapping } from './mapping.ts'
@@ -52,33 +64,12 @@ import { bytes, checkKeys, choice, flag, invalid } from './options.ts'
 import { type OwnTrace, ownTrace } from './own-trace.ts'
 import { machineClosed, Performer } from './performer.ts'
 import { closed, started } from './process-end.ts'
-import { RemoteFiles, type RemoteOptions, remoteAddress } from './remote-files.ts'
-import { type RepairReport, repairVolume } from './repair-volume.ts'
+import { RemoteFiles, remoteAddress } from './remote-files.ts'
+import { repairVolume } from './repair-volume.ts'
 import { Sections } from './sections.ts'
 import { Space, spaceName } from './space.ts'
-import type { TransferOptions } from './streams.ts'
 import { UnderWay } from './under-way.ts'
 import { type Mounted, Volume } from './volume.ts'
-
-/** What a machine is made of. */
-export interface MachineOptions {
-  /** Memory for pages: bytes, or a size like '64 MiB'. */
-  readonly memory?: Bytes | string
-  /** A power of two from 4096. */
-  readonly pageSize?: Bytes
-  /** How far readahead goes: bytes, or a size like '4 MiB'; 128 KiB if left out. Linux: read_ahead_kb of a disk. */
-  readonly readAhead?: Bytes | string
-  /** The lock discipline of its faults; `restart` if left out. */
-  readonly discipline?: string
-  /** A file that anonymous pages may go to; it must exist, have all its space, and its content is overwritten. */
-  readonly swap?: string
-  /** When dirty pages are written: Linux's defaults, and what is given instead of them. Times in nanoseconds. */
-  readonly writeback?: Partial<WritebackSettings>
-  /** Sees every task begin, wait, resume and end. */
-  readonly watcher?: Watcher
-  /** The path of a volume whose blocks are to be memory of this machine, so that its files can be opened for DAX. */
-  readonly dax?: string
-}
 
 /** What a machine stands on when another MMU than the software one shows its memory. */
 export interface Platform {
@@ -86,22 +77,6 @@ export interface Platform {
   readonly calls: HostCalls
   /** How many ranges of servers are under way, whenever it changes: the event loop must turn while there are any. */
   readonly asked: (underWay: number) => void
-}
-
-/** What a new volume is to be. */
-export interface CreateVolumeOptions {
-  /** How much data it may hold: bytes, or a size like '256 MiB'. Of what is there already it takes all. */
-  readonly size?: Bytes | string
-  /** A file or a block device that is to hold the data; a file in the volume's directory if left out. */
-  readonly data?: string
-  /** Of a volume whose making was ended nothing is left. */
-  readonly signal?: AbortSignal
-}
-
-/** How a volume is opened. */
-export interface OpenVolumeOptions {
-  /** 'r' if left out. */
-  readonly mode?: 'r' | 'r+'
 }
 
 const MEMORY_DEFAULT = '64 MiB'

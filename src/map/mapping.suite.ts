@@ -1,8 +1,9 @@
 /** Mappings: of files and of memory, shared and private, where they are put, what they allow, and what becomes of them. */
+
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
+import type { FileFace, MachineFace, MachineOptions, SpaceFace } from '../api/index.ts'
 import { type Mmu, needs } from './conformance.suite.ts'
-import type { FileFace, MachineFace, MachineOptions, SpaceFace } from './index.ts'
 import { engineOf } from './software.suite.ts'
 import { byteOf, HostCalls, numbered, PAGE, refuses } from './world.suite.ts'
 

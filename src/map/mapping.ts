@@ -1,6 +1,7 @@
 /**
  * A mapping: pages of a file, or of memory, as a section of a program sees them, and what can be asked of their range.
  */
+import type { AdviceName, MappingFace, ProtName, RangeOptions, RunOptions } from '../api/index.ts'
 import { type Bytes, pagesOf, type Vpn } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import { newVmFault } from '../memmap/index.ts'
@@ -20,16 +21,13 @@ import {
 import { isWatched, told } from './call-events.ts'
 import type { Context } from './context.ts'
 import { aborted, FaultlineError, fromErrno } from './error.ts'
-import type { MappingFace } from './faces.ts'
 import { fileBytesMax, tooLong } from './file.ts'
 import { INSPECT } from './inspect.ts'
 import { bytes, checkKeys, choice, invalid, pageAligned } from './options.ts'
 import { isAborted, type Who } from './performer.ts'
-import type { Brought, Participant, RunOptions } from './sections.ts'
+import type { Brought, Participant } from './sections.ts'
 import type { Space } from './space.ts'
 
-/** What may be done with pages: nothing, load, store, or both. A store that is allowed allows loads, as on real hardware. */
-export type ProtName = 'none' | 'r' | 'w' | 'rw'
 const ADVICE: readonly AdviceName[] = [
   'normal',
   'random',
@@ -39,29 +37,6 @@ const ADVICE: readonly AdviceName[] = [
   'populate-read',
   'populate-write',
 ]
-/**
- * madvise(2): 'normal', 'random' and 'sequential' say how it will be read; 'willneed' begins to bring the range; 'dontneed'
- * lets its pages go; 'populate-read' and 'populate-write' bring all of it and wait.
- */
-export type AdviceName =
-  | 'normal'
-  | 'random'
-  | 'sequential'
-  | 'willneed'
-  | 'dontneed'
-  | 'populate-read'
-  | 'populate-write'
-
-/** A part of a mapping. */
-export interface RangeOptions {
-  /** Bytes from the start of the mapping; multiples of the page size. The whole mapping if left out. */
-  readonly offset?: Bytes
-  /** Bytes; to the end of the mapping if left out. */
-  readonly length?: Bytes
-  /** Aborts the call, which then fails with ABORT_ERR; what it began in the machine ends or is undone. */
-  readonly signal?: AbortSignal
-}
-
 const PROTS: Readonly<Record<ProtName, Prot>> = {
   none: PROT_NONE,
   r: PROT_READ,

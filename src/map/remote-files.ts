@@ -3,6 +3,7 @@
  *
  * Files of one origin share its connections, its limits and what is known of its latency.
  */
+import type { HeaderFields, OpenOptions, RemoteOptions } from '../api/index.ts'
 import { errnoName } from '../base/index.ts'
 import type { CachedFile } from '../cache/index.ts'
 import type { Engine } from '../engine/index.ts'
@@ -10,52 +11,21 @@ import { LinearFile } from '../fs/index.ts'
 import { shown } from '../group/index.ts'
 import {
   type Authorization,
-  type Fetch,
   freshHeaders,
   HttpDevice,
   Origin,
-  type Pin,
   plainHeaders,
   REMOTE_DEFAULTS,
   RemoteError,
   type RemoteFile,
   type RemoteSettings,
-  type S3Credentials,
   s3Address,
   signed,
 } from '../remote/index.ts'
 import { FaultlineError } from './error.ts'
 import { fileBytesMax, tooLong } from './file.ts'
-import { MODES, type OpenOptions } from './host-open.ts'
+import { MODES } from './host-open.ts'
 import { checkKeys, choice, invalid } from './options.ts'
-
-type Headers = Readonly<Record<string, string>>
-
-/** How files on servers are asked for. */
-export interface RemoteOptions {
-  /** In place of the platform's fetch. */
-  readonly fetch?: Fetch
-  /** Sent with each request; a function is asked once, and once more when the server said 401 or 403. */
-  readonly headers?: Headers | (() => Promise<Headers>)
-  /** What a file may be pinned to: 'weak' takes a weak ETag or Last-Modified too. 'strong' if left out. */
-  readonly pin?: Pin
-  /** Ranges of this server that are asked for at once, 16 if left out. The first file of a server decides. */
-  readonly connections?: number
-  /** Milliseconds until the head of an answer must be there: 5,000 if left out. */
-  readonly headersWithin?: number
-  /** Milliseconds in which the body of an answer must bring a byte: 5,000 if left out. */
-  readonly progressWithin?: number
-  /** Milliseconds from asking for a range to having it, with all retries: 30,000 if left out. */
-  readonly deadline?: number
-  /** Of s3 addresses: a server other than AWS, by its https address. */
-  readonly endpoint?: string
-  /** Of s3 addresses: 'us-east-1' if left out. */
-  readonly region?: string
-  /** Of s3 addresses; a function is asked once, and once more when they were refused. Nothing is signed if left out. */
-  readonly credentials?: S3Credentials | (() => Promise<S3Credentials>)
-  /** Of s3 addresses: a version other than the newest. */
-  readonly versionId?: string
-}
 
 const HTTP_KEYS = [
   'fetch',
@@ -234,7 +204,7 @@ function decoded(text: string, name: string): string {
   }
 }
 
-function headersOf(headers: RemoteOptions['headers'], given: Headers): Authorization {
+function headersOf(headers: RemoteOptions['headers'], given: HeaderFields): Authorization {
   if (typeof headers === 'function') return freshHeaders(async () => ({ ...given, ...(await headers()) }))
   if (headers !== undefined && (typeof headers !== 'object' || Array.isArray(headers)))
     throw invalid('open', `headers: expected an object of headers or a function, got ${shown(headers)}`)

@@ -8,8 +8,10 @@
  * Invariants
  *   VR1 A device that isn't surely the volume's isn't written to.
  */
+
 import fs from 'node:fs'
 import { join } from 'node:path'
+import type { RepairReport, TransferOptions } from '../api/index.ts'
 import { type Bytes, errnoName } from '../base/index.ts'
 import { closeDescriptor } from '../host/index.ts'
 import { FileStore, LmdbStore, placeOf, STORE_FILE } from '../store/index.ts'
@@ -29,16 +31,7 @@ import {
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
 import { checkedPlace, guarded, mountVolume } from './mount.ts'
-import type { TransferOptions } from './streams.ts'
 import { Volume } from './volume.ts'
-
-/** What a repair found and did. */
-export interface RepairReport {
-  /** What was wrong, a sentence each. */
-  readonly wrong: readonly string[]
-  /** Of what was wrong, what couldn't be mended but by giving it up. */
-  readonly givenUp: readonly string[]
-}
 
 /** Records of one commit. */
 const COMMIT_RECORDS = 20_000

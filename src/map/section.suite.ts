@@ -1,8 +1,9 @@
 /** Sections: they take effect once or not at all, miss pages together, and say what was wrong with them. */
+
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { ViewFace as View } from '../api/index.ts'
 import { type Mmu, needs } from './conformance.suite.ts'
-import type { ViewFace as View } from './index.ts'
 import { FaultlineError } from './index.ts'
 import { engineOf } from './software.suite.ts'
 import { HostCalls, numbered, PAGE, refuses, sparse } from './world.suite.ts'

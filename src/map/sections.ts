@@ -9,6 +9,7 @@
  *       for each page: once to load from it, once to store to it.
  *   MP3 When every page is there nothing is awaited: run returns the section's own value.
  */
+import type { RunOptions } from '../api/index.ts'
 import type { Pfn } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import {
@@ -22,12 +23,6 @@ import {
 import { aborted, FaultlineError } from './error.ts'
 import { checkKeys, invalid } from './options.ts'
 import { isAborted } from './performer.ts'
-
-/** What can end a section that waits for its pages. */
-export interface RunOptions {
-  /** Aborts the call, which then fails with ABORT_ERR; what it began in the machine ends or is undone. */
-  readonly signal?: AbortSignal
-}
 
 /** A mapping that takes part in sections. */
 export interface Participant extends Viewed {

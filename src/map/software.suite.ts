@@ -1,6 +1,7 @@
 /** The software machine, for the suites of the contract. */
+import type { MachineFace } from '../api/index.ts'
 import type { Mmu } from './conformance.suite.ts'
-import { Machine, type MachineFace } from './index.ts'
+import { Machine } from './index.ts'
 
 export const SOFTWARE: Mmu = { name: 'software', lacks: [], start: options => Machine.start(options) }
 

@@ -1,4 +1,5 @@
 /** An address space of the library: what is mapped in it, its forks, and what /proc shows of it. */
+import type { AnonymousOptions, MapOptions, SpaceFace } from '../api/index.ts'
 import { type Bytes, pagesOf, type Vpn } from '../base/index.ts'
 import { RamFile } from '../fs/index.ts'
 import { shown } from '../group/index.ts'
@@ -9,41 +10,11 @@ import type { Verb } from '../sched/index.ts'
 import type { ForkArgs, MapArgs } from '../space/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
-import type { SpaceFace } from './faces.ts'
 import { File, fileBytesMax, tooLong } from './file.ts'
 import { INSPECT } from './inspect.ts'
-import { type AdviceName, Mapping, type ProtName, protOf } from './mapping.ts'
+import { Mapping, protOf } from './mapping.ts'
 import { bytes, checkKeys, choice, invalid, pageAligned } from './options.ts'
 import type { Who } from './performer.ts'
-
-/** Which MMU is meant: `auto`, the hardware one where it can be had. */
-export type MmuName = 'software' | 'hardware' | 'auto'
-
-/** How a file is mapped. */
-export interface MapOptions {
-  /** Bytes into the file, a multiple of the page size; 0 if left out. */
-  readonly offset?: Bytes
-  /** Bytes, or a size like '4 GiB'; to the end of the file if left out. */
-  readonly length?: Bytes | string
-  /** 'r' if left out; 'rw' for memory. */
-  readonly prot?: ProtName
-  /** 'shared': stores go to the file, and others see them. 'private': they go to copies of the pages. 'shared' if left out. */
-  readonly share?: 'shared' | 'private'
-  /** The address to map at, which replaces what is there; wherever there is room if left out. */
-  readonly fixed?: Bytes
-  /** How it will be read: decides how far readahead goes; 'normal' if left out. */
-  readonly advice?: Extract<AdviceName, 'normal' | 'random' | 'sequential'>
-  /** Which MMU is to show it; `auto`, whichever the machine has, if left out. */
-  readonly mmu?: MmuName
-  /** Aborts the call, which then fails with ABORT_ERR; what it began in the machine ends or is undone. */
-  readonly signal?: AbortSignal
-}
-
-/** Memory has no offset, and must be told how long it is. */
-export type AnonymousOptions = Omit<MapOptions, 'offset'> & {
-  /** Bytes, or a size like '4 GiB'. */
-  readonly length: Bytes | string
-}
 
 const ANONYMOUS_KEYS = ['length', 'prot', 'share', 'fixed', 'advice', 'mmu', 'signal']
 export const MMUS = ['software', 'hardware', 'auto'] as const

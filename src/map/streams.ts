@@ -4,10 +4,12 @@
  *     in    source -> pieces -> blocks of a file that has no name yet      (a commit now and then, so that records don't pile up)
  *     out   two windows in turn: one is read and checked while the caller has the other
  */
+
 import fs from 'node:fs'
 import { open } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import type { TransferOptions } from '../api/index.ts'
 import { type Bytes, solidParts } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import { bulkReadArgs, bulkWriteArgs, type VolumeFile } from '../volume/index.ts'
@@ -15,17 +17,6 @@ import { aborted, FaultlineError } from './error.ts'
 import { invalid } from './options.ts'
 import { isAborted } from './performer.ts'
 import type { VolumeCalls } from './volume-calls.ts'
-
-/** What long copies can be told. */
-export interface TransferOptions {
-  /** Aborts the call, which then fails with ABORT_ERR; what it began in the machine ends or is undone. */
-  readonly signal?: AbortSignal
-  /** Called with the bytes that have gone so far. */
-  readonly progress?: (bytes: Bytes) => void
-}
-
-/** A file of the host by its path or file: URL, bytes, or bytes as they come. */
-export type Source = string | URL | Uint8Array | AsyncIterable<Uint8Array> | Iterable<Uint8Array>
 
 /** Large enough that the device works at its own rate. */
 const PIECE_BYTES: Bytes = 2 ** 20

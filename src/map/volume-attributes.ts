@@ -1,53 +1,8 @@
 /** What programs say of the attributes of a volume's files, checked: modes, owners, times, devices, extended attributes. */
+import type { LinkOptions, MakeOptions, NodeOptions, RenameOptions, TimesOfFile } from '../api/index.ts'
 import { shown } from '../group/index.ts'
 import type { InodePlan, Kind, RenameHow, Time } from '../volume/index.ts'
 import { checkKeys, choice, invalid } from './options.ts'
-
-/** How a file or a directory is made. */
-export interface MakeOptions {
-  /** The lower 12 bits of st_mode; 0o644 of a file and 0o755 of a directory if left out. */
-  readonly mode?: number
-  /** Who owns it: this process's user if left out. */
-  readonly uid?: number
-  /** Which group it belongs to: this process's if left out. */
-  readonly gid?: number
-}
-
-/** What mknod makes. */
-export interface NodeOptions extends MakeOptions {
-  /** What it is; an empty file if left out. */
-  readonly kind?: Exclude<Kind, 'directory' | 'symlink'>
-  /** Of a device which driver; 0 if left out. */
-  readonly major?: number
-  /** Of a device which of its driver's; 0 if left out. */
-  readonly minor?: number
-}
-
-/** Whether a symbolic link at the end of the path stands for what it leads to, or for itself. */
-export interface LinkOptions {
-  /** 'followed' if left out. */
-  readonly link?: 'followed' | 'itself'
-}
-
-/** Times of a file; those that are left out stay. */
-export interface TimesOfFile {
-  /** When it was read. */
-  readonly atime?: Date | Time
-  /** When what it holds was changed. */
-  readonly mtime?: Date | Time
-}
-
-/** How a name is given. */
-export interface RenameOptions {
-  /** What becomes of what has the name already: 'is replaced' if left out; 'is exchanged' gives it the other name. */
-  readonly existing?: 'is replaced' | 'stays' | 'is exchanged'
-}
-
-/** How an extended attribute is set. */
-export interface SetAttributeOptions {
-  /** 'create': EEXIST if there is one of the name; 'replace': ENODATA if there is none; 'set' if left out. */
-  readonly how?: 'set' | 'create' | 'replace'
-}
 
 const MODE_MAX = 0o7777
 const ID_MAX = 2 ** 32 - 2

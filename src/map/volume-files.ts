@@ -7,10 +7,10 @@
  *   VL1 A file that is being let go of is opened again only when it has gone.
  *   VL2 A file that is made either gets its name whole, or nothing is left of it.
  */
+import type { FileFace } from '../api/index.ts'
 import { errno } from '../base/index.ts'
 import type { Answer, DaxFile, InodePlan, VolumeFile } from '../volume/index.ts'
 import type { Context } from './context.ts'
-import type { FileFace } from './faces.ts'
 import { File } from './file.ts'
 import { CachedCalls, DaxCalls } from './file-calls.ts'
 import { invalid } from './options.ts'

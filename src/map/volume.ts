@@ -13,7 +13,26 @@
  * Invariants
  *   VL3 close syncs all, and gives the lock back whatever happens.
  */
+
 import { setImmediate } from 'node:timers/promises'
+import type {
+  CheckOptions,
+  CloneOptions,
+  GetFileOptions,
+  LinkOptions,
+  MakeOptions,
+  NodeOptions,
+  PutOptions,
+  RangeOfFiles,
+  RenameOptions,
+  SetAttributeOptions,
+  SnapshotOptions,
+  Source,
+  TimesOfFile,
+  TransferOptions,
+  VolumeFace,
+  VolumeFileOptions,
+} from '../api/index.ts'
 import { type Bytes, errno } from '../base/index.ts'
 import type { HostFile } from '../host/index.ts'
 import type { Task } from '../sched/index.ts'
@@ -36,51 +55,27 @@ import {
 } from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { aborted, FaultlineError, fromHost } from './error.ts'
-import type { RangeOfFiles, VolumeFace } from './faces.ts'
 import type { File } from './file.ts'
 import { writeWhole } from './host-target.ts'
 import { INSPECT } from './inspect.ts'
 import { checkBytes, checkKeys, choice, flag, invalid } from './options.ts'
 import { isAborted } from './performer.ts'
-import { bringIn, originOf, type Source, type TransferOptions, takeOut } from './streams.ts'
+import { bringIn, originOf, takeOut } from './streams.ts'
 import {
   checkAttribute,
   checkId,
   checkMode,
   checkTimes,
-  type LinkOptions,
   lastOf,
   linkPlan,
-  type MakeOptions,
-  type NodeOptions,
   nodePlan,
   now,
   planOf,
-  type RenameOptions,
   renameHow,
-  type SetAttributeOptions,
-  type TimesOfFile,
 } from './volume-attributes.ts'
 import { checkPath, checkProgress, checkWhole, VolumeCalls } from './volume-calls.ts'
 import { OpenFiles } from './volume-files.ts'
 import { grow } from './volume-growth.ts'
-import type {
-  CheckOptions,
-  CloneOptions,
-  GetFileOptions,
-  PutOptions,
-  SnapshotOptions,
-  VolumeFileOptions,
-} from './volume-options.ts'
-
-export type {
-  CheckOptions,
-  CloneOptions,
-  GetFileOptions,
-  PutOptions,
-  SnapshotOptions,
-  VolumeFileOptions,
-} from './volume-options.ts'
 
 /** Names that are taken away before the event loop turns. */
 const REMOVED_AT_ONCE = 32

@@ -7,11 +7,13 @@
  *       watchdog of this thread where the pager may end before it.
  *   AH2 No address is touched that isn't a mapping's: what shares the mapping's memory says where it lies.
  */
+
 import { threadId } from 'node:worker_threads'
+import type { MappingHandle } from '../api/index.ts'
 import type { Bytes } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import { Linux } from '../linux/index.ts'
-import { FaultlineError, invalid, type MappingHandle } from '../map/index.ts'
+import { FaultlineError, invalid } from '../map/index.ts'
 import { Control, isAlive, THREADS_MAX } from './control.ts'
 import { MappedArray } from './mapped-array.ts'
 import { ENDED, PAGER, SIGNALS, STATE } from './signals.ts'

@@ -2,18 +2,13 @@
  * Closing beside calls under way, and calls after it, on a hardware machine: each ends well or with one error of ours, and
  * none waits for ever.
  */
+
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import {
-  FaultlineError,
-  type FileFace,
-  type MachineFace,
-  type MappingFace,
-  type SpaceFace,
-  type VolumeFace,
-} from '../map/index.ts'
+import type { FileFace, MachineFace, MappingFace, SpaceFace, VolumeFace } from '../api/index.ts'
+import { FaultlineError } from '../map/index.ts'
 import { numbered, PAGE, scratch } from '../map/world.suite.ts'
 import { unavailable } from './hardware.suite.ts'
 import { start } from './index.ts'

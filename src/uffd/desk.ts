@@ -5,17 +5,9 @@
  *   DE1 An answer leaves only after the hardware shows what it says.
  *   DE2 An object stays for as long as the other side has it; its number is never given again.
  */
+import type { MapOptions } from '../api/index.ts'
 import { broken, NumberMap } from '../base/index.ts'
-import {
-  FaultlineError,
-  File,
-  Group,
-  type Machine,
-  type MapOptions,
-  Mapping,
-  Space,
-  Volume,
-} from '../map/index.ts'
+import { FaultlineError, File, Group, type Machine, Mapping, Space, Volume } from '../map/index.ts'
 import type { Areas } from './areas.ts'
 import type { LoopWait } from './loop-wait.ts'
 import { refused } from './refused.ts'

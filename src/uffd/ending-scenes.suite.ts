@@ -3,9 +3,10 @@
  * of the file and to nothing else, then comes END. `WHO`: main; main with a worker that waits for a page, or reads on;
  * a worker that has started the machine itself; main that has lost a worker.
  */
+
 import fs from 'node:fs'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import type { MachineFace, MappingFace, MappingHandle } from '../map/index.ts'
+import type { MachineFace, MappingFace, MappingHandle } from '../api/index.ts'
 import { attach, start } from './index.ts'
 
 const PAGE = 4096

@@ -1,9 +1,10 @@
 /** Pages that can't be had, arrays that are gone, threads and processes that end: nobody hangs, nobody reads a lie. */
+
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
-import type { MachineFace, MappingFace } from '../map/index.ts'
+import type { MachineFace, MappingFace } from '../api/index.ts'
 import { byteOf, numbered, PAGE, refuses, scratch, sparse } from '../map/world.suite.ts'
 import { THREADS_MAX } from './control.ts'
 import { unavailable } from './hardware.suite.ts'

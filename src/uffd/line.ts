@@ -7,16 +7,12 @@
  *   LI1 Each call is answered once; if the pager dies, the process ends (watchdog.ts), so no call waits for ever.
  *   LI2 The process is kept alive by calls under way, and by nothing else of the machine.
  */
+
 import { MessageChannel, type MessagePort, receiveMessageOnPort, threadId } from 'node:worker_threads'
+import type { MachineOptions, MappingHandle } from '../api/index.ts'
 import { type Bytes, NumberMap } from '../base/index.ts'
 import { type Address, HUGE_PAGE_BYTES, Linux, LinuxError, NoFfi } from '../linux/index.ts'
-import {
-  bytes,
-  FaultlineError,
-  type MachineOptions,
-  type MappingHandle,
-  machineClosed,
-} from '../map/index.ts'
+import { bytes, FaultlineError, machineClosed } from '../map/index.ts'
 import type { CrewData } from './crew-thread.ts'
 import { Mailbox } from './mailbox.ts'
 import { refused } from './refused.ts'

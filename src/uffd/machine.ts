@@ -2,28 +2,22 @@
  * A hardware machine, as its caller holds it: mappings are plain Uint8Arrays, and a touch of a missing page stops only
  * the thread that touched it. The machine itself runs in the pager's thread.
  */
+import type {
+  CallFace,
+  CreateVolumeOptions,
+  HostPath,
+  MachineFace,
+  MachineOptions,
+  OpenOptions,
+  OpenVolumeOptions,
+  RepairReport,
+  SpaceOptions,
+  TransferOptions,
+} from '../api/index.ts'
 import type { Bytes } from '../base/index.ts'
 import type { MachineDump } from '../engine/index.ts'
 import type { Settings } from '../group/index.ts'
-import {
-  type CallFace,
-  type CreateVolumeOptions,
-  FaultlineError,
-  type HostPath,
-  hostPath,
-  invalid,
-  type MachineFace,
-  type MachineOptions,
-  type OpenOptions,
-  type OpenVolumeOptions,
-  type RepairReport,
-  remoteAddress,
-  remoteName,
-  type SpaceOptions,
-  type TransferOptions,
-  textPath,
-  told,
-} from '../map/index.ts'
+import { FaultlineError, hostPath, invalid, remoteAddress, remoteName, textPath, told } from '../map/index.ts'
 import type { PsRow } from '../proc/index.ts'
 import type { FileFacts, GroupFacts, SpaceFacts, VolumeFacts } from './desk.ts'
 import { closed, type Ending, started } from './ending.ts'

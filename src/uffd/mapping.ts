@@ -8,21 +8,17 @@
  * Invariants
  *   HM1 After unmap begins no array of this thread shows the mapping: they are detached.
  */
+import type {
+  AdviceName,
+  MappingFace,
+  MappingHandle,
+  MmuName,
+  ProtName,
+  RangeOptions,
+  RunOptions,
+} from '../api/index.ts'
 import type { Bytes } from '../base/index.ts'
-import {
-  type AdviceName,
-  type Brought,
-  FaultlineError,
-  isWatched,
-  type MappingFace,
-  type MappingHandle,
-  type MmuName,
-  type Participant,
-  type ProtName,
-  type RangeOptions,
-  type RunOptions,
-  told,
-} from '../map/index.ts'
+import { type Brought, FaultlineError, isWatched, type Participant, told } from '../map/index.ts'
 import type { Miss, View } from '../mmu/index.ts'
 import { Control } from './control.ts'
 import type { MappingFacts } from './desk.ts'

@@ -1,20 +1,17 @@
 /** Groups, files and spaces of a hardware machine, as its caller holds them. What they do is done in the pager. */
+import type {
+  AnonymousOptions,
+  CallEvent,
+  CallFace,
+  CloseOptions,
+  FileFace,
+  GroupFace,
+  MapOptions,
+  SpaceFace,
+} from '../api/index.ts'
 import type { Bytes } from '../base/index.ts'
 import type { Settings } from '../group/index.ts'
-import {
-  type AnonymousOptions,
-  type CallEvent,
-  type CallFace,
-  type CloseOptions,
-  checkBytes,
-  checkClosing,
-  checkKept,
-  type FileFace,
-  type GroupFace,
-  type MapOptions,
-  type SpaceFace,
-  told,
-} from '../map/index.ts'
+import { checkBytes, checkClosing, checkKept, told } from '../map/index.ts'
 import type { ProcFile, Status } from '../proc/index.ts'
 import type { FileFacts, GroupFacts, MappingFacts, SpaceFacts } from './desk.ts'
 import type { Line } from './line.ts'

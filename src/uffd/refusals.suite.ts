@@ -3,9 +3,11 @@
  * which runs in each of its threads, makes the nth call of one function fail, in the threads of one kind; here is what the
  * program does, over and over, for one n after the other, and how each of its calls ended.
  */
+
 import fs from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { FaultlineError, type FileFace, type MachineFace, type MappingFace } from '../map/index.ts'
+import type { FileFace, MachineFace, MappingFace } from '../api/index.ts'
+import { FaultlineError } from '../map/index.ts'
 import { start } from './index.ts'
 
 const PAGE = 4096

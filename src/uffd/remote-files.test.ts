@@ -1,9 +1,10 @@
 /** Files on servers over the hardware MMU: touched, read, changed behind our back, and never stood in anybody's way. */
+
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import type { MachineFace } from '../map/index.ts'
+import type { MachineFace } from '../api/index.ts'
 import { refuses, scratch } from '../map/world.suite.ts'
 import { unavailable } from './hardware.suite.ts'
 import { start } from './index.ts'

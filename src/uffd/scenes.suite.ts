@@ -2,10 +2,11 @@
  * Programs for the tests of what ends a process, or a thread: `node scenes.suite.ts NAME FILE`. Each prints what it sees.
  * A scene with a worker posts it a handle; the worker touches one page as soon as it is told to.
  */
+
 import fs from 'node:fs'
 import { isMainThread, MessageChannel, parentPort, Worker, workerData } from 'node:worker_threads'
+import type { FileFace, GroupFace, MachineFace, MappingFace, MappingHandle } from '../api/index.ts'
 import { Linux, MADV_DONTNEED } from '../linux/index.ts'
-import type { FileFace, GroupFace, MachineFace, MappingFace, MappingHandle } from '../map/index.ts'
 import { attach, start } from './index.ts'
 import { PAGER, SERVING, SIGNALS, STATE } from './signals.ts'
 import { watch } from './watch.ts'

@@ -1,4 +1,5 @@
 /** The door: starts a machine with the MMU that is asked for. The hardware one is loaded only when it is wanted. */
+import type { MachineFace, MachineOptions, MmuName } from '../api/index.ts'
 import { shown } from '../group/index.ts'
 import {
   checkMachine,
@@ -6,10 +7,7 @@ import {
   choice,
   FaultlineError,
   invalid,
-  type MachineFace,
-  type MachineOptions,
   MMUS,
-  type MmuName,
   Machine as SoftwareMachine,
 } from '../map/index.ts'
 import type { HardwareOptions } from './machine.ts'

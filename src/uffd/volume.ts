@@ -1,28 +1,27 @@
 /** A volume of a hardware machine, as its caller holds it. Its files are mapped as any other's. */
+
 import { fileURLToPath } from 'node:url'
+import type {
+  CheckOptions,
+  CloneOptions,
+  FileFace,
+  GetFileOptions,
+  LinkOptions,
+  MakeOptions,
+  NodeOptions,
+  PutOptions,
+  RangeOfFiles,
+  RenameOptions,
+  SetAttributeOptions,
+  SnapshotOptions,
+  Source,
+  TimesOfFile,
+  TransferOptions,
+  VolumeFace,
+  VolumeFileOptions,
+} from '../api/index.ts'
 import type { Bytes } from '../base/index.ts'
-import {
-  type CheckOptions,
-  type CloneOptions,
-  checkKeys,
-  checkProgress,
-  FaultlineError,
-  type FileFace,
-  type GetFileOptions,
-  type LinkOptions,
-  type MakeOptions,
-  type NodeOptions,
-  type PutOptions,
-  type RangeOfFiles,
-  type RenameOptions,
-  type SetAttributeOptions,
-  type SnapshotOptions,
-  type Source,
-  type TimesOfFile,
-  type TransferOptions,
-  type VolumeFace,
-  type VolumeFileOptions,
-} from '../map/index.ts'
+import { checkKeys, checkProgress, FaultlineError } from '../map/index.ts'
 import type { CheckReport, Named, Stat, Usage, VolumeStatistics } from '../volume/index.ts'
 import type { FileFacts, VolumeFacts } from './desk.ts'
 import type { Line } from './line.ts'

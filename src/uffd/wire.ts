@@ -2,8 +2,10 @@
  * What the two sides of a hardware machine say to each other. Objects of the pager are numbers on this side of the wire;
  * errors travel as their fields.
  */
+
 import type { MessagePort } from 'node:worker_threads'
-import { FaultlineError, type MachineOptions } from '../map/index.ts'
+import type { MachineOptions } from '../api/index.ts'
+import { FaultlineError } from '../map/index.ts'
 import type { Held } from './warden.ts'
 
 /** What the pager's thread is given. */

@@ -1,0 +1,39 @@
+/**
+ * The library's interfaces, its options and their words, written once. The software machine (map) and the hardware one (uffd)
+ * implement them; calls between the threads of the latter are typed by them. Errors are FaultlineErrors on both; a call that was
+ * refused has changed nothing.
+ *
+ * Costs are told where they aren't those of an ordinary call: a call that returns a promise takes a turn of the event loop at
+ * least, and what it waits for without holding a lock.
+ */
+export { FaultlineError } from '../base/index.ts'
+export type { CallEvent, FaultEvent } from './events.ts'
+export type { CallFace, CloseOptions, FileFace } from './file.ts'
+export type { GroupFace } from './group.ts'
+export type { MachineFace, MachineOptions, SpaceOptions } from './machine.ts'
+export type { AdviceName, MappingFace, MappingHandle, ProtName, RangeOptions, RunOptions } from './mapping.ts'
+export type { HeaderFields, HostPath, OpenOptions, RemoteOptions } from './opening.ts'
+export type { AnonymousOptions, MapOptions, MmuName, SpaceFace } from './space.ts'
+export type { ViewFace } from './view.ts'
+export type { RangeOfFiles, VolumeFace } from './volume.ts'
+export type {
+  CheckOptions,
+  CloneOptions,
+  CreateVolumeOptions,
+  Existing,
+  GetFileOptions,
+  LinkOptions,
+  MakeOptions,
+  NodeOptions,
+  OpenVolumeOptions,
+  PutOptions,
+  RenameOptions,
+  RepairReport,
+  SetAttributeOptions,
+  SnapshotOptions,
+  Source,
+  TimesOfFile,
+  TransferOptions,
+  VolumeFileOptions,
+} from './volume-options.ts'
+export type { WatchedTask, WatchedWait, Watcher } from './watcher.ts'
