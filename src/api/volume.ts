@@ -137,6 +137,14 @@ export interface VolumeFace extends AsyncDisposable {
   /** Gives the holes of [position, position + length) blocks, which read as zeros; makes the file longer if it must. Errors: ENOSPC. */
   fallocate(file: FileFace, position: Bytes, length: Bytes): Promise<void>
   /**
+   * Takes whole blocks out of a file: what lies behind them moves down, and the file is so much shorter. No byte is copied.
+   *
+   * Errors: EINVAL (says which rule: whole blocks, before the end), EACCES, EROFS.
+   */
+  collapse(file: FileFace, position: Bytes, length: Bytes): Promise<void>
+  /** Puts a hole into the midst of a file: what lies there moves up. Errors: as those of `collapse`, and EFBIG. */
+  insert(file: FileFace, position: Bytes, length: Bytes): Promise<void>
+  /**
    * Brings a file of the host in, or a stream: of any length, in constant memory. Its name appears when all of it is there,
    * and is durable when the promise is kept; if anything fails nothing is left of it. Returns its length.
    *

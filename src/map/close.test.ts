@@ -71,6 +71,8 @@ const OF_VOLUME: Calls = {
     return volume.dedupe({ source, target: file })
   },
   fallocate: ({ volume, file }) => volume.fallocate(file, SIZE, SIZE),
+  collapse: ({ volume, file }) => volume.collapse(file, 0, PAGE),
+  insert: ({ volume, file }) => volume.insert(file, 0, PAGE),
   snapshot: async ({ volume, file }) => {
     await file.write(new Uint8Array(9 * PAGE), 5)
     await volume.snapshot('/', '/s')

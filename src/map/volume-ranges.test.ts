@@ -12,7 +12,16 @@ const FILES = 3
 const BYTES_MAX = 6 * PAGE
 
 interface Call {
-  readonly name: 'write' | 'read' | 'punch' | 'truncate' | 'fallocate' | 'cloneRange' | 'dedupe'
+  readonly name:
+    | 'write'
+    | 'read'
+    | 'punch'
+    | 'truncate'
+    | 'fallocate'
+    | 'collapse'
+    | 'insert'
+    | 'cloneRange'
+    | 'dedupe'
   readonly file: number
   readonly other: number
   readonly at: number
@@ -38,6 +47,8 @@ const call: fc.Arbitrary<Call> = fc.record({
     'punch',
     'truncate',
     'fallocate',
+    'collapse',
+    'insert',
     'cloneRange',
     'cloneRange',
     'dedupe',
@@ -75,6 +86,19 @@ class Model {
 
   fallocate({ file, at, length = 0 }: Call): void {
     this.grow(file, at + length)
+  }
+
+  /** Whether a range may be taken out or put in. */
+  mayShift({ name, file, at, length = 0 }: Call): boolean {
+    const { length: size } = this.files[file]!
+    if (at % PAGE !== 0 || length % PAGE !== 0 || length === 0) return false
+    return name === 'collapse' ? at + length < size : at < size
+  }
+
+  shift({ name, file, at, length = 0 }: Call): void {
+    const old = this.files[file]!
+    const [kept, hole] = name === 'collapse' ? [at + length, 0] : [at, length]
+    this.files[file] = Buffer.concat([old.subarray(0, at), Buffer.alloc(hole), old.subarray(kept)])
   }
 
   /** Bytes that a range call is about; undefined: a rule forbids it. */
@@ -142,6 +166,16 @@ class Story {
           model.fallocate(each)
         }
         return
+      case 'collapse':
+      case 'insert': {
+        const ask = () => volume[each.name as 'collapse' | 'insert'](file, at, length ?? 0)
+        if (model.mayShift(each)) {
+          await ask()
+          model.shift(each)
+        } else
+          await refuses(ask, 'EINVAL', each.name, /multiple of the block size|one block at least|by truncate/)
+        return
+      }
       default:
         return this.range(each, {
           source: file,
@@ -270,6 +304,8 @@ for (const how of ['cached', 'dax'] as const)
           () => volume.dedupe({ source: a!, target: b!, length: number as number }),
           () => volume.fallocate(b!, number as number, 1),
           () => volume.fallocate(b!, 0, number as number),
+          () => volume.collapse(a!, number as number, PAGE),
+          () => volume.insert(a!, 0, number as number),
           () => a!.read(Buffer.alloc(1), number as number),
           () => a!.write(Buffer.alloc(1), number as number),
           () => a!.truncate(number as number),

@@ -47,6 +47,7 @@ import {
   preallocatingArgs,
   remappingArgs,
   type Stat,
+  shiftingArgs,
   snapshotArgs,
   Upgrading,
   type Usage,
@@ -367,6 +368,16 @@ export class Volume implements VolumeFace {
     await this.during(() => this.calls.perform(this.core.preallocating, args, call))
   }
 
+  /** Takes whole blocks out of a file. */
+  async collapse(file: File, position: Bytes, length: Bytes): Promise<void> {
+    await this.shift('collapse', file, position, length)
+  }
+
+  /** Puts a hole into the midst of a file. */
+  async insert(file: File, position: Bytes, length: Bytes): Promise<void> {
+    await this.shift('insert', file, position, length)
+  }
+
   /** Everything below a directory, as it is at one moment, below a new one. Returns how many files are in it. */
   async snapshot(from: string, to: string, options: SnapshotOptions = {}): Promise<number> {
     checkKeys(options, ['mode'], 'snapshot')
@@ -646,6 +657,19 @@ export class Volume implements VolumeFace {
     const args = remappingArgs(plan)
     await this.during(() => this.calls.perform(this.core.remapping, args, { operation: how, where }))
     return args
+  }
+
+  private async shift(how: 'collapse' | 'insert', file: File, position: Bytes, length: Bytes) {
+    checkWhole(position, 'position', how)
+    checkWhole(length, 'length', how)
+    this.checkCall(how)
+    const mine = this.files.mine(file, how, 'for writing')
+    const plan = { how, file: mine, position, length }
+    const rule = this.core.shifting.brokenRule(plan)
+    if (rule !== undefined) throw invalid(how, `${how} in ${file.name}: ${rule}`)
+    const call = { operation: how, where: file.name }
+    await this.during(() => this.calls.perform(this.core.shifting, shiftingArgs(plan), call))
+    this.calls.said(this.core.inodes.wrote(mine.node.ino, 'privileged', now()), how, file.name)
   }
 
   /** What was found damaged is written down, where that can be, so that the volume opens to be read next time. */

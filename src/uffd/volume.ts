@@ -206,6 +206,14 @@ export class HardwareVolume extends Remote implements VolumeFace {
     await this.call('fallocate', file, position, length)
   }
 
+  async collapse(file: FileFace, position: Bytes, length: Bytes): Promise<void> {
+    await this.call('collapse', file, position, length)
+  }
+
+  async insert(file: FileFace, position: Bytes, length: Bytes): Promise<void> {
+    await this.call('insert', file, position, length)
+  }
+
   async sync(): Promise<void> {
     await this.call('sync')
   }

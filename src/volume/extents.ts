@@ -69,6 +69,12 @@ export class Extents {
     this.table.add({ ...part, tag })
   }
 
+  /** Lets the pages [start, end), which lie in one run, lie `by` pages further on, where none are. */
+  move({ start, end }: Pick<Run, 'start' | 'end'>, by: number): void {
+    for (const run of this.table.take(start, end))
+      this.table.add({ ...run, start: run.start + by, end: run.end + by })
+  }
+
   /** Makes a hole. */
   remove(start: number, end: number): void {
     let gone = 0

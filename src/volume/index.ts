@@ -57,6 +57,7 @@ export { decodeNumbers, encodeNumbers, FORMAT, HEADER_KEY, type Header, ROOT_INO
 export { Region } from './region.ts'
 export { type RemapPlan, type RemappingArgs, remappingArgs } from './remapping.ts'
 export { type Repaired, type RepairScope, repair } from './repair.ts'
+export { type ShiftingArgs, type ShiftPlan, shiftingArgs } from './shifting.ts'
 export { type SnapshotArgs, snapshotArgs } from './snapshot.ts'
 export { after, lower, SortedMap } from './sorted-map.ts'
 export { Space } from './space.ts'

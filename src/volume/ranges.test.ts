@@ -205,6 +205,79 @@ for (const how of ['cached', 'dax'] as const)
       story.finish()
     })
 
+    it('are taken out, and holes are put in, and no block is copied (FALLOC_FL_COLLAPSE_RANGE, INSERT_RANGE; SF1)', () => {
+      const story = new Story(how)
+      const { at, a, b } = story
+      assert.equal(story.says(at.remap('clone', a, b)), 'done')
+      assert.equal(story.write(a, 3 * PAGE, full(70, 100)), 'done')
+      assert.equal(story.says(at.shift('collapse', a, PAGE, PAGE)), 'done')
+      assert.deepEqual(story.pages(a), [1, 3, 70])
+      assert.deepEqual(story.bytes(a, 2 * PAGE + 98, 4), [70, 70, 4, 4])
+      assert.deepEqual(story.pages(b), [1, 2, 3, 4])
+      assert.equal(story.says(at.shift('insert', a, PAGE, 2 * PAGE)), 'done')
+      assert.deepEqual(story.pages(a), [1, 0, 0, 3, 70])
+      assert.equal(story.says(at.shift('insert', a, 0, PAGE)), 'done')
+      assert.equal(story.write(a, 0, full(9, 10)), 'done')
+      assert.deepEqual(story.pages(a), [9, 1, 0, 0, 3, 70])
+      story.finish()
+      assert.deepEqual(at.durable('/a'), [9, 1, 0, 0, 3, 70])
+      assert.equal(ok(at.volume.stat('/a')).blocks, 4)
+    })
+
+    it('are moved in whole blocks, and only inside the file', () => {
+      const story = new Story(how)
+      const { at, a } = story
+      const shift = (...[what, position, length]: readonly ['collapse' | 'insert', number, number]) =>
+        story.says(at.shift(what, a, position, length))
+      assert.equal(shift('collapse', 1, PAGE), 'EINVAL')
+      assert.equal(shift('collapse', 0, PAGE + 1), 'EINVAL')
+      assert.equal(shift('collapse', 0, 0), 'EINVAL')
+      assert.equal(shift('collapse', 3 * PAGE, PAGE), 'EINVAL', 'it reaches the end')
+      assert.equal(shift('insert', 4 * PAGE, PAGE), 'EINVAL', 'it is the end')
+      assert.equal(shift('insert', PAGE, 2 ** 44), 'EFBIG')
+      assert.equal(shift('insert', 3 * PAGE, 50 * PAGE), 'done')
+      assert.equal(shift('collapse', 2 * PAGE, 51 * PAGE), 'done')
+      assert.deepEqual(story.pages(a), [1, 2, 4])
+      story.finish()
+    })
+
+    it('what if a file is mapped while its ranges move? A load finds what the file holds', () => {
+      const story = new Story(how)
+      const { at, a } = story
+      const space = at.world.space('s')
+      const start = at.world.map(space, a.open)
+      for (let page = 0; page < 4; page++) at.world.fault(space, start + page, 'load')
+      at.world.fault(space, start + 3, 'store')
+      at.world.store(space, start + 3, 90)
+      assert.equal(story.says(at.shift('collapse', a, PAGE, PAGE)), 'done')
+      for (const [page, wanted] of [1, 3, 90].entries()) {
+        assert.equal(story.says(at.world.fault(space, start + page, 'load')), 'done')
+        assert.equal(at.world.value(space, start + page), wanted)
+      }
+      assert.equal(story.says(at.world.fault(space, start + 3, 'load')), 'ENXIO', 'behind the end')
+      story.finish()
+    })
+
+    it('what if the metadata is many records? They are moved in slices, and a crash finds the one or the other (SF2)', () => {
+      const at = new VolumeWorld({ blocks: 400 })
+      const a = at.create('/a', 0)
+      const pages = 150
+      for (let page = 0; page < 2 * pages; page += 2)
+        at.write(a, page * PAGE, full((page % 100) + 1, page === 2 * pages - 2 ? 10 : PAGE))
+      at.sync(a)
+      const before = at.pages(a)
+      for (const how of ['insert', 'collapse'] as const) {
+        const task = at.shift(how, a, PAGE, 3 * PAGE)
+        at.world.settle()
+        assert.equal(at.world.says(task), 'done')
+        const moved = [...before.slice(0, 1), 0, 0, 0, ...before.slice(1)]
+        assert.deepEqual(at.pages(a), how === 'insert' ? moved : before)
+        assert.deepEqual(at.durable('/a'), how === 'insert' ? before : moved)
+        at.commit()
+        at.recount()
+      }
+    })
+
     it('are copied: aligned ones share, the rest has blocks of its own (copy_file_range)', () => {
       const story = new Story(how)
       const { at, a, b } = story
@@ -236,7 +309,7 @@ for (const how of ['cached', 'dax'] as const)
     })
 
     it('what if a clone is killed wherever it stands? No claim is left, and no block', () => {
-      for (let killAt = 0; killAt < 6; killAt++) {
+      for (let killAt = 0; killAt < 8; killAt++) {
         const story = new Story(how)
         const { at, a, b } = story
         story.write(a, 0, full(80))
@@ -248,6 +321,8 @@ for (const how of ['cached', 'dax'] as const)
           at.unshare(a, 0, PAGE),
           at.remap('dedupe', a, b),
           at.allocate(b, 0, PAGE),
+          at.shift('collapse', a, PAGE, PAGE),
+          at.shift('insert', a, PAGE, PAGE),
         ]
         at.world.kill(tasks[killAt]!)
         at.device.releaseAll()

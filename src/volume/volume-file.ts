@@ -74,6 +74,14 @@ export class VolumeFile implements Claimable {
     this.cache.extend(this.cached, size)
   }
 
+  resize(size: Bytes): void {
+    const { cache, cached } = this
+    const end = Math.ceil(size / cache.frames.pageSize)
+    if (size < cached.size) cache.mappers.unmapRange(cached.id, end, NUMBERS_MAX, 'with private copies')
+    cached.size = Math.min(cached.size, size)
+    cache.extend(cached, size)
+  }
+
   /** Pages that are dirty, or on their way to the device, in order. */
   get stored(): PageIndex[] {
     const { cached } = this

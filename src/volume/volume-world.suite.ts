@@ -23,6 +23,7 @@ import { type PreallocationPlan, preallocatingArgs } from './preallocating.ts'
 import { rangeCopyingArgs } from './range-copying.ts'
 import { Region } from './region.ts'
 import { type RemapPlan, remappingArgs } from './remapping.ts'
+import { type ShiftPlan, shiftingArgs } from './shifting.ts'
 import { unsharingArgs } from './unsharing.ts'
 import type { Volume } from './volume.ts'
 import type { VolumeFile } from './volume-file.ts'
@@ -208,6 +209,11 @@ export class VolumeWorld {
   allocate(file: AnyFile, position: Bytes, length: Bytes, how: Partial<PreallocationPlan> = {}) {
     const plan = { file: fileOf(file), position, length, how: 'allocate', size: 'grows', ...how } as const
     return this.world.spawn(this.volume.preallocating, preallocatingArgs(plan))
+  }
+
+  /** Begins to take a range out of a file, or to put a hole in. */
+  shift(how: ShiftPlan['how'], file: AnyFile, position: Bytes, length: Bytes) {
+    return this.world.spawn(this.volume.shifting, shiftingArgs({ how, file: fileOf(file), position, length }))
   }
 
   unshare(file: AnyFile, position: Bytes, length: Bytes) {

@@ -42,6 +42,7 @@ import { FORMAT, type Header, NUMBERS_MAX, numberIn, orphanKey, ROOT_INO } from 
 import type { Region } from './region.ts'
 import { Remapping } from './remapping.ts'
 import { seek } from './seeking.ts'
+import { Shifting } from './shifting.ts'
 import { Snapshot } from './snapshot.ts'
 import { Space } from './space.ts'
 import type { Store } from './store.ts'
@@ -98,6 +99,8 @@ export class Volume {
   readonly remapping: Remapping
   /** fallocate: blocks for holes, and zeros for a range. */
   readonly preallocating: Preallocating
+  /** fallocate: a range taken out of a file, or a hole put in. */
+  readonly shifting: Shifting
   readonly unsharing: Unsharing
   /** copy_file_range. */
   readonly copying: RangeCopying
@@ -175,6 +178,7 @@ export class Volume {
     this.transfers = new Transfers(this.parts)
     this.remapping = new Remapping(this.parts, this.transfers)
     this.preallocating = new Preallocating(this.parts, this.transfers)
+    this.shifting = new Shifting(this.parts)
     this.unsharing = new Unsharing(this.parts, cache)
     this.bulkRead = new BulkRead(this.parts, cache, this.transfers)
     this.bulkWrite = new BulkWrite(this.parts, cache, this.transfers)
@@ -221,13 +225,24 @@ export class Volume {
 
   /** Whatever a task of this volume may be at. */
   get verbs(): ReadonlySet<unknown> {
-    const { transfers, remapping, preallocating, unsharing, copying, bulkRead, bulkWrite, snapshot } = this
+    const {
+      transfers,
+      remapping,
+      preallocating,
+      shifting,
+      unsharing,
+      copying,
+      bulkRead,
+      bulkWrite,
+      snapshot,
+    } = this
     return new Set([
       ...Object.values(transfers),
       this.parts.commits,
       this.parts.erasing,
       remapping,
       preallocating,
+      shifting,
       unsharing,
       copying,
       bulkRead,
