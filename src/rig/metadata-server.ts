@@ -8,41 +8,10 @@
  *   SR2 After the lease has passed on, or an outcome was asked for, no call under the old epoch changes anything.
  *   SR3 No pin is below `horizon`, and `horizon` never goes back.
  */
-import { type Basis, type Change, type Entry, SortedMap } from '../volume/index.ts'
+import { type Basis, type Call, type Commit, type Entry, type Reply, SortedMap } from '../volume/index.ts'
 
 /** Records that one answer brings at most. */
 const FETCH_MAX = 4
-
-export interface Commit {
-  readonly epoch: number
-  readonly changes: readonly Change[]
-}
-
-/** What clients ask. */
-export type Call =
-  | { readonly kind: 'enter'; readonly as: 'writer'; readonly over: number }
-  | { readonly kind: 'enter'; readonly as: 'reader' }
-  | { readonly kind: 'fetch'; readonly start: string; readonly at: number }
-  | { readonly kind: 'commit'; readonly basis: Basis; readonly changes: readonly Change[] }
-  | { readonly kind: 'outcome'; readonly basis: Basis }
-  | { readonly kind: 'renew' }
-  | { readonly kind: 'news'; readonly since: number }
-  | { readonly kind: 'pin'; readonly at: number }
-
-export type Reply =
-  | { readonly kind: 'entered'; readonly epoch: number; readonly at: number; readonly horizon: number }
-  /** Records from the start that was asked for, up to `end`. */
-  | { readonly kind: 'records'; readonly entries: readonly Entry[]; readonly end: string }
-  | { readonly kind: 'committed'; readonly horizon: number }
-  /** Whether the commit was made; if the lease is still the asker's, its new epoch: under the old one it never will be. */
-  | { readonly kind: 'outcome'; readonly made: boolean; readonly epoch: number | undefined }
-  | { readonly kind: 'horizon'; readonly horizon: number }
-  /** The commits after `since`. */
-  | { readonly kind: 'commits'; readonly since: number; readonly commits: readonly Commit[] }
-  /** The log begins later. */
-  | { readonly kind: 'too old'; readonly at: number }
-  | { readonly kind: 'pinned' }
-  | { readonly kind: 'stale' }
 
 export class MetadataServer {
   /** Of the one who may commit. */

@@ -4,16 +4,11 @@
  *     asked --the server has it--> answered --the client has it--> gone
  *        \-------- the client gives up --------/       what is asked may reach the server all the same, later
  *
- * Invariants
- *   NW1 A client hears of each call once: its answer, or that it has given up.
+ * Invariants   NW1 (volume/metadata-calls.ts)
  */
 import { assert } from '../base/index.ts'
-import type { Call, MetadataServer, Reply } from './metadata-server.ts'
-
-export interface Client {
-  readonly name: string
-  hear(call: Call, reply: Reply | 'nothing'): void
-}
+import type { Call, Client, Reply, Way } from '../volume/index.ts'
+import type { MetadataServer } from './metadata-server.ts'
 
 export interface Message {
   readonly client: Client
@@ -23,7 +18,7 @@ export interface Message {
   isAwaited: boolean
 }
 
-export class Network {
+export class Network implements Way {
   /** First sent first. */
   readonly messages: Message[] = []
   private readonly server: MetadataServer

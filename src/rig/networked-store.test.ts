@@ -1,6 +1,7 @@
 /** The store across a network by the contract of every store, and of those that machines share. */
 import assert from 'node:assert/strict'
 import { Scheduler, type Ticket, TimedDriver } from '../sched/index.ts'
+import { NetworkedStore } from '../volume/index.ts'
 import {
   type SharedStores,
   type StoreUnderTest,
@@ -9,7 +10,6 @@ import {
 } from '../volume/store.suite.ts'
 import { MetadataServer } from './metadata-server.ts'
 import { type Message, Network } from './network.ts'
-import { NetworkedStore } from './networked-store.ts'
 
 /** A server, and clients with a number each. */
 class Stores implements SharedStores {

@@ -38,6 +38,7 @@ export {
 } from './inodes.ts'
 export { type Answer, Journal } from './journal.ts'
 export { MemoryStore } from './memory-store.ts'
+export type { Call, Client, Commit, Reply, Way } from './metadata-calls.ts'
 export {
   type MakeArgs,
   type MakePlan,
@@ -49,6 +50,7 @@ export {
   openArgs,
 } from './mounting.ts'
 export type { Last, Named, Place, RenameHow } from './names.ts'
+export { NetworkedStore, type Role } from './networked-store.ts'
 export { roomFor } from './parts.ts'
 export { largeVolume } from './plot.ts'
 export { type PreallocatingArgs, type PreallocationPlan, preallocatingArgs } from './preallocating.ts'

@@ -10,14 +10,7 @@
  *   SH1 The same choices give the same machines.
  */
 import { assert, errno, ROOT } from '../../base/index.ts'
-import {
-  type Message,
-  MetadataServer,
-  Network,
-  NetworkedStore,
-  type Role,
-  StillClock,
-} from '../../rig/index.ts'
+import { type Message, MetadataServer, Network, StillClock } from '../../rig/index.ts'
 import {
   done,
   fail,
@@ -37,6 +30,8 @@ import {
   encodeNumbers,
   Journal,
   MemoryStore,
+  NetworkedStore,
+  type Role,
   roomFor,
   Space,
 } from '../../volume/index.ts'

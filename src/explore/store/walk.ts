@@ -5,8 +5,7 @@
  *   SHW1 Two states with one key go on alike: the key has all that matters of what is in reach.
  */
 import type { Errno } from '../../base/index.ts'
-import type { NetworkedStore } from '../../rig/index.ts'
-import type { Change, Journal } from '../../volume/index.ts'
+import type { Change, Journal, NetworkedStore } from '../../volume/index.ts'
 import { Rewinder, type Snapshot } from '../rewind.ts'
 import { atTheEnd, PROPERTIES } from './properties.ts'
 import { Shared, type SharedPlan, type Writer } from './shared.ts'

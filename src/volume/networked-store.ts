@@ -11,18 +11,13 @@
  */
 import { type Errno, errno } from '../base/index.ts'
 import type { Scheduler, Ticket } from '../sched/index.ts'
-import {
-  Absent,
-  type Basis,
-  type Change,
-  type Entry,
-  Failure,
-  type News,
-  SortedMap,
-  type Store,
-} from '../volume/index.ts'
-import type { Call, Commit, Reply } from './metadata-server.ts'
-import type { Client, Network } from './network.ts'
+import { Absent, Failure } from './failure.ts'
+import type { Call, Client, Commit, Reply, Way } from './metadata-calls.ts'
+import { SortedMap } from './sorted-map.ts'
+import type { Basis, Change, Entry, News, Store } from './store.ts'
+
+/** With more records here, all are let go of when the next commit is come to: some 40 MB. */
+const RECORDS_MAX = 200_000
 
 export type Role =
   | { readonly as: 'reader'; readonly name: string }
@@ -37,7 +32,7 @@ interface Pending {
 
 interface Range {
   readonly start: string
-  end: string
+  readonly end: string
 }
 
 export class NetworkedStore implements Store, Client {
@@ -50,8 +45,8 @@ export class NetworkedStore implements Store, Client {
   /** Completes when it is at a commit; ESTALE: somebody else has the lease. */
   readonly entered: Ticket
   private readonly scheduler: Scheduler
-  private readonly network: Network
-  private readonly records = new SortedMap<Uint8Array>()
+  private readonly network: Way
+  private records = new SortedMap<Uint8Array>()
   /** In order; no two touch. */
   private here: Range[] = []
   private readonly coming = new Map<string, Ticket>()
@@ -59,7 +54,7 @@ export class NetworkedStore implements Store, Client {
   /** What `advance` will adopt. */
   private news: Extract<Reply, { kind: 'commits' | 'too old' }> | undefined
 
-  constructor(scheduler: Scheduler, network: Network, role: Role) {
+  constructor(scheduler: Scheduler, network: Way, role: Role) {
     this.scheduler = scheduler
     this.network = network
     this.name = role.name
@@ -80,6 +75,20 @@ export class NetworkedStore implements Store, Client {
       yield* this.records.range(from, stop)
       from = stop
     }
+  }
+
+  /** What was committed since, as far as it is known: the keys of each commit, or that any may have changed. */
+  get pendingNews(): readonly News[] {
+    const { news, at } = this
+    if (news === undefined) return []
+    if (news.kind === 'too old') return [{ kind: 'reset', at: news.at }]
+    return news.commits
+      .slice(at - news.since)
+      .map(({ changes }, place) => ({
+        kind: 'commit',
+        at: at + place + 1,
+        keys: changes.map(({ key }) => key),
+      }))
   }
 
   advance(): void {
@@ -163,7 +172,8 @@ export class NetworkedStore implements Store, Client {
     else if (reply.kind === 'committed') {
       this.horizon = reply.horizon
       this.made()
-    } else this.fenced()
+    } else if (reply.kind === 'failed') this.end(reply.errno)
+    else this.fenced()
   }
 
   /** The answer to what became of one. */
@@ -203,6 +213,7 @@ export class NetworkedStore implements Store, Client {
   }
 
   private adopt({ changes }: Commit): void {
+    if (this.records.size > RECORDS_MAX) this.letGo()
     for (const { key, value } of changes)
       if (this.rangeOf(key) === undefined) continue
       else if (value === null) this.records.delete(key)
@@ -213,8 +224,7 @@ export class NetworkedStore implements Store, Client {
   }
 
   private begin(at: number): void {
-    for (const [key] of [...this.records]) this.records.delete(key)
-    this.here = []
+    this.letGo()
     this.at = at
     this.horizon = at
     this.onCommit({ kind: 'reset', at })
@@ -236,19 +246,37 @@ export class NetworkedStore implements Store, Client {
     throw new Absent(ticket)
   }
 
+  private letGo(): void {
+    this.records = new SortedMap()
+    this.here = []
+  }
+
   private rangeOf(key: string): Range | undefined {
-    return this.here.find(({ start, end }) => start <= key && key < end)
+    const range = this.here[this.placeOf(key)]
+    return range !== undefined && range.start <= key ? range : undefined
+  }
+
+  /** Of the first range that ends behind the key. */
+  private placeOf(key: string): number {
+    const { here } = this
+    let low = 0
+    let high = here.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (here[middle]!.end <= key) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 
   private cover(start: string, end: string): void {
-    const range = { start, end }
-    const apart: Range[] = []
-    for (const each of this.here)
-      if (each.end < start || each.start > range.end) apart.push(each)
-      else {
-        if (each.start < range.start) Object.assign(range, { start: each.start })
-        if (each.end > range.end) range.end = each.end
-      }
-    this.here = [...apart, range].sort((a, b) => (a.start < b.start ? -1 : 1))
+    const { here } = this
+    const before = here[this.placeOf(start) - 1]
+    const first = this.placeOf(start) - (before?.end === start ? 1 : 0)
+    let last = first
+    while (last < here.length && here[last]!.start <= end) last++
+    const from = first < last && here[first]!.start < start ? here[first]!.start : start
+    const to = first < last && here[last - 1]!.end > end ? here[last - 1]!.end : end
+    here.splice(first, last - first, { start: from, end: to })
   }
 }
