@@ -82,13 +82,11 @@ export class NetworkedStore implements Store, Client {
     const { news, at } = this
     if (news === undefined) return []
     if (news.kind === 'too old') return [{ kind: 'reset', at: news.at }]
-    return news.commits
-      .slice(at - news.since)
-      .map(({ changes }, place) => ({
-        kind: 'commit',
-        at: at + place + 1,
-        keys: changes.map(({ key }) => key),
-      }))
+    return news.commits.slice(at - news.since).map(({ changes }, place) => ({
+      kind: 'commit',
+      at: at + place + 1,
+      keys: changes.map(({ key }) => key),
+    }))
   }
 
   advance(): void {
