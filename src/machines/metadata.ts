@@ -2,7 +2,7 @@
  * The server of a volume's metadata: each call of a client is one statement to PostgreSQL, and so one transaction there.
  *
  * Invariants   SR1 to SR3 (rig/metadata-server.ts), in what schema.ts has the server do
- *   PM1 What is answered to a commit was durable before.
+ *   PGM1 What is answered to a commit was durable before.
  */
 import os from 'node:os'
 import { errno } from '../base/index.ts'
