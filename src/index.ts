@@ -17,7 +17,7 @@ export type {
   AdviceName,
   AnonymousOptions,
   CallEvent,
-  CallFace as CallOptions,
+  CallOptions,
   CheckOptions,
   CloneOptions,
   CloseOptions,

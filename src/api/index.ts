@@ -8,7 +8,7 @@
  */
 export { FaultlineError } from '../base/index.ts'
 export type { CallEvent, FaultEvent } from './events.ts'
-export type { CallFace, CloseOptions, FileFace } from './file.ts'
+export type { CallOptions, CloseOptions, FileFace } from './file.ts'
 export type { GroupFace } from './group.ts'
 export type { MachineFace, MachineOptions, SpaceOptions } from './machine.ts'
 export type { AdviceName, MappingFace, MappingHandle, ProtName, RangeOptions, RunOptions } from './mapping.ts'

@@ -4,7 +4,7 @@ import type { WritebackSettings } from '../cache/index.ts'
 import type { MachineDump } from '../engine/index.ts'
 import type { Settings } from '../group/index.ts'
 import type { PsRow } from '../proc/index.ts'
-import type { CallFace, FileFace } from './file.ts'
+import type { CallOptions, FileFace } from './file.ts'
 import type { GroupFace } from './group.ts'
 import type { HostPath, OpenOptions, RemoteOptions } from './opening.ts'
 import type { SpaceFace } from './space.ts'
@@ -77,7 +77,7 @@ export interface MachineFace extends AsyncDisposable {
    */
   space(options: SpaceOptions): SpaceFace
   /** What ps shows: a row for each space. Reads each command line under its space's mmap lock, as the kernel does. */
-  ps(options?: CallFace): Promise<PsRow[]>
+  ps(options?: CallOptions): Promise<PsRow[]>
   /**
    * Counts everything again that the machine keeps running counts of, and says what doesn't add up, a sentence each. Nothing
    * should, at any moment; what does is a fault of ours, worth a report.

@@ -1,7 +1,7 @@
 /** A volume that is open in a machine: names, files that share blocks, snapshots. */
 import type { Bytes } from '../base/index.ts'
 import type { CheckReport, Named, Stat, Usage, VolumeStatistics } from '../volume/index.ts'
-import type { CallFace, FileFace } from './file.ts'
+import type { CallOptions, FileFace } from './file.ts'
 import type {
   CheckOptions,
   CloneOptions,
@@ -104,7 +104,7 @@ export interface VolumeFace extends AsyncDisposable {
    *
    * Errors: ENOENT, EINVAL (the root), EROFS, ABORT_ERR.
    */
-  remove(path: string, options?: Pick<CallFace, 'signal'>): Promise<void>
+  remove(path: string, options?: Pick<CallOptions, 'signal'>): Promise<void>
   /**
    * Makes a file that lies where another does: the blocks are shared, and a store to either copies its page. With
    * `existing: 'is replaced'` a file that has the name gives it up, as a whole or not at all.

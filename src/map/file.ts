@@ -6,7 +6,7 @@
  *   OF2 An error of writeback is told once to each open file: by its next sync, or by its close.
  *   OF3 close waits for the calls that are under way; none begins after it.
  */
-import type { CallEvent, CloseOptions, FileFace } from '../api/index.ts'
+import type { CallEvent, CallOptions, CloseOptions, FileFace } from '../api/index.ts'
 import { type Bytes, ROOT } from '../base/index.ts'
 import type { Settled } from '../cache/index.ts'
 import { shown } from '../group/index.ts'
@@ -15,17 +15,11 @@ import { told } from './call-events.ts'
 import type { Context } from './context.ts'
 import { FaultlineError, fromHost } from './error.ts'
 import type { FileCalls, Job } from './file-calls.ts'
-import { type Group, groupId } from './group.ts'
+import { groupId } from './group.ts'
 import { INSPECT } from './inspect.ts'
 import { checkBytes, checkKept, checkKeys, choice, invalid } from './options.ts'
 import type { Who } from './performer.ts'
 import { UnderWay } from './under-way.ts'
-
-export interface CallOptions {
-  /** Who is charged and limited; the root group if left out. */
-  readonly group?: Group
-  readonly signal?: AbortSignal
-}
 
 export class File implements FileFace {
   /** For spaces of this machine. */

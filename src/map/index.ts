@@ -3,7 +3,7 @@
 export type { Elements, Offsets } from '../mmu/index.ts'
 export { isWatched, told } from './call-events.ts'
 export { FaultlineError } from './error.ts'
-export { type CallOptions, checkClosing, File } from './file.ts'
+export { checkClosing, File } from './file.ts'
 export { Group } from './group.ts'
 export { hostPath, textPath } from './host-path.ts'
 export { checkMachine, Machine, type Platform } from './machine.ts'

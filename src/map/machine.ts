@@ -9,6 +9,7 @@
 
 import fs from 'node:fs'
 import type {
+  CallOptions,
   CreateVolumeOptions,
   HostPath,
   MachineFace,
@@ -60,6 +61,7 @@ import { leave } from './leaving.ts'
 import type { Mapping } from './mapping.ts'
 import { metrics } from './metrics.ts'
 import { makeVolume, mountVolume } from './mount.ts'
+import type { Mounted } from './mounted.ts'
 import { bytes, checkKeys, choice, flag, invalid } from './options.ts'
 import { type OwnTrace, ownTrace } from './own-trace.ts'
 import { machineClosed, Performer } from './performer.ts'
@@ -69,7 +71,7 @@ import { repairVolume } from './repair-volume.ts'
 import { Sections } from './sections.ts'
 import { Space, spaceName } from './space.ts'
 import { UnderWay } from './under-way.ts'
-import { type Mounted, Volume } from './volume.ts'
+import { Volume } from './volume.ts'
 
 /** What a machine stands on when another MMU than the software one shows its memory. */
 export interface Platform {
@@ -316,7 +318,7 @@ export class Machine implements MachineFace {
   }
 
   /** What ps shows: a row for each space. Reads each command line under its space's mmap lock. */
-  async ps(options: { readonly group?: Group; readonly signal?: AbortSignal } = {}): Promise<PsRow[]> {
+  async ps(options: CallOptions = {}): Promise<PsRow[]> {
     this.checkOpen('ps')
     checkKeys(options, ['group', 'signal'], 'ps')
     const { ps } = this.engine.verbs

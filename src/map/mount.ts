@@ -38,9 +38,9 @@ import { Failure, Making, type MountPlan, makeArgs, Opening, openArgs, Unreadabl
 import type { Context } from './context.ts'
 import { MappedRegion } from './dax-memory.ts'
 import { aborted, FaultlineError, fromErrno } from './error.ts'
+import type { Mounted, Purpose } from './mounted.ts'
 import { invalid } from './options.ts'
 import { isAborted } from './performer.ts'
-import type { Mounted, Purpose } from './volume.ts'
 import { now, planOf as owned } from './volume-attributes.ts'
 
 export interface CreatePlan {

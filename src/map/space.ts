@@ -1,5 +1,5 @@
 /** An address space of the library: what is mapped in it, its forks, and what /proc shows of it. */
-import type { AnonymousOptions, MapOptions, SpaceFace } from '../api/index.ts'
+import type { AnonymousOptions, FileFace, MapOptions, SpaceFace } from '../api/index.ts'
 import { type Bytes, pagesOf, type Vpn } from '../base/index.ts'
 import { RamFile } from '../fs/index.ts'
 import { shown } from '../group/index.ts'
@@ -39,7 +39,7 @@ export class Space implements SpaceFace {
   }
 
   /** Maps a file. */
-  async map(file: File, options: MapOptions = {}): Promise<Mapping> {
+  async map(file: FileFace, options: MapOptions = {}): Promise<Mapping> {
     if (!(file instanceof File))
       throw invalid('map', 'expected a file of machine.open; for memory use mapAnonymous')
     checkKeys(options, MAP_KEYS, 'map')

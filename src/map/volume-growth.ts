@@ -4,8 +4,8 @@ import type { Bytes } from '../base/index.ts'
 import { extendFile, NoRoom } from '../store/index.ts'
 import { Growing, growingArgs } from '../volume/index.ts'
 import { guarded } from './mount.ts'
+import type { Mounted } from './mounted.ts'
 import { invalid } from './options.ts'
-import type { Mounted } from './volume.ts'
 import type { VolumeCalls } from './volume-calls.ts'
 
 export async function grow(calls: VolumeCalls, mounted: Mounted, size: Bytes): Promise<void> {

@@ -18,6 +18,7 @@ import { setImmediate } from 'node:timers/promises'
 import type {
   CheckOptions,
   CloneOptions,
+  FileFace,
   GetFileOptions,
   LinkOptions,
   MakeOptions,
@@ -34,9 +35,8 @@ import type {
   VolumeFileOptions,
 } from '../api/index.ts'
 import { type Bytes, errno } from '../base/index.ts'
-import type { HostFile } from '../host/index.ts'
 import type { Task } from '../sched/index.ts'
-import { type FileStore, LmdbStore, noteDamage, type Place, type VolumeLock } from '../store/index.ts'
+import { LmdbStore, noteDamage } from '../store/index.ts'
 import {
   type AttributeChange,
   type CheckReport,
@@ -59,6 +59,7 @@ import { aborted, FaultlineError, fromHost } from './error.ts'
 import type { File } from './file.ts'
 import { writeWhole } from './host-target.ts'
 import { INSPECT } from './inspect.ts'
+import type { Mounted } from './mounted.ts'
 import { checkBytes, checkKeys, choice, flag, invalid } from './options.ts'
 import { isAborted } from './performer.ts'
 import { bringIn, originOf, takeOut } from './streams.ts'
@@ -80,22 +81,6 @@ import { grow } from './volume-growth.ts'
 
 /** Names that are taken away before the event loop turns. */
 const REMOVED_AT_ONCE = 32
-
-/** 'repair': nobody else may have it, it is only read, and of its metadata as much as there is. */
-export type Purpose = 'r' | 'r+' | 'repair'
-
-/** Where a volume lies, and what it holds of the host. */
-export interface Mounted {
-  readonly core: Core
-  readonly path: string
-  readonly place: Place
-  readonly purpose: Purpose
-  /** How many of the sentences about damage are on the disk. */
-  readonly noted: number
-  readonly store: LmdbStore | FileStore
-  readonly device: HostFile
-  readonly lock: VolumeLock
-}
 
 export class Volume implements VolumeFace {
   readonly path: string
@@ -227,7 +212,7 @@ export class Volume implements VolumeFace {
   }
 
   /** Where data, or a hole, begins from a position on; undefined: nowhere before the end. */
-  async seek(file: File, position: Bytes, what: 'data' | 'hole'): Promise<Bytes | undefined> {
+  async seek(file: FileFace, position: Bytes, what: 'data' | 'hole'): Promise<Bytes | undefined> {
     checkWhole(position, 'position', 'seek')
     const sought = choice(what, ['data', 'hole'], 'what', 'seek')
     this.checkCall('seek')
@@ -357,7 +342,7 @@ export class Volume implements VolumeFace {
   }
 
   /** Gives the holes of a range blocks of their own, which read as zeros; makes the file longer if it must. */
-  async fallocate(file: File, position: Bytes, length: Bytes): Promise<void> {
+  async fallocate(file: FileFace, position: Bytes, length: Bytes): Promise<void> {
     checkWhole(position, 'position', 'fallocate')
     checkWhole(length, 'length', 'fallocate')
     if (length === 0) throw invalid('fallocate', 'length: expected at least one byte, got 0')
@@ -369,12 +354,12 @@ export class Volume implements VolumeFace {
   }
 
   /** Takes whole blocks out of a file. */
-  async collapse(file: File, position: Bytes, length: Bytes): Promise<void> {
+  async collapse(file: FileFace, position: Bytes, length: Bytes): Promise<void> {
     await this.shift('collapse', file, position, length)
   }
 
   /** Puts a hole into the midst of a file. */
-  async insert(file: File, position: Bytes, length: Bytes): Promise<void> {
+  async insert(file: FileFace, position: Bytes, length: Bytes): Promise<void> {
     await this.shift('insert', file, position, length)
   }
 
@@ -659,7 +644,7 @@ export class Volume implements VolumeFace {
     return args
   }
 
-  private async shift(how: 'collapse' | 'insert', file: File, position: Bytes, length: Bytes) {
+  private async shift(how: 'collapse' | 'insert', file: FileFace, position: Bytes, length: Bytes) {
     checkWhole(position, 'position', how)
     checkWhole(length, 'length', how)
     this.checkCall(how)

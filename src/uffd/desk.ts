@@ -5,66 +5,46 @@
  *   DE1 An answer leaves only after the hardware shows what it says.
  *   DE2 An object stays for as long as the other side has it; its number is never given again.
  */
-import type { MapOptions } from '../api/index.ts'
 import { broken, NumberMap } from '../base/index.ts'
-import { FaultlineError, File, Group, type Machine, Mapping, Space, Volume } from '../map/index.ts'
+import { File, Group, type Machine, Mapping, Space, Volume } from '../map/index.ts'
 import type { Areas } from './areas.ts'
+import type { Call } from './calls.ts'
 import type { LoopWait } from './loop-wait.ts'
-import { refused } from './refused.ts'
-import { type Abort, type Reference, type Release, type Reply, type Request, sent } from './wire.ts'
+import { type Served, type ServedCalls, servedBy } from './served.ts'
+import {
+  type Abort,
+  type FileFacts,
+  type GroupFacts,
+  type MappingFacts,
+  type Reference,
+  type Release,
+  type Reply,
+  type Request,
+  type SpaceFacts,
+  sent,
+  type VolumeFacts,
+} from './wire.ts'
 
-/** What the other side knows of an object without asking. */
-export interface FileFacts extends Reference {
-  readonly name: string
-  readonly readOnly: boolean
-}
-export interface VolumeFacts extends Reference {
-  readonly path: string
-}
-export interface GroupFacts extends Reference {
-  readonly path: string
-}
-export interface SpaceFacts extends Reference {
-  readonly pid: number
-  readonly name: string
-}
-export interface MappingFacts extends Reference {
-  readonly name: string
-  readonly length: number
-  /** In its space, as /proc shows it. */
-  readonly address: number
-  /** In this process. */
-  readonly host: number
-  readonly leaf: SharedArrayBuffer
-  readonly control: SharedArrayBuffer
-}
-
-/** What a volume is asked without a call. */
-/** Of the machine: what is done with Node's own calls. */
-const VOLUME_CALLS: ReadonlySet<string> = new Set(['createVolume', 'openVolume', 'repairVolume'])
-const VOLUME_FACTS: ReadonlySet<string> = new Set(['readOnly', 'damage', 'usage'])
-
-type Method = (...args: readonly unknown[]) => unknown
+/** What a number on the wire can stand for. */
+type Known = Machine | Group | File | Volume | Space | Mapping
 
 export class Desk {
-  private readonly machine: Machine
   private readonly areas: Areas
-  private readonly loop: LoopWait
+  private readonly served: ServedCalls
   private readonly send: (reply: Reply) => void
-  private readonly objects = new Map<number, object>()
-  private readonly numbers = new Map<object, number>()
+  private readonly objects = new Map<number, Known>()
+  private readonly numbers = new Map<Known, number>()
   private readonly aborts = new NumberMap<AbortController>()
   private ids = 0
 
   /** `send`: hands an answer on, once the hardware is as it says (DE1). */
   constructor(machine: Machine, areas: Areas, loop: LoopWait, send: (reply: Reply) => void) {
-    this.machine = machine
     this.areas = areas
-    this.loop = loop
+    this.served = servedBy(machine, areas, loop)
     this.send = send
   }
 
-  numberOf(object: object): number {
+  numberOf(object: Known): number {
     let number = this.numbers.get(object)
     if (number === undefined) {
       number = ++this.ids
@@ -93,7 +73,6 @@ export class Desk {
     const { id, to, method } = request
     try {
       const value = await this.perform(to, method, this.withSignal(request))
-      if (value instanceof File) await this.begin(value)
       this.send({ id, value: this.facts(value) })
     } catch (error) {
       this.send({ id, error: sent(error) })
@@ -116,102 +95,12 @@ export class Desk {
     const target = this.objects.get(to)
     if (target === undefined) throw broken(`DE2: what ${method} is called of stays`)
     const args = sentArgs.map(argument => this.resolved(argument))
-    if (target instanceof Mapping) return this.ofMapping(target, method, args)
-    if (target instanceof Space) return this.ofSpace(target, method, args)
-    if (target instanceof File) return this.ofFile(target, method, args)
-    if (target instanceof Volume && VOLUME_FACTS.has(method)) return target[method as 'usage']
-    if (target === this.machine && method === 'unpin') return this.unpin(args[0] as readonly number[])
-    if (target instanceof Volume || VOLUME_CALLS.has(method))
-      return this.loop.during(async () => call(target, method, args))
-    return call(target, method, args)
-  }
-
-  private ofMapping(mapping: Mapping, method: string, args: readonly unknown[]): unknown {
-    switch (method) {
-      case 'bring':
-        return this.bring(mapping, args)
-      case 'unmap':
-        return this.unmap(mapping)
-      case 'inFork':
-        return this.place(call(mapping, method, args) as Mapping)
-      default:
-        return call(mapping, method, args)
-    }
-  }
-
-  private ofSpace(space: Space, method: string, args: readonly unknown[]): unknown {
-    switch (method) {
-      case 'mapAnonymous':
-        throw notShared('memory')
-      case 'map':
-        if ((args[1] as MapOptions | undefined)?.share === 'private') throw notShared('a private mapping')
-        return space.map(args[0] as File, args[1] as MapOptions).then(mapping => this.placeOrUnmap(mapping))
-      default:
-        return call(space, method, args)
-    }
-  }
-
-  private ofFile(file: File, method: string, args: readonly unknown[]): unknown {
-    switch (method) {
-      case 'size':
-        return file.size
-      case 'read':
-        return this.read(file, args)
-      default:
-        return call(file, method, args)
-    }
-  }
-
-  /** A page that a section of the other side misses. */
-  private async bring(mapping: Mapping, [page, access, options]: readonly unknown[]): Promise<number> {
-    const vpn = mapping.start + (page as number)
-    const { signal } = (options ?? {}) as { readonly signal?: AbortSignal }
-    const brought = await mapping.bring({ vpn, access: access as 'load' | 'store' }, signal)
-    if (typeof brought !== 'number') throw brought
-    return brought
-  }
-
-  private unpin(frames: readonly number[]): void {
-    this.machine.engine.verbs.fault.letGo(frames)
-  }
-
-  /** Reads into memory of this side; the answer carries it over. */
-  private async read(file: File, [length, position, options]: readonly unknown[]): Promise<Uint8Array> {
-    const target = new Uint8Array(length as number)
-    const got = await file.read(target, position as number | bigint, options as object | undefined)
-    return target.subarray(0, got)
-  }
-
-  private async unmap(mapping: Mapping): Promise<void> {
-    try {
-      await mapping.unmap()
-    } finally {
-      this.areas.letGo(mapping)
-    }
-  }
-
-  private place(mapping: Mapping): Mapping {
-    this.areas.place(mapping, this.machine.pageSize)
-    return mapping
-  }
-
-  private async placeOrUnmap(mapping: Mapping): Promise<Mapping> {
-    try {
-      return this.place(mapping)
-    } catch (error) {
-      await mapping.unmap().catch(() => {})
-      throw refused(error, 'map', mapping.name)
-    }
-  }
-
-  /** A file that was opened: if the host has no room for its pages, it is closed again. */
-  private async begin(file: File): Promise<void> {
-    try {
-      this.areas.begin(file)
-    } catch (error) {
-      await file.close().catch(() => {})
-      throw refused(error, 'open', file.name)
-    }
+    if (target instanceof Mapping) return served(this.served.mapping, target, method, args)
+    if (target instanceof Space) return served(this.served.space, target, method, args)
+    if (target instanceof File) return served(this.served.file, target, method, args)
+    if (target instanceof Volume) return served(this.served.volume, target, method, args)
+    if (target instanceof Group) return served(this.served.group, target, method, args)
+    return served(this.served.machine, target, method, args)
   }
 
   private forget(number: number): void {
@@ -258,18 +147,16 @@ export class Desk {
   }
 }
 
-function call(target: object, method: string, args: readonly unknown[]): unknown {
-  return (target as Record<string, Method>)[method]!(...args)
+/** Names and arguments have the table's types: only `Remote`, which is typed by it, sends them. */
+function served<Target, Calls>(
+  calls: Served<Target, Calls>,
+  target: Target,
+  method: string,
+  args: readonly unknown[],
+): unknown {
+  return calls[method as keyof Calls](target, ...(args as Parameters<Call<Calls, keyof Calls>>))
 }
 
 function isReference(value: unknown): value is Reference {
   return typeof value === 'object' && value !== null && typeof (value as Partial<Reference>).ref === 'number'
-}
-
-function notShared(what: string): FaultlineError {
-  return new FaultlineError(
-    'ENOTSUP',
-    'map',
-    `map: a hardware machine shows shared mappings of files, not ${what}; for that start another machine with mmu 'software'`,
-  )
 }

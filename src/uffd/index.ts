@@ -10,7 +10,8 @@
  *     attach.ts       arrays in other threads               store.ts      pages of files in memory files
  *     line.ts         the wire, and the threads             areas.ts      addresses of mappings, to their end
  *     watchdog.ts     sees a pager die                      crew.ts       calls of the host, in threads of our own
- *                                                           stuck.ts      pages that can't be had
+ *     calls.ts        which calls cross it                  stuck.ts      pages that can't be had
+ *     remote.ts       makes them                            served.ts     what becomes of each
  */
 export { type Attachment, attach } from './attach.ts'
 export type { HardwareOptions } from './machine.ts'

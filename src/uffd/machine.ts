@@ -3,7 +3,7 @@
  * the thread that touched it. The machine itself runs in the pager's thread.
  */
 import type {
-  CallFace,
+  CallOptions,
   CreateVolumeOptions,
   HostPath,
   MachineFace,
@@ -19,7 +19,7 @@ import type { MachineDump } from '../engine/index.ts'
 import type { Settings } from '../group/index.ts'
 import { FaultlineError, hostPath, invalid, remoteAddress, remoteName, textPath, told } from '../map/index.ts'
 import type { PsRow } from '../proc/index.ts'
-import type { FileFacts, GroupFacts, SpaceFacts, VolumeFacts } from './desk.ts'
+import type { MachineCalls } from './calls.ts'
 import { closed, type Ending, started } from './ending.ts'
 import { Line } from './line.ts'
 import { HardwareFile, HardwareGroup, HardwareSpace } from './objects.ts'
@@ -37,7 +37,7 @@ export interface HardwareOptions {
   readonly onWorkerLost?: (threadId: number, error: FaultlineError) => void
 }
 
-export class HardwareMachine extends Remote implements MachineFace {
+export class HardwareMachine extends Remote<MachineCalls> implements MachineFace {
   readonly mmu = 'hardware'
   readonly pageSize: Bytes
   readonly root: HardwareGroup
@@ -81,7 +81,7 @@ export class HardwareMachine extends Remote implements MachineFace {
   }
 
   group(name: string, settings: Settings = {}): HardwareGroup {
-    return new HardwareGroup(this.line, this.ask('group', name, settings) as GroupFacts)
+    return new HardwareGroup(this.line, this.ask('group', name, settings))
   }
 
   async open(path: HostPath, options: OpenOptions = {}): Promise<HardwareFile> {
@@ -92,45 +92,42 @@ export class HardwareMachine extends Remote implements MachineFace {
       mmu: 'hardware',
     } as const
     const facts = await told('open', event, () => this.call('open', place, options))
-    return new HardwareFile(this.line, facts as FileFacts)
+    return new HardwareFile(this.line, facts)
   }
 
   async createVolume(path: HostPath, options: CreateVolumeOptions = {}): Promise<HardwareVolume> {
     return new HardwareVolume(
       this.line,
-      (await this.call('createVolume', textPath(path, 'createVolume'), options)) as VolumeFacts,
+      await this.call('createVolume', textPath(path, 'createVolume'), options),
     )
   }
 
   async openVolume(path: HostPath, options: OpenVolumeOptions = {}): Promise<HardwareVolume> {
-    return new HardwareVolume(
-      this.line,
-      (await this.call('openVolume', textPath(path, 'openVolume'), options)) as VolumeFacts,
-    )
+    return new HardwareVolume(this.line, await this.call('openVolume', textPath(path, 'openVolume'), options))
   }
 
   async repairVolume(path: HostPath, options: TransferOptions = {}): Promise<RepairReport> {
-    return (await this.call('repairVolume', textPath(path, 'repairVolume'), options)) as RepairReport
+    return await this.call('repairVolume', textPath(path, 'repairVolume'), options)
   }
 
   space(options: SpaceOptions): HardwareSpace {
-    return new HardwareSpace(this.line, this.programs, this.ask('space', options) as SpaceFacts)
+    return new HardwareSpace(this.line, this.programs, this.ask('space', options))
   }
 
-  async ps(options: CallFace = {}): Promise<PsRow[]> {
-    return (await this.call('ps', options)) as PsRow[]
+  async ps(options: CallOptions = {}): Promise<PsRow[]> {
+    return await this.call('ps', options)
   }
 
-  check(): string[] {
-    return this.ask('check') as string[]
+  check(): readonly string[] {
+    return this.ask('check')
   }
 
   metrics(): string {
-    return this.ask('metrics') as string
+    return this.ask('metrics')
   }
 
   dump(): MachineDump {
-    return this.ask('dump') as MachineDump
+    return this.ask('dump')
   }
 
   close(): Promise<void> {
@@ -159,7 +156,7 @@ export class HardwareMachine extends Remote implements MachineFace {
     // A section that hasn't ended has no effect.
     this.programs.sections.undo.rollback(0)
     try {
-      return this.ask('leave') as string[]
+      return this.ask('leave')
     } catch (error) {
       // It was being closed, and by now it is.
       if (error instanceof FaultlineError && error.code === 'EBADF') return []

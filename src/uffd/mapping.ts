@@ -20,16 +20,17 @@ import type {
 import type { Bytes } from '../base/index.ts'
 import { type Brought, FaultlineError, isWatched, type Participant, told } from '../map/index.ts'
 import type { Miss, View } from '../mmu/index.ts'
+import type { MappingCalls } from './calls.ts'
 import { Control } from './control.ts'
-import type { MappingFacts } from './desk.ts'
 import type { Line } from './line.ts'
 import { MappedArray } from './mapped-array.ts'
 import type { HardwareSpace } from './objects.ts'
 import { broughtOr, type Programs } from './programs.ts'
 import { Remote } from './remote.ts'
 import { WindowedView } from './windows.ts'
+import type { MappingFacts } from './wire.ts'
 
-export class HardwareMapping extends Remote implements MappingFace, Participant {
+export class HardwareMapping extends Remote<MappingCalls> implements MappingFace, Participant {
   readonly space: HardwareSpace
   readonly name: string
   readonly length: Bytes
@@ -119,7 +120,7 @@ export class HardwareMapping extends Remote implements MappingFace, Participant 
 
   async resident(options: RangeOptions = {}): Promise<Uint8Array> {
     this.check('resident')
-    return (await this.call('resident', options)) as Uint8Array
+    return await this.call('resident', options)
   }
 
   async resize(_length: Bytes | string): Promise<never> {
@@ -141,7 +142,7 @@ export class HardwareMapping extends Remote implements MappingFace, Participant 
 
   inFork(child: HardwareSpace): HardwareMapping {
     this.check('inFork')
-    const facts = this.ask('inFork', child) as MappingFacts
+    const facts = this.ask('inFork', child)
     return new HardwareMapping(this.line, this.programs, child, facts, this.shownBy)
   }
 
@@ -167,16 +168,16 @@ export class HardwareMapping extends Remote implements MappingFace, Participant 
   /** Asks for a page that a section misses. For the sections of this thread. */
   bring({ vpn, access }: Miss, signal: AbortSignal | undefined): Promise<Brought> {
     const bring = () =>
-      this.call('bring', vpn, access, signal === undefined ? {} : { signal }).then(
-        kept => kept as number,
-        broughtOr,
-      )
+      this.call('bring', vpn, access, signal === undefined ? {} : { signal }).then(kept => kept, broughtOr)
     if (!isWatched('fault')) return bring()
     const offset = vpn * this.line.started.pageSize
     return told('fault', { name: this.name, space: this.space.name, offset, access, mmu: 'hardware' }, bring)
   }
 
-  private async ranged(method: string, options: RangeOptions): Promise<void> {
+  private async ranged(
+    method: 'sync' | 'populate' | 'lock' | 'unlock',
+    options: RangeOptions,
+  ): Promise<void> {
     this.check(method)
     await this.call(method, options)
   }

@@ -2,7 +2,7 @@
 import type {
   AnonymousOptions,
   CallEvent,
-  CallFace,
+  CallOptions,
   CloseOptions,
   FileFace,
   GroupFace,
@@ -13,13 +13,14 @@ import type { Bytes } from '../base/index.ts'
 import type { Settings } from '../group/index.ts'
 import { checkBytes, checkClosing, checkKept, told } from '../map/index.ts'
 import type { ProcFile, Status } from '../proc/index.ts'
-import type { FileFacts, GroupFacts, MappingFacts, SpaceFacts } from './desk.ts'
+import type { FileCalls, GroupCalls, SpaceCalls } from './calls.ts'
 import type { Line } from './line.ts'
 import { HardwareMapping } from './mapping.ts'
 import type { Programs } from './programs.ts'
 import { Remote } from './remote.ts'
+import type { FileFacts, GroupFacts, SpaceFacts } from './wire.ts'
 
-export class HardwareGroup extends Remote implements GroupFace {
+export class HardwareGroup extends Remote<GroupCalls> implements GroupFace {
   readonly path: string
 
   constructor(line: Line, facts: GroupFacts) {
@@ -28,7 +29,7 @@ export class HardwareGroup extends Remote implements GroupFace {
   }
 
   group(name: string, settings: Settings = {}): HardwareGroup {
-    return new HardwareGroup(this.line, this.ask('group', name, settings) as GroupFacts)
+    return new HardwareGroup(this.line, this.ask('group', name, settings))
   }
 
   set(key: string, value: unknown): void {
@@ -36,11 +37,11 @@ export class HardwareGroup extends Remote implements GroupFace {
   }
 
   read(key: string): string {
-    return this.ask('read', key) as string
+    return this.ask('read', key)
   }
 }
 
-export class HardwareFile extends Remote implements FileFace {
+export class HardwareFile extends Remote<FileCalls> implements FileFace {
   readonly name: string
   readonly readOnly: boolean
   private closing: Promise<void> | undefined
@@ -52,48 +53,48 @@ export class HardwareFile extends Remote implements FileFace {
   }
 
   get size(): Bytes {
-    return this.ask('size') as Bytes
+    return this.ask('size')
   }
 
-  async read(target: Uint8Array, position: Bytes | bigint, options: CallFace = {}): Promise<Bytes> {
+  async read(target: Uint8Array, position: Bytes | bigint, options: CallOptions = {}): Promise<Bytes> {
     checkBytes('read', target)
     const { length } = target
-    const bytes = (await this.call('read', length, position, options)) as Uint8Array
+    const bytes = await this.call('read', length, position, options)
     checkKept('read', target, length)
     target.set(bytes)
     return bytes.length
   }
 
-  async write(source: Uint8Array, position: Bytes | bigint, options: CallFace = {}): Promise<void> {
+  async write(source: Uint8Array, position: Bytes | bigint, options: CallOptions = {}): Promise<void> {
     checkBytes('write', source)
     // A view would be sent with all of its buffer.
     await this.call('write', new Uint8Array(source), position, options)
   }
 
-  async append(source: Uint8Array, options: CallFace = {}): Promise<Bytes> {
+  async append(source: Uint8Array, options: CallOptions = {}): Promise<Bytes> {
     checkBytes('append', source)
-    return (await this.call('append', new Uint8Array(source), options)) as Bytes
+    return await this.call('append', new Uint8Array(source), options)
   }
 
-  async truncate(size: Bytes | bigint, options: CallFace = {}): Promise<void> {
+  async truncate(size: Bytes | bigint, options: CallOptions = {}): Promise<void> {
     await this.call('truncate', size, options)
   }
 
-  async refresh(options: CallFace = {}): Promise<void> {
+  async refresh(options: CallOptions = {}): Promise<void> {
     await this.call('refresh', options)
   }
 
-  async punch(position: Bytes | bigint, length: Bytes | bigint, options: CallFace = {}): Promise<void> {
+  async punch(position: Bytes | bigint, length: Bytes | bigint, options: CallOptions = {}): Promise<void> {
     await this.call('punch', position, length, options)
   }
 
-  async sync(options: CallFace = {}): Promise<void> {
+  async sync(options: CallOptions = {}): Promise<void> {
     await told('sync', this.event, () => this.call('sync', options))
   }
 
   async close(options: CloseOptions = {}): Promise<void> {
     checkClosing(options)
-    this.closing ??= told('close', this.event, () => this.call('close', options).then(() => {}))
+    this.closing ??= told('close', this.event, () => this.call('close', options))
     await this.closing
   }
 
@@ -106,7 +107,7 @@ export class HardwareFile extends Remote implements FileFace {
   }
 }
 
-export class HardwareSpace extends Remote implements SpaceFace {
+export class HardwareSpace extends Remote<SpaceCalls> implements SpaceFace {
   readonly pid: number
   readonly name: string
   private readonly programs: Programs
@@ -119,26 +120,26 @@ export class HardwareSpace extends Remote implements SpaceFace {
   }
 
   async map(file: FileFace, options: MapOptions = {}): Promise<HardwareMapping> {
-    const facts = (await this.call('map', file, options)) as MappingFacts
+    const facts = await this.call('map', file, options)
     return new HardwareMapping(this.line, this.programs, this, facts, options.mmu ?? 'auto')
   }
 
   async mapAnonymous(options: AnonymousOptions): Promise<never> {
-    return (await this.call('mapAnonymous', options)) as never
+    return await this.call('mapAnonymous', options)
   }
 
   async fork(
     options: { readonly name?: string; readonly signal?: AbortSignal } = {},
   ): Promise<HardwareSpace> {
-    return new HardwareSpace(this.line, this.programs, (await this.call('fork', options)) as SpaceFacts)
+    return new HardwareSpace(this.line, this.programs, await this.call('fork', options))
   }
 
   async proc(file: ProcFile, options: { readonly signal?: AbortSignal } = {}): Promise<string> {
-    return (await this.call('proc', file, options)) as string
+    return await this.call('proc', file, options)
   }
 
   status(): Status {
-    return this.ask('status') as Status
+    return this.ask('status')
   }
 
   async exit(): Promise<void> {

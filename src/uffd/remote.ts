@@ -1,9 +1,11 @@
-/** What the objects of a hardware machine have in common on the caller's side: a number on the wire. */
+/** What the objects of a hardware machine have in common on the caller's side: a number on the wire, and the calls of it. */
 import { FaultlineError } from '../map/index.ts'
+import type { Answer, Call } from './calls.ts'
 import type { Line } from './line.ts'
 import type { Reference } from './wire.ts'
 
-export class Remote {
+/** `Calls`: what the pager serves of such an object (calls.ts). */
+export class Remote<Calls> {
   readonly line: Line
   readonly ref: number
 
@@ -14,27 +16,33 @@ export class Remote {
   }
 
   /** Makes a call; the signal of its options travels beside them. */
-  protected call(method: string, ...args: readonly unknown[]): Promise<unknown> {
-    const options = args.at(-1)
+  protected async call<Name extends string & keyof Calls>(
+    method: Name,
+    ...args: Parameters<Call<Calls, Name>>
+  ): Promise<Answer<Calls, Name>> {
+    const options: unknown = args.at(-1)
     const signal = signalOf(options)
-    if (signal === undefined)
-      return this.line.call(
-        this.ref,
-        method,
-        args.map(each => this.sendable(each)),
-      )
-    const { signal: _, ...rest } = options as { readonly signal: AbortSignal }
-    const sendable = [...args.slice(0, -1), rest].map(each => this.sendable(each))
-    return this.line.call(this.ref, method, sendable, signal)
+    const sent = signal === undefined ? args : [...args.slice(0, -1), withoutSignal(options)]
+    const answer = await this.line.call(
+      this.ref,
+      method,
+      sent.map(each => this.sendable(each)),
+      signal,
+    )
+    return answer as Answer<Calls, Name>
   }
 
   /** Makes a call that is answered at once. */
-  protected ask(method: string, ...args: readonly unknown[]): unknown {
-    return this.line.ask(
+  protected ask<Name extends string & keyof Calls>(
+    method: Name,
+    ...args: Parameters<Call<Calls, Name>>
+  ): Answer<Calls, Name> {
+    const answer = this.line.ask(
       this.ref,
       method,
       args.map(each => this.sendable(each)),
     )
+    return answer as Answer<Calls, Name>
   }
 
   /** Objects of this machine go as their numbers, alone or among options. */
@@ -58,8 +66,12 @@ export class Remote {
 }
 
 function signalOf(options: unknown): AbortSignal | undefined {
-  const { signal } = (options ?? {}) as { readonly signal?: unknown }
-  return signal instanceof AbortSignal ? signal : undefined
+  if (typeof options !== 'object' || options === null || !('signal' in options)) return undefined
+  return options.signal instanceof AbortSignal ? options.signal : undefined
+}
+
+function withoutSignal(options: unknown): unknown {
+  return Object.fromEntries(Object.entries(Object(options)).filter(([key]) => key !== 'signal'))
 }
 
 function notSent(): FaultlineError {

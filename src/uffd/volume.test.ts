@@ -9,6 +9,20 @@ import { unavailable } from './hardware.suite.ts'
 import { start } from './index.ts'
 
 describe('over the hardware MMU', { skip: unavailable, timeout: 60_000 }, () => {
+  test('a volume says of itself without a promise what it says on a software machine', async t => {
+    const path = join(scratch(t), 'volume')
+    const said: object[] = []
+    for (const mmu of ['hardware', 'software'] as const) {
+      await using machine = await start({ mmu, memory: 32 * PAGE })
+      const volume = await (said.length === 0
+        ? machine.createVolume(path, { size: '4 MiB' })
+        : machine.openVolume(path, { mode: 'r+' }))
+      const { readOnly, damage, usage, format } = volume
+      said.push({ path: volume.path, readOnly, damage, usage, format })
+    }
+    assert.deepEqual(said[0], said[1])
+  })
+
   test('a clone and its source are stored to apart, while both are mapped', async t => {
     const path = join(scratch(t), 'volume')
     await using machine = await start({ mmu: 'hardware', memory: 32 * PAGE })

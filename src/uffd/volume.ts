@@ -23,12 +23,13 @@ import type {
 import type { Bytes } from '../base/index.ts'
 import { checkKeys, checkProgress, FaultlineError } from '../map/index.ts'
 import type { CheckReport, Named, Stat, Usage, VolumeStatistics } from '../volume/index.ts'
-import type { FileFacts, VolumeFacts } from './desk.ts'
+import type { VolumeCalls } from './calls.ts'
 import type { Line } from './line.ts'
 import { HardwareFile } from './objects.ts'
 import { Remote } from './remote.ts'
+import type { VolumeFacts } from './wire.ts'
 
-export class HardwareVolume extends Remote implements VolumeFace {
+export class HardwareVolume extends Remote<VolumeCalls> implements VolumeFace {
   readonly path: string
   private closing: Promise<void> | undefined
 
@@ -38,19 +39,19 @@ export class HardwareVolume extends Remote implements VolumeFace {
   }
 
   get readOnly(): boolean {
-    return this.ask('readOnly') as boolean
+    return this.ask('readOnly')
   }
 
   get damage(): readonly string[] {
-    return this.ask('damage') as readonly string[]
+    return this.ask('damage')
   }
 
   get usage(): Usage {
-    return this.ask('usage') as Usage
+    return this.ask('usage')
   }
 
   async open(path: string, options: VolumeFileOptions = {}): Promise<HardwareFile> {
-    return new HardwareFile(this.line, (await this.call('open', path, options)) as FileFacts)
+    return new HardwareFile(this.line, await this.call('open', path, options))
   }
 
   async create(path: string, options: MakeOptions = {}): Promise<void> {
@@ -70,7 +71,7 @@ export class HardwareVolume extends Remote implements VolumeFace {
   }
 
   async readlink(path: string): Promise<string> {
-    return (await this.call('readlink', path)) as string
+    return await this.call('readlink', path)
   }
 
   async chmod(path: string, mode: number): Promise<void> {
@@ -86,11 +87,11 @@ export class HardwareVolume extends Remote implements VolumeFace {
   }
 
   async listxattr(path: string, options: LinkOptions = {}): Promise<readonly string[]> {
-    return (await this.call('listxattr', path, options)) as readonly string[]
+    return await this.call('listxattr', path, options)
   }
 
   async getxattr(path: string, name: string, options: LinkOptions = {}): Promise<Uint8Array> {
-    return (await this.call('getxattr', path, name, options)) as Uint8Array
+    return await this.call('getxattr', path, name, options)
   }
 
   async setxattr(
@@ -107,15 +108,15 @@ export class HardwareVolume extends Remote implements VolumeFace {
   }
 
   async seek(file: FileFace, position: Bytes, what: 'data' | 'hole'): Promise<Bytes | undefined> {
-    return (await this.call('seek', file, position, what)) as Bytes | undefined
+    return await this.call('seek', file, position, what)
   }
 
   async statfs(): Promise<VolumeStatistics> {
-    return (await this.call('statfs')) as VolumeStatistics
+    return await this.call('statfs')
   }
 
   get format(): number {
-    return this.ask('format') as number
+    return this.ask('format')
   }
 
   async grow(size: Bytes): Promise<void> {
@@ -127,15 +128,15 @@ export class HardwareVolume extends Remote implements VolumeFace {
   }
 
   async list(path: string): Promise<Named[]> {
-    return (await this.call('list', path)) as Named[]
+    return await this.call('list', path)
   }
 
   async stat(path: string): Promise<Stat> {
-    return (await this.call('stat', path)) as Stat
+    return await this.call('stat', path)
   }
 
   async lstat(path: string): Promise<Stat> {
-    return (await this.call('lstat', path)) as Stat
+    return await this.call('lstat', path)
   }
 
   async rename(from: string, to: string, options: RenameOptions = {}): Promise<void> {
@@ -151,7 +152,7 @@ export class HardwareVolume extends Remote implements VolumeFace {
   }
 
   async exists(path: string): Promise<boolean> {
-    return (await this.call('exists', path)) as boolean
+    return await this.call('exists', path)
   }
 
   async remove(path: string, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
@@ -167,11 +168,11 @@ export class HardwareVolume extends Remote implements VolumeFace {
   }
 
   async dedupe(range: RangeOfFiles): Promise<boolean> {
-    return (await this.call('dedupe', range)) as boolean
+    return await this.call('dedupe', range)
   }
 
   async put(source: Source, to: string, options: PutOptions = {}): Promise<Bytes> {
-    return (await this.call('put', sendable(source), to, options)) as Bytes
+    return await this.call('put', sendable(source), to, options)
   }
 
   /** By calls that read: its pages come and go as those of any file that is read. */
@@ -195,11 +196,11 @@ export class HardwareVolume extends Remote implements VolumeFace {
   }
 
   async getFile(from: string, target: string | URL, options: GetFileOptions = {}): Promise<Bytes> {
-    return (await this.call('getFile', from, plain(target), options)) as Bytes
+    return await this.call('getFile', from, plain(target), options)
   }
 
   async snapshot(from: string, to: string, options: SnapshotOptions = {}): Promise<number> {
-    return (await this.call('snapshot', from, to, options)) as number
+    return await this.call('snapshot', from, to, options)
   }
 
   async fallocate(file: FileFace, position: Bytes, length: Bytes): Promise<void> {
@@ -219,11 +220,11 @@ export class HardwareVolume extends Remote implements VolumeFace {
   }
 
   async check(options: CheckOptions = {}): Promise<CheckReport> {
-    return (await this.call('check', options)) as CheckReport
+    return await this.call('check', options)
   }
 
   close(): Promise<void> {
-    this.closing ??= this.call('close').then(() => {})
+    this.closing ??= this.call('close')
     return this.closing
   }
 
@@ -235,9 +236,9 @@ export class HardwareVolume extends Remote implements VolumeFace {
 /** What reads through the cache has of memory at once. */
 const PART_BYTES: Bytes = 128 * 1024
 
-/** A source that can be sent to the pager: it comes as a path, or as its bytes. */
-function sendable(source: Source): unknown {
-  const given: unknown = plain(source)
+/** A source that can be sent to the pager: it comes as a path, or as its bytes. What is none the pager refuses. */
+function sendable(source: Source): string | Uint8Array {
+  const given = plain(source)
   if (typeof given !== 'object' || given === null || given instanceof Uint8Array) return given
   if (!(Symbol.asyncIterator in given || Symbol.iterator in given)) return given
   throw new FaultlineError(
@@ -248,6 +249,6 @@ function sendable(source: Source): unknown {
 }
 
 /** An address of a file goes as its path. */
-function plain(given: unknown): unknown {
-  return given instanceof URL && given.protocol === 'file:' ? fileURLToPath(given) : given
+function plain<Given>(given: Given | URL): Given | string {
+  return given instanceof URL && given.protocol === 'file:' ? fileURLToPath(given) : (given as Given)
 }

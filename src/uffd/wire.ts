@@ -27,6 +27,32 @@ export interface Reference {
   readonly ref: number
 }
 
+/** What the other side knows of an object without asking. */
+export interface FileFacts extends Reference {
+  readonly name: string
+  readonly readOnly: boolean
+}
+export interface VolumeFacts extends Reference {
+  readonly path: string
+}
+export interface GroupFacts extends Reference {
+  readonly path: string
+}
+export interface SpaceFacts extends Reference {
+  readonly pid: number
+  readonly name: string
+}
+export interface MappingFacts extends Reference {
+  readonly name: string
+  readonly length: number
+  /** In its space, as /proc shows it. */
+  readonly address: number
+  /** In this process. */
+  readonly host: number
+  readonly leaf: SharedArrayBuffer
+  readonly control: SharedArrayBuffer
+}
+
 export interface Request {
   readonly id: number
   readonly to: number
