@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Volume } from '../map/index.ts'
 import { explained, printJson, printLine } from './terminal.ts'
 import { inVolume } from './volume-open.ts'
-import { count, nameOf, size, volumePath } from './words.ts'
+import { count, nameOf, volumePath } from './words.ts'
 
 const ID_MAX = 2 ** 32 - 2
 
@@ -85,14 +85,6 @@ export function attributeCommands(): Command[] {
               mode: words.mode,
             }),
         ),
-      ),
-    changing('grow', 'let a volume hold more', ['volume grow data.vol 2GiB'])
-      .argument('<size>', 'how much data it is to hold', size())
-      .action(
-        acting('grow', async (volume, bytes: number) => {
-          await volume.grow(bytes)
-          return volume.usage
-        }),
       ),
     changing('upgrade', 'make a volume of format 1 one of format 2, in place', [
       'volume upgrade data.vol',

@@ -3,7 +3,7 @@ import { Command, Option } from 'commander'
 import { printable } from '../base/index.ts'
 import { dumpVolume, volumeBlockSize } from '../map/index.ts'
 import { explained, interruptible, Progress, printJson, printLine } from './terminal.ts'
-import { inVolume, withMachine } from './volume-open.ts'
+import { ask, refuseMounted, withMachine } from './volume-open.ts'
 import { shownBytes } from './words.ts'
 
 interface CheckWords {
@@ -48,6 +48,7 @@ async function check(path: string, words: CheckWords): Promise<void> {
   }
   try {
     if (words.repair) {
+      refuseMounted(path)
       const repaired = await withMachine(volumeBlockSize(path), machine =>
         machine.repairVolume(path, options),
       )
@@ -65,9 +66,9 @@ async function check(path: string, words: CheckWords): Promise<void> {
       }
       return
     }
-    const { report, noted } = await inVolume(path, 'r', async volume => {
+    const data = words.metadata ? 'metadata only' : 'with data'
+    const { report, noted } = await ask(path, 'check', { data }, 'r', async volume => {
       const noted = [...volume.damage]
-      const data = words.metadata ? 'metadata only' : 'with data'
       return { report: await volume.check({ ...options, data }), noted }
     })
     progress.stop()

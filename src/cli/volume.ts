@@ -11,7 +11,8 @@ import { attrCommand, attributeCommands, readlinkCommand } from './volume-attrib
 import { checkCommand, dumpCommand } from './volume-check.ts'
 import { existing, getCommand, offerMore, putCommand } from './volume-copy.ts'
 import { duCommand, type LongEntry, longLines, MARKS, modeText, timeText } from './volume-list.ts'
-import { inVolume, withMachine } from './volume-open.ts'
+import { ask, inVolume, withMachine } from './volume-open.ts'
+import { rangeCommands } from './volume-ranges.ts'
 import { blockSize, shownBytes, size, volumePath, WrongWords } from './words.ts'
 
 interface JsonFlag {
@@ -90,7 +91,7 @@ export function volumeCommand(): Command {
   const statting = volume
     .command('stat')
     .description('say how full a volume is, or what a file of it takes')
-    .argument('<volume>')
+    .argument('<volume>', 'the volume, or where it is mounted')
     .argument('[path]', 'a file of it', volumePath)
     .option('--json', 'print it as JSON')
     .action(stat)
@@ -126,17 +127,14 @@ export function volumeCommand(): Command {
     volume,
   )
   cloning.option('-f, --force', 'replace the file that is called so')
-  const snapshotting = change(
-    'snapshot',
-    'make a directory that holds all of another as it is now, sharing all blocks',
-    ['from', 'to'],
-    async (volume, [from, to], { readOnly }) => ({
-      files: await volume.snapshot(from!, to!, { mode: readOnly === true ? 'r' : 'r+' }),
-    }),
-    volume,
-  )
-  snapshotting.option('--read-only', 'let nothing below it be changed; rm -r removes it')
-  const more = [duCommand(), readlinkCommand(), attrCommand(), ...attributeCommands()]
+  const more = [
+    snapshotCommand(),
+    duCommand(),
+    readlinkCommand(),
+    attrCommand(),
+    ...attributeCommands(),
+    ...rangeCommands(),
+  ]
   for (const command of [putCommand(), getCommand(), ...more, checkCommand(), dumpCommand()])
     volume.addCommand(command)
   return volume
@@ -147,7 +145,6 @@ const EXAMPLE_WORDS: Readonly<Record<string, string>> = {
   mv: '/reports /old',
   rm: '/monday --recursive',
   clone: '/big /copy',
-  snapshot: '/ /monday',
 }
 
 /** A command that changes names, and says nothing when it has. */
@@ -177,6 +174,30 @@ function change(
     })
   })
   return command
+}
+
+function snapshotCommand(): Command {
+  const command = new Command('snapshot')
+    .description('make a directory that holds all of another as it is now, sharing all blocks')
+    .argument('<volume>', 'the volume, or where it is mounted')
+    .argument('<from>', 'a path of the volume, from /', volumePath)
+    .argument('<to>', 'a path of the volume, from /', volumePath)
+    .option('--json', 'print what was done as JSON')
+    .option('--read-only', 'let nothing below it be changed; rm -r removes it')
+    .action(snapshot)
+  return explained(command, ['volume snapshot data.vol / /monday', 'volume snapshot /mnt/data / /monday'])
+}
+
+async function snapshot(path: string, from: string, to: string, words: ChangeWords): Promise<void> {
+  const start = performance.now()
+  const mode = words.readOnly === true ? 'r' : 'r+'
+  const { files } = await ask(path, 'snapshot', { from, to, mode }, 'r+', async volume => {
+    const files = await volume.snapshot(from, to, { mode }).catch(offerMore)
+    await volume.sync().catch(error => lastTry(error, volume, `snapshot of ${from} to ${to}`))
+    return { files }
+  })
+  if (words.json === true)
+    printJson({ snapshot: { from, to, files, seconds: (performance.now() - start) / 1000 } })
 }
 
 /** A program may free some space and sync again; a command has only its close. */
@@ -251,26 +272,33 @@ async function list(
 }
 
 async function stat(path: string, file: string | undefined, { json }: JsonFlag): Promise<void> {
-  await inVolume(path, 'r', async volume => {
-    const { blockSize } = volume.usage
-    if (file !== undefined) {
-      const found = await volume.lstat(file)
-      if (json === true) printJson({ path: file, blockSize, ...found })
-      else
-        printLine(
-          `${file}: ${found.kind}, inode ${found.ino}, ${modeText(found)} of ${found.uid}:${found.gid}, ${found.links} links, ${found.size} bytes in ${found.blocks} blocks of ${blockSize} bytes, ${found.shared} of them shared; changed ${timeText(found.mtime)}`,
-        )
-      return
-    }
+  if (file !== undefined) {
+    await statFile(path, file, json === true ? 'as JSON' : 'as text')
+    return
+  }
+  const { damage, readOnly, usage } = await ask(path, 'usage', null, 'r', async volume => {
     const { damage, readOnly, usage } = volume
-    if (json === true) {
-      printJson({ volume: path, readOnly: damage.length > 0 && readOnly, damage, ...usage })
-      return
-    }
-    const { size: blocks, free, used } = usage
-    printLine(
-      `${path}: ${shownBytes(blocks * blockSize)} in ${blocks} blocks of ${blockSize} bytes; ${used} used, ${free} free (${shownBytes(free * blockSize)})`,
-    )
-    for (const what of damage) printLine(`damaged, so it opens to be read: ${what}`)
+    return { damage, readOnly: damage.length > 0 && readOnly, usage }
   })
+  if (json === true) {
+    printJson({ volume: path, readOnly, damage, ...usage })
+    return
+  }
+  const { size: blocks, free, used, blockSize } = usage
+  printLine(
+    `${path}: ${shownBytes(blocks * blockSize)} in ${blocks} blocks of ${blockSize} bytes; ${used} used, ${free} free (${shownBytes(free * blockSize)})`,
+  )
+  for (const what of damage) printLine(`damaged, so it opens to be read: ${what}`)
+}
+
+async function statFile(path: string, file: string, how: 'as JSON' | 'as text'): Promise<void> {
+  const { blockSize, ...found } = await ask(path, 'stat', { path: file }, 'r', async volume => ({
+    blockSize: volume.usage.blockSize,
+    ...(await volume.lstat(file)),
+  }))
+  if (how === 'as JSON') printJson({ path: file, blockSize, ...found })
+  else
+    printLine(
+      `${file}: ${found.kind}, inode ${found.ino}, ${modeText(found)} of ${found.uid}:${found.gid}, ${found.links} links, ${found.size} bytes in ${found.blocks} blocks of ${blockSize} bytes, ${found.shared} of them shared; changed ${timeText(found.mtime)}`,
+    )
 }

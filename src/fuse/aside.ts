@@ -7,7 +7,13 @@
  */
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { NOTIFY_INVAL_INODE, NotifyInvalInodeOut, OutHeader } from './wire.ts'
+import {
+  NOTIFY_INVAL_ENTRY,
+  NOTIFY_INVAL_INODE,
+  NotifyInvalEntryOut,
+  NotifyInvalInodeOut,
+  OutHeader,
+} from './wire.ts'
 
 export type AsideCall =
   | {
@@ -59,5 +65,15 @@ export function invalidateInode(ino: number, off: number, len: number): Uint8Arr
   const view = new DataView(message.buffer)
   OutHeader.write(view, 0, { len: message.length, error: NOTIFY_INVAL_INODE, unique: 0 })
   NotifyInvalInodeOut.write(view, OutHeader.size, { ino, off, len })
+  return message
+}
+
+/** What the kernel knows of a name, or that there is none, is no longer so. */
+export function invalidateEntry(parent: number, name: Uint8Array): Uint8Array {
+  const message = new Uint8Array(OutHeader.size + NotifyInvalEntryOut.size + name.length + 1)
+  const view = new DataView(message.buffer)
+  OutHeader.write(view, 0, { len: message.length, error: NOTIFY_INVAL_ENTRY, unique: 0 })
+  NotifyInvalEntryOut.write(view, OutHeader.size, { parent, namelen: name.length, flags: 0 })
+  message.set(name, OutHeader.size + NotifyInvalEntryOut.size)
   return message
 }

@@ -3,7 +3,7 @@
  *
  * session.ts has the loop, wire.ts the format, mounting.ts what is done to the mount itself.
  */
-export { Aside, invalidateInode } from './aside.ts'
+export { Aside, invalidateEntry, invalidateInode } from './aside.ts'
 export { FusermountFailed } from './fusermount.ts'
 export {
   FILESYSTEM,
@@ -14,6 +14,7 @@ export {
   mountOver,
   mountsAt,
   mountsBelow,
+  parseMountinfo,
   type User,
   unmount,
   usersOf,

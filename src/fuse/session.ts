@@ -71,6 +71,11 @@ export class Session {
     return this.underWay.size
   }
 
+  /** Those, the oldest first. */
+  get requests(): Iterable<Request> {
+    return this.underWay.values()
+  }
+
   serve(): void {
     this.watch = this.linux.ffi.watch(this.setting.fd, () => this.turn())
     this.watch.start()

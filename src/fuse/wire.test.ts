@@ -48,6 +48,7 @@ const SIZES: Readonly<Record<string, number>> = {
   fuse_getxattr_out: 8,
   fuse_interrupt_in: 8,
   fuse_ioctl_in: 32,
+  fuse_ioctl_out: 16,
   fuse_fallocate_in: 32,
   fuse_lseek_in: 24,
   fuse_lseek_out: 8,
@@ -56,6 +57,7 @@ const SIZES: Readonly<Record<string, number>> = {
   fuse_dirent: 24,
   fuse_direntplus: 152,
   fuse_notify_inval_inode_out: 24,
+  fuse_notify_inval_entry_out: 16,
 }
 
 test('each structure has the size of the protocol', () => {

@@ -61,6 +61,13 @@ export const Opcode = {
 } as const
 export type Opcode = (typeof Opcode)[keyof typeof Opcode]
 
+const NAMES = new Map<number, string>(Object.entries(Opcode).map(([name, opcode]) => [opcode, name]))
+
+/** What the kernel calls a request. */
+export function opcodeName(opcode: number): string {
+  return NAMES.get(opcode) ?? `request ${opcode}`
+}
+
 /** Of init_in and init_out: flags, by their bit. Those from 32 on go in flags2, behind INIT_EXT. */
 export const InitBit = {
   ASYNC_READ: 0,
@@ -102,6 +109,9 @@ export const FOPEN_PARALLEL_DIRECT_WRITES = 1 << 6
 
 export const OPEN_KILL_SUIDGID = 1 << 0
 export const WRITE_KILL_SUIDGID = 1 << 2
+
+/** Of ioctl_in: it was asked of a directory. */
+export const IOCTL_DIR = 1 << 4
 
 /** Of setxattr_in. */
 export const SETXATTR_ACL_KILL_SGID = 1 << 0
@@ -382,6 +392,14 @@ export const IoctlIn = new Struct('fuse_ioctl_in', [
   ['out_size', 'u32'],
 ] as const)
 
+/** Bytes that go back to the caller follow. */
+export const IoctlOut = new Struct('fuse_ioctl_out', [
+  ['result', 's32'],
+  ['flags', 'u32'],
+  ['in_iovs', 'u32', 1],
+  ['out_iovs', 'u32', 1],
+] as const)
+
 export const FallocateIn = new Struct('fuse_fallocate_in', [
   ['fh', 'u64'],
   ['offset', 'u64'],
@@ -426,9 +444,17 @@ export const Direntplus = new Struct('fuse_direntplus', [
 ] as const)
 
 export const NOTIFY_INVAL_INODE = 2
+export const NOTIFY_INVAL_ENTRY = 3
 
 export const NotifyInvalInodeOut = new Struct('fuse_notify_inval_inode_out', [
   ['ino', 'u64'],
   ['off', 's64'],
   ['len', 's64'],
+] as const)
+
+/** The name follows, and a NUL. */
+export const NotifyInvalEntryOut = new Struct('fuse_notify_inval_entry_out', [
+  ['parent', 'u64'],
+  ['namelen', 'u32'],
+  ['flags', 'u32'],
 ] as const)

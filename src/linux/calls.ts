@@ -72,6 +72,7 @@ export class Linux {
   private readonly preadvCall: Foreign
   private readonly pwritevCall: Foreign
   private readonly fsyncCall: Foreign
+  private readonly syncfsCall: Foreign
   private readonly gettidCall: Foreign
   private readonly dlsymCall: Foreign
   private readonly sigactionCall: Foreign
@@ -110,6 +111,7 @@ export class Linux {
     this.preadvCall = libc.call('preadv', 'long', ['int', 'pointer', 'int', 'long'])
     this.pwritevCall = libc.call('pwritev', 'long', ['int', 'pointer', 'int', 'long'])
     this.fsyncCall = libc.call('fsync', 'int', ['int'])
+    this.syncfsCall = libc.call('syncfs', 'int', ['int'])
     this.gettidCall = libc.call('gettid', 'int', [])
     this.dlsymCall = libc.call('dlsym', 'long', ['long', 'pointer'])
     this.sigactionCall = libc.call('sigaction', 'int', ['int', 'pointer', 'pointer'])
@@ -330,6 +332,11 @@ export class Linux {
   /** 0 or -errno. */
   tryFtruncate(fd: number, length: Bytes): number {
     return this.result(this.ftruncateCall(fd, length))
+  }
+
+  /** The kernel hands the filesystem of an open file all that it has kept back. 0 or -errno. */
+  syncfs(fd: number): number {
+    return this.result(this.syncfsCall(fd))
   }
 
   /** This thread, as the kernel numbers it. */

@@ -2,7 +2,7 @@
 
 export type { Elements, Offsets } from '../mmu/index.ts'
 export { isWatched, told } from './call-events.ts'
-export { FaultlineError } from './error.ts'
+export { FaultlineError, fromErrno } from './error.ts'
 export { checkClosing, File } from './file.ts'
 export { Group } from './group.ts'
 export { hostPath, textPath } from './host-path.ts'

@@ -4,7 +4,7 @@ import { truncateArgs } from '../cache/index.ts'
 import { type Answered, answer, type Operations, type Request, type Values, wire } from '../fuse/index.ts'
 import type { Found, Time } from '../volume/index.ts'
 import type { Used } from './files.ts'
-import { attrOf, FOREVER, modeOf, type Parts, perform, wrote } from './parts.ts'
+import { attrOf, FOREVER, isSealed, modeOf, type Parts, perform, wrote } from './parts.ts'
 
 const { Opcode } = wire
 
@@ -36,6 +36,7 @@ export function attributeOperations(parts: Parts): Operations {
   }
 
   function resize(request: Request, used: Used, set: Setattr): Answered | Promise<Answered> {
+    if (isSealed(parts, used.ino)) return errno.EROFS
     const args = truncateArgs(used.file.cached, { size: set.size })
     return perform(parts, request, parts.engine.verbs.truncate, args, ({ errno: failed }) => {
       if (failed !== errno.OK) return failed

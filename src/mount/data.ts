@@ -9,10 +9,11 @@ import { copyArgs, syncArgs, truncateArgs } from '../cache/index.ts'
 import { type Answered, answer, type Operations, type Request, room, wire } from '../fuse/index.ts'
 import type { Used } from './files.ts'
 import type { FileHandle } from './handles.ts'
-import { openHandle, type Parts, perform, wrote } from './parts.ts'
+import { isSealed, openHandle, type Parts, perform, wrote } from './parts.ts'
 
 const { Opcode } = wire
 
+const O_ACCMODE = 3
 const O_TRUNC = 0o1000
 const ENOSYS = 38
 /** The cache's index of a page has 32 bits. */
@@ -29,6 +30,10 @@ export function dataOperations(parts: Parts): Operations {
     const { flags, open_flags } = request.take(wire.OpenIn)
     const run = (used: Used | number): Answered | Promise<Answered> => {
       if (typeof used === 'number') return used
+      if ((flags & (O_ACCMODE | O_TRUNC)) !== 0 && isSealed(parts, used.ino)) {
+        files.letGo(used)
+        return errno.EROFS
+      }
       if ((flags & O_TRUNC) === 0) return opened(request, used)
       const killsPrivileges = (open_flags & wire.OPEN_KILL_SUIDGID) !== 0
       const args = truncateArgs(used.file.cached, { size: 0 })

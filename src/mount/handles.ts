@@ -15,6 +15,8 @@ export interface DirectoryHandle {
   readonly ino: number
   /** The names that have been told, in order: position 2 + n is behind the n-th of them. */
   readonly told: string[]
+  /** What it was answered to a control call, if all of it hasn't been fetched. */
+  said?: Uint8Array
 }
 
 class Table<T> {

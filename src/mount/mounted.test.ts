@@ -280,3 +280,90 @@ test('what a file that is removed held can be written again at once', { skip }, 
       rm full; echo now > small && cat small > /dev/null && rm small
     done`)
 })
+
+test('the tool asks the daemon of a mounted volume: snapshots, dedupe, ranges, growth, check', {
+  skip,
+}, async t => {
+  const mounted = await Mounted.make(t, '16MiB')
+  const { target, volume } = mounted
+  const tool = async (...words: readonly string[]) => {
+    const { status, out, err } = await faultline('volume', ...words, '--json')
+    assert.equal(status, 0, `${words.join(' ')}: ${err}`)
+    return JSON.parse(out)
+  }
+  await mounted.does(`
+    mkdir d; seq 20000 > d/f; cp --reflink=never d/f d/g; seq 20000 > /dev/null; ls monday 2>/dev/null || true; ls > /dev/null`)
+  // What the kernel has of the mount, the name that wasn't there too, is right at once.
+  assert.equal((await tool('snapshot', target, '/', '/monday')).snapshot.files, 2)
+  assert.equal(
+    await mounted.does('ls; ls monday/d; cmp d/f monday/d/f; echo x >> d/f; cmp d/f monday/d/f || true'),
+    ['d\nmonday\nf\ng\n', 'cmp: EOF on monday/d/f after byte 108894, line 20000\n'][0],
+  )
+  assert.equal((await tool('snapshot', volume, '/d', '/monday/sealed', '--read-only')).snapshot.files, 2)
+  for (const change of [
+    'echo y >> f',
+    'echo y > f',
+    'truncate -s 5 f',
+    'echo y > new',
+    'rm f',
+    'chmod 600 f',
+  ])
+    assert.match((await mounted.sh(`cd monday/sealed; ${change}`)).err, /Read-only file system/, change)
+  assert.deepEqual((await faultline('volume', 'dedupe', target, '/d/f', '/d/g')).status, 1)
+  await mounted.does(
+    'cp d/f d/h; dd if=/dev/zero of=zeros bs=4096 count=4 status=none; cp --reflink=never zeros others',
+  )
+  assert.equal((await tool('dedupe', target, '/zeros', '/others')).dedupe.shared, 4 * 4096)
+  assert.equal((await tool('stat', target, '/others')).shared, 4)
+  // With the pages in the kernel, and dirty there.
+  await mounted.does(`cat d/f > /dev/null; python3 - <<'PYTHON' || true
+import mmap
+with open('d/g', 'r+b') as f:
+    m = mmap.mmap(f.fileno(), 0)
+    m[8192:8196] = b'HERE'
+PYTHON
+`)
+  await tool('collapse', target, '/d/g', '4096', '4096')
+  const shifted = await mounted.does('stat -c %s d/g; dd if=d/g bs=1 skip=4096 count=4 status=none')
+  assert.match(shifted, has('python3') ? /^104798\nHERE$/ : /^104798\n/)
+  await tool('insert', volume, '/d/g', '0', '8KiB')
+  assert.equal(await mounted.does('stat -c %s d/g; head -c 8192 d/g | tr -d "\\0" | wc -c'), '112990\n0\n')
+  const refused = await faultline('volume', 'collapse', target, '/d/g', '1', '4096')
+  assert.match(refused.err, /a multiple of the block size/)
+  assert.ok((await tool('grow', target, '24MiB')).grow.size > 6000)
+  assert.match(await mounted.does('df --output=size -m . | tail -1'), /24/)
+  assert.deepEqual((await tool('check', target)).wrong, [])
+  const { pid, requests } = await tool('status', volume)
+  assert.equal(pid, mounted.pid)
+  assert.deepEqual(requests, [])
+  assert.match((await faultline('volume', 'status', target)).out, /is mounted at .* by process/)
+  const elsewhere = await faultline('volume', 'mkdir', volume, '/new')
+  assert.match(elsewhere.err, /is mounted at .*: do it with the files there, or faultline umount/)
+  assert.equal(await mounted.unmount(), 0)
+  assert.equal(mounted.said, '')
+  assert.deepEqual(await mounted.check(), [])
+})
+
+test('an ioctl of another kind, or of another user, is refused', {
+  skip: skip || (has('lsattr') && has('setpriv') ? false : 'no lsattr or setpriv here'),
+}, async t => {
+  const mounted = await Mounted.make(t, '4MiB', '--allow-other')
+  const { err } = await mounted.sh('lsattr -d . || true')
+  assert.match(err, /Inappropriate ioctl|not supported/)
+  const other = await runs('setpriv', [
+    `--reuid=${USER}`,
+    `--regid=${USER}`,
+    '--clear-groups',
+    process.execPath,
+    '--conditions=faultline-source',
+    CLI,
+    'volume',
+    'snapshot',
+    mounted.target,
+    '/',
+    '/s',
+  ])
+  assert.equal(other.status, 1)
+  assert.match(other.err, /only root and who has mounted it may ask/)
+  await mounted.does('echo still > f; cat f')
+})

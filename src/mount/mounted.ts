@@ -26,17 +26,21 @@ import {
   type SessionEnd,
   type User,
   usersOf,
+  wire,
 } from '../fuse/index.ts'
 import type { Settings } from '../group/index.ts'
 import { Linux, PR_SET_IO_FLUSHER } from '../linux/index.ts'
 import { FaultlineError, Machine, type Volume, volumeBlockSize } from '../map/index.ts'
 import type { Time } from '../volume/index.ts'
 import { attributeOperations } from './attributes.ts'
+import { controlOperations } from './control.ts'
+import type { MountStatus } from './control-wire.ts'
 import { dataOperations } from './data.ts'
 import { directoryOperations } from './directories.ts'
 import { Files } from './files.ts'
 import { Handles } from './handles.ts'
 import { nameOperations } from './names.ts'
+import { Notifications } from './notifications.ts'
 import type { Parts } from './parts.ts'
 import { removeDead } from './place.ts'
 import { rangeOperations } from './ranges.ts'
@@ -147,6 +151,11 @@ export class MountedVolume {
         ...directoryOperations(parts),
         ...rangeOperations(parts),
         ...xattrOperations(parts),
+        ...controlOperations(parts, {
+          volume,
+          notifications: new Notifications(this.aside, fd),
+          status: () => this.status(),
+        }),
       },
     })
     const seconds = options.commit ?? COMMIT_DEFAULT
@@ -159,6 +168,23 @@ export class MountedVolume {
   /** Requests that the kernel has no answer to yet. */
   get pending(): number {
     return this.session.pending
+  }
+
+  /** What it is doing at this moment. */
+  status(): MountStatus {
+    const requests = [...this.session.requests].map(({ opcode, nodeid, pid }) => ({
+      name: wire.opcodeName(opcode),
+      inode: nodeid,
+      thread: pid,
+    }))
+    const { path } = this.volume
+    return {
+      volume: path,
+      target: this.target,
+      pid: process.pid,
+      requests,
+      machine: this.machine.dump(),
+    }
   }
 
   /** Asks the kernel to unmount. Settles with who uses it, if it didn't. */

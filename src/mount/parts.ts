@@ -131,6 +131,11 @@ function onUnsent(request: Request, undo: () => void): void {
   }
 }
 
+/** Whether it lies in a snapshot that is to be read only. */
+export function isSealed({ core }: Parts, ino: number): boolean {
+  return core.inodes.getattr(ino).value?.sealed === true
+}
+
 /** What a write or a truncation means for times and privileges. */
 export function wrote({ core, now }: Parts, ino: number, killsPrivileges: boolean): void {
   core.inodes.wrote(ino, killsPrivileges ? 'unprivileged' : 'privileged', now())
