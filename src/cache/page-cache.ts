@@ -369,15 +369,21 @@ export class PageCache {
     if (inside < pageSize) this.frames.bytes(frame).fill(0, Math.max(0, inside))
   }
 
-  /**
-   * The file becomes longer. What was stored past its old end never shows (Q3), and if the page of its old end has no
-   * space for what is now inside, the next store there asks for it (pagecache_isize_extended).
-   */
+  /** The file becomes at least so long. */
   extend(file: CachedFile, size: Bytes): void {
+    if (size > file.size) this.resize(file, size)
+  }
+
+  /**
+   * The file becomes so long. What its last page holds past the end never shows (Q3), the old end or the new one; and if
+   * that page has no space for what is now inside, the next store there asks for it (pagecache_isize_extended).
+   */
+  resize(file: CachedFile, size: Bytes): void {
+    file.size = Math.min(file.size, size)
     const last = Math.floor(file.size / this.frames.pageSize)
     const frame = this.hash.find(file.id, last)
     if (frame !== 0 && this.frames.has(frame, UPTODATE)) this.zeroTail(file, last, frame)
-    file.size = Math.max(file.size, size)
+    file.size = size
     if (frame !== 0 && !file.backing.isReserved(file, last)) this.mappers.writeProtect(file.id, last, frame)
   }
 

@@ -71,8 +71,7 @@ export class Refresh implements Verb<RefreshArgs> {
     this.cache.mappers.unmapRange(file.id, 0, Infinity, 'shared pages')
     for (const frame of siblings.walk(file.clean))
       if (!this.cache.frames.has(frame, DIRTY)) this.cache.remove(file, frame)
-    if (end < file.size) file.size = end
-    this.cache.extend(file, end)
+    this.cache.resize(file, end)
   }
 
   private release({ file, claim }: RefreshArgs): void {

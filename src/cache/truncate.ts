@@ -115,10 +115,8 @@ export class Truncate implements Verb<TruncateArgs> {
   }
 
   private apply({ file, change }: TruncateArgs): void {
-    if ('size' in change) {
-      file.size = Math.min(file.size, change.size)
-      this.cache.extend(file, change.size)
-    } else this.zeroPart(file, change.position, change.position + change.length)
+    if ('size' in change) this.cache.resize(file, change.size)
+    else this.zeroPart(file, change.position, change.position + change.length)
   }
 
   /**

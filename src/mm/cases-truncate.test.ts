@@ -259,4 +259,20 @@ for (const discipline of DISCIPLINES) {
     assert.equal(world.says(world.fault(a, at, 'store')), 'done')
     world.finish()
   })
+
+  test(`case 4: what was stored past the end stays when a write makes nothing longer${under}`, () => {
+    const world = new World({ discipline })
+    const data = world.file('data', { pages: 4, holding: false })
+    const a = world.space('a')
+    const at = world.map(a, data)
+    world.truncate(data, 3 * PAGE + 100)
+    world.fault(a, at + 3, 'store')
+    world.store(a, at + 3, 24, 2000)
+    world.write(data, PAGE, new Uint8Array(10).fill(9))
+    assert.equal(world.value(a, at + 3, 2000), 24, 'as in Linux, until the page is written or the file grows')
+    assert.equal(world.rights(a, at + 3), 'rw')
+    world.write(data, 3 * PAGE + 3000, Uint8Array.of(9))
+    assert.equal(world.value(a, at + 3, 2000), 0)
+    world.finish()
+  })
 }
