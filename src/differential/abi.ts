@@ -17,6 +17,8 @@ export const SYS = {
   munlock: 150,
   exit_group: 231,
   openat: 257,
+  fadvise64: 221,
+  sync_file_range: 277,
   rseq: 334,
 } as const
 
@@ -35,6 +37,8 @@ export const PTRACE_GET_RSEQ_CONFIGURATION = 0x420f
 export const PTRACE_O_TRACEFORK = 2
 export const PTRACE_O_TRACECLONE = 8
 export const WNOHANG = 1
+export const SCHED_OTHER = 0
+export const SCHED_FIFO = 1
 /** CLONE_VM, FS, FILES, SIGHAND, THREAD: what a thread is. */
 export const CLONE_THREAD = 0x10f00
 export const PTRACE_O_EXITKILL = 0x100000
@@ -49,6 +53,7 @@ export const REGISTERS = {
   r9: 8,
   r8: 9,
   rax: 10,
+  rcx: 11,
   rdx: 12,
   rsi: 13,
   rdi: 14,

@@ -55,7 +55,7 @@ export function around(
   return { kernelLacks, weLack }
 }
 
-/** Pages of files that one side alone has mapped: after a punch, which each filesystem makes in its way. */
+/** Pages of files that one side alone has mapped, and zero pages that we have: the rows "punch" and "anon_vma". */
 export function unlike(
   kernel: View,
   ours: View,
@@ -64,7 +64,7 @@ export function unlike(
   const weHave: number[] = []
   for (let page = 0; page < SEEN; page++) {
     if (kernel.present[page] === 'f' && ours.present[page] === '-') kernelHas.push(page)
-    if (ours.present[page] === 'f' && kernel.present[page] === '-') weHave.push(page)
+    if (ours.present[page] !== '-' && kernel.present[page] === '-') weHave.push(page)
   }
   return { kernelHas, weHave }
 }

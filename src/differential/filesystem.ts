@@ -19,7 +19,8 @@ export class Filesystem {
   /** Where it is mounted. */
   readonly directory: string
   private readonly scratch: string
-  private readonly device: string | undefined
+  /** The loop device that it lies on; a tmpfs has none. */
+  readonly device: string | undefined
 
   private constructor(name: FilesystemName, scratch: string, directory: string, device: string | undefined) {
     this.name = name

@@ -118,7 +118,11 @@ export class Ours implements Side {
   }
 
   drop(process: number, pages: readonly number[]): void {
-    for (const page of pages) this.engine.mm.rmap.setEntry(this.spaceAt(process), FIRST + page, 0)
+    const space = this.spaceAt(process)
+    for (const page of pages) {
+      const frame = frameOf(space.table.get(FIRST + page))
+      if (!this.engine.mm.rmap.isAnonymous(frame)) this.engine.mm.rmap.setEntry(space, FIRST + page, 0)
+    }
   }
 
   content(file: number): { readonly size: Bytes; readonly bytes: Uint8Array } {

@@ -53,7 +53,7 @@ export interface Side {
   bytes(process: number, start: number, end: number): Uint8Array
   /** Loads a byte of each page, and so brings it. */
   touch(process: number, pages: readonly number[]): void
-  /** Takes entries away, and nothing else. */
+  /** Takes entries of files' pages and of the zero page away, and nothing else. */
   drop(process: number, pages: readonly number[]): void
   /** What the host's filesystem has of a file, after a sync. */
   content(file: number): { readonly size: Bytes; readonly bytes: Uint8Array }

@@ -2,7 +2,9 @@
  * A process that does what it is told, system call by system call, and nothing else: the kernel's own space of the
  * comparison. It is stopped by ptrace for all of its life; a call is put into its registers and run alone.
  *
- *     stub:  syscall; int3; store a byte; int3        written over the page that it was stopped in
+ *     stub:  syscall; int3; store a byte; int3; load a byte; int3; store many; int3
+ *
+ * The stub is written over the page that it was stopped in.
  *
  * It touches memory only by calls, which return EFAULT where a load or a store would be a signal. All that it began
  * with is unmapped but that page, so its maps are those of the comparison. It dies with this process (EXITKILL).
@@ -26,6 +28,8 @@ import {
   PTRACE_SETREGS,
   REGISTERS,
   RSEQ_FLAG_UNREGISTER,
+  SCHED_FIFO,
+  SCHED_OTHER,
   SIGBUS,
   SIGSEGV,
   SIGTRAP,
@@ -36,8 +40,16 @@ import {
 } from './abi.ts'
 
 const PAGE: Bytes = 4096
-const STUB = Buffer.from([0x0f, 0x05, 0xcc, 0x88, 0x07, 0xcc])
+// biome-ignore format: an instruction a line
+const STUB = Buffer.from([
+  0x0f, 0x05, 0xcc,  // syscall
+  0x88, 0x07, 0xcc,  // mov %al, (%rdi)
+  0x8a, 0x07, 0xcc,  // mov (%rdi), %al
+  0xf3, 0xaa, 0xcc,  // rep stosb
+])
 const STORE_AT = 3
+const LOAD_AT = 6
+const FILL_AT = 9
 const PTRACE_EVENT_STOP = 128
 
 export class Tracer {
@@ -46,6 +58,7 @@ export class Tracer {
   private readonly waitpidCall: Foreign
   private readonly spawnCall: Foreign
   private readonly affinityCall: Foreign
+  private readonly schedulerCall: Foreign
   private readonly status = new Int32Array(1)
   private readonly registers = new BigUint64Array(REGISTERS.words)
   /** What every call begins with: the segment registers and the rest, of one that was stopped. */
@@ -60,6 +73,7 @@ export class Tracer {
     const pointers = ['pointer', 'pointer', 'pointer', 'pointer', 'pointer', 'pointer'] as const
     this.spawnCall = libc.call('posix_spawn', 'int', pointers)
     this.affinityCall = libc.call('sched_setaffinity', 'int', ['int', 'long', 'pointer'])
+    this.schedulerCall = libc.call('sched_setscheduler', 'int', ['int', 'int', 'pointer'])
     // The kernel keeps new pages on a list of each processor for a while, where madvise doesn't find them.
     this.stayOnOneProcessor(0)
   }
@@ -125,6 +139,23 @@ export class Tracer {
   stores(pid: number, address: Address): void {
     this.load(pid, STORE_AT, 0, [address])
     this.ptrace(PTRACE_CONT, pid, 0, null)
+  }
+
+  /** Lets the tracee begin to load a byte. */
+  loads(pid: number, address: Address): void {
+    this.load(pid, LOAD_AT, 0, [address])
+    this.ptrace(PTRACE_CONT, pid, 0, null)
+  }
+
+  /** Lets the tracee begin to store to every byte of a range. */
+  fills(pid: number, address: Address, length: Bytes): void {
+    this.load(pid, FILL_AT, 0, [address, 0, 0, 0, 0, 0, length])
+    this.ptrace(PTRACE_CONT, pid, 0, null)
+  }
+
+  /** The page that has the stub. */
+  stubOf(pid: number): Address {
+    return this.stubs.get(pid)!
   }
 
   /** Who of the tracees has ended what it began; undefined: nobody has since. */
@@ -200,6 +231,12 @@ export class Tracer {
     return libc.call('ptrace', 'long', ['long', 'long', 'long', 'long'])(request, pid, address, options)
   }
 
+  /** Whether this thread, and whoever it begins from now on, runs before all others, where the kernel lets it. */
+  precedence(of: 'before all others' | 'like others'): void {
+    const first = of === 'before all others'
+    this.schedulerCall(0, first ? SCHED_FIFO : SCHED_OTHER, Int32Array.of(first ? 1 : 0))
+  }
+
   private stayOnOneProcessor(pid: number): void {
     this.affinityCall(pid, 8, BigUint64Array.of(1n))
   }
@@ -236,6 +273,8 @@ const ARGUMENTS = [
   REGISTERS.r10,
   REGISTERS.r8,
   REGISTERS.r9,
+  // Not of calls: how many bytes an instruction goes over.
+  REGISTERS.rcx,
 ] as const
 
 export class Tracee {

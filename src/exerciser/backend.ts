@@ -5,7 +5,14 @@
 
 import type { Bytes, Errno, Ns } from '../base/index.ts'
 import { MS, Prng, SECOND, US } from '../base/index.ts'
-import { BrokenDevice, type Device, MemoryDevice, type ServiceTime, SlowDevice } from '../device/index.ts'
+import {
+  BrokenDevice,
+  DeferredDevice,
+  type Device,
+  MemoryDevice,
+  type ServiceTime,
+  SlowDevice,
+} from '../device/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { LinearFile } from '../fs/index.ts'
 import { disciplineNamed, RESTART } from '../mm/index.ts'
@@ -171,22 +178,4 @@ export function linearSubject(engine: Engine, device: Device, plan: Plan): Subje
 /** A fast disk whose requests overtake one another. */
 export function serviceTime(prng: Prng): ServiceTime {
   return { latency: 80 * US, nsPerByte: 0.2, slots: 8, jitter: { fraction: 0.95, prng } }
-}
-
-/** Stands in for a device that can't be made yet. */
-export class DeferredDevice implements Device {
-  readonly name = 'swap'
-  readonly disk = '1:1'
-  readonly readOnly = false
-  onEnd: Device['onEnd'] = () => {}
-  private inner: Device | undefined
-
-  stands(inner: Device): void {
-    this.inner = inner
-    inner.onEnd = (request, error) => this.onEnd(request, error)
-  }
-
-  start(request: Parameters<Device['start']>[0]): void {
-    this.inner!.start(request)
-  }
 }

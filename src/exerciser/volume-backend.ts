@@ -8,14 +8,14 @@
  */
 
 import { assert, type Bytes, type Errno, type Ns, Prng } from '../base/index.ts'
-import { BrokenDevice, type Device, MemoryDevice, SlowDevice } from '../device/index.ts'
+import { BrokenDevice, DeferredDevice, type Device, MemoryDevice, SlowDevice } from '../device/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { DIRTY } from '../memory/index.ts'
 import { disciplineNamed, RESTART } from '../mm/index.ts'
 import { rigEngine } from '../rig/index.ts'
 import { type Task, TimedDriver, type Verb } from '../sched/index.ts'
 import { Making, MemoryStore, makeArgs, Opening, openArgs, Region, type Volume } from '../volume/index.ts'
-import { type Backend, DeferredDevice, Steps, serviceTime, settles, WRITEBACK } from './backend.ts'
+import { type Backend, Steps, serviceTime, settles, WRITEBACK } from './backend.ts'
 import { ForgetfulDevice } from './forgetful-device.ts'
 import type { Plan } from './operations.ts'
 import { CachedSubject, DaxSubject, type Subject } from './subject.ts'

@@ -1,4 +1,5 @@
 /** The lab's model held against the kernel that runs: who waits, and how long. */
 export { NotHere } from '../differential/index.ts'
+export { FAULTS, FILESYSTEMS, READERS, type Wanted, WRITERS } from './experiments.ts'
 export { type Validated, validate } from './validate.ts'
 export { validatedText } from './words.ts'

@@ -1,16 +1,28 @@
 /**
- * The same experiment in the lab's model: the engine on a simulated clock, under the discipline that the kernel has. A
- * frozen filesystem is a file whose pages have no space yet, on a device that gives it when it is thawed: page_mkwrite
- * waits for it as it waits for the end of a freeze.
+ * The same experiment in the lab's model: the engine on a simulated clock, under the discipline that the kernel has.
+ *
+ *     frozen      pages that have no space yet, on a device that gives it when it is thawed: page_mkwrite waits for it as
+ *                 it waits for the end of a freeze
+ *     the others  the devices' limit is the engine's own throttle, and a group's memory its own
+ *
+ * Of the kernel's run the model is told when each of those who are timed began, when the device was limited, and when
+ * the filesystem was thawed; nothing of how long anybody waited.
+ *
+ * Invariants
+ *   VM1 What makes an experiment ready succeeds.
+ *   VM2 A page of the model goes to swap when its group is closed.
  */
-import { MS, ROOT } from '../base/index.ts'
-import { MemoryDevice, SlowDevice } from '../device/index.ts'
+import { assert, type GroupId, MS, ROOT } from '../base/index.ts'
+import { type CachedFile, copyArgs, syncArgs } from '../cache/index.ts'
+import { DeferredDevice, MemoryDevice, SlowDevice } from '../device/index.ts'
+import type { Engine } from '../engine/index.ts'
 import { LinearFile } from '../fs/index.ts'
 import { newReadState, newVmFault } from '../memmap/index.ts'
 import {
   type Discipline,
   disciplineNamed,
   faultArgs,
+  newOpening,
   PROT_READ,
   PROT_WRITE,
   type Space,
@@ -19,15 +31,35 @@ import { type ProcFile, procArgs } from '../proc/index.ts'
 import { rigEngine } from '../rig/index.ts'
 import { type Task, TimedDriver, type Verb } from '../sched/index.ts'
 import { mremapArgs, populateArgs } from '../space/index.ts'
-import { CALL_AT, type Call, PAGES, READ_AT, READERS, type Reader } from './experiments.ts'
+import {
+  type Experiment,
+  FULL_PAGES,
+  PAGE_BYTES,
+  PAGES,
+  type ReaderName,
+  rateFor,
+  type WriterName,
+} from './experiments.ts'
+import type { Seen } from './kernel.ts'
 
-const PAGE = 4096
-const DATA = 1024
+const TARGET = 1024
 const BESIDE = 2048
 const ELSEWHERE = 4096
+const FRAMES = 16_384
+/** Of a loop device: src/timed/devices.ts. */
+const LOOP = { latency: 0.25 * MS, nsPerByte: 0.7, slots: 16 } as const
+const AT_ONCE = { latency: 0, nsPerByte: 0, slots: 64 } as const
+const SWAP_BYTES = 2 ** 20
+const SWAP_TRIES = 10
+/** No experiment touches it. */
+const LAST_PAGE = FULL_PAGES * PAGE_BYTES
+const STACK_PAGES = 256
+const BIO_BYTES_MAX = 16 * 2 ** 20
+/** So long after the last has begun everybody has ended, or waits for ever. */
+const PATIENCE_MS = 10_000
 
 /** Which of the model's files of /proc takes the locks that the kernel's takes; stat takes none. */
-const FILES: Readonly<Record<Exclude<Reader, 'stat'>, ProcFile>> = {
+const FILES: Readonly<Record<Exclude<ReaderName, 'stat'>, ProcFile>> = {
   cmdline: 'cmdline',
   environ: 'cmdline',
   maps: 'maps',
@@ -44,110 +76,271 @@ export function disciplineOf(release: string): { readonly faults: string; readon
   return { faults, maps: version >= 6017 ? 'linux-7.x' : faults }
 }
 
-/** `thawedAt`: milliseconds from the store to the thaw. */
-export function inModel(release: string, call: Call, thawedAt: number): readonly number[] {
+/** What the model is told of the kernel's run. */
+export type Given = Omit<Seen, 'times'>
+
+/** How long each waits in the model, in milliseconds. */
+export function inModel(release: string, experiment: Experiment, seen: Given): readonly number[] {
   const { faults, maps } = disciplineOf(release)
-  const times = play(disciplineNamed(faults)!, call, thawedAt)
-  const byVma = play(disciplineNamed(maps)!, call, thawedAt)
-  const at = 2 + READERS.indexOf('maps')
+  const times = new Play(disciplineNamed(faults)!, experiment).play(seen)
+  if (!experiment.readers.includes('maps') || maps === faults) return times
+  const byVma = new Play(disciplineNamed(maps)!, experiment).play(seen)
+  const at = times.length - experiment.readers.length + experiment.readers.indexOf('maps')
   return times.map((time, place) => (place === at ? byVma[place]! : time))
 }
 
-function play(discipline: Discipline, call: Call, thawedAt: number): number[] {
-  const driver = new TimedDriver()
-  const engine = rigEngine({ frames: 256, driver, discipline })
-  const { scheduler, verbs, io, memory, cache } = engine
-  const inner = new MemoryDevice(scheduler, { name: 'data', length: PAGES * PAGE })
-  const device = new SlowDevice(scheduler, inner, { latency: 0, nsPerByte: 0, slots: 64 })
-  const file = cache.add(
-    'data',
-    PAGES * PAGE,
-    new LinearFile(device, io, memory, { stablePages: true, spaceFor: 0 }),
-  )
-  const open = { file, read: newReadState('normal'), readOnly: false, mappings: 0, seen: 0 }
-  const space = engine.mm.createSpace({ name: 'victim', group: ROOT, commandLine: 'victim' })
-  const who = { name: 'victim', group: ROOT }
-  const run = <Args>(verb: Verb<Args>, args: Args) => {
-    const task = scheduler.spawn(verb, args, who)
-    driver.runWhile(scheduler, () => task.state === 'ended')
-  }
-  const prot = PROT_READ | PROT_WRITE
-  const advice = 'normal' as const
-  const map = (fixed: number, share: 'shared' | 'private', of: typeof open | undefined) =>
-    run(verbs.map, {
-      space,
-      pages: PAGES,
-      fixed,
-      plan: { prot, share, open: of, pageOffset: 0, advice },
-      locked: false,
-      start: 0,
-    })
-  map(DATA, 'shared', open)
-  map(BESIDE, 'private', undefined)
-  run(verbs.populate, populateArgs(space, DATA, DATA + PAGES, 'load'))
-  const start = driver.now()
-  const until = (ms: number) => driver.runUntil(scheduler, start + ms * MS)
-  device.service = { latency: Math.round(thawedAt * MS), nsPerByte: 0, slots: 64 }
-  const began: number[] = []
-  const ended: number[] = []
-  const spawn = <Args>(verb: Verb<Args>, args: Args, place: number) => {
-    began[place] = driver.now()
-    const task = scheduler.spawn(verb, args, who) as Task
-    return { task, place }
-  }
-  const tasks = [spawn(verbs.fault, faultArgs(space, newVmFault(DATA, 'store', ROOT, start), 'go on'), 0)]
-  const look = () => {
-    for (const { task, place } of tasks)
-      if (task.state === 'ended' && ended[place] === undefined) ended[place] = driver.now()
-  }
-  const lookUntil = (ms: number) => {
-    for (let at = Math.floor((driver.now() - start) / MS); at <= ms; at++) {
-      until(at)
-      look()
-    }
-  }
-  lookUntil(CALL_AT)
-  const [verb, args] = callOf(engine, space, call)
-  tasks.push(spawn(verb, args, 1))
-  lookUntil(READ_AT)
-  for (const [at, reader] of READERS.entries()) {
-    if (reader === 'stat') {
-      began[2 + at] = driver.now()
-      ended[2 + at] = driver.now()
-    } else tasks.push(spawn(verbs.proc, procArgs(space, FILES[reader]), 2 + at))
-  }
-  lookUntil(thawedAt + 10)
-  return began.map((time, place) => ((ended[place] ?? Infinity) - time) / MS)
+interface Played {
+  readonly task: Task
+  readonly began: number
+  ended: number | undefined
 }
 
-function callOf(
-  { verbs }: ReturnType<typeof rigEngine>,
-  space: Space,
-  call: Call,
-): readonly [Verb<never>, never] {
-  const data = { space, start: DATA, end: DATA + PAGES }
-  const beside = { space, start: BESIDE, end: BESIDE + PAGES }
-  const plan = { name: 'child', group: ROOT, commandLine: '' }
-  const anonymous = { prot: 3, share: 'private', open: undefined, pageOffset: 0, advice: 'normal' } as const
-  const calls = {
-    fork: [verbs.fork, { space, plan, child: undefined }],
-    munmap: [verbs.unmap, data],
-    mprotect: [verbs.protect, { ...data, prot: PROT_READ }],
-    mremap: [
-      verbs.mremap,
-      mremapArgs({
-        space,
-        from: DATA,
-        pages: PAGES,
-        newPages: PAGES,
-        where: { fixed: ELSEWHERE },
-        old: 'is unmapped',
-      }),
-    ],
-    madvise: [verbs.advise, { ...data, advice: 'random' }],
-    'munmap beside': [verbs.unmap, beside],
-    'mprotect beside': [verbs.protect, { ...beside, prot: PROT_READ }],
-    thread: [verbs.map, { space, pages: 256, fixed: undefined, plan: anonymous, locked: false, start: 0 }],
-  } as const
-  return calls[call] as unknown as readonly [Verb<never>, never]
+class Play {
+  private readonly experiment: Experiment
+  private readonly driver = new TimedDriver()
+  private readonly engine: Engine
+  private readonly group: GroupId
+  private readonly space: Space
+  private readonly device: SlowDevice
+  private readonly file: CachedFile
+  private readonly players: Played[] = []
+
+  constructor(discipline: Discipline, experiment: Experiment) {
+    this.experiment = experiment
+    const { fault, filesystem } = experiment
+    const { driver } = this
+    const swapDevice = new DeferredDevice()
+    this.engine = rigEngine({
+      frames: FRAMES,
+      driver,
+      discipline,
+      bioBytesMax: BIO_BYTES_MAX,
+      readAheadBytes: 0,
+      ...(fault === 'swap-in' ? { swap: { device: swapDevice, bytes: SWAP_BYTES } } : {}),
+    })
+    const { scheduler, io, memory, cache, groups, mm } = this.engine
+    swapDevice.stands(new SlowDevice(scheduler, new MemoryDevice(scheduler, { length: SWAP_BYTES }), LOOP))
+    this.group = groups.create('victim', ROOT, {})
+    this.space = mm.createSpace({ name: 'victim', group: this.group, commandLine: 'victim' })
+    const length = LAST_PAGE + PAGE_BYTES
+    const inner = new MemoryDevice(scheduler, { name: 'data', length })
+    this.device = new SlowDevice(scheduler, inner, fault === 'frozen' ? AT_ONCE : LOOP)
+    // Of these filesystems btrfs alone lets nobody store to a page that is being written.
+    const stablePages = filesystem === 'btrfs'
+    const spaceFor = fault === 'frozen' ? 0 : FULL_PAGES
+    const backing = new LinearFile(this.device, io, memory, { stablePages, spaceFor })
+    this.file = cache.add('data', length, backing)
+    this.map(BESIDE, PAGES, undefined)
+    this.prepare()
+  }
+
+  play({ beganAt, releasedAt, limitedAt }: Given): readonly number[] {
+    const { scheduler } = this.engine
+    const { writer, readers } = this.experiment
+    if (limitedAt !== undefined) this.runUntil(this.driver.now() - Math.round(limitedAt * MS))
+    const start = this.driver.now()
+    if (releasedAt === undefined) this.begin()
+    else this.device.service = { ...AT_ONCE, latency: Math.round((releasedAt - beganAt[0]!) * MS) }
+    const verbs = [
+      this.fault(),
+      ...(writer === 'none' ? [] : [this.call(writer)]),
+      ...readers.map(reader => this.reader(reader)),
+    ]
+    for (const [place, { spawn }] of verbs.entries()) {
+      this.runUntil(start + Math.round(beganAt[place]! * MS))
+      const task = spawn()
+      // What takes no lock takes no time.
+      if (task !== undefined) this.players[place] = { task, began: this.driver.now(), ended: undefined }
+      this.runUntil(this.driver.now())
+    }
+    const last = this.driver.now() + PATIENCE_MS * MS
+    while (this.players.some(player => player?.ended === undefined) && scheduler.timers.next <= last)
+      this.runUntil(scheduler.timers.next)
+    return verbs.map((_, place) => {
+      const player = this.players[place]
+      return player === undefined ? 0 : ((player.ended ?? Infinity) - player.began) / MS
+    })
+  }
+
+  /** What is there before time begins to count. */
+  private prepare(): void {
+    switch (this.experiment.fault) {
+      case 'frozen':
+        this.map(TARGET, PAGES, this.file)
+        this.populate(TARGET, PAGES, 'load')
+        return
+      case 'writeback':
+        this.map(TARGET, PAGES, this.file)
+        this.populate(TARGET, PAGES, 'load')
+        this.write(PAGES)
+        this.limit({ wbps: rateFor(PAGES * PAGE_BYTES) })
+        return
+      case 'read':
+        this.map(TARGET, PAGES, this.file)
+        this.limit({ rbps: rateFor(PAGE_BYTES) })
+        return
+      case 'swap-in':
+        this.map(TARGET, PAGES, undefined)
+        this.populate(TARGET, 1, 'store')
+        this.swapOut()
+        this.limit({ rbps: rateFor(PAGE_BYTES) })
+        return
+      case 'reclaim':
+        this.map(TARGET, FULL_PAGES, undefined)
+        this.populate(TARGET, 1, 'store')
+        this.write(FULL_PAGES)
+        this.limit({ wbps: rateFor(FULL_PAGES * PAGE_BYTES) })
+    }
+  }
+
+  /** What makes the fault wait. */
+  private begin(): void {
+    const { fault } = this.experiment
+    if (fault !== 'writeback' && fault !== 'reclaim') return
+    const { scheduler, verbs, groups, memory } = this.engine
+    scheduler.spawn(verbs.sync, syncArgs(this.file, 0, Infinity, { seen: 0 }), this.who)
+    scheduler.run(Infinity)
+    if (fault === 'reclaim')
+      groups.set(this.group, 'memory.max', memory.ledger.usage(this.group) * PAGE_BYTES)
+  }
+
+  private fault(): Player {
+    const { fault } = this.experiment
+    const access = fault === 'read' || fault === 'swap-in' ? 'load' : 'store'
+    // In a full group the page of the mapping that isn't there yet.
+    const vpn = fault === 'reclaim' ? TARGET + 1 : TARGET
+    const { verbs, scheduler } = this.engine
+    return {
+      spawn: () =>
+        this.spawn(
+          verbs.fault,
+          faultArgs(this.space, newVmFault(vpn, access, this.group, scheduler.now()), 'go on'),
+        ),
+    }
+  }
+
+  private reader(reader: ReaderName): Player {
+    if (reader === 'stat') return { spawn: () => undefined }
+    const { verbs } = this.engine
+    return { spawn: () => this.spawn(verbs.proc, procArgs(this.space, FILES[reader])) }
+  }
+
+  private call(writer: Exclude<WriterName, 'none'>): Player {
+    const { verbs } = this.engine
+    const { space } = this
+    const data = { space, start: TARGET, end: TARGET + PAGES }
+    const beside = { space, start: BESIDE, end: BESIDE + PAGES }
+    const of = <Args>(verb: Verb<Args>, args: Args): Player => ({ spawn: () => this.spawn(verb, args) })
+    switch (writer) {
+      case 'fork': {
+        const plan = { name: 'child', group: this.group, commandLine: '' }
+        return of(verbs.fork, { space, plan, child: undefined })
+      }
+      case 'munmap':
+        return of(verbs.unmap, data)
+      case 'mprotect':
+        return of(verbs.protect, { ...data, prot: PROT_READ })
+      case 'mremap':
+        return of(
+          verbs.mremap,
+          mremapArgs({
+            space,
+            from: TARGET,
+            pages: PAGES,
+            newPages: PAGES,
+            where: { fixed: ELSEWHERE },
+            old: 'is unmapped',
+          }),
+        )
+      case 'madvise':
+        return of(verbs.advise, { ...data, advice: 'random' })
+      case 'munmap-beside':
+        return of(verbs.unmap, beside)
+      case 'mprotect-beside':
+        return of(verbs.protect, { ...beside, prot: PROT_READ })
+      case 'thread':
+        return of(verbs.map, this.mapArgs(undefined, STACK_PAGES, undefined))
+    }
+  }
+
+  private spawn<Args>(verb: Verb<Args>, args: Args): Task {
+    return this.engine.scheduler.spawn(verb, args, this.who) as Task
+  }
+
+  private get who() {
+    return { name: 'victim', group: this.group }
+  }
+
+  /** Runs a call to its end, before time counts. */
+  private run<Args>(verb: Verb<Args>, args: Args): void {
+    const task = this.spawn(verb, args)
+    const ended = this.driver.runWhile(this.engine.scheduler, () => task.state === 'ended')
+    assert(ended && task.errno === 0, `VM1 ${verb.name} of the model's experiment succeeds`)
+  }
+
+  private runUntil(time: number): void {
+    const { scheduler } = this.engine
+    while (scheduler.timers.next <= time) {
+      this.driver.runUntil(scheduler, scheduler.timers.next)
+      this.look()
+    }
+    this.driver.runUntil(scheduler, time)
+    this.look()
+  }
+
+  private look(): void {
+    for (const player of this.players)
+      if (player?.task.state === 'ended' && player.ended === undefined) player.ended = this.driver.now()
+  }
+
+  private map(fixed: number, pages: number, file: CachedFile | undefined): void {
+    this.run(this.engine.verbs.map, this.mapArgs(fixed, pages, file))
+  }
+
+  private mapArgs(fixed: number | undefined, pages: number, file: CachedFile | undefined) {
+    const plan = {
+      prot: PROT_READ | PROT_WRITE,
+      share: file === undefined ? 'private' : 'shared',
+      open: file === undefined ? undefined : newOpening(file),
+      pageOffset: 0,
+      advice: 'normal',
+    } as const
+    return { space: this.space, pages, fixed, plan, locked: false, start: 0 }
+  }
+
+  private populate(start: number, pages: number, access: 'load' | 'store'): void {
+    this.run(this.engine.verbs.populate, populateArgs(this.space, start, start + pages, access))
+  }
+
+  /** write(2) of pages of the file: they are dirty, and no entry is writable. */
+  private write(pages: number): void {
+    const bytes = new Uint8Array(pages * PAGE_BYTES)
+    this.run(this.engine.verbs.write, copyArgs(this.file, 0, bytes, newReadState('normal')))
+  }
+
+  private limit(max: { readonly rbps?: number; readonly wbps?: number }): void {
+    // A disk has a queue that can be limited from its first request on. The page isn't the group's.
+    const { scheduler, verbs } = this.engine
+    const args = copyArgs(this.file, LAST_PAGE, new Uint8Array(1), newReadState('random'))
+    const task = scheduler.spawn(verbs.read, args, { name: 'other', group: ROOT })
+    this.driver.runWhile(scheduler, () => task.state === 'ended')
+    this.engine.groups.set(this.group, 'io.max', max)
+  }
+
+  /** Reclaims all that the group has until the page is in swap alone. */
+  private swapOut(): void {
+    const { groups, scheduler, memory } = this.engine
+    for (let tries = 0; memory.ledger.usage(this.group) > 0; tries++) {
+      assert(tries < SWAP_TRIES, 'VM2 a page of the model goes to swap when its group is closed')
+      groups.set(this.group, 'memory.max', PAGE_BYTES)
+      groups.set(this.group, 'memory.max', 0)
+      this.driver.runWhile(scheduler, () => false)
+    }
+    groups.set(this.group, 'memory.max', 'max')
+  }
+}
+
+interface Player {
+  /** Undefined: it takes no lock, and so no time. */
+  readonly spawn: () => Task | undefined
 }

@@ -1,35 +1,47 @@
 /** Each experiment on the kernel and in the model, side by side, and how far they are apart. */
 import os from 'node:os'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { Filesystem } from '../differential/index.ts'
-import { EXPERIMENTS, type Experiment, TIMED } from './experiments.ts'
-import { onKernel } from './kernel.ts'
+import { Filesystem, NotHere } from '../differential/index.ts'
+import { type Experiment, experimentsOf, timedOf, type Wanted } from './experiments.ts'
+import { onKernel, type Seen } from './kernel.ts'
 import { inModel } from './model.ts'
 
 /** Stalls from here on are compared by their length, in milliseconds. */
 const LONG = 100
 /** From here on a stall must be in both or in neither. */
-const STALL = 10
+export const STALL = 10
 
 export interface Validated {
   readonly experiment: string
-  /** Who is timed: the store, the call beside it, and the readers of /proc. */
+  /** Who is timed: the fault, the call beside it, and the readers of /proc. */
   readonly readers: readonly string[]
+  /** Empty: it can't be made on this kernel. */
   readonly kernelMs: readonly number[]
+  /** Empty: the model has no answer. */
   readonly modelMs: readonly number[]
-  /** The largest of |kernel - model| / kernel, of stalls above 100 ms; 1 if a stall above 10 ms is in one of the two alone. */
-  readonly error: number
+  /**
+   * The largest of |kernel - model| / kernel, of stalls above 100 ms; 1 if a stall above 10 ms is in one of the two alone;
+   * null if there is nothing to compare.
+   */
+  readonly error: number | null
+  /** Why there is nothing to compare. */
+  readonly says?: string
 }
 
-export async function validate(onStep: (name: string) => void, signal: AbortSignal): Promise<Validated[]> {
-  takePrecedence()
+export interface ValidateOptions extends Wanted {
+  readonly onStep: (name: string, at: number, of: number) => void
+  readonly signal: AbortSignal
+}
+
+export async function validate({ onStep, signal, ...wanted }: ValidateOptions): Promise<Validated[]> {
+  const experiments = experimentsOf(wanted)
   const found: Validated[] = []
-  for (const name of new Set(EXPERIMENTS.map(({ filesystem }) => filesystem))) {
+  for (const name of new Set(experiments.map(({ filesystem }) => filesystem))) {
     const filesystem = Filesystem.make(name)
     try {
-      for (const experiment of EXPERIMENTS.filter(each => each.filesystem === name)) {
+      for (const experiment of experiments.filter(each => each.filesystem === name)) {
         signal.throwIfAborted()
-        onStep(experiment.name)
+        onStep(experiment.name, found.length + 1, experiments.length)
         found.push(one(filesystem, experiment))
         // Whoever wants to stop it is heard between two.
         await nextTurn()
@@ -41,27 +53,28 @@ export async function validate(onStep: (name: string) => void, signal: AbortSign
   return found
 }
 
-function one(filesystem: Filesystem, { name, call }: Experiment): Validated {
-  const { times, thawedAt } = onKernel(filesystem, call)
-  const kernelMs = times.map(rounded)
-  const modelMs = inModel(os.release(), call, thawedAt).map(rounded)
-  const error = Math.round(errorOf(kernelMs, modelMs) * 10_000) / 10_000
-  return { experiment: name, readers: TIMED, kernelMs, modelMs, error }
+function one(filesystem: Filesystem, experiment: Experiment): Validated {
+  const said = { experiment: experiment.name, readers: timedOf(experiment) }
+  let seen: Seen
+  try {
+    seen = onKernel(filesystem, experiment)
+  } catch (error) {
+    if (!(error instanceof NotHere)) throw error
+    return { ...said, kernelMs: [], modelMs: [], error: null, says: error.message }
+  }
+  const kernelMs = seen.times.map(rounded)
+  const modelMs = inModel(os.release(), experiment, seen).map(rounded)
+  return { ...said, kernelMs, modelMs, error: errorOf(kernelMs, modelMs) }
 }
 
-function errorOf(kernel: readonly number[], model: readonly number[]): number {
+export function errorOf(kernel: readonly number[], model: readonly number[]): number {
   let error = 0
   for (const [at, real] of kernel.entries()) {
     const modelled = model[at]!
     if (real > STALL !== modelled > STALL) return 1
     if (Math.max(real, modelled) > LONG) error = Math.max(error, Math.abs(real - modelled) / real)
   }
-  return error
-}
-
-/** What is timed is the kernel's locks, not whose turn it is on a busy computer. */
-function takePrecedence(): void {
-  os.setPriority(os.constants.priority.PRIORITY_HIGHEST)
+  return Math.round(error * 10_000) / 10_000
 }
 
 function rounded(value: number): number {
