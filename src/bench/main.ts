@@ -18,6 +18,7 @@ import { isolation } from './isolation.ts'
 import { type Bench, type Figure, meets, type Plan, Skipped, type Target } from './measure.ts'
 import { coldReads, stalls } from './misses.ts'
 import { monitor } from './monitor.ts'
+import { mountData, mountNames } from './mounts.ts'
 import { remote } from './remote.ts'
 import { observed, traces } from './traces.ts'
 import { volumeCheck, volumeOpen } from './volume-large.ts'
@@ -39,6 +40,8 @@ const BENCHES: readonly Bench[] = [
   volumeCopies,
   volumeOpen,
   volumeCheck,
+  mountData,
+  mountNames,
   remote,
   hardwareLoads,
   hardwareFaults,

@@ -114,6 +114,41 @@ export async function compareAll(plan: Plan, comparison: Comparisons): Promise<F
   })
 }
 
+export interface ComparisonWith extends Omit<Comparison, 'target' | 'theirs'> {
+  readonly others: readonly { readonly name: string; readonly target: Target; readonly side: Side }[]
+}
+
+/** One measure of ours against several others, all of them in each round: a figure for each other. */
+export async function compareWith(plan: Plan, comparison: ComparisonWith): Promise<Figure[]> {
+  const { name, what, unit, ratio, warmUps = 1, ours, others } = comparison
+  const rounds = plan.smoke ? 1 : comparison.rounds
+  const sides = [ours, ...others.map(({ side }) => side)]
+  const measured: number[][] = sides.map(() => [])
+  for (let round = plan.smoke ? 0 : -warmUps; round < rounds; round++) {
+    plan.say(`${name}: ${round < 0 ? 'warm-up' : `round ${round + 1} of ${rounds}`}`)
+    for (let turn = 0; turn < sides.length; turn++) {
+      const at = (turn + Math.max(0, round)) % sides.length
+      const measure = await sides[at]!()
+      if (round >= 0) measured[at]!.push(measure)
+    }
+  }
+  const over = (a: number, b: number) => (ratio === 'ours/theirs' ? a / b : b / a)
+  return others.map(({ name: other, target }, n) => {
+    const each = measured[0]!.map((measure, round) => over(measure, measured[n + 1]![round]!))
+    return {
+      name: `${name} against ${other}`,
+      what,
+      unit,
+      target,
+      rounds,
+      ours: median(measured[0]!),
+      theirs: median(measured[n + 1]!),
+      ratio: median(each),
+      spread: [Math.min(...each), Math.max(...each)],
+    }
+  })
+}
+
 /** Whether the figure is what it should be; undefined: nothing was asked of it. */
 export function meets({ ratio, target }: Figure): boolean | undefined {
   if (target === 'none') return undefined
