@@ -379,10 +379,12 @@ export class PageCache {
    * that page has no space for what is now inside, the next store there asks for it (pagecache_isize_extended).
    */
   resize(file: CachedFile, size: Bytes): void {
+    // A page that begins where the file ended is zero as a whole: nobody can have stored to it.
+    const endsAtPage = size > file.size && file.size % this.frames.pageSize === 0
     file.size = Math.min(file.size, size)
     const last = Math.floor(file.size / this.frames.pageSize)
     const frame = this.hash.find(file.id, last)
-    if (frame !== 0 && this.frames.has(frame, UPTODATE)) this.zeroTail(file, last, frame)
+    if (!endsAtPage && frame !== 0 && this.frames.has(frame, UPTODATE)) this.zeroTail(file, last, frame)
     file.size = size
     if (frame !== 0 && !file.backing.isReserved(file, last)) this.mappers.writeProtect(file.id, last, frame)
   }

@@ -1,11 +1,11 @@
-/** Buffers for requests: one is taken for each read, and comes back when what was read has been answered. */
+/** Buffers for requests, and for long answers: one is taken for each, and comes back when the request has been answered. */
 import type { Bytes } from '../base/index.ts'
 
 /** More than this are left to the garbage collector. */
 const KEPT_MAX = 16
 
 export class Buffers {
-  private readonly size: Bytes
+  readonly size: Bytes
   private readonly free: Uint8Array[] = []
 
   constructor(size: Bytes) {

@@ -16,6 +16,7 @@ import {
 
 /** What one write(2) of the kernel brings at most, and one read asks for: fs.fuse.max_pages_limit of 4 KiB pages. */
 export const WRITE_MAX: Bytes = 2 ** 20
+export const READ_MAX: Bytes = WRITE_MAX
 const PAGES_MAX = 256
 /** Requests in the background (readahead, writeback, direct asynchronous I/O) before the kernel holds more back. */
 const BACKGROUND_MAX = 64

@@ -1,5 +1,6 @@
 /** A request of the kernel, and what it is answered with. */
 import { type Bytes, errno } from '../base/index.ts'
+import type { Buffers } from './buffers.ts'
 import type { Fields, Struct, Values } from './struct.ts'
 import { InHeader, OutHeader } from './wire.ts'
 
@@ -24,11 +25,16 @@ export class Request {
   kill: (() => void) | undefined = undefined
   /** Takes back what the answer would have given the kernel, if it doesn't reach it. */
   unsent: (() => void) | undefined = undefined
+  private readonly rooms: Buffers
+  /** A buffer for the answer, if it was asked for. */
+  private lent: Uint8Array | undefined
   private readonly view: DataView
   private readonly bytes: Uint8Array
   private at: number
 
-  constructor(bytes: Uint8Array) {
+  /** `rooms`: of OutHeader.size and as many bytes as are asked for in one answer. */
+  constructor(bytes: Uint8Array, rooms: Buffers) {
+    this.rooms = rooms
     this.bytes = bytes
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const { unique, opcode, nodeid, uid, gid, pid } = InHeader.read(this.view, 0)
@@ -63,6 +69,19 @@ export class Request {
   /** So many of the bytes that follow. They stay as they are until the request is answered. */
   data(length: Bytes): Uint8Array {
     return this.bytes.subarray(this.at, this.at + length)
+  }
+
+  /** Room for an answer as `room` has it, once: it is another's when the request has been answered. */
+  room(length: Bytes): Payload {
+    if (OutHeader.size + length > this.rooms.size || this.lent !== undefined) return room(length)
+    this.lent = this.rooms.take()
+    return new Uint8Array(this.lent.buffer, this.lent.byteOffset + OutHeader.size, length)
+  }
+
+  /** It has been answered. */
+  end(): void {
+    if (this.lent !== undefined) this.rooms.giveBack(this.lent)
+    this.lent = undefined
   }
 }
 

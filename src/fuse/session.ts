@@ -18,9 +18,9 @@ import { readFileSync } from 'node:fs'
 import { type Bytes, errno } from '../base/index.ts'
 import type { Linux, Watch } from '../linux/index.ts'
 import { Buffers } from './buffers.ts'
-import { type Negotiated, negotiate, WRITE_MAX } from './negotiation.ts'
+import { type Negotiated, negotiate, READ_MAX, WRITE_MAX } from './negotiation.ts'
 import { type Answered, answer, type Handler, message, Request } from './request.ts'
-import { InHeader, InitIn, InitOut, InterruptIn, Opcode, WriteIn } from './wire.ts'
+import { InHeader, InitIn, InitOut, InterruptIn, Opcode, OutHeader, WriteIn } from './wire.ts'
 
 /** Requests that are read before other things of the event loop have a turn. */
 const REQUESTS_A_TURN = 64
@@ -52,6 +52,7 @@ export class Session {
   private readonly linux: Linux
   private readonly setting: SessionSetting
   private readonly buffers = new Buffers(InHeader.size + WriteIn.size + WRITE_MAX)
+  private readonly rooms = new Buffers(OutHeader.size + READ_MAX)
   private readonly underWay = new Map<number, Request>()
   private watch: Watch | undefined
   private ended: (how: SessionEnd) => void = () => {}
@@ -108,10 +109,11 @@ export class Session {
   }
 
   private accept(buffer: Uint8Array, length: Bytes): void {
-    const request = new Request(buffer.subarray(0, length))
+    const request = new Request(buffer.subarray(0, length), this.rooms)
     const done = (answered: Answered | undefined) => {
       this.buffers.giveBack(buffer)
       if (answered !== undefined) this.reply(request, answered)
+      request.end()
     }
     let answered: ReturnType<Handler>
     try {

@@ -6,7 +6,7 @@
  */
 import { errno } from '../base/index.ts'
 import { copyArgs, syncArgs, truncateArgs } from '../cache/index.ts'
-import { type Answered, answer, type Operations, type Request, room, wire } from '../fuse/index.ts'
+import { type Answered, answer, type Operations, type Request, wire } from '../fuse/index.ts'
 import type { Used } from './files.ts'
 import type { FileHandle } from './handles.ts'
 import { isSealed, openHandle, type Parts, perform, wrote } from './parts.ts'
@@ -59,7 +59,7 @@ export function dataOperations(parts: Parts): Operations {
     const from = handle(fh)
     if (from === undefined) return errno.EBADF
     const { used, read } = from
-    const payload = room(size)
+    const payload = request.room(size)
     const args = copyArgs(used.file.cached, offset, payload, read)
     return perform(parts, request, engine.verbs.read, args, ({ errno: failed }) => {
       // Less than was asked for means the end of the file to the kernel: after an error nothing is told of what came before.
@@ -72,7 +72,7 @@ export function dataOperations(parts: Parts): Operations {
   /** relatime: a reading is written down if it is the first after a change, or after a day. */
   function accessed(ino: number): void {
     if (core.isReadOnly) return
-    const found = core.inodes.getattr(ino).value
+    const found = core.inodes.written(ino).value
     if (found === undefined) return
     const now = parts.now()
     const { atime, mtime, ctime } = found

@@ -5,7 +5,7 @@
  * what comes behind the name that was told there, in the order of names: that holds whatever comes and goes meanwhile.
  */
 import { errno } from '../base/index.ts'
-import { type Answered, answer, type Operations, type Request, room, wire } from '../fuse/index.ts'
+import { type Answered, answer, type Operations, type Request, wire } from '../fuse/index.ts'
 import { bytesOf, type Found } from '../volume/index.ts'
 import type { DirectoryHandle } from './handles.ts'
 import { direntType, entryOf, hold, type Parts, perform } from './parts.ts'
@@ -88,7 +88,7 @@ class Listing {
     this.parts = parts
     this.request = request
     this.how = how
-    this.bytes = room(size).fill(0)
+    this.bytes = request.room(size).fill(0)
     this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, size)
   }
 

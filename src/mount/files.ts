@@ -111,7 +111,7 @@ export class Files {
   }
 
   private isNameless(ino: number): boolean {
-    const found = this.core.inodes.getattr(ino)
+    const found = this.core.inodes.written(ino)
     return found.value === undefined || found.value.links === 0
   }
 

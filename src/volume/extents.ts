@@ -31,6 +31,10 @@ export class Extents {
   private readonly space: Space
   private readonly table: RunTable
   private readonly ino: number
+  /** hot: pages in a row are asked about one after the other, and lie in one extent or one hole. */
+  private seen:
+    | { readonly moment: number; readonly start: number; readonly end: number; readonly run: Run | undefined }
+    | undefined
 
   constructor(journal: Journal, space: Space, ino: number) {
     this.journal = journal
@@ -39,8 +43,16 @@ export class Extents {
     this.table = new RunTable(journal, `e${hex(ino)}`, 'rising')
   }
 
+  /** The extent that the page lies in; undefined: in a hole. */
   at(index: number): Run | undefined {
-    return this.table.at(index)
+    const { moment } = this.journal
+    const { seen } = this
+    if (seen?.moment === moment && index >= seen.start && index < seen.end) return seen.run
+    const next = this.table.from(index)
+    const run = next !== undefined && next.start <= index ? next : undefined
+    const end = run?.end ?? next?.start ?? Infinity
+    this.seen = { moment, start: run?.start ?? index, end, run }
+    return run
   }
 
   /** The parts of extents in [start, end), in order; `value` is the block of a part's first page. */

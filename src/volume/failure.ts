@@ -10,7 +10,11 @@ export class Failure extends Error {
   readonly errno: Errno
 
   constructor(error: Errno, what = errnoName(error)) {
+    // hot: where it was thrown nobody asks, and to find out takes longer than the edit.
+    const { stackTraceLimit } = Error
+    Error.stackTraceLimit = 0
     super(what)
+    Error.stackTraceLimit = stackTraceLimit
     this.errno = error
   }
 }

@@ -124,6 +124,11 @@ export class Inodes {
     return this.parts.journal.ask(() => this.scope.found(ino))
   }
 
+  /** The same as it is written down: of a file that is open, size and blocks may be other ones by now. */
+  written(ino: number): Answer<Inode> {
+    return this.parts.journal.ask(() => this.parts.names.known(ino))
+  }
+
   readlink(ino: number): Answer<string> {
     return this.parts.journal.ask(() => this.parts.names.target(ino))
   }

@@ -60,6 +60,8 @@ interface Undo {
 }
 
 const SUM_BYTES = 8
+/** Records that are remembered to be sound, before they are all forgotten: each is looked at anew then. */
+const SOUND_MAX = 8192
 /** Behind all keys. */
 const KEYS_END = '~'
 const NOTHING: Layer = new SortedMap()
@@ -72,8 +74,14 @@ export class Journal {
   private running: Layer = new SortedMap()
   private sealed: Layer | undefined
   private undo: Undo[] | undefined
+  /** Changes that were made and taken back, and commits that ended. */
+  private changesMade = 0
   /** Keys of commits that failed, and may be durable all the same (J4). */
   private readonly doubtful = new Set<string>()
+  /** hot: values of the store whose checksum was right, as long as the store hands out the same bytes for the key. */
+  private readonly known = new Map<string, { readonly closed: Uint8Array; readonly value: Uint8Array }>()
+  /** A value and its key, to be summed. */
+  private summed = new Uint8Array(256)
 
   constructor(store: Store, checksum: Checksum) {
     this.store = store
@@ -83,6 +91,11 @@ export class Journal {
   /** Whether something isn't on its way to the store yet. */
   get changed(): boolean {
     return this.running.size > 0
+  }
+
+  /** The same as long as every key says what it said. */
+  get moment(): number {
+    return this.changesMade + this.store.at
   }
 
   get committing(): boolean {
@@ -192,6 +205,7 @@ export class Journal {
   /** The commit of what is sealed has ended. What was lost goes with the next one. */
   settled(how: 'durable' | 'lost'): void {
     assert(this.sealed !== undefined, 'J3: what is settled was sealed')
+    this.changesMade++
     if (how === 'durable') this.doubtful.clear()
     else
       for (const [key, value] of this.sealed) {
@@ -256,6 +270,7 @@ export class Journal {
 
   private change(key: string, value: Uint8Array | null): void {
     assert(this.undo !== undefined, 'J1: metadata changes inside an edit')
+    this.changesMade++
     this.undo.push({ key, before: this.running.get(key) })
     if (value !== null || this.isBelow(key)) this.running.set(key, value)
     else this.running.delete(key)
@@ -268,6 +283,7 @@ export class Journal {
   }
 
   private takeBack(): void {
+    this.changesMade++
     for (const { key, before } of this.undo!.reverse())
       if (before === undefined) this.running.delete(key)
       else this.running.set(key, before)
@@ -284,6 +300,15 @@ export class Journal {
   }
 
   private open(key: string, closed: Uint8Array): Uint8Array {
+    const known = this.known.get(key)
+    if (known?.closed === closed) return known.value
+    const value = this.opened(key, closed)
+    if (this.known.size >= SOUND_MAX) this.known.clear()
+    this.known.set(key, { closed, value })
+    return value
+  }
+
+  private opened(key: string, closed: Uint8Array): Uint8Array {
     const length = closed.length - SUM_BYTES
     if (length < 0) throw new Damage(`the record ${key} is too short for its checksum`)
     const value = closed.subarray(0, length)
@@ -294,10 +319,12 @@ export class Journal {
   }
 
   private sumOf(key: string, value: Uint8Array): number {
-    const bytes = new Uint8Array(value.length + key.length)
-    bytes.set(value)
-    for (let at = 0; at < key.length; at++) bytes[value.length + at] = key.charCodeAt(at)
-    return this.checksum.of(bytes)
+    const length = value.length + key.length
+    if (this.summed.length < length) this.summed = new Uint8Array(2 * length)
+    const { summed } = this
+    summed.set(value)
+    for (let at = 0; at < key.length; at++) summed[value.length + at] = key.charCodeAt(at)
+    return this.checksum.of(summed.subarray(0, length))
   }
 }
 

@@ -74,6 +74,8 @@ export type RenameHow = 'replace' | 'noreplace' | 'exchange'
 /** Symbolic links that a path may lead through, as on Linux (MAXSYMLINKS). */
 const FOLLOWED_MAX = 40
 export const TARGET_BYTES_MAX = 4095
+/** Inodes that are kept decoded, before all are forgotten. */
+const DECODED_MAX = 8192
 /** Names of one inode. */
 const LINKS_MAX = 2 ** 31 - 1
 
@@ -81,6 +83,8 @@ export class Names {
   private readonly journal: Journal
   /** An inode that no name leads to any more. */
   private readonly onUnlinked: (ino: number) => void
+  /** hot: inodes that were decoded lately, each with the bytes it was decoded from: those of a record never change. */
+  private readonly inodes = new Map<number, { readonly bytes: Uint8Array; readonly inode: Inode }>()
 
   constructor(journal: Journal, onUnlinked: (ino: number) => void) {
     this.journal = journal
@@ -99,18 +103,27 @@ export class Names {
   }
 
   inode(ino: number): Inode {
-    return decodeInode(this.journal.get(inodeKey(ino)), ino)
+    return this.decoded(this.journal.get(inodeKey(ino)), ino)
   }
 
   /** The same for a number that somebody else has kept: ESTALE if it has gone meanwhile. */
   known(ino: number): Inode {
     const bytes = this.journal.get(inodeKey(ino))
     if (bytes === undefined) throw new Failure(errno.ESTALE)
-    return decodeInode(bytes, ino)
+    return this.decoded(bytes, ino)
   }
 
   setInode(ino: number, inode: Inode): void {
     this.journal.put(inodeKey(ino), encodeInode(inode))
+  }
+
+  private decoded(bytes: Uint8Array | undefined, ino: number): Inode {
+    const before = this.inodes.get(ino)
+    if (before !== undefined && before.bytes === bytes) return before.inode
+    const inode = decodeInode(bytes, ino)
+    if (this.inodes.size >= DECODED_MAX) this.inodes.clear()
+    this.inodes.set(ino, { bytes: bytes!, inode })
+    return inode
   }
 
   /** Changes an inode that may be changed: EROFS for one that is sealed. */

@@ -1,5 +1,5 @@
 /** What the operations of a volume work with, brought together; and a file of it that somebody has open. Plain data. */
-import { type Bytes, errno, type PageIndex, type PageRange } from '../base/index.ts'
+import { type Bytes, errno, type PageRange } from '../base/index.ts'
 import { done, fail, type Outcome, type Scheduler, wait } from '../sched/index.ts'
 import type { Checksum } from './checksum.ts'
 import type { Commits } from './commit.ts'
@@ -9,6 +9,7 @@ import type { Extents } from './extents.ts'
 import type { Journal } from './journal.ts'
 import type { Names } from './names.ts'
 import type { Header } from './records.ts'
+import type { Reserved } from './reserved.ts'
 import type { Space } from './space.ts'
 
 /** Pages that a file can have: a PageIndex is below 2^32. */
@@ -36,17 +37,15 @@ export interface Node {
   /** How it was called when it was opened. */
   readonly name: string
   readonly extents: Extents
-  /** Pages that have a block promised: one of the space's reservations each. */
-  readonly reserved: Set<PageIndex>
+  readonly reserved: Reserved
 }
 
 /** Gives the promises of a range back: what was to be written there is gone. */
 export function unreserve({ space }: Parts, { reserved }: Node, { start, end }: PageRange): void {
-  for (const index of reserved)
-    if (index >= start && index < end) {
-      reserved.delete(index)
-      space.unreserve(1)
-    }
+  for (let pages = reserved.some(start, end); pages.length > 0; pages = reserved.some(start, end)) {
+    for (const index of pages) reserved.delete(index)
+    space.unreserve(pages.length)
+  }
 }
 
 /** What it takes to know whether there is room. */

@@ -29,6 +29,36 @@ export function joined(buffers: readonly Uint8Array[], start: Bytes, end: Bytes)
   return whole
 }
 
+/** The same bytes block by block, each as `joined` has it. */
+export function* blocksIn(buffers: readonly Uint8Array[], blockSize: Bytes): Generator<Uint8Array> {
+  let at = 0
+  let inside = 0
+  while (at < buffers.length) {
+    const buffer = buffers[at]!
+    const left = buffer.length - inside
+    if (left >= blockSize) {
+      yield left === blockSize && inside === 0 ? buffer : buffer.subarray(inside, inside + blockSize)
+      inside += blockSize
+    } else if (left > 0) {
+      const block = new Uint8Array(blockSize)
+      for (let done = 0; done < blockSize && at < buffers.length; ) {
+        const part = buffers[at]!.subarray(inside, inside + blockSize - done)
+        block.set(part, done)
+        done += part.length
+        inside += part.length
+        if (inside < buffers[at]!.length) continue
+        at++
+        inside = 0
+      }
+      yield block
+      continue
+    }
+    if (inside < buffer.length) continue
+    at++
+    inside = 0
+  }
+}
+
 export function zero(buffers: readonly Uint8Array[]): void {
   for (const buffer of buffers) buffer.fill(0)
 }

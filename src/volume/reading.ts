@@ -8,7 +8,7 @@ import { type Bytes, errno } from '../base/index.ts'
 import { done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
 import { blocksOf, LOST, UNWRITTEN, WRITTEN } from './extents.ts'
 import { Failure } from './failure.ts'
-import { joined, slice, zero } from './pieces.ts'
+import { blocksIn, slice, zero } from './pieces.ts'
 import type { Run } from './runs.ts'
 import { Transfer, type TransferArgs } from './transfer.ts'
 
@@ -69,17 +69,23 @@ export class Reading extends Transfer<ReadingArgs> {
 
   private isSound({ request, node, pieces }: ReadingArgs): boolean {
     const { disk, checksum, damaged } = this.parts
+    const { blockSize } = disk
     let sound = true
-    for (const { part, sums } of pieces!)
-      sums.forEach((sum, at) => {
-        const position = (part.start + at) * disk.blockSize
-        const from = position - request.position
-        if (checksum.of(joined(request.buffers, from, from + disk.blockSize)) === sum) return
+    for (const { part, sums } of pieces!) {
+      if (sums.length === 0) continue
+      const from = part.start * blockSize - request.position
+      const read = slice(request.buffers, from, from + sums.length * blockSize)
+      let at = 0
+      for (const block of blocksIn(read, blockSize)) {
+        const [sum, position, number] = [sums[at], (part.start + at) * blockSize, part.value + at]
+        at++
+        if (checksum.of(block) === sum) continue
         sound = false
         damaged(
-          `${node.name}, bytes ${position} to ${position + disk.blockSize - 1}: block ${part.value + at} doesn't match its checksum`,
+          `${node.name}, bytes ${position} to ${position + blockSize - 1}: block ${number} doesn't match its checksum`,
         )
-      })
+      }
+    }
     return sound
   }
 }

@@ -48,6 +48,8 @@ export class Space {
   private cursor = 1
   /** The number of the commit that what is freed now waits for: higher by one for each commit that failed. */
   private epoch: number
+  /** hot: the state, and the bytes that it was decoded from; those of a record never change. */
+  private latest: { readonly bytes: Uint8Array | undefined; readonly state: State } | undefined
 
   /** `at`: the commit that it begins from. */
   constructor(journal: Journal, blocks: number, at: number) {
@@ -221,7 +223,10 @@ export class Space {
   }
 
   private get state(): State {
-    return decodeState(this.journal.get(STATE_KEY))
+    const bytes = this.journal.get(STATE_KEY)
+    if (this.latest === undefined || this.latest.bytes !== bytes)
+      this.latest = { bytes, state: decodeState(bytes) }
+    return this.latest.state
   }
 
   private count(free: number, deferred: number): void {

@@ -41,6 +41,7 @@ import { RangeCopying } from './range-copying.ts'
 import { FORMAT, type Header, NUMBERS_MAX, numberIn, orphanKey, ROOT_INO } from './records.ts'
 import type { Region } from './region.ts'
 import { Remapping } from './remapping.ts'
+import { Reserved } from './reserved.ts'
 import { seek } from './seeking.ts'
 import { Shifting } from './shifting.ts'
 import { Snapshot } from './snapshot.ts'
@@ -468,7 +469,7 @@ export class Volume {
   }
 
   private nodeOf(ino: number, name: string): Node {
-    return { ino, name, extents: this.extents(ino), reserved: new Set() }
+    return { ino, name, extents: this.extents(ino), reserved: new Reserved() }
   }
 
   private sizeOf(ino: number): Bytes {
@@ -525,8 +526,8 @@ export class Volume {
     const inode = this.parts.names.known(ino)
     const file = this.files.get(ino)
     if (file === undefined) return { ino, ...inode, size: this.daxFiles.get(ino)?.size ?? inode.size }
-    let { blocks } = inode
-    for (const index of file.node.reserved) if (file.node.extents.at(index) === undefined) blocks++
+    const { extents, reserved } = file.node
+    const blocks = inode.blocks + reserved.inHoles(extents, this.parts.journal.moment)
     return { ino, ...inode, size: file.cached.size, blocks }
   }
 
