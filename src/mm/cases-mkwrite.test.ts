@@ -9,7 +9,7 @@ import { check } from '../engine/index.ts'
 import { PAGE, World } from '../engine/world.suite.ts'
 import { DIRTY, WRITEBACK } from '../memory/index.ts'
 import { replace } from '../rig/index.ts'
-import { DISCIPLINES, type Discipline } from './index.ts'
+import { DISCIPLINES, type Discipline, newOpening, PROT_READ } from './index.ts'
 
 /** A dirty page 1 of `data` that is on its way to the device. */
 function writing(discipline: Discipline, { stablePages }: { readonly stablePages: boolean }) {
@@ -229,6 +229,21 @@ for (const discipline of DISCIPLINES) {
       world.fork(spaces[0]!, `child ${round}`)
     }
     world.truncate(data, 3 * PAGE)
+    world.finish()
+  })
+
+  test(`case 20: what if a page is synced through a mapping whose file was opened for reading? Nothing is written${under}`, () => {
+    const world = new World({ discipline })
+    const data = world.file('data', { pages: 2, holding: false })
+    const a = world.space('a')
+    const at = world.map(a, data)
+    const readAt = world.map(a, newOpening(data.file, { readOnly: true }), { prot: PROT_READ })
+    world.fault(a, at, 'store')
+    world.store(a, at, 99)
+    assert.equal(world.says(world.msync(a, readAt, 2)), 'done')
+    assert.equal(world.durable(data, 0), 1)
+    assert.equal(world.says(world.msync(a, at, 2)), 'done')
+    assert.equal(world.durable(data, 0), 99)
     world.finish()
   })
 }

@@ -8,7 +8,7 @@
  */
 import { type Errno, errno, type Vpn } from '../base/index.ts'
 import { type Sync, syncArgs } from '../cache/index.ts'
-import { indexOf, type Mm, type Space, type Vma } from '../mm/index.ts'
+import { indexOf, type Mm, type OpenFile, type Space, type Vma } from '../mm/index.ts'
 import {
   done,
   fail,
@@ -90,7 +90,7 @@ export class Msync implements Verb<MsyncArgs> {
     const from = Math.max(args.vpn, vma.start)
     const to = Math.min(args.end, vma.end)
     args.vpn = to
-    if (vma.open === undefined || vma.share === 'private' || !args.flags.includes('sync')) return
+    if (!isStoredThrough(vma) || !args.flags.includes('sync')) return
     const file = this.mm.cache.files.get(vma.open.file.id)
     if (file === undefined) {
       args.synced = vma.open.file.sync?.()
@@ -100,4 +100,9 @@ export class Msync implements Verb<MsyncArgs> {
     args.child = this.mm.scheduler.spawn(this.sync, range, { name: task.name, group: task.group }) as Task
     args.synced = args.child.end
   }
+}
+
+/** Shared, of a file that was opened for writing: Linux leaves VM_SHARED off every other. */
+function isStoredThrough(vma: Vma): vma is Vma & { readonly open: OpenFile } {
+  return vma.share === 'shared' && vma.open?.readOnly === false
 }
