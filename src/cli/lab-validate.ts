@@ -1,16 +1,21 @@
-/** faultline lab validate: the lab's model against the kernel that runs. */
+/** faultline lab validate: the lab's model against the kernel that runs, or against traces of others. */
 import { Command, Option } from 'commander'
+import { renderPage, type Timeline } from '../report/index.ts'
 import {
   FAULTS,
   FILESYSTEMS,
+  GIVEN,
   NotHere,
   READERS,
   type Validated,
   validate,
   validatedText,
+  validateTraces,
+  validationReport,
   WRITERS,
 } from '../validate/index.ts'
-import { explained, interruptible, Progress, printJson } from './terminal.ts'
+import { checkOutputs, writeOutput } from './output.ts'
+import { explained, interruptible, Progress, printJson, printText } from './terminal.ts'
 import { nameOf, several, WrongWords } from './words.ts'
 
 /** Above this the model says something else than the kernel. */
@@ -21,6 +26,8 @@ interface ValidateFlags {
   readonly fault?: readonly (typeof FAULTS)[number][]
   readonly writer?: readonly (typeof WRITERS)[number][]
   readonly reader?: readonly (typeof READERS)[number][]
+  readonly trace?: readonly string[]
+  readonly out?: string
   readonly json?: true
 }
 
@@ -31,7 +38,14 @@ export function validateCommand(): Command {
     .addOption(one('--fault <names...>', 'what a thread waits for', FAULTS, 'faults'))
     .addOption(one('--writer <names...>', 'what another thread does beside it', WRITERS, 'writers'))
     .addOption(one('--reader <names...>', 'which files of /proc are read', READERS, 'readers'))
-    .option('--json', 'print one row for each experiment as JSON')
+    .addOption(
+      new Option(
+        '--trace <files...>',
+        'in place of experiments, traces of kernels elsewhere, each by itself',
+      ).conflicts(['filesystem', 'fault', 'writer', 'reader']),
+    )
+    .option('--out <page>', 'write a page to look at: validated.html')
+    .option('--json', 'print one row for each experiment or trace as JSON')
     .action((flags: ValidateFlags) => run(flags))
   command.addHelpText(
     'after',
@@ -43,8 +57,9 @@ export function validateCommand(): Command {
       'lab validate',
       'lab validate --json > validated.json',
       'lab validate --filesystem btrfs --fault writeback swap-in --writer fork mremap',
+      'lab validate --trace trace-a.txt trace-b.dat.gz --out validated.html',
     ],
-    '0 no stall above 100 ms is off by more than 10 %, and none above 10 ms is missing; 1 one is; 2 it can’t be made here: it needs root, Linux on x64, and koffi.',
+    '0 no stall above 100 ms is off by more than 10 %, and none above 10 ms is missing; 1 one is, or a trace couldn’t be read; 2 it can’t be made here: it needs root, Linux on x64, and koffi.',
   )
 }
 
@@ -52,25 +67,37 @@ function one<T extends string>(flag: string, about: string, names: readonly T[],
   return new Option(flag, `${about}: ${names.join(', ')}`).argParser(several(nameOf(names, what)))
 }
 
-async function run({ filesystem, fault, writer, reader, json }: ValidateFlags): Promise<void> {
+async function run(flags: ValidateFlags): Promise<void> {
+  const { trace, out, json } = flags
+  checkOutputs({ '--out': out }, trace ?? [])
+  const { rows, timelines } = await compared(flags)
+  if (out !== undefined) {
+    const madeBy = `faultline ${process.argv.slice(2).join(' ')}`
+    const given = trace === undefined ? GIVEN.experiments : GIVEN.traces
+    writeOutput(out, [renderPage(validationReport({ rows, timelines, given, madeBy }))])
+  }
+  if (json) printJson(rows)
+  else printText(validatedText(rows))
+  if (rows.some(({ error }) => error !== null && error > ERROR_MAX)) process.exitCode = 1
+}
+
+interface Compared {
+  readonly rows: readonly Validated[]
+  readonly timelines: readonly Timeline[]
+}
+
+async function compared({ filesystem, fault, writer, reader, trace }: ValidateFlags): Promise<Compared> {
   const progress = new Progress()
-  let rows: Validated[]
+  const onStep = (name: string, at: number, of: number) => progress.step(`${at}/${of}  ${name}`)
+  const signal = interruptible()
   try {
-    rows = await validate({
-      filesystems: filesystem,
-      faults: fault,
-      writers: writer,
-      readers: reader,
-      onStep: (name, at, of) => progress.step(`${at}/${of}  ${name}`),
-      signal: interruptible(),
-    })
+    if (trace !== undefined) return await validateTraces(trace, { onStep, signal })
+    const wanted = { filesystems: filesystem, faults: fault, writers: writer, readers: reader }
+    return { rows: await validate({ ...wanted, onStep, signal }), timelines: [] }
   } catch (error) {
     if (error instanceof NotHere) throw new WrongWords(`lab validate can’t be made here: ${error.message}`)
     throw error
   } finally {
     progress.stop()
   }
-  if (json) printJson(rows)
-  else console.log(validatedText(rows))
-  if (rows.some(({ error }) => error !== null && error > ERROR_MAX)) process.exitCode = 1
 }

@@ -4,6 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { renderPage } from '../report/index.ts'
 import {
   type Experiment,
   experimentsOf,
@@ -12,7 +14,7 @@ import {
   timedOf,
   type WriterName,
 } from './experiments.ts'
-import { NotHere, validate } from './index.ts'
+import { NotHere, validate, validateTraces, validationReport } from './index.ts'
 import { disciplineOf, inModel } from './model.ts'
 import { errorOf } from './validate.ts'
 
@@ -98,4 +100,27 @@ test('the kernel that runs and the model agree on who waits', async t => {
   )
   for (const { error, says, kernelMs, modelMs } of rows)
     assert.ok(error === null ? says !== undefined : error < 1, `${says} ${kernelMs} ${modelMs}`)
+})
+
+const traceOf = (name: string) => fileURLToPath(new URL(`../observe/fixtures/${name}`, import.meta.url))
+const QUIET = { onStep: () => {}, signal: new AbortController().signal }
+
+test('a trace of a kernel elsewhere is a row: who waited, on the kernel and in the model', async () => {
+  const path = traceOf('page-mkwrite-6.18.txt.gz')
+  const { rows, timelines } = await validateTraces([path], QUIET)
+  const [row] = rows
+  assert.equal(row!.experiment, `trace ${path}, linux-6.4`)
+  assert.ok(row!.kernelMs[0]! > 4000 && row!.error! < 0.1, `${row!.kernelMs} ${row!.modelMs}`)
+  assert.match(row!.readers[0]!, /^health-monitor \(\d+\), mmap_lock \(read\)$/)
+  const page = renderPage(validationReport({ rows, timelines, given: '', madeBy: 'test' }))
+  assert.ok(page.includes('health-monitor'))
+})
+
+test('a trace in which nobody waits is a row without an error; of a dump the model has no answer, and says so', async () => {
+  const quiet = traceOf('anonymous-6.18.txt.gz')
+  const dump = traceOf('btrfs-munmap-stacks.txt')
+  const { rows } = await validateTraces([quiet, dump], QUIET)
+  assert.deepEqual([rows[0]!.error, rows[0]!.kernelMs], [0, []])
+  assert.equal(rows[1]!.error, null)
+  assert.match(rows[1]!.says!, /^the model has no answer: a dump/)
 })

@@ -71,12 +71,21 @@ export function errorOf(kernel: readonly number[], model: readonly number[]): nu
   let error = 0
   for (const [at, real] of kernel.entries()) {
     const modelled = model[at]!
-    if (real > STALL !== modelled > STALL) return 1
-    if (Math.max(real, modelled) > LONG) error = Math.max(error, Math.abs(real - modelled) / real)
+    if (Math.max(real, modelled) > LONG || isStall(real) !== isStall(modelled))
+      error = Math.max(error, differenceOf(real, modelled))
   }
   return Math.round(error * 10_000) / 10_000
 }
 
-function rounded(value: number): number {
+/** Of one who waited: the part of the kernel's time that the model's is off; all of it, if it is a stall in one of them alone. */
+export function differenceOf(kernel: number, model: number): number {
+  return isStall(kernel) === isStall(model) ? Math.abs(kernel - model) / kernel : 1
+}
+
+export function isStall(ms: number): boolean {
+  return ms > STALL
+}
+
+export function rounded(value: number): number {
   return Math.round(value * 100) / 100
 }

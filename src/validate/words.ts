@@ -1,5 +1,7 @@
 /** What a validation says on a terminal: each stall, on the kernel and in the model. */
-import { STALL, type Validated } from './validate.ts'
+import { differenceOf, isStall, type Validated } from './validate.ts'
+
+const WIDTH = 14
 
 export function validatedText(rows: readonly Validated[]): string {
   const lines = rows.flatMap(row => [`${row.experiment}: ${verdict(row)}`, ...stallsOf(row)])
@@ -7,24 +9,24 @@ export function validatedText(rows: readonly Validated[]): string {
   const worst = compared.reduce((most, { error }) => Math.max(most, error!), 0)
   const left = rows.length - compared.length
   return [
-    `    ${'who waits'.padEnd(14)} ${'kernel'.padStart(10)}  ${'model'.padStart(10)}  error`,
+    `    ${'who waits'.padEnd(WIDTH)} ${'kernel'.padStart(10)}  ${'model'.padStart(10)}  error`,
     ...lines,
     '',
-    `${compared.length} experiments, largest error ${percent(worst)}${left === 0 ? '' : `; ${left} not compared`}`,
+    `${compared.length} compared, largest error ${percent(worst)}${left === 0 ? '' : `; ${left} can’t be`}`,
   ].join('\n')
 }
 
 function verdict({ error, says }: Validated): string {
-  return error === null ? says! : `error ${percent(error)}`
+  return says ?? `error ${percent(error!)}`
 }
 
 function stallsOf({ readers, kernelMs, modelMs }: Validated): string[] {
+  const width = Math.max(WIDTH, ...readers.map(({ length }) => length))
   return readers.flatMap((reader, at) => {
-    const [kernel, model] = [kernelMs[at] ?? 0, modelMs[at]]
-    if (Math.max(kernel, model ?? 0) <= STALL) return []
-    const error = model === undefined ? '' : percent(Math.abs(kernel - model) / kernel)
+    const [kernel, model] = [kernelMs[at]!, modelMs[at]!]
+    if (!isStall(kernel) && !isStall(model)) return []
     return [
-      `    ${reader.padEnd(14)} ${ms(kernel)}  ${model === undefined ? 'no answer' : ms(model)}  ${error}`,
+      `    ${reader.padEnd(width)} ${ms(kernel)}  ${ms(model)}  ${percent(differenceOf(kernel, model))}`,
     ]
   })
 }
