@@ -11,9 +11,19 @@ export type { CallEvent, FaultEvent } from './events.ts'
 export type { CallOptions, CloseOptions, FileFace } from './file.ts'
 export type { GroupFace } from './group.ts'
 export type { MachineFace, MachineOptions, SpaceOptions } from './machine.ts'
-export type { AdviceName, MappingFace, MappingHandle, ProtName, RangeOptions, RunOptions } from './mapping.ts'
 export type { HeaderFields, HostPath, OpenOptions, RemoteOptions } from './opening.ts'
-export type { AnonymousOptions, MapOptions, MmuName, SpaceFace } from './space.ts'
+export type {
+  AdviceName,
+  AnonymousOptions,
+  MapOptions,
+  MappingFace,
+  MappingHandle,
+  MmuName,
+  ProtName,
+  RangeOptions,
+  RunOptions,
+  SpaceFace,
+} from './space.ts'
 export type { ViewFace } from './view.ts'
 export type { RangeOfFiles, VolumeFace } from './volume.ts'
 export type {

@@ -5,7 +5,7 @@
  *     round:  each thread its touches, and the calls, all begun together -> all ended -> what was loaded is compared
  *
  * In a round each party has pages of its own: pages are dealt out before it, so that one order is as good as another. A
- * truncation has a round to itself. Pages past the end of the file are never touched: that ends the process (stuck.ts).
+ * truncation has a round to itself. Pages past the end of the file are never touched: that ends the process (poison.ts).
  *
  * Invariants
  *   XA1 Each load, each read, and the file of the host at the end show what the model says.

@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { closeSync } from 'node:fs'
 import type { Linux } from '../linux/index.ts'
-import type { MountPlan } from './mounting.ts'
+import type { MountPlan } from './mount-plan.ts'
 
 const PROGRAM = 'fusermount3'
 /** Of the child: after its standard streams. */

@@ -5,10 +5,10 @@
  */
 export { Aside, invalidateEntry, invalidateInode } from './aside.ts'
 export { FusermountFailed } from './fusermount.ts'
+export type { MountPlan } from './mount-plan.ts'
 export {
   FILESYSTEM,
   type MountEntry,
-  type MountPlan,
   mountAs,
   mountinfo,
   mountOver,

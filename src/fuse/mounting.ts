@@ -8,6 +8,7 @@ import { closeSync, constants, openSync, readdirSync, readFileSync, readlinkSync
 import { errno } from '../base/index.ts'
 import { type Linux, MNT_DETACH, MS_NODEV, MS_NOSUID, MS_RDONLY } from '../linux/index.ts'
 import { fusermount, fuserunmount } from './fusermount.ts'
+import type { MountPlan } from './mount-plan.ts'
 
 export const FILESYSTEM = 'fuse.faultline'
 const DEVICE = '/dev/fuse'
@@ -19,16 +20,6 @@ export interface MountEntry {
   readonly target: string
   readonly type: string
   readonly source: string
-}
-
-export interface MountPlan {
-  readonly source: string
-  readonly target: string
-  readonly readOnly: boolean
-  /** Whether others than who mounts may enter. */
-  readonly allowOther: boolean
-  readonly uid: number
-  readonly gid: number
 }
 
 /** Mounts at the path; the last is the one that is seen. */

@@ -6,7 +6,6 @@ import type { RealDriver } from '../sched/index.ts'
 import type { Region } from '../volume/index.ts'
 import type { Appends } from './appends.ts'
 import type { DaxMemory } from './dax-memory.ts'
-import type { Mapping } from './mapping.ts'
 import type { Performer } from './performer.ts'
 import type { Sections } from './sections.ts'
 
@@ -32,6 +31,6 @@ export interface Context {
   /** The same calls, if the end of the process can make them at once. */
   readonly ending: EndingCalls | undefined
   /** What runs sections of programs in this thread. */
-  readonly sections: Sections<Mapping>
+  readonly sections: Sections
   readonly appends: Appends
 }

@@ -58,7 +58,6 @@ import { CREATES, MODES, openHost, openSwap, type SwapFile } from './host-open.t
 import { hostPath, textPath } from './host-path.ts'
 import { INSPECT } from './inspect.ts'
 import { leave } from './leaving.ts'
-import type { Mapping } from './mapping.ts'
 import { metrics } from './metrics.ts'
 import { makeVolume, mountVolume } from './mount.ts'
 import type { Mounted } from './mounted.ts'
@@ -178,8 +177,7 @@ export class Machine implements MachineFace {
       asked: platform?.asked ?? (() => {}),
       ending,
       appends: new Appends(),
-      sections: new Sections<Mapping>({
-        bring: (mapping, miss, signal) => mapping.bring(miss, signal),
+      sections: new Sections({
         unpin(kept) {
           engine.verbs.fault.letGo(kept)
           driver.pump()

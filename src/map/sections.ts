@@ -29,15 +29,15 @@ export interface Participant extends Viewed {
   readonly name: string
   /** Throws if it is mapped no more. */
   check(operation: string): void
+  /** Begins the fault of one page; the promise never fails. */
+  bring(miss: Miss, signal: AbortSignal | undefined): Promise<Brought>
 }
 
 /** How the fault of a page that a section missed ended: the frame that is pinned for it (0: none), or the error. */
 export type Brought = Pfn | FaultlineError
 
 /** What differs between the machine that runs in this thread and the one that runs in the pager's. */
-export interface Pages<P extends Participant> {
-  /** Begins the fault of one page; the promise never fails. */
-  bring(mapping: P, miss: Miss, signal: AbortSignal | undefined): Promise<Brought>
+export interface Pages {
   /** The section is over. */
   unpin(kept: readonly Pfn[]): void
   /** A section begins: until it ends nothing else of the machine may run in this thread. */
@@ -45,13 +45,13 @@ export interface Pages<P extends Participant> {
   leave(): void
 }
 
-export class Sections<P extends Participant> {
-  private readonly pages: Pages<P>
-  private readonly attempts: Attempts<P>
+export class Sections {
+  private readonly pages: Pages
+  private readonly attempts: Attempts<Participant>
 
-  constructor(pages: Pages<P>) {
+  constructor(pages: Pages) {
     this.pages = pages
-    this.attempts = new Attempts<P>({
+    this.attempts = new Attempts<Participant>({
       enter: () => pages.enter(),
       leave: () => pages.leave(),
       misuse: (rule, cause) => (rule === 'returned a promise' ? notSynchronous(cause) : swallowed(cause)),
@@ -68,7 +68,7 @@ export class Sections<P extends Participant> {
     return this.attempts.areRunning
   }
 
-  run<T>(mapping: P, section: (view: View) => T, options: RunOptions | undefined): T | Promise<T> {
+  run<T>(mapping: Participant, section: (view: View) => T, options: RunOptions | undefined): T | Promise<T> {
     mapping.check('run')
     if (typeof section !== 'function')
       throw invalid('run', `expected a function of a view, got ${shown(section)}`)
@@ -78,9 +78,9 @@ export class Sections<P extends Participant> {
   }
 
   private async runCold<T>(
-    mapping: P,
+    mapping: Participant,
     section: (view: View) => T,
-    first: Cold<P>,
+    first: Cold<Participant>,
     signal: AbortSignal | undefined,
   ): Promise<T> {
     const kept: Pfn[] = []
@@ -105,10 +105,14 @@ export class Sections<P extends Participant> {
   }
 
   /** Begins the faults for all of them at once. */
-  private bring({ name }: P, { misses }: Cold<P>, signal: AbortSignal | undefined): Promise<Brought>[] {
+  private bring(
+    { name }: Participant,
+    { misses }: Cold<Participant>,
+    signal: AbortSignal | undefined,
+  ): Promise<Brought>[] {
     if (signal?.aborted === true) throw aborted('run', name, signal.reason)
     for (const { mapping } of misses) mapping.check('run')
-    return misses.map(({ mapping, miss }) => this.pages.bring(mapping, miss, signal))
+    return misses.map(({ mapping, miss }) => mapping.bring(miss, signal))
   }
 }
 

@@ -4,7 +4,7 @@
  * delays of its group, are paid by the thread that stored.
  *
  * Invariants
- *   AN1 A thread is woken only when the hardware lets its access through, or to fail (stuck.ts).
+ *   AN1 A thread is woken only when the hardware lets its access through, or to fail (poison.ts).
  *   AN2 Each turn of an answer is paid for by a fault of the engine that ended well.
  */
 import type { Bytes, Pfn } from '../base/index.ts'
@@ -12,14 +12,14 @@ import type { FaultMessage, Userfaultfd } from '../linux/index.ts'
 import { FaultlineError } from '../map/index.ts'
 import type { Areas, Placed } from './areas.ts'
 import type { Mirror } from './mirror.ts'
-import type { Stuck } from './stuck.ts'
+import type { Poison } from './poison.ts'
 
 export class Answers {
   private readonly uffd: Userfaultfd
   private readonly pageSize: Bytes
   private readonly areas: Areas
   private readonly mirror: Mirror
-  private readonly stuck: Stuck
+  private readonly poison: Poison
   private readonly letGo: (frame: Pfn) => void
 
   constructor(
@@ -27,14 +27,14 @@ export class Answers {
     pageSize: Bytes,
     areas: Areas,
     mirror: Mirror,
-    stuck: Stuck,
+    poison: Poison,
     letGo: (frame: Pfn) => void,
   ) {
     this.uffd = uffd
     this.pageSize = pageSize
     this.areas = areas
     this.mirror = mirror
-    this.stuck = stuck
+    this.poison = poison
     this.letGo = letGo
   }
 
@@ -45,12 +45,12 @@ export class Answers {
     const { area } = placed
     const page = Math.floor((message.address - area.address) / this.pageSize)
     const address = area.address + page * this.pageSize
-    this.stuck.asked(address)
+    this.poison.asked(address)
     try {
       const refused = await this.bring(placed, page, message.access)
-      if (refused !== undefined) this.stuck.refuse({ ...message, address }, placed.control, refused)
+      if (refused !== undefined) this.poison.refuse({ ...message, address }, placed.control, refused)
     } finally {
-      this.stuck.answered(address)
+      this.poison.answered(address)
     }
   }
 

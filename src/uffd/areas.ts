@@ -15,8 +15,8 @@ import type { File, Mapping } from '../map/index.ts'
 import { Control } from './control.ts'
 import type { Area, Mirror } from './mirror.ts'
 import type { MemoryFiles } from './store.ts'
-import type { HeldRange } from './warden.ts'
 import { leafFor } from './windows.ts'
+import type { HeldRange } from './wire.ts'
 
 export interface Placed {
   readonly mapping: Mapping

@@ -343,14 +343,14 @@ describe('over the hardware MMU', { skip: unavailable, timeout: 300_000 }, () =>
 
   test('TH3: a process that ends while threads load koffi waits until they have', async t => {
     const path = numbered(t, 64)
-    // A thread of the crew begins to load it, and goes on when the process ends.
+    // A thread of the machine's own begins to load it, and goes on when the process ends.
     const preload = `
       import fs from 'node:fs'
       import { isMainThread } from 'node:worker_threads'
       const [loading, ending] = ${JSON.stringify([`${path}.loading`, `${path}.ending`])}
       const { dlopen } = process
       if (isMainThread) process.once('exit', () => fs.writeFileSync(ending, ''))
-      else if (/crew-thread/.test(process.argv[1])) process.dlopen = (...args) => {
+      else if (/io-thread/.test(process.argv[1])) process.dlopen = (...args) => {
         fs.writeFileSync(loading, '')
         while (!fs.existsSync(ending));
         dlopen(...args)

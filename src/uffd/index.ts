@@ -4,13 +4,13 @@
  *     a program's thread: touch of a page --fault--> pager's thread: the engine, the same fault path --install, wake-->
  *
  *     start.ts        which machine                         pager.ts      the pager's thread and its turn
- *     machine.ts      the caller's side: machine,           desk.ts       calls of the other side
+ *     machine.ts      the caller's side: machine,           dispatcher.ts       calls of the other side
  *     objects.ts      groups, files, spaces,                answers.ts    hardware faults into faults of the engine
  *     mapping.ts      mappings                              mirror.ts     page tables into what the hardware maps
  *     attach.ts       arrays in other threads               store.ts      pages of files in memory files
- *     line.ts         the wire, and the threads             areas.ts      addresses of mappings, to their end
- *     watchdog.ts     sees a pager die                      crew.ts       calls of the host, in threads of our own
- *     calls.ts        which calls cross it                  stuck.ts      pages that can't be had
+ *     connection.ts         the wire, and the threads             areas.ts      addresses of mappings, to their end
+ *     watchdog.ts     sees a pager die                      io-threads.ts       calls of the host, in threads of our own
+ *     calls.ts        which calls cross it                  poison.ts      pages that can't be had
  *     remote.ts       makes them                            served.ts     what becomes of each
  */
 export { type Attachment, attach } from './attach.ts'

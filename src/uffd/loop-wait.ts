@@ -4,7 +4,7 @@
  *
  * Invariants
  *   LPW1 A wait ends with the first of: a descriptor that can be read, a range more or less under way, a call of the
- *       crew's that was begun, its time.
+ *       host's that was begun, its time.
  */
 import type { Linux, Watch } from '../linux/index.ts'
 

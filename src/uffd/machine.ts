@@ -20,8 +20,8 @@ import type { Settings } from '../group/index.ts'
 import { FaultlineError, hostPath, invalid, remoteAddress, remoteName, textPath, told } from '../map/index.ts'
 import type { PsRow } from '../proc/index.ts'
 import type { MachineCalls } from './calls.ts'
+import { Connection } from './connection.ts'
 import { closed, type Ending, started } from './ending.ts'
-import { Line } from './line.ts'
 import { HardwareFile, HardwareGroup, HardwareSpace } from './objects.ts'
 import { Programs } from './programs.ts'
 import { Remote } from './remote.ts'
@@ -45,24 +45,24 @@ export class HardwareMachine extends Remote<MachineCalls> implements MachineFace
   private readonly ending: Ending
   private closing: Promise<void> | undefined
 
-  private constructor(line: Line) {
-    super(line, { ref: line.started.machine })
-    this.pageSize = line.started.pageSize
-    this.root = new HardwareGroup(line, { ref: line.started.root, path: '/' })
-    this.programs = new Programs(line)
+  private constructor(connection: Connection) {
+    super(connection, { ref: connection.started.machine })
+    this.pageSize = connection.started.pageSize
+    this.root = new HardwareGroup(connection, { ref: connection.started.root, path: '/' })
+    this.programs = new Programs(connection)
     const { programs } = this
     this.ending = {
       leave: () => this.leave(),
-      abandon: () => line.abandon(),
+      abandon: () => connection.abandon(),
       get isShared() {
         return programs.isShared
       },
       get hasLost() {
-        return line.hasLost
+        return connection.hasLost
       },
     }
     started(this.ending)
-    watch({ pager: line.signals.buffer })
+    watch({ pager: connection.signals.buffer })
   }
 
   static async start(options: MachineOptions & HardwareOptions): Promise<HardwareMachine> {
@@ -77,11 +77,11 @@ export class HardwareMachine extends Remote<MachineCalls> implements MachineFace
         'start',
         "swap: a hardware machine has no memory of its own to swap; start with mmu 'software'",
       )
-    return new HardwareMachine(await Line.open({ options: rest, onError, onLost: onWorkerLost }))
+    return new HardwareMachine(await Connection.open({ options: rest, onError, onLost: onWorkerLost }))
   }
 
   group(name: string, settings: Settings = {}): HardwareGroup {
-    return new HardwareGroup(this.line, this.ask('group', name, settings))
+    return new HardwareGroup(this.connection, this.ask('group', name, settings))
   }
 
   async open(path: HostPath, options: OpenOptions = {}): Promise<HardwareFile> {
@@ -92,18 +92,21 @@ export class HardwareMachine extends Remote<MachineCalls> implements MachineFace
       mmu: 'hardware',
     } as const
     const facts = await told('open', event, () => this.call('open', place, options))
-    return new HardwareFile(this.line, facts)
+    return new HardwareFile(this.connection, facts)
   }
 
   async createVolume(path: HostPath, options: CreateVolumeOptions = {}): Promise<HardwareVolume> {
     return new HardwareVolume(
-      this.line,
+      this.connection,
       await this.call('createVolume', textPath(path, 'createVolume'), options),
     )
   }
 
   async openVolume(path: HostPath, options: OpenVolumeOptions = {}): Promise<HardwareVolume> {
-    return new HardwareVolume(this.line, await this.call('openVolume', textPath(path, 'openVolume'), options))
+    return new HardwareVolume(
+      this.connection,
+      await this.call('openVolume', textPath(path, 'openVolume'), options),
+    )
   }
 
   async repairVolume(path: HostPath, options: TransferOptions = {}): Promise<RepairReport> {
@@ -111,7 +114,7 @@ export class HardwareMachine extends Remote<MachineCalls> implements MachineFace
   }
 
   space(options: SpaceOptions): HardwareSpace {
-    return new HardwareSpace(this.line, this.programs, this.ask('space', options))
+    return new HardwareSpace(this.connection, this.programs, this.ask('space', options))
   }
 
   async ps(options: CallOptions = {}): Promise<PsRow[]> {
@@ -147,7 +150,7 @@ export class HardwareMachine extends Remote<MachineCalls> implements MachineFace
       await this.call('close')
     } finally {
       closed(this.ending)
-      await this.line.end()
+      await this.connection.end()
     }
   }
 

@@ -16,22 +16,22 @@ import type {
   ProtName,
   RangeOptions,
   RunOptions,
+  SpaceFace,
 } from '../api/index.ts'
 import type { Bytes } from '../base/index.ts'
-import { type Brought, FaultlineError, isWatched, type Participant, told } from '../map/index.ts'
+import { type Brought, FaultlineError, isWatched, told } from '../map/index.ts'
 import type { Miss, View } from '../mmu/index.ts'
 import type { MappingCalls } from './calls.ts'
+import type { Connection } from './connection.ts'
 import { Control } from './control.ts'
-import type { Line } from './line.ts'
 import { MappedArray } from './mapped-array.ts'
-import type { HardwareSpace } from './objects.ts'
-import { broughtOr, type Programs } from './programs.ts'
+import { broughtOr, type Programs, type Shown } from './programs.ts'
 import { Remote } from './remote.ts'
 import { WindowedView } from './windows.ts'
 import type { MappingFacts } from './wire.ts'
 
-export class HardwareMapping extends Remote<MappingCalls> implements MappingFace, Participant {
-  readonly space: HardwareSpace
+export class HardwareMapping extends Remote<MappingCalls> implements MappingFace, Shown {
+  readonly space: SpaceFace
   readonly name: string
   readonly length: Bytes
   readonly address: Bytes
@@ -43,8 +43,14 @@ export class HardwareMapping extends Remote<MappingCalls> implements MappingFace
   private readonly programs: Programs
   private unmapped = false
 
-  constructor(line: Line, programs: Programs, space: HardwareSpace, facts: MappingFacts, shownBy: MmuName) {
-    super(line, facts)
+  constructor(
+    connection: Connection,
+    programs: Programs,
+    space: SpaceFace,
+    facts: MappingFacts,
+    shownBy: MmuName,
+  ) {
+    super(connection, facts)
     this.space = space
     this.name = facts.name
     this.length = facts.length
@@ -53,8 +59,8 @@ export class HardwareMapping extends Remote<MappingCalls> implements MappingFace
     this.shownBy = shownBy
     this.programs = programs
     this.control = new Control(facts.control)
-    this.array = new MappedArray(line.linux, facts.name, facts.host, facts.length)
-    const { pageSize, frames } = line.started
+    this.array = new MappedArray(connection.linux, facts.name, facts.host, facts.length)
+    const { pageSize, frames } = connection.started
     const { undo } = programs.sections
     this.view = new WindowedView(new Int32Array(facts.leaf), this.array.bytes, pageSize, frames, undo)
     programs.add(this)
@@ -77,7 +83,14 @@ export class HardwareMapping extends Remote<MappingCalls> implements MappingFace
   get handle(): MappingHandle {
     const { length } = this.bytes
     const { name, host, control } = this
-    return { process: process.pid, name, host, length, control: control.buffer, machine: this.line.traits }
+    return {
+      process: process.pid,
+      name,
+      host,
+      length,
+      control: control.buffer,
+      machine: this.connection.traits,
+    }
   }
 
   run<T>(section: (view: View) => T, options?: RunOptions): T | Promise<T> {
@@ -140,10 +153,10 @@ export class HardwareMapping extends Remote<MappingCalls> implements MappingFace
     await this.call('unmap')
   }
 
-  inFork(child: HardwareSpace): HardwareMapping {
+  inFork(child: SpaceFace): HardwareMapping {
     this.check('inFork')
     const facts = this.ask('inFork', child)
-    return new HardwareMapping(this.line, this.programs, child, facts, this.shownBy)
+    return new HardwareMapping(this.connection, this.programs, child, facts, this.shownBy)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -170,7 +183,7 @@ export class HardwareMapping extends Remote<MappingCalls> implements MappingFace
     const bring = () =>
       this.call('bring', vpn, access, signal === undefined ? {} : { signal }).then(kept => kept, broughtOr)
     if (!isWatched('fault')) return bring()
-    const offset = vpn * this.line.started.pageSize
+    const offset = vpn * this.connection.started.pageSize
     return told('fault', { name: this.name, space: this.space.name, offset, access, mmu: 'hardware' }, bring)
   }
 

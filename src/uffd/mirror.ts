@@ -32,9 +32,9 @@ import {
 import { type Address, type Linux, LinuxError, MADV_DONTNEED, type Userfaultfd } from '../linux/index.ts'
 import type { Frames } from '../memory/index.ts'
 import { type Entry, frameOf, LOAD, PRESENT, STORE, type TableMirror } from '../mmu/index.ts'
+import { abortProcess } from './poison.ts'
 import { firmly } from './refused.ts'
 import type { MemoryFiles } from './store.ts'
-import { abortProcess } from './stuck.ts'
 import { windowEntry } from './windows.ts'
 
 /** What the hardware is to do to a run of pages, beside taking them away. */

@@ -14,7 +14,7 @@ import type { Settings } from '../group/index.ts'
 import { checkBytes, checkClosing, checkKept, told } from '../map/index.ts'
 import type { ProcFile, Status } from '../proc/index.ts'
 import type { FileCalls, GroupCalls, SpaceCalls } from './calls.ts'
-import type { Line } from './line.ts'
+import type { Connection } from './connection.ts'
 import { HardwareMapping } from './mapping.ts'
 import type { Programs } from './programs.ts'
 import { Remote } from './remote.ts'
@@ -23,13 +23,13 @@ import type { FileFacts, GroupFacts, SpaceFacts } from './wire.ts'
 export class HardwareGroup extends Remote<GroupCalls> implements GroupFace {
   readonly path: string
 
-  constructor(line: Line, facts: GroupFacts) {
-    super(line, facts)
+  constructor(connection: Connection, facts: GroupFacts) {
+    super(connection, facts)
     this.path = facts.path
   }
 
   group(name: string, settings: Settings = {}): HardwareGroup {
-    return new HardwareGroup(this.line, this.ask('group', name, settings))
+    return new HardwareGroup(this.connection, this.ask('group', name, settings))
   }
 
   set(key: string, value: unknown): void {
@@ -46,8 +46,8 @@ export class HardwareFile extends Remote<FileCalls> implements FileFace {
   readonly readOnly: boolean
   private closing: Promise<void> | undefined
 
-  constructor(line: Line, facts: FileFacts) {
-    super(line, facts)
+  constructor(connection: Connection, facts: FileFacts) {
+    super(connection, facts)
     this.name = facts.name
     this.readOnly = facts.readOnly
   }
@@ -112,8 +112,8 @@ export class HardwareSpace extends Remote<SpaceCalls> implements SpaceFace {
   readonly name: string
   private readonly programs: Programs
 
-  constructor(line: Line, programs: Programs, facts: SpaceFacts) {
-    super(line, facts)
+  constructor(connection: Connection, programs: Programs, facts: SpaceFacts) {
+    super(connection, facts)
     this.programs = programs
     this.pid = facts.pid
     this.name = facts.name
@@ -121,7 +121,7 @@ export class HardwareSpace extends Remote<SpaceCalls> implements SpaceFace {
 
   async map(file: FileFace, options: MapOptions = {}): Promise<HardwareMapping> {
     const facts = await this.call('map', file, options)
-    return new HardwareMapping(this.line, this.programs, this, facts, options.mmu ?? 'auto')
+    return new HardwareMapping(this.connection, this.programs, this, facts, options.mmu ?? 'auto')
   }
 
   async mapAnonymous(options: AnonymousOptions): Promise<never> {
@@ -131,7 +131,7 @@ export class HardwareSpace extends Remote<SpaceCalls> implements SpaceFace {
   async fork(
     options: { readonly name?: string; readonly signal?: AbortSignal } = {},
   ): Promise<HardwareSpace> {
-    return new HardwareSpace(this.line, this.programs, await this.call('fork', options))
+    return new HardwareSpace(this.connection, this.programs, await this.call('fork', options))
   }
 
   async proc(file: ProcFile, options: { readonly signal?: AbortSignal } = {}): Promise<string> {

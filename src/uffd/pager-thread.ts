@@ -2,7 +2,7 @@
 import { parentPort } from 'node:worker_threads'
 import { Linux } from '../linux/index.ts'
 import { Pager } from './pager.ts'
-import { abortProcess } from './stuck.ts'
+import { abortProcess } from './poison.ts'
 import { hasLoaded } from './threads.ts'
 import type { PagerData } from './wire.ts'
 

@@ -18,14 +18,14 @@ import { type Linux, NoUserfaultfd, ThreadSignals, Userfaultfd } from '../linux/
 import { type FaultlineError, Machine } from '../map/index.ts'
 import { Answers } from './answers.ts'
 import { Areas } from './areas.ts'
-import { Crew } from './crew.ts'
-import { Desk } from './desk.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { IoThreads } from './io-threads.ts'
 import { LoopWait } from './loop-wait.ts'
 import { Mirror } from './mirror.ts'
+import { beforeAbort, Poison } from './poison.ts'
 import { refused } from './refused.ts'
 import { ENDED, HEARTBEAT, LOST, PAGER, REPLIES, SERVING, STATE } from './signals.ts'
 import { MemoryFiles } from './store.ts'
-import { beforeAbort, Stuck } from './stuck.ts'
 import {
   type Abort,
   type Lost,
@@ -57,19 +57,19 @@ export class Pager {
   private readonly uffd: Userfaultfd
   private readonly mirror: Mirror
   private readonly store: MemoryFiles
-  private readonly crew: Crew
+  private readonly ioThreads: IoThreads
   private readonly machine: Machine
   private readonly areas: Areas
-  private readonly stuck: Stuck
+  private readonly poison: Poison
   private readonly answers: Answers
-  private readonly desk: Desk
+  private readonly dispatcher: Dispatcher
   private readonly number: number
   private readonly onError: OnError
   private readonly loop: LoopWait
   private ended: () => void = () => {}
 
   private constructor(linux: Linux, data: PagerData, parts: Parts, machine: Machine) {
-    const { uffd, mirror, store, crew, loop } = parts
+    const { uffd, mirror, store, ioThreads, loop } = parts
     const { pageSize } = machine
     const { memory, verbs } = machine.engine
     this.linux = linux
@@ -80,12 +80,12 @@ export class Pager {
     this.uffd = uffd
     this.mirror = mirror
     this.store = store
-    this.crew = crew
+    this.ioThreads = ioThreads
     this.loop = loop
     this.machine = machine
     mirror.frames = memory.frames
     this.areas = new Areas(linux, store, mirror)
-    this.stuck = new Stuck(
+    this.poison = new Poison(
       linux,
       uffd,
       pageSize,
@@ -93,11 +93,11 @@ export class Pager {
       data.onError,
       (thread, threadId, error) => this.lose(thread, threadId, error),
     )
-    this.answers = new Answers(uffd, pageSize, this.areas, mirror, this.stuck, frame =>
+    this.answers = new Answers(uffd, pageSize, this.areas, mirror, this.poison, frame =>
       verbs.fault.letGo([frame]),
     )
-    this.desk = new Desk(machine, this.areas, loop, message => this.reply(message))
-    this.number = this.desk.numberOf(machine)
+    this.dispatcher = new Dispatcher(machine, this.areas, loop, message => this.reply(message))
+    this.number = this.dispatcher.numberOf(machine)
     beforeAbort(() => this.leaveNow())
   }
 
@@ -121,14 +121,14 @@ export class Pager {
 
   private static async start(linux: Linux, data: PagerData): Promise<Pager> {
     const parts = makeParts(linux, data)
-    const { uffd, store, mirror, crew, loop } = parts
+    const { uffd, store, mirror, ioThreads, loop } = parts
     try {
       const hardware = { store, mirrorOf: (space: SpaceId) => mirror.of(space) }
       return new Pager(
         linux,
         data,
         parts,
-        await Machine.start(data.options, { hardware, calls: crew, asked: loop.asked }),
+        await Machine.start(data.options, { hardware, calls: ioThreads, asked: loop.asked }),
       )
     } catch (error) {
       loop.close()
@@ -138,7 +138,7 @@ export class Pager {
   }
 
   private run(): Promise<void> {
-    const { machine, desk } = this
+    const { machine, dispatcher } = this
     this.port.on('message', (message: Request | Abort | Release) => this.take(message))
     Atomics.store(this.signals, PAGER, this.linux.gettid())
     Atomics.store(this.signals, STATE, SERVING)
@@ -150,7 +150,7 @@ export class Pager {
       frames,
       userfaultfd,
       machine: this.number,
-      root: desk.numberOf(root),
+      root: dispatcher.numberOf(root),
     }
     this.port.postMessage(started)
     setImmediate(() => this.turn())
@@ -164,7 +164,7 @@ export class Pager {
       void this.close(message.id)
     else if ('method' in message && message.method === 'leave' && message.to === this.number)
       void this.leave(message.id)
-    else this.desk.take(message)
+    else this.dispatcher.take(message)
   }
 
   private turn(): void {
@@ -172,15 +172,15 @@ export class Pager {
     Atomics.add(this.signals, HEARTBEAT, 1)
     // Memory is given back before more is filled, and stores have stopped before a page is written.
     this.flush()
-    this.crew.start()
+    this.ioThreads.start()
     const patience = this.patience()
     const ready = this.linux.poll(this.uffd.fd, this.eventfd, this.loop.isNeeded ? 0 : patience)
     if (ready.second) {
       this.linux.clear(this.eventfd)
-      this.crew.collect()
+      this.ioThreads.collect()
     }
     if (ready.first) for (const message of this.uffd.read()) void this.answers.answer(message)
-    if (this.stuck.waiting) this.stuck.sweep()
+    if (this.poison.waiting) this.poison.sweep()
     if (this.areas.waiting) this.areas.sweep()
     const again = () => setImmediate(() => this.turn())
     if (this.loop.isNeeded && patience > 0 && !ready.first && !ready.second) this.loop.wait(patience, again)
@@ -192,7 +192,7 @@ export class Pager {
     const { scheduler } = this.machine.engine
     if (scheduler.hasWork()) return 0
     const timer = Math.max(0, Math.ceil((scheduler.timers.next - scheduler.now()) / MS))
-    return Math.min(timer, this.stuck.waiting || this.areas.waiting ? POLL_LOOKING : POLL_MAX)
+    return Math.min(timer, this.poison.waiting || this.areas.waiting ? POLL_LOOKING : POLL_MAX)
   }
 
   /** What the hardware shows is now what the engine says. */
@@ -216,7 +216,7 @@ export class Pager {
     this.port.postMessage({ lost: { threadId, error: sent(error) } } satisfies Lost)
   }
 
-  /** The process ends. What the crew is writing is older than what is written now, so it must have come first. */
+  /** The process ends. What the threads are writing is older than what is written now, so it must have come first. */
   private async leave(id: number): Promise<void> {
     const failed = this.leaveNow()
     if (this.machine.isUnsettled()) {
@@ -234,8 +234,8 @@ export class Pager {
 
   /** Hands what was stored to the host, in this call. Returns what could not be. */
   private leaveNow(): string[] {
-    const { crew, linux, eventfd } = this
-    for (const end = performance.now() + LEAVING; crew.isCalling && performance.now() < end; ) {
+    const { ioThreads, linux, eventfd } = this
+    for (const end = performance.now() + LEAVING; ioThreads.isCalling && performance.now() < end; ) {
       linux.poll(eventfd, eventfd, POLL_LOOKING)
       linux.clear(eventfd)
     }
@@ -255,7 +255,7 @@ export class Pager {
       await new Promise(resolve => setTimeout(resolve, POLL_LOOKING))
     beforeAbort(() => [])
     Atomics.store(this.signals, STATE, ENDED)
-    this.crew.stop()
+    this.ioThreads.stop()
     const ranges = this.areas.held
     const { fd: userfaultfd } = this.uffd
     const { pageSize } = this.machine
@@ -282,11 +282,11 @@ interface Parts {
   readonly uffd: Userfaultfd
   readonly mirror: Mirror
   readonly store: MemoryFiles
-  readonly crew: Crew
+  readonly ioThreads: IoThreads
   readonly loop: LoopWait
 }
 
-function makeParts(linux: Linux, { options, mailboxes, eventfd }: PagerData): Parts {
+function makeParts(linux: Linux, { options, slots, eventfd }: PagerData): Parts {
   const { pageSize = PAGE_SIZE_DEFAULT } = options
   if (pageSize % linux.pageSize !== 0)
     throw unsupported(
@@ -295,8 +295,8 @@ function makeParts(linux: Linux, { options, mailboxes, eventfd }: PagerData): Pa
   const uffd = Userfaultfd.open(linux)
   const store = new MemoryFiles(linux, uffd, pageSize)
   const mirror = new Mirror(linux, uffd, store, pageSize)
-  const crew = new Crew(linux, store, mailboxes)
+  const ioThreads = new IoThreads(linux, store, slots)
   const loop = new LoopWait(linux, [uffd.fd, eventfd])
-  crew.onBegun = () => loop.wake()
-  return { uffd, mirror, store, crew, loop }
+  ioThreads.onBegun = () => loop.wake()
+  return { uffd, mirror, store, ioThreads, loop }
 }

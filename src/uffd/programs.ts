@@ -1,21 +1,26 @@
 /** The caller's thread: the sections that run in it, and the arrays that it holds. */
 import type { Pfn } from '../base/index.ts'
-import { type Brought, FaultlineError, Sections } from '../map/index.ts'
+import { type Brought, FaultlineError, type Participant, Sections } from '../map/index.ts'
+import type { Connection } from './connection.ts'
 import type { Control } from './control.ts'
-import type { Line } from './line.ts'
-import type { HardwareMapping } from './mapping.ts'
+
+/** A mapping that arrays of this thread show. */
+export interface Shown extends Participant {
+  readonly control: Control
+  /** Makes every array of this thread unusable. */
+  detach(): void
+}
 
 export class Programs {
-  readonly sections: Sections<HardwareMapping>
-  readonly mappings = new Set<HardwareMapping>()
+  readonly sections: Sections
+  readonly mappings = new Set<Shown>()
   /** Who is attached to each mapping, to those that are gone too while somebody holds their arrays. */
   private readonly controls = new Set<Control>()
-  private readonly line: Line
+  private readonly connection: Connection
 
-  constructor(line: Line) {
-    this.line = line
-    this.sections = new Sections<HardwareMapping>({
-      bring: (mapping, miss, signal) => mapping.bring(miss, signal),
+  constructor(connection: Connection) {
+    this.connection = connection
+    this.sections = new Sections({
       unpin: kept => this.unpin(kept),
       // Nothing of the machine runs in this thread.
       enter() {},
@@ -23,7 +28,7 @@ export class Programs {
     })
   }
 
-  add(mapping: HardwareMapping): void {
+  add(mapping: Shown): void {
     this.mappings.add(mapping)
     this.controls.add(mapping.control)
   }
@@ -40,7 +45,7 @@ export class Programs {
   private unpin(kept: readonly Pfn[]): void {
     if (kept.length === 0) return
     // A machine that has been closed meanwhile keeps nothing pinned.
-    this.line.call(this.line.started.machine, 'unpin', [kept]).catch(() => {})
+    this.connection.call(this.connection.started.machine, 'unpin', [kept]).catch(() => {})
   }
 }
 

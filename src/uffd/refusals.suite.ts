@@ -13,7 +13,7 @@ import { start } from './index.ts'
 const PAGE = 4096
 
 export interface Plan {
-  /** A function of libc, and where it fails: 'main', 'pager-thread' or 'crew-thread'. */
+  /** A function of libc, and where it fails: 'main', 'pager-thread' or 'io-thread'. */
   readonly call: string
   readonly thread: string
   readonly errno: number

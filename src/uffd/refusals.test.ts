@@ -22,9 +22,9 @@ const PLANS: readonly Plan[] = [
   { call: 'madvise', thread: 'pager-thread', errno: ENOMEM, times: 'once' },
   { call: 'munmap', thread: 'pager-thread', errno: ENOMEM, times: 'for ever' },
   { call: 'fallocate', thread: 'pager-thread', errno: ENOMEM, times: 'once' },
-  { call: 'pread', thread: 'crew-thread', errno: EIO, times: 'once' },
-  { call: 'pwrite', thread: 'crew-thread', errno: ENOSPC, times: 'once' },
-  { call: 'fsync', thread: 'crew-thread', errno: EIO, times: 'once' },
+  { call: 'pread', thread: 'io-thread', errno: EIO, times: 'once' },
+  { call: 'pwrite', thread: 'io-thread', errno: ENOSPC, times: 'once' },
+  { call: 'fsync', thread: 'io-thread', errno: EIO, times: 'once' },
 ]
 
 describe('a host that refuses', { skip: unavailable, timeout: 600_000 }, () => {

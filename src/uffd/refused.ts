@@ -4,7 +4,7 @@
  */
 import { type Linux, LinuxError } from '../linux/index.ts'
 import { FaultlineError } from '../map/index.ts'
-import { abortProcess } from './stuck.ts'
+import { abortProcess } from './poison.ts'
 
 /** So often is asked again: what the host lacks for a moment it has the next. */
 const TRIES = 5

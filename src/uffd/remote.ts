@@ -1,18 +1,18 @@
 /** What the objects of a hardware machine have in common on the caller's side: a number on the wire, and the calls of it. */
 import { FaultlineError } from '../map/index.ts'
 import type { Answer, Call } from './calls.ts'
-import type { Line } from './line.ts'
+import type { Connection } from './connection.ts'
 import type { Reference } from './wire.ts'
 
 /** `Calls`: what the pager serves of such an object (calls.ts). */
 export class Remote<Calls> {
-  readonly line: Line
+  readonly connection: Connection
   readonly ref: number
 
-  constructor(line: Line, { ref }: Reference) {
-    this.line = line
+  constructor(connection: Connection, { ref }: Reference) {
+    this.connection = connection
     this.ref = ref
-    line.register(this, ref)
+    connection.register(this, ref)
   }
 
   /** Makes a call; the signal of its options travels beside them. */
@@ -23,7 +23,7 @@ export class Remote<Calls> {
     const options: unknown = args.at(-1)
     const signal = signalOf(options)
     const sent = signal === undefined ? args : [...args.slice(0, -1), withoutSignal(options)]
-    const answer = await this.line.call(
+    const answer = await this.connection.call(
       this.ref,
       method,
       sent.map(each => this.sendable(each)),
@@ -37,7 +37,7 @@ export class Remote<Calls> {
     method: Name,
     ...args: Parameters<Call<Calls, Name>>
   ): Answer<Calls, Name> {
-    const answer = this.line.ask(
+    const answer = this.connection.ask(
       this.ref,
       method,
       args.map(each => this.sendable(each)),
@@ -47,7 +47,8 @@ export class Remote<Calls> {
 
   /** Objects of this machine go as their numbers, alone or among options. */
   private sendable(argument: unknown): unknown {
-    if (argument instanceof Remote) return { ref: argument.line === this.line ? argument.ref : -1 }
+    if (argument instanceof Remote)
+      return { ref: argument.connection === this.connection ? argument.ref : -1 }
     if (typeof argument === 'function') throw notSent()
     if (
       typeof argument !== 'object' ||

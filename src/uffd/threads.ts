@@ -10,9 +10,9 @@
 import { extname } from 'node:path'
 import { type MessagePort, Worker, workerData } from 'node:worker_threads'
 import { Linux } from '../linux/index.ts'
-import { abortProcess } from './stuck.ts'
+import { abortProcess } from './poison.ts'
 
-export type ThreadKind = 'pager-thread' | 'crew-thread' | 'watchdog'
+export type ThreadKind = 'pager-thread' | 'io-thread' | 'watchdog'
 
 /** A process that ends waits no longer than this for threads that load, in milliseconds. */
 const LOADING = 5000

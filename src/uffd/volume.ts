@@ -24,7 +24,7 @@ import type { Bytes } from '../base/index.ts'
 import { checkKeys, checkProgress, FaultlineError } from '../map/index.ts'
 import type { CheckReport, Named, Stat, Usage, VolumeStatistics } from '../volume/index.ts'
 import type { VolumeCalls } from './calls.ts'
-import type { Line } from './line.ts'
+import type { Connection } from './connection.ts'
 import { HardwareFile } from './objects.ts'
 import { Remote } from './remote.ts'
 import type { VolumeFacts } from './wire.ts'
@@ -33,8 +33,8 @@ export class HardwareVolume extends Remote<VolumeCalls> implements VolumeFace {
   readonly path: string
   private closing: Promise<void> | undefined
 
-  constructor(line: Line, facts: VolumeFacts) {
-    super(line, facts)
+  constructor(connection: Connection, facts: VolumeFacts) {
+    super(connection, facts)
     this.path = facts.path
   }
 
@@ -51,7 +51,7 @@ export class HardwareVolume extends Remote<VolumeCalls> implements VolumeFace {
   }
 
   async open(path: string, options: VolumeFileOptions = {}): Promise<HardwareFile> {
-    return new HardwareFile(this.line, await this.call('open', path, options))
+    return new HardwareFile(this.connection, await this.call('open', path, options))
   }
 
   async create(path: string, options: MakeOptions = {}): Promise<void> {

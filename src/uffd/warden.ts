@@ -1,6 +1,6 @@
 /**
  * Touches of arrays that have no pager any more: the machine was closed while somebody held them, or the thread that
- * started it has ended. Each is refused as the pager would (stuck.ts); nobody waits for ever, and nobody reads zeros.
+ * started it has ended. Each is refused as the pager would (poison.ts); nobody waits for ever, and nobody reads zeros.
  *
  * Invariants
  *   WA1 A range stays registered while an array over it is held.
@@ -9,25 +9,8 @@ import type { Bytes } from '../base/index.ts'
 import { type Address, type Linux, LinuxError, ThreadSignals, Userfaultfd } from '../linux/index.ts'
 import { FaultlineError } from '../map/index.ts'
 import { Control } from './control.ts'
-import { Stuck } from './stuck.ts'
-import type { OnError } from './wire.ts'
-
-/** What is held of a machine. */
-export interface Held {
-  /** The descriptor. */
-  readonly userfaultfd: number
-  readonly pageSize: Bytes
-  readonly onError: OnError
-  readonly ranges: readonly HeldRange[]
-}
-
-export interface HeldRange {
-  /** Of the file. */
-  readonly name: string
-  readonly address: Address
-  readonly length: Bytes
-  readonly control: SharedArrayBuffer
-}
+import { Poison } from './poison.ts'
+import type { Held } from './wire.ts'
 
 interface Range {
   readonly name: string
@@ -40,7 +23,7 @@ export class Warden {
   private readonly linux: Linux
   private readonly uffd: Userfaultfd
   private readonly pageSize: Bytes
-  private readonly stuck: Stuck
+  private readonly poison: Poison
   private readonly why: string
   private readonly ranges: Set<Range>
 
@@ -52,7 +35,7 @@ export class Warden {
     this.why = why
     // Nobody is left who could be told of a worker that is stopped.
     const tell = () => {}
-    this.stuck = new Stuck(linux, this.uffd, pageSize, new ThreadSignals(linux), onError, tell)
+    this.poison = new Poison(linux, this.uffd, pageSize, new ThreadSignals(linux), onError, tell)
     this.ranges = new Set(ranges.map(each => ({ ...each, control: new Control(each.control) })))
     // The pager may have read of touches that it has not answered: they ask again.
     for (const { address, length } of this.ranges) this.uffd.wake(address, length)
@@ -65,11 +48,11 @@ export class Warden {
         const offset = address - range.address
         if (offset < 0 || offset >= range.length) continue
         const page = address - (offset % this.pageSize)
-        this.stuck.asked(page)
-        this.stuck.refuse({ thread, address: page, access }, range.control, this.refusal(access, range))
-        this.stuck.answered(page)
+        this.poison.asked(page)
+        this.poison.refuse({ thread, address: page, access }, range.control, this.refusal(access, range))
+        this.poison.answered(page)
       }
-    if (this.stuck.waiting) this.stuck.sweep()
+    if (this.poison.waiting) this.poison.sweep()
   }
 
   /** Gives back what nobody holds any more. Returns whether anything is left. */

@@ -14,10 +14,11 @@ import { existsSync } from 'node:fs'
 import { parentPort, receiveMessageOnPort } from 'node:worker_threads'
 import { Linux } from '../linux/index.ts'
 import { Control } from './control.ts'
+import { abortProcess } from './poison.ts'
 import { HEARTBEAT, PAGER, SERVING, STATE } from './signals.ts'
-import { abortProcess } from './stuck.ts'
 import { hasLoaded } from './threads.ts'
-import { type Held, Warden } from './warden.ts'
+import { Warden } from './warden.ts'
+import type { Held } from './wire.ts'
 
 /** What it is told: of a pager, of what is held of a machine that was closed, or of an array of somebody else's machine. */
 export type News =

@@ -5,8 +5,9 @@
 
 import type { MessagePort } from 'node:worker_threads'
 import type { MachineOptions } from '../api/index.ts'
+import type { Bytes } from '../base/index.ts'
+import type { Address } from '../linux/index.ts'
 import { FaultlineError } from '../map/index.ts'
-import type { Held } from './warden.ts'
 
 /** What the pager's thread is given. */
 export interface PagerData {
@@ -15,7 +16,7 @@ export interface PagerData {
   /** The other side of the wire. */
   readonly port: MessagePort
   readonly signals: SharedArrayBuffer
-  readonly mailboxes: readonly SharedArrayBuffer[]
+  readonly slots: readonly SharedArrayBuffer[]
   readonly eventfd: number
 }
 
@@ -84,6 +85,23 @@ export type Reply = { readonly id: number } & ({ readonly value: unknown } | { r
 /** A worker has been stopped for good: a page that it touched can't be had. */
 export interface Lost {
   readonly lost: { readonly threadId: number; readonly error: SentError }
+}
+
+/** What is held of a machine. */
+export interface Held {
+  /** The descriptor. */
+  readonly userfaultfd: number
+  readonly pageSize: Bytes
+  readonly onError: OnError
+  readonly ranges: readonly HeldRange[]
+}
+
+export interface HeldRange {
+  /** Of the file. */
+  readonly name: string
+  readonly address: Address
+  readonly length: Bytes
+  readonly control: SharedArrayBuffer
 }
 
 /** The machine is closed, and somebody holds arrays of it. */

@@ -13,8 +13,8 @@ import type { MachineOptions, MappingHandle } from '../api/index.ts'
 import { type Bytes, NumberMap } from '../base/index.ts'
 import { type Address, HUGE_PAGE_BYTES, Linux, LinuxError, NoFfi } from '../linux/index.ts'
 import { bytes, FaultlineError, machineClosed } from '../map/index.ts'
-import type { CrewData } from './crew-thread.ts'
-import { Mailbox } from './mailbox.ts'
+import { CallSlot } from './call-slot.ts'
+import type { IoThreadData } from './io-thread.ts'
 import { refused } from './refused.ts'
 import { ENDED, LOST, REPLIES, SIGNALS, STATE } from './signals.ts'
 import { Thread } from './threads.ts'
@@ -36,8 +36,8 @@ import {
 } from './wire.ts'
 
 /** Calls of the host that run at once: more of them where several large reads are to be on their way. */
-const CREW = 4
-const CREW_READING_FAR = 8
+const IO_THREADS = 4
+const IO_THREADS_READING_FAR = 8
 const FAR: Bytes = 2 ** 20
 
 interface Pending {
@@ -45,14 +45,14 @@ interface Pending {
   readonly take: (reply: Reply) => void
 }
 
-export interface LineOptions {
+export interface ConnectionOptions {
   readonly options: MachineOptions
   readonly onError: OnError
   /** A worker was stopped for good. */
   readonly onLost: (threadId: number, error: FaultlineError) => void
 }
 
-export class Line {
+export class Connection {
   readonly linux: Linux
   readonly started: Started
   /** What threads that attach to its arrays are told. */
@@ -61,9 +61,9 @@ export class Line {
   readonly signals: Int32Array<SharedArrayBuffer>
   private readonly eventfd: number
   private readonly threads: readonly Thread[]
-  /** Memory for the crew's bytes on their way, a part for each. */
+  /** Memory for the threads' bytes on their way, a part for each. */
   private readonly bounce: Address
-  private readonly onLost: LineOptions['onLost']
+  private readonly onLost: ConnectionOptions['onLost']
   private readonly pending = new NumberMap<Pending>()
   private readonly collected = new FinalizationRegistry<number>(ref => this.post({ release: ref }))
   private ids = 0
@@ -77,7 +77,7 @@ export class Line {
     eventfd: number,
     threads: readonly Thread[],
     bounce: Address,
-    { onError, onLost }: LineOptions,
+    { onError, onLost }: ConnectionOptions,
   ) {
     this.linux = linux
     this.started = started
@@ -93,25 +93,25 @@ export class Line {
     port.unref()
   }
 
-  /** Starts a pager and its crew. Throws ENOTSUP where the host can't, and what Machine.start throws. */
-  static async open(asked: LineOptions): Promise<Line> {
+  /** Starts a pager and its threads. Throws ENOTSUP where the host can't, and what Machine.start throws. */
+  static async open(asked: ConnectionOptions): Promise<Connection> {
     const linux = supported()
     try {
-      return await Line.openOn(linux, asked)
+      return await Connection.openOn(linux, asked)
     } catch (error) {
       throw refused(error, 'start', 'the machine')
     }
   }
 
-  private static async openOn(linux: Linux, asked: LineOptions): Promise<Line> {
+  private static async openOn(linux: Linux, asked: ConnectionOptions): Promise<Connection> {
     const { options, onError } = asked
-    const crew = crewFor(options)
+    const count = ioThreadsFor(options)
     const signals = new SharedArrayBuffer(4 * SIGNALS)
     const bounce = linux.hugePage()
     const eventfd = linux.eventfd()
-    const mailboxes = Array.from({ length: crew }, () => new SharedArrayBuffer(Mailbox.bytes))
+    const slots = Array.from({ length: count }, () => new SharedArrayBuffer(CallSlot.bytes))
     const { port1, port2 } = new MessageChannel()
-    const data: PagerData = { options, onError, port: port2, signals, mailboxes, eventfd }
+    const data: PagerData = { options, onError, port: port2, signals, slots, eventfd }
     const words = new Int32Array(signals)
     const threads = [new Thread('pager-thread', data, [port2])]
     const first = await new Promise<Started | { readonly error: SentError }>(resolve => {
@@ -124,18 +124,18 @@ export class Line {
       linux.munmap(bounce, HUGE_PAGE_BYTES)
       throw received(first.error)
     }
-    const length = HUGE_PAGE_BYTES / crew
-    for (const [at, mailbox] of mailboxes.entries()) {
+    const length = HUGE_PAGE_BYTES / count
+    for (const [at, slot] of slots.entries()) {
       const { userfaultfd } = first
-      const task: CrewData = {
-        mailbox,
+      const task: IoThreadData = {
+        slot,
         eventfd,
         userfaultfd,
         bounce: { address: bounce + at * length, length },
       }
-      threads.push(new Thread('crew-thread', task))
+      threads.push(new Thread('io-thread', task))
     }
-    return new Line(linux, first, port1, words, eventfd, threads, bounce, asked)
+    return new Connection(linux, first, port1, words, eventfd, threads, bounce, asked)
   }
 
   /** Makes a call; `signal` aborts it. An error is made where the caller waits, so that its stack is his. */
@@ -275,8 +275,8 @@ function valueIn(reply: Reply, signal: AbortSignal | undefined): unknown {
   throw received(reply.error)
 }
 
-function crewFor({ readAhead = 0 }: MachineOptions): number {
-  return bytes(readAhead, 'readAhead', 'start') > FAR ? CREW_READING_FAR : CREW
+function ioThreadsFor({ readAhead = 0 }: MachineOptions): number {
+  return bytes(readAhead, 'readAhead', 'start') > FAR ? IO_THREADS_READING_FAR : IO_THREADS
 }
 
 function supported(): Linux {

@@ -1,5 +1,5 @@
 /**
- * The crew: threads of our own that make the calls of the host which may take long. libuv's threads would not do: a
+ * Threads of our own that make the calls of the host which may take long. libuv's threads would not do: a
  * program may have all of them waiting for pages (an asynchronous write of a mapped array, say), and the pager must be
  * able to read those pages.
  *
@@ -17,14 +17,14 @@ import type { Range } from './bounce.ts'
 import {
   ASKED,
   type CallKind,
+  CallSlot,
   ENDED_CALL,
   FLUSH,
-  Mailbox,
   READ,
   RESIZE,
   VECTORS_MAX,
   WRITE,
-} from './mailbox.ts'
+} from './call-slot.ts'
 import type { MemoryFiles } from './store.ts'
 
 type Ended = (failure: NodeJS.ErrnoException | null, count: number) => void
@@ -37,19 +37,19 @@ interface Call {
   readonly ended: Ended
 }
 
-export class Crew implements HostCalls {
+export class IoThreads implements HostCalls {
   /** A call waits for `start`. */
   onBegun: () => void = () => {}
   private readonly linux: Linux
   private readonly store: MemoryFiles
-  private readonly mailboxes: readonly Mailbox[]
+  private readonly slots: readonly CallSlot[]
   private readonly running: (Call | undefined)[] = []
   private readonly queue: Call[] = []
 
-  constructor(linux: Linux, store: MemoryFiles, mailboxes: readonly SharedArrayBuffer[]) {
+  constructor(linux: Linux, store: MemoryFiles, slots: readonly SharedArrayBuffer[]) {
     this.linux = linux
     this.store = store
-    this.mailboxes = mailboxes.map(buffer => new Mailbox(buffer))
+    this.slots = slots.map(buffer => new CallSlot(buffer))
   }
 
   read(fd: number, buffers: readonly Uint8Array[], position: Bytes, ended: Ended): void {
@@ -70,7 +70,7 @@ export class Crew implements HostCalls {
 
   /** Gives threads that are free what has been begun. */
   start(): void {
-    for (const at of this.mailboxes.keys()) {
+    for (const at of this.slots.keys()) {
       if (this.running[at] !== undefined) continue
       const call = this.queue.shift()
       if (call === undefined) return
@@ -80,11 +80,11 @@ export class Crew implements HostCalls {
 
   /** Ends the calls whose threads have made them. */
   collect(): void {
-    for (const [at, mailbox] of this.mailboxes.entries()) {
-      if (mailbox.state !== ENDED_CALL) continue
+    for (const [at, slot] of this.slots.entries()) {
+      if (slot.state !== ENDED_CALL) continue
       const { ended } = this.running[at]!
       this.running[at] = undefined
-      const result = mailbox.take()
+      const result = slot.take()
       if (result < 0) ended(failure(result), 0)
       else ended(null, result)
     }
@@ -92,11 +92,11 @@ export class Crew implements HostCalls {
 
   /** Whether a thread is making a call now. */
   get isCalling(): boolean {
-    return this.mailboxes.some(mailbox => mailbox.state === ASKED)
+    return this.slots.some(slot => slot.state === ASKED)
   }
 
   stop(): void {
-    for (const mailbox of this.mailboxes) mailbox.stop()
+    for (const slot of this.slots) slot.stop()
   }
 
   private begin(call: Call): void {
@@ -113,7 +113,7 @@ export class Crew implements HostCalls {
       range === undefined
         ? buffers.flatMap(buffer => [BigInt(this.linux.ffi.addressOf(buffer)), BigInt(buffer.byteLength)])
         : []
-    this.mailboxes[at]!.ask({ kind, fd, position, range, vectors: BigUint64Array.from(vectors) })
+    this.slots[at]!.ask({ kind, fd, position, range, vectors: BigUint64Array.from(vectors) })
   }
 
   /** Where a buffer lies, if it does in a memory file. Pages that follow one another come as one, but for two pieces' edge. */

@@ -1,13 +1,13 @@
-/** A thread of the crew: makes the calls of its mailbox, one after the other, and wakes the pager. Then it is another's. */
+/** A thread that makes calls of the host: those of its slot, one after the other, and wakes the pager. Then it is another's. */
 import { parentPort } from 'node:worker_threads'
 import type { Bytes } from '../base/index.ts'
 import { type Address, Linux } from '../linux/index.ts'
 import { Bounce } from './bounce.ts'
-import { FLUSH, type HostCall, Mailbox, READ, RESIZE, WRITE } from './mailbox.ts'
+import { CallSlot, FLUSH, type HostCall, READ, RESIZE, WRITE } from './call-slot.ts'
 import { hasLoaded } from './threads.ts'
 
-export interface CrewData {
-  readonly mailbox: SharedArrayBuffer
+export interface IoThreadData {
+  readonly slot: SharedArrayBuffer
   /** Wakes the pager. */
   readonly eventfd: number
   /** The userfaultfd, through which pages are made. */
@@ -21,11 +21,11 @@ hasLoaded()
 
 parentPort!.on(
   'message',
-  ({ mailbox: buffer, eventfd, userfaultfd, bounce: { address, length } }: CrewData) => {
-    const mailbox = new Mailbox(buffer)
+  ({ slot: buffer, eventfd, userfaultfd, bounce: { address, length } }: IoThreadData) => {
+    const slot = new CallSlot(buffer)
     const bounce = new Bounce(linux, userfaultfd, address, length)
-    for (let call = mailbox.next(); call !== undefined; call = mailbox.next()) {
-      mailbox.end(perform(call, bounce))
+    for (let call = slot.next(); call !== undefined; call = slot.next()) {
+      slot.end(perform(call, bounce))
       linux.notify(eventfd)
     }
     parentPort!.postMessage('ended')

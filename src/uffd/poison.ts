@@ -38,7 +38,7 @@ const MET = 1_000_000
 /** Looks, at once, whether a call has failed: it takes it microseconds. */
 const LOOKS = 50
 
-/** A thread that touched a page, as `Stuck` is asked about it. */
+/** A thread that touched a page, as `Poison` is asked about it. */
 export interface Touch {
   readonly thread: number
   /** Of the page. */
@@ -53,7 +53,7 @@ interface Failing extends Touch {
   barred: 'not yet' | 'barred'
 }
 
-export class Stuck {
+export class Poison {
   /** Threads that are stopped for good. */
   private readonly stopped = new Set<number>()
   private readonly failing = new Set<Failing>()

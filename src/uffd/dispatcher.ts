@@ -28,7 +28,7 @@ import {
 /** What a number on the wire can stand for. */
 type Known = Machine | Group | File | Volume | Space | Mapping
 
-export class Desk {
+export class Dispatcher {
   private readonly areas: Areas
   private readonly served: ServedCalls
   private readonly send: (reply: Reply) => void

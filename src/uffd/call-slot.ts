@@ -1,5 +1,5 @@
 /**
- * A mailbox: one call of the host for one thread of the crew, in shared memory.
+ * A slot: one call of the host, for one of the threads that make them, in shared memory.
  *
  *     IDLE --pager--> ASKED --thread--> ENDED --pager--> IDLE            STOP: the thread is to end
  *
@@ -47,7 +47,7 @@ export interface HostCall {
   readonly vectors: BigUint64Array
 }
 
-export class Mailbox {
+export class CallSlot {
   static readonly bytes = VECTORS_BYTE + VECTORS_MAX * 16
   private readonly words: Int32Array
   /** Position; offset, length and address of the range. */
