@@ -49,14 +49,17 @@ export function attributeOperations(parts: Parts): Operations {
     const { valid } = set
     const has = (bit: number) => (valid & bit) !== 0
     const now = parts.now()
+    // chown(2) with neither owner nor group, which drops privileges all the same.
+    const owner = (valid & ~wire.FATTR_LOCKOWNER) === 0 ? core.inodes.written(ino).value : undefined
     const time = (given: number, isNow: number, seconds: number, nanoseconds: number): { time?: Time } =>
-      has(isNow) ? { time: now } : has(given) ? { time: { seconds, nanoseconds } } : {}
+      has(isNow) ? { time: now } : has(given) ? { time: { seconds: clamped(seconds), nanoseconds } } : {}
     const atime = time(wire.FATTR_ATIME, wire.FATTR_ATIME_NOW, set.atime, set.atimensec).time
     const mtime = time(wire.FATTR_MTIME, wire.FATTR_MTIME_NOW, set.mtime, set.mtimensec).time
     const change = {
       ...(has(wire.FATTR_MODE) ? { mode: set.mode & 0o7777 } : {}),
       ...(has(wire.FATTR_UID) ? { uid: set.uid } : {}),
       ...(has(wire.FATTR_GID) ? { gid: set.gid } : {}),
+      ...(owner === undefined ? {} : { uid: owner.uid }),
       ...(atime === undefined ? {} : { atime }),
       ...(mtime === undefined ? {} : { mtime }),
     }
@@ -113,6 +116,11 @@ export function attributeOperations(parts: Parts): Operations {
     [Opcode.STATFS]: statfs,
     [Opcode.SYNCFS]: () => files.sync(),
   }
+}
+
+/** The nearest time that has a number, as Linux clamps it to what a filesystem can hold. */
+function clamped(seconds: number): number {
+  return Math.min(Number.MAX_SAFE_INTEGER, Math.max(Number.MIN_SAFE_INTEGER, seconds))
 }
 
 /** Does something with a file: with the one that is open, or with that of the request's inode while it is done. */

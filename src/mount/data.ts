@@ -9,7 +9,7 @@ import { copyArgs, syncArgs, truncateArgs } from '../cache/index.ts'
 import { type Answered, answer, type Operations, type Request, wire } from '../fuse/index.ts'
 import type { Used } from './files.ts'
 import type { FileHandle } from './handles.ts'
-import { isSealed, openHandle, type Parts, perform, wrote } from './parts.ts'
+import { accessed, isSealed, openHandle, type Parts, perform, wrote } from './parts.ts'
 
 const { Opcode } = wire
 
@@ -18,11 +18,9 @@ const O_TRUNC = 0o1000
 const ENOSYS = 38
 /** The cache's index of a page has 32 bits. */
 const PAGES_MAX = 2 ** 32
-/** After a day a time of reading is written down though nothing was changed since (relatime). */
-const DAY = 86_400
 
 export function dataOperations(parts: Parts): Operations {
-  const { files, handles, core, engine } = parts
+  const { files, handles, engine } = parts
 
   const handle = (fh: number): FileHandle | undefined => handles.files.get(fh)
 
@@ -64,24 +62,9 @@ export function dataOperations(parts: Parts): Operations {
     return perform(parts, request, engine.verbs.read, args, ({ errno: failed }) => {
       // Less than was asked for means the end of the file to the kernel: after an error nothing is told of what came before.
       if (failed !== errno.OK) return failed
-      accessed(used.ino)
+      accessed(parts, used.ino)
       return payload.subarray(0, args.copied)
     })
-  }
-
-  /** relatime: a reading is written down if it is the first after a change, or after a day. */
-  function accessed(ino: number): void {
-    if (core.isReadOnly) return
-    const found = core.inodes.written(ino).value
-    if (found === undefined) return
-    const now = parts.now()
-    const { atime, mtime, ctime } = found
-    const last = mtime.seconds > ctime.seconds ? mtime : ctime
-    const isOld =
-      atime.seconds < last.seconds ||
-      (atime.seconds === last.seconds && atime.nanoseconds <= last.nanoseconds) ||
-      now.seconds - atime.seconds >= DAY
-    if (isOld) core.inodes.accessed(ino, now)
   }
 
   function write(request: Request): Answered | Promise<Answered> {

@@ -8,7 +8,7 @@ import { errno } from '../base/index.ts'
 import { type Answered, answer, type Operations, type Request, wire } from '../fuse/index.ts'
 import { bytesOf, type Found } from '../volume/index.ts'
 import type { DirectoryHandle } from './handles.ts'
-import { direntType, entryOf, hold, type Parts, perform } from './parts.ts'
+import { accessed, direntType, entryOf, hold, type Parts, perform } from './parts.ts'
 
 const { Opcode, Dirent, Direntplus, EntryOut, DIRENT_ALIGN } = wire
 
@@ -33,6 +33,7 @@ export function directoryOperations(parts: Parts): Operations {
     const { value: directory, errno: failed } = core.inodes.getattr(handle.ino)
     if (directory === undefined) return failed
     const listing = new Listing(parts, request, size, how)
+    if (offset === 0) accessed(parts, handle.ino)
     if (offset === 0 && !listing.dot('.', handle.ino, 1)) return listing.payload()
     if (offset <= 1 && !listing.dot('..', directory.parent, DOTS)) return listing.payload()
     const wrong = addEntries(handle, Math.max(DOTS, offset), listing)

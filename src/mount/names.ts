@@ -2,7 +2,7 @@
 import { errno } from '../base/index.ts'
 import { type Answered, answer, type Operations, type Request, room, SILENT, wire } from '../fuse/index.ts'
 import { bytesOf, type Found, type InodePlan, textOf } from '../volume/index.ts'
-import { entryAnswer, entryOf, FOREVER, hold, kindOf, openHandle, type Parts } from './parts.ts'
+import { accessed, entryAnswer, entryOf, FOREVER, hold, kindOf, openHandle, type Parts } from './parts.ts'
 
 const { Opcode } = wire
 
@@ -58,6 +58,7 @@ export function nameOperations(parts: Parts): Operations {
   function readlink(request: Request): Answered {
     const { value, errno: failed } = inodes.readlink(request.nodeid)
     if (value === undefined) return failed
+    accessed(parts, request.nodeid)
     const bytes = bytesOf(value)
     const payload = room(bytes.length)
     payload.set(bytes)

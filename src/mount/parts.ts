@@ -136,6 +136,24 @@ export function isSealed({ core }: Parts, ino: number): boolean {
   return core.inodes.getattr(ino).value?.sealed === true
 }
 
+/** After a day a time of reading is written down though nothing was changed since (relatime). */
+const DAY = 86_400
+
+/** relatime: a reading is written down if it is the first after a change, or after a day. */
+export function accessed({ core, now: clock }: Parts, ino: number): void {
+  if (core.isReadOnly) return
+  const found = core.inodes.written(ino).value
+  if (found === undefined || found.sealed) return
+  const now = clock()
+  const { atime, mtime, ctime } = found
+  const last = mtime.seconds > ctime.seconds ? mtime : ctime
+  const isOld =
+    atime.seconds < last.seconds ||
+    (atime.seconds === last.seconds && atime.nanoseconds <= last.nanoseconds) ||
+    now.seconds - atime.seconds >= DAY
+  if (isOld) core.inodes.accessed(ino, now)
+}
+
 /** What a write or a truncation means for times and privileges. */
 export function wrote({ core, now }: Parts, ino: number, killsPrivileges: boolean): void {
   core.inodes.wrote(ino, killsPrivileges ? 'unprivileged' : 'privileged', now())

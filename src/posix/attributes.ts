@@ -1,4 +1,5 @@
 /** Modes, owners and times: who may change them, what a change takes with it, and which times move with which call. */
+import { readdirSync, readlinkSync } from 'node:fs'
 import {
   AT_SYMLINK_NOFOLLOW,
   O_CREAT,
@@ -170,6 +171,13 @@ function owners(world: World): void {
     calls.as(ALICE, () => calls.chown(path, -1, ALICE.gid))
     world.is(
       `of a program ${mode.toString(8)} by its owner drops set-uid and set-gid`,
+      world.mode(path),
+      (mode & 0o777).toString(8),
+    )
+    calls.chmod(path, mode)
+    calls.as(ALICE, () => calls.chown(path, -1, -1))
+    world.is(
+      `of a program ${mode.toString(8)} to nobody else drops set-uid and set-gid`,
       world.mode(path),
       (mode & 0o777).toString(8),
     )
@@ -387,6 +395,20 @@ function movingTimes(world: World): void {
       wanted,
     )
   }
+  world.begin('times of what is read')
+  const listed = world.make(world.fresh(), 'directory')
+  world.make(`${listed}/f`, 'regular')
+  world.is(
+    'a directory that is listed moves',
+    world.moves(listed, () => void readdirSync(listed)),
+    'atime',
+  )
+  const link = world.make(world.fresh(), 'symlink')
+  world.is(
+    'a symbolic link that is read moves',
+    world.moves(link, () => void readlinkSync(link)),
+    'atime',
+  )
   world.begin('times of a file, unlink of one of two names')
   const [one, two] = [world.make(world.fresh(), 'regular'), world.fresh()]
   calls.link(one, two)

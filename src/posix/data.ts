@@ -323,6 +323,11 @@ function attributes(world: World): void {
     world.is('get 1000 bytes', String(calls.getxattr(path, 'user.long')).length, 1000)
     world.is('trusted', calls.setxattr(path, 'trusted.t', value('t')), 'OK')
     world.is('list', calls.listxattr(path), 'trusted.t,user.bytes,user.empty,user.long,user.x')
+    world.is(
+      'list of another, who may not read what is trusted',
+      calls.as(BOB, () => calls.listxattr(path)),
+      'user.bytes,user.empty,user.long,user.x',
+    )
     world.is('remove', calls.removexattr(path, 'user.x'), 'OK')
     world.is('removed', calls.getxattr(path, 'user.x'), 'ENODATA')
     world.is('a namespace that is none', calls.setxattr(path, 'nowhere.x', value('1')), 'ENOTSUP')
