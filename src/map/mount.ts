@@ -17,27 +17,24 @@ import { HostFile } from '../host/index.ts'
 import type { Verb } from '../sched/index.ts'
 import {
   allocateFile,
-  BadPage,
   contentOf,
   Draft,
   FileLock,
   FileStore,
   holdsVolume,
-  LmdbMissing,
   LmdbStore,
-  Locked,
-  NoRoom,
   needLmdb,
   notedDamage,
   type Place,
   placeOf,
-  Taken,
   VolumeLock,
 } from '../store/index.ts'
-import { Failure, Making, type MountPlan, makeArgs, Opening, openArgs, Unreadable } from '../volume/index.ts'
+import { Making, type MountPlan, makeArgs, Opening, openArgs, Unreadable } from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { MappedRegion } from './dax-memory.ts'
 import { aborted, FaultlineError, fromErrno } from './error.ts'
+import { guarded, type Undo } from './guarded.ts'
+import { HostGround } from './host-ground.ts'
 import type { Mounted, Purpose } from './mounted.ts'
 import { invalid } from './options.ts'
 import { isAborted } from './performer.ts'
@@ -51,8 +48,6 @@ export interface CreatePlan {
   readonly signal: AbortSignal | undefined
 }
 
-/** Takes note of what is to be done if the rest fails. */
-type Undo = (step: () => void | Promise<void>) => void
 type ClosableStore = LmdbStore | FileStore
 
 /** Of these the first holds its header. */
@@ -126,7 +121,8 @@ async function mount(
   damage.push(...flaws.filter(flaw => !damage.includes(flaw)))
   const args = openArgs({ ...planOf(context, device, store), damage, length: device.length })
   await perform(context, new Opening(), args, `opening of ${path}`, () => args.why)
-  return { core: args.volume!, path, place, purpose, noted, store, device, lock }
+  const core = args.volume!
+  return { core, path, purpose, noted, ground: new HostGround(core, place, store, device, lock) }
 }
 
 /** Writes the first block and the first records of a volume. */
@@ -215,7 +211,7 @@ function refuseContent(path: string): void {
   )
 }
 
-async function perform<Args>(
+export async function perform<Args>(
   { performer }: Context,
   verb: Verb<Args>,
   args: Args,
@@ -230,69 +226,6 @@ async function perform<Args>(
 function refusal(error: Errno, name: string, why: string): FaultlineError {
   if (why === '') return fromErrno(error, 'openVolume', name)
   return new FaultlineError(errnoName(error), 'openVolume', `${name} failed with ${errnoName(error)}: ${why}`)
-}
-
-/** Undoes what was done, last first, if the rest fails (MT1); and says in one sentence what the host or the store meant. */
-export async function guarded<T>(
-  operation: string,
-  path: string,
-  act: (undo: Undo) => Promise<T>,
-): Promise<T> {
-  const steps: (() => void | Promise<void>)[] = []
-  try {
-    return await act(step => void steps.push(step))
-  } catch (error) {
-    for (const step of steps.reverse())
-      try {
-        await step()
-      } catch {
-        // What failed first is told.
-      }
-    throw translated(error, operation, path)
-  }
-}
-
-function translated(error: unknown, operation: string, path: string): unknown {
-  if (error instanceof FaultlineError) return error
-  if (error instanceof Locked)
-    return new FaultlineError('EBUSY', operation, `${operation} of ${path}: ${error.message}`, error)
-  if (error instanceof Taken)
-    return new FaultlineError(
-      'EBUSY',
-      operation,
-      `${operation} of ${path}: ${error.message}; wait until it has been closed`,
-      error,
-    )
-  if (error instanceof NoRoom)
-    return new FaultlineError(
-      'ENOSPC',
-      operation,
-      `${operation} of ${path}: its filesystem has ${megabytes(error.free)} free, which is less than is asked for; ask for less, or free some space`,
-      error,
-    )
-  if (error instanceof Failure)
-    return new FaultlineError(
-      errnoName(error.errno),
-      operation,
-      `${operation} of ${path}: ${error.message}`,
-      error,
-    )
-  if (error instanceof LmdbMissing) return new FaultlineError('ENOSYS', operation, error.message, error)
-  if (error instanceof BadPage)
-    return new FaultlineError(
-      'EUCLEAN',
-      operation,
-      `${operation} of ${path}: ${placeOf(path).store}, offset ${error.offset}: ${error.message}`,
-      error,
-    )
-  const { code, message } = error as { code?: unknown; message: string }
-  return typeof code === 'string'
-    ? new FaultlineError(code, operation, `${operation} of ${path}: ${message}`, error)
-    : error
-}
-
-function megabytes(bytes: Bytes): string {
-  return `${(bytes / 2 ** 20).toFixed(1)} MiB`
 }
 
 function isPath(path: unknown): path is string {

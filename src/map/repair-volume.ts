@@ -30,7 +30,8 @@ import {
 } from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
-import { checkedPlace, guarded, mountVolume } from './mount.ts'
+import { guarded } from './guarded.ts'
+import { checkedPlace, mountVolume } from './mount.ts'
 import { Volume } from './volume.ts'
 
 /** Records of one commit. */

@@ -93,6 +93,27 @@ export class VolumeCalls {
     }
   }
 
+  /** What the volume says when the records that it needs are here: of a store of this machine that is at once. */
+  async answered<T>(question: () => Answer<T>): Promise<Answer<T>> {
+    let answer = question()
+    while (answer.outcome.kind === 'wait') {
+      await this.waited(answer)
+      answer = question()
+    }
+    return answer
+  }
+
+  /** Whether the question has to be asked again: what it lacked is here now. */
+  async waited({ outcome }: Answer<unknown>): Promise<boolean> {
+    if (outcome.kind !== 'wait') return false
+    await this.underWay.during(() => this.context.performer.completed(outcome.ticket))
+    return true
+  }
+
+  async ask<T>(question: () => Answer<T>, operation: string, where: string): Promise<T> {
+    return this.said(await this.answered(question), operation, where)
+  }
+
   said<T>(answer: Answer<T>, operation: string, where: string): T {
     this.went(answer.errno, operation, where)
     return answer.value as T

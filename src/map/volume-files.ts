@@ -41,10 +41,15 @@ export class OpenFiles {
     const { core } = this.calls
     for (;;) {
       if (this.calls.isCopying) await this.calls.calm()
-      const ino = this.calls.said(core.find(path), operation, path)
+      const ino = await this.calls.ask(() => core.find(path), operation, path)
       const left = this.leaving.get(ino)
-      if (left === undefined) return this.handOut(this.calls.said(open(), operation, path), mode)
-      await left
+      if (left !== undefined) {
+        await left
+        continue
+      }
+      const found = open()
+      if (!(await this.calls.waited(found)))
+        return this.handOut(this.calls.said(found, operation, path), mode)
     }
   }
 
@@ -67,14 +72,15 @@ export class OpenFiles {
     fill: (file: VolumeFile) => Promise<void>,
   ): Promise<void> {
     const { core } = this.calls
-    if (existing === 'stays' && core.find(to).errno === errno.OK) this.calls.went(errno.EEXIST, operation, to)
+    if (existing === 'stays' && (await this.calls.answered(() => core.find(to))).errno === errno.OK)
+      this.calls.went(errno.EEXIST, operation, to)
     if (this.calls.isCopying) await this.calls.calm()
-    const made = this.calls.said(core.createUnnamed(to, plan, now()), operation, to)
+    const made = await this.calls.ask(() => core.createUnnamed(to, plan, now()), operation, to)
     const file = this.handOut(made, 'r')
     try {
       await fill(made)
       if (this.calls.isCopying) await this.calls.calm()
-      this.calls.went(core.publish(made, to, existing, now()).errno, operation, to)
+      await this.calls.ask(() => core.publish(made, to, existing, now()), operation, to)
     } finally {
       await file.close()
     }
@@ -122,7 +128,7 @@ export class OpenFiles {
     const calls =
       found.opened === 'dax' ? new DaxCalls(core, found) : new CachedCalls(this.context.engine, found.cached)
     const by = process.getuid?.() === 0 ? 'privileged' : 'unprivileged'
-    calls.wrote = () => void core.inodes.wrote(found.node.ino, by, now())
+    calls.wrote = () => void this.calls.answered(() => core.inodes.wrote(found.node.ino, by, now()))
     const file = new File(this.context, calls, mode === 'r', closed => this.release(closed))
     this.opened.set(file, found)
     return file
@@ -148,12 +154,12 @@ export class OpenFiles {
     const { cached } = found
     const call = { operation: 'close', where: cached.name }
     await this.calls.perform(this.context.engine.verbs.forget, { file: cached }, call)
-    this.calls.went(this.calls.core.forget(found).errno, 'close', cached.name)
+    await this.calls.ask(() => this.calls.core.forget(found), 'close', cached.name)
   }
 
   /** Copies of its blocks that are on their way end first. */
   private async leaveDax(found: DaxFile): Promise<void> {
     for (const { ticket } of [...found.copies.values()]) await this.context.performer.completed(ticket)
-    this.calls.went(this.calls.core.closeDax(found).errno, 'close', found.name)
+    await this.calls.ask(() => this.calls.core.closeDax(found), 'close', found.name)
   }
 }

@@ -1,15 +1,22 @@
 /** A volume of the host that becomes larger: first what it lies on, then the volume. */
 import fs from 'node:fs'
 import type { Bytes } from '../base/index.ts'
-import { extendFile, NoRoom } from '../store/index.ts'
-import { Growing, growingArgs } from '../volume/index.ts'
-import { guarded } from './mount.ts'
-import type { Mounted } from './mounted.ts'
+import type { HostFile } from '../host/index.ts'
+import { extendFile, NoRoom, type Place } from '../store/index.ts'
+import { type Volume as Core, Growing, growingArgs } from '../volume/index.ts'
+import { guarded } from './guarded.ts'
 import { invalid } from './options.ts'
 import type { VolumeCalls } from './volume-calls.ts'
 
-export async function grow(calls: VolumeCalls, mounted: Mounted, size: Bytes): Promise<void> {
-  const { core, device, place, path } = mounted
+/** What grows, and where it lies. */
+interface Grown {
+  readonly core: Core
+  readonly place: Place
+  readonly device: HostFile
+}
+
+export async function grow(calls: VolumeCalls, { core, device, place }: Grown, size: Bytes): Promise<void> {
+  const path = place.directory
   const { blockSize, blocks } = core.header
   const has = blocks * blockSize
   if (size < has)

@@ -36,7 +36,6 @@ import type {
 } from '../api/index.ts'
 import { type Bytes, errno } from '../base/index.ts'
 import type { Task } from '../sched/index.ts'
-import { LmdbStore, noteDamage } from '../store/index.ts'
 import {
   type AttributeChange,
   type CheckReport,
@@ -77,7 +76,6 @@ import {
 } from './volume-attributes.ts'
 import { checkPath, checkProgress, checkWhole, VolumeCalls } from './volume-calls.ts'
 import { OpenFiles } from './volume-files.ts'
-import { grow } from './volume-growth.ts'
 
 /** Names that are taken away before the event loop turns. */
 const REMOVED_AT_ONCE = 32
@@ -127,7 +125,7 @@ export class Volume implements VolumeFace {
     const mapSync = flag(options.mapSync, 'mapSync', 'open')
     if (mapSync && !dax) throw invalid('open', 'mapSync: it is for files that are opened with dax: true')
     const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'open')
-    if (mode === 'r+') this.calls.went(this.core.mayChange(path).errno, 'open', path)
+    if (mode === 'r+') await this.calls.ask(() => this.core.mayChange(path), 'open', path)
     if (!dax) return this.during(() => this.files.open('open', path, mode, () => this.core.open(path)))
     if (!this.core.hasRegion)
       throw new FaultlineError(
@@ -162,7 +160,7 @@ export class Volume implements VolumeFace {
   /** Where a symbolic link leads. */
   async readlink(path: string): Promise<string> {
     this.checkCall('readlink', path)
-    return this.calls.said(this.core.readlink(path), 'readlink', path)
+    return this.calls.ask(() => this.core.readlink(path), 'readlink', path)
   }
 
   async chmod(path: string, mode: number): Promise<void> {
@@ -180,14 +178,14 @@ export class Volume implements VolumeFace {
 
   /** The names of what programs keep beside the file (listxattr(2)), in order. */
   async listxattr(path: string, options: LinkOptions = {}): Promise<readonly string[]> {
-    const ino = this.inoOf('listxattr', path, options)
-    return this.calls.said(this.core.inodes.listxattr(ino), 'listxattr', path)
+    const ino = await this.inoOf('listxattr', path, options)
+    return this.calls.ask(() => this.core.inodes.listxattr(ino), 'listxattr', path)
   }
 
   async getxattr(path: string, name: string, options: LinkOptions = {}): Promise<Uint8Array> {
     checkAttribute(name, 'getxattr')
-    const ino = this.inoOf('getxattr', path, options)
-    return this.calls.said(this.core.inodes.getxattr(ino, name), 'getxattr', path)
+    const ino = await this.inoOf('getxattr', path, options)
+    return this.calls.ask(() => this.core.inodes.getxattr(ino, name), 'getxattr', path)
   }
 
   async setxattr(
@@ -199,16 +197,16 @@ export class Volume implements VolumeFace {
     checkAttribute(name, 'setxattr')
     checkBytes('setxattr', value)
     const checked = choice(how, ['set', 'create', 'replace'], 'how', 'setxattr')
-    const ino = this.inoOf('setxattr', path, options)
+    const ino = await this.inoOf('setxattr', path, options)
     if (this.calls.isCopying) await this.calm('setxattr')
-    this.calls.said(this.core.inodes.setxattr(ino, name, value, checked, now()), 'setxattr', path)
+    await this.calls.ask(() => this.core.inodes.setxattr(ino, name, value, checked, now()), 'setxattr', path)
   }
 
   async removexattr(path: string, name: string, options: LinkOptions = {}): Promise<void> {
     checkAttribute(name, 'removexattr')
-    const ino = this.inoOf('removexattr', path, options)
+    const ino = await this.inoOf('removexattr', path, options)
     if (this.calls.isCopying) await this.calm('removexattr')
-    this.calls.said(this.core.inodes.removexattr(ino, name, now()), 'removexattr', path)
+    await this.calls.ask(() => this.core.inodes.removexattr(ino, name, now()), 'removexattr', path)
   }
 
   /** Where data, or a hole, begins from a position on; undefined: nowhere before the end. */
@@ -217,14 +215,14 @@ export class Volume implements VolumeFace {
     const sought = choice(what, ['data', 'hole'], 'what', 'seek')
     this.checkCall('seek')
     const mine = this.files.mine(file, 'seek', 'for reading')
-    const found = this.core.seek(mine, position, sought)
+    const found = await this.calls.answered(() => this.core.seek(mine, position, sought))
     return found.errno === errno.ENXIO ? undefined : this.calls.said(found, 'seek', file.name)
   }
 
   /** What statfs(2) says. */
   async statfs(): Promise<VolumeStatistics> {
     this.checkCall('statfs')
-    return this.calls.said(this.core.inodes.statfs(), 'statfs', this.path)
+    return this.calls.ask(() => this.core.inodes.statfs(), 'statfs', this.path)
   }
 
   /** Which format it has: 1 opens to be read, and becomes 2 by `upgrade`. */
@@ -248,30 +246,30 @@ export class Volume implements VolumeFace {
   async grow(size: Bytes): Promise<void> {
     checkWhole(size, 'size', 'grow')
     this.checkCall('grow')
-    await this.during(() => grow(this.calls, this.mounted, size))
+    await this.during(() => this.mounted.ground.grow(this.calls, size))
   }
 
   /** What a directory holds, in order. */
   async list(path: string): Promise<Named[]> {
     this.checkCall('list', path)
-    return this.calls.said(this.core.list(path), 'list', path)
+    return this.calls.ask(() => this.core.list(path), 'list', path)
   }
 
   async stat(path: string): Promise<Stat> {
     this.checkCall('stat', path)
-    return this.calls.said(this.core.stat(path), 'stat', path)
+    return this.calls.ask(() => this.core.stat(path), 'stat', path)
   }
 
   /** The same, of a symbolic link itself. */
   async lstat(path: string): Promise<Stat> {
     this.checkCall('lstat', path)
-    return this.calls.said(this.core.stat(path, 'itself'), 'lstat', path)
+    return this.calls.ask(() => this.core.stat(path, 'itself'), 'lstat', path)
   }
 
   /** Whether there is something at the path. */
   async exists(path: string): Promise<boolean> {
     this.checkCall('exists', path)
-    const found = this.core.find(path)
+    const found = await this.calls.answered(() => this.core.find(path))
     if (found.errno === errno.ENOENT || found.errno === errno.ENOTDIR) return false
     this.calls.said(found, 'exists', path)
     return true
@@ -281,21 +279,21 @@ export class Volume implements VolumeFace {
     const how = renameHow(options, 'rename')
     this.checkCall('rename', from, to)
     if (this.calls.isCopying) await this.calm('rename')
-    this.calls.went(this.core.rename(from, to, how, now()).errno, 'rename', `${from} to ${to}`)
+    await this.calls.ask(() => this.core.rename(from, to, how, now()), 'rename', `${from} to ${to}`)
   }
 
   /** One name more for a file. */
   async link(from: string, to: string): Promise<void> {
     this.checkCall('link', from, to)
     if (this.calls.isCopying) await this.calm('link')
-    this.calls.went(this.core.link(from, to, now()).errno, 'link', `${from} to ${to}`)
+    await this.calls.ask(() => this.core.link(from, to, now()), 'link', `${from} to ${to}`)
   }
 
   /** Takes a file's name away, or an empty directory. A file without names lives until it is closed. */
   async unlink(path: string): Promise<void> {
     this.checkCall('unlink', path)
     if (this.calls.isCopying) await this.calm('unlink')
-    this.calls.went(this.core.unlink(path, now()).errno, 'unlink', path)
+    await this.calls.ask(() => this.core.unlink(path, now()), 'unlink', path)
   }
 
   /** Takes a file's name away, or a directory's with all that is below it. */
@@ -307,7 +305,10 @@ export class Volume implements VolumeFace {
       for (;;) {
         if (options.signal?.aborted === true) throw aborted('remove', path, options.signal.reason)
         if (this.calls.isCopying) await this.calls.calm()
-        if (this.calls.said(this.core.removeTree(path, REMOVED_AT_ONCE, now()), 'remove', path) === 'gone')
+        if (
+          (await this.calls.ask(() => this.core.removeTree(path, REMOVED_AT_ONCE, now()), 'remove', path)) ===
+          'gone'
+        )
           return
         await setImmediate()
       }
@@ -320,9 +321,10 @@ export class Volume implements VolumeFace {
     const existing = choice(options.existing ?? 'stays', ['stays', 'is replaced'], 'existing', 'clone')
     this.checkCall('clone', from, to)
     const call = { operation: 'clone', where: `${from} to ${to}`, signal: options.signal }
+    const plan = await this.planLike(from)
     await this.during(() =>
       this.files.using('clone', from, source =>
-        this.files.make('clone', to, existing, this.planLike(from), async target => {
+        this.files.make('clone', to, existing, plan, async target => {
           const range = { source, target, from: 0, to: 0, length: source.size }
           await this.calls.perform(this.core.remapping, remappingArgs({ how: 'clone', ...range }), call)
         }),
@@ -406,7 +408,7 @@ export class Volume implements VolumeFace {
         await this.calls.commitPut(to)
       } catch (error) {
         // Nothing but its name was made since; of a file that was replaced the new one stays.
-        if (existing === 'stays') this.core.unlink(to, now())
+        if (existing === 'stays') await this.calls.answered(() => this.core.unlink(to, now()))
         throw error
       }
       return length
@@ -428,7 +430,7 @@ export class Volume implements VolumeFace {
     const what = choice(existing, ['stays', 'is replaced'], 'existing', 'getFile')
     this.checkCall('getFile', from)
     return this.during(async () => {
-      const { size, blocks } = this.calls.said(this.core.stat(from), 'getFile', from)
+      const { size, blocks } = await this.calls.ask(() => this.core.stat(from), 'getFile', from)
       const holes = blocks * this.core.header.blockSize < size ? 'kept' : 'filled'
       return writeWhole(target, what, this.parts('getFile', from, transfer), holes)
     })
@@ -450,8 +452,7 @@ export class Volume implements VolumeFace {
    * what was stored.
    */
   readonly leave = (): Task[] => {
-    const { store } = this.mounted
-    if (store instanceof LmdbStore) store.leave()
+    this.mounted.ground.leave()
     return this.calls.syncTasks(this.core.dirtyFiles())
   }
 
@@ -488,7 +489,7 @@ export class Volume implements VolumeFace {
       const call = { operation: 'check', where: this.path, signal }
       return await this.during(async () => {
         const { report, bad } = await this.calls.perform(this.core.checking, args, call)
-        const flaws = this.calls.asked('check', this.path, () => this.mounted.store.flaws())
+        const flaws = this.calls.asked('check', this.path, () => this.mounted.ground.flaws())
         const wrong = [...flaws, ...report!.wrong]
         for (const what of [...flaws, ...args.damage]) this.core.parts.damaged(what)
         return { report: { ...report!, wrong }, bad }
@@ -520,7 +521,7 @@ export class Volume implements VolumeFace {
   }
 
   private async end(): Promise<void> {
-    const { store, device, lock, path } = this.mounted
+    const { ground, path } = this.mounted
     const { underWay } = this.calls
     underWay.beginToClose(`the volume ${path}`)
     do {
@@ -544,7 +545,7 @@ export class Volume implements VolumeFace {
     // One that takes no more changes, since a flush failed or damage was found, has to say what became of those before.
     if (!this.readOnly || this.core.isChanged) await this.calls.sync('close', path).catch(told)
     await this.calls.drained()
-    for (const step of [() => this.note(), () => store.close(), () => device.close(), () => lock.release()])
+    for (const step of [() => this.note(), ...ground.endings])
       try {
         await step()
       } catch (error) {
@@ -568,18 +569,19 @@ export class Volume implements VolumeFace {
   private async make(operation: string, path: string, plan: InodePlan): Promise<void> {
     this.checkCall(operation, path)
     if (this.calls.isCopying) await this.calm(operation)
-    this.calls.said(this.core.create(path, plan, now()), operation, path)
+    await this.calls.ask(() => this.core.create(path, plan, now()), operation, path)
   }
 
   /** A copy may be used as what it is copied from, and belongs to who makes it. */
-  private planLike(path: string): InodePlan {
-    return planOf('file', { mode: (this.core.stat(path).value?.mode ?? 0o644) & 0o777 }, 'clone')
+  private async planLike(path: string): Promise<InodePlan> {
+    const found = await this.calls.answered(() => this.core.stat(path))
+    return planOf('file', { mode: (found.value?.mode ?? 0o644) & 0o777 }, 'clone')
   }
 
-  private inoOf(operation: string, path: string, options: LinkOptions): number {
+  private async inoOf(operation: string, path: string, options: LinkOptions): Promise<number> {
     const last = lastOf(options, operation)
     this.checkCall(operation, path)
-    return this.calls.said(this.core.find(path, last), operation, path)
+    return this.calls.ask(() => this.core.find(path, last), operation, path)
   }
 
   private async setattr(
@@ -588,9 +590,9 @@ export class Volume implements VolumeFace {
     change: AttributeChange,
     options: LinkOptions,
   ): Promise<void> {
-    const ino = this.inoOf(operation, path, options)
+    const ino = await this.inoOf(operation, path, options)
     if (this.calls.isCopying) await this.calm(operation)
-    this.calls.said(this.core.inodes.setattr(ino, change, now()), operation, path)
+    await this.calls.ask(() => this.core.inodes.setattr(ino, change, now()), operation, path)
   }
 
   private during<T>(act: () => Promise<T>): Promise<T> {
@@ -654,16 +656,16 @@ export class Volume implements VolumeFace {
     if (rule !== undefined) throw invalid(how, `${how} in ${file.name}: ${rule}`)
     const call = { operation: how, where: file.name }
     await this.during(() => this.calls.perform(this.core.shifting, shiftingArgs(plan), call))
-    this.calls.said(this.core.inodes.wrote(mine.node.ino, 'privileged', now()), how, file.name)
+    await this.calls.ask(() => this.core.inodes.wrote(mine.node.ino, 'privileged', now()), how, file.name)
   }
 
   /** What was found damaged is written down, where that can be, so that the volume opens to be read next time. */
   private note(): void {
     const { damage } = this.core
-    const { purpose, place } = this.mounted
+    const { purpose, ground } = this.mounted
     if (damage.length === this.noted || purpose === 'repair') return
     try {
-      noteDamage(place, damage.slice(this.noted))
+      ground.noteDamage(damage.slice(this.noted))
     } catch (error) {
       if (!['EACCES', 'EPERM', 'EROFS', 'ENOSPC'].includes((error as { code: string }).code)) throw error
     }

@@ -1,7 +1,7 @@
 /** Files on servers as devices that can be read: HTTP ranges, S3 objects. */
 export { HttpDevice } from './http-device.ts'
 export { Origin } from './origin.ts'
-export type { RemoteCounts } from './range-fetch.ts'
+export { RangeFetch, type RemoteCounts } from './range-fetch.ts'
 export { RemoteError } from './remote-error.ts'
 export type { RemoteFile } from './remote-file.ts'
 export { type S3Credentials, s3Address, signed } from './s3.ts'

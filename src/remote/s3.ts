@@ -50,12 +50,12 @@ export function signed(
 ): Authorization {
   const known = new Once(credentials)
   return {
-    async headersFor(url, headers) {
+    async headersFor(url, headers, method = 'GET') {
       const { accessKeyId, secretAccessKey, sessionToken } = await known.get()
       const token = sessionToken === undefined ? {} : { sessionToken }
       const who = { accessKeyId, secretAccessKey, ...token, service: 's3', region }
       // Only what S3 wants signed is: proxies change the others, Accept-Encoding above all.
-      const { headers: proof } = await new Signer({ method: 'GET', url, ...who }).sign()
+      const { headers: proof } = await new Signer({ method, url, ...who }).sign()
       return { ...headers, ...Object.fromEntries(proof) }
     },
     refresh() {

@@ -8,10 +8,11 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
 /** Headers that say who asks. Asked for anew when the server says it doesn't know who asks. */
 export interface Authorization {
-  /** The headers to send with this very request, those given included. */
+  /** The headers to send with this very request, those given included; of a GET if no method is told. */
   headersFor(
     url: string,
     headers: Readonly<Record<string, string>>,
+    method?: string,
   ): Promise<Readonly<Record<string, string>>>
   /** What was known may have run out: ask again at the next request. False: there is nothing fresh to be had. */
   refresh(): boolean

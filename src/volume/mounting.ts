@@ -21,6 +21,7 @@ import { EPOCH, type InodePlan, planned, type Time } from './inode.ts'
 import { Journal } from './journal.ts'
 import { decodeHeader, encodeHeader, FORMAT, HEADER_KEY, type Header } from './records.ts'
 import type { Region } from './region.ts'
+import type { Reuse } from './space.ts'
 import type { Store } from './store.ts'
 import { Volume, type VolumeSetting } from './volume.ts'
 
@@ -36,6 +37,8 @@ export interface MountPlan {
   readonly checksum?: Checksum
   /** Where the device's blocks are frames of memory: files can be open for DAX. */
   readonly region?: Region
+  /** Which blocks may be given out; 'of what is free' if left out. */
+  readonly reuse?: Reuse
 }
 
 export interface MakePlan extends MountPlan {
@@ -211,8 +214,8 @@ function unfit({ blockSize, checksum }: Header, pageSize: Bytes, given: string):
 }
 
 function settingOf(
-  { cache, io, calls, store, checksum = MIX53, region }: MountPlan,
+  { cache, io, calls, store, checksum = MIX53, region, reuse = 'of what is free' }: MountPlan,
   disk: Disk,
 ): VolumeSetting {
-  return { cache, io, calls, disk, store, checksum, region }
+  return { cache, io, calls, disk, store, checksum, region, reuse }
 }

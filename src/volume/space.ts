@@ -15,6 +15,7 @@
  *   VS2  Each block is free, in limbo, or referenced by extents; never two of these.
  *   VS3  A block that the durable state refers to is never claimed.
  *   VS5  A block that a reader elsewhere can see, at its commit, is never claimed.
+ *   VS6  Where numbers only grow no block is claimed twice, in one life or several: not even one that is free.
  *   VS4  A run of the table of shared blocks has value n >= 2: n extents refer to each of its blocks.
  */
 import { assert, errno } from '../base/index.ts'
@@ -26,6 +27,9 @@ import type { Store } from './store.ts'
 
 /** The tag of a claimed run in limbo. That of a freed one is the number of the commit that frees it, or of a later one; from 1. */
 const CLAIMED = 0
+
+/** Which blocks are given out: what is free, or, of a device that keeps what was written, only ones from there on, each once. */
+export type Reuse = 'of what is free' | { readonly growsFrom: number }
 
 export interface Blocks {
   readonly start: number
@@ -45,15 +49,18 @@ export class Space {
   private readonly parted: RunTable
   private promised = 0
   /** Where the last claim ended: the next one looks from there. */
-  private cursor = 1
+  private cursor: number
+  private readonly reuse: Reuse
   /** The number of the commit that what is freed now waits for: higher by one for each commit that failed. */
   private epoch: number
   /** hot: the state, and the bytes that it was decoded from; those of a record never change. */
   private latest: { readonly bytes: Uint8Array | undefined; readonly state: State } | undefined
 
   /** `at`: the commit that it begins from. */
-  constructor(journal: Journal, blocks: number, at: number) {
+  constructor(journal: Journal, blocks: number, at: number, reuse: Reuse = 'of what is free') {
     this.journal = journal
+    this.reuse = reuse
+    this.cursor = reuse === 'of what is free' ? 1 : reuse.growsFrom
     this.epoch = at + 1
     this.size = blocks - 1
     this.freeRuns = new RunTable(journal, 'f', 'still')
@@ -130,7 +137,7 @@ export class Space {
   claim(wanted: number, most: number): Blocks {
     if (most < 1) throw new Failure(errno.ENOSPC)
     const ahead = this.freeRuns.from(this.cursor)
-    const run = ahead ?? this.freeRuns.from(0)
+    const run = ahead ?? (this.reuse === 'of what is free' ? this.freeRuns.from(0) : undefined)
     if (run === undefined) throw new Failure(errno.ENOSPC)
     const start = ahead === undefined ? run.start : Math.max(run.start, this.cursor)
     const end = Math.min(run.end, start + Math.min(wanted, most))

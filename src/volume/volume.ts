@@ -45,7 +45,7 @@ import { Reserved } from './reserved.ts'
 import { seek } from './seeking.ts'
 import { Shifting } from './shifting.ts'
 import { Snapshot } from './snapshot.ts'
-import { Space } from './space.ts'
+import { type Reuse, Space } from './space.ts'
 import type { Store } from './store.ts'
 import { SyncVolume } from './sync.ts'
 import { Unsharing } from './unsharing.ts'
@@ -90,6 +90,7 @@ export interface VolumeSetting {
   readonly checksum: Checksum
   /** Where the device's blocks are frames of memory, if they are. */
   readonly region: Region | undefined
+  readonly reuse: Reuse
 }
 
 export class Volume {
@@ -130,7 +131,7 @@ export class Volume {
   private readonly place: DaxPlace | undefined
 
   constructor(setting: VolumeSetting, header: Header) {
-    const { cache, io, calls, disk, store, checksum, region } = setting
+    const { cache, io, calls, disk, store, checksum, region, reuse } = setting
     const { scheduler } = cache
     this.cache = cache
     this.io = io
@@ -138,7 +139,7 @@ export class Volume {
     this.header = header
     const sliceRecords = Math.max(1, Math.floor(cache.slicePages / PAGES_A_RECORD))
     const journal = new Journal(store, checksum)
-    const space = new Space(journal, header.blocks, store.at)
+    const space = new Space(journal, header.blocks, store.at, reuse)
     const names = new Names(journal, ino => this.unlinked(ino))
     const commits = new Commits(scheduler, disk, store, journal, space, sliceRecords)
     const erasing = new Erasing(scheduler, {
