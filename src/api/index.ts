@@ -40,6 +40,7 @@ export type {
   RenameOptions,
   RepairReport,
   SetAttributeOptions,
+  SharedPlaceOptions,
   SnapshotOptions,
   Source,
   TimesOfFile,

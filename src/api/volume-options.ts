@@ -1,19 +1,29 @@
 /** What the calls of a volume can be told, and what its repair says. */
 import type { Bytes } from '../base/index.ts'
 import type { Kind, Time } from '../volume/index.ts'
+import type { RemoteOptions } from './opening.ts'
+
+/** Where a volume of many machines lies, and how its bucket is asked. */
+export interface SharedPlaceOptions
+  extends Pick<RemoteOptions, 'fetch' | 'endpoint' | 'region' | 'credentials'> {
+  /** 'postgres://user@host/database': its metadata lie there, and the volume is known by its name. Needs the package `pg`. */
+  readonly meta?: string
+}
 
 /** What a new volume is to be. */
-export interface CreateVolumeOptions {
+export interface CreateVolumeOptions extends SharedPlaceOptions {
   /** How much data it may hold: bytes, or a size like '256 MiB'. Of what is there already it takes all. */
   readonly size?: Bytes | string
-  /** A file or a block device that is to hold the data; a file in the volume's directory if left out. */
+  /**
+   * A file or a block device that is to hold the data; a file in the volume's directory if left out. With `meta`: 's3://bucket/prefix'.
+   */
   readonly data?: string
   /** Of a volume whose making was ended nothing is left. */
   readonly signal?: AbortSignal
 }
 
 /** How a volume is opened. */
-export interface OpenVolumeOptions {
+export interface OpenVolumeOptions extends SharedPlaceOptions {
   /** 'r' if left out. */
   readonly mode?: 'r' | 'r+'
 }

@@ -1,5 +1,16 @@
 /** Where a volume of many machines lies: metadata in PostgreSQL, data in a bucket. */
-export { PostgresMetadata } from './metadata.ts'
-export { PgMissing, Postgres, PostgresError } from './postgres.ts'
+export type { BucketCounts, BucketPlace } from './bucket.ts'
+export {
+  type Attendance,
+  attendanceOf,
+  fenceVolume,
+  findVolume,
+  noteVolume,
+  type Opening,
+  placeOf,
+  type VolumeRow,
+} from './catalog.ts'
+export { type Owner, ownerNow } from './metadata.ts'
+export { PgMissing, Postgres, PostgresError, shownAddress } from './postgres.ts'
+export { Occupied, Session } from './session.ts'
 export { SchemaTooNew, upgradeSchema } from './upgrade.ts'
-export { PostgresWay } from './way.ts'

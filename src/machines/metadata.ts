@@ -40,6 +40,11 @@ export interface Owner {
   readonly since: string
 }
 
+/** This process. */
+export function ownerNow(): Owner {
+  return { host: os.hostname(), pid: process.pid, since: new Date().toISOString() }
+}
+
 export class PostgresMetadata {
   readonly postgres: Postgres
   /** The number of the volume there. */
@@ -49,8 +54,7 @@ export class PostgresMetadata {
   constructor(postgres: Postgres, volume: number) {
     this.postgres = postgres
     this.volume = volume
-    const owner: Owner = { host: os.hostname(), pid: process.pid, since: new Date().toISOString() }
-    this.owner = JSON.stringify(owner)
+    this.owner = JSON.stringify(ownerNow())
   }
 
   /** Throws PostgresError; of what was refused for good the answer tells. */

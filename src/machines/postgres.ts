@@ -60,7 +60,12 @@ export class Postgres {
     this.address = address
     this.name = shownAddress(address)
     this.pg = pg
-    this.pool = new pg.Pool({ ...this.config(), max: CONNECTIONS, query_timeout: ANSWER_WITHIN })
+    this.pool = new pg.Pool({
+      ...this.config(),
+      max: CONNECTIONS,
+      query_timeout: ANSWER_WITHIN,
+      allowExitOnIdle: true,
+    })
     // One that breaks while nobody uses it is made anew.
     this.pool.on('error', () => {})
   }
@@ -132,6 +137,7 @@ export class Postgres {
       await client.connect()
       await client.query(`listen ${CHANNEL}`)
       this.listener = client
+      ;(client as unknown as { unref(): void }).unref()
       if (this.isClosed) await client.end()
       else heard(undefined)
     } catch {

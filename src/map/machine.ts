@@ -68,6 +68,7 @@ import { closed, started } from './process-end.ts'
 import { RemoteFiles, remoteAddress } from './remote-files.ts'
 import { repairVolume } from './repair-volume.ts'
 import { Sections } from './sections.ts'
+import { isShared, makeShared, mountShared } from './shared-volume.ts'
 import { Space, spaceName } from './space.ts'
 import { UnderWay } from './under-way.ts'
 import { Volume } from './volume.ts'
@@ -274,6 +275,7 @@ export class Machine implements MachineFace {
   /** Makes a volume: a directory, with its data in it or elsewhere. Opens it for writing. */
   async createVolume(path: HostPath, options: CreateVolumeOptions = {}): Promise<Volume> {
     this.checkOpen('createVolume')
+    if (isShared(options)) return this.volumeOf(makeShared(this.context, this.remote, String(path), options))
     checkKeys(options, ['size', 'data', 'signal'], 'createVolume')
     const directory = textPath(path, 'createVolume')
     const { data, signal } = options
@@ -286,6 +288,7 @@ export class Machine implements MachineFace {
   /** Opens a volume: one process to write, or many to read. One that is damaged opens to be read, whatever is asked. */
   async openVolume(path: HostPath, options: OpenVolumeOptions = {}): Promise<Volume> {
     this.checkOpen('openVolume')
+    if (isShared(options)) return this.volumeOf(mountShared(this.context, this.remote, String(path), options))
     const directory = textPath(path, 'openVolume')
     checkKeys(options, ['mode'], 'openVolume')
     const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'openVolume')
@@ -435,6 +438,10 @@ export class Machine implements MachineFace {
     void this.swap?.host.close()
     this.swap?.lock.release()
     if (untold.length > 0) throw untold[0]
+  }
+
+  private volumeOf(opening: Promise<Mounted>): Promise<Volume> {
+    return this.underWay.during(async () => this.volume(await opening))
   }
 
   private volume(mounted: Mounted): Volume {

@@ -107,6 +107,11 @@ export class RemoteFiles {
     return true
   }
 
+  /** The bucket, and how it is asked, of an address below it. */
+  place(address: URL, options: RemoteOptions): Promise<Pick<RemoteFile, 'origin' | 'settings'>> {
+    return this.s3(remoteName(address), address, options)
+  }
+
   private async device(address: URL, options: RemoteOptions): Promise<HttpDevice> {
     const name = remoteName(address)
     const isS3 = address.protocol === 's3:'

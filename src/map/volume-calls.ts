@@ -130,6 +130,7 @@ export class VolumeCalls {
       return operation in METADATA_FULL ? metadataFull(error, operation, where) : volumeFull(error, where)
     if (error.code === 'EROFS' && !this.core.isReadOnly) return sealed(error, where)
     if (error.code === 'ENXIO') return holdsNothing(error, where)
+    if (error.code === 'ESTALE') return overtaken(error, where)
     // What was found first made it read-only; what was found last is what was just read.
     const found = error.code === 'EROFS' ? damage[0] : damage.at(-1)
     if (found === undefined || !['EIO', 'EUCLEAN', 'EROFS'].includes(error.code)) return error
@@ -151,6 +152,15 @@ function holdsNothing({ code, operation }: FaultlineError, where: string): Fault
     code,
     operation,
     `${operation} of ${where} failed with ${code}: it is a FIFO, a socket or a device, which hold no bytes; expected a file, or a symbolic link to one`,
+  )
+}
+
+/** Of a volume of many machines: somebody else has taken its lease, or what a reader saw is gone. */
+function overtaken({ code, operation }: FaultlineError, where: string): FaultlineError {
+  return new FaultlineError(
+    code,
+    operation,
+    `${operation} of ${where} failed with ${code}: another machine has gone on with the volume; what was not synced here is not durable: save what is open elsewhere, close the volume and open it again`,
   )
 }
 

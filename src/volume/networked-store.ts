@@ -115,6 +115,12 @@ export class NetworkedStore implements Store, Client {
     this.network.send(this, this.readOnly ? { kind: 'news', since: this.at } : { kind: 'renew' })
   }
 
+  /** Keeps its lease, or its place at the commit that it is at. */
+  keep(): void {
+    if (this.lease.lost || !this.entered.complete) return
+    this.network.send(this, this.readOnly ? { kind: 'pin', at: this.at } : { kind: 'renew' })
+  }
+
   /** Its time has run out: by its own clock, so before the server lets others have what it had. */
   expire(): void {
     this.lease.lost = true

@@ -1,0 +1,109 @@
+/** A volume of many machines, as programs use it: on a real PostgreSQL server, and a server that speaks S3. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { type FauxqsServer, startFauxqs } from 'fauxqs'
+import { fenceVolume, findVolume, ownerNow, Postgres } from '../machines/index.ts'
+import { NO_POSTGRES, PostgresServer } from '../machines/postgres-server.fixture.ts'
+import { Machine } from './index.ts'
+import { refuses } from './world.suite.ts'
+
+describe('a volume of many machines', { skip: NO_POSTGRES }, () => {
+  let postgres: PostgresServer
+  let s3: FauxqsServer
+  let place: { readonly meta: string; readonly endpoint: string }
+  const data = 's3://bucket/volumes'
+  before(async () => {
+    postgres = await PostgresServer.start()
+    s3 = await startFauxqs({ port: 0, logger: false })
+    s3.createBucket('bucket')
+    place = { meta: postgres.address, endpoint: s3.address }
+  })
+  after(async () => {
+    await s3.stop()
+    await postgres.stop()
+  })
+
+  const machines = async (act: (one: Machine, other: Machine) => Promise<void>) => {
+    await using one = await Machine.start({ memory: '8 MiB' })
+    await using other = await Machine.start({ memory: '8 MiB' })
+    await act(one, other)
+  }
+
+  test('shows one machine what another has made durable', () =>
+    machines(async (one, other) => {
+      const volume = await one.createVolume('first', { ...place, data })
+      await volume.mkdir('/d')
+      const bytes = new Uint8Array(3 * 2 ** 20 + 5).map((_, at) => (at * 31 + (at >> 9)) & 0xff)
+      await volume.put(bytes, '/d/a')
+      assert.deepEqual((await volume.check()).wrong, [])
+      const elsewhere = await other.openVolume('first', place)
+      assert.deepEqual(
+        (await elsewhere.list('/d')).map(({ name }) => name),
+        ['a'],
+      )
+      const file = await elsewhere.open('/d/a')
+      const map = await other.space({ name: 'reader' }).map(file)
+      assert.deepEqual(await map.run(view => view.bytes(0, bytes.length).slice()), bytes)
+      await volume.unlink('/d/a')
+      await volume.sync()
+      assert.equal(await elsewhere.exists('/d/a'), true, 'it shows the commit that it was opened at')
+      assert.deepEqual((await elsewhere.check()).wrong, [])
+      await map.unmap()
+      await elsewhere.close()
+      await volume.close()
+    }))
+
+  test('lets one machine write at a time, and the next when it has left', () =>
+    machines(async (one, other) => {
+      const volume = await one.createVolume('turns', { ...place, data })
+      await refuses(
+        () => other.openVolume('turns', { ...place, mode: 'r+' }),
+        'EBUSY',
+        'openVolume',
+        /process \d+ on/,
+      )
+      await volume.put(new Uint8Array([1]), '/a')
+      await volume.close()
+      const next = await other.openVolume('turns', { ...place, mode: 'r+' })
+      await next.put(new Uint8Array([2]), '/b')
+      assert.deepEqual((await next.check()).wrong, [])
+      await next.close()
+      const again = await one.openVolume('turns', { ...place, mode: 'r+' })
+      await again.put(new Uint8Array([3]), '/c')
+      const names = await again.list('/')
+      assert.deepEqual(
+        names.map(({ name }) => name),
+        ['a', 'b', 'c'],
+      )
+      for (const [at, name] of ['a', 'b', 'c'].entries())
+        for await (const part of again.get(`/${name}`)) assert.deepEqual([...part], [at + 1])
+      await again.close()
+    }))
+
+  test('tells a writer that was fenced ESTALE, and shows what it had', () =>
+    machines(async (one, other) => {
+      const volume = await one.createVolume('fenced', { ...place, data })
+      await volume.put(new Uint8Array(9000).fill(1), '/a')
+      const file = await volume.open('/a', { mode: 'r+' })
+      const map = await one.space({ name: 'writer' }).map(file, { prot: 'rw' })
+      await map.run(view => view.setU8(5000, 9))
+      const database = await Postgres.open(postgres.address)
+      const row = await findVolume(database, 'fenced')
+      await fenceVolume(database, row!.id, ownerNow())
+      await database.close()
+      const next = await other.openVolume('fenced', { ...place, mode: 'r+' })
+      await refuses(() => volume.sync(), 'ESTALE', 'sync', /another machine/)
+      assert.deepEqual(
+        await map.run(view => [view.u8(5000), view.u8(4999)]),
+        [9, 1],
+        'its stores can be saved',
+      )
+      await refuses(() => volume.put(new Uint8Array(1), '/b'), 'EROFS', 'put', /./)
+      for await (const part of next.get('/a')) assert.deepEqual(part, new Uint8Array(9000).fill(1))
+      await next.put(new Uint8Array(9000).fill(2), '/a', { existing: 'is replaced' })
+      assert.deepEqual((await next.check()).wrong, [])
+      await next.close()
+      await map.unmap()
+      await refuses(() => volume.close(), 'ESTALE', 'close', /./)
+    }))
+})

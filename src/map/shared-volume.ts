@@ -1,0 +1,274 @@
+/**
+ * Volumes of many machines in a machine: making one, and opening one.
+ *
+ *     make    its name is noted -> a writer's session -> header, state and root are the first commit -> open
+ *     open    its name is looked up -> a session -> header -> first block
+ *
+ * Invariants
+ *   SHV1 What fails leaves nothing open, and no lease; a volume whose making failed is made anew by who makes it next.
+ */
+import type { CreateVolumeOptions, OpenVolumeOptions, SharedPlaceOptions } from '../api/index.ts'
+import { shown } from '../group/index.ts'
+import {
+  findVolume,
+  noteVolume,
+  Occupied,
+  PgMissing,
+  Postgres,
+  PostgresError,
+  placeOf,
+  SchemaTooNew,
+  Session,
+  shownAddress,
+  upgradeSchema,
+  type VolumeRow,
+} from '../machines/index.ts'
+import { Making, makeArgs, Opening, openArgs } from '../volume/index.ts'
+import type { Context } from './context.ts'
+import { FaultlineError } from './error.ts'
+import { guarded, type Undo } from './guarded.ts'
+import { perform } from './mount.ts'
+import { checkKeys, choice, invalid } from './options.ts'
+import type { RemoteFiles } from './remote-files.ts'
+import type { Ground, Mounted } from './volume.ts'
+import { now, planOf as owned } from './volume-attributes.ts'
+
+const PLACE_KEYS = ['meta', 'endpoint', 'region', 'credentials', 'fetch']
+/** Numbers of blocks that a volume can give out, each once: 2^40, or as many as have a place in 2^53 bytes. */
+const BLOCKS_MAX = 2 ** 40 - 1
+const NAME = /^[^\0/]{1,200}$/
+
+/** What a session is opened with, beside its volume. */
+interface Opened {
+  readonly context: Context
+  readonly remote: RemoteFiles
+  readonly operation: 'createVolume' | 'openVolume'
+  readonly name: string
+  readonly options: SharedPlaceOptions
+}
+
+class SharedGround implements Ground {
+  readonly endings: Ground['endings']
+  private readonly name: string
+
+  constructor(name: string, session: Session) {
+    this.name = name
+    this.endings = [() => session.close()]
+  }
+
+  flaws(): readonly string[] {
+    return []
+  }
+
+  noteDamage(): void {
+    // Others may have it sound: what is damaged is found anew by who reads it.
+  }
+
+  leave(): void {
+    // What isn't durable by now takes the network to make it so.
+  }
+
+  async grow(): Promise<void> {
+    throw invalid(
+      'grow',
+      `grow of ${this.name}: a volume of many machines has no size; it holds what its bucket does`,
+    )
+  }
+}
+
+/** Whether it is of many machines, or so called. */
+export function isShared(options: unknown): boolean {
+  return typeof options === 'object' && options !== null && 'meta' in options && options.meta !== undefined
+}
+
+/** Makes a volume in a database and a bucket, and opens it to write. */
+export async function makeShared(
+  context: Context,
+  remote: RemoteFiles,
+  name: string,
+  options: CreateVolumeOptions,
+): Promise<Mounted> {
+  checkKeys(options, [...PLACE_KEYS, 'data', 'signal'], 'createVolume')
+  const data = bucketIn(options.data)
+  const at: Opened = {
+    context,
+    remote,
+    operation: 'createVolume',
+    name: named(name, 'createVolume'),
+    options,
+  }
+  return told(at, undo =>
+    begin(at, undo, async postgres => {
+      const { endpoint, region = 'us-east-1' } = options
+      // Words that can't be right are refused before anything is noted.
+      await remote.place(data, placeOptions(options, {}))
+      const { pageSize } = context.engine.memory.frames
+      const row = await noteVolume(postgres, name, { url: data.href, endpoint, region }, pageSize)
+      if (row.head > 0)
+        throw new FaultlineError(
+          'EEXIST',
+          'createVolume',
+          `there is a volume ${shown(name)} in ${postgres.name} already; choose another name`,
+        )
+      const session = await enter(at, postgres, row, 'r+')
+      undo(() => session.close())
+      const plan = planOf(context, session)
+      const args = makeArgs({
+        ...plan,
+        size: Math.min(BLOCKS_MAX, Math.floor(Number.MAX_SAFE_INTEGER / pageSize)) * pageSize,
+        id: Number(BigInt.asUintN(53, crypto.getRandomValues(new BigUint64Array(1))[0]!)),
+        root: owned('directory', {}, 'createVolume'),
+        now: now(),
+      })
+      await perform(context, new Making(), args, `making of ${name}`, () => '')
+      const core = args.volume!
+      return { core, path: name, purpose: 'r+', noted: 0, ground: new SharedGround(name, session) }
+    }),
+  )
+}
+
+export async function mountShared(
+  context: Context,
+  remote: RemoteFiles,
+  name: string,
+  options: OpenVolumeOptions,
+): Promise<Mounted> {
+  checkKeys(options, [...PLACE_KEYS, 'mode'], 'openVolume')
+  const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'openVolume')
+  const at: Opened = { context, remote, operation: 'openVolume', name: named(name, 'openVolume'), options }
+  return told(at, undo =>
+    begin(at, undo, async postgres => {
+      const row = await findVolume(postgres, name)
+      if (row === undefined || row.head === 0)
+        throw new FaultlineError(
+          'ENOENT',
+          'openVolume',
+          `there is no volume ${shown(name)} in ${postgres.name}`,
+        )
+      const session = await enter(at, postgres, row, mode)
+      undo(() => session.close())
+      const args = openArgs(planOf(context, session))
+      await perform(context, new Opening(), args, `opening of ${name}`, () => args.why)
+      const core = args.volume!
+      return { core, path: name, purpose: mode, noted: 0, ground: new SharedGround(name, session) }
+    }),
+  )
+}
+
+/** A database whose schema is up to date, for as long as the rest doesn't fail. */
+async function begin<T>(
+  { options }: Opened,
+  undo: Undo,
+  act: (postgres: Postgres) => Promise<T>,
+): Promise<T> {
+  const postgres = await Postgres.open(options.meta!)
+  undo(() => postgres.close())
+  await upgradeSchema(postgres)
+  return act(postgres)
+}
+
+async function enter(
+  { context, remote, operation, name, options }: Opened,
+  postgres: Postgres,
+  row: VolumeRow,
+  mode: 'r' | 'r+',
+): Promise<Session> {
+  const { engine, driver, performer } = context
+  const { blockSize } = row.data
+  const { pageSize } = engine.memory.frames
+  if (blockSize !== pageSize)
+    throw invalid(
+      operation,
+      `${operation} of ${name}: the volume has blocks of ${blockSize} bytes; open it in a machine with pages of that size`,
+    )
+  const { origin, settings } = await remote.place(new URL(row.data.url), placeOptions(options, placeOf(row)))
+  return Session.open({
+    scheduler: engine.scheduler,
+    pump: () => driver.pump(),
+    completed: ticket => performer.completed(ticket),
+    postgres,
+    row,
+    mode,
+    origin,
+    settings,
+    onNews: undefined,
+  })
+}
+
+function planOf({ engine }: Context, { device, store, reuse }: Session) {
+  return { cache: engine.cache, io: engine.io, calls: engine.verbs, device, store, reuse }
+}
+
+/** What is told now goes before what was written down. */
+function placeOptions(
+  { endpoint, region, credentials, fetch }: SharedPlaceOptions,
+  known: { readonly endpoint?: string | undefined; readonly region?: string },
+) {
+  return {
+    ...(known.endpoint !== undefined && { endpoint: known.endpoint }),
+    ...(known.region !== undefined && { region: known.region }),
+    ...(endpoint !== undefined && { endpoint }),
+    ...(region !== undefined && { region }),
+    ...(credentials !== undefined && { credentials }),
+    ...(fetch !== undefined && { fetch }),
+  }
+}
+
+/** Undoes what was done if the rest fails, and says what the database meant. */
+async function told<T>({ operation, name, options }: Opened, act: (undo: Undo) => Promise<T>): Promise<T> {
+  const { meta } = options
+  if (typeof meta !== 'string' || !/^postgres(ql)?:\/\//.test(meta))
+    throw invalid(
+      operation,
+      `meta: expected an address like postgres://user@host/database, got ${shownMeta(meta)}`,
+    )
+  return guarded(operation, name, async undo => {
+    try {
+      return await act(undo)
+    } catch (error) {
+      throw translated(error, operation, name, shownAddress(meta))
+    }
+  })
+}
+
+function shownMeta(meta: unknown): string {
+  return typeof meta === 'string' ? shown(shownAddress(meta)) : shown(meta)
+}
+
+function translated(error: unknown, operation: string, name: string, meta: string): unknown {
+  const say = (code: string, what: string) =>
+    new FaultlineError(code, operation, `${operation} of ${name}: ${what}`, error)
+  if (error instanceof PgMissing) return new FaultlineError('ENOSYS', operation, error.message, error)
+  if (error instanceof SchemaTooNew) return say('EPROTO', error.message)
+  if (error instanceof Occupied)
+    return say(
+      'EBUSY',
+      `it is open to be written by ${error.message}; wait until it has been closed, or fence it`,
+    )
+  if (error instanceof PostgresError)
+    return say(
+      error.kind === 'refused' ? 'EACCES' : 'EREMOTEIO',
+      `${meta} could not be asked: ${error.message}`,
+    )
+  return error
+}
+
+function named(name: unknown, operation: string): string {
+  if (typeof name !== 'string' || !NAME.test(name))
+    throw invalid(
+      operation,
+      `expected the name of a volume, up to 200 characters without slashes, got ${shown(name)}`,
+    )
+  return name
+}
+
+function bucketIn(data: unknown): URL {
+  const url = typeof data === 'string' && URL.canParse(data) ? new URL(data) : undefined
+  if (url?.protocol !== 's3:' || url.hostname === '' || url.search !== '' || url.hash !== '')
+    throw invalid(
+      'createVolume',
+      `data: expected where its data are to lie, like s3://bucket/prefix, got ${shown(data)}`,
+    )
+  if (url.pathname.length < 2) url.pathname = '/volumes'
+  return url
+}
