@@ -72,10 +72,12 @@ export async function noteVolume(
 ): Promise<VolumeRow> {
   const own = `${url.replace(/\/+$/, '')}/${encodeURIComponent(name)}.${randomBytes(4).toString('hex')}`
   const data: Data = { url: own, ...(endpoint !== undefined && { endpoint }), region, blockSize }
-  await postgres.ask('insert into faultline.volume (name, data) values ($1, $2) on conflict do nothing', [
-    name,
-    JSON.stringify(data),
-  ])
+  // What somebody began to make there, and left, is made anew.
+  await postgres.ask(
+    `insert into faultline.volume as v (name, data) values ($1, $2) on conflict (name) do update set data = excluded.data
+     where v.head = 0 and (v.holder = '' or v.expires <= clock_timestamp())`,
+    [name, JSON.stringify(data)],
+  )
   return (await findVolume(postgres, name))!
 }
 

@@ -106,4 +106,44 @@ describe('a volume of many machines', { skip: NO_POSTGRES }, () => {
       await map.unmap()
       await refuses(() => volume.close(), 'ESTALE', 'close', /./)
     }))
+
+  test('says what is wrong with where it is to lie', () =>
+    machines(async (one, other) => {
+      const open = (name: string, options: object) => other.openVolume(name, { ...place, ...options })
+      await refuses(() => open('a/b', {}), 'EINVAL', 'openVolume', /expected the name of a volume/)
+      await refuses(
+        () => open('a', { meta: 'mysql://x' }),
+        'EINVAL',
+        'openVolume',
+        /meta: expected an address/,
+      )
+      await refuses(
+        () => open('nobody', {}),
+        'ENOENT',
+        'openVolume',
+        /there is no volume "nobody" in postgres:/,
+      )
+      await refuses(() => open('a', { size: 1 }), 'EINVAL', 'openVolume', /no option "size"/)
+      const nowhere = 'postgres://somebody:secret@127.0.0.1:1/there'
+      await refuses(
+        () => open('a', { meta: nowhere }),
+        'EREMOTEIO',
+        'openVolume',
+        /somebody@127.*ECONNREFUSED/,
+      )
+      const create = (options: object) => one.createVolume('wrong', { ...place, data, ...options })
+      await refuses(() => create({ data: '/tmp/x' }), 'EINVAL', 'createVolume', /data: expected where/)
+      await refuses(() => create({ data: 's3://nowhere/x' }), 'EIO', 'createVolume', /s3:.*it answered 404/)
+      const volume = await create({})
+      await refuses(() => create({}), 'EEXIST', 'createVolume', /there is a volume "wrong"/)
+      await refuses(() => volume.grow(2 ** 30), 'EINVAL', 'grow', /has no size/)
+      await volume.close()
+      await using large = await Machine.start({ memory: '8 MiB', pageSize: 65536 })
+      await refuses(
+        () => large.openVolume('wrong', place),
+        'EINVAL',
+        'openVolume',
+        /has blocks of 4096 bytes/,
+      )
+    }))
 })

@@ -120,7 +120,7 @@ export async function makeShared(
         root: owned('directory', {}, 'createVolume'),
         now: now(),
       })
-      await perform(context, new Making(), args, `making of ${name}`, () => '')
+      await perform(context, new Making(), args, `making of ${name}`, () => '').catch(because(at, session))
       const core = args.volume!
       return { core, path: name, purpose: 'r+', noted: 0, ground: new SharedGround(name, session) }
     }),
@@ -148,7 +148,9 @@ export async function mountShared(
       const session = await enter(at, postgres, row, mode)
       undo(() => session.close())
       const args = openArgs(planOf(context, session))
-      await perform(context, new Opening(), args, `opening of ${name}`, () => args.why)
+      await perform(context, new Opening(), args, `opening of ${name}`, () => args.why).catch(
+        because(at, session),
+      )
       const core = args.volume!
       return { core, path: name, purpose: mode, noted: 0, ground: new SharedGround(name, session) }
     }),
@@ -193,6 +195,15 @@ async function enter(
     settings,
     onNews: undefined,
   })
+}
+
+/** Why the bucket couldn't be asked, if that is what it failed for. */
+function because({ operation, name }: Opened, { device }: Session): (error: unknown) => never {
+  return error => {
+    const { lastFailure } = device
+    if (lastFailure === undefined || !(error instanceof FaultlineError)) throw error
+    throw new FaultlineError(error.code, operation, `${operation} of ${name}: ${lastFailure.message}`, error)
+  }
 }
 
 function planOf({ engine }: Context, { device, store, reuse }: Session) {
