@@ -28,9 +28,9 @@ import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
 import { guarded, type Undo } from './guarded.ts'
 import { perform } from './mount.ts'
+import type { Ground, Mounted } from './mounted.ts'
 import { checkKeys, choice, invalid } from './options.ts'
 import type { RemoteFiles } from './remote-files.ts'
-import type { Ground, Mounted } from './volume.ts'
 import { now, planOf as owned } from './volume-attributes.ts'
 
 const PLACE_KEYS = ['meta', 'endpoint', 'region', 'credentials', 'fetch']
