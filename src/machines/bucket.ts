@@ -8,7 +8,7 @@
  * what is to be put is in memory, and nothing is lost meanwhile.
  *
  * Invariants
- *   BK1 An object that is there is never replaced.
+ *   BKT1 An object that is there is never replaced.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Bytes, type Errno, errno } from '../base/index.ts'

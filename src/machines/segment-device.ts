@@ -9,9 +9,9 @@
  * A block is written once in its life: the numbers of a shared volume only grow (volume/space.ts).
  *
  * Invariants   D1 to D3 (device/device.ts), but for zero and resize, which it has no use for
- *   SD1 The index names no segment that isn't in the bucket, whole.
- *   SD2 No more than UNSEALED_MAX bytes, and one write, wait for the bucket: writes beyond end when there is room.
- *   SD3 What couldn't be put stays readable here, and each flush after it fails.
+ *   SGD1 The index names no segment that isn't in the bucket, whole.
+ *   SGD2 No more than UNSEALED_MAX bytes, and one write, wait for the bucket: writes beyond end when there is room.
+ *   SGD3 What couldn't be put stays readable here, and each flush after it fails.
  */
 import { type Bytes, type Errno, errno } from '../base/index.ts'
 import type { Device, Request } from '../device/index.ts'
