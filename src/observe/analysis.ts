@@ -97,6 +97,7 @@ const LOSSES_MAX = 4096
 /** Between its first running and having the lock that it slept for. */
 const JUST_RAN_NS = 5e6
 const BELOW = 'below the threshold'
+const KINDS = 1 + Math.max(...Object.values(Kind))
 /** A wait is explained so long after its end: before Linux 5.16 a release is told after the next acquisition. */
 const SETTLE_NS = 1e6
 
@@ -123,6 +124,7 @@ export class Analysis {
   private readonly totals = new Totals()
   /** Until the first mmap_lock event. */
   private blocked: Blocked | null
+  private readonly below = { waits: 0, waitMs: 0 }
   private readonly byCause = new Map<string, { waits: number; waitMs: number }>()
   private inversions: Inversion[] = []
   private readonly evidence = new WeakMap<Inversion, Loss>()
@@ -132,7 +134,7 @@ export class Analysis {
   /** When each CPU was last heard of, and first. */
   private readonly heard: number[] = []
   private readonly knownFrom = new Map<number, number>()
-  private readonly counts: number[] = []
+  private readonly counts: number[] = new Array(KINDS).fill(0)
   private readonly seen: SeenTask[] = []
   private inversionsNotKept = 0
   private records = 0
@@ -153,7 +155,7 @@ export class Analysis {
 
   // hot: about 300 ns a record.
   readonly take = (record: TraceRecord): void => {
-    this.counts[record.kind] = (this.counts[record.kind] ?? 0) + 1
+    this.counts[record.kind]!++
     if (record.kind === Kind.lost || record.kind === Kind.wrapped) {
       this.lost(record)
       return
@@ -236,7 +238,7 @@ export class Analysis {
       lostEvents: this.lostEvents,
       openWaits,
       worstWaits: this.totals.worstWaits(),
-      waitByCause: [...this.byCause]
+      waitByCause: [...(this.below.waits === 0 ? [] : [[BELOW, this.below] as const]), ...this.byCause]
         .map(([kind, row]) => ({ kind, ...row }))
         .sort((a, b) => b.waitMs - a.waitMs),
       holders: this.totals.holders(),
@@ -285,8 +287,13 @@ export class Analysis {
     if (isHidden(record.mm)) {
       // One name for every mm: a lock of each task's own keeps its waits apart, and links nobody.
       this.hidesAddresses = true
-      record.mm = `${record.mm} of ${record.tid}`
+      this.lockOf(task, { ...record, mm: `${record.mm} of ${record.tid}` })
+      return
     }
+    this.lockOf(task, record)
+  }
+
+  private lockOf(task: Task, record: TraceRecord): void {
     if (record.kind === Kind.start) task.waitsFor = record.mm
     else {
       if (record.kind === Kind.acquired) this.before(task, record)
@@ -294,8 +301,7 @@ export class Analysis {
       // A lock taken inside another may be a new child's; the outermost is the task's own, or the one /proc shows it.
       if (record.kind === Kind.acquired && task.holds === 0) learnMm(task, record)
     }
-    this.locks.event(record)
-    task.holds = this.locks.heldBy(task.tid)
+    task.holds = this.locks.event(record)
     // Outside its locks a task has come back from the fault that took them.
     if (record.kind === Kind.released) task.faultOpen = false
   }
@@ -305,9 +311,10 @@ export class Analysis {
    * moment it runs: it waited for it. It slept inside a write hold, and reads now without having asked: that hold was downgraded.
    */
   private before({ tid, ranFirst, framesFirst }: Task, record: TraceRecord): void {
+    if (framesFirst.length === 0) return
     const { mm, write, time, success } = record
     const isFirst = !this.hasWrapped && !this.locks.knows(tid) && time - ranFirst <= JUST_RAN_NS
-    if (!isFirst || framesFirst.length === 0) return
+    if (!isFirst) return
     const place = placeOf(framesFirst)
     if (place?.kind === 'vma lock' && !write) this.locks.heldBefore(record)
     else if (place?.kind === 'mmap_lock' || asksForMmapLock(framesFirst)) {
@@ -321,8 +328,10 @@ export class Analysis {
     this.totals.waited(wait, task.comm)
     this.options.stretches?.waited(wait, task)
     const waitMs = (wait.end - wait.start) / 1e6
-    if (waitMs < this.options.thresholdMs) this.blame(BELOW, waitMs)
-    else this.unsettled.push({ wait, group: task.group })
+    if (waitMs < this.options.thresholdMs) {
+      this.below.waits++
+      this.below.waitMs += waitMs
+    } else this.unsettled.push({ wait, group: task.group })
     this.past.waited(wait)
   }
 
@@ -476,9 +485,12 @@ const HIDDEN_ADDRESSES: Missing = {
 }
 
 const PARENTHESIS = 40
+const ZERO = 48
 /** What kernels print for an address they hide, `(____ptrval____)` or nothing but zeros: the same for every mm. */
-const isHidden = (mm: string): boolean =>
-  mm.charCodeAt(0) === PARENTHESIS || mm === '0' || mm === '0000000000000000'
+function isHidden(mm: string): boolean {
+  const first = mm.charCodeAt(0)
+  return first === PARENTHESIS || (first === ZERO && mm.charCodeAt(mm.length - 1) === ZERO && /^0+$/.test(mm))
+}
 
 const touch = (a: Loss, b: Loss): boolean => a.start <= b.end && b.start <= a.end
 

@@ -15,18 +15,17 @@ export interface Interval {
 }
 
 const INTERVALS_MAX = 1 << 16
-const FORGET_EVERY = 1024
+const FORGET_MIN = 1024
 
 export class History<T extends Interval> {
   private intervals: T[] = []
   private shortest = 0
-  private sinceForget = 0
+  private forgetAt = FORGET_MIN
 
   add(interval: T, oldestAsked: () => number): void {
     if (interval.end - interval.start < this.shortest) return
     this.intervals.push(interval)
-    if (++this.sinceForget < FORGET_EVERY && this.intervals.length < INTERVALS_MAX) return
-    this.sinceForget = 0
+    if (this.intervals.length < this.forgetAt) return
     const oldest = oldestAsked()
     this.intervals = this.intervals.filter(each => each.end >= oldest)
     if (this.intervals.length < INTERVALS_MAX / 2) this.shortest = 0
@@ -34,6 +33,7 @@ export class History<T extends Interval> {
       this.shortest = Math.max(1000, this.shortest * 2)
       this.intervals = this.intervals.filter(each => each.end - each.start >= this.shortest)
     }
+    this.forgetAt = Math.min(INTERVALS_MAX, Math.max(FORGET_MIN, this.intervals.length * 2))
   }
 
   /** Those that overlap [start, end], latest first. */

@@ -291,7 +291,7 @@ export function learnMm(task: Task, record: TraceRecord): void {
   const from = record.write ? 'write' : record.success ? 'read' : 'trylock'
   if (task.mm === record.mm) {
     task.group = record.group
-    if (RANK[from] > RANK[task.mmFrom]) task.mmFrom = from
+    if (from !== task.mmFrom && RANK[from] > RANK[task.mmFrom]) task.mmFrom = from
     return
   }
   // Whoever drops the last use of another's mm tears it down, under its lock for write; it has no owner then, so no cgroup.

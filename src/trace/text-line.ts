@@ -48,6 +48,8 @@ export interface LineHead {
   time: number
   /** The time has no point: it counts ticks of a clock of any rate. */
   isTicks: boolean
+  /** First byte behind the time. */
+  after: number
   nameStart: number
   nameEnd: number
   /** First byte of the arguments. */
@@ -63,6 +65,7 @@ export const emptyHead = (): LineHead => ({
   cpu: 0,
   time: 0,
   isTicks: false,
+  after: 0,
   nameStart: 0,
   nameEnd: 0,
   args: 0,
@@ -103,7 +106,12 @@ function readWithCpu(line: Buffer, start: number, end: number, head: LineHead): 
 
 function isWithCpu(line: Buffer, start: number, at: number, end: number, head: LineHead): boolean {
   if (at > start && line[at - 1] !== SPACE) return false
-  return readAfterCpu(line, at + 1, end, head) && readTask(line, start, at, head)
+  head.after = readCpuAndTime(line, at, end, head)
+  return (
+    head.after !== -1 &&
+    readName(line, skipSpaces(line, head.after, end), end, head) &&
+    readTask(line, start, at, head)
+  )
 }
 
 /** `comm pid sec.frac: event`: the fraction has six digits or nine. */
@@ -138,26 +146,24 @@ function readLatency(line: Buffer, start: number, end: number, head: LineHead): 
   return true
 }
 
-function readAfterCpu(line: Buffer, start: number, end: number, head: LineHead): boolean {
-  let at = start
+/** The columns of the CPU and the time, from the bracket on; the first byte behind them, or -1. */
+export function readCpuAndTime(line: Buffer, bracket: number, end: number, head: LineHead): number {
+  let at = bracket + 1
   let cpu = 0
+  if (line[bracket] !== OPEN || !isDigit(line[at]!)) return -1
   while (at < end && isDigit(line[at]!)) {
     cpu = cpu * 10 + line[at]! - ZERO
     at++
   }
-  if (at === start || line[at] !== CLOSE) return false
+  if (line[at] !== CLOSE) return -1
   at = skipSpaces(line, at + 1, end)
-  const afterTime = readTime(line, at, end, head)
-  if (afterTime !== -1) at = afterTime
-  else {
-    const flags = at
-    while (at < end && line[at] !== SPACE) at++
-    if (at - flags > FLAGS_MAX) return false
-    at = readTime(line, skipSpaces(line, at, end), end, head)
-    if (at === -1) return false
-  }
   head.cpu = cpu
-  return readName(line, skipSpaces(line, at, end), end, head)
+  const afterTime = readTime(line, at, end, head)
+  if (afterTime !== -1) return afterTime
+  const flags = at
+  while (at < end && line[at] !== SPACE) at++
+  if (at - flags > FLAGS_MAX) return -1
+  return readTime(line, skipSpaces(line, at, end), end, head)
 }
 
 function readTime(line: Buffer, start: number, end: number, head: LineHead): number {

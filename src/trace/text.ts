@@ -3,9 +3,9 @@
  * were pasted, and the pages of systrace.
  *
  * Bytes go in by `push`, records come out at the sink before it returns, `end` gives the last line. Lines are found and
- * parsed in the bytes; a string is made only for a name not seen before. Stacks follow their event on lines of their own
- * and become a record when the first line that isn't a frame arrives. The first lines are looked at together, for what was
- * pasted before each of them.
+ * parsed in the bytes. Most lines say what others have said, at another time: their tasks and what is behind their times are
+ * kept by their bytes, and parsed once. Stacks follow their event on lines of their own and become a record when the first
+ * line that isn't a frame arrives. The first lines are looked at together, for what was pasted before each of them.
  *
  * Invariants
  *   TX1  Memory is one line and the tables of names, whatever the size of the trace.
@@ -14,14 +14,15 @@
  *   TX3  Times don't go back by more than clocks of CPUs differ: a trace in which they do is refused.
  */
 import { DumpReader, type SeenTask } from './dump.ts'
-import { Interner, nameInterner } from './interner.ts'
+import { Interner, Kept, nameInterner } from './interner.ts'
 import { type Pasted, pastedOver, withoutEntities } from './pasted.ts'
 import type { UnreadEvents } from './reading.ts'
-import { emptyRecord, KIND_OF_EVENT, Kind, type Sink, TraceError } from './record.ts'
+import { emptyRecord, KIND_OF_EVENT, Kind, type Sink, TraceError, type TraceRecord } from './record.ts'
 import { find, readArguments } from './text-events.ts'
-import { emptyHead, isDigit, readHead, skipSpaces } from './text-line.ts'
+import { emptyHead, isDigit, readCpuAndTime, readHead, skipSpaces } from './text-line.ts'
 
 const NEWLINE = 10
+const RETURN = 13
 const TAB = 9
 const SPACE = 32
 const DASH = 45
@@ -78,8 +79,11 @@ export class TextReader {
   private readonly record = emptyRecord()
   private readonly head = emptyHead()
   private readonly names = nameInterner()
-  private readonly comms = nameInterner()
   private readonly eventNames = new Interner(eventOf)
+  /** What events have said, by the bytes behind their times; and tasks, by those before the column of the CPU. */
+  private readonly said = new Kept<Said>()
+  private readonly columns = new Kept<TaskColumn>()
+  private task: TaskColumn = { tid: 0, comm: '' }
   private readonly window = Buffer.allocUnsafe(WINDOW_BYTES)
   private readonly readOf = new Map<string, { lines: number; unread: number }>()
   private pasted: Pasted | null = null
@@ -154,7 +158,13 @@ export class TextReader {
       this.notes.push('read with the entities of HTML')
     }
     let start = 0
+    const isPlain = this.isPlain
     for (;;) {
+      const next = isPlain ? this.again(bytes, start, this.filled) : -1
+      if (next !== -1) {
+        start = next
+        continue
+      }
       const newline = bytes.indexOf(NEWLINE, start)
       if (newline === -1 || newline >= this.filled) break
       this.line(bytes, start, newline)
@@ -171,8 +181,8 @@ export class TextReader {
   }
 
   private line(bytes: Buffer, start: number, newline: number): void {
-    const end = newline > start && bytes[newline - 1] === 13 ? newline - 1 : newline
-    if (this.pasted === null && !this.isPage && !this.hasEntities) {
+    const end = newline > start && bytes[newline - 1] === RETURN ? newline - 1 : newline
+    if (this.isPlain) {
       this.plainLine(bytes, start, end)
       return
     }
@@ -180,8 +190,13 @@ export class TextReader {
     // Old pages of systrace hold the trace as a string of JavaScript.
     if (this.isPage && text.endsWith('\\n\\')) text = text.slice(0, -3)
     text = this.pasted?.strip(text) ?? text
-    const plain = Buffer.from(this.hasEntities ? withoutEntities(text) : text, 'latin1')
-    this.plainLine(plain, 0, plain.length)
+    const plain = Buffer.from(`${this.hasEntities ? withoutEntities(text) : text}\n`, 'latin1')
+    if (this.again(plain, 0, plain.length) === -1) this.plainLine(plain, 0, plain.length - 1)
+  }
+
+  /** Nothing lies around the lines: they are read where they are. */
+  private get isPlain(): boolean {
+    return this.pasted === null && !this.isPage && !this.hasEntities
   }
 
   private plainLine(bytes: Buffer, start: number, end: number): void {
@@ -196,7 +211,7 @@ export class TextReader {
       this.comment(bytes, start, end)
       return
     }
-    const head = this.head
+    const { head } = this
     if (!readHead(bytes, start, end, head)) {
       this.other(bytes, start, end)
       return
@@ -205,35 +220,85 @@ export class TextReader {
       this.miss()
       return
     }
+    this.happened(this.first(bytes, start, end))
+  }
+
+  /**
+   * Reads a line whose columns are where the last line had them, and whose task and event were met before; the end of the
+   * line isn't looked for. The beginning of the next line, or -1 for any other line.
+   */
+  private again(bytes: Buffer, start: number, limit: number): number {
+    const { head } = this
+    const bracket = start + head.bracket
+    if (head.layout !== 'cpu' || bracket >= limit) return -1
+    const name = readCpuAndTime(bytes, bracket, limit, head)
+    if (name === -1 || head.isTicks) return -1
+    const said = this.said.findLine(bytes, name, limit)
+    if (said === null) return -1
+    const task = this.columns.find(bytes, start, bracket)
+    if (task === null) return -1
+    this.task = task
+    this.closeStack()
+    if (this.begun !== null) this.tellBegun()
+    this.happened(said)
+    const end = this.said.lineEnd
+    return end + (bytes[end] === RETURN ? 2 : 1)
+  }
+
+  private first(bytes: Buffer, start: number, end: number): Said {
+    const { head } = this
+    const event = this.eventNames.get(bytes, head.nameStart, head.nameEnd)
+    const { kind, syscall } = event
+    const comm = this.names.get(bytes, head.commStart, head.commEnd)
+    this.task = { tid: head.tid, comm }
+    const record = event.isSaidAgain ? emptyRecord() : this.record
+    // A syscall's own event is `sys_name(...` when it begins and `sys_name -> ...` when it ends.
+    if (kind !== null) record.kind = syscall !== null && bytes[head.args] === DASH ? Kind.syscallExit : kind
+    record.comm = ''
+    const isRead = kind !== null && kind !== Kind.stack
+    const isWhole = !isRead || readArguments(record, bytes, head.args, end, this.names)
+    if (syscall !== null) record.name = syscall
+    if (!isWhole && event.read.unread++ === 0)
+      this.readOf.set(bytes.toString('latin1', head.nameStart, head.nameEnd), event.read)
+    const said = {
+      event,
+      record,
+      isRead,
+      isWhole,
+      namesTask: record.comm !== '',
+      isPerf: bytes[head.nameStart - 1] === COLON,
+    }
+    if (event.isSaidAgain && isWhole && head.layout === 'cpu' && head.commStart < head.commEnd) {
+      this.columns.keep(bytes, start, start + head.bracket, this.task)
+      this.said.keep(bytes, head.after, end, said)
+    }
+    return said
+  }
+
+  private happened({ event, record, isRead, isWhole, namesTask, isPerf }: Said): void {
+    const { head, task } = this
     this.events++
     if (!head.isTicks) this.pointed = true
-    const record = this.record
-    record.time = head.isTicks ? this.ticks(head.time) : head.time
-    record.cpu = head.cpu
-    record.tid = head.tid
-    this.isPerf = bytes[head.nameStart - 1] === COLON
-    this.stackTid = head.tid
-    this.isPastKernel = false
-    const event = this.eventNames.get(bytes, head.nameStart, head.nameEnd)
-    if (record.time > this.latest) {
-      this.latest = record.time
-      this.back = 0
-    } else if (this.latest - record.time > BACK_NS) this.goesBack(record.time)
-    if (event.isStack) this.frames = []
+    const time = head.isTicks ? this.ticks(head.time) : head.time
+    this.isPerf = isPerf
+    this.stackTid = task.tid
     this.isPastKernel = event.isUserStack
+    if (time > this.latest) {
+      this.latest = time
+      this.back = 0
+    } else if (this.latest - time > BACK_NS) this.goesBack(time)
+    record.time = time
+    record.cpu = head.cpu
+    record.tid = task.tid
+    if (event.isStack) this.frames = []
     if (event.isTorn) this.miss()
-    if (event.kind === null || event.isStack) return
+    if (!isRead) return
     event.read.lines++
-    // A syscall's own event is `sys_name(...` when it begins and `sys_name -> ...` when it ends.
-    record.kind = event.syscall !== null && bytes[head.args] === DASH ? Kind.syscallExit : event.kind
-    record.comm = this.comms.get(bytes, head.commStart, head.commEnd)
-    if (!readArguments(record, bytes, head.args, end, this.names)) {
-      if (event.read.unread++ === 0)
-        this.readOf.set(bytes.toString('latin1', head.nameStart, head.nameEnd), event.read)
+    if (!isWhole) {
       this.miss()
       return
     }
-    if (event.syscall !== null) record.name = event.syscall
+    if (!namesTask) record.comm = task.comm
     this.sink(record)
   }
 
@@ -393,12 +458,38 @@ export class TextReader {
   }
 }
 
+const SAID_AGAIN: ReadonlySet<Kind> = new Set([
+  Kind.start,
+  Kind.acquired,
+  Kind.released,
+  Kind.switchOut,
+  Kind.waking,
+])
+
+interface TaskColumn {
+  readonly tid: number
+  readonly comm: string
+}
+
+/** What a line says behind its time, read once for all lines that say the same. */
+interface Said {
+  readonly event: NamedEvent
+  readonly record: TraceRecord
+  readonly isRead: boolean
+  readonly isWhole: boolean
+  /** The event itself names its task; a tool may not have known it, or cut it short. */
+  readonly namesTask: boolean
+  readonly isPerf: boolean
+}
+
 interface NamedEvent {
   readonly kind: Kind | null
   readonly isStack: boolean
   readonly isUserStack: boolean
   /** The name is only the beginning of one that is read here. */
   readonly isTorn: boolean
+  /** Its lines say a few things again and again, but for their times. */
+  readonly isSaidAgain: boolean
   readonly syscall: string | null
   readonly read: { lines: number; unread: number }
 }
@@ -410,14 +501,16 @@ function eventOf(bytes: Buffer): NamedEvent {
   const isStack = name.startsWith('<stack trace') || known === Kind.stack || isUserStack
   const read = { lines: 0, unread: 0 }
   const names = [...KIND_OF_EVENT.keys(), '<stack trace>']
+  const isSaidAgain = known !== null && SAID_AGAIN.has(known)
   const isTorn = known === null && !isStack && names.some(each => each.startsWith(name))
   if (known !== null || !name.startsWith('sys_'))
-    return { kind: known, isStack, isUserStack, isTorn, syscall: null, read }
+    return { kind: known, isStack, isUserStack, isTorn, isSaidAgain, syscall: null, read }
   return {
     kind: Kind.syscallEnter,
     isStack,
     isUserStack,
     isTorn: false,
+    isSaidAgain: false,
     syscall: name.replace(/^sys_(enter_|exit_)?/, ''),
     read,
   }
