@@ -39,8 +39,11 @@ export interface SyncArgs {
   next: PageIndex
   /** Dirty pages that could not be written when it passed them: on their way already, or being taken away. */
   readonly left: PageIndex[]
-  /** What it waits for, in order. */
+  /** How many of `left` have been written since. */
+  caught: number
+  /** What it waits for, in order; the first `ended` of them are over. */
   readonly begun: Bio[]
+  ended: number
   flush: Ticket | undefined
 }
 
@@ -51,7 +54,19 @@ export function syncArgs(
   cursor: ErrorCursor,
   until: Settled = 'durable',
 ): SyncArgs {
-  return { until, file, start, end, cursor, next: -1, left: [], begun: [], flush: undefined }
+  return {
+    until,
+    file,
+    start,
+    end,
+    cursor,
+    next: -1,
+    left: [],
+    caught: 0,
+    begun: [],
+    ended: 0,
+    flush: undefined,
+  }
 }
 
 export class Sync implements Verb<SyncArgs> {
@@ -104,15 +119,17 @@ export class Sync implements Verb<SyncArgs> {
 
   private begunIn(args: SyncArgs, task: Task): Outcome | undefined {
     const { begun } = args
-    while (begun[0]?.ticket.complete === true) begun.shift()
-    return begun[0] === undefined ? undefined : wait(this.cache.hurryBio(begun[0], task.group), 'writeback')
+    while (begun[args.ended]?.ticket.complete === true) args.ended++
+    args.ended = forgotten(begun, args.ended)
+    const next = begun[args.ended]
+    return next === undefined ? undefined : wait(this.cache.hurryBio(next, task.group), 'writeback')
   }
 
   /** Writes one slice of what was left, once none of it is on its way. */
   private writeLeft(args: SyncArgs, task: Task): Outcome | undefined {
     const { file, left, begun } = args
-    if (left.length === 0) return undefined
-    const some = left.slice(0, this.cache.slicePages)
+    if (args.caught === left.length) return undefined
+    const some = left.slice(args.caught, args.caught + this.cache.slicePages)
     const now: PageIndex[] = []
     for (const index of some) {
       const frame = this.cache.find(file.id, index)
@@ -123,9 +140,9 @@ export class Sync implements Verb<SyncArgs> {
       if (file.invalidates(index)) return wait(file.invalidation!.ticket, 'invalidate')
       now.push(index)
     }
-    left.splice(0, some.length)
+    args.caught = forgotten(left, args.caught + some.length)
     begun.push(...this.cache.writeOut(file, now))
-    return this.begunIn(args, task) ?? (left.length > 0 ? again : undefined)
+    return this.begunIn(args, task) ?? (args.caught < left.length ? again : undefined)
   }
 
   private report({ file, cursor }: SyncArgs, flushed: Errno): Outcome {
@@ -135,4 +152,14 @@ export class Sync implements Verb<SyncArgs> {
     }
     return flushed === errno.OK ? done : fail(flushed)
   }
+}
+
+/** A list as short as this is cut at once. */
+const SHORT = 64
+
+/** Takes what is over off the front of a list, when that is half of it: each time would cost the whole list. Returns how much is left of it. */
+function forgotten(list: unknown[], over: number): number {
+  if (list.length > SHORT && 2 * over < list.length) return over
+  list.splice(0, over)
+  return 0
 }

@@ -49,7 +49,7 @@ const MAX_PAUSE: Ns = 200 * MS
 const BANDWIDTH_INTERVAL: Ns = 200 * MS
 /** Bytes dirtied between two looks at the balance: 32 pages of 4 KiB. */
 const RATELIMIT_BYTES = 32 * 4096
-/** Pages of one file that one pass of the flusher has in flight at most. */
+/** Pages of one file that the flusher has in flight at most. */
 const FLIGHT_PAGES_MAX = 1024
 
 interface Domain {
@@ -93,7 +93,7 @@ export class Writeback implements Chore {
     return wait(this.cache.scheduler.after(longest, 'a pause of the writer: too much is dirty'), 'throttle')
   }
 
-  /** One pass of the flusher. */
+  /** One slice of a pass of the flusher. */
   run(now: Ns): Ns {
     let left = false
     let pages = 0
@@ -102,15 +102,16 @@ export class Writeback implements Chore {
       left = true
       const expired = file.dirtiedAt + this.settings.expire <= now
       if (file.retryAt <= now && (expired || this.aboveBackground(file))) pages += this.writeSome(file, now)
-      // The others later: those of this pass have as much on its way as they may.
-      if (pages >= FLIGHT_PAGES_MAX) return now
+      // The others later: so much is a slice, or as much as a pass may have on its way.
+      if (pages >= Math.min(FLIGHT_PAGES_MAX, this.cache.slicePages)) return now
     }
     return left ? now + this.settings.interval : Infinity
   }
 
   /** Writes dirty pages of the file, from where it went last on, as far as FLIGHT_PAGES_MAX allows. Returns how many. */
   private writeSome(file: CachedFile, now: Ns): number {
-    const room = FLIGHT_PAGES_MAX - file.underWriteback
+    const { slicePages, pagesPerBio } = this.cache
+    const room = Math.min(FLIGHT_PAGES_MAX - file.underWriteback, Math.max(slicePages, pagesPerBio))
     if (room <= 0) return 0
     const seen = file.dirtyPages.take(file.flushedTo, Infinity, room)
     // A section that waits to store to many pages keeps those it has: written now they would be read-only again.

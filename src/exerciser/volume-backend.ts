@@ -95,7 +95,7 @@ export class VolumeBackend implements Backend {
     const { cache } = engine
     let promised = 0
     for (const { file, opened } of this.opened)
-      for (const index of opened!.node.reserved) {
+      for (const index of opened!.node.reserved.inside({ start: 0, end: Infinity }, Infinity)) {
         promised++
         const frame = cache.find(file.id, index)
         if (frame === 0 || !cache.frames.has(frame, DIRTY))

@@ -33,6 +33,13 @@ export class VolumeCalls {
     }
   }
 
+  /** The same, and how it ended. */
+  async ended<Args>(verb: Verb<Args>, args: Args, { operation, where }: Call): Promise<Errno> {
+    const { performer } = this.context
+    const task = performer.begin(verb, args, { name: `${operation} of ${where}`, group: ROOT })
+    return performer.finished(task, each => each.errno, undefined)
+  }
+
   /** Makes everything durable that was done to names, and all that was written to the device. */
   async sync(operation: 'sync' | 'close', where: string): Promise<void> {
     await this.perform(this.core.syncing, { commit: undefined }, { operation, where })

@@ -76,6 +76,7 @@ import {
 } from './volume-attributes.ts'
 import { checkPath, checkProgress, checkWhole, VolumeCalls } from './volume-calls.ts'
 import { OpenFiles } from './volume-files.ts'
+import { listOf, lookAt, seekIn, statOf } from './volume-questions.ts'
 
 /** Names that are taken away before the event loop turns. */
 const REMOVED_AT_ONCE = 32
@@ -215,8 +216,7 @@ export class Volume implements VolumeFace {
     const sought = choice(what, ['data', 'hole'], 'what', 'seek')
     this.checkCall('seek')
     const mine = this.files.mine(file, 'seek', 'for reading')
-    const found = await this.calls.answered(() => this.core.seek(mine, position, sought))
-    return found.errno === errno.ENXIO ? undefined : this.calls.said(found, 'seek', file.name)
+    return this.during(() => seekIn(this.calls, mine, position, sought))
   }
 
   /** What statfs(2) says. */
@@ -252,18 +252,18 @@ export class Volume implements VolumeFace {
   /** What a directory holds, in order. */
   async list(path: string): Promise<Named[]> {
     this.checkCall('list', path)
-    return this.calls.ask(() => this.core.list(path), 'list', path)
+    return this.during(() => listOf(this.calls, path))
   }
 
   async stat(path: string): Promise<Stat> {
     this.checkCall('stat', path)
-    return this.calls.ask(() => this.core.stat(path), 'stat', path)
+    return this.during(() => statOf(this.calls, 'stat', path, 'followed'))
   }
 
   /** The same, of a symbolic link itself. */
   async lstat(path: string): Promise<Stat> {
     this.checkCall('lstat', path)
-    return this.calls.ask(() => this.core.stat(path, 'itself'), 'lstat', path)
+    return this.during(() => statOf(this.calls, 'lstat', path, 'itself'))
   }
 
   /** Whether there is something at the path. */
@@ -430,7 +430,7 @@ export class Volume implements VolumeFace {
     const what = choice(existing, ['stays', 'is replaced'], 'existing', 'getFile')
     this.checkCall('getFile', from)
     return this.during(async () => {
-      const { size, blocks } = await this.calls.ask(() => this.core.stat(from), 'getFile', from)
+      const { size, blocks } = await lookAt(this.calls, 'getFile', from)
       const holes = blocks * this.core.header.blockSize < size ? 'kept' : 'filled'
       return writeWhole(target, what, this.parts('getFile', from, transfer), holes)
     })
@@ -574,8 +574,10 @@ export class Volume implements VolumeFace {
 
   /** A copy may be used as what it is copied from, and belongs to who makes it. */
   private async planLike(path: string): Promise<InodePlan> {
-    const found = await this.calls.answered(() => this.core.stat(path))
-    return planOf('file', { mode: (found.value?.mode ?? 0o644) & 0o777 }, 'clone')
+    const { value: ino } = await this.calls.answered(() => this.core.find(path))
+    const found =
+      ino === undefined ? undefined : await this.calls.answered(() => this.core.inodes.getattr(ino))
+    return planOf('file', { mode: (found?.value?.mode ?? 0o644) & 0o777 }, 'clone')
   }
 
   private async inoOf(operation: string, path: string, options: LinkOptions): Promise<number> {

@@ -6,7 +6,14 @@ import { errno, errnoName } from '../base/index.ts'
 import { type Answered, type Operations, type Request, room, wire } from '../fuse/index.ts'
 import { FaultlineError, fromErrno } from '../map/index.ts'
 import type { Verb } from '../sched/index.ts'
-import { type Answer, type Place, remappingArgs, shiftingArgs, snapshotArgs } from '../volume/index.ts'
+import {
+  type Answer,
+  countingArgs,
+  type Place,
+  remappingArgs,
+  shiftingArgs,
+  snapshotArgs,
+} from '../volume/index.ts'
 import {
   CONTROL_BYTES,
   CONTROL_IOCTL,
@@ -76,8 +83,10 @@ export function controlOperations(parts: Parts, { volume, notifications, status 
       const noted = [...core.damage]
       return { report: await volume.check(how), noted }
     },
-    async stat(_request, { path }) {
-      return { blockSize: parts.blockSize, ...said(core.stat(path, 'itself'), 'stat', path) }
+    async stat(request, { path }) {
+      const args = countingArgs(path, 'itself')
+      await does(request, 'stat', path, core.counting, args)
+      return { blockSize: parts.blockSize, ...args.stat! }
     },
     async usage() {
       return { usage: said(core.usageNow(), 'usage', '/'), readOnly: core.isReadOnly, damage: core.damage }

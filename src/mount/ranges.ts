@@ -2,7 +2,7 @@
 import { errno } from '../base/index.ts'
 import { truncateArgs } from '../cache/index.ts'
 import { type Answered, answer, type Operations, type Request, wire } from '../fuse/index.ts'
-import { preallocatingArgs, rangeCopyingArgs } from '../volume/index.ts'
+import { preallocatingArgs, rangeCopyingArgs, seekingArgs } from '../volume/index.ts'
 import type { FileHandle } from './handles.ts'
 import { type Parts, perform, wrote } from './parts.ts'
 
@@ -62,13 +62,15 @@ export function rangeOperations(parts: Parts): Operations {
     })
   }
 
-  function lseek(request: Request): Answered {
+  function lseek(request: Request): Answered | Promise<Answered> {
     const { fh, offset, whence } = request.take(wire.LseekIn)
     const of = handle(fh)
     if (of === undefined) return errno.EBADF
     if (whence !== SEEK_DATA && whence !== SEEK_HOLE) return errno.EINVAL
-    const found = core.seek(of.used.file, offset, whence === SEEK_DATA ? 'data' : 'hole')
-    return found.value === undefined ? found.errno : answer(wire.LseekOut, { offset: found.value })
+    const args = seekingArgs(of.used.file, offset, whence === SEEK_DATA ? 'data' : 'hole')
+    return perform(parts, request, core.seeking, args, ({ errno: failed }) =>
+      failed === errno.OK ? answer(wire.LseekOut, { offset: args.found }) : failed,
+    )
   }
 
   return {

@@ -67,7 +67,7 @@ export class VolumeBacking implements Backing {
     const room = roomFor(this.parts, 1)
     if (room.kind !== 'done') return room
     this.parts.space.reserve(1)
-    this.node.reserved.add(index)
+    this.node.reserved.add(index, found.value === undefined ? 'nowhere' : 'in a block')
     return done
   }
 

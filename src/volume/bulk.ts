@@ -14,12 +14,11 @@
  */
 import { type Bytes, errno } from '../base/index.ts'
 import type { PageCache } from '../cache/index.ts'
-import { LOCKED, WRITEBACK } from '../memory/index.ts'
-import { done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
+import { again, done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
 import type { Transfers } from './file-device.ts'
 import { type Parts, roomFor } from './parts.ts'
 import { slice } from './pieces.ts'
-import type { ReadingArgs } from './reading.ts'
+import { type ReadingArgs, readingArgs } from './reading.ts'
 import type { VolumeFile } from './volume-file.ts'
 import type { WritingArgs } from './writing.ts'
 
@@ -74,10 +73,12 @@ export interface BulkReadArgs {
   readonly buffer: Uint8Array
   claim: Ticket | undefined
   reads: readonly ReadingArgs[] | undefined
+  /** How many of them have ended. */
+  ended: number
 }
 
 export function bulkReadArgs(file: VolumeFile, position: Bytes, buffer: Uint8Array): BulkReadArgs {
-  return { file, position, buffer, claim: undefined, reads: undefined }
+  return { file, position, buffer, claim: undefined, reads: undefined, ended: 0 }
 }
 
 export class BulkRead implements Verb<BulkReadArgs> {
@@ -100,7 +101,7 @@ export class BulkRead implements Verb<BulkReadArgs> {
       this.claim(args)
     }
     const outcome = this.read(task)
-    if (outcome.kind !== 'wait') this.release(args)
+    if (outcome.kind === 'done' || outcome.kind === 'fail') this.release(args)
     return outcome
   }
 
@@ -125,16 +126,23 @@ export class BulkRead implements Verb<BulkReadArgs> {
 
   private read({ args, group }: Task<BulkReadArgs>): Outcome {
     if (args.reads === undefined) {
-      const flying = this.inFlight(args.file)
-      if (flying !== undefined) return wait(this.cache.hurry(flying, group), 'page lock', flying)
+      const { cached } = args.file
+      const flying = cached.bioIn(cached.invalidation!.start, cached.invalidation!.end)
+      if (flying !== undefined) return wait(this.cache.hurryBio(flying, group), 'page lock')
       args.reads = this.plan(args)
     }
-    let outcome: Outcome = done
-    for (const read of args.reads) {
-      const step = this.transfers.reading.step(read)
-      if (outcome.kind === 'done') outcome = step
+    // All are begun, one after the other, and then they are waited for.
+    for (const read of args.reads)
+      if (read.begun < read.request.length) {
+        const begun = this.transfers.reading.step(read)
+        if (begun.kind === 'fail' || read.begun < read.request.length) return begun
+        return again
+      }
+    for (; args.ended < args.reads.length; args.ended++) {
+      const outcome = this.transfers.reading.step(args.reads[args.ended]!)
+      if (outcome.kind !== 'done') return outcome
     }
-    return outcome
+    return done
   }
 
   private plan({ file, position, buffer }: BulkReadArgs): ReadingArgs[] {
@@ -143,16 +151,8 @@ export class BulkRead implements Verb<BulkReadArgs> {
       const buffers = slice([buffer], at, at + READ_BYTES)
       const { length } = buffers[0]!
       const request = { operation: 'read' as const, position: position + at, length, buffers }
-      reads.push({ node: file.node, request, pieces: undefined })
+      reads.push(readingArgs({ node: file.node, request }))
     }
     return reads
-  }
-
-  private inFlight({ cached }: VolumeFile): number | undefined {
-    const { frames } = this.cache
-    for (const list of [cached.clean, cached.dirty])
-      for (const frame of frames.siblings.walk(list))
-        if (frames.has(frame, LOCKED | WRITEBACK) && cached.invalidates(frames.index[frame]!)) return frame
-    return undefined
   }
 }

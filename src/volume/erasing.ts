@@ -17,6 +17,7 @@ import {
 import type { Extents } from './extents.ts'
 import type { Journal } from './journal.ts'
 import type { Names } from './names.ts'
+import { NUMBERS_MAX } from './records.ts'
 
 interface Scope {
   readonly journal: Journal
@@ -69,7 +70,7 @@ export class Erasing implements Verb<ErasingArgs> {
     const { journal, names, sliceRecords } = this.scope
     const said = journal.ask(() => {
       if (!names.isOrphan(ino)) return Infinity
-      const next = this.scope.extents(ino).removeSome(page, sliceRecords)
+      const next = this.scope.extents(ino).removeSome(page, NUMBERS_MAX, sliceRecords)
       if (next === Infinity) names.forgetInode(ino)
       return next
     })

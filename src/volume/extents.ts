@@ -17,7 +17,7 @@
 import { believe } from './failure.ts'
 import { withBlocks } from './inode.ts'
 import type { Journal } from './journal.ts'
-import { CHUNK_BLOCKS, chunkKey, hex, inodeKey, NUMBERS_MAX, putU64, u64, viewOf } from './records.ts'
+import { CHUNK_BLOCKS, chunkKey, hex, inodeKey, putU64, u64, viewOf } from './records.ts'
 import { type Run, RunTable } from './runs.ts'
 import type { Blocks, Space } from './space.ts'
 
@@ -121,11 +121,11 @@ export class Extents {
     return pages
   }
 
-  /** Makes a hole, from `start` on, of about `most` runs. Returns the page to go on from; Infinity: none is left. */
-  removeSome(start: number, most: number): number {
-    const end = this.reach(start, NUMBERS_MAX, most)
-    this.remove(start, end)
-    return end === NUMBERS_MAX ? Infinity : end
+  /** Makes a hole of [start, end), as far as about `most` runs go. Returns the page to go on from; Infinity: none is left. */
+  removeSome(start: number, end: number, most: number): number {
+    const reached = this.reach(start, end, most)
+    this.remove(start, reached)
+    return reached === end ? Infinity : reached
   }
 
   /** Up to which page of [start, end) there are `most` runs: of extents, and of shared blocks in them. */

@@ -20,7 +20,7 @@ import { errno, ROOT } from '../base/index.ts'
 import type { Device, Request } from '../device/index.ts'
 import { done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
 import type { Node, Parts } from './parts.ts'
-import { Reading } from './reading.ts'
+import { Reading, readingArgs } from './reading.ts'
 import { Reshaping } from './reshaping.ts'
 import { Transfer, type TransferArgs } from './transfer.ts'
 import { Writing } from './writing.ts'
@@ -67,7 +67,7 @@ export class FileDevice implements Device {
     const who = { name: `${request.operation} of ${this.name}`, group: ROOT }
     switch (request.operation) {
       case 'read':
-        scheduler.spawn(reading, { ...args, pieces: undefined }, who)
+        scheduler.spawn(reading, readingArgs(args), who)
         break
       case 'write':
         scheduler.spawn(writing, { ...args, pieces: undefined, paid: [] }, who)

@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { errno } from '../base/index.ts'
 import type { InodePlan, Kind, Time } from './inode.ts'
 import { ROOT_INO } from './records.ts'
+import { seekingArgs } from './seeking.ts'
 import { bytesOf, textOf } from './spelling.ts'
 import { ok, VolumeWorld } from './volume-world.suite.ts'
 
@@ -405,8 +406,10 @@ describe('data and holes', () => {
     world.allocate(a, 3 * PAGE, 2 * PAGE)
     world.write(a, 6 * PAGE + 5, new Uint8Array(10).fill(1))
     const ask = (position: number, what: 'data' | 'hole') => {
-      const answer = world.volume.seek(a.volumeFile, position, what)
-      return answer.value ?? answer.errno
+      const args = seekingArgs(a.volumeFile, position, what)
+      const task = world.world.spawn(world.volume.seeking, args)
+      world.world.settle()
+      return task.errno === errno.OK ? args.found : task.errno
     }
     const see = () => {
       assert.deepEqual([ask(0, 'data'), ask(100, 'data'), ask(2 * PAGE, 'data')], [0, 100, 6 * PAGE])
@@ -453,7 +456,10 @@ describe('data and holes', () => {
             const next = data.findIndex((is, at) => at >= page && is === (what === 'data'))
             const none = what === 'hole' ? pages * PAGE : undefined
             const expected = next === -1 ? none : next * PAGE
-            assert.equal(world.volume.seek(a.volumeFile, page * PAGE, what).value, expected)
+            const args = seekingArgs(a.volumeFile, page * PAGE, what)
+            const task = world.world.spawn(world.volume.seeking, args)
+            world.world.settle()
+            assert.equal(task.errno === errno.OK ? args.found : undefined, expected)
           }
       }),
       { numRuns: 60 },

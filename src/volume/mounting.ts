@@ -128,19 +128,31 @@ export interface OpenArgs {
   block: Ticket | undefined
   /** The device failed to read the block, once. */
   askedAgain: boolean
+  /** What was left of the life before goes yet, in slices. */
+  recovering: Volume | undefined
 }
 
 export function openArgs(plan: OpenPlan): OpenArgs {
   const { scheduler, frames } = plan.cache
   const disk = new Disk(scheduler, plan.device, frames.pageSize)
   const bytes = new Uint8Array(frames.pageSize)
-  return { plan, volume: undefined, why: '', disk, bytes, block: undefined, askedAgain: false }
+  return {
+    plan,
+    volume: undefined,
+    why: '',
+    disk,
+    bytes,
+    block: undefined,
+    askedAgain: false,
+    recovering: undefined,
+  }
 }
 
 export class Opening implements Verb<OpenArgs> {
   readonly name = 'open a volume'
 
   attempt({ args }: Task<OpenArgs>): Outcome {
+    if (args.recovering !== undefined) return this.recover(args, args.recovering)
     args.block ??= args.disk.read(0, [args.bytes])
     if (!args.block.complete) return wait(args.block, 'device')
     if (args.block.errno !== errno.OK && !args.askedAgain) {
@@ -189,8 +201,14 @@ export class Opening implements Verb<OpenArgs> {
       volume.parts.space.look()
     })
     if (looked.kind === 'wait') return looked
+    args.recovering = volume
+    return this.recover(args, volume)
+  }
+
+  /** What can't be recovered makes the volume one to be read. */
+  private recover(args: OpenArgs, volume: Volume): Outcome {
     const recovered = volume.isReadOnly ? done : volume.recover()
-    if (recovered.kind === 'wait') return recovered
+    if (recovered.kind === 'wait' || recovered.kind === 'again') return recovered
     args.volume = volume
     return done
   }

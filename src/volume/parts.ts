@@ -40,12 +40,20 @@ export interface Node {
   readonly reserved: Reserved
 }
 
-/** Gives the promises of a range back: what was to be written there is gone. */
-export function unreserve({ space }: Parts, { reserved }: Node, { start, end }: PageRange): void {
-  for (let pages = reserved.some(start, end); pages.length > 0; pages = reserved.some(start, end)) {
-    for (const index of pages) reserved.delete(index)
-    space.unreserve(pages.length)
-  }
+/** Promises that one attempt gives back for each record that it may make. */
+const PROMISES_A_RECORD = 16
+
+/** Gives the promises of a range back, a slice of them: what was to be written there is gone. Returns whether some are left. */
+export function unreserve(
+  { space, sliceRecords }: Parts,
+  { reserved }: Node,
+  range: PageRange,
+): 'some are left' | 'all' {
+  const most = PROMISES_A_RECORD * sliceRecords
+  const some = reserved.inside(range, most)
+  for (const index of some) reserved.delete(index)
+  space.unreserve(some.length)
+  return some.length === most ? 'some are left' : 'all'
 }
 
 /** What it takes to know whether there is room. */

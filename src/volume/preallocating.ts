@@ -2,17 +2,21 @@
  * fallocate: gives the holes of a range blocks of their own, which read as zeros until they are written; or makes the
  * whole range so, whatever it held (FALLOC_FL_ZERO_RANGE). A store there needs no promise of a block any more.
  *
- *     claim the range -> promise the blocks -> zero: give up what the range held, its edges written anew (reshaping.ts)
- *         -> one edit: all holes get blocks -> release
+ *     claim the range -> count its holes, in slices -> promise the blocks -> zero: give up what the range held, its edges written
+ *         anew (reshaping.ts) -> the holes get blocks, in slices -> release
+ *
+ * Commits are held from the first block to the last. Blocks that are set aside read as the holes did, so between two slices stat
+ * alone shows them.
  *
  * A size that is kept leaves blocks behind the end of the file (FALLOC_FL_KEEP_SIZE).
  *
  * Invariants
- *   PA1 All holes of the range get blocks, or none does; a range isn't zeroed unless they can.
+ *   PA1 All holes of the range get blocks, or none does, after a crash too; a range isn't zeroed unless they can. Only where the
+ *       metadata is found damaged half way the first part has them.
  *   PA2 What was promised is given back however the task ends.
  */
-import { type Bytes, type Errno, errno, type PageRange } from '../base/index.ts'
-import { done, type Outcome } from '../sched/index.ts'
+import { type Bytes, type Errno, errno, type PageIndex, type PageRange } from '../base/index.ts'
+import { again, done, type Outcome } from '../sched/index.ts'
 import { type Claim, type Claimable, Claiming, type ClaimingArgs, claimOf, unclaimed } from './claiming.ts'
 import { UNWRITTEN } from './extents.ts'
 import type { Transfers } from './file-device.ts'
@@ -31,15 +35,30 @@ export interface PreallocationPlan {
 
 export interface PreallocatingArgs extends ClaimingArgs {
   readonly plan: PreallocationPlan
+  /** Blocks that its holes before `page` take. */
+  counted: { readonly page: PageIndex; readonly blocks: number }
   /** Blocks that are promised to it; undefined: it hasn't asked yet. */
   promised: number | undefined
+  /** Before this page every hole has got its blocks; undefined: none has yet. */
+  filled: PageIndex | undefined
+  /** Whether it holds commits. */
+  holds: boolean
   reshaping: ReshapingArgs | undefined
   /** What the range held is gone. */
   isZeroed: boolean
 }
 
 export function preallocatingArgs(plan: PreallocationPlan): PreallocatingArgs {
-  return { plan, ...unclaimed(), promised: undefined, reshaping: undefined, isZeroed: false }
+  return {
+    plan,
+    ...unclaimed(),
+    counted: { page: 0, blocks: 0 },
+    promised: undefined,
+    filled: undefined,
+    holds: false,
+    reshaping: undefined,
+    isZeroed: false,
+  }
 }
 
 export class Preallocating extends Claiming<PreallocatingArgs> {
@@ -67,39 +86,58 @@ export class Preallocating extends Claiming<PreallocatingArgs> {
     if (promise.kind !== 'done') return promise
     if (how === 'zero' && !args.isZeroed) {
       const zeroed = this.zero(args)
+      // From the first part of it that is gone on: a crash doesn't leave a range without the blocks that it had.
+      const { plan: dug } = args.reshaping!
+      if (dug !== undefined && dug.dug > dug.holes.start) this.hold(args)
       if (zeroed.kind !== 'done') return zeroed
       const dropped = file.drop(args.claims[0]!, this.pages(plan.position, plan.length))
       if (dropped.kind !== 'done') return dropped
       args.isZeroed = true
     }
-    const filled = this.parts.journal.edit(() => this.fill(plan, args.promised!))
+    const filled = this.fillSome(args)
     if (filled.kind !== 'done') return filled
     if (plan.size === 'grows') file.grow(plan.position + plan.length)
     return done
   }
 
-  protected override isUnderWay({ reshaping }: PreallocatingArgs): boolean {
-    return reshaping !== undefined
+  protected override isUnderWay({ reshaping, filled }: PreallocatingArgs): boolean {
+    return reshaping !== undefined || filled !== undefined
   }
 
   protected override giveBack(args: PreallocatingArgs): void {
     this.parts.space.unreserve(args.promised ?? 0)
     args.promised = 0
+    if (args.holds) this.parts.commits.letGo()
+    args.holds = false
   }
 
   private promise(args: PreallocatingArgs): Outcome {
     if (args.promised !== undefined) return done
-    const { file, position, length, how } = args.plan
+    const { position, length, how } = args.plan
     const range = this.pages(position, length)
-    const holes = this.parts.journal.ask(() => [...holesOf(file, range)])
-    if (holes.value === undefined) return holes.outcome
-    const wanted = how === 'zero' ? [range] : holes.value
-    const blocks = wanted.reduce((sum, { start, end }) => sum + end - start, 0)
+    if (how === 'allocate' && args.counted.page < range.end) {
+      const counted = this.parts.journal.ask(() => this.countSome(args, range))
+      if (counted.value === undefined) return counted.outcome
+      args.counted = counted.value
+      if (args.counted.page < range.end) return again
+    }
+    const blocks = how === 'zero' ? range.end - range.start : args.counted.blocks
     const room = roomFor(this.parts, blocks)
     if (room.kind !== 'done') return room
     this.parts.space.reserve(blocks)
     args.promised = blocks
     return done
+  }
+
+  private countSome({ plan: { file }, counted }: PreallocatingArgs, { start, end }: PageRange) {
+    let { page, blocks } = { page: Math.max(start, counted.page), blocks: counted.blocks }
+    let left = this.parts.sliceRecords
+    for (const part of file.node.extents.inside(page, end)) {
+      blocks += part.start - page
+      page = part.end
+      if (--left <= 0) return { page, blocks }
+    }
+    return { page: end, blocks: blocks + end - page }
   }
 
   private zero(args: PreallocatingArgs): Outcome {
@@ -112,29 +150,59 @@ export class Preallocating extends Claiming<PreallocatingArgs> {
     return this.transfers.reshaping.step(args.reshaping)
   }
 
-  /** Gives each hole of the range blocks, of which `most` were promised. */
-  private fill({ file, position, length, size }: PreallocationPlan, most: number): void {
-    const { space, names } = this.parts
-    const { extents, ino } = file.node
-    for (const hole of [...holesOf(file, this.pages(position, length))])
-      for (let index = hole.start; index < hole.end; ) {
-        const claimed = space.claim(hole.end - index, most)
-        space.settle(claimed)
-        extents.place(index, claimed, UNWRITTEN)
-        most -= claimed.end - claimed.start
-        index += claimed.end - claimed.start
-      }
-    if (size === 'grows' && position + length > file.size)
-      names.setInode(ino, { ...names.inode(ino), size: position + length })
+  /** The holes of one slice get their blocks, and with the last the file its size. */
+  private fillSome(args: PreallocatingArgs): Outcome {
+    const { journal, space } = this.parts
+    const { file, position, length } = args.plan
+    const range = this.pages(position, length)
+    const from = args.filled ?? range.start
+    const said = journal.ask(() => this.fill(args.plan, from, range.end, args.promised!))
+    if (said.value === undefined) return said.outcome
+    const { page, claimed } = said.value
+    args.filled = page
+    args.promised! -= claimed
+    space.unreserve(claimed)
+    const { reserved } = file.node
+    for (const index of reserved.inHolesInside({ start: from, end: page }, Infinity)) reserved.placed(index)
+    if (page === range.end) return done
+    this.hold(args)
+    return again
   }
-}
 
-/** The pages of the range that have no block. */
-function* holesOf({ node }: Claimable, { start, end }: PageRange): Generator<PageRange> {
-  let at = start
-  for (const part of node.extents.inside(start, end)) {
-    if (part.start > at) yield { start: at, end: part.start }
-    at = part.end
+  /** No commit begins before it ends. */
+  private hold(args: PreallocatingArgs): void {
+    if (!args.holds) this.parts.commits.hold(`fallocate of ${args.plan.file.name}`)
+    args.holds = true
   }
-  if (at < end) yield { start: at, end }
+
+  /** Gives holes of [from, end) blocks, of which `most` were promised, as far as a slice goes. */
+  private fill(
+    { file, position, length, size }: PreallocationPlan,
+    from: PageIndex,
+    end: PageIndex,
+    most: number,
+  ) {
+    const { space, names, sliceRecords } = this.parts
+    const { extents, ino } = file.node
+    let page = from
+    let claimed = 0
+    let left = sliceRecords
+    const fillTo = (stop: PageIndex) => {
+      for (; page < stop && left > 0; left--) {
+        const blocks = space.claim(stop - page, most - claimed)
+        space.settle(blocks)
+        extents.place(page, blocks, UNWRITTEN)
+        claimed += blocks.end - blocks.start
+        page += blocks.end - blocks.start
+      }
+      return page >= stop
+    }
+    for (const part of extents.inside(from, end)) {
+      if (!fillTo(part.start) || left-- <= 0) return { page, claimed }
+      page = part.end
+    }
+    if (fillTo(end) && size === 'grows' && position + length > file.size)
+      names.setInode(ino, { ...names.inode(ino), size: position + length })
+    return { page, claimed }
+  }
 }

@@ -28,7 +28,7 @@ import { again, done, type Outcome } from '../sched/index.ts'
 import { type Claim, type Claimable, Claiming, type ClaimingArgs, claimOf, unclaimed } from './claiming.ts'
 import type { Transfers } from './file-device.ts'
 import { canBeLong, type Parts } from './parts.ts'
-import type { ReadingArgs } from './reading.ts'
+import { type ReadingArgs, readingArgs } from './reading.ts'
 
 /** Pages that dedupe compares at a time. */
 const COMPARE_PAGES = 64
@@ -202,10 +202,11 @@ export class Remapping extends Claiming<RemappingArgs> {
       }
       const [one, other] = args.reads.map(read => read.request.buffers[0]!)
       const bytes = one!.subarray(0, length - done)
-      args.differs = bytes.some((byte, at) => byte !== other![at])
+      args.differs = !isEqual(bytes, other!.subarray(0, bytes.length))
       if (args.differs) break
       args.compared += COMPARE_PAGES
       args.reads = undefined
+      if (args.compared * blockSize < length) return again
     }
     return done
   }
@@ -214,6 +215,11 @@ export class Remapping extends Claiming<RemappingArgs> {
     const { blockSize } = this.parts.disk
     const length = Math.min(COMPARE_PAGES, Math.ceil(most / blockSize)) * blockSize
     const request = { operation: 'read' as const, position, length, buffers: [new Uint8Array(length)] }
-    return { node, request, pieces: undefined }
+    return readingArgs({ node, request })
   }
+}
+
+function isEqual(one: Uint8Array, other: Uint8Array): boolean {
+  for (let at = 0; at < one.length; at++) if (one[at] !== other[at]) return false
+  return true
 }

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import type { Extents } from './extents.ts'
 import { blocksIn } from './pieces.ts'
 import { Reserved } from './reserved.ts'
 
+const ALL = { start: 0, end: Infinity }
 const pages = fc.integer({ min: 0, max: 5000 })
 
 describe('the pages that have a block promised', () => {
@@ -16,24 +16,22 @@ describe('the pages that have a block promised', () => {
         const reserved = new Reserved()
         const model = new Set<number>()
         const filled = new Set<number>()
-        const extents = { at: (page: number) => (filled.has(page) ? {} : undefined) } as Extents
-        let moment = 0
         for (const { does, page } of steps) {
           if (does === 'add') {
-            reserved.add(page)
+            reserved.add(page, filled.has(page) ? 'in a block' : 'nowhere')
             model.add(page)
           } else if (does === 'delete') {
             reserved.delete(page)
             model.delete(page)
           } else if (does === 'fill') {
             filled.add(page)
-            moment++
+            reserved.placed(page)
           } else assert.equal(reserved.has(page), model.has(page))
           assert.equal(reserved.size, model.size)
-          assert.equal(reserved.inHoles(extents, moment), [...model].filter(each => !filled.has(each)).length)
+          assert.equal(reserved.inHoles, [...model].filter(each => !filled.has(each)).length)
         }
         assert.deepEqual(
-          [...reserved],
+          reserved.inside(ALL, Infinity),
           [...model].sort((a, b) => a - b),
         )
       }),
@@ -42,9 +40,10 @@ describe('the pages that have a block promised', () => {
 
   it('come in parts, each behind the last', () => {
     const reserved = new Reserved()
-    for (let page = 0; page < 3000; page += 2) reserved.add(page)
-    assert.equal([...reserved].length, 1500)
-    assert.deepEqual(reserved.some(2990, 2996), [2990, 2992, 2994])
+    for (let page = 0; page < 3000; page += 2) reserved.add(page, page < 2992 ? 'nowhere' : 'in a block')
+    assert.equal(reserved.inside(ALL, Infinity).length, 1500)
+    assert.deepEqual(reserved.inside({ start: 2990, end: 2996 }, 2), [2990, 2992])
+    assert.deepEqual(reserved.inHolesInside({ start: 2990, end: 2996 }, 2), [2990])
   })
 })
 

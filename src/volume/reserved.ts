@@ -1,51 +1,51 @@
-/** The pages of a file that have a block promised: one of the space's reservations each. */
-import { IndexSet, type PageIndex } from '../base/index.ts'
-import type { Extents } from './extents.ts'
-
-/** Pages that are looked at together. */
-const TAKEN_MAX = 1024
+/**
+ * Pages of an open file that have a block promised: one of the space's reservations each.
+ *
+ * Invariants
+ *   RSV1 `inHoles` of them lay nowhere when it was promised, and still don't: with them stat counts as many blocks as the file will
+ *       have.
+ */
+import { IndexSet, type PageIndex, type PageRange } from '../base/index.ts'
 
 export class Reserved {
   private readonly pages = new IndexSet()
-  private changes = 0
-  /** How many of them lay in holes, when that was last counted. */
-  private counted = { changes: 0, moment: -1, inHoles: 0 }
+  private readonly nowhere = new IndexSet()
 
   get size(): number {
     return this.pages.size
+  }
+
+  /** How many will be blocks of the file that it hasn't yet. */
+  get inHoles(): number {
+    return this.nowhere.size
   }
 
   has(index: PageIndex): boolean {
     return this.pages.has(index)
   }
 
-  add(index: PageIndex): void {
-    this.changes++
+  add(index: PageIndex, lies: 'nowhere' | 'in a block'): void {
     this.pages.add(index)
+    if (lies === 'nowhere') this.nowhere.add(index)
   }
 
   delete(index: PageIndex): void {
-    this.changes++
     this.pages.delete(index)
+    this.nowhere.delete(index)
   }
 
-  /** Those of [start, end) that come first. */
-  some(start: PageIndex, end: PageIndex): PageIndex[] {
-    return this.pages.take(start, end, TAKEN_MAX)
+  /** The page has got a block, and the promise of another stays. */
+  placed(index: PageIndex): void {
+    this.nowhere.delete(index)
   }
 
-  *[Symbol.iterator](): Generator<PageIndex> {
-    for (let pages = this.some(0, Infinity); pages.length > 0; pages = this.some(pages.at(-1)! + 1, Infinity))
-      yield* pages
+  /** Up to `most` of those in the range, in order. */
+  inside({ start, end }: PageRange, most: number): PageIndex[] {
+    return this.pages.take(start, end, most)
   }
 
-  /** How many will be blocks of the file that it hasn't yet. `moment`: of the journal that the extents are of. */
-  inHoles(extents: Extents, moment: number): number {
-    const { changes, counted } = this
-    if (counted.changes === changes && counted.moment === moment) return counted.inHoles
-    let inHoles = 0
-    for (const index of this) if (extents.at(index) === undefined) inHoles++
-    this.counted = { changes, moment, inHoles }
-    return inHoles
+  /** The same of those that lie nowhere. */
+  inHolesInside({ start, end }: PageRange, most: number): PageIndex[] {
+    return this.nowhere.take(start, end, most)
   }
 }

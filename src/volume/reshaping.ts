@@ -3,14 +3,19 @@
  * cut in part is written anew, with zeros where it was cut, before one edit makes all of it so.
  *
  *     for each cut page:  read -> zero the part -> claim a block -> write
- *     then one edit:      holes, the cut pages in their new blocks, the size
+ *     then the holes, in slices; with the last one edit: the cut pages in their new blocks, the size
+ *     then what was promised for pages that are gone, in slices
+ *
+ * The range is claimed meanwhile: nobody is given a page of it that isn't in the cache, and pages that are there are read as they
+ * were. So between two slices stat alone shows that some of it has gone. Commits are held from the first slice to the last.
  *
  * Invariants
- *   RS1 After a failure the file is as it was.
+ *   RS1 After a failure the file is as it was. Only where the metadata is found damaged half way the first part of a range is a hole.
  *   RS2 Bytes that were cut off don't show when the file grows again.
+ *   RS3 A crash leaves the file as it was or as it is to be.
  */
 import { type Bytes, errno, type PageRange } from '../base/index.ts'
-import { done, type Fail, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
+import { again, done, type Fail, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
 import { blocksOf, LOST, UNWRITTEN, WRITTEN } from './extents.ts'
 import { Damage } from './failure.ts'
 import { canBeLong, roomFor, unreserve } from './parts.ts'
@@ -36,6 +41,10 @@ interface Plan {
   /** Pages that the cache drops, dirty or not. */
   readonly dropped: PageRange
   readonly cuts: readonly Cut[]
+  /** Before this page all of `holes` is one; Infinity: the file is as it is to be. */
+  dug: number
+  /** Whether it holds commits. */
+  holds: boolean
 }
 
 export interface ReshapingArgs extends TransferArgs {
@@ -61,11 +70,29 @@ export class Reshaping extends Transfer<ReshapingArgs> {
       if (outcome.kind === 'fail') return this.cancel(args, outcome)
       if (outcome.kind !== 'done') return outcome
     }
-    const applied = journal.edit(() => this.apply(args))
-    if (applied.kind === 'fail') return this.cancel(args, applied)
-    if (applied.kind !== 'done') return applied
-    unreserve(this.parts, args.node, plan.dropped)
-    return done
+    if (plan.dug !== Infinity) {
+      const dug = this.dig(args, plan)
+      if (dug.kind === 'fail') return this.cancel(args, dug)
+      if (dug.kind !== 'done') return dug
+    }
+    return unreserve(this.parts, args.node, plan.dropped) === 'all' ? done : again
+  }
+
+  /** One slice, and with the last all that is to hold with it. */
+  private dig(args: ReshapingArgs, plan: Plan): Outcome {
+    const { journal, commits, sliceRecords } = this.parts
+    const said = journal.ask(() => {
+      const next = args.node.extents.removeSome(plan.dug, plan.holes.end, sliceRecords)
+      if (next === Infinity) this.apply(args)
+      return next
+    })
+    if (said.outcome.kind === 'wait') return said.outcome
+    plan.dug = said.value ?? plan.dug
+    const isOver = said.value === undefined || said.value === Infinity
+    if (isOver && plan.holds) commits.letGo()
+    else if (!isOver && !plan.holds) commits.hold(`${args.request.operation} of ${args.node.name}`)
+    plan.holds = !isOver
+    return isOver ? said.outcome : again
   }
 
   private plan({ request, node }: ReshapingArgs): Plan {
@@ -94,7 +121,7 @@ export class Reshaping extends Transfer<ReshapingArgs> {
         writing: undefined,
       })
     }
-    return { holes, dropped, cuts }
+    return { holes, dropped, cuts, dug: holes.start, holds: false }
   }
 
   /** The page of a cut in a block of its own. */
@@ -124,7 +151,6 @@ export class Reshaping extends Transfer<ReshapingArgs> {
   private apply({ request, node, plan }: ReshapingArgs): void {
     const { space, names, checksum } = this.parts
     const { extents, ino } = node
-    extents.remove(plan!.holes.start, plan!.holes.end)
     for (const { part, claim, bytes } of plan!.cuts) {
       space.settle(claim!)
       extents.place(part.start, claim!, WRITTEN)

@@ -2,13 +2,18 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { errno, ROOT } from '../base/index.ts'
+import { truncateArgs } from '../cache/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
+import { bulkReadArgs } from './bulk.ts'
 import { checkingArgs } from './checking.ts'
+import { countingArgs } from './counting.ts'
 import { Failure } from './failure.ts'
+import { preallocatingArgs } from './preallocating.ts'
 import { remappingArgs } from './remapping.ts'
+import { seekingArgs } from './seeking.ts'
 import { snapshotArgs } from './snapshot.ts'
 import { SortedMap } from './sorted-map.ts'
-import { ok, PAGE, VolumeWorld } from './volume-world.suite.ts'
+import { type OpenedFile, ok, PAGE, VolumeWorld } from './volume-world.suite.ts'
 
 function ended({ world }: VolumeWorld, task: Task<never>): void {
   world.settle()
@@ -166,6 +171,126 @@ describe('a file that lies in many pieces', () => {
     assert.deepEqual(names(at.crash(), '/'), ['d'])
   })
 })
+
+/** /pieces: each page in an extent of its own, page 6 a hole. */
+function pieces(at: VolumeWorld, pages: number) {
+  const file = at.create('/pieces', pages, 41)
+  for (let page = 1; page < pages - 1; page += 2)
+    assert.equal(at.world.says(at.allocate(file, page * PAGE, PAGE, { how: 'zero' })), 'done')
+  assert.equal(at.world.says(at.world.punch(file, 6 * PAGE, PAGE)), 'done')
+  at.sync(file)
+  at.commit()
+  return file
+}
+
+/** What a crash at this moment leaves of /pieces. */
+function left(at: VolumeWorld): string {
+  const later = at.crash()
+  const { size, blocks } = ok(later.volume.stat('/pieces'))
+  const pages = later.pages(later.open('/pieces'))
+  later.recount()
+  return `${size} bytes, ${blocks} blocks: ${pages}`
+}
+
+const CHANGES: Record<string, (at: VolumeWorld, file: OpenedFile) => Task<never>> = {
+  'is cut short': ({ world }, file) => {
+    const { truncate } = world.engine.verbs
+    return begin({ world } as VolumeWorld, truncate, truncateArgs(file.file, { size: PAGE + 9 })) as never
+  },
+  'is punched': ({ world }, file) => {
+    const { truncate } = world.engine.verbs
+    const range = { position: PAGE / 2, length: 17 * PAGE }
+    return begin({ world } as VolumeWorld, truncate, truncateArgs(file.file, range)) as never
+  },
+  'gets blocks for its holes': (at, file) => {
+    const plan = { position: 0, length: 24 * PAGE, how: 'allocate', size: 'grows' } as const
+    const args = preallocatingArgs({ file: file.volumeFile, ...plan })
+    return begin(at, at.volume.preallocating, args) as never
+  },
+  'is made zero': (at, file) => {
+    const plan = { position: 100, length: 18 * PAGE, how: 'zero', size: 'kept' } as const
+    const args = preallocatingArgs({ file: file.volumeFile, ...plan })
+    return begin(at, at.volume.preallocating, args) as never
+  },
+}
+
+describe('a file in pieces', () => {
+  for (const [what, change] of Object.entries(CHANGES))
+    for (const kill of [false, true])
+      it(`that ${what}${kill ? ' by a task that is killed' : ''} is as it was or as it is to be after a crash, whoever syncs (RS3, PA1)`, () => {
+        const at = new VolumeWorld(SMALL)
+        const file = pieces(at, 20)
+        const before = left(at)
+        const task = change(at, file)
+        const { scheduler } = at.world
+        const seen: string[] = []
+        let steps = 0
+        let { count: commits } = at.volume.parts.commits
+        for (let [next] = scheduler.ready(); next !== undefined; [next] = scheduler.ready()) {
+          scheduler.step(next)
+          steps++
+          if (task.state !== 'ended') at.volume.sync()
+          const isHalfDone = at.volume.parts.commits['held'] !== undefined
+          if (kill && isHalfDone) scheduler.kill(task)
+          if (steps % 4 === 0) assert.deepEqual([...at.volume.check().wrong, ...usageFlaws(at)], [])
+          const { count } = at.volume.parts.commits
+          if (count !== commits) seen.push(left(at))
+          commits = count
+          assert.ok(steps < 1000, 'it ends')
+        }
+        at.world.settle()
+        at.commit()
+        at.recount()
+        const after = left(at)
+        assert.ok(steps > 12, `${steps} steps, ${seen.length} commits`)
+        assert.notEqual(after, before)
+        assert.deepEqual([...new Set([before, ...seen, after])], [before, after])
+      })
+
+  it('is counted, and its holes found, in slices, as a whole would be', () => {
+    const at = new VolumeWorld(SMALL)
+    const file = pieces(at, 8)
+    ok(at.volume.create('/b', 'file'))
+    const b = at.open('/b')
+    assert.equal(at.world.says(at.remap('clone', file, b, { length: 4 * PAGE })), 'done')
+    const args = countingArgs('/pieces', 'followed')
+    const task = begin(at, at.volume.counting, args)
+    runUntil(at, task as never, () => args.counted !== undefined)
+    assert.equal(args.stat, undefined, 'one slice is not all')
+    ended(at, task as never)
+    // Zeros that were set aside are no clone's.
+    assert.equal(args.stat!.shared, 2)
+    assert.deepEqual(args.stat, ok(at.volume.stat('/pieces')))
+    const seeking = seekingArgs(file.volumeFile, 7 * PAGE + 5, 'hole')
+    ended(at, begin(at, at.volume.seeking, seeking) as never)
+    assert.equal(seeking.found, 8 * PAGE)
+  })
+
+  it('is read in slices, and the first block that is damaged fails all of it', () => {
+    const at = new VolumeWorld(SMALL)
+    const file = pieces(at, 8)
+    const [part] = file.volumeFile.node.extents.inside(7, 8)
+    at.poke(part!.value * PAGE, new Uint8Array(PAGE).fill(9))
+    const read = (pages: number) => {
+      const args = bulkReadArgs(file.volumeFile, 0, new Uint8Array(pages * PAGE))
+      return begin(at, at.volume.bulkRead, args)
+    }
+    const [good, bad] = [read(7), read(8)]
+    at.world.settle()
+    assert.deepEqual([good.errno, bad.errno], [errno.OK, errno.EIO])
+    assert.deepEqual(
+      [0, 1, 2, 3, 4, 5, 6].map(page => good.args.buffer[page * PAGE]),
+      [41, 0, 43, 0, 45, 0, 0],
+    )
+    assert.match(at.volume.damage[0]!, /bytes 28672 to 32767/)
+  })
+})
+
+/** Blocks that don't add up. */
+function usageFlaws({ volume }: VolumeWorld): string[] {
+  const { free, used, reserved, size } = volume.usage
+  return free >= 0 && free + used + reserved === size ? [] : [`${free} + ${used} + ${reserved} of ${size}`]
+}
 
 describe('a check', () => {
   it('looks at the metadata as it was when it began, and commits wait for it', () => {

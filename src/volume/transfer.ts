@@ -21,7 +21,7 @@ export abstract class Transfer<Args extends TransferArgs> implements Verb<Args> 
 
   attempt({ args }: Task<Args>): Outcome {
     const outcome = this.step(args)
-    if (outcome.kind === 'wait') return outcome
+    if (outcome.kind === 'wait' || outcome.kind === 'again') return outcome
     const error: Errno = outcome.kind === 'fail' ? outcome.errno : errno.OK
     args.device?.onEnd(args.request, error)
     return done

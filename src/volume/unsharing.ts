@@ -16,7 +16,7 @@ import { type Bytes, errno, type PageIndex } from '../base/index.ts'
 import type { PageCache } from '../cache/index.ts'
 import { newReadState, newVmFault, type PageRequest } from '../memmap/index.ts'
 import { DIRTY, WRITEBACK } from '../memory/index.ts'
-import { done, fail, type Outcome, type Task, type Verb, wait } from '../sched/index.ts'
+import { again, done, fail, type Outcome, type Task, type Verb, wait } from '../sched/index.ts'
 import { DaxFile } from './dax-file.ts'
 import { blocksOf, LOST } from './extents.ts'
 import type { Answer } from './journal.ts'
@@ -41,10 +41,17 @@ export interface UnsharingArgs {
   dirty: PageIndex[]
   /** They have been asked to be. */
   writing: boolean
+  /** They have been written, and from this page on it is still to be seen whether any shares its block; undefined: none is. */
+  looking: PageIndex | undefined
+}
+
+interface Next {
+  readonly page: PageIndex
+  readonly isShared: boolean
 }
 
 export function unsharingArgs(plan: UnsharePlan): UnsharingArgs {
-  return { plan, index: 0, request: undefined, dirty: [], writing: false }
+  return { plan, index: 0, request: undefined, dirty: [], writing: false, looking: undefined }
 }
 
 export class Unsharing implements Verb<UnsharingArgs> {
@@ -63,14 +70,20 @@ export class Unsharing implements Verb<UnsharingArgs> {
     if (this.parts.readOnly) return fail(errno.EROFS)
     if (position < 0 || length <= 0) return fail(errno.EINVAL)
     args.index = Math.max(args.index, Math.floor(position / this.parts.disk.blockSize))
-    for (;;) {
-      const next = this.next(args.plan, args.index, this.endOf(args.plan))
+    if (args.looking !== undefined) return this.look(args, args.looking)
+    for (let left = this.parts.sliceRecords; ; left--) {
+      if (left <= 0) return again
+      const end = this.endOf(args.plan)
+      const next = this.next(args.plan, args.index, end)
       if (next.value === undefined) return next.outcome
-      if (next.value === -1 || args.dirty.length === DIRTY_PAGES_MAX) {
+      const { page, isShared } = next.value
+      const isLast = !isShared && page >= end
+      if (isLast || args.dirty.length === DIRTY_PAGES_MAX) {
         const written = file instanceof DaxFile ? done : this.writeOut(task, file)
-        if (written.kind !== 'done' || next.value === -1) return written
+        if (written.kind !== 'done' || isLast) return written
       }
-      args.index = next.value
+      args.index = page
+      if (!isShared) return again
       const outcome = this.ask(task)
       if (outcome.kind !== 'done') return outcome
       if (file.opened === 'cached') args.dirty.push(args.index)
@@ -82,21 +95,25 @@ export class Unsharing implements Verb<UnsharingArgs> {
     return Math.ceil(Math.min(position + length, file.size) / this.parts.disk.blockSize)
   }
 
-  /** The next page that a store would give a new block; -1: none is left. */
-  private next({ file }: UnsharePlan, from: PageIndex, end: PageIndex): Answer<PageIndex> {
-    const { journal, space } = this.parts
+  /** The next page that a store would give a new block, or up to where there is none in this slice. */
+  private next({ file }: UnsharePlan, from: PageIndex, end: PageIndex): Answer<Next> {
+    const { journal, space, sliceRecords } = this.parts
     return journal.ask(() => {
+      let left = sliceRecords
       for (const part of file.node.extents.inside(from, end)) {
+        if (left-- <= 0) return { page: part.start, isShared: false }
         if (part.tag === LOST) continue
-        if (file.opened === 'dax') return part.start
+        if (file.opened === 'dax') return { page: part.start, isShared: true }
         const blocks = blocksOf(part)
-        for (let at = blocks.start; at < blocks.end; ) {
+        for (let at = blocks.start; at < blocks.end; left--) {
+          const page = part.start + at - blocks.start
+          if (left <= 0 && page > from) return { page, isShared: false }
           const alike = space.references({ start: at, end: blocks.end })
-          if (alike.count > 1) return part.start + at - blocks.start
+          if (alike.count > 1) return { page, isShared: true }
           at = alike.end
         }
       }
-      return -1
+      return { page: end, isShared: false }
     })
   }
 
@@ -147,8 +164,18 @@ export class Unsharing implements Verb<UnsharingArgs> {
     args.dirty = []
     args.writing = false
     if (from === undefined) return done
-    const shared = this.next(args.plan, from, args.index)
-    if (shared.value === undefined) return shared.outcome
-    return shared.value === -1 ? done : fail(cached.lastError)
+    args.looking = from
+    return again
+  }
+
+  /** Whether what was written shares nothing any more, from page `from` on, one slice. */
+  private look(args: UnsharingArgs, from: PageIndex): Outcome {
+    const { file } = args.plan
+    const next = this.next(args.plan, from, args.index)
+    if (next.value === undefined) return next.outcome
+    const { page, isShared } = next.value
+    if (isShared) return fail(file instanceof DaxFile ? errno.EIO : file.cached.lastError)
+    args.looking = page < args.index ? page : undefined
+    return again
   }
 }

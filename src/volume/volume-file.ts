@@ -66,8 +66,7 @@ export class VolumeFile implements Claimable {
     claim.dropping ??= newDropping()
     dropSome(this.cache, this.cached, range, 'shared pages', claim.dropping)
     if (claim.dropping.dropped !== Infinity) return again
-    unreserve(this.parts, this.node, range)
-    return done
+    return unreserve(this.parts, this.node, range) === 'all' ? done : again
   }
 
   grow(size: Bytes): void {
@@ -82,13 +81,14 @@ export class VolumeFile implements Claimable {
     cache.extend(cached, size)
   }
 
-  /** Pages that are dirty, or on their way to the device, in order. */
-  get stored(): PageIndex[] {
+  /** The first page from `from` on that is dirty, or on its way to the device; Infinity: none is. */
+  storedFrom(from: PageIndex): PageIndex {
     const { cached } = this
-    const found = cached.dirtyPages.take(0, NUMBERS_MAX, cached.dirtyPages.size)
+    let [first = Infinity] = cached.dirtyPages.take(from, NUMBERS_MAX, 1)
     for (const { purpose, index, frames } of cached.bios)
-      if (purpose === 'writeback') for (let at = 0; at < frames.length; at++) found.push(index + at)
-    return [...new Set(found)].sort((a, b) => a - b)
+      if (purpose === 'writeback' && index + frames.length > from)
+        first = Math.min(first, Math.max(from, index))
+    return first
   }
 
   /** Up to `most` dirty pages from `from` on that the claim needs. */

@@ -15,20 +15,21 @@
 import { assert, type Bytes, errno, hang, type Pfn } from '../base/index.ts'
 import type { CopyArgs, PageCache } from '../cache/index.ts'
 import type { Io } from '../io/index.ts'
-import type { Outcome, Ticket, Verb } from '../sched/index.ts'
+import { again, done, type Outcome, type Ticket, type Verb } from '../sched/index.ts'
 import { VolumeBacking } from './backing.ts'
 import { BulkRead, BulkWrite } from './bulk.ts'
 import { type CheckReport, check } from './check.ts'
 import { Checking } from './checking.ts'
 import type { Checksum } from './checksum.ts'
 import { Commits } from './commit.ts'
+import { Counting, type Stat } from './counting.ts'
 import { DaxRead, DaxWrite } from './dax-calls.ts'
 import { DaxChange } from './dax-change.ts'
 import { DaxCopying, type DaxPlace } from './dax-copy.ts'
 import { DaxFile, zeroTail } from './dax-file.ts'
 import type { Disk } from './disk.ts'
 import { Erasing } from './erasing.ts'
-import { Extents, LOST } from './extents.ts'
+import { Extents } from './extents.ts'
 import { believe, Failure } from './failure.ts'
 import { FileDevice, Transfers } from './file-device.ts'
 import { EPOCH, type InodePlan, type Kind, planned, type Time } from './inode.ts'
@@ -42,7 +43,7 @@ import { FORMAT, type Header, NUMBERS_MAX, numberIn, orphanKey, ROOT_INO } from 
 import type { Region } from './region.ts'
 import { Remapping } from './remapping.ts'
 import { Reserved } from './reserved.ts'
-import { seek } from './seeking.ts'
+import { Seeking } from './seeking.ts'
 import { Shifting } from './shifting.ts'
 import { Snapshot } from './snapshot.ts'
 import { type Reuse, Space } from './space.ts'
@@ -55,16 +56,13 @@ import { VolumeFile } from './volume-file.ts'
 const DAMAGE_MAX = 100
 
 /** A record takes as long as so many pages: of either an attempt of a long call changes a slice at most. */
-const PAGES_A_RECORD = 4
+const PAGES_A_RECORD = 8
+
+/** What to take an orphan away takes at least. */
+const ORPHAN_RECORDS = 8
 
 /** Files may be taken away in a row: each may have an eighth of a slice's records to be erased at once. */
 const ERASED_TOGETHER = 8
-
-/** What stat says of a file, a directory or anything else of a volume that has a name. */
-export interface Stat extends Found {
-  /** Of its blocks, those that other files have too. */
-  readonly shared: number
-}
 
 /** Blocks of a volume: free + used + reserved = size. */
 export interface Usage {
@@ -109,6 +107,10 @@ export class Volume {
   readonly bulkRead: BulkRead
   readonly bulkWrite: BulkWrite
   readonly snapshot: Snapshot
+  /** stat, with how many blocks are shared, in slices. */
+  readonly counting: Counting
+  /** SEEK_DATA and SEEK_HOLE. */
+  readonly seeking: Seeking
   readonly syncing: SyncVolume
   /** Check, of the data too. */
   readonly checking: Checking
@@ -129,6 +131,8 @@ export class Volume {
   private readonly daxFiles = new Map<number, DaxFile>()
   private readonly daxCopying: DaxCopying
   private readonly place: DaxPlace | undefined
+  /** How far `recover` has come. */
+  private recovered = { blocks: 0, orphans: 0 }
 
   constructor(setting: VolumeSetting, header: Header) {
     const { cache, io, calls, disk, store, checksum, region, reuse } = setting
@@ -187,6 +191,8 @@ export class Volume {
     this.syncing = new SyncVolume(commits)
     this.checking = new Checking(this.parts)
     const extents = (ino: number) => this.extents(ino)
+    this.counting = new Counting(this.parts, { extents, found: ino => this.found(ino) })
+    this.seeking = new Seeking(this.parts)
     const openFiles = () => [...this.files.values(), ...this.daxFiles.values()]
     this.snapshot = new Snapshot(this.parts, { openFiles, extents })
     this.daxChange = new DaxChange(this.parts, this.transfers)
@@ -250,6 +256,8 @@ export class Volume {
       bulkRead,
       bulkWrite,
       snapshot,
+      this.counting,
+      this.seeking,
       this.syncing,
       this.checking,
       this.daxChange,
@@ -292,8 +300,9 @@ export class Volume {
 
   // ---- names
 
+  /** At once; `counting` does the same in slices. */
   stat(path: string, last: Last = 'followed'): Answer<Stat> {
-    return this.parts.journal.ask(() => this.statOf(this.parts.names.find(path, last).ino))
+    return this.parts.journal.ask(() => this.counting.all(path, last))
   }
 
   /** The number of what is at the path. It takes as long as the path is, where `stat` goes over the extents. */
@@ -306,6 +315,7 @@ export class Volume {
     })
   }
 
+  /** At once; `inodes.readdir` does the same in parts. */
   list(path: string): Answer<Named[]> {
     return this.parts.journal.ask(() => [...this.parts.names.list(path)])
   }
@@ -430,24 +440,34 @@ export class Volume {
     const forgotten = this.parts.journal.ask(() => this.eraseUnnamed(node.ino))
     if (forgotten.outcome.kind === 'wait') return forgotten
     this.files.delete(node.ino)
-    unreserve(this.parts, node, { start: 0, end: NUMBERS_MAX })
+    while (unreserve(this.parts, node, { start: 0, end: NUMBERS_MAX }) !== 'all');
     return forgotten
   }
 
-  /** Where data, or a hole, begins from a position on (SEEK_DATA, SEEK_HOLE). ENXIO: nowhere before the end. */
-  seek(file: VolumeFile | DaxFile, position: Bytes, what: 'data' | 'hole'): Answer<Bytes> {
-    const { blockSize } = this.header
-    return this.parts.journal.ask(() => seek(file, { position, what, blockSize }))
-  }
-
-  /** What is left of the life before, when a volume is opened: blocks in limbo, and files that nobody can reach. */
+  /**
+   * What is left of the life before, when a volume is opened: blocks in limbo, and files that nobody can reach. One slice: `again`
+   * until all has gone.
+   */
   recover(): Outcome {
-    const { journal, space } = this.parts
-    return journal.edit(() => {
-      space.giveBack(this.store, 'claimed too', 0, Infinity)
-      for (const { key } of [...journal.range(orphanKey(0), orphanKey(NUMBERS_MAX - 1))])
-        this.erase(numberIn(key))
+    const { journal, space, sliceRecords } = this.parts
+    const said = journal.ask(() => {
+      if (this.recovered.blocks !== Infinity)
+        return {
+          ...this.recovered,
+          blocks: space.giveBack(this.store, 'claimed too', this.recovered.blocks, sliceRecords),
+        }
+      let ino = this.recovered.orphans
+      for (let left = sliceRecords; left > 0; left -= ORPHAN_RECORDS) {
+        const next = journal.first(orphanKey(ino), orphanKey(NUMBERS_MAX - 1))
+        if (next === undefined) return { blocks: Infinity, orphans: Infinity }
+        this.erase(numberIn(next.key))
+        ino = numberIn(next.key) + 1
+      }
+      return { blocks: Infinity, orphans: ino }
     })
+    if (said.value === undefined) return said.outcome
+    this.recovered = said.value
+    return this.recovered.orphans === Infinity ? done : again
   }
 
   /** Recomputes the metadata, and says what is wrong with it. What isn't durable yet is looked at too. */
@@ -508,28 +528,12 @@ export class Volume {
     if (kind !== 'file') throw new Failure(errno.ENXIO)
   }
 
-  private statOf(ino: number): Stat {
-    const extents = this.extents(ino)
-    let shared = 0
-    for (const part of extents.inside(0, NUMBERS_MAX)) {
-      if (part.tag === LOST) continue
-      for (let start = part.value, end = part.value + part.end - part.start; start < end; ) {
-        const alike = this.parts.space.references({ start, end })
-        if (alike.count > 1) shared += alike.end - start
-        start = alike.end
-      }
-    }
-    return { ...this.found(ino), shared }
-  }
-
   /** What is so now of an inode: with what open files have that isn't written yet. */
   private found(ino: number): Found {
     const inode = this.parts.names.known(ino)
     const file = this.files.get(ino)
     if (file === undefined) return { ino, ...inode, size: this.daxFiles.get(ino)?.size ?? inode.size }
-    const { extents, reserved } = file.node
-    const blocks = inode.blocks + reserved.inHoles(extents, this.parts.journal.moment)
-    return { ino, ...inode, size: file.cached.size, blocks }
+    return { ino, ...inode, size: file.cached.size, blocks: inode.blocks + file.node.reserved.inHoles }
   }
 
   private unlinked(ino: number): void {
@@ -546,7 +550,11 @@ export class Volume {
 
   /** At once, or, if it lies in many pieces, in slices. */
   private erase(ino: number): void {
-    const page = this.extents(ino).removeSome(0, Math.ceil(this.parts.sliceRecords / ERASED_TOGETHER))
+    const page = this.extents(ino).removeSome(
+      0,
+      NUMBERS_MAX,
+      Math.ceil(this.parts.sliceRecords / ERASED_TOGETHER),
+    )
     if (page === Infinity) this.parts.names.forgetInode(ino)
     else {
       this.parts.names.keepOrphan(ino)

@@ -125,15 +125,17 @@ export class Writing extends Transfer<WritingArgs> {
   /** Ends as `failed` says, when what was claimed is given back. */
   private cancel({ node, pieces, paid }: WritingArgs, failed: Fail): Outcome {
     const { journal, space } = this.parts
+    const nowhere = new Set<PageIndex>()
     const cancelled = journal.edit(() => {
       for (const piece of pieces!) if (piece.how === 'claimed') space.cancel(piece)
+      for (const index of paid) if (node.extents.at(index) === undefined) nowhere.add(index)
     })
     if (cancelled.kind === 'wait') return cancelled
     if (cancelled.kind === 'fail') return failed
     space.reserve(paid.length)
     for (const index of paid) {
       assert(!node.reserved.has(index), 'WR2: a page on its way is reserved once')
-      node.reserved.add(index)
+      node.reserved.add(index, nowhere.has(index) ? 'nowhere' : 'in a block')
     }
     return failed
   }

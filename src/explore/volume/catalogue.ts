@@ -139,6 +139,31 @@ export const VOLUME_PLANS: readonly Plan[] = [
     slicePages: 1,
   },
   {
+    name: 'sliced-truncate',
+    about: 'a file in pieces is cut short extent by extent: nobody is given a page that has gone',
+    from: 'xfs_itruncate_extents: a transaction for each extent; RS3 of volume/reshaping.ts',
+    volume: CACHED,
+    files: { a: { pages: 4 } },
+    mappings: { a: { file: 'a', pages: 4 } },
+    before: ['punch a 1', 'load a 0', 'load a 3', 'commit'],
+    tasks: ['truncate a 0', 'load a 2', 'store a 3', 'commit'],
+    kills: [0],
+    slicePages: 1,
+  },
+  {
+    name: 'sliced-allocate',
+    about:
+      'the holes of a file get blocks one by one while a page of one is stored to: nothing of it is promised twice',
+    from: 'xfs_alloc_file_space: a transaction for each extent; PA1 of volume/preallocating.ts',
+    volume: CACHED,
+    files: { a: { pages: 3 } },
+    mappings: { a: { file: 'a', pages: 3 } },
+    before: ['punch a 0', 'punch a 2', 'commit'],
+    tasks: ['allocate a', 'store a 2', 'commit'],
+    kills: [0],
+    slicePages: 1,
+  },
+  {
     name: 'sliced-snapshot',
     about:
       'all files are copied, name by name and extent by extent, while one is stored to: a crash leaves a snapshot or none',
