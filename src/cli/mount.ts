@@ -7,6 +7,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import type { Settings } from '../group/index.ts'
 import { FaultlineError } from '../map/index.ts'
 import {
   COMMIT_DEFAULT,
@@ -16,7 +17,7 @@ import {
   unmountVolume,
 } from '../mount/index.ts'
 import { explained, interruptible, printJson, printLine } from './terminal.ts'
-import { seconds, shownBytes, size } from './words.ts'
+import { seconds, several, shownBytes, size } from './words.ts'
 
 interface MountWords {
   readonly readOnly?: true
@@ -26,6 +27,8 @@ interface MountWords {
   readonly memory: number
   readonly commit: number
   readonly ioMax?: Readonly<Record<string, string>>
+  readonly groups?: true
+  readonly group?: readonly (readonly [string, Settings])[]
   readonly json?: true
 }
 
@@ -66,6 +69,13 @@ export function mountCommand(): Command {
         'what it may ask of its disk a second: rbps=, wbps=, riops= and wiops=',
       ).argParser(limits),
     )
+    .option('--groups', "let the limits of each caller's control group hold on the mount too")
+    .addOption(
+      new Option(
+        '--group <limits>',
+        "a control group and what its programs may use of the mount, whatever the kernel's limits are: '/batch wbps=4MiB memory.max=16MiB'; may be said again",
+      ).argParser(several(groupLimits)),
+    )
     .option('-b, --background', 'return when it is mounted, and serve in a process of its own')
     .option('--json', 'print what was mounted as JSON')
     .action(mount)
@@ -76,6 +86,7 @@ export function mountCommand(): Command {
       'mount data.vol /mnt/data --background --allow-other',
       'mount data.vol /mnt/data --read-only --memory 64MiB',
       "mount data.vol /mnt/data --io-max 'rbps=20MiB wbps=10MiB'",
+      "mount data.vol /mnt/data --groups --group '/batch wbps=4MiB memory.max=16MiB'",
     ],
     '0 it was unmounted, and everything is durable; 1 it could not be mounted, or something is lost.',
   )
@@ -119,8 +130,10 @@ async function mount(volume: string, directory: string, words: MountWords): Prom
   await mounted.ended
 }
 
-function optionsOf({ memory, commit, ioMax, readOnly, allowOther, writeback }: MountWords): MountOptions {
+function optionsOf(words: MountWords): MountOptions {
+  const { memory, commit, ioMax, groups, group, readOnly, allowOther, writeback } = words
   return {
+    ...(groups === true || group !== undefined ? { groups: new Map(group) } : {}),
     ...(ioMax === undefined ? {} : { limits: { 'io.max': ioMax } }),
     memory,
     commit,
@@ -137,6 +150,18 @@ function limits(text: string): Readonly<Record<string, string>> {
   if (words.length === 0 || words.some(word => !/^[a-z]+=\S+$/.test(word)))
     throw new InvalidArgumentError('expected words such as rbps=20MiB wbps=10MiB riops=500.')
   return Object.fromEntries(words.map(word => word.split('=') as [string, string]))
+}
+
+/** '/batch wbps=4MiB memory.max=16MiB': keys with a dot are those of groups, the others words of io.max. */
+function groupLimits(text: string): readonly [string, Settings] {
+  const [path, ...words] = text.split(/\s+/).filter(word => word !== '')
+  const pairs = words.map(word => word.split('=') as [string, string])
+  if (path?.startsWith('/') !== true || words.length === 0 || pairs.some(pair => pair.length !== 2))
+    throw new InvalidArgumentError('expected a path and limits, such as /batch wbps=4MiB memory.max=16MiB.')
+  const keys = pairs.filter(([key]) => key.includes('.'))
+  const rates = pairs.filter(([key]) => !key.includes('.'))
+  const ioMax = rates.length === 0 ? {} : { 'io.max': Object.fromEntries(rates) }
+  return [path, { ...Object.fromEntries(keys), ...ioMax }]
 }
 
 let asked = 0

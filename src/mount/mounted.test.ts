@@ -2,11 +2,20 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { test } from 'node:test'
-import { mountsAt } from '../fuse/index.ts'
+import { mountinfo, mountsAt, parseMountinfo } from '../fuse/index.ts'
 import { FaultlineError } from '../map/index.ts'
 import { MountedVolume } from './mounted.ts'
 import { CLI, faultline, has, Mounted, runs, unavailable } from './mounting.suite.ts'
@@ -366,4 +375,43 @@ test('an ioctl of another kind, or of another user, is refused', {
   assert.equal(other.status, 1)
   assert.match(other.err, /only root and who has mounted it may ask/)
   await mounted.does('echo still > f; cat f')
+})
+
+/** Where control groups of this host can be made; undefined: nowhere. */
+function controlGroups(): string | undefined {
+  const target = parseMountinfo(mountinfo()).find(({ type }) => type === 'cgroup2')?.target
+  if (target === undefined) return undefined
+  try {
+    rmdirSync(mkdtempSync(join(target, 'faultline-')))
+    return target
+  } catch {
+    return undefined
+  }
+}
+
+const root = skip ? undefined : controlGroups()
+
+test('a control group that is limited waits, and who is in another doesn’t', {
+  skip: skip || (root === undefined ? 'no control group can be made here' : false),
+}, async t => {
+  const folder = mkdtempSync(join(root!, 'faultline-'))
+  const limited = basename(folder)
+  const mounted = await Mounted.make(t, '32MiB', '--group', `/${limited} wbps=512KiB memory.max=2MiB`)
+  const write = (name: string) => `dd if=/dev/zero of=${name} bs=1M count=6 conv=fsync status=none`
+  const slow = spawn('sh', ['-c', `echo $$ > ${folder}/cgroup.procs; echo in; ${write('slow')}`], {
+    cwd: mounted.target,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  const gone = once(slow, 'close')
+  t.after(async () => {
+    slow.kill('SIGKILL')
+    await gone
+    await runs('rmdir', [folder])
+  })
+  await once(slow.stdout, 'data')
+  await mounted.does(`${write('other')}; cat other > /dev/null; ls > /dev/null`)
+  assert.equal(slow.exitCode, null, 'six MiB at half a MiB a second take longer')
+  const { machine } = JSON.parse((await faultline('volume', 'status', mounted.target, '--json')).out)
+  const group = machine.groups.find(({ path }: { readonly path: string }) => path === `/mount/${limited}`)
+  assert.ok(group.usage <= 2 * 2 ** 20, `${group.usage} bytes`)
 })

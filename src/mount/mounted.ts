@@ -33,6 +33,7 @@ import { Linux, PR_SET_IO_FLUSHER } from '../linux/index.ts'
 import { FaultlineError, Machine, type Volume, volumeBlockSize } from '../map/index.ts'
 import type { Time } from '../volume/index.ts'
 import { attributeOperations } from './attributes.ts'
+import { Callers } from './callers.ts'
 import { controlOperations } from './control.ts'
 import type { MountStatus } from './control-wire.ts'
 import { dataOperations } from './data.ts'
@@ -59,6 +60,8 @@ export interface MountOptions {
   readonly commit?: number
   /** Limits of the mount's group: keys and values are cgroup2's. */
   readonly limits?: Settings
+  /** Each caller's control group has a group of its own: limits by paths, in place of what the kernel's files say. */
+  readonly groups?: ReadonlyMap<string, Settings>
   /** Hears of what nobody else can be told. */
   readonly onError?: (message: string) => void
 }
@@ -134,11 +137,14 @@ export class MountedVolume {
     this.fd = fd
     this.onError = options.onError ?? (() => {})
     this.aside = new Aside()
-    const group = options.limits === undefined ? machine.root.id : machine.group('mount', options.limits).id
-    const files = new Files(core, engine, performer, group)
+    const { limits, groups } = options
+    const group = limits === undefined && groups === undefined ? machine.root : machine.group('mount', limits)
+    const callers = groups === undefined ? undefined : new Callers(group, groups)
+    const groupOf = (thread: number) => (callers?.groupOf(thread) ?? group).id
+    const files = new Files(core, engine, performer, group.id)
     const handles = new Handles()
     const { blockSize } = core.parts.disk
-    this.parts = { core, engine, performer, group, files, handles, blockSize, now }
+    this.parts = { core, engine, performer, groupOf, files, handles, blockSize, now }
     const { parts } = this
     this.session = new Session(linux, {
       fd,

@@ -12,8 +12,8 @@ export interface Parts {
   readonly core: Core
   readonly engine: Engine
   readonly performer: Performer
-  /** Whose memory and I/O the mount is. */
-  readonly group: GroupId
+  /** Whose memory and I/O a request is. */
+  readonly groupOf: (thread: number) => GroupId
   readonly files: Files
   readonly handles: Handles
   readonly blockSize: Bytes
@@ -28,14 +28,14 @@ export const FOREVER = 86_400
  * Killed, it ends with EINTR.
  */
 export function perform<Args>(
-  { performer, group }: Parts,
+  { performer, groupOf }: Parts,
   request: Request,
   verb: Verb<Args>,
   args: Args,
   then: (task: Task<Args>) => Answered | Promise<Answered>,
 ): Answered | Promise<Answered> {
   const name = `${verb.name} of inode ${request.nodeid} for thread ${request.pid}`
-  const task = performer.begin(verb, args, { name, group })
+  const task = performer.begin(verb, args, { name, group: groupOf(request.pid) })
   if (task.state === 'ended') return then(task)
   request.kill = () => performer.kill(task as Task)
   return performer
