@@ -16,6 +16,8 @@ const FREE = -1
 const PLACES_MIN = 8
 /** It shrinks when fewer than one place of so many is taken. */
 const SPARSE = 8
+/** So many are sorted one by one, without a pair for each. */
+const FEW = 16
 
 export class NumberMap<V> {
   size = 0
@@ -81,7 +83,22 @@ export class NumberMap<V> {
 
   /** In the order of their keys. */
   values(): V[] {
-    return this.entries().map(([, value]) => value)
+    if (this.size > FEW) return this.entries().map(([, value]) => value)
+    const { places, stored } = this
+    const keys: number[] = []
+    const values: V[] = []
+    for (let at = 0; keys.length < this.size; at++) {
+      const key = places[at]!
+      if (key === FREE) continue
+      let to = keys.length
+      for (; to > 0 && keys[to - 1]! > key; to--) {
+        keys[to] = keys[to - 1]!
+        values[to] = values[to - 1]!
+      }
+      keys[to] = key
+      values[to] = stored[at]!
+    }
+    return values
   }
 
   /** Where the key lies, or where it would. */

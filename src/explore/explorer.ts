@@ -1,13 +1,15 @@
 /**
  * Explores a scenario: every order of its tasks' attempts, I/O completions, failures and kills, on the real engine.
  *
- *     take the least-delayed choice not yet taken -> go on by first choices until a known state or an end
+ *     take a choice not yet taken -> go on by first choices until a known state or an end
  *              ^                                                  |
  *              '------- the other choices of each new state <-----'
  *
- * A choice costs as many delays as it stands down the list of choices, so the first schedules are those in which nothing
- * unusual happens, and the first counterexample is a short one. A state is known by the hash of its canonical row
- * (key.ts). States are put back by writing their fields (rewind.ts); a counterexample is run again from the beginning.
+ * Who wants the first violation takes the least-delayed choice: a choice costs as many delays as it stands down the list, so
+ * the first schedules are those in which nothing unusual happens, and the first counterexample is a short one. Who wants all
+ * goes back to the last state that has a choice left, since that is one step away and costs the least. A state is known by the
+ * hash of its canonical row (key.ts). States are put back by undoing steps (rewind.ts); a counterexample is run again from the
+ * beginning.
  *
  * Invariants
  *   EX1 Every choice of every state that was found is taken, unless `statesMax` or `stop` ends the search early.
@@ -144,14 +146,10 @@ export class Explorer {
 
   private leave(state: number, choices: readonly Choice[], delays: number): void {
     const place = this.walker.save()
-    for (let at = 1; at < choices.length; at++) {
-      let bucket = this.buckets[delays + at]
-      if (bucket === undefined) {
-        while (this.buckets.length < delays + at) this.buckets.push([])
-        bucket = []
-        this.buckets[delays + at] = bucket
-      }
-      bucket.push({ state, place, choice: choices[at]! })
+    for (let at = choices.length - 1; at > 0; at--) {
+      const cost = this.options.stop === 'never' ? 0 : delays + at
+      while (this.buckets.length <= cost) this.buckets.push([])
+      this.buckets[cost]!.push({ state, place, choice: choices[at]! })
     }
   }
 

@@ -17,9 +17,20 @@
  */
 import { assert, type Pfn } from '../base/index.ts'
 import type { CachedFile } from '../cache/index.ts'
+import type { Request } from '../device/index.ts'
 import type { Bio } from '../io/index.ts'
 import type { VmFault } from '../memmap/index.ts'
-import { ACTIVE, CACHE, DIRTY, LOCKED, READAHEAD, REFERENCED, UPTODATE, WRITEBACK } from '../memory/index.ts'
+import {
+  ACTIVE,
+  CACHE,
+  DEVICE,
+  DIRTY,
+  LOCKED,
+  READAHEAD,
+  REFERENCED,
+  UPTODATE,
+  WRITEBACK,
+} from '../memory/index.ts'
 import type { Space } from '../mm/index.ts'
 import { frameOf, LOAD, PRESENT, STORE, WRITABLE } from '../mmu/index.ts'
 import type { Task, Ticket } from '../sched/index.ts'
@@ -40,8 +51,9 @@ export class Keys {
   private at = 0
   /** Hashes of words; the same in every machine. */
   private readonly words = new Map<string, number>()
-  /** Names of frames in the order in which they were met. */
-  private readonly names = new Map<Pfn, number>()
+  /** Names of frames in the order in which they were met; 0: it wasn't yet. */
+  private names = new Uint16Array(0)
+  private named = 0
   private machine!: Machine
   private flying: readonly Bio[] = []
 
@@ -50,11 +62,14 @@ export class Keys {
     this.machine = machine
     this.flying = machine.bios
     this.at = 0
-    this.names.clear()
+    const { count } = machine.engine.memory.frames
+    if (this.names.length === count) this.names.fill(0)
+    else this.names = new Uint16Array(count)
+    this.named = 0
     for (const file of machine.files.values()) this.putFile(file)
     for (const space of machine.engine.mm.spaces.values()) this.putSpace(space)
     for (const { space, vpn, word } of machine.truth.copyPlaces()) this.put((space << 20) | (vpn << 8) | word)
-    this.putSorted(this.flying, bio => this.putBio(bio))
+    this.putSorted(this.flying, this.putOneBio)
     if (machine.volume !== undefined) this.putVolume(machine.volume)
     for (const left of machine.failures) this.put(left)
     if (machine.scenario.reclaims) this.putLru()
@@ -104,11 +119,20 @@ export class Keys {
       return
     }
     const { frames } = this.machine.engine.memory
-    if (!this.names.has(frame)) this.names.set(frame, this.names.size + 1)
     const lru = this.machine.scenario.reclaims ? LRU_FLAGS : 0
-    this.put(this.names.get(frame)!)
+    this.put(this.nameOf(frame))
     this.put(frames.flags[frame]! & (FRAME_FLAGS | lru))
-    this.put((frames.pins[frame]! << 12) | (frames.kind[frame]! << 8) | frames.data[frame * frames.pageSize]!)
+    // What a page of the cache holds before it was filled is what the frame held before.
+    const filled = frames.kind[frame] !== CACHE || frames.has(frame, UPTODATE)
+    const word = filled ? frames.data[frame * frames.pageSize]! : 0
+    this.put((frames.pins[frame]! << 12) | (frames.kind[frame]! << 8) | word)
+  }
+
+  /** Blocks go by their own numbers (volume/key.ts), other frames by the order in which they are met. */
+  private nameOf(frame: Pfn): number {
+    if (this.machine.engine.memory.frames.kind[frame] === DEVICE) return -frame
+    if (this.names[frame] === 0) this.names[frame] = ++this.named
+    return this.names[frame]!
   }
 
   private putSpace(space: Space): void {
@@ -157,26 +181,27 @@ export class Keys {
       'in flight',
     ] as const) {
       this.put(-4)
-      for (const frame of memory.frames.lru.walk(memory.lruList(1, kind)))
-        this.put(this.names.get(frame) ?? 0)
+      for (const frame of memory.frames.lru.walk(memory.lruList(1, kind))) this.put(this.names[frame]!)
     }
     this.put(memory.free)
     const workingset = cache['workingset']
     const [shadows, age] = [workingset['shadows'], workingset['age']]
-    for (const shadow of shadows) this.put(shadow === 0 ? 0 : (age - (shadow & 0xffff)) & 0xffff)
+    for (const shadow of shadows) this.put(shadow === 0 ? 0 : (shadow & ~0xffff) | ((age - shadow) & 0xffff))
   }
 
   /** Tasks of one phrase in the order of their rows; helpers after them, all in the order of theirs. */
   private putTasks(): void {
-    const { tasks, kin, engine } = this.machine
-    for (let first = 0; first < tasks.length; first++) {
-      if (kin[first] !== first) continue
-      const alike = tasks.filter((_, at) => kin[at] === first)
-      this.putSorted(alike, task => this.putTask(task))
-    }
-    const helpers = [...engine.scheduler.tasks.values()].filter(task => !tasks.includes(task))
-    this.putSorted(helpers, task => this.putTask(task))
+    const { alike, tasks, engine } = this.machine
+    for (const group of alike) this.putSorted(group, this.putOneTask)
+    const living = engine.scheduler.tasks.values()
+    this.putSorted(
+      living.filter(task => !tasks.includes(task)),
+      this.putOneTask,
+    )
   }
+
+  private readonly putOneTask = (task: Task): void => this.putTask(task)
+  private readonly putOneBio = (bio: Bio): void => this.putBio(bio)
 
   private putTask(task: Task): void {
     const { state, wait } = task
@@ -195,10 +220,12 @@ export class Keys {
     }
     for (const space of this.machine.engine.mm.spaces.values()) {
       const waiters = space.locks.mmap.waiters()
-      const place = waiters.findIndex(waiter => waiter.task === task)
-      if (place === -1) continue
-      this.put(space.id * 64 + place)
-      this.putWord(waiters[place]!.mode)
+      for (let place = 0; place < waiters.length; place++) {
+        if (waiters[place]!.task !== task) continue
+        this.put(space.id * 64 + place)
+        this.putWord(waiters[place]!.mode)
+        break
+      }
     }
     if (wait === undefined) return
     this.putWord(wait.why)
@@ -239,12 +266,13 @@ export class Keys {
       this.put(value.length)
       for (const each of value) this.putValue(each)
     } else if (ArrayBuffer.isView(value)) this.put((value as Uint8Array)[0] ?? -1)
-    else if ('waiters' in value) this.putTicket(value as Ticket)
-    else if ('frames' in value && 'ticket' in value) this.putTicket(value.ticket as Ticket)
-    else if ('verb' in value) this.putTicket((value as Task).end)
     else if (Object.getPrototypeOf(value) !== Object.prototype)
       this.putPart(value as { id?: number; name?: string })
     else if ('retries' in value) this.putFault(value as VmFault)
+    else if ('waiters' in value) this.putTicket(value as Ticket)
+    else if ('frames' in value && 'ticket' in value) this.putTicket(value.ticket as Ticket)
+    else if ('buffers' in value) this.putRequest(value as Request)
+    else if ('verb' in value) this.putTicket((value as Task).end)
     else this.putFields(value as Record<string, unknown>)
   }
 
@@ -252,6 +280,14 @@ export class Keys {
   private putPart({ id, name }: { readonly id?: number; readonly name?: string }): void {
     if (id !== undefined) this.put(id)
     else if (name !== undefined) this.putWord(name)
+  }
+
+  /** What is under way is a bio's or the volume's; of what a read fills nobody reads the bytes before. */
+  private putRequest({ operation, position, length, buffers }: Request): void {
+    this.putWord(operation)
+    this.put(position)
+    this.put(length)
+    if (operation === 'write') for (const bytes of buffers) this.put(bytes[0]!)
   }
 
   private putFields(fields: Record<string, unknown>): void {
@@ -279,19 +315,32 @@ export class Keys {
       putOne(items[0]!)
       return
     }
+    this.put(-7)
     const from = this.at
-    const rows = items.map(item => {
-      const start = this.at
+    const starts: number[] = []
+    let rising = true
+    for (const item of items) {
+      starts.push(this.at)
       putOne(item)
-      return this.ints.slice(start, this.at)
-    })
+      if (starts.length > 1 && rising)
+        rising = this.compare(starts.at(-2)!, starts.at(-1)!, starts.at(-1)!, this.at) <= 0
+    }
+    if (rising) return
+    const rows = starts.map((start, nth) => this.ints.slice(start, starts[nth + 1] ?? this.at))
     rows.sort(compareRows)
     this.at = from
-    this.put(-7)
     for (const row of rows) {
       this.ints.set(row, this.at)
       this.at += row.length
     }
+  }
+
+  /** Of two parts of the row, as compareRows. */
+  private compare(left: number, leftEnd: number, right: number, rightEnd: number): number {
+    const { ints } = this
+    for (; left < leftEnd && right < rightEnd; left++, right++)
+      if (ints[left] !== ints[right]) return ints[left]! - ints[right]!
+    return leftEnd - left - (rightEnd - right)
   }
 }
 

@@ -82,8 +82,8 @@ export class Machine {
   readonly places = new Map<string, Place>()
   /** The scenario's tasks, in its order. */
   readonly tasks: Task[] = []
-  /** For each task of the scenario: the place of the first one with the same text, and so the same in everything. */
-  readonly kin: number[] = []
+  /** Of these, those with the same text that may all be killed or none: the same in everything. Of each group the first stands first. */
+  readonly alike: Task[][] = []
   /** What is left of the scenario's failures. */
   readonly failures: number[]
   /**
@@ -128,11 +128,10 @@ export class Machine {
     for (const [nth, text] of scenario.before.entries()) this.runWhole(this.phrase(text), nth + 32)
     this.volume?.commit()
     canary?.plant?.(this)
-    for (const text of scenario.tasks) {
-      const kin = scenario.tasks.indexOf(text)
-      this.kin.push(kin)
-      this.tasks.push(begin(this, this.phrase(text), kin))
-    }
+    const { tasks, kills } = scenario
+    for (const text of tasks) this.tasks.push(begin(this, this.phrase(text), tasks.indexOf(text)))
+    const groups = Map.groupBy(this.tasks, (_, place) => `${tasks[place]} ${kills.includes(place)}`)
+    this.alike.push(...groups.values())
     this.firstId = this.tasks[0]?.id ?? 1
     this.moves = scenario.tasks.some(text => text.startsWith('mremap'))
     this.readsMax = 1 + timesTakenAway(scenario)

@@ -1,265 +1,371 @@
 /**
  * Puts a machine back to where it was. Below the doors no closure holds state, so what can be reached from a root is the
- * whole machine: its fields are copied, and later written back into the very same objects.
+ * whole machine: what changed in its fields is written down, and later written back into the very same objects.
  *
- *     save      walks everything that can be reached; a snapshot is, for each object, an array of its fields. An object
- *               that hasn't changed since it was last looked at gives the array it gave then, so that a thousand
- *               snapshots of one machine share most of their memory.
- *     restore   writes the fields back. Objects made since then are simply not reached any more.
+ *     first --step--> place --step--> place (here)
+ *       \--step--> place --step--> place (goal)        a place: what the step before it changed, and what it made
+ *
+ *     save      looks at every object that is known, and writes down which fields differ from those last seen
+ *     restore   undoes the steps from here to the last place that lies before both, and does those to the goal again
+ *
+ * To look costs a comparison for each object; to save and to restore, only what changed.
  *
  * Invariants
- *   RE1 After restore(save()) every reachable field is what it was, and is the same object if it was one.
+ *   RE1 After restore(place) every field that could be reached at the place is what it was, and is the same object if it was one.
  *   RE2 Objects in `fixed` never change, or their changes matter to nobody; nothing that matters is reached only
  *       through one of them.
+ *   RE3 The known cells are those that could be reached at `here` or at a place before it, in the order in which they were met;
+ *       their `fields` are what their objects have at `here`.
  */
 import { assert, NumberMap } from '../base/index.ts'
 
-/** What an object remembers for the walk: how it is copied, its fields when last seen, and the cells they lead to. */
+type Fields = readonly unknown[] | Uint8Array
+
+/** What is known of an object: how it is copied, and its fields at the present place. */
 interface Cell {
   readonly object: object
   readonly kind: Kind
-  fields: readonly unknown[] | Numbers
-  children: readonly Cell[]
-  /** The walk that saw it last. */
-  walk: number
+  /** Whose it is: machines may share an object. */
+  readonly knower: Rewinder
+  fields: Fields
+  /** Whether it is among the cells that are looked at. */
+  known: boolean
 }
 
-type Numbers = Int32Array | Uint32Array | Uint16Array | Uint8Array
-type Fields = Cell['fields']
-export type Snapshot = readonly (Cell | Fields)[]
+/** A cell that a step changed. */
+interface Change {
+  readonly cell: Cell
+  readonly before: Fields
+  readonly after: Fields
+}
+
+/** A place to come back to. */
+export interface Snapshot {
+  readonly parent: Snapshot | undefined
+  readonly depth: number
+  readonly changes: readonly Change[]
+  /** Cells that were met first here. */
+  readonly met: readonly Cell[]
+}
 
 interface Kind {
-  /** Whether the object still has these fields. */
-  same(object: object, fields: Fields): boolean
+  /** Its cells' place in the rewinder's rows of cells. */
+  readonly number: number
   read(object: object): Fields
-  write(object: object, fields: Fields): void
+  /** Writes `to` into an object that has `from`. */
+  write(object: object, to: Fields, from: Fields): void
+  /** Calls back for each cell whose object has other fields by now. */
+  compare(cells: readonly Cell[], differs: (cell: Cell) => void): void
 }
 
 /** A property of ours on each object: a map from objects to cells would keep every dead object. */
 const MARK = Symbol('cell')
 
-/** Shared by all rewinders, so that their code is warm from the second machine on. */
-const KINDS = new Map<string, Kind>()
-
-/** Arrays of so many numbers are compared as bytes. */
-const BYTES_FROM = 128
-
-/** Walks are numbered over all rewinders: an object that two machines share isn't taken as seen. */
-let walks = 0
-
 export class Rewinder {
-  private readonly roots: readonly object[]
   private readonly fixed: ReadonlySet<object>
+  private readonly isConstant: (view: ArrayBufferView) => boolean
+  /** The known cells, by the number of their kind. */
+  private readonly rows: Cell[][] = []
+  private here: Snapshot
+  private changes: Change[] = []
+  private met: Cell[] = []
 
-  constructor(roots: readonly object[], fixed: readonly object[]) {
-    this.roots = roots
+  /** A view of a fixed buffer is as fixed as that; others are if `isConstant` says so. */
+  constructor(
+    roots: readonly object[],
+    fixed: readonly object[],
+    isConstant: (view: ArrayBufferView) => boolean = () => false,
+  ) {
     this.fixed = new Set(fixed)
+    this.isConstant = isConstant
+    this.meetAll(roots, NEVER)
+    this.here = { parent: undefined, depth: 0, changes: [], met: this.met }
   }
 
+  /** The place where the machine is. */
   save(): Snapshot {
-    const walk = ++walks
-    const snapshot: (Cell | Fields)[] = []
-    const stack = this.cellsOf(this.roots)
-    for (let cell = stack.pop(); cell !== undefined; cell = stack.pop()) {
-      if (cell.walk === walk) continue
-      cell.walk = walk
-      if (!cell.kind.same(cell.object, cell.fields)) this.look(cell)
-      snapshot.push(cell, cell.fields)
-      for (const child of cell.children) if (child.walk !== walk) stack.push(child)
+    this.changes = []
+    this.met = []
+    // What is met on the way is as it was met.
+    for (let kind = this.rows.length - 1; kind >= 0; kind--)
+      if (this.rows[kind]!.length > 0) KINDS[kind]!.compare(this.rows[kind]!, this.differs)
+    if (this.changes.length > 0)
+      this.here = { parent: this.here, depth: this.here.depth + 1, changes: this.changes, met: this.met }
+    return this.here
+  }
+
+  restore(goal: Snapshot): void {
+    let from = this.save()
+    const again: Snapshot[] = []
+    let to = goal
+    while (from !== to)
+      if (to.depth > from.depth) {
+        again.push(to)
+        to = to.parent!
+      } else {
+        this.undo(from)
+        from = from.parent!
+      }
+    for (let at = again.length - 1; at >= 0; at--) this.redo(again[at]!)
+    this.here = goal
+  }
+
+  private undo({ changes, met }: Snapshot): void {
+    for (let at = met.length - 1; at >= 0; at--) {
+      const cell = met[at]!
+      cell.known = false
+      this.rows[cell.kind.number]!.pop()
     }
-    return snapshot
-  }
-
-  restore(snapshot: Snapshot): void {
-    for (let at = 0; at < snapshot.length; at += 2) {
-      const cell = snapshot[at] as Cell
-      const fields = snapshot[at + 1] as Fields
-      if (cell.kind.same(cell.object, fields)) continue
-      cell.kind.write(cell.object, fields)
+    for (const { cell, before, after } of changes) {
+      cell.kind.write(cell.object, before, after)
+      cell.fields = before
     }
   }
 
-  private look(cell: Cell): void {
-    cell.fields = cell.kind.read(cell.object)
-    cell.children = Array.isArray(cell.fields) ? this.cellsOf(cell.fields) : []
+  private redo({ changes, met }: Snapshot): void {
+    for (const { cell, before, after } of changes) {
+      cell.kind.write(cell.object, after, before)
+      cell.fields = after
+    }
+    for (const cell of met) this.know(cell)
   }
 
-  private cellsOf(values: readonly unknown[]): Cell[] {
-    const found: Cell[] = []
-    for (const value of values)
-      if (typeof value === 'object' && value !== null && !this.isFixed(value)) found.push(this.cellOf(value))
-    return found
+  private know(cell: Cell): void {
+    cell.known = true
+    const { number } = cell.kind
+    while (this.rows.length <= number) this.rows.push([])
+    this.rows[number]!.push(cell)
   }
 
-  /** A view of a fixed buffer is as fixed as that. */
-  private isFixed(object: object): boolean {
-    return this.fixed.has(ArrayBuffer.isView(object) && object instanceof Uint8Array ? object.buffer : object)
+  private readonly differs = (cell: Cell): void => {
+    const before = cell.fields
+    const after = cell.kind.read(cell.object)
+    cell.fields = after
+    this.changes.push({ cell, before, after })
+    if (Array.isArray(after)) this.meetAll(after, before)
   }
 
-  private cellOf(object: object): Cell {
+  /** Meets the objects among `values`, but for those that stand there already in `before`. */
+  private meetAll(values: readonly unknown[], before: Fields): void {
+    for (let at = 0; at < values.length; at++) {
+      const value = values[at]
+      if (typeof value === 'object' && value !== null && value !== before[at]) this.meet(value)
+    }
+  }
+
+  private meet(met: object): void {
+    if (ArrayBuffer.isView(met)) {
+      if (!this.fixed.has(met.buffer) && !this.isConstant(met)) this.meetObject(wholeOf(met.buffer))
+    } else this.meetObject(met)
+  }
+
+  private meetObject(object: object): void {
     const marked = object as { [MARK]: Cell | undefined }
-    const known = marked[MARK]
-    if (known !== undefined) return known
-    const cell: Cell = { object, kind: this.kindOf(object), fields: NEVER, children: [], walk: 0 }
-    marked[MARK] = cell
-    return cell
-  }
-
-  private kindOf(object: object): Kind {
-    if (Array.isArray(object)) return ARRAY
-    if (object instanceof Map) return MAP
-    if (object instanceof Set) return SET
-    if (object instanceof NumberMap) return NUMBER_MAP
-    assert(!(object instanceof Promise || object instanceof DataView), 'RE1: what is put back is plain data')
-    const isNumbers = ArrayBuffer.isView(object)
-    const keys = isNumbers ? [] : Object.keys(object)
-    const shape = `${object.constructor.name} ${keys.join()}`
-    let kind = KINDS.get(shape)
-    if (kind === undefined) {
-      kind = isNumbers ? numbersKind() : recordKind(keys)
-      KINDS.set(shape, kind)
+    let cell = marked[MARK]
+    if (cell?.knower === this ? cell.known : this.fixed.has(object)) return
+    if (cell?.knower !== this) {
+      cell = { object, kind: kindOf(object), knower: this, fields: NEVER, known: false }
+      marked[MARK] = cell
     }
-    return kind
+    cell.fields = cell.kind.read(object)
+    this.know(cell)
+    this.met.push(cell)
+    if (Array.isArray(cell.fields)) this.meetAll(cell.fields, NEVER)
   }
 }
 
 /** The fields of an object that wasn't looked at yet: they equal none. */
-const NEVER: Fields = [Symbol('never looked at')]
+const NEVER: Fields = []
 
-/**
- * Objects with these keys. hot: the accesses are written out as code for each shape, so that each place in the code sees
- * one shape only; a loop over keys took 20 times as long, and this is what the explorer does most.
- */
-function recordKind(keys: readonly string[]): Kind {
-  if (!MAY_COMPILE) return loopedKind(keys)
-  const fields = keys.map(key => `object[${JSON.stringify(key)}]`)
-  const equal = fields.map((field, at) => `${field} === fields[${at}]`).join(' && ')
-  const written = fields.map((field, at) => `${field} = fields[${at}]`).join('; ')
-  return {
-    same: new Function('object', 'fields', `return ${equal || 'true'}`) as Kind['same'],
-    read: new Function('object', `return [${fields.join(', ')}]`) as Kind['read'],
-    write: new Function('object', 'fields', written) as Kind['write'],
-  }
+/** All kinds, by their numbers: shared by all rewinders, so that their code is warm from the second machine on. */
+const KINDS: Kind[] = []
+
+type Ways = Omit<Kind, 'number'>
+
+function kindOf(object: object): Kind {
+  if (Array.isArray(object)) return typeof object[0] === 'number' ? ARRAY_OF_NUMBERS : ARRAY
+  if (object instanceof Map) return MAP
+  if (object instanceof Set) return SET
+  if (object instanceof NumberMap) return NUMBER_MAP
+  if (object instanceof Uint8Array) return BYTES
+  assert(!(object instanceof Promise), 'RE1: what is put back is plain data')
+  return recordKind(object)
 }
 
-/** The same where a page's policy forbids to compile. */
-function loopedKind(keys: readonly string[]): Kind {
-  type Plain = Record<string, unknown>
-  return {
-    same(object, fields) {
-      for (let at = 0; at < keys.length; at++) if ((object as Plain)[keys[at]!] !== fields[at]) return false
-      return true
-    },
-    read: object => keys.map(key => (object as Plain)[key]),
-    write(object, fields) {
-      // Some may not be written, and never change.
-      for (let at = 0; at < keys.length; at++) Reflect.set(object, keys[at]!, fields[at])
-    },
-  }
+function newKind(ways: Ways): Kind {
+  const kind = { number: KINDS.length, ...ways }
+  KINDS.push(kind)
+  return kind
+}
+
+/** For each number of keys: the kinds of records with so many, and their keys. */
+const RECORDS: { readonly of: unknown; readonly keys: readonly string[]; readonly kind: Kind }[][] = []
+
+/** Objects with the same keys in the same order. */
+function recordKind(object: object): Kind {
+  const keys = Object.keys(object)
+  while (RECORDS.length <= keys.length) RECORDS.push([])
+  const alike = RECORDS[keys.length]!
+  for (const { of, keys: theirs, kind } of alike)
+    if (of === object.constructor && sameItems(theirs, keys)) return kind
+  const kind = newKind(MAY_COMPILE ? compiledRecord(keys) : loopedRecord(keys))
+  alike.push({ of: object.constructor, keys, kind })
+  return kind
 }
 
 /** Node may; in a page its policy forbids it, and would complain of an attempt. */
 const MAY_COMPILE = typeof process !== 'undefined'
 
-/** Typed arrays of one type. hot: small ones are compared one by one, the leaves of page tables as bytes. */
-function numbersKind(): Kind {
-  if (!MAY_COMPILE) return { ...NUMBERS, same: (object, fields) => sameNumbers(object as Numbers, fields) }
-  const oneByOne = new Function(
-    'object',
-    'fields',
-    'for (let at = 0; at < object.length; at++) if (object[at] !== fields[at]) return false; return true',
-  ) as Kind['same']
+/**
+ * hot: the accesses are written out as code for each shape, so that each place in the code sees one shape only; a loop over
+ * keys took 20 times as long, and this is what the explorer does most.
+ */
+function compiledRecord(keys: readonly string[]): Ways {
+  const fields = keys.map(key => `object[${JSON.stringify(key)}]`)
+  const differ = fields.map((field, at) => `${field} !== fields[${at}]`).join(' || ')
+  const written = fields.map((field, at) => `if (from[${at}] !== to[${at}]) ${field} = to[${at}]`).join('; ')
   return {
-    same: (object, fields) =>
-      (object as Numbers).length < BYTES_FROM
-        ? oneByOne(object, fields)
-        : sameBytes(object as Numbers, fields),
-    ...NUMBERS,
+    read: new Function('object', `return [${fields.join(', ')}]`) as Kind['read'],
+    write: new Function('object', 'to', 'from', written) as Kind['write'],
+    compare: new Function(
+      'cells',
+      'differs',
+      `for (let at = 0, end = cells.length; at < end; at++) {
+         const cell = cells[at], object = cell.object, fields = cell.fields
+         if (${differ || 'false'}) differs(cell)
+       }`,
+    ) as Kind['compare'],
   }
 }
 
-const NUMBERS: Pick<Kind, 'read' | 'write'> = {
-  read: object => (object as Numbers).slice(),
-  write: (object, fields) => (object as Numbers).set(fields as Numbers),
+/** The same where a page's policy forbids to compile. */
+function loopedRecord(keys: readonly string[]): Ways {
+  type Plain = Record<string, unknown>
+  return {
+    read: object => keys.map(key => (object as Plain)[key]),
+    write(object, to, from) {
+      for (let at = 0; at < keys.length; at++) if (from[at] !== to[at]) (object as Plain)[keys[at]!] = to[at]
+    },
+    compare(cells, differs) {
+      for (const cell of cells)
+        if (keys.some((key, at) => (cell.object as Plain)[key] !== cell.fields[at])) differs(cell)
+    },
+  }
 }
 
-function sameNumbers(numbers: Numbers, fields: Fields): boolean {
-  for (let at = 0; at < numbers.length; at++) if (numbers[at] !== fields[at]) return false
+/** The bytes of a buffer, for all views of it. hot: where there is Node, its buffers are compared at once. */
+const BYTES = newKind({
+  read: object => (MAY_COMPILE ? Buffer.from(object as Buffer) : (object as Uint8Array).slice()),
+  write: (object, to) => (object as Uint8Array).set(to as Uint8Array),
+  compare: MAY_COMPILE
+    ? (cells, differs) => {
+        for (let at = 0, end = cells.length; at < end; at++)
+          if (!(cells[at]!.object as Buffer).equals(cells[at]!.fields as Buffer)) differs(cells[at]!)
+      }
+    : each((object, fields) => {
+        const bytes = object as Uint8Array
+        for (let at = 0; at < bytes.length; at++) if (bytes[at] !== fields[at]) return false
+        return true
+      }),
+})
+
+/** For each buffer that views were met of: what stands for all of them. */
+const WHOLES = new WeakMap<ArrayBufferLike, Uint8Array>()
+
+function wholeOf(buffer: ArrayBufferLike): Uint8Array {
+  let whole = WHOLES.get(buffer)
+  if (whole === undefined) {
+    whole = MAY_COMPILE ? Buffer.from(buffer) : new Uint8Array(buffer)
+    WHOLES.set(buffer, whole)
+  }
+  return whole
+}
+
+/** Calls back for each cell of the row whose object isn't `same`. */
+function each(
+  same: (object: object, fields: Fields) => boolean,
+): (cells: readonly Cell[], differs: (cell: Cell) => void) => void {
+  return (cells, differs) => {
+    for (let at = 0, end = cells.length; at < end; at++)
+      if (!same(cells[at]!.object, cells[at]!.fields)) differs(cells[at]!)
+  }
+}
+
+function sameItems(items: readonly unknown[], others: readonly unknown[]): boolean {
+  if (items.length !== others.length) return false
+  for (let at = 0; at < items.length; at++) if (items[at] !== others[at]) return false
   return true
 }
 
-function sameBytes(numbers: Numbers, fields: Fields): boolean {
-  return fields !== NEVER && bytesOf(numbers).equals(bytesOf(fields as Numbers))
+/** hot: the code is there twice, so that each copy sees arrays of few sorts. */
+const ARRAY = newKind(arrays(sameItems))
+const ARRAY_OF_NUMBERS = newKind(
+  arrays(MAY_COMPILE ? (new Function(`return ${sameItems}`)() as typeof sameItems) : sameItems),
+)
+
+function arrays(same: typeof sameItems): Ways {
+  return {
+    read: object => (object as unknown[]).slice(),
+    write(object, to) {
+      const array = object as unknown[]
+      array.length = to.length
+      for (let at = 0; at < to.length; at++) array[at] = to[at]
+    },
+    compare: each(same as (object: object, fields: Fields) => boolean),
+  }
 }
 
-function bytesOf({ buffer, byteOffset, byteLength }: Numbers): Buffer {
-  return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength)
-}
-
-const ARRAY: Kind = {
-  same(object, fields) {
-    const array = object as unknown[]
-    if (array.length !== fields.length) return false
-    for (let at = 0; at < array.length; at++) if (array[at] !== fields[at]) return false
-    return true
-  },
-  read: object => [...(object as unknown[])],
-  write(object, fields) {
-    const array = object as unknown[]
-    array.length = fields.length
-    for (let at = 0; at < fields.length; at++) array[at] = fields[at]
-  },
-}
-
-const MAP: Kind = {
-  same(object, fields) {
-    const map = object as Map<unknown, unknown>
-    if (map.size * 2 !== fields.length) return false
-    let at = 0
-    for (const [key, value] of map) if (key !== fields[at++] || value !== fields[at++]) return false
-    return true
-  },
+const MAP = newKind({
   read(object) {
     const fields: unknown[] = []
     for (const [key, value] of object as Map<unknown, unknown>) fields.push(key, value)
     return fields
   },
-  write(object, fields) {
+  write(object, to) {
     const map = object as Map<unknown, unknown>
     map.clear()
-    for (let at = 0; at < fields.length; at += 2) map.set(fields[at], fields[at + 1])
+    for (let at = 0; at < to.length; at += 2) map.set(to[at], to[at + 1])
   },
-}
+  compare: each((object, fields) => {
+    const map = object as Map<unknown, unknown>
+    if (map.size * 2 !== fields.length) return false
+    if (map.size === 0) return true
+    let at = 0
+    for (const [key, value] of map) if (key !== fields[at++] || value !== fields[at++]) return false
+    return true
+  }),
+})
 
 /** Its members come out in one order, wherever they lie. */
-const NUMBER_MAP: Kind = {
-  same(object, fields) {
+const NUMBER_MAP = newKind({
+  read: object => (object as NumberMap<unknown>).entries().flat(),
+  write(object, to, from) {
+    const map = object as NumberMap<unknown>
+    for (let at = 0; at < from.length; at += 2) map.delete(from[at] as number)
+    for (let at = 0; at < to.length; at += 2) map.set(to[at] as number, to[at + 1])
+  },
+  compare: each((object, fields) => {
     const map = object as NumberMap<unknown>
     if (map.size * 2 !== fields.length) return false
     for (let at = 0; at < fields.length; at += 2)
       if (map.get(fields[at] as number) !== fields[at + 1]) return false
     return true
-  },
-  read: object => (object as NumberMap<unknown>).entries().flat(),
-  write(object, fields) {
-    const map = object as NumberMap<unknown>
-    for (const [key] of map.entries()) map.delete(key)
-    for (let at = 0; at < fields.length; at += 2) map.set(fields[at] as number, fields[at + 1])
-  },
-}
+  }),
+})
 
-const SET: Kind = {
-  same(object, fields) {
+const SET = newKind({
+  read: object => [...(object as Set<unknown>)],
+  write(object, to) {
+    const set = object as Set<unknown>
+    set.clear()
+    for (const value of to) set.add(value)
+  },
+  compare: each((object, fields) => {
     const set = object as Set<unknown>
     if (set.size !== fields.length) return false
+    if (set.size === 0) return true
     let at = 0
     for (const value of set) if (value !== fields[at++]) return false
     return true
-  },
-  read: object => [...(object as Set<unknown>)],
-  write(object, fields) {
-    const set = object as Set<unknown>
-    set.clear()
-    for (const value of fields) set.add(value)
-  },
-}
+  }),
+})

@@ -7,6 +7,8 @@ import type { Machine } from './machine.ts'
 import type { Breach } from './monitor.ts'
 import { atTheEnd, safetyOf } from './properties.ts'
 import { Rewinder, type Snapshot } from './rewind.ts'
+import { sideBySide } from './side-by-side.ts'
+import { isValueOfRecord } from './volume/key.ts'
 
 /** A place to come back to: the machine, and the one byte of each page that carries its word. */
 export interface Place {
@@ -23,12 +25,18 @@ export class Walker {
     this.machine = machine
     const { scenario, row, engine } = machine
     const { frames } = engine.memory
+    sideBySide(
+      [frames, frames.lru, frames.siblings, engine.cache['hash'], engine.cache['workingset']],
+      frames.data.buffer,
+    )
     const fixed = [
       ...[scenario, row, this, engine.pressure, engine.groups, engine.verbs, engine.tree, engine.discipline],
       ...[engine.scheduler.watcher!, frames.words, frames.data.buffer],
       ...[machine.constants, ...machine.constants],
     ]
-    this.rewinder = new Rewinder([machine], fixed)
+    // Values of records are known as such once they are part of a key.
+    this.keys.row(machine)
+    this.rewinder = new Rewinder([machine], fixed, isValueOfRecord)
   }
 
   /** Takes a choice and says what broke, if something did. */

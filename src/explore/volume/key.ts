@@ -59,6 +59,11 @@ export function commitOf({ volume }: LabVolume, ticket: Ticket): number {
   return volume.parts.commits['next'] === ticket ? 1 : 0
 }
 
+/** Whether this is the value of a record, which never changes. */
+export function isValueOfRecord(view: ArrayBufferView): boolean {
+  return view instanceof Uint8Array && HASHES.has(view)
+}
+
 export function hashOfWord(word: string): number {
   let number = 0x811c9dc5 | 0
   for (let at = 0; at < word.length; at++) number = Math.imul(number ^ word.charCodeAt(at), 0x01000193)
