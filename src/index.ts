@@ -42,6 +42,7 @@ export type {
   PutOptions,
   RangeOfFiles,
   RangeOptions,
+  RemapOptions,
   RemoteOptions,
   RenameOptions,
   RepairReport,

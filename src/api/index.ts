@@ -21,6 +21,7 @@ export type {
   MmuName,
   ProtName,
   RangeOptions,
+  RemapOptions,
   RunOptions,
   SpaceFace,
 } from './space.ts'

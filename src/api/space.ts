@@ -99,7 +99,12 @@ export interface MappingFace extends AsyncDisposable {
   sync(options?: RangeOptions): Promise<void>
   /** Changes what may be done with the range. Errors: EACCES, ENOMEM (a hole in the range). */
   protect(prot: ProtName, options?: RangeOptions): Promise<void>
-  /** madvise(2): how the range will be used, or what is to be done with its pages. Errors: EINVAL for a part that is locked. */
+  /**
+   * madvise(2): how the range will be used, or what is to be done with its pages. What it does to the parts before one that it
+   * isn't for stays done.
+   *
+   * Errors: EINVAL for a part that is locked (dontneed, cold, pageout, free), or that is no private memory (free, wipeonfork).
+   */
   advise(advice: AdviceName, options?: RangeOptions): Promise<void>
   /** Brings every page of the range: advise('populate-read'). */
   populate(options?: RangeOptions): Promise<void>
@@ -123,6 +128,15 @@ export interface MappingFace extends AsyncDisposable {
    * Cost: a step for each page that is mapped, if it moves or gets shorter.
    */
   resize(length: Bytes | string): Promise<void>
+  /**
+   * mremap(2) in all of its forms: makes the mapping longer or shorter, moves it, or moves its pages and leaves it where it is.
+   * Returns the mapping of the pages: this one, or with `old: 'stays mapped'` a new one, while this has nothing in it any more.
+   * Nothing is copied, read or written; sections that are under way go on.
+   *
+   * Errors: as resize, and ENOMEM where there is no room for what must stay; EINVAL for a place that overlaps the old one.
+   * Cost: a step for each page that is mapped, if it moves or gets shorter.
+   */
+  remap(options?: RemapOptions): Promise<MappingFace>
   /** Takes the mapping away. What was stored is in the file, and durable after a sync of the file. */
   unmap(): Promise<void>
   /** The same pages in a space that was forked from this mapping's. */
@@ -162,6 +176,10 @@ export type ProtName = 'none' | 'r' | 'w' | 'rw'
 /**
  * madvise(2): 'normal', 'random' and 'sequential' say how it will be read; 'willneed' begins to bring the range; 'dontneed'
  * lets its pages go; 'populate-read' and 'populate-write' bring all of it and wait.
+ *
+ * 'free': private pages may be dropped if memory is wanted before they are stored to again. 'cold': its pages are the next
+ * that reclaim looks at. 'pageout': its pages are reclaimed now, as far as that needs no waiting. 'dontfork' and 'dofork':
+ * whether a fork gets it. 'wipeonfork' and 'keeponfork': whether a fork gets what is in it, or zeros.
  */
 export type AdviceName =
   | 'normal'
@@ -171,6 +189,25 @@ export type AdviceName =
   | 'dontneed'
   | 'populate-read'
   | 'populate-write'
+  | 'free'
+  | 'cold'
+  | 'pageout'
+  | 'dontfork'
+  | 'dofork'
+  | 'wipeonfork'
+  | 'keeponfork'
+
+/** What mremap(2) is asked for. */
+export interface RemapOptions {
+  /** Bytes, or a size like '4 GiB'; as long as it is if left out. */
+  readonly length?: Bytes | string
+  /** Whether it may go elsewhere if there is no room behind it: MREMAP_MAYMOVE. 'may move' if left out. */
+  readonly where?: 'stays' | 'may move'
+  /** The address to move to, which replaces what is there: MREMAP_FIXED. */
+  readonly fixed?: Bytes
+  /** 'stays mapped': only its pages move, and what is touched here later comes anew: MREMAP_DONTUNMAP. 'is unmapped' if left out. */
+  readonly old?: 'is unmapped' | 'stays mapped'
+}
 
 /** A part of a mapping. */
 export interface RangeOptions {

@@ -76,7 +76,7 @@ export function mappings(mmu: Mmu): void {
       const map = await space.map(file, { length: 4 * PAGE, prot: 'rw' })
       await map.run(view => view.setU8(3 * PAGE, 99))
       if (machine.mmu === 'hardware') {
-        await refuses(() => map.resize(PAGE), 'ENOTSUP', 'resize', /map the file again with the new length/)
+        await refuses(() => map.resize(PAGE), 'ENOTSUP', 'resize', /map the file again as it is to be/)
         assert.equal(await map.run(view => view.u8(3 * PAGE)), 99)
         return
       }
@@ -136,6 +136,95 @@ export function mappings(mmu: Mmu): void {
       },
     )
 
+    test('moves to where it is told, and stays where it is told to stay', async t => {
+      const { file, space, machine } = await world(t)
+      const map = await space.map(file, { length: 4 * PAGE, prot: 'rw' })
+      await map.run(view => view.setU8(3 * PAGE, 99))
+      if (machine.mmu === 'hardware') {
+        await refuses(() => map.remap(), 'ENOTSUP', 'remap', /map the file again as it is to be/)
+        assert.equal(await map.run(view => view.u8(3 * PAGE)), 99)
+        return
+      }
+      const { address } = map
+      assert.equal(await map.remap(), map)
+      assert.equal(map.address, address, 'nothing was asked for')
+      const fixed = address + 64 * PAGE
+      const replaced = await space.map(file, { fixed: fixed + PAGE, length: PAGE })
+      assert.equal(await map.remap({ fixed }), map)
+      assert.equal(map.address, fixed)
+      assert.deepEqual(await map.run(view => [view.u8(PAGE), view.u8(3 * PAGE)]), [2, 99])
+      assert.equal(await replaced.run(view => view.u8(0)), 2, 'it was replaced, as by map')
+      await refuses(() => map.remap({ fixed: fixed + PAGE }), 'EINVAL', 'remap', /overlaps the old one/)
+      await map.remap({ length: 5 * PAGE, where: 'stays' })
+      await space.map(file, { fixed: fixed + 5 * PAGE, length: PAGE })
+      await refuses(
+        () => map.remap({ length: 6 * PAGE, where: 'stays' }),
+        'ENOMEM',
+        'remap',
+        /mapped behind it/,
+      )
+      assert.equal(map.length, 5 * PAGE)
+      await map.remap({ length: PAGE, where: 'stays' })
+      assert.deepEqual([map.address, map.length], [fixed, PAGE])
+      const room = address + 128 * PAGE
+      await map.remap({ length: 3 * PAGE, fixed: room })
+      assert.deepEqual([map.address, await map.run(view => view.u8(2 * PAGE))], [room, 3])
+      await map.protect('r', { length: PAGE })
+      await refuses(() => map.remap({ length: 8 * PAGE, fixed: address }), 'EFAULT', 'remap', /of one kind/)
+      await map.unmap()
+      await refuses(() => map.remap(), 'EBADF', 'remap', /was unmapped/)
+      assert.deepEqual(machine.check(), [])
+    })
+
+    test('moves its pages and stays, with nothing in it', needs(mmu, 'private memory'), async t => {
+      const { space, machine } = await world(t)
+      const heap = await space.mapAnonymous({ length: 4 * PAGE })
+      await heap.run(view => view.setU8(PAGE, 7))
+      const before = await space.fork()
+      const { address } = heap
+      const moved = await heap.remap({ old: 'stays mapped' })
+      assert.notEqual(moved, heap)
+      assert.equal(heap.address, address)
+      assert.notEqual(moved.address, address)
+      assert.equal(moved.length, heap.length)
+      assert.equal(await moved.run(view => view.u8(PAGE)), 7)
+      assert.equal(await heap.run(view => view.u8(PAGE)), 0, 'memory comes anew')
+      await heap.run(view => view.setU8(PAGE, 8))
+      assert.equal(await moved.run(view => view.u8(PAGE)), 7)
+      assert.equal(await heap.inFork(before).run(view => view.u8(PAGE)), 7)
+      await refuses(() => moved.inFork(before), 'EINVAL', 'inFork', /was resized or moved/)
+      const again = await moved.remap({ old: 'stays mapped', fixed: address + 256 * PAGE })
+      assert.equal(again.address, address + 256 * PAGE)
+      assert.equal(await again.run(view => view.u8(PAGE)), 7)
+      await Promise.all([heap.unmap(), moved.unmap(), again.unmap()])
+      assert.equal(space.status().vmSize, 0)
+      assert.deepEqual(machine.check(), [])
+    })
+
+    test('moves beside sections, and loses no store', needs(mmu, 'private memory'), async t => {
+      const { space, machine } = await world(t)
+      const heap = await space.mapAnonymous({ length: 8 * PAGE })
+      const { address } = heap
+      for (let round = 0; round < 20; round++) {
+        const sections = Array.from({ length: 8 }, (_, page) =>
+          heap.run(view => {
+            view.setU32(page * PAGE, view.u32(page * PAGE) + 1)
+          }),
+        )
+        await Promise.all([
+          heap.remap({ fixed: address + (round % 2 === 0 ? 64 : 0) * PAGE }),
+          ...sections,
+          heap.remap({ length: (8 + (round % 3)) * PAGE }),
+        ])
+      }
+      const counts = await heap.run(view => Array.from({ length: 8 }, (_, page) => view.u32(page * PAGE)))
+      assert.deepEqual(
+        counts,
+        Array.from({ length: 8 }, () => 20),
+      )
+      assert.deepEqual(machine.check(), [])
+    })
+
     test('was forked where it was', needs(mmu, 'private memory'), async t => {
       const { file, space } = await world(t)
       const map = await space.map(file, { length: 4 * PAGE })
@@ -144,7 +233,7 @@ export function mappings(mmu: Mmu): void {
       await map.resize(8 * PAGE)
       const after = await space.fork()
       assert.equal(await map.inFork(after).run(view => view.u8(7 * PAGE)), 8)
-      await refuses(() => map.inFork(before), 'EINVAL', 'inFork', /was resized since a was forked/)
+      await refuses(() => map.inFork(before), 'EINVAL', 'inFork', /was resized or moved since a was forked/)
     })
 
     test('of a part of a file begins there', async t => {
@@ -374,6 +463,77 @@ export function mappings(mmu: Mmu): void {
       await refuses(() => map.advise('dontneed'), 'EINVAL', 'advise', /locked in memory; unlock it first/)
       await map.unlock()
       await map.advise('dontneed')
+    })
+
+    test('takes advice of what it will do with its pages', async t => {
+      const { file, space, machine } = await world(t)
+      const map = await space.map(file, { prot: 'rw' })
+      await map.run(view => view.setU8(0, 42))
+      await map.sync()
+      await map.advise('cold')
+      await map.advise('pageout', { length: 2 * PAGE })
+      assert.equal(await map.run(view => view.u8(0)), 42)
+      await refuses(
+        () => map.advise('free'),
+        'EINVAL',
+        'advise',
+        /'free' is for private memory that isn’t locked/,
+      )
+      await refuses(
+        () => map.advise('wipeonfork'),
+        'EINVAL',
+        'advise',
+        /'wipeonfork' is for private memory, as/,
+      )
+      for (const advice of ['dontfork', 'dofork', 'keeponfork'] as const) await map.advise(advice)
+      assert.equal(await map.run(view => view.u8(0)), 42)
+      await map.lock()
+      for (const advice of ['cold', 'pageout'] as const)
+        await refuses(() => map.advise(advice), 'EINVAL', 'advise', /locked in memory; unlock it first/)
+      assert.deepEqual(machine.check(), [])
+    })
+
+    test('is paged out when it says so, and comes back', async t => {
+      const { file, space } = await world(t)
+      const map = await space.map(file, { prot: 'r' })
+      await map.populate()
+      assert.equal((await map.resident()).indexOf(0), -1)
+      await map.advise('pageout', { offset: PAGE, length: PAGE })
+      assert.equal((await map.resident())[1], 0)
+      assert.equal(await map.run(view => view.u8(PAGE)), 2)
+    })
+
+    test('is left out of a fork, or wiped in it', needs(mmu, 'private memory'), async t => {
+      const { space } = await world(t)
+      const map = await space.mapAnonymous({ length: 4 * PAGE })
+      await map.run(view => {
+        for (let page = 0; page < 4; page++) view.setU8(page * PAGE, page + 1)
+      })
+      await map.advise('dontfork', { length: PAGE })
+      await map.advise('wipeonfork', { offset: PAGE, length: 2 * PAGE })
+      await map.advise('keeponfork', { offset: 2 * PAGE, length: PAGE })
+      const child = map.inFork(await space.fork())
+      await refuses(() => child.run(view => view.u8(0)), 'EFAULT', 'load', /./)
+      const values = await child.run(view => [1, 2, 3].map(page => view.u8(page * PAGE)))
+      assert.deepEqual(values, [0, 3, 4])
+      await map.advise('dofork')
+      assert.equal(await map.inFork(await space.fork()).run(view => view.u8(0)), 1)
+      assert.equal(await map.run(view => view.u8(PAGE)), 2)
+    })
+
+    test('frees pages that it doesn’t store to again', needs(mmu, 'private memory'), async t => {
+      const { space, machine } = await world(t)
+      const map = await space.mapAnonymous({ length: 2 * PAGE })
+      await map.run(view => {
+        view.setU8(0, 1)
+        view.setU8(PAGE, 2)
+      })
+      await map.advise('free')
+      assert.deepEqual(await map.run(view => [view.u8(0), view.u8(PAGE)]), [1, 2], 'memory isn’t wanted yet')
+      await map.run(view => view.setU8(0, 3))
+      await map.advise('pageout')
+      assert.deepEqual(await map.run(view => [view.u8(0), view.u8(PAGE)]), [3, 0])
+      assert.deepEqual(machine.check(), [])
     })
   })
 

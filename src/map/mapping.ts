@@ -1,7 +1,14 @@
 /**
  * A mapping: pages of a file, or of memory, as a section of a program sees them, and what can be asked of their range.
  */
-import type { AdviceName, MappingFace, ProtName, RangeOptions, RunOptions } from '../api/index.ts'
+import type {
+  AdviceName,
+  MappingFace,
+  ProtName,
+  RangeOptions,
+  RemapOptions,
+  RunOptions,
+} from '../api/index.ts'
 import { type Bytes, pagesOf, type Vpn } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import { newVmFault } from '../memmap/index.ts'
@@ -9,6 +16,7 @@ import { type FaultArgs, faultArgs, PROT_NONE, PROT_READ, PROT_WRITE, type Prot 
 import { type Miss, type View, Views } from '../mmu/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
 import {
+  type AdviseArgs,
   type Bringing,
   bringing,
   bringingAsWritable,
@@ -21,10 +29,10 @@ import {
 import { isWatched, told } from './call-events.ts'
 import type { Context } from './context.ts'
 import { aborted, FaultlineError, fromErrno } from './error.ts'
-import { fileBytesMax, tooLong } from './file.ts'
 import { INSPECT } from './inspect.ts'
-import { bytes, checkKeys, choice, invalid, pageAligned } from './options.ts'
+import { checkKeys, choice, invalid, pageAligned } from './options.ts'
 import { isAborted, type Who } from './performer.ts'
+import { notRemapped, type RemapCall, type RemapPlan, remapPlan } from './remapping.ts'
 import type { Brought, Participant } from './sections.ts'
 import type { Space } from './space.ts'
 
@@ -36,6 +44,13 @@ const ADVICE: readonly AdviceName[] = [
   'dontneed',
   'populate-read',
   'populate-write',
+  'free',
+  'cold',
+  'pageout',
+  'dontfork',
+  'dofork',
+  'wipeonfork',
+  'keeponfork',
 ]
 const PROTS: Readonly<Record<ProtName, Prot>> = {
   none: PROT_NONE,
@@ -169,7 +184,23 @@ export class Mapping implements Participant, MappingFace {
       await this.perform('advise', verbs.populate, populateArgs(this.mm, start, end, 'load'), options)
     else if (checked === 'populate-write')
       await this.perform('advise', verbs.populate, populateArgs(this.mm, start, end, 'store'), options)
-    else await this.perform('advise', verbs.advise, { space: this.mm, start, end, advice: checked }, options)
+    else await this.adviseMemory({ space: this.mm, start, end, advice: checked }, options)
+  }
+
+  private async adviseMemory(args: AdviseArgs, options: RangeOptions): Promise<void> {
+    const { advice } = args
+    try {
+      await this.perform('advise', this.context.engine.verbs.advise, args, options)
+    } catch (error) {
+      const isOfPrivate = advice === 'free' || advice === 'wipeonfork'
+      if (!isOfPrivate || !(error instanceof FaultlineError) || error.code !== 'EINVAL') throw error
+      throw new FaultlineError(
+        'EINVAL',
+        'advise',
+        `advise of ${this.name}: '${advice}' is for private memory${advice === 'free' ? ' that isn’t locked' : ''}, as mapAnonymous makes it, and a part of the range is something else`,
+        error,
+      )
+    }
   }
 
   /** Brings every page of the range: advise('populate-read'). */
@@ -214,53 +245,57 @@ export class Mapping implements Participant, MappingFace {
     return found
   }
 
-  /** Makes the mapping longer or shorter: mremap(2) that may move. */
   async resize(length: Bytes | string): Promise<void> {
-    this.check('resize')
-    this.space.checkAlive('resize')
-    const wanted = bytes(length, 'length', 'resize')
-    if (wanted < 1) throw invalid('resize', `length: expected at least 1 byte, got ${shown(length)}`)
-    const { offset } = this.place
-    if (offset + wanted > fileBytesMax(this.pageSize))
-      throw tooLong('resize', this.name, offset + wanted, this.pageSize)
+    await this.remapAs('resize', { length })
+  }
+
+  async remap(options: RemapOptions = {}): Promise<Mapping> {
+    return await this.remapAs('remap', options)
+  }
+
+  /** One after the other, each of what the one before has left. */
+  private async remapAs(call: RemapCall, options: RemapOptions): Promise<Mapping> {
+    this.check(call)
+    this.space.checkAlive(call)
+    this.remapPlan(call, options)
     while (this.resizing !== undefined) await this.resizing
-    this.check('resize')
-    const moving = this.remap(wanted)
+    this.check(call)
+    const moving = this.moved(call, this.remapPlan(call, options))
     this.resizing = moving
       .catch(() => {})
       .then(() => {
         this.resizing = undefined
       })
-    await moving
+    return await moving
   }
 
-  private async remap(length: Bytes): Promise<void> {
-    const { mm, pageSize } = this
+  private remapPlan(call: RemapCall, options: RemapOptions): RemapPlan {
+    const { name, length, pageSize } = this
+    return remapPlan(options, { name, length, offset: this.place.offset, pageSize }, call)
+  }
+
+  private async moved(call: RemapCall, plan: RemapPlan): Promise<Mapping> {
+    const { mm, name } = this
     const { start, offset } = this.place
-    const args = mremapArgs({
-      space: mm,
-      from: start,
-      pages: this.end - start,
-      newPages: pagesOf(length, pageSize),
-      where: 'may move',
-      old: 'is unmapped',
-    })
+    const { length, newPages, where, old } = plan
+    const args = mremapArgs({ space: mm, from: start, pages: this.end - start, newPages, where, old })
     try {
-      await this.perform('resize', this.context.engine.verbs.mremap, args, {})
+      await this.perform(call, this.context.engine.verbs.mremap, args, {})
     } catch (error) {
-      if (!(error instanceof FaultlineError) || error.code !== 'EFAULT') throw error
-      throw new FaultlineError(
-        'EFAULT',
-        'resize',
-        `resize of ${this.name}: a part of it was protected, advised, locked or replaced on its own, and only what is of one kind grows; make it so first, or map the file again`,
-        error,
-      )
+      throw notRemapped(error, name, call, plan)
     }
-    for (const each of mm.family.spaces) if (each !== mm) this.elsewhere.add(each)
-    this.place = { start: args.to, length, offset }
-    this.views = this.viewsOf(this.place)
-    this.current = this.views.choose()
+    const place = { start: args.to, length, offset }
+    const moved = old === 'stays mapped' ? new Mapping(this.context, this.space, name, place) : this
+    for (const each of mm.family.spaces) if (each !== mm) moved.elsewhere.add(each)
+    if (moved === this) this.lieAt(place)
     await this.bringLonger(args.to + args.pages, args.to + args.newPages)
+    return moved
+  }
+
+  private lieAt(place: Place): void {
+    this.place = place
+    this.views = this.viewsOf(place)
+    this.current = this.views.choose()
   }
 
   /** What a locked mapping has got more is brought, as far as it can be: the call has succeeded (mm_populate). */
@@ -303,7 +338,7 @@ export class Mapping implements Participant, MappingFace {
     if (this.elsewhere.has(child.mm))
       throw invalid(
         'inFork',
-        `${this.name} was resized since ${child.name} was forked; call inFork before resize`,
+        `${this.name} was resized or moved since ${child.name} was forked; call inFork before resize and remap`,
       )
     return new Mapping(this.context, child, this.name, this.place)
   }

@@ -1,6 +1,7 @@
 /** The checks at the doors: each option is looked at once, and what is wrong with it is said in one sentence. */
-import type { Bytes } from '../base/index.ts'
+import type { Bytes, Vpn } from '../base/index.ts'
 import { didYouMean, parseBytes, SettingError, shown } from '../group/index.ts'
+import { VPN_END } from '../mmu/index.ts'
 import { FaultlineError } from './error.ts'
 
 /** Throws unless it is an object of known keys; names the nearest one. A signal is checked too. */
@@ -57,6 +58,23 @@ export function pageAligned(value: unknown, what: string, pageSize: Bytes, opera
       `${what}: expected a multiple of the page size ${pageSize}, from 0; got ${shown(value)}`,
     )
   return value
+}
+
+/** The page that a place to map at names; undefined: none was named. */
+export function addressPage(
+  fixed: unknown,
+  pages: number,
+  pageSize: Bytes,
+  operation: string,
+): Vpn | undefined {
+  if (fixed === undefined) return undefined
+  const page = pageAligned(fixed, 'fixed', pageSize, operation) / pageSize
+  if (page + pages > VPN_END)
+    throw invalid(
+      operation,
+      `fixed: ${pages} pages from address ${fixed} don't fit; a space ends at ${VPN_END * pageSize}`,
+    )
+  return page
 }
 
 export function checkBytes(operation: string, bytes: unknown): void {

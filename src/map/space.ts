@@ -1,10 +1,9 @@
 /** An address space of the library: what is mapped in it, its forks, and what /proc shows of it. */
 import type { AnonymousOptions, FileFace, MapOptions, SpaceFace } from '../api/index.ts'
-import { type Bytes, pagesOf, type Vpn } from '../base/index.ts'
+import { type Bytes, pagesOf } from '../base/index.ts'
 import { RamFile } from '../fs/index.ts'
 import { shown } from '../group/index.ts'
 import { type Space as MmSpace, newOpening, type OpenFile } from '../mm/index.ts'
-import { VPN_END } from '../mmu/index.ts'
 import { type ProcFile, procArgs, type Status, status } from '../proc/index.ts'
 import type { Verb } from '../sched/index.ts'
 import type { ForkArgs, MapArgs } from '../space/index.ts'
@@ -13,7 +12,7 @@ import { FaultlineError } from './error.ts'
 import { File, fileBytesMax, tooLong } from './file.ts'
 import { INSPECT } from './inspect.ts'
 import { Mapping, protOf } from './mapping.ts'
-import { bytes, checkKeys, choice, invalid, pageAligned } from './options.ts'
+import { addressPage, bytes, checkKeys, choice, invalid, pageAligned } from './options.ts'
 import type { Who } from './performer.ts'
 
 const ANONYMOUS_KEYS = ['length', 'prot', 'share', 'fixed', 'advice', 'mmu', 'signal']
@@ -156,7 +155,7 @@ export class Space implements SpaceFace {
     const args: MapArgs = {
       space: this.mm,
       pages,
-      fixed: this.fixedPage(options.fixed, pages),
+      fixed: addressPage(options.fixed, pages, pageSize, 'map'),
       locked: false,
       start: 0,
       plan: {
@@ -169,18 +168,6 @@ export class Space implements SpaceFace {
     }
     await this.perform('map', this.context.engine.verbs.map, args, options.signal, name)
     return new Mapping(this.context, this, name, { start: args.start, length, offset: pageOffset * pageSize })
-  }
-
-  private fixedPage(fixed: unknown, pages: number): Vpn | undefined {
-    if (fixed === undefined) return undefined
-    const { pageSize } = this
-    const page = pageAligned(fixed, 'fixed', pageSize, 'map') / pageSize
-    if (page + pages > VPN_END)
-      throw invalid(
-        'map',
-        `fixed: ${pages} pages from address ${fixed} don't fit; a space ends at ${VPN_END * pageSize}`,
-      )
-    return page
   }
 
   private sharedMemory(length: Bytes): OpenFile {

@@ -57,7 +57,7 @@ export interface SpaceCalls extends Omit<Methods<SpaceFace>, 'mapAnonymous'> {
   mapAnonymous(options: AnonymousOptions): never
 }
 
-export interface MappingCalls extends Omit<Methods<MappingFace>, 'run' | 'resize'> {
+export interface MappingCalls extends Omit<Methods<MappingFace>, 'run' | 'resize' | 'remap'> {
   /** A page that a section misses, counted from the start of the mapping. Returns the frame that is pinned for it; 0: none. */
   bring(page: Vpn, access: Miss['access'], options: Pick<CallOptions, 'signal'>): Promise<Pfn>
 }

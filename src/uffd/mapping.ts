@@ -15,6 +15,7 @@ import type {
   MmuName,
   ProtName,
   RangeOptions,
+  RemapOptions,
   RunOptions,
   SpaceFace,
 } from '../api/index.ts'
@@ -137,10 +138,18 @@ export class HardwareMapping extends Remote<MappingCalls> implements MappingFace
   }
 
   async resize(_length: Bytes | string): Promise<never> {
-    throw new FaultlineError(
+    throw this.cantMove('resize')
+  }
+
+  async remap(_options: RemapOptions = {}): Promise<never> {
+    throw this.cantMove('remap')
+  }
+
+  private cantMove(operation: string): FaultlineError {
+    return new FaultlineError(
       'ENOTSUP',
-      'resize',
-      `resize of ${this.name}: the arrays that show it can't move; map the file again with the new length, then unmap this`,
+      operation,
+      `${operation} of ${this.name}: the arrays that show it can't move; map the file again as it is to be, then unmap this`,
     )
   }
 
