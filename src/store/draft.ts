@@ -13,7 +13,7 @@
  */
 import fs from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { syncDirectory } from '../host/index.ts'
+import { makeDirectories, syncDirectory } from '../host/index.ts'
 import { FileLock, Taken } from './file-lock.ts'
 import { STORE_FILE } from './lmdb-store.ts'
 import { type Place, placeOf } from './place.ts'
@@ -52,7 +52,7 @@ export class Draft {
     const place = placeOf(path)
     const directory = join(path, CREATING)
     refuseWhole(place)
-    const made = fs.mkdirSync(path, { recursive: true })
+    const made = makeDirectories(path)
     const left = mkdir(directory) === 'was there'
     if (!left && exists(place.data)) {
       fs.rmdirSync(directory)

@@ -23,7 +23,7 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { type Bytes, type Errno, errno } from '../base/index.ts'
-import { closeDescriptor } from '../host/index.ts'
+import { closeDescriptor, makeDirectories } from '../host/index.ts'
 import type { Scheduler, Ticket } from '../sched/index.ts'
 import { type Change, type Entry, Failure, type Store, Unreadable } from '../volume/index.ts'
 import { encodeKey, LMDB_PAGE } from './lmdb-file.ts'
@@ -496,7 +496,7 @@ export async function needLmdb(): Promise<void> {
 
 async function openDatabase(directory: string): Promise<Database> {
   const { open } = await loadLmdb()
-  fs.mkdirSync(directory, { recursive: true })
+  makeDirectories(directory)
   writeZeros(join(directory, LOCK_FILE), LOCK_BYTES)
   if (!fs.existsSync(join(directory, STORE_FILE))) probeRoom(join(directory, 'room'))
   return open<Buffer, Buffer>({

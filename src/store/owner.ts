@@ -16,6 +16,7 @@ import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
 import { join } from 'node:path'
+import { makeDirectories } from '../host/index.ts'
 import type { FileLock } from './file-lock.ts'
 
 export interface Owner {
@@ -57,7 +58,7 @@ export function leaveNote(directory: string, mode: 'r' | 'r+', kept: FileLock['k
   const since = new Date().toISOString()
   const owner: Owner = { pid, ...ME, begun: begun(pid), since, mode, kept }
   const path = join(directory, LOCKS, `${mode === 'r+' ? 'w' : 'r'}.${pid}.${randomBytes(6).toString('hex')}`)
-  fs.mkdirSync(join(directory, LOCKS), { recursive: true })
+  makeDirectories(join(directory, LOCKS))
   try {
     fs.writeFileSync(`${path}~`, JSON.stringify(owner), { flag: 'wx' })
     fs.renameSync(`${path}~`, path)
