@@ -3,7 +3,7 @@ import { Command, Option } from 'commander'
 import { printable } from '../base/index.ts'
 import { dumpVolume, volumeBlockSize } from '../map/index.ts'
 import { explained, interruptible, Progress, printJson, printLine } from './terminal.ts'
-import { ask, refuseMounted, withMachine } from './volume-open.ts'
+import { ask, refuseMounted, refuseShared, withMachine } from './volume-open.ts'
 import { shownBytes } from './words.ts'
 
 interface CheckWords {
@@ -48,6 +48,7 @@ async function check(path: string, words: CheckWords): Promise<void> {
   }
   try {
     if (words.repair) {
+      refuseShared('check --repair')
       refuseMounted(path)
       const repaired = await withMachine(volumeBlockSize(path), machine =>
         machine.repairVolume(path, options),
@@ -90,6 +91,7 @@ async function check(path: string, words: CheckWords): Promise<void> {
 }
 
 async function dump(path: string, { json }: { readonly json?: true }): Promise<void> {
+  refuseShared('dump')
   for (const record of dumpVolume(path)) {
     const line =
       json === true

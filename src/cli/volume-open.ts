@@ -2,11 +2,56 @@
  * What the commands about volumes share: a machine for one volume. One that is mounted has a daemon, which is asked what
  * only it can do; the rest is done with the files of the mount.
  */
-import { FaultlineError, Machine, type Volume, volumeBlockSize } from '../map/index.ts'
+import { type Command, Option } from 'commander'
+import type { SharedPlaceOptions } from '../api/index.ts'
+import { FaultlineError, Machine, sharedBlockSize, type Volume, volumeBlockSize } from '../map/index.ts'
 import { askMounted, type ControlCalls, type ControlName, mountOf } from '../mount/index.ts'
+import { WrongWords } from './words.ts'
 
 /** Enough for the pages of what commands map and write; whole files go past it. */
 const MEMORY = 16 * 2 ** 20
+
+/** The database of the volume that the command is about; undefined: it is a directory. A process runs one command. */
+let meta: string | undefined
+
+/** Lets each of the commands be about a volume of many machines, too. */
+export function offerShared(volume: Command): void {
+  for (const command of volume.commands)
+    command.addOption(
+      new Option(
+        '--meta <address>',
+        'the database of a volume of many machines, which <volume> is then the name of: postgres://user@host/database',
+      ),
+    )
+  volume.hook('preAction', (_, command) => {
+    meta = (command.opts() as { meta?: string }).meta
+  })
+}
+
+export function sharedMeta(): string | undefined {
+  return meta
+}
+
+/** How the volume of the command is found, beside its name. Who asks the bucket is told by the environment, as for AWS' own tools. */
+export function sharedPlace(): SharedPlaceOptions {
+  if (meta === undefined) return {}
+  const {
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secretAccessKey,
+    AWS_SESSION_TOKEN: sessionToken,
+  } = process.env
+  if (accessKeyId === undefined || secretAccessKey === undefined) return { meta }
+  return {
+    meta,
+    credentials: { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) },
+  }
+}
+
+/** A volume that must be a directory. */
+export function refuseShared(what: string): void {
+  if (meta !== undefined)
+    throw new WrongWords(`${what}: expected a volume that is a directory of this computer, without --meta`)
+}
 
 export async function withMachine<T>(blockSize: number, act: (machine: Machine) => Promise<T>): Promise<T> {
   const machine = await Machine.start({ memory: Math.max(MEMORY, 64 * blockSize), pageSize: blockSize })
@@ -28,9 +73,10 @@ export async function inVolume<T>(
   mode: 'r' | 'r+',
   act: (volume: Volume) => Promise<T>,
 ): Promise<T> {
-  refuseMounted(path)
-  return withMachine(volumeBlockSize(path), async machine => {
-    const volume = await machine.openVolume(path, { mode })
+  if (meta === undefined) refuseMounted(path)
+  const blockSize = meta === undefined ? volumeBlockSize(path) : await sharedBlockSize(path, meta)
+  return withMachine(blockSize, async machine => {
+    const volume = await machine.openVolume(path, { mode, ...sharedPlace() })
     const said = await act(volume)
     await volume.close()
     return said
@@ -45,7 +91,7 @@ export async function ask<Name extends ControlName>(
   mode: 'r' | 'r+',
   otherwise: (volume: Volume) => Promise<ControlCalls[Name]['gives']>,
 ): Promise<ControlCalls[Name]['gives']> {
-  const mount = mountOf(path)
+  const mount = meta === undefined ? mountOf(path) : undefined
   return mount === undefined ? inVolume(path, mode, otherwise) : askMounted(mount.target, name, takes)
 }
 

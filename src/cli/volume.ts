@@ -11,7 +11,8 @@ import { attrCommand, attributeCommands, readlinkCommand } from './volume-attrib
 import { checkCommand, dumpCommand } from './volume-check.ts'
 import { existing, getCommand, offerMore, putCommand } from './volume-copy.ts'
 import { duCommand, type LongEntry, longLines, MARKS, modeText, timeText } from './volume-list.ts'
-import { ask, inVolume, withMachine } from './volume-open.ts'
+import { fenceCommand, whoCommand } from './volume-machines.ts'
+import { ask, inVolume, offerShared, sharedMeta, sharedPlace, withMachine } from './volume-open.ts'
 import { rangeCommands } from './volume-ranges.ts'
 import { blockSize, shownBytes, size, volumePath, WrongWords } from './words.ts'
 
@@ -32,6 +33,8 @@ interface CreateWords extends JsonFlag {
   readonly size: number
   readonly blockSize: number
   readonly data?: string
+  readonly endpoint?: string
+  readonly region?: string
 }
 
 /** What a volume's data has at least. */
@@ -65,8 +68,10 @@ export function volumeCommand(): Command {
     )
     .option(
       '--data <path>',
-      'the file or block device that is to hold the data, in place of a file in the directory',
+      'the file or block device that is to hold the data, in place of a file in the directory; with --meta: s3://bucket/prefix',
     )
+    .option('--endpoint <address>', 'of s3: a server other than AWS')
+    .option('--region <name>', "of s3: 'us-east-1' if left out")
     .addOption(
       new Option('--block-size <bytes>', 'a power of two from 4 KiB')
         .default(4096, '4 KiB')
@@ -78,6 +83,7 @@ export function volumeCommand(): Command {
     'volume create data.vol --size 1GiB',
     'volume create data.vol --data /dev/sdb',
     'volume create data.vol --block-size 64KiB --json',
+    'volume create photos --meta postgres://host/database --data s3://bucket/prefix',
   ])
   const listing = volume
     .command('ls')
@@ -137,6 +143,8 @@ export function volumeCommand(): Command {
   ]
   for (const command of [putCommand(), getCommand(), ...more, checkCommand(), dumpCommand()])
     volume.addCommand(command)
+  volume.addCommand(whoCommand()).addCommand(fenceCommand())
+  offerShared(volume)
   return volume
 }
 
@@ -216,7 +224,14 @@ async function lastTry(error: unknown, volume: Volume, what: string): Promise<vo
   )
 }
 
-async function create(path: string, { size: bytes, blockSize, data, json }: CreateWords): Promise<void> {
+async function create(path: string, words: CreateWords, command: Command): Promise<void> {
+  const { size: bytes, blockSize, data, json } = words
+  if (sharedMeta() !== undefined) {
+    await createShared(path, words, command)
+    return
+  }
+  if (words.endpoint !== undefined || words.region !== undefined)
+    throw new WrongWords('--endpoint: it is for volumes of many machines, with --meta')
   const isMade = data === undefined || !existsSync(data)
   if (isMade && bytes < BLOCKS_MIN * blockSize)
     throw new WrongWords(
@@ -241,6 +256,26 @@ async function create(path: string, { size: bytes, blockSize, data, json }: Crea
   } finally {
     progress.stop()
   }
+}
+
+/** A volume of many machines. */
+async function createShared(name: string, words: CreateWords, command: Command): Promise<void> {
+  const { data, endpoint, region, blockSize, json } = words
+  if (command.getOptionValueSource('size') === 'cli')
+    throw new WrongWords('--size: a volume of many machines has no size; it holds what its bucket does')
+  if (data === undefined)
+    throw new WrongWords('--data: expected where its data are to lie, like s3://bucket/prefix')
+  await withMachine(blockSize, async machine => {
+    const volume = await machine.createVolume(name, {
+      ...sharedPlace(),
+      data,
+      ...(endpoint !== undefined && { endpoint }),
+      ...(region !== undefined && { region }),
+    })
+    await volume.close()
+  })
+  if (json === true) printJson({ volume: name, blockSize, data })
+  else printLine(`${name}: a volume of many machines, in blocks of ${blockSize} bytes below ${data}`)
 }
 
 async function list(

@@ -226,7 +226,14 @@ function placeOptions(
 }
 
 /** Undoes what was done if the rest fails, and says what the database meant. */
-async function told<T>({ operation, name, options }: Opened, act: (undo: Undo) => Promise<T>): Promise<T> {
+export async function told<T>(
+  {
+    operation,
+    name,
+    options,
+  }: { readonly operation: string; readonly name: string; readonly options: SharedPlaceOptions },
+  act: (undo: Undo) => Promise<T>,
+): Promise<T> {
   const { meta } = options
   if (typeof meta !== 'string' || !/^postgres(ql)?:\/\//.test(meta))
     throw invalid(
