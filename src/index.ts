@@ -48,6 +48,7 @@ export type {
   RepairReport,
   RunOptions,
   SetAttributeOptions,
+  SharedPlaceOptions,
   SnapshotOptions,
   Source,
   SpaceFace as Space,
