@@ -49,6 +49,8 @@ export const SIGSEGV = 11
 
 /** struct user_regs_struct: 27 words. */
 export const REGISTERS = {
+  rbp: 4,
+  rbx: 5,
   r10: 7,
   r9: 8,
   r8: 9,

@@ -1,9 +1,10 @@
 /** Stories one after the other on one filesystem, and the first difference made small. */
+import { Coverage } from './coverage.ts'
 import type { Operation } from './operations.ts'
 import { type Difference, play, STORY, type Stage, storyOf } from './story.ts'
 
 /** Milliseconds that a difference is made smaller for. */
-const SHRINK_MS = 20_000
+const SHRINK_MS = 60_000
 
 export interface Failure {
   readonly story: number
@@ -56,8 +57,9 @@ export function replay(
 }
 
 /** Leaves out runs of operations, long ones first, as long as a difference is left. */
-function shrink(stage: Stage, story: number, all: readonly Operation[], first: Difference): Failure {
+function shrink(counted: Stage, story: number, all: readonly Operation[], first: Difference): Failure {
   const until = performance.now() + SHRINK_MS
+  const stage = { ...counted, coverage: new Coverage() }
   let kept = Array.from({ length: first.at + 1 }, (_, at) => at)
   let { message } = first
   for (let size = kept.length >> 1; size >= 1; ) {

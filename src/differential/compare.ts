@@ -93,9 +93,13 @@ function line({ start, end, rights, offset, name, flags }: VmaView): string {
   return `${start}-${end} ${rights} ${offset} ${name} [${flags}]`
 }
 
-function counted(kernel: VmaView, ours: VmaView, traits: Traits): string | undefined {
+/** Of pages that others map too, rounded down for each VMA. */
+const SHARES: readonly Counter[] = ['Pss', 'Locked']
+
+function counted(kernel: Joined, ours: Joined, traits: Traits): string | undefined {
   for (const counter of COUNTERS) {
     if (traits.ignored(counter, kernel)) continue
+    if (SHARES.includes(counter) && kernel.parts + ours.parts > 2) continue
     if (kernel.counters[counter] !== ours.counters[counter])
       return `${counter}: kernel ${kernel.counters[counter]} pages, ours ${ours.counters[counter]}`
   }
@@ -103,14 +107,24 @@ function counted(kernel: VmaView, ours: VmaView, traits: Traits): string | undef
 }
 
 /** Private neighbours that are alike as one: the row "anon_vma" of the table. */
-function joined(vmas: readonly VmaView[]): VmaView[] {
-  const found: VmaView[] = []
+function joined(vmas: readonly VmaView[]): Joined[] {
+  const found: Joined[] = []
   for (const vma of vmas) {
     const last = found.at(-1)
-    if (last === undefined || !isAlike(last, vma)) found.push(vma)
-    else found[found.length - 1] = { ...last, end: vma.end, counters: sum(last.counters, vma.counters) }
+    if (last === undefined || !isAlike(last, vma)) found.push({ ...vma, parts: 1 })
+    else
+      found[found.length - 1] = {
+        ...last,
+        end: vma.end,
+        counters: sum(last.counters, vma.counters),
+        parts: last.parts + 1,
+      }
   }
   return found
+}
+
+interface Joined extends VmaView {
+  readonly parts: number
 }
 
 function isAlike(one: VmaView, next: VmaView): boolean {

@@ -5,16 +5,21 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { test } from 'node:test'
+import { Prng } from '../base/index.ts'
 import {
+  Coverage,
   campaign,
   DIFFERENCES,
   FILESYSTEMS,
   Filesystem,
+  KINDS,
+  kindsOf,
   NotHere,
   replay,
   type Stage,
   Tracer,
 } from './index.ts'
+import { randomOperation } from './operations.ts'
 import { Ours } from './ours.ts'
 
 const OPERATIONS = Number(process.env['DIFFERENTIAL_OPERATIONS'] ?? 1000)
@@ -33,7 +38,7 @@ function on(
     return
   }
   try {
-    act({ tracer: new Tracer(), filesystem: name, directory: made.directory })
+    act({ tracer: new Tracer(), filesystem: name, directory: made.directory, coverage: new Coverage() })
   } finally {
     made.remove()
   }
@@ -46,6 +51,7 @@ for (const name of FILESYSTEMS)
       const { operations, failure } = campaign(stage, plan)
       assert.equal(failure?.message, undefined)
       assert.equal(operations, OPERATIONS)
+      assert.ok(Object.values(stage.coverage.counts).some(({ failed }) => failed > 0))
     })
   })
 
@@ -65,6 +71,12 @@ test('a planted mistake is found, made small, and played again', t => {
     t.mock.restoreAll()
     assert.equal(replay(stage, 1, failure.story, failure.kept), undefined)
   })
+})
+
+test('chance makes every kind of operation, and no other', () => {
+  const prng = new Prng(1)
+  const seen = new Set(Array.from({ length: 20_000 }, () => randomOperation(prng)).flatMap(kindsOf))
+  assert.deepEqual([...seen].sort(), [...KINDS].sort())
 })
 
 test('docs/differential.md has the table of differences', () => {

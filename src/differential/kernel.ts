@@ -19,14 +19,16 @@ import {
 } from './abi.ts'
 import type { FilesystemName } from './differences.ts'
 import { type Operation, PAGE, PROCESSES_MAX, pattern, SEEN } from './operations.ts'
-import type { Outcome, Side, View, VmaView } from './side.ts'
-import { parseSmaps } from './smaps.ts'
+import type { Outcome, Run, Side, View, VmaView } from './side.ts'
+import { Smaps } from './smaps.ts'
 import type { Tracee, Tracer } from './tracee.ts'
 import { done, failed } from './words.ts'
 
 export const ARENA_ADDRESS: Address = 0x100000000000
-/** Where each process has a page for paths and answers. It is shared by all of them, and by us. */
+/** Where each process has a page for paths and answers, and one for lists of calls. All of them and we share both. */
 const SCRATCH: Address = 0x200000000000
+const LIST: Address = SCRATCH + PAGE
+const SCRATCH_BYTES = 2 * PAGE
 const MAP_SHARED = 1
 const MAP_PRIVATE = 2
 const MAP_FIXED = 0x10
@@ -56,6 +58,8 @@ export class Kernel implements Side {
   private readonly imageAddress: Address
   private readonly imageInside: number
   private readonly scratch: Uint8Array
+  private readonly list: BigInt64Array
+  private readonly smaps = new Map<Tracee, Smaps>()
   private readonly scratchAddress: Address
   private readonly scratchFd: number
   private readonly text = new Uint8Array(256 * 1024)
@@ -68,15 +72,17 @@ export class Kernel implements Side {
     this.imageFd = linux.memfd('image', SEEN * PAGE)
     this.imageAddress = linux.mmap(this.imageFd, 0, SEEN * PAGE)
     this.image = new Uint8Array(linux.ffi.view(this.imageAddress, SEEN * PAGE))
-    this.scratchFd = linux.memfd('scratch', PAGE)
-    this.scratchAddress = linux.mmap(this.scratchFd, 0, PAGE)
-    this.scratch = new Uint8Array(linux.ffi.view(this.scratchAddress, PAGE))
+    this.scratchFd = linux.memfd('scratch', SCRATCH_BYTES)
+    this.scratchAddress = linux.mmap(this.scratchFd, 0, SCRATCH_BYTES)
+    const shared = linux.ffi.view(this.scratchAddress, SCRATCH_BYTES)
+    this.scratch = new Uint8Array(shared, 0, PAGE)
+    this.list = new BigInt64Array(shared, PAGE, PAGE / 8)
     const root = tracer.begin()
     this.alive = [root]
     const bare = root.call('mmap', SCRATCH, PAGE, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)
     if (bare !== SCRATCH) throw new Error(`the process of the comparison can't map: ${bare}`)
     const scratchInside = this.open(root, `/proc/${process.pid}/fd/${this.scratchFd}`, fs.constants.O_RDWR)
-    root.call('mmap', SCRATCH, PAGE, 3, MAP_SHARED | MAP_FIXED, scratchInside, 0)
+    root.call('mmap', SCRATCH, SCRATCH_BYTES, 3, MAP_SHARED | MAP_FIXED, scratchInside, 0)
     this.imageInside = this.open(root, `/proc/${process.pid}/fd/${this.imageFd}`, fs.constants.O_RDWR)
     this.twins = paths.map(path => ({
       path,
@@ -130,25 +136,36 @@ export class Kernel implements Side {
 
   view(process: number): View {
     const tracee = this.processAt(process)
-    const vmas = parseSmaps(this.proc(tracee, 'smaps'), ARENA_ADDRESS)
+    const vmas = this.smapsOf(tracee).parse(this.proc(tracee, 'smaps'))
     return { vmas, present: this.present(tracee), resident: this.resident(tracee, vmas) }
   }
 
-  bytes(process: number, start: number, end: number): Uint8Array {
-    const length = (end - start) * PAGE
-    const { said } = this.access('pwrite64', process, start * PAGE, length)
-    if (said !== `${length} bytes`)
-      throw new Error(`pages ${start} to ${end} are mapped, and a load says ${said}`)
-    return this.image.subarray(start * PAGE, end * PAGE)
+  bytes(process: number, runs: readonly Run[]): readonly Uint8Array[] {
+    const calls = runs.map(([start, end]) => {
+      const [at, length] = [start * PAGE, (end - start) * PAGE]
+      return ['pwrite64', this.imageInside, ARENA_ADDRESS + at, length, at] as const
+    })
+    const results = this.processAt(process).calls(this.list, LIST, calls)
+    return runs.map(([start, end], at) => {
+      if (results[at] !== (end - start) * PAGE)
+        throw new Error(`pages ${start} to ${end} are mapped, and a load says ${results[at]}`)
+      return this.image.subarray(start * PAGE, end * PAGE)
+    })
   }
 
   touch(process: number, pages: readonly number[]): void {
-    for (const page of pages) this.access('pwrite64', process, page * PAGE, 1)
+    const at = (page: number) => page * PAGE
+    const calls = pages.map(
+      page => ['pwrite64', this.imageInside, ARENA_ADDRESS + at(page), 1, at(page)] as const,
+    )
+    this.processAt(process).calls(this.list, LIST, calls)
   }
 
   drop(process: number, pages: readonly number[]): void {
-    for (const page of pages)
-      this.processAt(process).call('madvise', ARENA_ADDRESS + page * PAGE, PAGE, MADV_DONTNEED_LOCKED)
+    const calls = pages.map(
+      page => ['madvise', ARENA_ADDRESS + page * PAGE, PAGE, MADV_DONTNEED_LOCKED] as const,
+    )
+    this.processAt(process).calls(this.list, LIST, calls)
   }
 
   content(file: number): { readonly size: Bytes; readonly bytes: Uint8Array } {
@@ -161,7 +178,7 @@ export class Kernel implements Side {
     for (const { fd } of this.twins) fs.closeSync(fd)
     const { linux } = this.tracer
     linux.munmap(this.imageAddress, SEEN * PAGE)
-    linux.munmap(this.scratchAddress, PAGE)
+    linux.munmap(this.scratchAddress, SCRATCH_BYTES)
     linux.close(this.imageFd)
     linux.close(this.scratchFd)
   }
@@ -300,14 +317,31 @@ export class Kernel implements Side {
     return digits
   }
 
+  /** One mincore for each run of VMAs without a hole, each answer at its own place. */
   private resident(tracee: Tracee, vmas: readonly VmaView[]): string {
-    const pages = new Array<string>(SEEN).fill('.')
+    const runs: [number, number][] = []
     for (const { start, end } of vmas) {
-      const from = ARENA_ADDRESS + start * PAGE
-      tracee.call('mincore', from, (end - start) * PAGE, SCRATCH)
-      for (let page = start; page < Math.min(end, SEEN); page++)
-        pages[page] = String(this.scratch[page - start]! & 1)
+      const last = runs.at(-1)
+      if (last?.[1] === start) last[1] = end
+      else runs.push([start, end])
     }
+    const calls = runs.map(
+      ([start, end]) =>
+        ['mincore', ARENA_ADDRESS + start * PAGE, (end - start) * PAGE, SCRATCH + start] as const,
+    )
+    tracee.calls(this.list, LIST, calls)
+    const pages = new Array<string>(SEEN).fill('.')
+    for (const [start, end] of runs)
+      for (let page = start; page < Math.min(end, SEEN); page++) pages[page] = String(this.scratch[page]! & 1)
     return pages.join('')
+  }
+
+  private smapsOf(tracee: Tracee): Smaps {
+    let smaps = this.smaps.get(tracee)
+    if (smaps === undefined) {
+      smaps = new Smaps(ARENA_ADDRESS)
+      this.smaps.set(tracee, smaps)
+    }
+    return smaps
   }
 }

@@ -7,6 +7,7 @@
  */
 import { parseArgs } from 'node:util'
 import { type Campaign, campaign, type Failure, replay } from './campaign.ts'
+import { type Counts, Coverage, coverageText } from './coverage.ts'
 import { FILESYSTEMS, type FilesystemName } from './differences.ts'
 import { Filesystem, NotHere } from './filesystem.ts'
 import type { Stage } from './story.ts'
@@ -38,6 +39,8 @@ interface Report {
   readonly operations: number
   readonly seconds: number
   readonly failure: Failure | null
+  /** Of each kind of operation. */
+  readonly played: Counts
 }
 
 class Unknown extends Error {}
@@ -80,6 +83,7 @@ function main(): number {
     say('')
     reports.push(report)
     if (!values.json) print(report)
+    if (!values.json && kept === undefined) console.log(coverageText(report.played))
   }
   if (values.json) console.log(JSON.stringify(reports))
   return reports.some(({ failure }) => failure !== null) ? 1 : 0
@@ -88,7 +92,7 @@ function main(): number {
 function on(filesystem: FilesystemName, act: (stage: Stage) => Report): Report {
   const made = Filesystem.make(filesystem)
   try {
-    return act({ tracer: new Tracer(), filesystem, directory: made.directory })
+    return act({ tracer: new Tracer(), filesystem, directory: made.directory, coverage: new Coverage() })
   } finally {
     made.remove()
   }
@@ -98,7 +102,9 @@ function played(stage: Stage, plan: Campaign): Report {
   const began = performance.now()
   const { operations, failure } = campaign(stage, plan)
   const seconds = (performance.now() - began) / 1000
-  return { filesystem: stage.filesystem, seed: plan.seed, operations, seconds, failure: failure ?? null }
+  const { filesystem, coverage } = stage
+  const played = coverage.counts
+  return { filesystem, seed: plan.seed, operations, seconds, failure: failure ?? null, played }
 }
 
 function again(stage: Stage, seed: number, story: number, kept: readonly number[]): Report {
@@ -106,7 +112,8 @@ function again(stage: Stage, seed: number, story: number, kept: readonly number[
   const found = replay(stage, seed, story, kept)
   const seconds = (performance.now() - began) / 1000
   const failure = found === undefined ? null : { story, kept, operations: [], message: found.message }
-  return { filesystem: stage.filesystem, seed, operations: kept.length, seconds, failure }
+  const { filesystem, coverage } = stage
+  return { filesystem, seed, operations: kept.length, seconds, failure, played: coverage.counts }
 }
 
 function print({ filesystem, seed, operations, seconds, failure }: Report): void {

@@ -21,8 +21,8 @@ import {
 import { MSYNC } from './abi.ts'
 import { DirectDevice } from './direct-device.ts'
 import { FILE_PAGES, type Operation, PAGE, PROCESSES_MAX, pattern, SEEN } from './operations.ts'
-import type { Outcome, Side, View } from './side.ts'
-import { parseSmaps } from './smaps.ts'
+import type { Outcome, Run, Side, View } from './side.ts'
+import { Smaps } from './smaps.ts'
 import { done, failed } from './words.ts'
 
 /** The page of the space where the arena begins. */
@@ -43,6 +43,7 @@ export class Ours implements Side {
   private readonly alive: Space[]
   private readonly files: OurFile[]
   private readonly devices: DirectDevice[] = []
+  private readonly smaps = new Map<Space, Smaps>()
   private time = 0
   private spaces = 0
 
@@ -97,7 +98,7 @@ export class Ours implements Side {
 
   view(process: number): View {
     const space = this.spaceAt(process)
-    const vmas = parseSmaps(this.proc(space, 'smaps'), FIRST * PAGE)
+    const vmas = this.smapsOf(space).parse(this.proc(space, 'smaps'))
     let present = ''
     for (let page = 0; page < SEEN; page++) present += this.letter(space.table.get(FIRST + page))
     const pages = new Array<string>(SEEN).fill('.')
@@ -107,10 +108,12 @@ export class Ours implements Side {
     return { vmas, present, resident: pages.join('') }
   }
 
-  bytes(process: number, start: number, end: number): Uint8Array {
-    const { said, bytes } = this.access('load', process, start * PAGE, (end - start) * PAGE, undefined)
-    if (bytes === undefined) throw new Error(`pages ${start} to ${end} are mapped, and a load says ${said}`)
-    return bytes
+  bytes(process: number, runs: readonly Run[]): readonly Uint8Array[] {
+    return runs.map(([start, end]) => {
+      const { said, bytes } = this.access('load', process, start * PAGE, (end - start) * PAGE, undefined)
+      if (bytes === undefined) throw new Error(`pages ${start} to ${end} are mapped, and a load says ${said}`)
+      return bytes
+    })
   }
 
   touch(process: number, pages: readonly number[]): void {
@@ -138,6 +141,15 @@ export class Ours implements Side {
   end(): void {
     for (const space of this.alive) this.run(this.engine.verbs.exit, { space })
     for (const { fd } of this.files) fs.closeSync(fd)
+  }
+
+  private smapsOf(space: Space): Smaps {
+    let smaps = this.smaps.get(space)
+    if (smaps === undefined) {
+      smaps = new Smaps(FIRST * PAGE)
+      this.smaps.set(space, smaps)
+    }
+    return smaps
   }
 
   private letter(entry: number): '-' | 'a' | 'f' {

@@ -9,10 +9,11 @@ export interface Outcome {
   readonly bytes: Uint8Array | undefined
 }
 
-/** The counters of smaps that both sides have, in pages. */
+/** The counters of smaps that both sides have, in pages; in the order in which smaps has them. */
 export const COUNTERS = [
   'Size',
   'Rss',
+  'Pss',
   'Shared_Clean',
   'Shared_Dirty',
   'Private_Clean',
@@ -20,6 +21,7 @@ export const COUNTERS = [
   'Referenced',
   'Anonymous',
   'Swap',
+  'Locked',
 ] as const
 
 export type Counter = (typeof COUNTERS)[number]
@@ -45,12 +47,15 @@ export interface View {
   readonly resident: string
 }
 
+/** Pages [start, end). */
+export type Run = readonly [number, number]
+
 export interface Side {
   readonly processes: number
   perform(operation: Operation): Outcome
   view(process: number): View
-  /** The bytes of [start, end), pages that a load finds mapped; it makes them young, and nothing else. */
-  bytes(process: number, start: number, end: number): Uint8Array
+  /** The bytes of runs of pages that a load finds mapped; it makes them young, and nothing else. Until the next call. */
+  bytes(process: number, runs: readonly Run[]): readonly Uint8Array[]
   /** Loads a byte of each page, and so brings it. */
   touch(process: number, pages: readonly number[]): void
   /** Takes entries of files' pages and of the zero page away, and nothing else. */

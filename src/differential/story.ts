@@ -6,6 +6,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { Prng } from '../base/index.ts'
 import { around, difference, isCleaner, keepsApart, loadable, unlike } from './compare.ts'
+import type { Coverage } from './coverage.ts'
 import { type FilesystemName, traitsOf } from './differences.ts'
 import { Kernel } from './kernel.ts'
 import { FILE_PAGES, FILES, type Operation, PAGE, randomOperation, SEEN } from './operations.ts'
@@ -21,6 +22,8 @@ export interface Stage {
   readonly filesystem: FilesystemName
   /** Where the files are made. */
   readonly directory: string
+  /** What is played is counted here. */
+  readonly coverage: Coverage
 }
 
 export interface Difference {
@@ -63,12 +66,14 @@ export function play(stage: Stage, operations: readonly Operation[]): Difference
 }
 
 function playOne(stage: Stage, kernel: Kernel, ours: Ours, operation: Operation): string | undefined {
-  if (operation.name === 'remap' && isApart(kernel, operation)) return undefined
-  if (operation.name === 'store' && stage.filesystem === 'tmpfs' && isPastEnd(kernel, operation))
+  if (isLeftOut(stage, kernel, operation)) {
+    stage.coverage.leftOut(operation)
     return undefined
+  }
   const size = 'file' in operation ? kernel.sizeOf(operation.file) : 0
   const theirs = kernel.perform(operation)
   const own = ours.perform(operation)
+  stage.coverage.played(operation, theirs)
   const said = outcomes(theirs, own)
   if (said !== undefined) return said
   if (operation.name === 'advise' && operation.advice === 'willneed') bringAll(kernel, ours)
@@ -83,12 +88,15 @@ function playOne(stage: Stage, kernel: Kernel, ours: Ours, operation: Operation)
     const content = contents(kernel, ours, operation.file)
     if (content !== undefined) return content
   }
-  if (operation.name === 'fork')
-    for (let process = 0; process < kernel.processes; process++)
-      if (keepsApart(kernel.view(process), 0, SEEN)) sameEntries(kernel, ours, process)
+  if (operation.name === 'fork') afterFork(kernel, ours)
   if (!('process' in operation)) return everyProcess(stage, kernel, ours)
   if (operation.name === 'fork' || operation.name === 'exit') return everyProcess(stage, kernel, ours)
   return compare(stage, kernel, ours, operation.process)
+}
+
+function isLeftOut(stage: Stage, kernel: Kernel, operation: Operation): boolean {
+  if (operation.name === 'remap') return isApart(kernel, operation)
+  return operation.name === 'store' && stage.filesystem === 'tmpfs' && isPastEnd(kernel, operation)
 }
 
 /** What mremap may do depends on where VMAs end: a range that the kernel keeps apart and we don't isn't remapped. */
@@ -136,6 +144,23 @@ function afterPunch(kernel: Kernel, ours: Ours): void {
   for (let process = 0; process < kernel.processes; process++) sameEntries(kernel, ours, process)
 }
 
+/**
+ * A VMA that was kept apart has no anon_vma, and what it is a part of here has: its zero pages go along here alone, though
+ * nothing shows any more that it was kept apart (the row "anon_vma").
+ */
+function afterFork(kernel: Kernel, ours: Ours): void {
+  for (let process = 0; process < kernel.processes; process++) {
+    const [view, own] = [kernel.view(process), ours.view(process)]
+    const isApart = keepsApart(view, 0, SEEN)
+    const { kernelHas, weHave } = unlike(view, own)
+    if (isApart) kernel.drop(process, kernelHas)
+    ours.drop(
+      process,
+      weHave.filter(page => isApart || own.present[page] === 'a'),
+    )
+  }
+}
+
 /** Where one side alone has mapped a page of a file, it lets it go. */
 function sameEntries(kernel: Kernel, ours: Ours, process: number): void {
   const { kernelHas, weHave } = unlike(kernel.view(process), ours.view(process))
@@ -176,11 +201,12 @@ function compare(stage: Stage, kernel: Kernel, ours: Ours, process: number): str
     found = difference(view, ours.view(process), traits)
   }
   if (found !== undefined) return found
-  for (const [start, end] of loadable(view)) {
-    const theirs = Buffer.from(kernel.bytes(process, start, end))
-    const own = ours.bytes(process, start, end)
-    const at = firstOf(theirs, own)
-    if (at !== -1) return `byte ${start * PAGE + at}: kernel ${theirs[at]}, ours ${own[at]}`
+  const runs = loadable(view)
+  const theirs = kernel.bytes(process, runs)
+  const ourBytes = ours.bytes(process, runs)
+  for (const [run, [start]] of runs.entries()) {
+    const at = firstOf(theirs[run]!, ourBytes[run]!)
+    if (at !== -1) return `byte ${start * PAGE + at}: kernel ${theirs[run]![at]}, ours ${ourBytes[run]![at]}`
   }
   return undefined
 }

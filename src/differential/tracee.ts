@@ -2,7 +2,7 @@
  * A process that does what it is told, system call by system call, and nothing else: the kernel's own space of the
  * comparison. It is stopped by ptrace for all of its life; a call is put into its registers and run alone.
  *
- *     stub:  syscall; int3; store a byte; int3; load a byte; int3; store many; int3
+ *     stub:  syscall; int3; store a byte; int3; load a byte; int3; store many; int3; calls of a list; int3
  *
  * The stub is written over the page that it was stopped in.
  *
@@ -46,10 +46,27 @@ const STUB = Buffer.from([
   0x88, 0x07, 0xcc,  // mov %al, (%rdi)
   0x8a, 0x07, 0xcc,  // mov (%rdi), %al
   0xf3, 0xaa, 0xcc,  // rep stosb
+  0x48, 0x8b, 0x03,  // list: mov (%rbx), %rax
+  0x48, 0x8b, 0x7b, 0x08,  // mov 8(%rbx), %rdi
+  0x48, 0x8b, 0x73, 0x10,  // mov 16(%rbx), %rsi
+  0x48, 0x8b, 0x53, 0x18,  // mov 24(%rbx), %rdx
+  0x4c, 0x8b, 0x53, 0x20,  // mov 32(%rbx), %r10
+  0x4c, 0x8b, 0x43, 0x28,  // mov 40(%rbx), %r8
+  0x4c, 0x8b, 0x4b, 0x30,  // mov 48(%rbx), %r9
+  0x0f, 0x05,  // syscall
+  0x48, 0x89, 0x43, 0x38,  // mov %rax, 56(%rbx)
+  0x48, 0x83, 0xc3, 0x40,  // add $64, %rbx
+  0x48, 0xff, 0xcd,  // dec %rbp
+  0x75, 0xd6,  // jnz list
+  0xcc,
 ])
 const STORE_AT = 3
 const LOAD_AT = 6
 const FILL_AT = 9
+const LIST_AT = 12
+/** A call of a list: its number, six arguments, and its result. */
+export const CALL_WORDS = 8
+const RESULT_WORD = 7
 const PTRACE_EVENT_STOP = 128
 
 export class Tracer {
@@ -120,13 +137,30 @@ export class Tracer {
       while (!hasEnded(this.wait(pid))) this.ptrace(PTRACE_CONT, pid, 0, null)
       return 0
     }
-    do {
-      this.ptrace(PTRACE_CONT, pid, 0, null)
-      const status = this.wait(pid)
-      if (hasEnded(status)) throw new Error(`the process ${pid} of the comparison has ended in ${name}`)
-    } while (this.status[0]! >> 8 !== SIGTRAP)
+    this.goOn(pid, name)
     this.ptrace(PTRACE_GETREGS, pid, 0, registers)
     return Number(BigInt.asIntN(64, registers[REGISTERS.rax]!))
+  }
+
+  /**
+   * Runs calls one after the other, in one go, and returns their results. The list is memory that both have, `address` in
+   * the tracee: it is written over.
+   */
+  calls(
+    pid: number,
+    list: BigInt64Array,
+    address: Address,
+    calls: readonly (readonly [SystemCall, ...number[]])[],
+  ): readonly number[] {
+    if (calls.length === 0) return []
+    for (const [at, [name, ...args]] of calls.entries()) {
+      const from = at * CALL_WORDS
+      list[from] = BigInt(SYS[name])
+      for (let place = 1; place < RESULT_WORD; place++) list[from + place] = BigInt(args[place - 1] ?? 0)
+    }
+    this.load(pid, LIST_AT, 0, [], { rbx: address, rbp: calls.length })
+    this.goOn(pid, calls[0]![0])
+    return calls.map((_, at) => Number(list[at * CALL_WORDS + RESULT_WORD]))
   }
 
   /** Lets the tracee begin a call, and doesn't wait for its end, which `ended` tells. */
@@ -171,7 +205,22 @@ export class Tracer {
     }
   }
 
-  private load(pid: number, at: Bytes, number: number, args: readonly number[]): void {
+  /** Lets the tracee run to its next stop. */
+  private goOn(pid: number, name: SystemCall): void {
+    do {
+      this.ptrace(PTRACE_CONT, pid, 0, null)
+      const status = this.wait(pid)
+      if (hasEnded(status)) throw new Error(`the process ${pid} of the comparison has ended in ${name}`)
+    } while (this.status[0]! >> 8 !== SIGTRAP)
+  }
+
+  private load(
+    pid: number,
+    at: Bytes,
+    number: number,
+    args: readonly number[],
+    more: { readonly rbx?: Address; readonly rbp?: number } = {},
+  ): void {
     const { registers, base } = this
     registers.set(base)
     registers[REGISTERS.rax] = BigInt(number)
@@ -179,6 +228,8 @@ export class Tracer {
     registers[REGISTERS.rip] = BigInt(this.stubs.get(pid)! + at)
     for (const [place, register] of ARGUMENTS.entries())
       registers[register] = BigInt.asUintN(64, BigInt(args[place] ?? 0))
+    if (more.rbx !== undefined) registers[REGISTERS.rbx] = BigInt(more.rbx)
+    if (more.rbp !== undefined) registers[REGISTERS.rbp] = BigInt(more.rbp)
     this.ptrace(PTRACE_SETREGS, pid, 0, registers)
   }
 
@@ -289,6 +340,14 @@ export class Tracee {
 
   call(name: SystemCall, ...args: readonly number[]): number {
     return this.tracer.call(this.pid, name, args)
+  }
+
+  calls(
+    list: BigInt64Array,
+    address: Address,
+    calls: readonly (readonly [SystemCall, ...number[]])[],
+  ): readonly number[] {
+    return this.tracer.calls(this.pid, list, address, calls)
   }
 
   /** A thread of the same process. */

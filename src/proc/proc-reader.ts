@@ -24,6 +24,8 @@ import { lockForReading } from '../space/index.ts'
 import { type Status, status } from './status.ts'
 
 /** Where maps puts the name of a file. */
+/** Shares of a page are counted in parts of a byte, each rounded down: PSS_SHIFT. */
+const PSS_UNIT = 4096
 const NAME_COLUMN = 73
 
 /** VMAs shown for one hold of the lock: about a page of text. */
@@ -121,6 +123,7 @@ export class ProcReader implements Verb<ProcArgs> {
     const { frames } = memory
     const { table } = vma.space
     const pages = { rss: 0, pss: 0, pssDirty: 0, referenced: 0, anonymous: 0, lazyFree: 0, swap: 0 }
+    const whole = frames.pageSize * PSS_UNIT
     const held = { sharedClean: 0, sharedDirty: 0, privateClean: 0, privateDirty: 0 }
     for (const vpn of table.used(vma.start, vma.end)) {
       const entry = table.get(vpn)
@@ -130,7 +133,7 @@ export class ProcReader implements Verb<ProcArgs> {
       const anonymous = rmap.isAnonymous(frame)
       const lazyFree = frames.has(frame, LAZYFREE)
       const dirty = frames.kind[frame] === ANON ? !lazyFree : frames.has(frame, DIRTY)
-      const share = 1 / frames.mapped[frame]!
+      const share = Math.floor(whole / frames.mapped[frame]!)
       pages.rss++
       pages.pss += share
       if (dirty) pages.pssDirty += share
@@ -142,11 +145,12 @@ export class ProcReader implements Verb<ProcArgs> {
     }
     const row = (name: string, count: number) =>
       `${`${name}:`.padEnd(16)}${String(Math.floor((count * frames.pageSize) / 1024)).padStart(8)} kB\n`
+    const shared = (name: string, share: number) => row(name, Math.floor(share / PSS_UNIT) / frames.pageSize)
     return [
       row('Size', vma.end - vma.start),
       row('Rss', pages.rss),
-      row('Pss', pages.pss),
-      row('Pss_Dirty', pages.pssDirty),
+      shared('Pss', pages.pss),
+      shared('Pss_Dirty', pages.pssDirty),
       row('Shared_Clean', held.sharedClean),
       row('Shared_Dirty', held.sharedDirty),
       row('Private_Clean', held.privateClean),
@@ -155,7 +159,7 @@ export class ProcReader implements Verb<ProcArgs> {
       row('Anonymous', pages.anonymous),
       row('LazyFree', pages.lazyFree),
       row('Swap', pages.swap),
-      row('Locked', vma.locked ? pages.pss : 0),
+      shared('Locked', vma.locked ? pages.pss : 0),
       `VmFlags: ${vmFlags(vma)}\n`,
     ].join('')
   }
