@@ -77,6 +77,13 @@ export interface VolumeFace extends AsyncDisposable {
    */
   grow(size: Bytes): Promise<void>
   /**
+   * Lets the volume hold less: `size` bytes of data. What lies in the blocks that go moves to others, shared blocks once, and the tail goes in
+   * one commit: a crash leaves the old size or the new one. None of its files is open. A file that holds the data is cut then.
+   *
+   * Errors: EINVAL (more than it has), ENOSPC (what it holds doesn't fit), EBUSY (a file is open), EROFS.
+   */
+  shrink(size: Bytes): Promise<void>
+  /**
    * Makes a volume of format 1 one of format 2, in place: after a crash it has the one or the other. Everything in it gets this owner,
    * this time, and the mode 0644 or 0755. One of format 2 stays as it is.
    *

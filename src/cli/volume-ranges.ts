@@ -1,10 +1,10 @@
-/** faultline volume dedupe, collapse, insert, grow and status: on a volume, or through the daemon of one that is mounted. */
+/** faultline volume dedupe, collapse, insert, grow, shrink and status: on a volume, or through the daemon of one that is mounted. */
 import { Command } from 'commander'
 import { printable } from '../base/index.ts'
 import { FaultlineError, type Volume } from '../map/index.ts'
 import { askMounted, type MountStatus, mountOf, type PathRange } from '../mount/index.ts'
 import { explained, printJson, printLine } from './terminal.ts'
-import { ask } from './volume-open.ts'
+import { ask, inVolume } from './volume-open.ts'
 import { shownBytes, size, volumePath } from './words.ts'
 
 interface JsonFlag {
@@ -25,6 +25,12 @@ export function rangeCommands(): Command[] {
     .argument('<size>', 'how much data it is to hold', size())
     .option('--json', 'print what was done as JSON')
     .action(growTo)
+  const shrink = new Command('shrink')
+    .description('let a volume hold less: what lies in the blocks that go moves to others')
+    .argument('<volume>')
+    .argument('<size>', 'how much data it is to hold', size())
+    .option('--json', 'print what was done as JSON')
+    .action(shrinkTo)
   const status = new Command('status')
     .description('say what the daemon of a mounted volume is doing')
     .argument('<volume>', 'the volume, or where it is mounted')
@@ -39,6 +45,7 @@ export function rangeCommands(): Command[] {
     shifting('collapse', 'take whole blocks out of a file: what lies behind them moves down'),
     shifting('insert', 'put a hole into the midst of a file: what lies there moves up'),
     explained(grow, ['volume grow data.vol 2GiB', 'volume grow /mnt/data 2GiB']),
+    explained(shrink, ['volume shrink data.vol 512MiB', 'volume shrink data.vol 512MiB --json']),
     explained(status, ['volume status /mnt/data', 'volume status data.vol --json']),
   ]
 }
@@ -92,6 +99,14 @@ async function growTo(volume: string, bytes: number, { json }: JsonFlag): Promis
     return each.usage
   })
   if (json === true) printJson({ grow: { volume, ...usage } })
+}
+
+async function shrinkTo(volume: string, bytes: number, { json }: JsonFlag): Promise<void> {
+  const usage = await inVolume(volume, 'r+', async each => {
+    await each.shrink(bytes)
+    return each.usage
+  })
+  if (json === true) printJson({ shrink: { volume, ...usage } })
 }
 
 function tellStatus(path: string, { json }: JsonFlag): void {

@@ -164,7 +164,14 @@ const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
       else: 'a directory has one name only',
     },
   ],
-  [errno.EBUSY, { else: 'it is open in a way that forbids it; close it first' }],
+  [
+    errno.EBUSY,
+    {
+      shrink:
+        'a file of it is open, it is open for DAX, or somebody reads an older commit of it; close them first',
+      else: 'it is open in a way that forbids it; close it first',
+    },
+  ],
   [errno.EUCLEAN, { else: 'what is stored there is damaged; check the volume' }],
 ])
 

@@ -5,7 +5,7 @@ import { type FileStore, LmdbStore, noteDamage, type Place, type VolumeLock } fr
 import type { Volume as Core } from '../volume/index.ts'
 import type { Ground } from './mounted.ts'
 import type { VolumeCalls } from './volume-calls.ts'
-import { grow } from './volume-growth.ts'
+import { grow, shrink } from './volume-growth.ts'
 
 export class HostGround implements Ground {
   readonly endings: Ground['endings']
@@ -32,6 +32,11 @@ export class HostGround implements Ground {
 
   leave(): void {
     if (this.store instanceof LmdbStore) this.store.leave()
+  }
+
+  shrink(calls: VolumeCalls, size: Bytes): Promise<void> {
+    const { core, place, device } = this
+    return shrink(calls, { core, place, device }, size)
   }
 
   grow(calls: VolumeCalls, size: Bytes): Promise<void> {

@@ -16,6 +16,8 @@ export interface Ground {
   leave(): void
   /** Lets the volume hold more. */
   grow(calls: VolumeCalls, size: Bytes): Promise<void>
+  /** Lets it hold less. */
+  shrink(calls: VolumeCalls, size: Bytes): Promise<void>
   /** How it is let go of: each step is taken, whatever becomes of the one before. */
   readonly endings: readonly (() => void | Promise<void>)[]
 }

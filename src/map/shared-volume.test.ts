@@ -137,6 +137,7 @@ describe('a volume of many machines', { skip: NO_POSTGRES }, () => {
       const volume = await create({})
       await refuses(() => create({}), 'EEXIST', 'createVolume', /there is a volume "wrong"/)
       await refuses(() => volume.grow(2 ** 30), 'EINVAL', 'grow', /has no size/)
+      await refuses(() => volume.shrink(2 ** 20), 'EINVAL', 'shrink', /has no size/)
       await volume.close()
       await using large = await Machine.start({ memory: '8 MiB', pageSize: 65536 })
       await refuses(

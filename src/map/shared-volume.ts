@@ -68,10 +68,18 @@ class SharedGround implements Ground {
     // What isn't durable by now takes the network to make it so.
   }
 
-  async grow(): Promise<void> {
+  grow(): Promise<void> {
+    return this.refuse('grow')
+  }
+
+  shrink(): Promise<void> {
+    return this.refuse('shrink')
+  }
+
+  private async refuse(what: 'grow' | 'shrink'): Promise<void> {
     throw invalid(
-      'grow',
-      `grow of ${this.name}: a volume of many machines has no size; it holds what its bucket does`,
+      what,
+      `${what} of ${this.name}: a volume of many machines has no size; it holds what its bucket does`,
     )
   }
 }

@@ -158,8 +158,34 @@ describe('a file of a volume', () => {
     await file.sync()
     assert.equal(volume.usage.size, (16 * 2 ** 20) / PAGE - 1)
     assert.deepEqual((await volume.check()).wrong, [])
-    await fails(() => volume.grow(PAGE), 'EINVAL', /a volume doesn't shrink/)
+    await fails(() => volume.grow(PAGE), 'EINVAL', /see shrink/)
     await fails(() => volume.grow(2 ** 50), 'ENOSPC')
+  })
+
+  test('lies in a volume that shrinks, and in its clone', async t => {
+    const volume = await world(t)
+    const bytes = Buffer.from(Array.from({ length: 2 * 2 ** 20 }, (_, at) => at % 251))
+    await volume.put(Buffer.alloc(2 * 2 ** 20, 7), '/gap')
+    await volume.put(bytes, '/a')
+    await volume.clone('/a', '/b')
+    await volume.unlink('/gap')
+    await volume.sync()
+    const file = await volume.open('/a')
+    await fails(() => volume.shrink(3 * 2 ** 20), 'EBUSY', /a file of it is open/)
+    await file.close()
+    await fails(() => volume.shrink(2 ** 20), 'ENOSPC', /what it holds takes \d+; remove something first/)
+    await fails(() => volume.shrink(2 ** 40), 'EINVAL', /to the \d+ bytes that it has/)
+    await fails(() => volume.shrink(0), 'EINVAL', /expected \d+ to/)
+    const { used } = volume.usage
+    await volume.shrink(3 * 2 ** 20)
+    assert.equal(volume.usage.size, (3 * 2 ** 20) / PAGE - 1)
+    assert.equal(volume.usage.used, used)
+    for (const path of ['/a', '/b']) {
+      const parts: Buffer[] = []
+      for await (const part of volume.get(path)) parts.push(Buffer.from(part))
+      assert.deepEqual(Buffer.concat(parts), bytes)
+    }
+    assert.deepEqual((await volume.check()).wrong, [])
   })
 
   test('tells where it holds something', async t => {

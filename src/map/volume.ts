@@ -249,6 +249,13 @@ export class Volume implements VolumeFace {
     await this.during(() => this.mounted.ground.grow(this.calls, size))
   }
 
+  /** Lets it hold less: what lies in the blocks that go moves to others. None of its files is open. */
+  async shrink(size: Bytes): Promise<void> {
+    checkWhole(size, 'size', 'shrink')
+    this.checkCall('shrink')
+    await this.during(() => this.mounted.ground.shrink(this.calls, size))
+  }
+
   /** What a directory holds, in order. */
   async list(path: string): Promise<Named[]> {
     this.checkCall('list', path)

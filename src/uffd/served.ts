@@ -114,6 +114,7 @@ function volumeCalls(areas: Areas, loop: LoopWait): Served<Volume, VolumeCalls> 
     seek: (volume, ...args) => loop.during(() => volume.seek(...args)),
     statfs: volume => loop.during(() => volume.statfs()),
     grow: (volume, ...args) => loop.during(() => volume.grow(...args)),
+    shrink: (volume, ...args) => loop.during(() => volume.shrink(...args)),
     upgrade: (volume, ...args) => loop.during(() => volume.upgrade(...args)),
     list: (volume, ...args) => loop.during(() => volume.list(...args)),
     stat: (volume, ...args) => loop.during(() => volume.stat(...args)),

@@ -123,6 +123,10 @@ export class HardwareVolume extends Remote<VolumeCalls> implements VolumeFace {
     await this.call('grow', size)
   }
 
+  async shrink(size: Bytes): Promise<void> {
+    await this.call('shrink', size)
+  }
+
   async upgrade(owner: Pick<MakeOptions, 'uid' | 'gid'> = {}): Promise<void> {
     await this.call('upgrade', owner)
   }

@@ -87,6 +87,22 @@ export class Extents {
       this.table.add({ ...run, start: run.start + by, end: run.end + by })
   }
 
+  /** Whether the pages from `index` on lie in these blocks, one after the other. */
+  liesIn(index: number, { start, end }: Blocks): boolean {
+    let at = index
+    for (const part of this.table.inside(index, index + end - start)) {
+      if (part.start !== at || part.tag === LOST || part.value !== start + at - index) return false
+      at = part.end
+    }
+    return at === index + end - start
+  }
+
+  /** Lets the pages from `index` on, which lie in as many blocks, lie in these. Whose the blocks are is the caller's matter. */
+  relocate(index: number, { start, end }: Blocks): void {
+    for (const part of this.table.take(index, index + end - start))
+      this.table.add({ ...part, value: start + part.start - index })
+  }
+
   /** Makes a hole. */
   remove(start: number, end: number): void {
     let gone = 0

@@ -62,6 +62,7 @@ export { type RemapPlan, type RemappingArgs, remappingArgs } from './remapping.t
 export { type Repaired, type RepairScope, repair } from './repair.ts'
 export { Seeking, type SeekingArgs, seekingArgs } from './seeking.ts'
 export { type ShiftingArgs, type ShiftPlan, shiftingArgs } from './shifting.ts'
+export { Shrinking, type ShrinkingArgs, shrinkingArgs } from './shrinking.ts'
 export { type SnapshotArgs, snapshotArgs } from './snapshot.ts'
 export { after, lower, SortedMap } from './sorted-map.ts'
 export { type Reuse, Space } from './space.ts'

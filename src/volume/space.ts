@@ -39,6 +39,8 @@ export interface Blocks {
 export class Space {
   /** Blocks that data can lie in: all but the first. */
   size: number
+  /** No block from this one on is claimed: the volume is to become smaller. */
+  limit = Infinity
   /** Blocks that the device has, the first with them, if it has become shorter. */
   present = Infinity
   private readonly journal: Journal
@@ -50,7 +52,7 @@ export class Space {
   private promised = 0
   /** Where the last claim ended: the next one looks from there. */
   private cursor: number
-  private readonly reuse: Reuse
+  readonly reuse: Reuse
   /** The number of the commit that what is freed now waits for: higher by one for each commit that failed. */
   private epoch: number
   /** hot: the state, and the bytes that it was decoded from; those of a record never change. */
@@ -75,11 +77,19 @@ export class Space {
 
   /** Blocks that can still be promised. */
   get available(): number {
-    return this.state.free - this.promised
+    return this.state.free - this.withheld - this.promised
   }
 
   get used(): number {
-    return this.size - this.state.free
+    return this.size - this.state.free + this.withheld
+  }
+
+  /** Blocks that are free and behind the limit. */
+  private get withheld(): number {
+    if (this.limit === Infinity) return 0
+    let blocks = 0
+    for (const { start, end } of this.freeRuns.inside(this.limit, NUMBERS_MAX)) blocks += end - start
+    return blocks
   }
 
   /** Blocks that the next commit gives back. */
@@ -136,17 +146,37 @@ export class Space {
   /** Claims one to `wanted` blocks in a row. `most`: how many are the caller's to claim, promised or available. */
   claim(wanted: number, most: number): Blocks {
     if (most < 1) throw new Failure(errno.ENOSPC)
-    const ahead = this.freeRuns.from(this.cursor)
-    const run = ahead ?? (this.reuse === 'of what is free' ? this.freeRuns.from(0) : undefined)
+    const ahead = this.claimableFrom(this.cursor)
+    const run = ahead ?? (this.reuse === 'of what is free' ? this.claimableFrom(0) : undefined)
     if (run === undefined) throw new Failure(errno.ENOSPC)
     const start = ahead === undefined ? run.start : Math.max(run.start, this.cursor)
-    const end = Math.min(run.end, start + Math.min(wanted, most))
+    const end = Math.min(run.end, this.limit, start + Math.min(wanted, most))
     this.believeIn({ start, end })
     this.freeRuns.take(start, end)
     this.count(start - end, 0)
     this.limbo.add({ start, end, value: 0, tag: CLAIMED })
     this.cursor = end
     return { start, end }
+  }
+
+  private claimableFrom(block: number): Run | undefined {
+    const run = this.freeRuns.from(block)
+    return run !== undefined && Math.max(run.start, block) < this.limit ? run : undefined
+  }
+
+  /** Whether blocks from `block` on are claimed, or wait for a commit. */
+  isWaitingFrom(block: number): boolean {
+    return this.limbo.inside(block, NUMBERS_MAX).next().value !== undefined
+  }
+
+  /** Blocks that the volume hasn't any more; all are free. */
+  cut({ start, end }: Blocks): void {
+    let blocks = 0
+    for (const run of this.freeRuns.take(start, end)) blocks += run.end - run.start
+    believe(blocks === end - start, `VS2: of blocks ${start} to ${end - 1} only ${blocks} are free`)
+    this.parted.take(start, end)
+    this.count(-blocks, 0)
+    this.cursor = 1
   }
 
   /** What was claimed is referred to by one extent from now on. */

@@ -231,6 +231,11 @@ export class Volume {
     return journal.changed || journal.committing || this.dirtyFiles().next().done === false
   }
 
+  /** Whether a file is open, or the device's blocks may be mapped. */
+  get isInUse(): boolean {
+    return this.files.size > 0 || this.hasRegion
+  }
+
   /** Whatever a task of this volume may be at. */
   get verbs(): ReadonlySet<unknown> {
     const {
