@@ -16,9 +16,11 @@ import type { Advice } from '../memmap/index.ts'
 import { type Discipline, newOpening, type OpenFile, PROT_READ, PROT_WRITE, type Space } from '../mm/index.ts'
 import { procArgs } from '../proc/index.ts'
 import { rigEngine } from '../rig/index.ts'
-import { type Task, TimedDriver, type Verb, type Watcher } from '../sched/index.ts'
+import { type Task, type Ticket, TimedDriver, type Verb, type Watcher } from '../sched/index.ts'
 import { populateArgs } from '../space/index.ts'
+import { copyBeforeStore } from './copy-before-store.ts'
 import { type DeviceName, serviceTime } from './devices.ts'
+import { InodeLock } from './inode-lock.ts'
 import type { Call } from './loop.ts'
 import { SlowFork } from './slow-fork.ts'
 
@@ -35,6 +37,8 @@ export interface FilePlan {
   readonly device: DeviceName
   /** A store to a page that is being written waits for it. */
   readonly stablePages: boolean
+  /** What else the filesystem does in a fault or an fsync; undefined: nothing that lets anybody wait. */
+  readonly filesystem?: 'inode lock across writeback' | 'copies before a store'
 }
 
 export interface Mapped {
@@ -50,12 +54,13 @@ export class Stage {
   readonly prng: Prng
   private readonly slowFork: SlowFork
   private readonly devices = new Map<DeviceName, string>()
+  private readonly inodeLocks = new Map<CachedFile, InodeLock>()
 
   constructor({ discipline, seed, memory, bioBytesMax, watcher }: StageOptions) {
     this.prng = new Prng(seed)
     const { driver } = this
     this.engine = rigEngine({ frames: memory / PAGE, driver, discipline, bioBytesMax, watcher })
-    this.slowFork = new SlowFork(this.engine.scheduler, this.engine.verbs.fork)
+    this.slowFork = new SlowFork(this.engine.verbs.fork)
   }
 
   group(name: string, settings: Settings = {}): GroupId {
@@ -63,13 +68,17 @@ export class Stage {
   }
 
   /** A file on a device of its own; devices of one model share their disk's queue. */
-  file(name: string, { bytes, device, stablePages }: FilePlan): OpenFile & { readonly file: CachedFile } {
+  file(name: string, plan: FilePlan): OpenFile & { readonly file: CachedFile } {
+    const { bytes, device, stablePages, filesystem } = plan
     const { engine } = this
-    const { scheduler, io, memory, cache } = engine
+    const { scheduler, io, memory, cache, verbs } = engine
     const inner = new MemoryDevice(scheduler, { name: device, disk: this.diskOf(device), length: bytes })
     const slow = new SlowDevice(scheduler, inner, serviceTime(device, new Prng(this.prng.u32())))
     const spaceFor = bytes / PAGE
     const file = cache.add(name, bytes, new LinearFile(slow, io, memory, { stablePages, spaceFor }))
+    if (filesystem === 'copies before a store') copyBeforeStore(scheduler, file, new Prng(this.prng.u32()))
+    if (filesystem === 'inode lock across writeback')
+      this.inodeLocks.set(file, new InodeLock(scheduler, verbs.sync, file))
     return newOpening(file)
   }
 
@@ -98,12 +107,16 @@ export class Stage {
   sync({ file }: { readonly file: CachedFile }): Call {
     const { scheduler, verbs } = this.engine
     const cursor = { seen: 0 }
-    return who => scheduler.spawn(verbs.sync, syncArgs(file, 0, file.pages, cursor), who) as Task
+    const verb = this.inodeLocks.get(file) ?? verbs.sync
+    return who => scheduler.spawn(verb, syncArgs(file, 0, file.pages, cursor), who) as Task
   }
 
-  /** Two calls: a page of anonymous memory comes, and goes. */
-  mapAndUnmap(space: Space): readonly Call[] {
-    const { scheduler, verbs } = this.engine
+  /** Two calls: a page of anonymous memory comes, and goes. `verbs`: what makes them, if it isn't the engine itself. */
+  mapAndUnmap(
+    space: Space,
+    verbs: Pick<Engine['verbs'], 'map' | 'unmap'> = this.engine.verbs,
+  ): readonly Call[] {
+    const { scheduler } = this.engine
     let start: Vpn = 0
     const plan = {
       prot: PROT_READ | PROT_WRITE,
@@ -127,8 +140,8 @@ export class Stage {
     ]
   }
 
-  /** Two calls: a child comes, and ends. `copying`: how long the parent's locks are held meanwhile. */
-  forkAndExit(space: Space, copying = 0): readonly Call[] {
+  /** Two calls: a child comes, and ends. The parent's locks are held until what `copying` begins is over. */
+  forkAndExit(space: Space, copying?: () => Ticket): readonly Call[] {
     const { scheduler, verbs } = this.engine
     let forking: Task<{ child: Space | undefined }> | undefined
     return [

@@ -16,6 +16,7 @@
  *     uncontended       one thread alone, for what a fault costs
  */
 import { type Bytes, MS, type Ns, SECOND } from '../base/index.ts'
+import type { Ticket } from '../sched/index.ts'
 import type { DeviceName } from './devices.ts'
 import { app } from './inversions.ts'
 import type { Stage } from './stage.ts'
@@ -46,7 +47,7 @@ function threads({ device, limit, copying, writers }: Threads): Workload['cast']
         name: 'forker',
         group: batch,
         does: 'loop',
-        plan: every(50 * MS, stage.forkAndExit(space, copying)),
+        plan: every(50 * MS, stage.forkAndExit(space, copyingFor(stage, copying))),
       },
       ...readers(stage, 'batch', space, file, batch),
       ...readers(stage, 'other', other, file, batch),
@@ -55,6 +56,10 @@ function threads({ device, limit, copying, writers }: Threads): Workload['cast']
     ]
     return { batch, actors }
   }
+}
+
+function copyingFor({ engine: { scheduler } }: Stage, time: Ns): (() => Ticket) | undefined {
+  return time === 0 ? undefined : () => scheduler.after(time, 'the copying of entries')
 }
 
 function readers(

@@ -13,7 +13,7 @@ import type { Task, Wait, Watcher } from '../sched/index.ts'
 export interface LockWait {
   readonly waiter: string
   readonly behind: string
-  readonly lock: 'mmap lock' | 'vma lock'
+  readonly lock: 'mmap lock' | 'vma lock' | 'inode lock'
   waits: number
   total: Ns
   longest: Ns
@@ -38,11 +38,11 @@ export class LockWaits implements Watcher {
   }
 
   waits(task: Task, wait: Wait): void {
-    if (wait.why !== 'lock' && wait.why !== 'vma lock') return
+    if (wait.on === undefined) return
     const blocker = blockerOf(task)
     const waiter = this.roleOf(task)
     const behind = blocker === undefined ? 'nobody' : this.roleOf(blocker)
-    const lock = wait.why === 'lock' ? 'mmap lock' : wait.why
+    const lock = lockOf(wait)
     const key = `${waiter}|${behind}|${lock}`
     let row = this.rows.get(key)
     if (row === undefined) {
@@ -69,4 +69,10 @@ export class LockWaits implements Watcher {
   list(): readonly LockWait[] {
     return [...this.rows.values()].filter(row => row.waits > 0).sort((a, b) => b.total - a.total)
   }
+}
+
+/** A filesystem's own lock is met on the way to a store, or by an fsync. */
+function lockOf({ why }: Wait): LockWait['lock'] {
+  if (why === 'lock') return 'mmap lock'
+  return why === 'vma lock' ? why : 'inode lock'
 }
