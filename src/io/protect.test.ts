@@ -47,7 +47,10 @@ describe('io.protect', () => {
     )
     guard.setTarget(app, MS)
     pass(SECOND, () => 50 * MS)
-    assert.equal(guard.holds(hog, SECOND * 2), true)
+    let free = 0
+    for (; free < 10 && !guard.holds(hog, SECOND * 2); free++)
+      guard.started(bioOf(hog, SECOND * 2), SECOND * 2)
+    assert.ok(free < 10, 'the hog is held back')
     assert.equal(guard.holds(app, SECOND * 2), false)
     assert.equal(guard.holds(tree.create(app), SECOND * 2), false, 'nor one below it')
     guard.setTarget(app, 0)
@@ -72,6 +75,47 @@ describe('io.protect', () => {
     wait(101 * MS)
     assert.equal(guard.holds(hog, now()), false)
     assert.equal(guard.report(app).rate, Infinity)
+  })
+
+  it('blames nobody for what is late on the disk alone, where it looks now and then, and no longer than a window (GU5)', () => {
+    const { guard, app, hog } = guarded()
+    guard.setTarget(app, 2 * MS)
+    const flying: Bio[] = []
+    let now: Ns = 0
+    let [gone, still, longest] = [0, 0, 0]
+    // One of ten is late whoever is there; four of the hog's a millisecond make the half of them late.
+    for (let at = 0; at < 20_000; at++, now += MS / 2) {
+      for (const bio of flying.splice(0)) guard.ended(bio, now)
+      let hogs = 0
+      for (; hogs < 10 && !guard.holds(hog, now); hogs++) {
+        const bio = bioOf(hog, now)
+        guard.started(bio, now)
+        flying.push(bio)
+      }
+      still = hogs === 0 && guard['state'] !== 'paces' ? still + MS / 2 : 0
+      longest = Math.max(longest, still)
+      if (at >= 10_000) gone += hogs
+      const bio = bioOf(app, now)
+      const isLate = at % 10 === 0 || (hogs > 3 && at % 2 === 0)
+      guard.started(bio, now)
+      guard.ended({ ...bio, queuedAt: isLate ? now - 3 * MS : now }, now)
+    }
+    assert.ok(gone >= 2.5 * 10_000 && gone <= 4 * 10_000, `${gone} of 100000`)
+    assert.ok(longest > 0 && longest <= 200 * MS, `${longest / MS} ms`)
+  })
+
+  it('comes back from a time in which everything was late', () => {
+    const { guard, app, pass } = guarded()
+    guard.setTarget(app, 2 * MS)
+    const took = (hogs: number) => (hogs > 3 ? 3 * MS : MS)
+    pass(6 * SECOND, took)
+    const before = pass(SECOND, took)
+    pass(SECOND, () => 3 * MS)
+    const after = pass(SECOND, took)
+    pass(6 * SECOND, took)
+    const later = pass(SECOND, took)
+    assert.ok(after < 0.7 * before, `${after} of ${before}`)
+    assert.ok(later > 0.8 * before, `${later} of ${before}`)
   })
 
   it('leaves a hundredth of the disk to the others, however late the protected are (GU4)', () => {
