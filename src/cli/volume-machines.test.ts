@@ -65,6 +65,13 @@ describe('volumes of many machines from the command line', { skip: NO_POSTGRES }
     await machine.close().catch(() => {})
     assert.match(await does('ls', 'photos', ...meta), /10 {2}a\n.* b\/\n$/)
 
+    assert.match(
+      await does('collect', 'photos', '--dry-run', ...meta),
+      /segments of .* in use\n.* would go\n/,
+    )
+    assert.equal(JSON.parse(await does('collect', 'photos', '--json', ...meta)).dryRun, false)
+    assert.equal(await does('get', 'photos', '/a', '-', ...meta), 'some bytes')
+
     const wrong = async (...words: readonly string[]) => {
       const { status, err } = await volume(words)
       assert.equal(status, 2, err)

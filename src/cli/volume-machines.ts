@@ -1,10 +1,10 @@
-/** faultline volume who and fence: who has a volume open, and taking it from a machine that writes and isn't heard of. */
+/** faultline volume who, fence and collect: what is done with a volume of many machines without opening it. */
 import { Command } from 'commander'
-import { fenceShared, whoShares } from '../map/index.ts'
+import { collectShared, fenceShared, whoShares } from '../map/index.ts'
 import { owners } from '../store/index.ts'
-import { explained, printJson, printLine } from './terminal.ts'
-import { sharedMeta } from './volume-open.ts'
-import { WrongWords } from './words.ts'
+import { explained, interruptible, Progress, printJson, printLine } from './terminal.ts'
+import { sharedMeta, sharedPlace } from './volume-open.ts'
+import { shownBytes, WrongWords } from './words.ts'
 
 interface JsonFlag {
   readonly json?: true
@@ -30,6 +30,50 @@ export function fenceCommand(): Command {
     .option('--json', 'print what was done as JSON')
     .action(fence)
   return explained(command, [`volume fence photos --meta ${META}`])
+}
+
+export function collectCommand(): Command {
+  const command = new Command('collect')
+    .description('remove from the bucket of a volume of many machines what nobody can see any more')
+    .argument('<volume>')
+    .option('--dry-run', 'say what would go, and leave it')
+    .option('--json', 'print what went as JSON')
+    .action(collectGarbage)
+  return explained(command, [
+    `volume collect photos --meta ${META} --dry-run`,
+    `volume collect photos --meta ${META} --json`,
+  ])
+}
+
+async function collectGarbage(name: string, words: JsonFlag & { readonly dryRun?: true }): Promise<void> {
+  const meta = sharedMeta()
+  if (meta === undefined)
+    throw new WrongWords(`collect: expected a volume of many machines, with --meta ${META}`)
+  const isDry = words.dryRun === true
+  const progress = new Progress()
+  progress.step(`collect ${name}`)
+  try {
+    const collected = await collectShared(
+      name,
+      { ...sharedPlace(), meta },
+      {
+        how: isDry ? 'only count' : 'collect',
+        signal: interruptible(),
+        progress: objects => progress.note(`${objects} objects`),
+      },
+    )
+    progress.stop()
+    if (words.json === true) printJson({ volume: name, dryRun: isDry, ...collected })
+    else {
+      const { segments, bytes, live, dead, deadBytes, orphans } = collected
+      printLine(`${name}: ${segments} segments of ${shownBytes(bytes)}, ${shownBytes(live)} of them in use`)
+      printLine(
+        `${dead} segments of ${shownBytes(deadBytes)} and ${orphans} objects that were never part of it ${isDry ? 'would go' : 'are gone'}`,
+      )
+    }
+  } finally {
+    progress.stop()
+  }
 }
 
 async function who(path: string, { json }: JsonFlag): Promise<void> {

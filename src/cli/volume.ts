@@ -11,7 +11,7 @@ import { attrCommand, attributeCommands, readlinkCommand } from './volume-attrib
 import { checkCommand, dumpCommand } from './volume-check.ts'
 import { existing, getCommand, offerMore, putCommand } from './volume-copy.ts'
 import { duCommand, type LongEntry, longLines, MARKS, modeText, timeText } from './volume-list.ts'
-import { fenceCommand, whoCommand } from './volume-machines.ts'
+import { collectCommand, fenceCommand, whoCommand } from './volume-machines.ts'
 import { ask, inVolume, offerShared, sharedMeta, sharedPlace, withMachine } from './volume-open.ts'
 import { rangeCommands } from './volume-ranges.ts'
 import { blockSize, shownBytes, size, volumePath, WrongWords } from './words.ts'
@@ -143,7 +143,7 @@ export function volumeCommand(): Command {
   ]
   for (const command of [putCommand(), getCommand(), ...more, checkCommand(), dumpCommand()])
     volume.addCommand(command)
-  volume.addCommand(whoCommand()).addCommand(fenceCommand())
+  volume.addCommand(whoCommand()).addCommand(fenceCommand()).addCommand(collectCommand())
   offerShared(volume)
   return volume
 }

@@ -1,5 +1,5 @@
 /** Where a volume of many machines lies: metadata in PostgreSQL, data in a bucket. */
-export type { BucketCounts, BucketPlace } from './bucket.ts'
+export { Bucket, type BucketCounts, type BucketPlace } from './bucket.ts'
 export {
   type Attendance,
   attendanceOf,
@@ -10,6 +10,7 @@ export {
   placeOf,
   type VolumeRow,
 } from './catalog.ts'
+export { type Collected, collect } from './collecting.ts'
 export { type Owner, ownerNow } from './metadata.ts'
 export { PgMissing, Postgres, PostgresError, shownAddress } from './postgres.ts'
 export { Occupied, Session } from './session.ts'

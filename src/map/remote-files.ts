@@ -153,21 +153,8 @@ export class RemoteFiles {
   }
 
   private async s3(name: string, address: URL, options: RemoteOptions): Promise<RemoteFile> {
-    const { endpoint, region = 'us-east-1', credentials, versionId } = options
-    for (const [key, value] of Object.entries({ endpoint, region, versionId }))
-      if (value !== undefined && (typeof value !== 'string' || value === ''))
-        throw invalid('open', `open of ${name}: ${key}: expected text, got ${shown(value)}`)
-    if (endpoint !== undefined && !/^https?:$/.test(URL.canParse(endpoint) ? new URL(endpoint).protocol : ''))
-      throw invalid(
-        'open',
-        `open of ${name}: endpoint: expected an address of http or https, got ${shown(endpoint)}`,
-      )
-    if (address.hostname === '' || address.pathname.length < 2)
-      throw invalid('open', `open of ${name}: expected s3://bucket/key`)
-    const url = (version: string | undefined) => s3Address(address, endpoint, region, version)
-    const authorization =
-      credentials === undefined ? headersOf(options.headers, {}) : await signer(name, region, credentials)
-    return { ...this.file(name, url(versionId), settingsOf(options, authorization)), urlOf: url }
+    const { urlOf, settings } = await s3Object(name, address, options)
+    return { ...this.file(name, urlOf(options.versionId), settings), urlOf }
   }
 
   private change(by: 1 | -1): void {
@@ -184,6 +171,34 @@ export class RemoteFiles {
     }
     return { name, url, origin, settings }
   }
+}
+
+/** Where an object of S3 is, and how it is asked for. */
+async function s3Object(name: string, address: URL, options: RemoteOptions) {
+  const { endpoint, region = 'us-east-1', credentials, versionId } = options
+  for (const [key, value] of Object.entries({ endpoint, region, versionId }))
+    if (value !== undefined && (typeof value !== 'string' || value === ''))
+      throw invalid('open', `open of ${name}: ${key}: expected text, got ${shown(value)}`)
+  if (endpoint !== undefined && !/^https?:$/.test(URL.canParse(endpoint) ? new URL(endpoint).protocol : ''))
+    throw invalid(
+      'open',
+      `open of ${name}: endpoint: expected an address of http or https, got ${shown(endpoint)}`,
+    )
+  if (address.hostname === '' || address.pathname.length < 2)
+    throw invalid('open', `open of ${name}: expected s3://bucket/key`)
+  const urlOf = (version: string | undefined) => s3Address(address, endpoint, region, version)
+  const authorization =
+    credentials === undefined ? headersOf(options.headers, {}) : await signer(name, region, credentials)
+  return { urlOf, settings: settingsOf(options, authorization) }
+}
+
+/** A bucket, and how it is asked, where no machine shares it. */
+export async function bucketAlone(
+  address: URL,
+  options: RemoteOptions,
+): Promise<Pick<RemoteFile, 'origin' | 'settings'>> {
+  const { urlOf, settings } = await s3Object(remoteName(address), address, options)
+  return { settings, origin: new Origin(new URL(urlOf(undefined)).origin, settings.connections) }
 }
 
 const keyOf = ({ name, version }: HttpDevice): string => `${name} ${version}`

@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test'
 import { type FauxqsServer, startFauxqs } from 'fauxqs'
 import { fenceVolume, findVolume, ownerNow, Postgres } from '../machines/index.ts'
 import { NO_POSTGRES, PostgresServer } from '../machines/postgres-server.fixture.ts'
-import { Machine } from './index.ts'
+import { collectShared, Machine, type Volume } from './index.ts'
 import { refuses } from './world.suite.ts'
 
 describe('a volume of many machines', { skip: NO_POSTGRES }, () => {
@@ -146,5 +146,60 @@ describe('a volume of many machines', { skip: NO_POSTGRES }, () => {
         'openVolume',
         /has blocks of 4096 bytes/,
       )
+    }))
+
+  test('lets garbage be collected, and nothing of it that a reader sees', () =>
+    machines(async (one, other) => {
+      const volume = await one.createVolume('garbage', { ...place, data })
+      const bytes = (of: number) => new Uint8Array(2 ** 20).fill(of)
+      await volume.put(bytes(1), '/a')
+      await volume.put(bytes(2), '/kept')
+      await volume.close()
+      const count = () => collectShared('garbage', place, { how: 'only count' })
+      const collect = () => collectShared('garbage', place, { how: 'collect' })
+      const holds = async (from: Volume, path: string, of: number) => {
+        for await (const part of from.get(path)) assert.deepEqual(part, bytes(of).subarray(0, part.length))
+      }
+      assert.equal((await count()).dead, 0)
+
+      const next = await one.openVolume('garbage', { ...place, mode: 'r+' })
+      const reader = await other.openVolume('garbage', place)
+      await next.unlink('/a')
+      for (const name of ['/b', '/c', '/d']) {
+        await next.create(name)
+        await next.sync()
+      }
+      assert.equal((await collect()).dead, 0, 'a reader sees it')
+      await holds(reader, '/a', 1)
+      await reader.close()
+
+      // The writer hears of it when it commits, and gives back what nobody sees with the commit after that.
+      for (const name of ['/e', '/f', '/g']) {
+        await next.create(name)
+        await next.sync()
+      }
+      const { segments, dead, deadBytes } = await count()
+      assert.ok(dead >= 1 && deadBytes >= 2 ** 20, `${dead} segments, ${deadBytes} bytes`)
+      const database = await Postgres.open(postgres.address)
+      const { data: lies } = (await findVolume(database, 'garbage'))!
+      await database.close()
+      const orphan = `${s3.address}/${lies.url.slice('s3://'.length)}/segments/1/999`
+      assert.equal((await fetch(orphan, { method: 'PUT', body: 'x' })).status, 200)
+      const gone = await collect()
+      assert.deepEqual([gone.dead, gone.orphans], [dead, 1])
+      assert.deepEqual(await collect(), {
+        ...(await count()),
+        dead: 0,
+        deadBytes: 0,
+        orphans: 0,
+        segments: segments - dead,
+      })
+      assert.equal((await fetch(orphan, { method: 'HEAD' })).status, 404)
+      await holds(next, '/kept', 2)
+      assert.deepEqual((await next.check()).wrong, [])
+      await next.close()
+      const again = await other.openVolume('garbage', place)
+      await holds(again, '/kept', 2)
+      await again.close()
     }))
 })

@@ -219,7 +219,7 @@ function planOf({ engine }: Context, { device, store, reuse }: Session) {
 }
 
 /** What is told now goes before what was written down. */
-function placeOptions(
+export function placeOptions(
   { endpoint, region, credentials, fetch }: SharedPlaceOptions,
   known: { readonly endpoint?: string | undefined; readonly region?: string },
 ) {

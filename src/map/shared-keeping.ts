@@ -1,18 +1,26 @@
-/** What is known of a volume of many machines by who doesn't open it: its blocks, who has it open; and taking its lease away. */
+/** What is done with a volume of many machines by who doesn't open it: asking who has it open, taking its lease away, collecting garbage. */
+import type { SharedPlaceOptions } from '../api/index.ts'
 import type { Bytes } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import {
   type Attendance,
   attendanceOf,
+  Bucket,
+  type Collected,
+  collect,
   fenceVolume,
   findVolume,
   ownerNow,
   Postgres,
+  placeOf,
   upgradeSchema,
   type VolumeRow,
 } from '../machines/index.ts'
-import { FaultlineError } from './error.ts'
-import { told } from './shared-volume.ts'
+import { RemoteError } from '../remote/index.ts'
+import { aborted, FaultlineError } from './error.ts'
+import { isAborted } from './performer.ts'
+import { bucketAlone } from './remote-files.ts'
+import { placeOptions, told } from './shared-volume.ts'
 
 /** Bytes of a block. */
 export function sharedBlockSize(name: string, meta: string): Promise<Bytes> {
@@ -30,6 +38,35 @@ export function fenceShared(name: string, meta: string): Promise<Attendance> {
     const before = await attendanceOf(postgres, id)
     const epoch = await fenceVolume(postgres, id, ownerNow())
     return { ...before, epoch }
+  })
+}
+
+/** How garbage is collected. */
+export interface CollectPlan {
+  readonly how: 'collect' | 'only count'
+  readonly signal?: AbortSignal
+  /** Hears of objects that went, or would. */
+  readonly progress?: (objects: number) => void
+}
+
+/** Removes from its bucket what nobody can see any more. Others may go on meanwhile. */
+export function collectShared(
+  name: string,
+  place: SharedPlaceOptions & { readonly meta: string },
+  { how, signal, progress = () => {} }: CollectPlan,
+): Promise<Collected> {
+  return inDatabase('collect', name, place.meta, async (postgres, row) => {
+    const at = placeOf(row)
+    const { origin, settings } = await bucketAlone(new URL(at.url), placeOptions(place, at))
+    const bucket = new Bucket(at, origin, settings)
+    const { blockSize } = row.data
+    try {
+      return await collect({ postgres, volume: row.id, blockSize, bucket, how, signal, progress })
+    } catch (error) {
+      if (isAborted(signal)) throw aborted('collect', name, signal.reason)
+      if (!(error instanceof RemoteError)) throw error
+      throw new FaultlineError(error.code, 'collect', `collect of ${name}: ${error.message}`, error)
+    }
   })
 }
 
