@@ -161,6 +161,9 @@ describe('a volume of many machines', { skip: NO_POSTGRES }, () => {
         for await (const part of from.get(path)) assert.deepEqual(part, bytes(of).subarray(0, part.length))
       }
       assert.equal((await count()).dead, 0)
+      const closed = { ...place, fetch: async () => new Response(null, { status: 403 }) }
+      const denied = () => collectShared('garbage', closed, { how: 'only count' })
+      await refuses(denied, 'EACCES', 'collect', /collect of garbage: s3:.*it answered 403/)
 
       const next = await one.openVolume('garbage', { ...place, mode: 'r+' })
       const reader = await other.openVolume('garbage', place)
