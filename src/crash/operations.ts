@@ -22,12 +22,14 @@ import {
   preallocatingArgs,
   rangeCopyingArgs,
   remappingArgs,
+  type ShiftPlan,
+  shiftingArgs,
   unsharingArgs,
   type Volume,
 } from '../volume/index.ts'
-import { DIRECTORY, type Oracle } from './oracle.ts'
+import { DIRECTORY, type Oracle, WHOLE } from './oracle.ts'
 import { attributesInWords } from './recovery.ts'
-import { Broken, expectDone, expectOk, expectValue, PAGE, type Stage } from './stage.ts'
+import { Broken, expectDone, expectOk, expectValue, PAGE, PAGES_MAX, type Stage } from './stage.ts'
 
 export type Steps = Generator<Ticket | undefined, void, void>
 
@@ -256,6 +258,34 @@ function fallocate(name: string, how: 'allocate' | 'zero', position: Bytes, leng
   }
 }
 
+/** A page in the midst of a file is taken out, or put in. */
+function shift(how: ShiftPlan['how']): Operation {
+  const by = how === 'insert' ? PAGE : -PAGE
+  return {
+    name: how,
+    kind: 'change',
+    applies: ({ handles }, oracle) =>
+      handles.has('a') && oracle.size('a') > 2 * PAGE && oracle.size('a') + by <= PAGES_MAX * PAGE,
+    *run(stage, oracle) {
+      oracle.change(() => {
+        const old = oracle.content.get('a')!
+        const now = new Uint8Array(old.length + by)
+        now.set(old.subarray(0, PAGE))
+        if (how === 'insert') now.set(old.subarray(PAGE), 2 * PAGE)
+        else now.set(old.subarray(2 * PAGE), PAGE)
+        oracle.content.set('a', now)
+        oracle.exact('a', { start: PAGE, end: WHOLE.end })
+        oracle.sizes('a', () => now.length)
+      })
+      const { file } = stage.handle('a')
+      const plan = { how, file, position: PAGE, length: PAGE }
+      const task = stage.spawn(stage.volume.shifting, shiftingArgs(plan))
+      yield task.end
+      expectDone(task)
+    },
+  }
+}
+
 /** A change of names: `change` makes the map of names what it is to be. */
 function name(
   words: string,
@@ -414,6 +444,8 @@ export const OPERATIONS: readonly Operation[] = [
   punch('punch-end', PAGE, size => size),
   fallocate('fallocate', 'allocate', 2 * PAGE, 3 * PAGE),
   fallocate('zero-range', 'zero', PAGE - 100, 2 * PAGE),
+  shift('collapse'),
+  shift('insert'),
   rename('rename-new', 'b', '/c'),
   rename('rename-over', 'a', '/b'),
   rename('rename-into', 'b', '/d/b'),

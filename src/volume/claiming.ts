@@ -32,8 +32,8 @@ export interface Claimable {
   drop(claim: Claim, range: PageRange): Outcome
   /** The file is so long from now on, if it wasn't longer. */
   grow(size: Bytes): void
-  /** The file is so long from now on. Private copies of what is cut off go. */
-  resize(size: Bytes): void
+  /** What its claimed pages hold has moved, and it is so long from now on. Private copies of what is cut off go. */
+  shifted(size: Bytes): void
 }
 
 export interface Claim extends PageRange {

@@ -146,10 +146,15 @@ export class DaxFile implements Mappable, Claimable {
     this.place.mappers.unmapRange(this.id, start, end, 'shared pages')
   }
 
-  settle({ start, end }: Claim): Outcome {
+  settle(claim: Claim): Outcome {
+    const { start, end } = claim
     for (const [index, { ticket }] of this.copies.entries())
       if (index >= start && index < end) return wait(ticket, 'copy')
-    return this.clearTail()
+    // Once: what claims the range may move it, and the end with it.
+    if (claim.written === 'all of it') return done
+    const cleared = this.clearTail()
+    if (cleared.kind === 'done') claim.written = 'all of it'
+    return cleared
   }
 
   drop(): Outcome {
@@ -160,6 +165,13 @@ export class DaxFile implements Mappable, Claimable {
   grow(size: Bytes): void {
     if (size <= this.size) return
     this.clearTail()
+    this.size = size
+  }
+
+  /** Its tail was cleared when it was claimed; where the old end was there may be another block now. */
+  shifted(size: Bytes): void {
+    const end = Math.ceil(size / this.parts.disk.blockSize)
+    if (size < this.size) this.place.mappers.unmapRange(this.id, end, NUMBERS_MAX, 'with private copies')
     this.size = size
   }
 

@@ -224,6 +224,18 @@ for (const how of ['cached', 'dax'] as const)
       assert.equal(ok(at.volume.stat('/a')).blocks, 4)
     })
 
+    it('keep the end of a file that ends inside a block, wherever that has come to lie', () => {
+      const story = new Story(how)
+      const { at, a } = story
+      assert.equal(story.write(a, 4 * PAGE, full(70, 100)), 'done')
+      assert.equal(story.says(at.shift('insert', a, PAGE, PAGE)), 'done')
+      assert.deepEqual(story.bytes(a, 4 * PAGE, PAGE), [...full(4)])
+      assert.deepEqual(story.bytes(a, 5 * PAGE, PAGE), [...full(70, 100)])
+      assert.equal(story.says(at.shift('collapse', a, 0, 2 * PAGE)), 'done')
+      assert.deepEqual(story.bytes(a, 2 * PAGE, 2 * PAGE), [...full(4), ...full(70, 100)])
+      story.finish()
+    })
+
     it('are moved in whole blocks, and only inside the file', () => {
       const story = new Story(how)
       const { at, a } = story

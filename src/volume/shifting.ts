@@ -77,7 +77,7 @@ export class Shifting extends Claiming<ShiftingArgs> {
     const [claim] = args.claims
     const dropped = file.drop(claim!, { start: claim!.start, end: NUMBERS_MAX })
     if (dropped.kind !== 'done') return dropped
-    file.resize(file.size + (how === 'insert' ? length : -length))
+    file.shifted(file.size + (how === 'insert' ? length : -length))
     return done
   }
 

@@ -73,7 +73,7 @@ export class VolumeFile implements Claimable {
     this.cache.extend(this.cached, size)
   }
 
-  resize(size: Bytes): void {
+  shifted(size: Bytes): void {
     const { cache, cached } = this
     const end = Math.ceil(size / cache.frames.pageSize)
     if (size < cached.size) cache.mappers.unmapRange(cached.id, end, NUMBERS_MAX, 'with private copies')
