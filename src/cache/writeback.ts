@@ -69,6 +69,8 @@ export class Writeback implements Chore {
   private readonly settings: WritebackSettings
   private readonly alarm: Alarm
   private readonly domains = new Map<GroupId, Domain>()
+  /** Whether the last pass could not begin all that it should have: a device that takes pages makes room for more. */
+  private isBehind = false
 
   constructor(cache: PageCache, tree: GroupTree, settings: WritebackSettings) {
     this.cache = cache
@@ -97,6 +99,7 @@ export class Writeback implements Chore {
   run(now: Ns): Ns {
     let left = false
     let pages = 0
+    this.isBehind = false
     for (const file of this.cache.files.values()) {
       if (file.dirtiedAt === Infinity) continue
       left = true
@@ -112,8 +115,10 @@ export class Writeback implements Chore {
   private writeSome(file: CachedFile, now: Ns): number {
     const { slicePages, pagesPerBio } = this.cache
     const room = Math.min(FLIGHT_PAGES_MAX - file.underWriteback, Math.max(slicePages, pagesPerBio))
+    if (room <= 0) this.isBehind = true
     if (room <= 0) return 0
     const seen = file.dirtyPages.take(file.flushedTo, Infinity, room)
+    if (seen.length === room) this.isBehind = true
     // A section that waits to store to many pages keeps those it has: written now they would be read-only again.
     const free = (frame: Pfn) => this.cache.frames.pins[frame] === 0 && this.cache.canWrite(file, frame)
     if (file.flushedTo === 0) file.flushingSince = now
@@ -141,14 +146,17 @@ export class Writeback implements Chore {
       domain.written = 0
       domain.since = now
     }
-    if (this.cache.dirtyPages > 0) this.alarm.by(now)
+    if (this.cache.dirtyPages > 0 && (this.isBehind || this.isAbove(group))) this.alarm.by(now)
   }
 
   private aboveBackground(file: CachedFile): boolean {
     const { siblings, group } = this.cache.frames
     const oldest = siblings.head(file.dirty)
-    const domains = this.domainsOf(oldest === -1 ? ROOT : group[oldest]!)
-    return domains.some(
+    return this.isAbove(oldest === -1 ? ROOT : group[oldest]!)
+  }
+
+  private isAbove(group: GroupId): boolean {
+    return this.domainsOf(group).some(
       domain => this.dirtyOf(domain) > this.dirtyable(domain) * this.settings.backgroundRatio,
     )
   }

@@ -13,6 +13,11 @@ const EIO = 5
 class Kernel {
   readonly answers: { readonly unique: number; readonly error: number; readonly bytes: number }[] = []
   readonly errors: unknown[] = []
+  /** How often it was waited for a request in the thread itself, and what comes then. */
+  waits = 0
+  readonly comes: Uint8Array[] = []
+  /** Whether the handlers have nothing under way. */
+  isQuiet = true
   /** What it says to an answer, if not that it took it. */
   refuses = 0
   readonly session: Session
@@ -34,6 +39,12 @@ class Kernel {
         target.set(next)
         return next.length
       },
+      poll: () => {
+        this.waits++
+        const next = this.comes.shift()
+        if (next !== undefined) this.requests.push(next)
+        return { first: next !== undefined, second: false }
+      },
       tryWrite: (_: number, source: Uint8Array) => {
         const { unique, error, len } = wire.OutHeader.read(new DataView(source.buffer, source.byteOffset), 0)
         this.answers.push({ unique, error, bytes: len - wire.OutHeader.size })
@@ -41,6 +52,7 @@ class Kernel {
       },
     } as unknown as Linux
     this.session = new Session(linux, {
+      isQuiet: () => this.isQuiet,
       fd: 7,
       operations,
       writes: 'through',
@@ -49,13 +61,17 @@ class Kernel {
     this.session.serve()
   }
 
-  ask(opcode: number, unique: number, body: Uint8Array = new Uint8Array(0)): void {
+  ask(opcode: number, unique: number, body?: Uint8Array): void {
+    this.requests.push(this.request(opcode, unique, body))
+    this.ready()
+  }
+
+  request(opcode: number, unique: number, body: Uint8Array = new Uint8Array(0)): Uint8Array {
     const bytes = new Uint8Array(wire.InHeader.size + body.length)
     const header = { len: bytes.length, opcode, unique, nodeid: 1, uid: 0, gid: 0, pid: process.pid }
     wire.InHeader.write(new DataView(bytes.buffer), 0, header)
     bytes.set(body, wire.InHeader.size)
-    this.requests.push(bytes)
-    this.ready()
+    return bytes
   }
 
   unmount(): void {
@@ -83,6 +99,28 @@ function later(): {
     },
   }
 }
+
+test('FS3: the next request is waited for in the thread itself only while nothing is under way', async () => {
+  const slow = later()
+  const kernel = new Kernel({ [wire.Opcode.GETATTR]: () => 2, [wire.Opcode.READ]: slow.handler })
+  kernel.comes.push(kernel.request(wire.Opcode.GETATTR, 2))
+  kernel.ask(wire.Opcode.GETATTR, 1)
+  assert.deepEqual(
+    kernel.answers.map(({ unique }) => unique),
+    [1, 2],
+  )
+  assert.equal(kernel.waits, 2)
+  kernel.isQuiet = false
+  kernel.ask(wire.Opcode.GETATTR, 3)
+  assert.equal(kernel.waits, 2)
+  kernel.isQuiet = true
+  kernel.ask(wire.Opcode.READ, 4)
+  kernel.ask(wire.Opcode.GETATTR, 5)
+  assert.equal(kernel.waits, 2)
+  await slow.end(0)
+  kernel.ask(wire.Opcode.GETATTR, 6)
+  assert.equal(kernel.waits, 3)
+})
 
 test('FS1: each request is answered once: at once, late, as unknown, or after a handler threw', async () => {
   const slow = later()

@@ -10,7 +10,7 @@
  * Invariants
  *   FS1 Each request but those that the kernel wants no answer to is answered once, whatever becomes of it.
  *   FS2 The bytes of a request stay as they are until it has been answered.
- *   FS3 The session never waits: not for a request, and not for the kernel to take an answer.
+ *   FS3 The session never waits while anything is under way, for a millisecond otherwise; and never for the kernel to take an answer.
  *   FS4 A request is ended early only for a caller that is being killed; whoever merely has a signal waits, as on any disk.
  *   FS5 After its end nothing is written: the descriptor's number may be another file's by then.
  */
@@ -22,6 +22,8 @@ import { type Negotiated, negotiate, READ_MAX, WRITE_MAX } from './negotiation.t
 import { type Answered, answer, type Handler, message, Request } from './request.ts'
 import { InHeader, InitIn, InitOut, InterruptIn, Opcode, OutHeader, WriteIn } from './wire.ts'
 
+/** How long the next request is waited for where nothing else is to be done. */
+const LINGER_MS = 1
 /** Requests that are read before other things of the event loop have a turn. */
 const REQUESTS_A_TURN = 64
 /** Linux: EINTR, EAGAIN, ENOENT (the request was taken back meanwhile), ENODEV (unmounted), ECONNABORTED. */
@@ -39,6 +41,8 @@ export interface SessionSetting {
   readonly operations: Operations
   /** Kernel pages are written when the kernel likes (FUSE_WRITEBACK_CACHE). */
   readonly writes: 'through' | 'back'
+  /** Whether nothing is under way in what handles requests but what waits for its time. */
+  readonly isQuiet: () => boolean
   /** A handler threw: a fault of the program, which the caller sees as EIO. */
   readonly onError: (error: unknown) => void
 }
@@ -92,11 +96,18 @@ export class Session {
       }
       this.buffers.giveBack(buffer)
       const failed = -length
+      if (failed === EAGAIN && this.comesSoon()) continue
       if (failed === EAGAIN) return
       if (failed === EINTR || failed === ENOENT) continue
       this.stop(failed === ECONNABORTED ? 'aborted' : 'unmounted', failed)
       return
     }
+  }
+
+  /** hot: who asks for one thing after another asks again at once, and a turn of the event loop costs as much as an answer. */
+  private comesSoon(): boolean {
+    const { fd, isQuiet } = this.setting
+    return this.underWay.size === 0 && isQuiet() && this.linux.poll(fd, -1, LINGER_MS).first
   }
 
   private stop(how: SessionEnd, failed: number): void {

@@ -7,7 +7,7 @@ import { after, describe, test } from 'node:test'
 import { errno } from '../base/index.ts'
 import { deviceSuite } from '../device/device.suite.ts'
 import type { Request } from '../device/index.ts'
-import { HostFile, type HostFileOptions, memoryBuffer } from './index.ts'
+import { type HostCalls, HostFile, type HostFileOptions, memoryBuffer } from './index.ts'
 
 const PAGE = 4096
 const directory = fs.mkdtempSync(join(tmpdir(), 'faultline-host-'))
@@ -68,6 +68,37 @@ describe('a host file', () => {
     assert.equal(await perform('read', 3 * PAGE, page), errno.ESTALE)
     assert.equal(await perform('read', 0, page), errno.OK)
     assert.equal(page[PAGE - 1], 7)
+  })
+
+  test('is written down while it is being written, and what that says is told by the next flush (HF2, HF3)', async () => {
+    const flushes: ((failure: NodeJS.ErrnoException | null) => void)[] = []
+    const calls: HostCalls = {
+      read: (fd, buffers, position, ended) => fs.readv(fd, buffers, position, ended),
+      write: (fd, buffers, position, ended) => fs.writev(fd, buffers, position, ended),
+      flush: (_, ended) => void flushes.push(ended),
+      resize: (fd, length, ended) => fs.ftruncate(fd, length, ended),
+    }
+    const { file, perform } = opened(fresh(), { flushEvery: 2 * PAGE, calls })
+    const page = new Uint8Array(PAGE)
+    await perform('write', 0, page)
+    assert.equal(flushes.length, 0)
+    await perform('write', PAGE, page)
+    await perform('write', 2 * PAGE, page, page)
+    assert.equal(flushes.length, 1)
+    const failed = perform('flush', 0)
+    flushes[0]!(Object.assign(new Error('no space'), { errno: -errno.ENOSPC, code: 'ENOSPC' }))
+    flushes[1]!(null)
+    assert.equal(await failed, errno.ENOSPC)
+    await perform('write', 0, page, page)
+    assert.equal(flushes.length, 3)
+    let isClosed = false
+    const closed = file.close().then(() => {
+      isClosed = true
+    })
+    await new Promise(resolve => setImmediate(resolve))
+    assert.equal(isClosed, false)
+    flushes[2]!(null)
+    await closed
   })
 
   test('is one file under two names, and says whether it has holes', () => {

@@ -32,6 +32,8 @@ export interface HostFileOptions {
   readonly allow?: 'a block device'
   /** Runs what an end has made ready. */
   readonly pump: () => void
+  /** After so many bytes have been written, the host is made to write them down: a flush then finds little left. Not at all if left out. */
+  readonly flushEvery?: Bytes
   /** Node's if left out. */
   readonly calls?: HostCalls | undefined
 }
@@ -56,6 +58,10 @@ export class HostFile implements Device {
   private readonly retired: number[] = []
   private readonly pump: () => void
   private readonly calls: HostCalls
+  private readonly flushEvery: Bytes
+  /** Bytes written since a flush was last begun. */
+  private unflushed: Bytes = 0
+  private isFlushingEarly = false
   /** Requests on their way. */
   private running = 0
   private closing: PromiseWithResolvers<void> | undefined
@@ -85,6 +91,7 @@ export class HostFile implements Device {
     this.sparse = stat.isFile() && stat.blocks * 512 < length
     this.pump = options.pump
     this.calls = options.calls ?? NODE_CALLS
+    this.flushEvery = options.flushEvery ?? Infinity
   }
 
   /** Opens a regular file, or what is allowed beside. Errors are the host's: ENOENT, EACCES, EROFS; EISDIR for a directory, EINVAL for the rest. */
@@ -217,6 +224,8 @@ export class HostFile implements Device {
       if (this.isToBeAskedAgain(error, fd)) return this.write(request, position, buffers)
       if (error !== null) return this.end(request, error)
       this.length = Math.max(this.length, position + taken)
+      this.unflushed += taken
+      this.flushEarly()
       const rest = after(buffers, taken)
       if (rest.length === 0) this.finish(request, errno.OK)
       else if (taken === 0) this.finish(request, errno.EIO)
@@ -225,10 +234,24 @@ export class HostFile implements Device {
   }
 
   private flush(request: Request): void {
+    this.unflushed = 0
     this.calls.flush(this.fd, error => {
       if (error?.code === 'EINTR') return this.flush(request)
       this.flushFailed ??= error ?? undefined
       this.end(request, this.flushFailed ?? null)
+    })
+  }
+
+  /** Nobody waits for it; how it fails is told by the flushes after it (HF3). */
+  private flushEarly(): void {
+    if (this.unflushed < this.flushEvery || this.isFlushingEarly || this.closing !== undefined) return
+    this.unflushed = 0
+    this.isFlushingEarly = true
+    this.running++
+    this.calls.flush(this.fd, error => {
+      this.isFlushingEarly = false
+      if (error?.code !== 'EINTR') this.flushFailed ??= error ?? undefined
+      this.leave()
     })
   }
 
@@ -261,9 +284,13 @@ export class HostFile implements Device {
     this.finish(request, error === null ? errno.OK : -(error.errno ?? -errno.EIO))
   }
 
-  private finish(request: Request, error: Errno): void {
+  private leave(): void {
     this.running--
     if (this.closing !== undefined && this.running === 0) this.closeAll()
+  }
+
+  private finish(request: Request, error: Errno): void {
+    this.leave()
     this.onEnd(request, error)
     this.pump()
   }

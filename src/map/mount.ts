@@ -52,6 +52,8 @@ type ClosableStore = LmdbStore | FileStore
 
 /** Of these the first holds its header. */
 const BLOCKS_MIN = 2
+/** What a flush of the data finds to be written down is at most so much, and what came while that was. */
+const FLUSH_EVERY: Bytes = 16 * 2 ** 20
 
 /** Makes a volume, in a directory that holds none yet. */
 export async function makeVolume(context: Context, path: string, plan: CreatePlan): Promise<Mounted> {
@@ -156,7 +158,14 @@ async function opened(context: Context, place: Place, purpose: Purpose, undo: Un
   const { engine, driver, calls } = context
   const pump = () => driver.pump()
   const mode = purpose === 'r+' ? 'r+' : 'r'
-  const device = HostFile.open(place.data, { mode, direct: false, allow: 'a block device', pump, calls })
+  const device = HostFile.open(place.data, {
+    mode,
+    direct: false,
+    allow: 'a block device',
+    flushEvery: FLUSH_EVERY,
+    pump,
+    calls,
+  })
   undo(() => device.close())
   let store: ClosableStore | undefined
   if (purpose === 'r+')

@@ -17,7 +17,9 @@ import type { Engine } from '../engine/index.ts'
 import type { Performer } from '../map/index.ts'
 import type { Volume as Core, VolumeFile } from '../volume/index.ts'
 
-const IDLE_MAX = 1024
+const IDLE_MAX = 4096
+/** Files whose pages are on their way at once, when many are written: each may be small. */
+const WRITTEN_TOGETHER = 16
 
 /** A file in the cache, as the mount uses it. */
 export interface Used {
@@ -168,10 +170,14 @@ export class Files {
   /** What is dirty of files, to the device. Returns the first errno. */
   private async writeAll(files: readonly VolumeFile[]): Promise<Errno> {
     let failed: Errno = errno.OK
-    for (const file of files) {
-      const ended = await this.write(file)
-      if (failed === errno.OK) failed = ended
+    const left = files.values()
+    const some = async () => {
+      for (const file of left) {
+        const ended = await this.write(file)
+        if (failed === errno.OK) failed = ended
+      }
     }
+    await Promise.all(Array.from({ length: WRITTEN_TOGETHER }, some))
     return failed
   }
 

@@ -149,6 +149,7 @@ export class MountedVolume {
     this.session = new Session(linux, {
       fd,
       writes: options.writes ?? 'through',
+      isQuiet: () => isQuiet(engine),
       onError: error => this.onError(error instanceof Error ? (error.stack ?? error.message) : String(error)),
       operations: {
         ...nameOperations(parts),
@@ -248,6 +249,12 @@ export class MountedVolume {
     await this.aside.call({ what: 'set', path: `${folder}/strict_limit`, value: '0' })
     await this.aside.call({ what: 'set', path: `${folder}/max_ratio`, value: '20' })
   }
+}
+
+function isQuiet({ scheduler }: Machine['engine']): boolean {
+  for (const { state, wait } of scheduler.tasks.values())
+    if (state !== 'waiting' || wait?.why !== 'timer') return false
+  return true
 }
 
 function now(): Time {

@@ -55,8 +55,8 @@ export class Space {
   readonly reuse: Reuse
   /** The number of the commit that what is freed now waits for: higher by one for each commit that failed. */
   private epoch: number
-  /** hot: the state, and the bytes that it was decoded from; those of a record never change. */
-  private latest: { readonly bytes: Uint8Array | undefined; readonly state: State } | undefined
+  /** hot: the state, and when it was so. */
+  private latest: { readonly moment: number; readonly state: State } | undefined
 
   /** `at`: the commit that it begins from. */
   constructor(journal: Journal, blocks: number, at: number, reuse: Reuse = 'of what is free') {
@@ -260,9 +260,9 @@ export class Space {
   }
 
   private get state(): State {
-    const bytes = this.journal.get(STATE_KEY)
-    if (this.latest === undefined || this.latest.bytes !== bytes)
-      this.latest = { bytes, state: decodeState(bytes) }
+    const { moment } = this.journal
+    if (this.latest?.moment !== moment)
+      this.latest = { moment, state: decodeState(this.journal.get(STATE_KEY)) }
     return this.latest.state
   }
 
