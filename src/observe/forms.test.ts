@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { Kind, TraceError } from '../trace/index.ts'
-import { type Recorded, version6, version7 } from '../trace/trace-dat.fixture.ts'
+import { onBigEndian, type Recorded, version6, version7 } from '../trace/trace-dat.fixture.ts'
 import { REFUSED, SAME, type Tool } from './forms.fixture.ts'
 import { type Account, type AnalyzedFiles, accountText, analyze, readTrace } from './index.ts'
 
@@ -46,6 +46,9 @@ for (const [name, content] of [
   ['version 6, gzipped', gzipSync(version6(recorded))],
   ['version 7', version7(recorded, 'none')],
   ['version 7 packed with zstd', version7(recorded, 'zstd')],
+  ['version 6 of a big-endian machine', version6(onBigEndian(recorded))],
+  ['version 7 of a big-endian machine', version7(onBigEndian(recorded), 'none')],
+  ['version 7 of a big-endian machine, packed with zstd', version7(onBigEndian(recorded), 'zstd')],
 ] as const)
   test(`trace.dat ${name} gives the chain, to the nanosecond what the pages say`, async () => {
     const { chain, waitMs, unread } = await chainOf(file(name, content))

@@ -14,6 +14,7 @@
  *   LV2  Memory is what one poll reads, and the analysis.
  */
 import { existsSync, readdirSync, readFileSync, readSync } from 'node:fs'
+import { endianness } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   decoders,
@@ -24,6 +25,7 @@ import {
   readFormat,
   type Sink,
   TraceError,
+  type Words,
 } from '../trace/index.ts'
 import { type Account, Analysis, type AnalysisOptions, type Inversion } from './analysis.ts'
 import { tasksNow } from './begun.ts'
@@ -43,6 +45,7 @@ export interface LiveOptions extends Omit<AnalysisOptions, 'concerns'> {
 }
 
 const POLL_MS = 100
+const HOST: Words = { order: endianness() === 'BE' ? 'big' : 'little', longBytes: 8 }
 const PAGE_BYTES = 4096
 const LOCK_EVENTS = ['start_locking', 'acquire_returned', 'released'].map(
   name => `mmap_lock:mmap_lock_${name}`,
@@ -85,6 +88,7 @@ async function observe(
   const byId = decoders(
     enabled.map(event => readFormat(instance.format(event))),
     new Kallsyms(readFileSync('/proc/kallsyms', 'latin1')),
+    HOST,
   )
   const wanted = options.pids === null ? null : new Set(options.pids.flatMap(threadsOf))
   const ownMms = new Set<string>()
@@ -112,6 +116,7 @@ async function observe(
       byId,
       commsNow(),
       take,
+      HOST,
     )
     instance.write('tracing_on', '1')
     const seen = tasksNow()

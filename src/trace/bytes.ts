@@ -10,6 +10,15 @@ import { TraceError } from './record.ts'
 
 export type ByteOrder = 'little' | 'big'
 
+/** How the machine that recorded wrote its numbers. */
+export interface Words {
+  readonly order: ByteOrder
+  /** Of a long and a pointer: 4 or 8. */
+  readonly longBytes: number
+}
+
+export const LITTLE_64: Words = { order: 'little', longBytes: 8 }
+
 export function ftraceFormats(bytes: Bytes): string[] {
   return Array.from({ length: bytes.u32() }, () => bytes.string(bytes.u64()))
 }
@@ -99,4 +108,11 @@ const truncated = (path: string, needed: number): TraceError =>
     `${path} ends too soon: byte ${needed} is needed; expected a whole file, record or copy it anew`,
   )
 
-export const bytesOf = (bytes: Buffer, path: string): Bytes => new Bytes(bytes, path)
+export function bytesOf(
+  bytes: Buffer,
+  { path, order }: { readonly path: string; readonly order: ByteOrder },
+): Bytes {
+  const cursor = new Bytes(bytes, path)
+  cursor.order = order
+  return cursor
+}

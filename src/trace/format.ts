@@ -10,7 +10,7 @@
  *         field:pid_t prev_pid;   offset:24;  size:4;  signed:1;
  *     print fmt: "...", ... { 0x00000002, "D" } ...
  */
-import type { ByteOrder } from './bytes.ts'
+import { type ByteOrder, LITTLE_64, type Words } from './bytes.ts'
 import { Interner, nameInterner } from './interner.ts'
 import type { Kallsyms } from './kallsyms.ts'
 import { KIND_OF_EVENT, Kind, type TraceRecord } from './record.ts'
@@ -35,7 +35,7 @@ export interface Format {
 export type Decoder = (record: TraceRecord, bytes: Buffer, start: number, end: number) => void
 
 const FRAMES_MAX = 128
-const NO_ADDRESS_HIGH = 0xffffffff
+const NO_ADDRESS = 0xffffffff
 
 export function readFormat(text: string): Format {
   const fields = new Map<string, Field>()
@@ -64,12 +64,12 @@ export function readFormat(text: string): Format {
 export function decoders(
   formats: readonly Format[],
   kallsyms: Kallsyms,
-  order: ByteOrder = 'little',
+  words: Words = LITTLE_64,
 ): Map<number, Decoder> {
   const names = nameInterner()
   const byId = new Map<number, Decoder>()
   for (const format of formats) {
-    const decoder = decoderOf(format, { names, kallsyms, order })
+    const decoder = decoderOf(format, { names, kallsyms, words })
     if (decoder !== null) byId.set(format.id, decoder)
   }
   return byId
@@ -78,7 +78,7 @@ export function decoders(
 interface Context {
   readonly names: Interner
   readonly kallsyms: Kallsyms
-  readonly order: ByteOrder
+  readonly words: Words
 }
 
 function decoderOf(format: Format, context: Context): Decoder | null {
@@ -92,10 +92,12 @@ function decoderOf(format: Format, context: Context): Decoder | null {
   }
 }
 
-function fillOf(kind: Kind, format: Format, { names, kallsyms, order }: Context): Decoder | null {
+function fillOf(kind: Kind, format: Format, { names, kallsyms, words }: Context): Decoder | null {
+  const { order } = words
   const field = (name: string): Field | null => format.fields.get(name) ?? null
   const string = (name: string) => stringReader(field(name), names, order)
   const number = (name: string) => numberReader(field(name), order)
+  const frames = framesReader(kallsyms, words)
   switch (kind) {
     case Kind.start:
     case Kind.acquired:
@@ -134,11 +136,11 @@ function fillOf(kind: Kind, format: Format, { names, kallsyms, order }: Context)
     case Kind.blocked: {
       const nextTid = number('pid')
       const caller = field('caller')
-      if (caller === null || order === 'big') return null
+      if (caller === null) return null
       return (record, bytes, start) => {
         record.nextTid = nextTid(bytes, start)
         const at = start + caller.offset
-        record.frames = readFrames(bytes, at, at + caller.size, kallsyms)
+        record.frames = frames(bytes, at, at + caller.size)
       }
     }
     case Kind.fault: {
@@ -176,7 +178,7 @@ function fillOf(kind: Kind, format: Format, { names, kallsyms, order }: Context)
       const caller = field('caller')
       if (caller === null) return null
       return (record, bytes, start, end) => {
-        record.frames = readFrames(bytes, start + caller.offset, end, kallsyms)
+        record.frames = frames(bytes, start + caller.offset, end)
       }
     }
     default:
@@ -251,13 +253,24 @@ function stateLetter(states: ReadonlyMap<number, string>, state: number): string
   return 'R'
 }
 
-function readFrames(bytes: Buffer, start: number, end: number, kallsyms: Kallsyms): string[] {
-  const frames: string[] = []
-  for (let at = start; at + 8 <= end && frames.length < FRAMES_MAX; at += 8) {
-    const low = bytes.readUInt32LE(at)
-    const high = bytes.readUInt32LE(at + 4)
-    if ((low === 0 && high === 0) || (high === NO_ADDRESS_HIGH && low === NO_ADDRESS_HIGH)) break
-    frames.push(kallsyms.nameOf(high, low))
+function framesReader(
+  kallsyms: Kallsyms,
+  { order, longBytes }: Words,
+): (bytes: Buffer, start: number, end: number) => string[] {
+  const word = order === 'little' ? readLittle : readBig
+  const [low, high] = order === 'little' ? [0, 4] : [longBytes - 4, 0]
+  return (bytes, start, end) => {
+    const frames: string[] = []
+    for (let at = start; at + longBytes <= end && frames.length < FRAMES_MAX; at += longBytes) {
+      const lowWord = word(bytes, at + low)
+      const highWord = longBytes === 4 ? 0 : word(bytes, at + high)
+      const isEnd = lowWord === NO_ADDRESS && (longBytes === 4 || highWord === NO_ADDRESS)
+      if (isEnd || (lowWord === 0 && highWord === 0)) break
+      frames.push(kallsyms.nameOf(highWord, lowWord))
+    }
+    return frames
   }
-  return frames
 }
+
+const readLittle = (bytes: Buffer, at: number): number => bytes.readUInt32LE(at)
+const readBig = (bytes: Buffer, at: number): number => bytes.readUInt32BE(at)

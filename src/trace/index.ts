@@ -4,6 +4,7 @@
  * A reader turns one form of trace into records (record.ts). Readers: text.ts (tracefs, perf script, trace-cmd report),
  * trace-dat.ts (trace.dat 6 and 7), ring.ts (raw buffers). What the records mean together is observe's.
  */
+export type { Words } from './bytes.ts'
 export { DumpReader, type HeldLock, isDump, type LikelyOwner, type SeenTask } from './dump.ts'
 export { decoders, readFormat } from './format.ts'
 export { Kallsyms } from './kallsyms.ts'

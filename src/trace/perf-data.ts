@@ -173,8 +173,7 @@ class PerfReader {
   private attrSection(at: number, attrSize: number): void {
     const bytes = this.bytes
     bytes.at = at
-    const attr = bytesOf(bytes.slice(attrSize - 16), bytes.path)
-    attr.order = this.order
+    const attr = bytesOf(bytes.slice(attrSize - 16), { path: bytes.path, order: this.order })
     const ids = { offset: bytes.u64(), size: bytes.u64() }
     bytes.at = ids.offset
     this.addAttr(attr, bytes.slice(ids.size))
@@ -320,8 +319,7 @@ class PerfReader {
   /** A pipe's event that says what a file's attr section does. */
   private attrEvent(body: Buffer): void {
     const size = this.u32(body, 4)
-    const attr = bytesOf(body.subarray(0, size), this.bytes.path)
-    attr.order = this.order
+    const attr = bytesOf(body.subarray(0, size), { path: this.bytes.path, order: this.order })
     this.addAttr(attr, body.subarray(size))
   }
 
@@ -433,7 +431,10 @@ class PerfReader {
       const now = this.text === null ? undefined : this.kallsyms?.addressOf(this.text.name)
       if (now !== undefined) this.moved = now - this.text!.address
       const symbols = this.kallsyms ?? new Kallsyms('')
-      this.decoders = decoders(this.formats.map(readFormat), symbols, this.order)
+      this.decoders = decoders(this.formats.map(readFormat), symbols, {
+        order: this.order,
+        longBytes: 8,
+      })
     }
     return this.decoders.get(id)
   }

@@ -2,7 +2,7 @@
  * The kernel's ring-buffer pages, as trace_pipe_raw and trace.dat hold them, merged over the CPUs by time.
  *
  *     page    u64 time | long commit: bytes used in the low 30 bits, bit 31 events were lost before it, bit 30 and how many
- *     entry   u32: type_len 5 bits, time_delta 27 bits
+ *     entry   u32: type_len 5 bits, time_delta 27 bits; the first field lies where the machine has its lowest bits, or highest
  *               1..28   an event of 4 * type_len bytes          0   its length in the next word
  *               29      padding, or the end of the page         30  time += (next word << 27) + delta
  *               31      time = (next word << 27) + delta
@@ -12,10 +12,11 @@
  *   RI2  Memory is one page for each CPU.
  *   RI3  A page that makes no sense is counted in `unread` and left, and the next is read.
  */
+import { LITTLE_64, type Words } from './bytes.ts'
 import type { Decoder } from './format.ts'
 import { emptyRecord, Kind, type Sink, type TraceRecord } from './record.ts'
 
-const PAGE_HEADER = 16
+const COMMIT = 8
 const COMMIT_MASK = 0x3fffffff
 const LOST_BIT = 0x80000000
 const LOST_COUNT_BIT = 0x40000000
@@ -41,8 +42,9 @@ export function readPages(
   byId: ReadonlyMap<number, Decoder>,
   commOf: ReadonlyMap<number, string>,
   sink: Sink,
+  words: Words = LITTLE_64,
 ): PagesTold {
-  const merge = new Merge(sources, byId, commOf, sink)
+  const merge = new Merge(sources, byId, commOf, sink, words)
   merge.until(Number.POSITIVE_INFINITY)
   return merge
 }
@@ -59,6 +61,7 @@ export class Merge implements PagesTold {
     byId: ReadonlyMap<number, Decoder>,
     commOf: ReadonlyMap<number, string>,
     sink: Sink,
+    words: Words = LITTLE_64,
   ) {
     const comms = new Map(commOf)
     const cursorSink: Sink = record => {
@@ -69,7 +72,7 @@ export class Merge implements PagesTold {
       sink(record)
     }
     this.sink = cursorSink
-    this.cursors = sources.map(source => new Cursor(source, byId))
+    this.cursors = sources.map(source => new Cursor(source, byId, words))
   }
 
   get unread(): number {
@@ -99,6 +102,8 @@ class Cursor {
   unread = 0
   private readonly source: PageSource
   private readonly byId: ReadonlyMap<number, Decoder>
+  private readonly isBig: boolean
+  private readonly longBytes: number
   private page: Buffer = Buffer.alloc(0)
   private at = 0
   private end = 0
@@ -107,9 +112,11 @@ class Cursor {
   private payload = 0
   private payloadEnd = 0
 
-  constructor(source: PageSource, byId: ReadonlyMap<number, Decoder>) {
+  constructor(source: PageSource, byId: ReadonlyMap<number, Decoder>, { order, longBytes }: Words) {
     this.source = source
     this.byId = byId
+    this.isBig = order === 'big'
+    this.longBytes = longBytes
   }
 
   ready(): boolean {
@@ -148,11 +155,11 @@ class Cursor {
   private decode(record: TraceRecord, sink: Sink): void {
     const page = this.page
     const at = this.payload
-    const decoder = this.byId.get(page.readUInt16LE(at))
+    const decoder = this.byId.get(this.isBig ? page.readUInt16BE(at) : page.readUInt16LE(at))
     if (decoder === undefined) return
     record.time = this.time
     record.cpu = this.source.cpu
-    record.tid = page.readInt32LE(at + 4)
+    record.tid = this.word(page, at + 4) | 0
     decoder(record, page, at, this.payloadEnd)
     sink(record)
   }
@@ -160,23 +167,25 @@ class Cursor {
   private open(page: Buffer): void {
     this.at = 0
     this.end = 0
-    if (page.length < PAGE_HEADER) {
+    const header = COMMIT + this.longBytes
+    if (page.length < header) {
       this.unread++
       return
     }
-    const commit = page.readUInt32LE(8)
+    const commit = this.word(page, this.isBig ? header - 4 : COMMIT)
     const used = commit & COMMIT_MASK
-    if (PAGE_HEADER + used > page.length) {
+    if (header + used > page.length) {
       this.unread++
       return
     }
     this.page = page
-    this.time = page.readUInt32LE(0) + page.readUInt32LE(4) * 2 ** 32
-    this.at = PAGE_HEADER
-    this.end = PAGE_HEADER + used
+    this.time = this.double(page, 0)
+    this.at = header
+    this.end = header + used
     if ((commit & LOST_BIT) === 0) return
-    const hasCount = (commit & LOST_COUNT_BIT) !== 0 && this.end + 8 <= page.length
-    this.lost += hasCount ? Math.max(1, page.readUInt32LE(this.end)) : 1
+    const hasCount = (commit & LOST_COUNT_BIT) !== 0 && this.end + this.longBytes <= page.length
+    const count = this.end + (this.isBig ? this.longBytes - 4 : 0)
+    this.lost += hasCount ? Math.max(1, this.word(page, count)) : 1
   }
 
   /** Steps over one entry; leaves its payload in `payload` when it is an event. */
@@ -187,15 +196,15 @@ class Cursor {
       this.at = this.end
       return
     }
-    const header = page.readUInt32LE(at)
-    const type = header & 31
-    const delta = header >>> 5
+    const header = this.word(page, at)
+    const type = this.isBig ? header >>> 27 : header & 31
+    const delta = this.isBig ? header & (SHIFT - 1) : header >>> 5
     if (type === TIME_STAMP || type === TIME_EXTEND || type === 0 || type === PADDING) {
       if (at + 8 > this.end) {
         this.at = this.end
         return
       }
-      const word = page.readUInt32LE(at + 4)
+      const word = this.word(page, at + 4)
       if (type === TIME_EXTEND) {
         this.time += word * SHIFT + delta
         this.at = at + 8
@@ -210,6 +219,15 @@ class Cursor {
       return
     }
     this.event(at + 4, at + 4 + type * 4, delta)
+  }
+
+  private word(page: Buffer, at: number): number {
+    return this.isBig ? page.readUInt32BE(at) : page.readUInt32LE(at)
+  }
+
+  private double(page: Buffer, at: number): number {
+    const [low, high] = this.isBig ? [at + 4, at] : [at, at + 4]
+    return this.word(page, low) + this.word(page, high) * 2 ** 32
   }
 
   private event(payload: number, end: number, delta: number): void {

@@ -11,7 +11,7 @@
  * Owns     the container. The pages inside are ring.ts's, the meaning of events format.ts's.
  */
 import { closeSync, openSync } from 'node:fs'
-import { type Bytes, bytesOf, FileBytes, ftraceFormats, systemFormats } from './bytes.ts'
+import { type Bytes, bytesOf, FileBytes, ftraceFormats, systemFormats, type Words } from './bytes.ts'
 import { type Decoder, decoders, readFormat } from './format.ts'
 import { Kallsyms } from './kallsyms.ts'
 import type { ReadOptions, ReadResult } from './reading.ts'
@@ -34,6 +34,7 @@ const Option = {
 export const isTraceDat = (first: Buffer): boolean => first.subarray(0, MAGIC.length).equals(MAGIC)
 
 interface Container {
+  readonly words: Words
   readonly formats: readonly string[]
   readonly kallsyms: string
   readonly commOf: ReadonlyMap<number, string>
@@ -57,6 +58,7 @@ export function readTraceDat(path: string, sink: Sink, options: ReadOptions): Re
     const byId: Map<number, Decoder> = decoders(
       container.formats.map(readFormat),
       new Kallsyms(container.kallsyms),
+      container.words,
     )
     let pages = 0
     const sources = container.cpus.map(data => {
@@ -73,7 +75,7 @@ export function readTraceDat(path: string, sink: Sink, options: ReadOptions): Re
         },
       }
     })
-    const { events, unread } = readPages(sources, byId, container.commOf, sink)
+    const { events, unread } = readPages(sources, byId, container.commOf, sink, container.words)
     return { format: 'trace.dat', events, unread, unreadEvents: [], notes: [] }
   } finally {
     closeSync(file)
@@ -83,20 +85,19 @@ export function readTraceDat(path: string, sink: Sink, options: ReadOptions): Re
 function readContainer(bytes: FileBytes): Container {
   bytes.at = MAGIC.length
   const version = Number(bytes.text())
-  if (bytes.u8() !== 0)
-    throw new TraceError(
-      `${bytes.path} was recorded on a big-endian machine; expected a little-endian one, use the text of trace-cmd report`,
-    )
-  bytes.u8()
+  bytes.order = bytes.u8() === 0 ? 'little' : 'big'
+  const words: Words = { order: bytes.order, longBytes: bytes.u8() === 4 ? 4 : 8 }
   const pageBytes = bytes.u32()
-  if (version === 6) return readVersion6(bytes, pageBytes)
-  if (version === 7) return readVersion7(bytes, pageBytes)
+  if (version === 6) return { ...readVersion6(bytes), words, pageBytes }
+  if (version === 7) return { ...readVersion7(bytes), words, pageBytes }
   throw new TraceError(
     `${bytes.path} is a trace.dat of version ${version}; expected 6 or 7, use the text of trace-cmd report`,
   )
 }
 
-function readVersion6(bytes: FileBytes, pageBytes: number): Container {
+type Contents = Omit<Container, 'words' | 'pageBytes'>
+
+function readVersion6(bytes: FileBytes): Contents {
   for (let header = 0; header < 2; header++) {
     bytes.text()
     bytes.skip(bytes.u64())
@@ -122,7 +123,7 @@ function readVersion6(bytes: FileBytes, pageBytes: number): Container {
         `${bytes.path}: expected recorded events, found a section "${section.trim()}"; record with trace-cmd record`,
       )
     cpus.push(...version6Cpus(bytes, cpuCount))
-    return { formats, kallsyms, commOf, pageBytes, cpus }
+    return { formats, kallsyms, commOf, cpus }
   }
 }
 
@@ -145,7 +146,7 @@ function version6Cpus(bytes: FileBytes, cpuCount: number): CpuData[] {
   }))
 }
 
-function readVersion7(bytes: FileBytes, pageBytes: number): Container {
+function readVersion7(bytes: FileBytes): Contents {
   const compression = bytes.text()
   bytes.text()
   const unpack = unpacker(compression, bytes.path)
@@ -175,7 +176,7 @@ function readVersion7(bytes: FileBytes, pageBytes: number): Container {
       options.at = end
     }
   }
-  return { formats, kallsyms, commOf, pageBytes, cpus }
+  return { formats, kallsyms, commOf, cpus }
 }
 
 function version7Buffer(bytes: FileBytes, options: Bytes, unpack: (bytes: Buffer) => Buffer): CpuData[] {
@@ -198,10 +199,10 @@ function openSection(bytes: FileBytes, offset: number, unpack: (bytes: Buffer) =
   const isPacked = (bytes.u16() & 1) !== 0
   bytes.u32()
   const size = bytes.u64()
-  if (!isPacked) return bytesOf(bytes.slice(size), bytes.path)
+  if (!isPacked) return bytesOf(bytes.slice(size), bytes)
   const packed = bytes.u32()
   bytes.u32()
-  return bytesOf(unpackWhole(unpack, bytes.slice(packed), bytes.path), bytes.path)
+  return bytesOf(unpackWhole(unpack, bytes.slice(packed), bytes.path), bytes)
 }
 
 function unpacker(compression: string, path: string): (bytes: Buffer) => Buffer {
