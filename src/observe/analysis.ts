@@ -148,6 +148,11 @@ export class Analysis {
     this.blocked = new Blocked(options.thresholdMs, tid => this.past.nameOf(tid))
   }
 
+  /** When the last record happened. */
+  get now(): number {
+    return this.past.now
+  }
+
   /** A task of a dump, or as it was when the trace began; told before the first record. */
   see(task: SeenTask): void {
     this.seen.push(task)

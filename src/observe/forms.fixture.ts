@@ -150,6 +150,17 @@ export const SAME: readonly Form[] = [
     write: asText(text => text.replace(/( +\d+)\.(\d{6}): /g, '$1$2000: ')),
     clockHz: 1_000_000_000,
   },
+  { name: 'the files of the CPUs one behind the other', of: ['tracefs'], write: asText(byCpu) },
+  {
+    name: 'the files of the CPUs one behind the other, gzipped',
+    of: ['tracefs'],
+    write: text => gzipSync(byCpu(text)),
+  },
+  {
+    name: 'the files of the CPUs one behind the other, quoted in a mail',
+    of: ['tracefs'],
+    write: asText(text => lines(line => `> ${line}`)(byCpu(text))),
+  },
   { name: 'in the latency format', of: ['tracefs'], write: asText(latency) },
   { name: 'with stacks of user space', of: ['tracefs'], write: asText(userStacks) },
   {
@@ -202,9 +213,9 @@ export const REFUSED: readonly (Form & { readonly because: RegExp })[] = [
     because: /times have no point.*--clock-hz/,
   },
   {
-    name: 'the files of the CPUs one behind the other',
-    of: ['tracefs'],
-    write: asText(byCpu),
+    name: 'twice, one behind the other',
+    of: ['tracefs', 'trace-cmd'],
+    write: asText(text => text + text),
     because: /times go back by .* expected events in order of time/,
   },
   {
@@ -246,10 +257,11 @@ function userStacks(text: string): string {
   })(text)
 }
 
+/** As `cat per_cpu/cpu*` + '/trace` gives it, a header before each, and a CPU that saw nothing. */
 function byCpu(text: string): string {
   const all = text.split(/\n(?! =>)/)
-  const of = (cpu: string) => all.filter(line => line.includes(`[${cpu}]`))
-  return [...of('001'), ...of('000'), ''].join('\n')
+  const of = (cpu: string) => ['# tracer: nop', '#', ...all.filter(line => line.includes(`[${cpu}]`))]
+  return [...of('001'), ...of('000'), ...of('002'), ''].join('\n')
 }
 
 /** An archive of one file, without its directory: what a stream can be read by. */

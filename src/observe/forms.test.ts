@@ -217,6 +217,20 @@ test('lines of a kind that matters that cannot be read are the first thing said,
   assert.ok(!nothing.conclusive)
 })
 
+test('parts of a trace are given the earliest first, and those of its CPUs in one file', async () => {
+  const plain = textOf('frozen-munmap-6.18.txt.gz')
+  const middle = plain.indexOf('\n', plain.length / 2) + 1
+  const [first, second] = [plain.slice(0, middle), plain.slice(middle)].map((part, at) =>
+    file(`part${at}`, Buffer.from(part, 'latin1')),
+  ) as [string, string]
+  const whole = await analyze([file('whole', Buffer.from(plain, 'latin1'))], { thresholdMs: 50 })
+  assert.deepEqual(chainsOf(await analyze([first, second], { thresholdMs: 50 })), chainsOf(whole))
+  await assert.rejects(
+    analyze([second, first], { thresholdMs: 50 }),
+    /part0 begins .* before the file in front of it ends; expected parts of one trace, the earliest first/,
+  )
+})
+
 test('addresses that all print alike link nobody, and it is said', async () => {
   const hidden = textOf('frozen-munmap-6.18.txt.gz').replace(/mm=\w+/g, 'mm=(____ptrval____)')
   const account = await analyze([file('hidden', Buffer.from(hidden, 'latin1'))], { thresholdMs: 50 })

@@ -33,6 +33,7 @@ import {
   TextReader,
   TraceError,
 } from '../trace/index.ts'
+import { mayBeApart, partsOf, readApart } from './apart.ts'
 import { unpack } from './unpack.ts'
 
 const CHUNK_BYTES = 1 << 20
@@ -54,7 +55,7 @@ export async function readTrace(path: string, sink: Sink, options: ReadOptions =
   }
   try {
     const { inside, layers } = await unpack(behind(first, pieces))
-    return await readUnpacked(path, { inside, layers }, sink, options)
+    return await readUnpacked(path, { inside, layers, size }, sink, options)
   } catch (error) {
     throw named(path, error, 0)
   }
@@ -91,7 +92,16 @@ async function* behind(first: Buffer, rest: AsyncGenerator<Buffer>): AsyncGenera
 
 async function readUnpacked(
   path: string,
-  { inside, layers }: { readonly inside: AsyncIterable<Buffer>; readonly layers: readonly string[] },
+  {
+    inside,
+    layers,
+    size,
+  }: {
+    readonly inside: AsyncIterable<Buffer>
+    readonly layers: readonly string[]
+    /** Of the file, 0 for a pipe. */
+    readonly size: number
+  },
   sink: Sink,
   options: ReadOptions,
 ): Promise<ReadResult> {
@@ -107,12 +117,23 @@ async function readUnpacked(
       options.signal?.throwIfAborted()
       if (form === null && spool === null) {
         if (isTraceDat(chunk) || isPerfData(chunk)) spool = new Spool()
-        else form = formOf(chunk)
+        else {
+          form = formOf(chunk)
+          // The files of several CPUs one behind the other are read side by side, where they can be reached by offset.
+          if (form === 'text' && size > 0 && mayBeApart(chunk)) {
+            if (layers.length > 0) spool = new Spool()
+            else {
+              const parts = partsOf(path, size, options)
+              if (parts.length > 1) return readApart(path, parts, sink, options)
+            }
+          }
+        }
       }
       if (spool !== null) spool.write(chunk)
       else if (form === 'text') reader.push(chunk)
       else dump.push(chunk)
     }
+    if (spool !== null && form === 'text') return await readSpooled(path, spool.path, sink, options)
     if (spool !== null) return await readContainer(path, spool.path, sink, options)
     if (form === 'dump') return tellDump(dump, options)
     reader.end()
@@ -159,6 +180,16 @@ function tellDump(dump: DumpReader, { onTask }: ReadOptions): ReadResult {
     )
   for (const task of tasks) onTask(task)
   return { format: 'dump of tasks', events: tasks.length, unread: 0, unreadEvents: [], notes: [] }
+}
+
+/** Text that was unpacked; `at` is where it lies, `path` what its user calls it. */
+async function readSpooled(path: string, at: string, sink: Sink, options: ReadOptions): Promise<ReadResult> {
+  try {
+    return await readTrace(at, sink, options)
+  } catch (error) {
+    if (!(error instanceof TraceError)) throw error
+    throw new TraceError(error.message.replaceAll(at, path), error.code, error.cause)
+  }
 }
 
 /** A container whose sections are reached by offset; `at` is where it lies, `path` what its user calls it. */

@@ -11,7 +11,8 @@
  *   TX1  Memory is one line and the tables of names, whatever the size of the trace.
  *   TX2  Every line is an event, a frame, a comment, a blank, part of a page around the trace, or counted in `unread`, by the
  *       event it was of if that can be told. An unread line is told as a loss too.
- *   TX3  Times don't go back by more than clocks of CPUs differ: a trace in which they do is refused.
+ *   TX3  Times don't go back by more than clocks of CPUs differ: a trace in which they do is refused, or whoever reads it is told
+ *       where a part begins (`onBack`).
  */
 import { DumpReader, type SeenTask } from './dump.ts'
 import { Interner, Kept, nameInterner } from './interner.ts'
@@ -64,6 +65,8 @@ export interface TextOptions {
   readonly clockHz: number | null
   /** Told of each task in what a recorder saw at its beginning, lines that begin with `#~`. */
   readonly onTask?: (task: SeenTask) => void
+  /** Told of each line, by its first byte, at which times go back; without it such a trace is refused. */
+  readonly onBack?: (at: number) => void
 }
 
 export class TextReader {
@@ -92,6 +95,9 @@ export class TextReader {
   private isPage = false
   private hasEntities = false
   private filled = 0
+  /** How many bytes came before those in the window, and where in it the present line begins. */
+  private before = 0
+  private lineStart = 0
   private frames: string[] | null = null
   private stackTid = 0
   /** The frames that follow are of user space, or of an event that has none. */
@@ -160,6 +166,7 @@ export class TextReader {
     let start = 0
     const isPlain = this.isPlain
     for (;;) {
+      this.lineStart = start
       const next = isPlain ? this.again(bytes, start, this.filled) : -1
       if (next !== -1) {
         start = next
@@ -177,6 +184,8 @@ export class TextReader {
     // Of a page's line that fills the window nothing is kept: it is no part of the trace.
     if (this.filled === bytes.length && start === 0) start = this.filled
     bytes.copyWithin(0, start, this.filled)
+    this.before += start
+    this.lineStart = 0
     this.filled -= start
   }
 
@@ -320,10 +329,15 @@ export class TextReader {
   }
 
   private goesBack(time: number): void {
+    if (this.options.onBack !== undefined) {
+      this.options.onBack(this.before + this.lineStart)
+      this.latest = time
+      return
+    }
     if (++this.back < BACK_EVENTS) return
     const seconds = ((this.latest - time) / 1e9).toFixed(3)
     throw new TraceError(
-      `its times go back by ${seconds} s, as when the files of several CPUs are put one behind the other; expected events in order of time, from the file trace itself or sorted by their times`,
+      `its times go back by ${seconds} s; expected events in order of time, or in one file, not in a pipe, the files of several CPUs one behind the other`,
     )
   }
 
