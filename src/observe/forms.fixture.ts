@@ -18,6 +18,8 @@ export interface Form {
 
 const ANY: readonly Tool[] = ['tracefs', 'perf', 'trace-cmd']
 
+const ISO = '2026-11-28T15:42:01.123456789Z'
+
 const lines = (change: (line: string, at: number) => string) => (text: string) =>
   text.replace(/\n$/, '').split('\n').map(change).join('\n').concat('\n')
 const asText = (change: (text: string) => string) => (text: string) => Buffer.from(change(text), 'latin1')
@@ -68,6 +70,78 @@ export const SAME: readonly Form[] = [
     name: 'as a journal quoted in a mail',
     of: ['tracefs'],
     write: asText(lines(line => `> 2026-11-28T15:42:01.123456+00:00 host kernel: [ 12.000001] ${line}`)),
+  },
+  {
+    name: "as Docker's log",
+    of: ANY,
+    write: asText(lines(line => JSON.stringify({ log: `${line}\n`, stream: 'stdout', time: ISO }))),
+  },
+  {
+    name: "as Kubernetes' log, zipped",
+    of: ANY,
+    write: text => zip('0.log', Buffer.from(lines(line => `${ISO} stdout F ${line}`)(text), 'latin1')),
+  },
+  { name: 'as kubectl logs --timestamps', of: ANY, write: asText(lines(line => `${ISO} ${line}`)) },
+  { name: 'as docker compose logs', of: ANY, write: asText(lines(line => `web-1  | ${line}`)) },
+  {
+    name: 'as journalctl -o json',
+    of: ['tracefs'],
+    write: asText(
+      lines((line, at) =>
+        JSON.stringify({
+          _HOSTNAME: 'host',
+          PRIORITY: '4',
+          _SOURCE_MONOTONIC_TIMESTAMP: String(4_591_000_000 + at),
+          MESSAGE: at % 7 === 0 ? [...Buffer.from(line)] : line,
+        }),
+      ),
+    ),
+  },
+  {
+    name: 'as journalctl -o export',
+    of: ['tracefs'],
+    write: asText(
+      lines(
+        line => `__CURSOR=s=1;i=2\n_BOOT_ID=3\nPRIORITY=4\n_TRANSPORT=kernel\nMESSAGE=${line}\n_HOSTNAME=h\n`,
+      ),
+    ),
+  },
+  {
+    name: 'as journalctl -o short-monotonic',
+    of: ['tracefs'],
+    write: asText(
+      lines((line, at) => `[ 4591.${String(at).padStart(6, '0')}] host-1.example.org kernel: ${line}`),
+    ),
+  },
+  {
+    name: 'as journalctl -o short-full',
+    of: ['tracefs'],
+    write: asText(lines(line => `Sat 2026-11-28 15:42:01 UTC host kernel: ${line}`)),
+  },
+  {
+    name: 'as syslog of RFC 5424',
+    of: ['tracefs'],
+    write: asText(lines(line => `<4>1 ${ISO} host kernel - - [meta sequenceId="1"] [ 12.000001] ${line}`)),
+  },
+  {
+    name: 'as syslog of RFC 3164',
+    of: ['tracefs'],
+    write: asText(lines(line => `<4>Nov 28 15:42:01 host kernel: [   12.000001] ${line}`)),
+  },
+  {
+    name: 'as /dev/kmsg and netconsole',
+    of: ['tracefs'],
+    write: asText(lines((line, at) => `6.18.0,4,${at},4591${at},-;${line}`)),
+  },
+  {
+    name: 'as a terminal with times wrote it down',
+    of: ['tracefs'],
+    write: asText(lines(line => `[2026-11-28 15:42:01.123] <4>[   12.000001] ${line}`)),
+  },
+  {
+    name: 'as dmesg in colours',
+    of: ['tracefs'],
+    write: asText(lines(line => `\x1b[32m[ 4591.000001] \x1b[0m\x1b[33m${line}\x1b[0m`)),
   },
   {
     name: 'with HTML entities',
@@ -203,6 +277,102 @@ export const SAME: readonly Form[] = [
   },
   { name: 'without modules', of: ['perf'], write: asText(text => text.replace(/^(\t.*) \(\S*\)$/gm, '$1')) },
   { name: 'without addresses', of: ['perf'], write: asText(text => text.replace(/^\t +[0-9a-f]+ /gm, '\t')) },
+]
+
+/** Without dmesg's time. */
+const bare = (line: string): string => line.replace(/^\[ *\d+\.\d+\] ?/, '')
+const usOf = (line: string): number => Math.round(Number(/^\[ *(\d+\.\d+)\]/.exec(line)?.[1] ?? 0) * 1e6)
+
+/** A kernel's log, as dmesg prints it, as other tools and habits give it. */
+export const LOGS: readonly { readonly name: string; readonly write: (text: string) => Buffer }[] = [
+  { name: 'short', write: asText(lines(line => `Nov 28 15:42:01 host-1 kernel: ${bare(line)}`)) },
+  { name: 'short-iso', write: asText(lines(line => `2026-11-28T15:42:01+0000 host kernel: ${bare(line)}`)) },
+  { name: 'short-monotonic', write: asText(lines(line => line.replace('] ', '] host kernel: '))) },
+  { name: 'short-unix', write: asText(lines(line => `1763999999.123456 host kernel: ${bare(line)}`)) },
+  {
+    name: 'short-full',
+    write: asText(lines(line => `Sat 2026-11-28 15:42:01 UTC host kernel: ${bare(line)}`)),
+  },
+  { name: 'cat', write: asText(lines(bare)) },
+  {
+    name: 'json',
+    write: asText(
+      lines(line =>
+        JSON.stringify({
+          PRIORITY: '3',
+          _SOURCE_MONOTONIC_TIMESTAMP: String(usOf(line)),
+          MESSAGE: bare(line),
+        }),
+      ),
+    ),
+  },
+  {
+    name: 'json-pretty',
+    write: asText(
+      lines(line => JSON.stringify({ __CURSOR: 's', MESSAGE: bare(line) }, null, 8).replace(/": /g, '" : ')),
+    ),
+  },
+  { name: 'export', write: asText(lines(line => `__CURSOR=s\n_TRANSPORT=kernel\nMESSAGE=${bare(line)}\n`)) },
+  {
+    name: 'verbose',
+    write: asText(
+      lines(line => `Sat 2026-11-28 15:42:01 UTC [s=1]\n    _TRANSPORT=kernel\n    MESSAGE=${bare(line)}`),
+    ),
+  },
+  {
+    name: 'RFC 5424',
+    write: asText(lines(line => `<3>1 ${ISO} host kernel - - [a@1 b="c\\]"][d@2] ${line}`)),
+  },
+  { name: 'RFC 3164', write: asText(lines(line => `<3>Nov 28 15:42:01 host kernel: ${line}`)) },
+  {
+    name: '/dev/kmsg',
+    write: asText(
+      lines((line, at) => `3,${at},${usOf(line)},-,caller=T1;${bare(line)}\n SUBSYSTEM=block\n DEVICE=b8:0`),
+    ),
+  },
+  { name: 'pstore', write: asText(text => `Panic#1 Part1\n${lines(line => `<3>${line}`)(text)}`) },
+  { name: 'with callers', write: asText(lines(line => line.replace('] ', '][   T123] '))) },
+  {
+    name: 'dmesg in colours',
+    write: asText(lines(line => `\x1b[32m${line.replace('] ', '] \x1b[0m\x1b[31m')}\x1b[0m`)),
+  },
+  { name: 'dmesg -T', write: asText(lines(line => `[Sat Nov 28 15:42:01 2026] ${bare(line)}`)) },
+  { name: 'dmesg -x', write: asText(lines(line => `kern  :err   : ${line}`)) },
+  { name: 'dmesg -e', write: asText(lines(line => `[Nov28 15:42] ${bare(line)}`)) },
+  { name: 'dmesg -d', write: asText(lines(line => line.replace('] ', ' <    0.000001>] '))) },
+  {
+    name: 'dmesg -J',
+    write: asText(text =>
+      JSON.stringify(
+        {
+          dmesg: text
+            .trim()
+            .split('\n')
+            .map(line => ({ pri: 3, time: usOf(line) / 1e6, msg: bare(line) })),
+        },
+        null,
+        3,
+      ),
+    ),
+  },
+  {
+    name: 'dmesg --time-format iso',
+    write: asText(lines(line => `2026-11-28T15:42:01,123456+00:00 ${bare(line)}`)),
+  },
+  { name: 'a terminal with times', write: asText(lines(line => `[2026-11-28 15:42:01] ${line}`)) },
+  {
+    name: 'logcat',
+    write: asText(lines(line => `11-28 15:42:01.123     0     0 W         : ${bare(line)}`)),
+  },
+  {
+    name: 'a letter around it',
+    write: asText(text => `Hello,\n\nwe see this:\n\`\`\`\n${text}\`\`\`\nregards\n`),
+  },
+  {
+    name: "Docker's log of Kubernetes' log, gzipped",
+    write: text =>
+      gzipSync(lines(line => JSON.stringify({ log: `${ISO} stdout F ${line}\n`, stream: 'stdout' }))(text)),
+  },
 ]
 
 export const REFUSED: readonly (Form & { readonly because: RegExp })[] = [

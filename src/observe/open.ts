@@ -36,6 +36,8 @@ import {
 import { mayBeApart, partsOf, readApart } from './apart.ts'
 import { unpack } from './unpack.ts'
 
+/** Layers that say something of where a trace has been. */
+const NOTED: ReadonlySet<string> = new Set(['UTF-16', 'records of a log'])
 const CHUNK_BYTES = 1 << 20
 const BINARY_SNIFF = 4096
 const NEWLINE = 10
@@ -120,7 +122,7 @@ async function readUnpacked(
         else {
           form = formOf(chunk)
           // The files of several CPUs one behind the other are read side by side, where they can be reached by offset.
-          if (form === 'text' && size > 0 && mayBeApart(chunk)) {
+          if (form === 'text' && size > 0 && !layers.includes('a page') && mayBeApart(chunk)) {
             if (layers.length > 0) spool = new Spool()
             else {
               const parts = partsOf(path, size, options)
@@ -133,7 +135,10 @@ async function readUnpacked(
       else if (form === 'text') reader.push(chunk)
       else dump.push(chunk)
     }
-    if (spool !== null && form === 'text') return await readSpooled(path, spool.path, sink, options)
+    if (spool !== null && form === 'text') {
+      const read = await readSpooled(path, spool.path, sink, options)
+      return { ...read, notes: [...notesOf(layers), ...read.notes] }
+    }
     if (spool !== null) return await readContainer(path, spool.path, sink, options)
     if (form === 'dump') return tellDump(dump, options)
     reader.end()
@@ -143,15 +148,17 @@ async function readUnpacked(
     spool?.remove()
   }
   if (reader.events === 0) throw new TraceError(`${path} has no events: ${reader.whyNoEvents}`)
-  const notes = layers.filter(layer => layer === 'UTF-16').map(layer => `read from ${layer}`)
   return {
     format: 'text',
     events: reader.events,
     unread: reader.unread,
     unreadEvents: reader.unreadEvents,
-    notes: [...notes, ...reader.notes],
+    notes: [...notesOf(layers), ...reader.notes],
   }
 }
+
+const notesOf = (layers: readonly string[]): string[] =>
+  layers.filter(layer => NOTED.has(layer)).map(layer => `read from ${layer}`)
 
 /** A text that has events of a trace in its beginning is one, even in a log that has more; one with stacks of tasks is a dump. */
 function formOf(chunk: Buffer): 'text' | 'dump' {

@@ -3,10 +3,11 @@
  * machines and other tools. Nothing told of a state is certain.
  */
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { LOGS, SAME } from './forms.fixture.ts'
 import { type AnalyzedFiles, accountText, analyze } from './index.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'faultline-state-'))
@@ -129,6 +130,19 @@ test('the same as a journal, quoted, and from a serial console', async () => {
   ])
     assert.deepEqual((await ofText(lines.map(form).join('\n'))).chains, ['ps <- java <- java <- writeback'])
 })
+
+for (const path of ['btrfs-munmap', 'procmem-debugger', 'two-faulters-one-holder'])
+  test(`${path}/dmesg.txt as any tool and log gives it: the same chains`, {
+    skip: existsSync(join(DUMPS, path)) ? false : 'needs ../shared/traces/dumps',
+  }, async () => {
+    const { chains } = await told(join(DUMPS, path, 'dmesg.txt'))
+    const text = readFileSync(join(DUMPS, path, 'dmesg.txt'), 'latin1')
+    for (const { name, write } of [...LOGS, ...SAME.filter(({ of }) => of.length === 3)]) {
+      const changed = join(folder, 'form')
+      writeFileSync(changed, write(text))
+      assert.deepEqual((await told(changed)).chains, chains, name)
+    }
+  })
 
 const frames = (form: (name: string) => string, ...names: string[]): string => names.map(form).join('\n')
 

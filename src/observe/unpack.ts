@@ -1,15 +1,16 @@
 /**
- * Takes off what a trace was packed into on its way: gzip, zstd, zip, atrace's own compression, UTF-16, and pages that hold it
- * packed. Layers may lie over each other; each is known by its first bytes, and taken off as the bytes flow.
+ * Takes off what a trace was packed into on its way: gzip, zstd, zip, atrace's own compression, UTF-16, records of logs, and pages
+ * that hold it packed. Layers may lie over each other; each is known by its first bytes, and taken off as the bytes flow.
  *
  *     PK.. zip -> 1f 8b gzip -> ff fe UTF-16 -> the trace
  *
  * Owns     the layers. What the bytes inside are is the business of open.ts.
  */
 import { TraceError } from '../trace/index.ts'
+import { linesOf, readingOf } from './logs.ts'
 import { type Bytes, gunzip, gunzipWhole, inflate, inflateRaw, unzstd } from './unpackers.ts'
 
-const LAYERS_MAX = 4
+const LAYERS_MAX = 6
 /** The longest beginning that a layer needs to be known. */
 const SNIFF_BYTES = 4096
 const ZIP_HEADER = 30
@@ -52,6 +53,7 @@ const LAYERS: readonly Layer[] = [
     isOver: first => /^\s*(<!doctype html|<html)/i.test(first.toString('latin1', 0, 200)),
     off: unpackPage,
   },
+  { name: 'records of a log', isOver: first => readingOf(first) !== null, off: linesOf },
 ]
 
 /** The bytes inside, and the layers that were over them, the outermost first. */

@@ -15,7 +15,7 @@
  *   DU1  A frame that the unwinder doubted (`? function`, `(unreliable)`) is none.
  *   DU2  Memory is one sighting for each task.
  */
-import { pastedOver } from './pasted.ts'
+import { pastedOver, withoutEntities } from './pasted.ts'
 
 export interface HeldLock {
   readonly address: string
@@ -54,7 +54,7 @@ export interface SeenTask {
 const FRAMES_MAX = 128
 const SAMPLE_LINES = 200
 
-const TIME = /^(?:<\d+>)?\[ *(\d+\.\d+)\]/
+const TIME = /^(?:<\d+>)?\[ *(\d+\.\d+)(?: <[ \d.]+>)?\]/
 const HUNG = /INFO: task (.*):(\d+) blocked (?:in I\/O wait )?for more than (\d+) seconds/
 const OWNER =
   /INFO: task (.*?):(\d+)(?: <(?:reader|writer)>)? (?:is )?blocked on an? (mutex|rw-semaphore|semaphore)\b.*? likely (?:owned|last held) by task (.*):(\d+)(?: <(reader|writer)>)?/
@@ -77,7 +77,7 @@ const PROC_FIELD = /^(Name|State|Tgid|wchan|comm)\s*:\s*(\S.*)$/
 
 /** Whether a text says of tasks what this file reads. */
 export const isDump = (text: string): boolean =>
-  /INFO: task .*:\d+ blocked|^.*\btask:.* state:\S|sysrq: Show|SysRq : Show|^\s*PID: \d+ +TASK: |\[<[0-9a-f]+>\] \S+\+0x|Call Trace:|locks? held by .*\/\d+:|\/proc\/\d+\/task\/\d+/m.test(
+  /INFO: task .*:\d+ blocked|^.*\btask:.* state:\S|sysrq: Show|SysRq : Show|^\s*PID: \d+ +TASK: |\[(?:<|&lt;)[0-9a-f]+(?:>|&gt;)\] \S+\+0x|Call Trace:|locks? held by .*\/\d+:|\/proc\/\d+\/task\/\d+/m.test(
     text,
   )
 
@@ -117,12 +117,12 @@ export class DumpReader {
     }
     for (const line of lines) {
       this.lineCount++
-      const quoted = this.strip!(line.replace(/\r$/, ''))
+      const quoted = withoutEntities(this.strip!(line.replace(/\r$/, '')))
       const time = TIME.exec(quoted)?.[1]
       if (time !== undefined) this.time = Number(time)
       this.line(
         quoted
-          .replace(/^(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?/, '')
+          .replace(/^(?:<\d+>)?\[ *\d+\.\d+(?: <[ \d.]+>)?\](?:\[ *[TC]\d+\])? ?/, '')
           .replace(/^(?:.* )?kernel: (?:\[ *\d+\.\d+\] ?)?/, ''),
       )
     }

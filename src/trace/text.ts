@@ -53,7 +53,7 @@ const PERF_LOST = Buffer.from('PERF_RECORD_LOST')
 const ENTITY = Buffer.from('&gt;')
 const KERNEL_MODULE = Buffer.from('([')
 const AROUND =
-  /^(cpus=\d+|version = \S+|CPU \d+ is empty|trace\.dat|```.*|-{10,}|Dumping ftrace buffer:|\(ftrace buffer empty\)|TRACE:|capturing trace\.\.\. done)$/
+  /^(cpus=\d+|version = \S+|CPU \d+ is empty|trace\.dat|```.*|-{10,}|Dumping ftrace buffer:|\(ftrace buffer empty\)|(?:Panic|Oops|Emergency)#\d+ Part\d+|(?:SUBSYSTEM|DEVICE)=\S+|TRACE:|capturing trace\.\.\. done)$/
 /** What may be left of a line that told of a loss. */
 const MAY_BE_LOSS = /^.{0,24}$|LOST|EVENTS|DROPPED/
 const AROUND_PAGE = /^\s*[<"]/
