@@ -7,7 +7,7 @@
  * A file is looked at twice only if its beginning and its end have each CPU's events together.
  *
  * Invariants
- *   AP1  Memory is PIECE_BYTES of text for each part; a file of more than PARTS_MAX is refused.
+ *   SB1  Memory is PIECE_BYTES of text for each part; a file of more than PARTS_MAX is refused.
  */
 import { closeSync, openSync, readSync } from 'node:fs'
 import {
