@@ -17,7 +17,7 @@ import { COMMIT, type Operation, store, sync, write } from './operations.ts'
 import { DIRECTORY, type Oracle } from './oracle.ts'
 import type { Planted } from './planted.ts'
 import { type CrashState, crashStates, DoesNotApply, type Play } from './play.ts'
-import { type Found, judge, oracleOf, sayOf } from './recovery.ts'
+import { type Found, judge, oracleOf, Recoveries, sayOf } from './recovery.ts'
 import { type Mode, PAGE } from './stage.ts'
 import { type Batch, type Workload, wordsOf, workloadFrom, workloadsOf } from './workloads.ts'
 
@@ -53,6 +53,7 @@ class Search {
   private readonly planted: Planted | undefined
   private readonly judged = new Set<number>()
   private readonly used = new Set<number>()
+  private readonly recoveries = new Recoveries()
   private readonly violations: CrashViolation[] = []
   private workloads = 0
   private states = 0
@@ -98,7 +99,7 @@ class Search {
     const key = keyOf(image, oracle.key)
     if (this.judged.has(key)) return true
     this.judged.add(key)
-    const { wrong, found } = judge(image, play.workload.mode, oracle)
+    const { wrong, found } = judge(image, play.workload.mode, oracle, this.recoveries)
     if (wrong !== undefined) {
       this.violations.push({ says: wrong, when: state.when, replay: line })
       return false
@@ -122,7 +123,7 @@ export function replayCrash(line: string, seed: number, planted?: Planted): Cras
     const reached = reach(play, step)
     if (typeof reached === 'string') return { when: '', moment: step, wrong: true, says: reached }
     if (reached === undefined) return `the workload never comes to ${step}; is the seed another?`
-    const { wrong, found } = judge(reached.image, workload.mode, reached.oracle)
+    const { wrong, found } = judge(reached.image, workload.mode, reached.oracle, new Recoveries())
     const isLast = number === steps.length - 1
     if (isLast || wrong !== undefined || found === undefined)
       return {

@@ -16,7 +16,7 @@
  */
 import type { Bytes } from '../base/index.ts'
 import { type Block, blockOf, textSum } from './image.ts'
-import { type Mode, PAGE, PAGES_MAX } from './stage.ts'
+import { EMPTY, type Mode, PAGE, PAGES_MAX } from './stage.ts'
 
 export const DIRECTORY = ''
 /** What a file is that nobody has changed in any other way than by writing to it. */
@@ -58,7 +58,7 @@ export class Oracle {
   cuts: Cut[]
   /** Whether there may be no volume at all. */
   mayBeNothing = false
-  readonly versions = new Map<number, Block>()
+  readonly versions = new Map<number, Block>([[EMPTY.sum, EMPTY]])
   private readonly mode: Mode
   private keyed: number | undefined
 
@@ -243,6 +243,7 @@ export class Oracle {
   private exactly(name: string): MayHold {
     const bytes = this.content.get(name)!
     const pages = Array.from({ length: PAGES_MAX }, (_, page) => {
+      if (page * PAGE >= bytes.length) return [EMPTY.sum]
       const whole = new Uint8Array(PAGE)
       whole.set(bytes.subarray(page * PAGE, (page + 1) * PAGE))
       return [this.know(whole)]

@@ -10,7 +10,7 @@ import { type Bytes, errnoName } from '../base/index.ts'
 import { copyArgs } from '../cache/index.ts'
 import { newReadState } from '../memmap/index.ts'
 import { bytesOf, MIX53, type Volume } from '../volume/index.ts'
-import type { Image } from './image.ts'
+import { type Image, keyOf, textSum } from './image.ts'
 import { type Cut, DIRECTORY, type MayHold, Oracle } from './oracle.ts'
 import { expectDone, expectValue, type Mode, PAGE, Stage } from './stage.ts'
 
@@ -40,6 +40,25 @@ export function recover(image: Image, mode: Mode): Verdict {
   }
 }
 
+/** So many verdicts are remembered; each has the bytes of all files. */
+const VERDICTS_MAX = 2000
+
+/** Recoveries that remember: what is found depends on the image alone, whatever the program was promised. */
+export class Recoveries {
+  private readonly verdicts = new Map<number, Verdict>()
+
+  recover(image: Image, mode: Mode): Verdict {
+    const key = keyOf(image, textSum(mode))
+    let verdict = this.verdicts.get(key)
+    if (verdict === undefined) {
+      if (this.verdicts.size === VERDICTS_MAX) this.verdicts.clear()
+      verdict = recover(image, mode)
+      this.verdicts.set(key, verdict)
+    }
+    return verdict
+  }
+}
+
 /** What an operation or a recovery says that broke off: a failed assertion too is something that a crash has led to. */
 export function sayOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
@@ -57,9 +76,9 @@ function lookAt(image: Image, mode: Mode): Verdict {
 }
 
 /** The same, and compares it with what may be there. */
-export function judge(image: Image, mode: Mode, oracle: Oracle): Verdict {
+export function judge(image: Image, mode: Mode, oracle: Oracle, by: Recoveries): Verdict {
   if (oracle.mayBeNothing && image.records.entries.length === 0) return { wrong: undefined, found: undefined }
-  const verdict = recover(image, mode)
+  const verdict = by.recover(image, mode)
   if (verdict.found === undefined) return verdict
   const { cuts } = oracle
   let nearest = ''

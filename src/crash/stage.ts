@@ -38,7 +38,7 @@ export const BLOCKS = 32
 export const PAGES_MAX = 8
 
 const FRAMES = 40
-const EMPTY = blockOf(new Uint8Array(PAGE))
+export const EMPTY = blockOf(new Uint8Array(PAGE))
 
 export type Mode = 'cache' | 'dax' | 'dax-sync'
 export const MODES: readonly Mode[] = ['cache', 'dax', 'dax-sync']
