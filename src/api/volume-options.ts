@@ -24,6 +24,11 @@ export interface CreateVolumeOptions extends SharedPlaceOptions {
 
 /** How a volume is opened. */
 export interface OpenVolumeOptions extends SharedPlaceOptions {
+  /**
+   * Which commit a reader of a volume of many machines sees: the newest when it opens it ('open', if left out), or each soon after it
+   * was made ('commits'), which takes a software machine. A section of `map.run` sees one commit in either.
+   */
+  readonly follow?: 'open' | 'commits'
   /** 'r' if left out. */
   readonly mode?: 'r' | 'r+'
 }

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { type FauxqsServer, startFauxqs } from 'fauxqs'
+import { Machine as Door } from '../index.ts'
 import { fenceVolume, findVolume, ownerNow, Postgres } from '../machines/index.ts'
 import { NO_POSTGRES, PostgresServer } from '../machines/postgres-server.fixture.ts'
+import { unavailable } from '../uffd/hardware.suite.ts'
 import { collectShared, Machine, type Volume } from './index.ts'
 import { refuses } from './world.suite.ts'
 
@@ -204,5 +206,73 @@ describe('a volume of many machines', { skip: NO_POSTGRES }, () => {
       const again = await other.openVolume('garbage', place)
       await holds(again, '/kept', 2)
       await again.close()
+    }))
+
+  test('lets a reader follow: each section sees one commit, what changed and what didn’t', () =>
+    machines(async (one, other) => {
+      const pages = 40
+      const volume = await one.createVolume('followed', { ...place, data })
+      await volume.put(new Uint8Array(pages * 4096), '/a')
+      await volume.put(new Uint8Array(3 * 4096).fill(7), '/still')
+      const reader = await other.openVolume('followed', { ...place, follow: 'commits' })
+      const space = other.space({ name: 'follower' })
+      const map = await space.map(await reader.open('/a'))
+      const still = await space.map(await reader.open('/still'))
+      assert.equal(await still.run(view => view.u8(4096)), 7)
+      const writes = await volume.open('/a', { mode: 'r+' })
+      const seen = new Set<number>()
+      let isOver = false
+      const look = async () => {
+        while (!isOver) {
+          const found = await map.run(view =>
+            Array.from({ length: pages }, (_, page) => view.u8(page * 4096 + 9)),
+          )
+          // Every third page is of each round; the others are as they were.
+          const rounds = new Set(found.filter((_, page) => page % 3 === 0))
+          assert.equal(rounds.size, 1, `a section saw ${[...rounds]}`)
+          assert.ok(found.every((round, page) => page % 3 === 0 || round === 0))
+          seen.add(found[0]!)
+          await new Promise(resolve => setImmediate(resolve))
+        }
+      }
+      const looking = look()
+      for (let round = 1; round <= 12; round++) {
+        for (let page = 0; page < pages; page += 3)
+          await writes.write(new Uint8Array(4096).fill(round), page * 4096)
+        await volume.sync()
+      }
+      while (!seen.has(12)) await new Promise(resolve => setTimeout(resolve, 5))
+      isOver = true
+      await looking
+      assert.equal(await still.run(view => view.u8(4096)), 7)
+
+      await writes.write(new Uint8Array([1, 2, 3]), pages * 4096)
+      await volume.create('/new')
+      await volume.unlink('/still')
+      await volume.sync()
+      while (!(await reader.exists('/new'))) await new Promise(resolve => setTimeout(resolve, 5))
+      assert.equal((await reader.stat('/a')).size, pages * 4096 + 3)
+      const tail = new Uint8Array(3)
+      await (await reader.open('/a')).read(tail, pages * 4096)
+      assert.deepEqual([...tail], [1, 2, 3])
+      await refuses(() => still.run(view => view.u8(4096)), 'ENXIO', 'load', /./)
+      await refuses(
+        () => other.openVolume('followed', { ...place, mode: 'r+', follow: 'commits' }),
+        'EINVAL',
+        'openVolume',
+        /follow: it is for who reads/,
+      )
+      await writes.close()
+      await volume.close()
+      if (unavailable !== false) return
+      await using hardware = await Door.start({ mmu: 'hardware', memory: '8 MiB' })
+      const follow = () => hardware.openVolume('followed', { ...place, follow: 'commits' })
+      await refuses(follow, 'ENOTSUP', 'openVolume', /hardware machine can't go on/)
+      const seenThere = await hardware.openVolume('followed', place)
+      assert.deepEqual(
+        (await seenThere.list('/')).map(({ name }) => name),
+        ['a', 'new'],
+      )
+      await seenThere.close()
     }))
 })

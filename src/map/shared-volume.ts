@@ -8,6 +8,7 @@
  *   SHV1 What fails leaves nothing open, and no lease; a volume whose making failed is made anew by who makes it next.
  */
 import type { CreateVolumeOptions, OpenVolumeOptions, SharedPlaceOptions } from '../api/index.ts'
+import { ROOT } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import {
   findVolume,
@@ -23,7 +24,16 @@ import {
   upgradeSchema,
   type VolumeRow,
 } from '../machines/index.ts'
-import { Making, makeArgs, Opening, openArgs } from '../volume/index.ts'
+import type { Task } from '../sched/index.ts'
+import {
+  Following,
+  type FollowingArgs,
+  followingArgs,
+  Making,
+  makeArgs,
+  Opening,
+  openArgs,
+} from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
 import { guarded, type Undo } from './guarded.ts'
@@ -47,13 +57,47 @@ interface Opened {
   readonly options: SharedPlaceOptions
 }
 
+/** Lets a reader go on whenever it hears of a commit. */
+class Follower {
+  private readonly context: Context
+  private verb: Following | undefined
+  private session: Session | undefined
+  private task: Task<FollowingArgs> | undefined
+
+  constructor(context: Context) {
+    this.context = context
+  }
+
+  begin(verb: Following, session: Session): void {
+    this.verb = verb
+    this.session = session
+    this.look()
+  }
+
+  /** Something may have been committed. */
+  look(): void {
+    const { verb, session, context } = this
+    const isUnderWay = this.task !== undefined && this.task.state !== 'ended'
+    if (verb === undefined || isUnderWay || session!.store.pendingNews.length === 0) return
+    const task = context.performer.begin(verb, followingArgs(), { name: verb.name, group: ROOT })
+    this.task = task
+    // What came meanwhile is gone on to next; it comes again by itself, if nothing else does.
+    if (task.state !== 'ended') task.onEnd = () => queueMicrotask(() => this.look())
+  }
+
+  end(): void {
+    this.verb = undefined
+    if (this.task !== undefined && this.task.state !== 'ended') this.context.performer.kill(this.task as Task)
+  }
+}
+
 class SharedGround implements Ground {
   readonly endings: Ground['endings']
   private readonly name: string
 
-  constructor(name: string, session: Session) {
+  constructor(name: string, session: Session, follower?: Follower) {
     this.name = name
-    this.endings = [() => session.close()]
+    this.endings = [() => follower?.end(), () => session.close()]
   }
 
   flaws(): readonly string[] {
@@ -141,8 +185,20 @@ export async function mountShared(
   name: string,
   options: OpenVolumeOptions,
 ): Promise<Mounted> {
-  checkKeys(options, [...PLACE_KEYS, 'mode'], 'openVolume')
+  checkKeys(options, [...PLACE_KEYS, 'mode', 'follow'], 'openVolume')
   const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'openVolume')
+  const follow = choice(options.follow ?? 'open', ['open', 'commits'], 'follow', 'openVolume')
+  if (follow === 'commits' && mode === 'r+')
+    throw invalid(
+      'openVolume',
+      "follow: it is for who reads; who writes sees what it commits: leave it out, or open with mode 'r'",
+    )
+  if (follow === 'commits' && context.mmu === 'hardware')
+    throw new FaultlineError(
+      'ENOTSUP',
+      'openVolume',
+      `openVolume of ${shown(name)}: a hardware machine can't go on to another commit between two loads of a program; use a software machine, or leave follow out`,
+    )
   const at: Opened = { context, remote, operation: 'openVolume', name: named(name, 'openVolume'), options }
   return told(at, undo =>
     begin(at, undo, async postgres => {
@@ -153,14 +209,16 @@ export async function mountShared(
           'openVolume',
           `there is no volume ${shown(name)} in ${postgres.name}`,
         )
-      const session = await enter(at, postgres, row, mode)
+      const follower = follow === 'commits' ? new Follower(context) : undefined
+      const session = await enter(at, postgres, row, mode, follower)
       undo(() => session.close())
       const args = openArgs(planOf(context, session))
       await perform(context, new Opening(), args, `opening of ${name}`, () => args.why).catch(
         because(at, session),
       )
       const core = args.volume!
-      return { core, path: name, purpose: mode, noted: 0, ground: new SharedGround(name, session) }
+      follower?.begin(new Following(core, context.engine.cache, session.store), session)
+      return { core, path: name, purpose: mode, noted: 0, ground: new SharedGround(name, session, follower) }
     }),
   )
 }
@@ -182,6 +240,7 @@ async function enter(
   postgres: Postgres,
   row: VolumeRow,
   mode: 'r' | 'r+',
+  follower?: Follower,
 ): Promise<Session> {
   const { engine, driver, performer } = context
   const { blockSize } = row.data
@@ -201,7 +260,7 @@ async function enter(
     mode,
     origin,
     settings,
-    onNews: undefined,
+    onNews: follower && (() => follower.look()),
   })
 }
 

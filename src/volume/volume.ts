@@ -217,6 +217,11 @@ export class Volume {
     return this.place !== undefined
   }
 
+  /** Files that are open with their pages in the cache. */
+  get cachedFiles(): Iterable<VolumeFile> {
+    return this.files.values()
+  }
+
   /** Files with pages that aren't on the device. */
   *dirtyFiles(): Generator<VolumeFile> {
     for (const file of this.files.values()) {
