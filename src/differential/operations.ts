@@ -87,6 +87,8 @@ export type Operation =
 
 const PROTS = [0, 1, 3, 3, 3] as const
 const WIDTHS = [1, 2, 4, 8] as const
+/** Pages that many ranges are multiples of. */
+const GRAIN = 4
 
 /** The bytes of a store or a write: each differs from its neighbours, so that one moved by a byte is seen. */
 export function pattern(value: number, length: Bytes): Uint8Array {
@@ -95,13 +97,24 @@ export function pattern(value: number, length: Bytes): Uint8Array {
   return bytes
 }
 
+/** A story begins with mappings of all of the arena, so that what follows has something to meet. */
+export function firstOperations(prng: Prng): readonly Operation[] {
+  const found: Operation[] = []
+  for (let page = 0; page < ARENA; ) {
+    const pages = 2 * GRAIN + prng.below(2) * GRAIN
+    found.push({ ...mapping(prng, { process: 0, page, pages }), prot: 3, where: 'fixed', opened: 'rw' })
+    page += pages
+  }
+  return found
+}
+
 export function randomOperation(prng: Prng): Operation {
   const process = prng.below(PROCESSES_MAX)
-  const range = { process, page: prng.below(ARENA), pages: 1 + prng.below(RANGE) }
+  const range = rangeOf(prng, process)
   const chance = prng.below(100)
-  if (chance < 30) return access(prng, process)
-  if (chance < 42) return mapping(prng, range)
-  if (chance < 48) return { name: 'unmap', ...range }
+  if (chance < 34) return access(prng, process)
+  if (chance < 46) return mapping(prng, range)
+  if (chance < 49) return { name: 'unmap', ...range }
   if (chance < 56) return { name: 'protect', ...range, prot: prng.pick(PROTS) }
   if (chance < 64) return remapping(prng, range)
   if (chance < 74) return { name: 'advise', ...range, advice: prng.pick(ADVICE) }
@@ -111,6 +124,13 @@ export function randomOperation(prng: Prng): Operation {
   if (chance < 84) return { name: 'exit', process }
   if (chance < 86) return { name: 'look', process }
   return ofFile(prng)
+}
+
+/** Half of them begin and end at every fourth page, so that ranges are often those that others have been. */
+function rangeOf(prng: Prng, process: number): Ranged {
+  if (prng.below(2) === 0)
+    return { process, page: GRAIN * prng.below(ARENA / GRAIN), pages: GRAIN * (1 + prng.below(2)) }
+  return { process, page: prng.below(ARENA), pages: 1 + prng.below(prng.pick([2, 4, RANGE])) }
 }
 
 /** One load or store: of a machine's widths about an edge, or of many pages. */
@@ -123,7 +143,7 @@ function access(prng: Prng, process: number): Operation {
   return { name: 'store', process, at, length, value: prng.below(256) }
 }
 
-function mapping(prng: Prng, range: Ranged): Operation {
+function mapping(prng: Prng, range: Ranged): Extract<Operation, { readonly name: 'map' }> {
   const what = prng.below(3) === 0 ? 'anonymous' : prng.below(FILES)
   return {
     name: 'map',
@@ -139,7 +159,8 @@ function mapping(prng: Prng, range: Ranged): Operation {
 }
 
 function remapping(prng: Prng, range: Ranged): Operation {
-  const newPages = prng.below(3) === 0 ? range.pages : 1 + prng.below(RANGE)
+  const { pages } = range
+  const newPages = prng.pick([pages, 1 + prng.below(pages), Math.min(RANGE, pages + 1 + prng.below(RANGE))])
   const where = prng.pick(['stays', 'may move', 'fixed'] as const)
   return {
     name: 'remap',

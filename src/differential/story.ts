@@ -9,7 +9,15 @@ import { around, difference, isCleaner, keepsApart, loadable, unlike } from './c
 import type { Coverage } from './coverage.ts'
 import { type FilesystemName, traitsOf } from './differences.ts'
 import { Kernel } from './kernel.ts'
-import { FILE_PAGES, FILES, type Operation, PAGE, randomOperation, SEEN } from './operations.ts'
+import {
+  FILE_PAGES,
+  FILES,
+  firstOperations,
+  type Operation,
+  PAGE,
+  randomOperation,
+  SEEN,
+} from './operations.ts'
 import { Ours } from './ours.ts'
 import type { Outcome, VmaView } from './side.ts'
 import type { Tracer } from './tracee.ts'
@@ -34,7 +42,8 @@ export interface Difference {
 
 export function storyOf(seed: number, story: number): readonly Operation[] {
   const prng = new Prng((seed * 1_000_003 + story) | 0)
-  return Array.from({ length: STORY }, () => randomOperation(prng))
+  const first = firstOperations(prng)
+  return [...first, ...Array.from({ length: STORY - first.length }, () => randomOperation(prng))]
 }
 
 /** Plays the operations on both sides. The first difference; undefined: there is none. */

@@ -450,6 +450,7 @@ export class Exerciser {
     this.judge(started, refusing !== -1 ? errno.EINVAL : this.hasHole(operation) ? errno.ENOMEM : errno.OK)
     const advised = pages.slice(0, refusing === -1 ? pages.length : refusing)
     if (advice === 'dontneed') this.model.forgetCopies(advised)
+    if (advice === 'free') this.model.mayForget(advised)
     for (const page of advised) {
       if (page === undefined) continue
       if (advice === 'dontfork' || advice === 'dofork') page.leftOut = advice === 'dontfork'
@@ -540,5 +541,6 @@ export class Exerciser {
 /** Linux's EINVALs of madvise. */
 function refuses({ locked, share }: ModelPage, advice: Of<'advise'>['advice']): boolean {
   if (advice === 'dontneed' || advice === 'cold' || advice === 'pageout') return locked
+  if (advice === 'free') return locked || share !== 'anonymous'
   return advice === 'wipeonfork' && share !== 'anonymous'
 }

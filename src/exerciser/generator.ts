@@ -4,7 +4,7 @@
  */
 import { type Bytes, errno, type Prng } from '../base/index.ts'
 import { compatible } from './footprint.ts'
-import type { Model } from './model.ts'
+import type { Model, ModelPage } from './model.ts'
 import {
   type Kind,
   type Of,
@@ -44,6 +44,7 @@ const WEIGHTS: readonly (readonly [Kind, number])[] = [
   ['heal', 1],
 ]
 
+const MEMORY_TRIES = 10
 const ADVICE = [
   'normal',
   'random',
@@ -51,6 +52,8 @@ const ADVICE = [
   'willneed',
   'dontneed',
   'dontneed',
+  'free',
+  'free',
   'cold',
   'pageout',
   'dontfork',
@@ -154,12 +157,10 @@ export class Generator {
           ...this.pages(model),
           allowed: prng.pick(['nothing', 'loads', 'stores', 'stores', 'stores', 'stores'] as const),
         }
-      case 'advise':
-        return {
-          kind,
-          ...this.pages(model),
-          advice: prng.pick(ADVICE),
-        }
+      case 'advise': {
+        const advice = prng.pick(ADVICE)
+        return { kind, ...(advice === 'free' ? this.memory(model) : this.pages(model)), advice }
+      }
       case 'populate':
         return { kind, ...this.pages(model), access: prng.pick(['load', 'store'] as const) }
       case 'lock':
@@ -281,6 +282,14 @@ export class Generator {
     return { space: this.space(model), page: prng.below(this.plan.windowPages - pages + 1), pages }
   }
 
+  /** Mostly of memory: elsewhere MADV_FREE is refused. */
+  private memory(model: Model): Pages {
+    let found = this.pages(model)
+    for (let tries = 0; tries < MEMORY_TRIES && !isMemory(model.pagesOf(found)); tries++)
+      found = this.pages(model, 4)
+    return found
+  }
+
   private move(model: Model): Omit<Of<'mremap'>, 'kind'> {
     const { prng } = this
     const { windowPages } = this.plan
@@ -317,4 +326,8 @@ export class Generator {
     if (pick === 1) return Math.min(most, plan.pageSize)
     return Math.min(most, 1 + prng.below(pick < 6 ? 600 : 24))
   }
+}
+
+function isMemory(pages: readonly (ModelPage | undefined)[]): boolean {
+  return pages.every(page => page?.share === 'anonymous' && !page.locked)
 }

@@ -190,6 +190,11 @@ export class Model {
         window[(to ?? page) + at] = kept[at] ?? added(at)
   }
 
+  /** What these pages hold may be zero again at any time, until it is stored anew (MADV_FREE). */
+  mayForget(pages: readonly (ModelPage | undefined)[]): void {
+    for (const page of pages) page?.copy?.mayBeZero()
+  }
+
   /** Private pages of the range are as they were when they were mapped. */
   forgetCopies(pages: readonly (ModelPage | undefined)[]): void {
     for (const page of pages) if (page !== undefined) page.copy = undefined

@@ -70,7 +70,7 @@ export type Operation = { readonly pause?: Ns } & (
   | ({ readonly kind: 'protect'; readonly allowed: Allowed } & Pages)
   | ({
       readonly kind: 'advise'
-      readonly advice: Exclude<MemoryAdvice, 'free'>
+      readonly advice: MemoryAdvice
     } & Pages)
   | ({ readonly kind: 'populate'; readonly access: 'load' | 'store' } & Pages)
   | ({ readonly kind: 'lock'; readonly to: 'locked' | 'unlocked' } & Pages)

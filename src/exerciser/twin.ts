@@ -1,7 +1,7 @@
 /**
  * Bytes of the model, each of which may be one of two values. Nearly always the two are the same. They differ where a
  * program is promised one of two things: what was stored past the end of a file is there, or is zero again because the
- * page has been written out or read in since.
+ * page has been written out or read in since; or what may be dropped by MADV_FREE.
  */
 import type { Bytes } from '../base/index.ts'
 
@@ -31,6 +31,11 @@ export class Twin {
   setFleeting(bytes: Uint8Array, at: Bytes): void {
     this.one.set(bytes, at)
     this.other.fill(0, at, at + bytes.length)
+  }
+
+  /** All of it may be zero again at any time. */
+  mayBeZero(): void {
+    this.other.fill(0)
   }
 
   zero(start: Bytes, end: Bytes): void {
