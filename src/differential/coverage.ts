@@ -117,9 +117,7 @@ export class Coverage {
 
 /** Kinds that could go well, and of which none has. */
 export function neverWell(counts: Counts): readonly string[] {
-  return KINDS.filter(
-    kind => !ALWAYS_FAIL.includes(kind) && counts[kind]!.played === counts[kind]!.failed,
-  )
+  return KINDS.filter(kind => !ALWAYS_FAIL.includes(kind) && counts[kind]!.played === counts[kind]!.failed)
 }
 
 /** A line for each kind, and those of which none went well. */

@@ -56,7 +56,14 @@ import { frameOf, LOAD, PRESENT, STORE } from '../mmu/index.ts'
 import { type ProcArgs, type ProcFile, procArgs } from '../proc/index.ts'
 import type { Driver, Task, Verb } from '../sched/index.ts'
 
-import { type ForkArgs, type MremapArgs, mremapArgs, msyncArgs, populateArgs } from '../space/index.ts'
+import {
+  type ForkArgs,
+  type MemoryAdvice,
+  type MremapArgs,
+  mremapArgs,
+  msyncArgs,
+  populateArgs,
+} from '../space/index.ts'
 import { check } from './check.ts'
 
 import { Engine } from './engine.ts'
@@ -242,7 +249,7 @@ export class World {
     return this.spawn(this.engine.verbs.protect, { space, start, end: start + pages, prot })
   }
 
-  advise(space: Space, start: Vpn, pages: number, advice: Advice | 'willneed' | 'dontneed') {
+  advise(space: Space, start: Vpn, pages: number, advice: MemoryAdvice) {
     return this.spawn(this.engine.verbs.advise, { space, start, end: start + pages, advice })
   }
 
