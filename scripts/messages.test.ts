@@ -129,7 +129,7 @@ async function files(machine: door.Machine, other: door.Machine): Promise<void> 
   await wrong(() => loose.read(new Uint8Array(1), 0, { group: 'batch' }))
   await wrong(() => loose.read(new Uint8Array(1), 0, { group: other.root }))
   await wrong(() => file.read(new Uint8Array(1), 0, { signal: AbortSignal.abort() }))
-  await wrong(() => file.read(new Uint8Array(1), 2 ** 52))
+  await wrong(() => file.write(new Uint8Array(1), 2 ** 53 - 1))
   const theirs = await other.open(at('file'))
   const space = machine.space({ name: 'files' })
   await wrong(() => space.map(theirs))

@@ -8,7 +8,7 @@
  * Units
  *   Vpn        page number in one address space, 0 <= vpn < 2^31
  *   Pfn        frame number; 0 is the zero page and is never handed out
- *   PageIndex  page number in a file, 0 <= index < 2^32
+ *   PageIndex  page number in a file, 0 <= index < 2^41: files have less than 2^53 bytes
  *   Bytes      a length or a position in bytes, a safe integer
  *   Ns         nanoseconds since the machine started, or a duration
  *   GroupId, TaskId, FileId, SpaceId   small integers from 1; 0 means nobody

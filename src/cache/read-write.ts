@@ -21,7 +21,7 @@ import type { PageCache } from './page-cache.ts'
 import type { Writeback } from './writeback.ts'
 
 /** Pages have numbers of 32 bits. */
-const PAGES_MAX = 2 ** 32
+const PAGES_MAX = 2 ** 41
 
 export interface CopyArgs extends Copying {
   readonly file: CachedFile

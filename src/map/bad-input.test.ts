@@ -336,8 +336,8 @@ const CASES: readonly Case[] = [
   [
     'map of more than a file can have',
     'map',
-    ({ space, file }) => space.map(file, { length: '32 TiB' }),
-    /at most 17592186044416: start the machine with a larger pageSize/,
+    ({ space, file }) => space.map(file, { length: 2 ** 53 - 1, offset: 4096 }),
+    /at most 9007199254740991/,
     'EFBIG',
   ],
   [
@@ -557,8 +557,8 @@ const CASES: readonly Case[] = [
   [
     'write past what pages can be counted',
     'write',
-    ({ file }) => file.write(new Uint8Array(1), 2 ** 44),
-    /17592186044417 bytes are too many/,
+    ({ file }) => file.write(new Uint8Array(1), 2 ** 53 - 1),
+    /9007199254740992 bytes are too many/,
     'EFBIG',
   ],
   [
@@ -567,7 +567,6 @@ const CASES: readonly Case[] = [
     ({ file }) => file.truncate(untyped('0')),
     /size: expected whole bytes from 0, got "0"/,
   ],
-  ['truncate to too much', 'truncate', ({ file }) => file.truncate(2 ** 45), /too many/, 'EFBIG'],
   [
     'punch of a negative length',
     'punch',

@@ -273,8 +273,7 @@ export class File implements FileFace {
         operation,
         `${operation} of ${this.name}: ${what}: expected whole bytes from 0, got ${shown(given)}`,
       )
-    const { pageSize } = this.context.engine.memory.frames
-    if (bytes + length > fileBytesMax(pageSize)) throw tooLong(operation, this.name, bytes + length, pageSize)
+    if (bytes + length > FILE_BYTES_MAX) throw tooLong(operation, this.name, bytes + length)
     return bytes
   }
 }
@@ -285,15 +284,13 @@ export function checkClosing(options: CloseOptions): Settled {
   return choice(options.until ?? 'durable', ['durable', 'written'], 'until', 'close')
 }
 
-/** Pages of a file are numbered by 32 bits. */
-export function fileBytesMax(pageSize: Bytes): Bytes {
-  return Math.min(Number.MAX_SAFE_INTEGER, 2 ** 32 * pageSize)
-}
+/** Of a file: positions in it are safe integers. */
+export const FILE_BYTES_MAX: Bytes = Number.MAX_SAFE_INTEGER
 
-export function tooLong(operation: string, name: string, length: Bytes, pageSize: Bytes): FaultlineError {
+export function tooLong(operation: string, name: string, length: Bytes): FaultlineError {
   return new FaultlineError(
     'EFBIG',
     operation,
-    `${operation} of ${name}: ${length} bytes are too many; with pages of ${pageSize} bytes a file has at most ${fileBytesMax(pageSize)}: start the machine with a larger pageSize`,
+    `${operation} of ${name}: ${length} bytes are too many; a file has at most ${FILE_BYTES_MAX}`,
   )
 }

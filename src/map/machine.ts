@@ -51,7 +51,7 @@ import { told } from './call-events.ts'
 import type { Context } from './context.ts'
 import { DaxMemory } from './dax-memory.ts'
 import { FaultlineError, fromHost } from './error.ts'
-import { File, fileBytesMax, tooLong } from './file.ts'
+import { FILE_BYTES_MAX, File, tooLong } from './file.ts'
 import { CachedCalls } from './file-calls.ts'
 import { Group, groupId } from './group.ts'
 import { CREATES, MODES, openHost, openSwap, type SwapFile } from './host-open.ts'
@@ -476,7 +476,7 @@ export class Machine implements MachineFace {
       found.openings++
       return found
     }
-    if (host.inode === this.swap?.host.inode || host.length > fileBytesMax(this.pageSize)) {
+    if (host.inode === this.swap?.host.inode || host.length > FILE_BYTES_MAX) {
       void host.close()
       throw host.inode === this.swap?.host.inode
         ? new FaultlineError(
@@ -484,7 +484,7 @@ export class Machine implements MachineFace {
             'open',
             `open of ${host.name}: it is the machine's swap file; open another`,
           )
-        : tooLong('open', host.name, host.length, this.pageSize)
+        : tooLong('open', host.name, host.length)
     }
     const { engine } = this.context
     const spaceFor = host.sparse ? 0 : Math.floor(host.length / this.pageSize)

@@ -4,7 +4,7 @@ import { type Bytes, pagesOf } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import type { MremapArgs } from '../space/index.ts'
 import { FaultlineError } from './error.ts'
-import { fileBytesMax, tooLong } from './file.ts'
+import { FILE_BYTES_MAX, tooLong } from './file.ts'
 import { addressPage, bytes, checkKeys, choice, invalid } from './options.ts'
 
 export type RemapCall = 'resize' | 'remap'
@@ -27,7 +27,7 @@ export function remapPlan(
   checkKeys(options, ['length', 'where', 'fixed', 'old'], call)
   const length = options.length === undefined ? before : bytes(options.length, 'length', call)
   if (length < 1) throw invalid(call, `length: expected at least 1 byte, got ${shown(options.length)}`)
-  if (offset + length > fileBytesMax(pageSize)) throw tooLong(call, name, offset + length, pageSize)
+  if (offset + length > FILE_BYTES_MAX) throw tooLong(call, name, offset + length)
   const newPages = pagesOf(length, pageSize)
   const moves = choice(options.where ?? 'may move', ['stays', 'may move'], 'where', call)
   const old = choice(options.old ?? 'is unmapped', ['is unmapped', 'stays mapped'], 'old', call)

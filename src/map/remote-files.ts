@@ -23,7 +23,7 @@ import {
   signed,
 } from '../remote/index.ts'
 import { FaultlineError } from './error.ts'
-import { fileBytesMax, tooLong } from './file.ts'
+import { FILE_BYTES_MAX, tooLong } from './file.ts'
 import { MODES } from './host-open.ts'
 import { checkKeys, choice, invalid } from './options.ts'
 
@@ -86,8 +86,7 @@ export class RemoteFiles {
   async open(address: URL, options: RemoteOptions): Promise<RemoteKnown> {
     const device = await this.device(address, options)
     const { io, memory, cache } = this.engine
-    const { pageSize } = memory.frames
-    if (device.length > fileBytesMax(pageSize)) throw tooLong('open', device.name, device.length, pageSize)
+    if (device.length > FILE_BYTES_MAX) throw tooLong('open', device.name, device.length)
     const found = this.known.get(keyOf(device))
     if (found !== undefined) {
       device.close()

@@ -9,7 +9,7 @@ import type { Verb } from '../sched/index.ts'
 import type { ForkArgs, MapArgs } from '../space/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError } from './error.ts'
-import { File, fileBytesMax, tooLong } from './file.ts'
+import { FILE_BYTES_MAX, File, tooLong } from './file.ts'
 import { INSPECT } from './inspect.ts'
 import { Mapping, protOf } from './mapping.ts'
 import { addressPage, bytes, checkKeys, choice, invalid, pageAligned } from './options.ts'
@@ -50,7 +50,7 @@ export class Space implements SpaceFace {
         'map',
         `length: expected at least 1 byte; ${file.name} has ${file.size} bytes, from offset ${offset} on there is nothing`,
       )
-    if (offset + length > fileBytesMax(pageSize)) throw tooLong('map', file.name, offset + length, pageSize)
+    if (offset + length > FILE_BYTES_MAX) throw tooLong('map', file.name, offset + length)
     const { prot = 'r', share = 'shared' } = options
     if (file.readOnly && share === 'shared' && (prot === 'rw' || prot === 'w'))
       throw new FaultlineError(

@@ -319,18 +319,17 @@ for (const how of ['cached', 'dax'] as const)
             `${String(number)} to call ${place}`,
           )
       }
-      for (const far of [2 ** 44 + PAGE, Number.MAX_SAFE_INTEGER - (Number.MAX_SAFE_INTEGER % PAGE)])
-        for (const ask of [
-          () => volume.cloneRange({ source: a!, target: b!, to: far }),
-          () => volume.fallocate(b!, far, PAGE),
-          () => b!.write(Buffer.alloc(1), far),
-          () => b!.truncate(far),
-        ])
-          await assert.rejects(
-            ask,
-            error => error instanceof FaultlineError && error.code === 'EFBIG',
-            `${far}`,
-          )
+      const far = Number.MAX_SAFE_INTEGER - (Number.MAX_SAFE_INTEGER % PAGE)
+      for (const ask of [
+        () => volume.cloneRange({ source: a!, target: b!, to: far }),
+        () => volume.fallocate(b!, far, PAGE),
+        () => b!.write(Buffer.alloc(PAGE), far),
+      ])
+        await assert.rejects(
+          ask,
+          error => error instanceof FaultlineError && error.code === 'EFBIG',
+          `${far}`,
+        )
       assert.equal(b!.size, 0)
       await over(at)
     })

@@ -8,7 +8,7 @@
  *   pins       Uint16Array  stashes and sections that keep it from reclaim
  *   mapped     Int32Array   page-table entries that map it
  *   owner      Int32Array   CACHE: the file; ANON: the anonymous family
- *   index      Uint32Array  page index within the owner
+ *   index      Float64Array page index within the owner
  *   group      Uint16Array  who is charged, 0: nobody
  *   dirtier    Uint16Array  CACHE, dirty or on its way to the device: who made it dirty, and pays for its write
  *   lru        2 x Int32    its place on a group's LRU list, or on the list of free frames
@@ -73,7 +73,7 @@ export class Frames {
   readonly pins: Uint16Array
   readonly mapped: Int32Array
   readonly owner: Int32Array
-  readonly index: Uint32Array
+  readonly index: Float64Array
   readonly group: Uint16Array
   readonly dirtier: Uint16Array
   readonly lru: IndexLists
@@ -91,7 +91,7 @@ export class Frames {
     this.pins = new Uint16Array(count)
     this.mapped = new Int32Array(count)
     this.owner = new Int32Array(count)
-    this.index = new Uint32Array(count)
+    this.index = new Float64Array(count)
     this.group = new Uint16Array(count)
     this.dirtier = new Uint16Array(count)
     this.lru = new IndexLists(count)

@@ -16,8 +16,6 @@ const { Opcode } = wire
 const O_ACCMODE = 3
 const O_TRUNC = 0o1000
 const ENOSYS = 38
-/** The cache's index of a page has 32 bits. */
-const PAGES_MAX = 2 ** 32
 
 export function dataOperations(parts: Parts): Operations {
   const { files, handles, engine } = parts
@@ -72,7 +70,7 @@ export function dataOperations(parts: Parts): Operations {
     const to = handle(fh)
     if (to === undefined) return errno.EBADF
     const { used, read } = to
-    if (offset + size > PAGES_MAX * parts.blockSize) return errno.EFBIG
+    if (offset + size > Number.MAX_SAFE_INTEGER) return errno.EFBIG
     const source = request.data(size)
     let tries = 0
     const attempt = (): Answered | Promise<Answered> => {

@@ -415,3 +415,19 @@ test('a control group that is limited waits, and who is in another doesn’t', {
   const group = machine.groups.find(({ path }: { readonly path: string }) => path === `/mount/${limited}`)
   assert.ok(group.usage <= 2 * 2 ** 20, `${group.usage} bytes`)
 })
+
+test('a file of almost 2^53 bytes: its end is written, found and read, and it takes two blocks', {
+  skip,
+}, async t => {
+  const mounted = await Mounted.make(t, '4MiB')
+  const size = Number.MAX_SAFE_INTEGER
+  const out = await mounted.does(`
+    echo first > f; truncate -s ${size} f; printf LAST | dd of=f bs=1 seek=${size - 4} conv=notrunc status=none
+    stat -c '%s %b' f; tail -c 6 f | od -An -c; head -c 5 f; truncate -s ${size + 1} f 2>&1 || true`)
+  assert.match(
+    out,
+    /^9007199254740991 16\n {2}\\0 {2}\\0 {3}L {3}A {3}S {3}T\nfirsttruncate: .*File too large\n/,
+  )
+  assert.equal(await mounted.unmount(), 0)
+  assert.deepEqual(await mounted.check(), [])
+})

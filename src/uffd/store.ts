@@ -26,8 +26,8 @@ import { firmly } from './refused.ts'
 
 /** What one piece of the pager's view covers. */
 const PIECE: Bytes = 2 ** 28
-/** Pages of a file are numbered by 32 bits. A memory file takes no memory for what was never touched. */
-const FILE_PAGES = 2 ** 32
+/** Bytes of a file have safe numbers. A memory file takes no memory for what was never touched. */
+const FILE_PAGES = 2 ** 41
 /** So many dropped pages are given back at once at most. */
 const DROPPED_MAX = 1024
 

@@ -60,7 +60,7 @@ export class VolumeBacking implements Backing {
   reserve(_file: CachedFile, { index }: PageRequest): Outcome {
     if (this.node.reserved.has(index)) return done
     // First: what can't be cached waits for nothing in the cache.
-    if (!canBeLong(this.parts, (index + 1) * this.parts.disk.blockSize)) return fail(errno.EFBIG)
+    if (!canBeLong(index * this.parts.disk.blockSize)) return fail(errno.EFBIG)
     const found = this.tagAt(index)
     if (found.outcome.kind !== 'done') return found.outcome
     if (found.value === UNWRITTEN) return done

@@ -69,7 +69,7 @@ export class DaxWrite extends DaxCall implements Verb<DaxCallArgs> {
     const { file, position, buffer } = args
     const end = position + buffer.length
     if (file.readOnly) return fail(errno.EACCES)
-    if (!canBeLong(this.parts, end)) return fail(errno.EFBIG)
+    if (!canBeLong(end)) return fail(errno.EFBIG)
     while (position + args.copied < end) {
       const request = this.request(task, 'store')
       const isNew = request.index * this.parts.disk.blockSize >= file.size

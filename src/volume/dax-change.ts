@@ -40,7 +40,7 @@ export class DaxChange extends Claiming<DaxChangeArgs> {
   protected refusal({ plan }: DaxChangeArgs): Errno {
     if (plan.how === 'resize') {
       if (plan.size < 0) return errno.EINVAL
-      return canBeLong(this.parts, plan.size) ? errno.OK : errno.EFBIG
+      return canBeLong(plan.size) ? errno.OK : errno.EFBIG
     }
     return plan.position < 0 || plan.length <= 0 ? errno.EINVAL : errno.OK
   }

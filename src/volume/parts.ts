@@ -12,9 +12,6 @@ import type { Header } from './records.ts'
 import type { Reserved } from './reserved.ts'
 import type { Space } from './space.ts'
 
-/** Pages that a file can have: a PageIndex is below 2^32. */
-const PAGES_MAX = 2 ** 32
-
 export interface Parts {
   readonly scheduler: Scheduler
   readonly disk: Disk
@@ -76,6 +73,6 @@ export function roomFor({ space, commits, erasing, journal }: Room, blocks: numb
 }
 
 /** Whether a file can be so long; EFBIG is told if it can't. */
-export function canBeLong({ disk }: Parts, size: Bytes): boolean {
-  return size <= PAGES_MAX * disk.blockSize
+export function canBeLong(size: Bytes): boolean {
+  return size <= Number.MAX_SAFE_INTEGER
 }

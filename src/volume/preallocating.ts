@@ -72,7 +72,7 @@ export class Preallocating extends Claiming<PreallocatingArgs> {
 
   protected refusal({ plan: { position, length } }: PreallocatingArgs): Errno {
     if (position < 0 || length <= 0) return errno.EINVAL
-    return canBeLong(this.parts, position + length) ? errno.OK : errno.EFBIG
+    return canBeLong(position + length) ? errno.OK : errno.EFBIG
   }
 
   protected claims({ plan: { file, position, length, how } }: PreallocatingArgs): readonly Claim[] {

@@ -34,12 +34,13 @@ export { decodeNumbers, encodeNumbers, putU64, u64, viewOf } from './fields.ts'
 export const CHUNK_BLOCKS = 64
 export const ROOT_INO = 1
 export const NAME_BYTES_MAX = 255
-/** More blocks or inodes than this have no key: 2^40. */
-export const NUMBERS_MAX = 2 ** 40
+/** More blocks, pages or inodes than this have no key. */
+export const NUMBERS_MAX = 2 ** 41
 
 const HEX_DIGITS = 10
 /** Numbers of half as many digits. */
 const HALF = 16 ** (HEX_DIGITS / 2)
+const LAST_DIGIT = 'f'.charCodeAt(0)
 
 /** Format 1 had no generation. */
 const STATE_BYTES_1: Bytes = 24
@@ -51,7 +52,18 @@ export const STATE_KEY = 's'
 export function hex(number: number): string {
   if (number >= NUMBERS_MAX) return number.toString(16)
   const high = Math.floor(number / HALF)
-  return (high === 0 ? '00000' : half(high)) + half(number % HALF)
+  return (high === 0 ? '00000' : high < HALF ? half(high) : long(high)) + half(number % HALF)
+}
+
+/** The first digit goes on behind f, so that pages of files of almost 2^53 bytes have keys. */
+function long(high: number): string {
+  const rest = HALF / 16
+  return Math.floor(high / rest).toString(32) + (rest + (high % rest)).toString(16).slice(1)
+}
+
+function numberOf(digits: string): number {
+  if (digits.charCodeAt(0) <= LAST_DIGIT) return Number.parseInt(digits, 16)
+  return Number.parseInt(digits[0]!, 32) * 16 ** (HEX_DIGITS - 1) + Number.parseInt(digits.slice(1), 16)
 }
 
 function half(number: number): string {
@@ -60,12 +72,12 @@ function half(number: number): string {
 
 /** The number at the end of a key. */
 export function numberIn(key: string): number {
-  return Number.parseInt(key.slice(-HEX_DIGITS), 16)
+  return numberOf(key.slice(-HEX_DIGITS))
 }
 
 /** The inode that the key of an extent, or of an entry of a directory, begins with. */
 export function inoIn(key: string): number {
-  return Number.parseInt(key.slice(1, 1 + HEX_DIGITS), 16)
+  return numberOf(key.slice(1, 1 + HEX_DIGITS))
 }
 
 export interface Header {

@@ -80,7 +80,7 @@ export class Remapping extends Claiming<RemappingArgs> {
   /** EINVAL for what breaks a rule. */
   protected refusal({ plan }: RemappingArgs): Errno {
     if (this.brokenRule(plan) !== undefined) return errno.EINVAL
-    return canBeLong(this.parts, plan.to + this.lengthOf(plan)) ? errno.OK : errno.EFBIG
+    return canBeLong(plan.to + this.lengthOf(plan)) ? errno.OK : errno.EFBIG
   }
 
   /** The rule that forbids it, in words (RP3). */

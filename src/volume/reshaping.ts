@@ -59,7 +59,7 @@ export class Reshaping extends Transfer<ReshapingArgs> {
     if (args.plan === undefined) {
       if (commits.broken !== errno.OK) return fail(errno.EROFS)
       const { operation, length } = args.request
-      if (operation === 'resize' && !canBeLong(this.parts, length)) return fail(errno.EFBIG)
+      if (operation === 'resize' && !canBeLong(length)) return fail(errno.EFBIG)
       const planned = journal.ask(() => this.plan(args))
       if (planned.value === undefined) return planned.outcome
       args.plan = planned.value

@@ -141,6 +141,6 @@ export class RunTable {
   }
 
   private end(): string {
-    return `${this.prefix}g`
+    return `${this.prefix}w`
   }
 }

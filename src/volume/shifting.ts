@@ -46,7 +46,7 @@ export class Shifting extends Claiming<ShiftingArgs> {
   protected refusal({ plan }: ShiftingArgs): Errno {
     if (this.brokenRule(plan) !== undefined) return errno.EINVAL
     const { how, file, length } = plan
-    return how === 'collapse' || canBeLong(this.parts, file.size + length) ? errno.OK : errno.EFBIG
+    return how === 'collapse' || canBeLong(file.size + length) ? errno.OK : errno.EFBIG
   }
 
   /** The rule that forbids it, in words. */
@@ -107,8 +107,7 @@ export class Shifting extends Claiming<ShiftingArgs> {
     args.looked = said.value.at(-1)?.end ?? NUMBERS_MAX
     if (said.value.length === sliceRecords) return again
     const end = args.runs.at(-1)?.end ?? 0
-    if (how === 'insert' && !canBeLong(this.parts, end * this.parts.disk.blockSize + length))
-      return fail(errno.EFBIG)
+    if (how === 'insert' && !canBeLong(end * this.parts.disk.blockSize + length)) return fail(errno.EFBIG)
     // Down from the first on, up from the last on: the next one is at the end of the list.
     if (how === 'collapse') args.runs.reverse()
     args.state = 'moves'

@@ -505,7 +505,7 @@ export class Volume {
 
   private sizeOf(ino: number): Bytes {
     const { size } = this.parts.names.inode(ino)
-    believe(canBeLong(this.parts, size), `inode ${ino} has ${size} bytes, more than a file can have`)
+    believe(canBeLong(size), `inode ${ino} has ${size} bytes, more than a file can have`)
     return size
   }
 
