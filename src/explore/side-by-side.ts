@@ -2,7 +2,10 @@
  * Moves columns of numbers into one buffer, so that one comparison sees whether any of them changed: a small machine has
  * dozens of columns of a dozen numbers each.
  */
-type Column = Int32Array | Uint32Array | Uint16Array | Uint8Array
+type Column = Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array
+
+/** A column begins at a multiple of the size of the widest number. */
+const WIDEST = Float64Array.BYTES_PER_ELEMENT
 
 /** Moves the columns that are fields of these parts, but for views of the buffer `but`. Nobody else may hold one. */
 export function sideBySide(parts: readonly object[], but: ArrayBufferLike): void {
@@ -28,5 +31,5 @@ function isColumn(value: unknown): value is Column {
 }
 
 function aligned(bytes: number): number {
-  return Math.ceil(bytes / 4) * 4
+  return Math.ceil(bytes / WIDEST) * WIDEST
 }
