@@ -15,6 +15,7 @@ import { hardwareLoads } from './hardware-loads.ts'
 import { hardwareScans } from './hardware-scans.ts'
 import { loads, records } from './hits.ts'
 import { isolation } from './isolation.ts'
+import { machines } from './machines.bench.ts'
 import { type Bench, type Figure, meets, type Plan, Skipped, type Target } from './measure.ts'
 import { coldReads, stalls } from './misses.ts'
 import { monitor } from './monitor.ts'
@@ -43,6 +44,7 @@ const BENCHES: readonly Bench[] = [
   mountData,
   mountNames,
   remote,
+  machines,
   hardwareLoads,
   hardwareFaults,
   hardwareScans,
