@@ -16,8 +16,9 @@ import {
   type MountOptions,
   unmountVolume,
 } from '../mount/index.ts'
+import { commitSeconds, type FstabWords, fstabOptions, MEMORY_MIN } from './mount-options.ts'
 import { explained, interruptible, printJson, printLine } from './terminal.ts'
-import { seconds, several, shownBytes, size } from './words.ts'
+import { several, shownBytes, size } from './words.ts'
 
 interface MountWords {
   readonly readOnly?: true
@@ -29,6 +30,7 @@ interface MountWords {
   readonly ioMax?: Readonly<Record<string, string>>
   readonly groups?: true
   readonly group?: readonly (readonly [string, Settings])[]
+  readonly o: FstabWords
   readonly json?: true
 }
 
@@ -37,7 +39,6 @@ interface UmountWords {
   readonly json?: true
 }
 
-const MEMORY_MIN = 2 ** 20
 /** Processes that are named when they keep a mount from being unmounted. */
 const USERS_TOLD = 5
 
@@ -60,7 +61,7 @@ export function mountCommand(): Command {
     .option(
       '--commit <seconds>',
       'make changes durable after so many seconds though nobody asked',
-      seconds(0.1, 3600),
+      commitSeconds,
       COMMIT_DEFAULT,
     )
     .addOption(
@@ -76,6 +77,11 @@ export function mountCommand(): Command {
         "a control group and what its programs may use of the mount, whatever the kernel's limits are: '/batch wbps=4MiB memory.max=16MiB'; may be said again",
       ).argParser(several(groupLimits)),
     )
+    .addOption(
+      new Option('-o <options>', 'as fstab has them: ro,allow_other,writeback,groups,memory=,commit=')
+        .argParser(fstabOptions)
+        .default({}, 'none'),
+    )
     .option('-b, --background', 'return when it is mounted, and serve in a process of its own')
     .option('--json', 'print what was mounted as JSON')
     .action(mount)
@@ -85,6 +91,7 @@ export function mountCommand(): Command {
       'mount data.vol /mnt/data',
       'mount data.vol /mnt/data --background --allow-other',
       'mount data.vol /mnt/data --read-only --memory 64MiB',
+      'mount data.vol /mnt/data --background -o ro,allow_other',
       "mount data.vol /mnt/data --io-max 'rbps=20MiB wbps=10MiB'",
       "mount data.vol /mnt/data --groups --group '/batch wbps=4MiB memory.max=16MiB'",
     ],
@@ -113,7 +120,7 @@ async function mount(volume: string, directory: string, words: MountWords): Prom
   }
   let mounted: MountedVolume
   try {
-    mounted = await MountedVolume.mount(volume, directory, optionsOf(words))
+    mounted = await MountedVolume.mount(volume, directory, optionsOf({ ...words, ...words.o }))
   } catch (error) {
     if (error instanceof FaultlineError)
       process.send?.({ code: error.code, message: error.message } satisfies Told)

@@ -131,9 +131,11 @@ function statusLines({ volume, target, pid, requests, machine }: MountStatus): s
     ...tasks.map(({ name, waitsFor, why, waited, behind }) =>
       waitsFor === ''
         ? `${name} runs`
-        : `${name} waits since ${(waited / MS).toFixed(1)} ms for ${waitsFor} (${why})${behind === '' ? '' : `, behind ${behind}`}`,
+        : `${name} has waited ${(waited / MS).toFixed(1)} ms for ${waitsFor} (${why})${behind === '' ? '' : `, behind ${behind}`}`,
     ),
-    ...bios.map(({ what, state, age }) => `${what} is ${state} since ${(age / MS).toFixed(1)} ms`),
+    ...bios.map(
+      ({ what, state, age }) => `${what} was asked for ${(age / MS).toFixed(1)} ms ago, and is ${state}`,
+    ),
     ...hanging,
     ...broken,
   ]

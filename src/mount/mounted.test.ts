@@ -20,6 +20,8 @@ import { FaultlineError } from '../map/index.ts'
 import { MountedVolume } from './mounted.ts'
 import { CLI, faultline, has, Mounted, runs, unavailable } from './mounting.suite.ts'
 
+const HOLDING = join(import.meta.dirname, 'holding.suite.ts')
+
 const skip = unavailable() ?? false
 
 test('what programs do with a mounted volume stays in it', { skip }, async t => {
@@ -430,4 +432,52 @@ test('a file of almost 2^53 bytes: its end is written, found and read, and it ta
   )
   assert.equal(await mounted.unmount(), 0)
   assert.deepEqual(await mounted.check(), [])
+})
+
+test('mount(8) and fstab mount a volume by a program of two lines', {
+  skip: skip || !has('unshare') ? skip || 'no unshare here' : false,
+}, async t => {
+  const mounted = await Mounted.make(t, '4MiB')
+  await mounted.does('echo kept > f; sync f')
+  assert.equal(await mounted.unmount(), 0)
+  const { folder, volume, target } = mounted
+  // What lies in /sbin is seen in a namespace of its own only.
+  const script = `
+    mkdir ${folder}/up ${folder}/work; mount -t overlay overlay -o lowerdir=/usr/sbin,upperdir=${folder}/up,workdir=${folder}/work /usr/sbin
+    printf '%s\\n' '#!/bin/sh' 'exec ${process.execPath} --conditions=faultline-source ${CLI} mount "$1" "$2" --background "$3" "$4"' > /usr/sbin/mount.faultline
+    chmod 755 /usr/sbin/mount.faultline
+    echo '${volume} ${target} faultline noauto,nofail,ro,memory=8MiB 0 0' > ${folder}/fstab
+    mount --fstab ${folder}/fstab ${target}
+    cat ${target}/f; echo x 2>/dev/null > ${target}/g || echo read-only; umount ${target}; ! mountpoint -q ${target}`
+  const { status, out, err } = await runs('unshare', ['-m', 'sh', '-ec', script])
+  if (/overlay/.test(err)) return t.skip('no overlay filesystem here')
+  assert.equal(status, 0, err)
+  assert.equal(out, 'kept\nread-only\n')
+  const wrong = await faultline('mount', volume, target, '-o', 'ro,memry=8MiB')
+  assert.equal(wrong.status, 2)
+  assert.match(wrong.err, /no option memry=8MiB here.*did you mean memory/)
+})
+
+test('what a request waits for is told by the daemon, while it waits', { skip }, async t => {
+  const mounted = await Mounted.make(t, '16MiB')
+  await mounted.does('head -c 1000000 /dev/urandom > big')
+  await mounted.unmount()
+  await mounted.start(HOLDING, ['mount', mounted.volume, mounted.target])
+  mounted.signal('SIGUSR2')
+  await mounted.says('holding')
+  const reader = spawn('cat', ['big'], { cwd: mounted.target, stdio: 'ignore' })
+  const ended = once(reader, 'close')
+  await mounted.says('held')
+  const { out } = await faultline('volume', 'status', mounted.target)
+  const { pid } = reader
+  for (const line of [
+    `READ of inode \\d+, asked by thread ${pid}, isn't answered yet`,
+    `read of inode (\\d+) for thread ${pid} has waited [\\d.]+ ms for read of inode \\1 page 0 \\(read\\)`,
+    `read of inode \\d+ has waited [\\d.]+ ms for read of ${mounted.volume}/data block \\d+ \\(device\\)`,
+    'read of inode \\d+ page 0 was asked for [\\d.]+ ms ago, and is issued',
+  ])
+    assert.match(out, new RegExp(`^${line}$`, 'm'))
+  mounted.signal('SIGUSR2')
+  assert.deepEqual(await ended, [0, null])
+  assert.equal(await mounted.unmount(), 0)
 })
