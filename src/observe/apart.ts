@@ -24,7 +24,7 @@ import {
 const SAMPLE_BYTES = 64 * 1024
 const PIECE_BYTES = 64 * 1024
 const PARTS_MAX = 512
-const CPU = /\[(\d{3,})\] [^\n]{0,16}?\d+\.\d{6}: /g
+const CPU = /\[(\d{3,})\] [^\n]{0,16}?\d+(?:\.\d{6})?: /g
 /** They have the time of the event before them. */
 const TIMELESS: ReadonlySet<Kind> = new Set([Kind.stack, Kind.lost, Kind.wrapped])
 

@@ -148,6 +148,21 @@ export const SAME: readonly Form[] = [
     of: ANY,
     write: asText(text => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')),
   },
+  {
+    name: "quoted in a mail of a list's archive",
+    of: ANY,
+    write: asText(text =>
+      lines(line => `> > ${line}`)(text)
+        .replaceAll('&', '&amp;')
+        .replaceAll('<', '&lt;')
+        .replaceAll('>', '&gt;'),
+    ),
+  },
+  {
+    name: "as Docker's log, found by grep -n and quoted in a mail",
+    of: ANY,
+    write: asText(lines((line, at) => `> ${at + 1}:${JSON.stringify({ log: `${line}\n` })}`)),
+  },
   { name: 'gzipped', of: ANY, write: text => gzipSync(text) },
   { name: 'packed with zstd', of: ANY, write: text => zstdCompressSync(text) },
   { name: 'zipped', of: ANY, write: text => zip('trace.txt', Buffer.from(text)) },

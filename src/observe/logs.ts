@@ -12,12 +12,16 @@ import type { Bytes } from './unpackers.ts'
 /** What logs call the text of a record, the surest name first. */
 const TEXTS = ['log', 'MESSAGE', 'message', 'textPayload', 'msg', 'line'] as const
 const KERNEL_TIME = '_SOURCE_MONOTONIC_TIMESTAMP'
+const SNIFF_BYTES = 16 * 1024
+/** So many of the first lines must be records. */
+const PART = 0.6
 /** A container's longer lines come in pieces of this size. */
 const PIECE_CHARACTERS = 16 * 1024
-const RECORD = /^(?:data: |\[|,)?\s*(\{.*\})[\],]*\s*$/
+/** What a mail, a number of its line or an array puts before a record is left away. */
+const RECORD = /^[^{]{0,200}(\{\s*".*\})[\],]*\s*$/
 const PRETTY = /^\s*"(?:MESSAGE|msg)" ?: (".*"),?\s*$/
-const FIELD = /^\s*MESSAGE=(.*)$/
-const FIELDS = /^(?: {4})?(?:_TRANSPORT|_BOOT_ID|PRIORITY)=/m
+const FIELD = /^(?:> ?)*\s*MESSAGE=(.*)$/
+const FIELDS = /^(?:> ?)*(?: {4})?(?:_TRANSPORT|_BOOT_ID|PRIORITY)=/
 
 interface Reading {
   readonly textOf: (line: string) => string | null
@@ -34,15 +38,16 @@ const FIELDS_OF_LINES: Reading = { textOf: line => FIELD.exec(line)?.[1] ?? null
 
 /** How a text that begins like this is read, if it is such a log. */
 export function readingOf(first: Buffer): Reading | null {
-  const text = first.toString('utf8')
-  const [line = '', ...rest] = text.trimStart().split(/\r?\n/)
-  if (/^(?:data: |\[)?\s*\{\s*"/.test(line)) {
-    const record = RECORD.exec(line)
-    const isTold = record === null ? rest.length === 0 && hasText(line) : textOfRecord(record[1]!) !== null
-    return isTold ? ONE_A_LINE : null
-  }
-  if (line.trim() === '{' && /^\s*"(?:MESSAGE|__CURSOR|dmesg)" ?: /m.test(text)) return PRETTY_JSON
-  return FIELD.test(text.split('\n').find(each => FIELD.test(each)) ?? '') && FIELDS.test(text)
+  const lines = first.toString('utf8', 0, SNIFF_BYTES).split(/\r?\n/)
+  // The last one may go on behind what is seen.
+  const whole = lines.slice(0, Math.max(1, lines.length - 1)).filter(line => line.trim() !== '')
+  const records = whole.filter(line => textOfRecord(RECORD.exec(line)?.[1] ?? '') !== null)
+  if (records.length > 0 && records.length >= whole.length * PART) return ONE_A_LINE
+  if (whole.length === 1 && /^(?:data: |\[)?\s*\{\s*"/.test(whole[0]!) && hasText(whole[0]!))
+    return ONE_A_LINE
+  if (whole[0]?.trim() === '{' && whole.some(line => /^\s*"(?:MESSAGE|__CURSOR|dmesg)" ?: /.test(line)))
+    return PRETTY_JSON
+  return whole.some(line => FIELD.test(line)) && whole.some(line => FIELDS.test(line))
     ? FIELDS_OF_LINES
     : null
 }

@@ -112,12 +112,12 @@ export class DumpReader {
     if (this.strip === null && lines.length > 0) {
       const sample = lines.slice(0, SAMPLE_LINES)
       // The times are wanted, so of dmesg's the line keeps them; a journal's are of another clock.
-      const pasted = pastedOver(sample.map(line => line.replace(TIME, '')).join('\n'))
+      const pasted = pastedOver(sample.map(line => withoutEntities(line).replace(TIME, '')).join('\n'))
       this.strip = line => pasted?.strip(line) ?? line
     }
     for (const line of lines) {
       this.lineCount++
-      const quoted = withoutEntities(this.strip!(line.replace(/\r$/, '')))
+      const quoted = this.strip!(withoutEntities(line.replace(/\r$/, '')))
       const time = TIME.exec(quoted)?.[1]
       if (time !== undefined) this.time = Number(time)
       this.line(

@@ -149,7 +149,7 @@ export class TextReader {
 
   private sample(): void {
     this.isSampled = true
-    const sample = this.window.toString('latin1', 0, Math.min(this.filled, SAMPLE_BYTES))
+    const sample = withoutEntities(this.window.toString('latin1', 0, Math.min(this.filled, SAMPLE_BYTES)))
     this.isPage = /^\s*(<!doctype html|<html)/i.test(sample)
     this.pasted = pastedOver(sample.slice(0, sample.lastIndexOf('\n') + 1) || sample)
     if (this.pasted !== null) this.notes.push(`read without ${this.pasted.marks.join(', ')} before its lines`)
@@ -198,8 +198,8 @@ export class TextReader {
     let text = bytes.toString('latin1', start, end)
     // Old pages of systrace hold the trace as a string of JavaScript.
     if (this.isPage && text.endsWith('\\n\\')) text = text.slice(0, -3)
-    text = this.pasted?.strip(text) ?? text
-    const plain = Buffer.from(`${this.hasEntities ? withoutEntities(text) : text}\n`, 'latin1')
+    if (this.hasEntities) text = withoutEntities(text)
+    const plain = Buffer.from(`${this.pasted?.strip(text) ?? text}\n`, 'latin1')
     if (this.again(plain, 0, plain.length) === -1) this.plainLine(plain, 0, plain.length - 1)
   }
 
