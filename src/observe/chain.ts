@@ -114,6 +114,8 @@ interface Spent {
   readonly runnable: Runnable | null
 }
 
+/** The reason of what is plainly certain. */
+export const EVENTS = 'mmap_lock events'
 const LINKS_MAX = 12
 /** Places that are told by what is known of a stack's frames, when the innermost aren't. */
 const VAGUE: ReadonlySet<string> = new Set(['sleep', 'disk'])
@@ -152,7 +154,7 @@ class Explainer {
       at: slept === null ? null : atOf(slept),
       ms: ms(wait.end - wait.start),
       certainty: wait.begun ? 'certain' : 'inferred',
-      why: wait.begun ? 'mmap_lock events' : 'it slept when the trace began, and had the lock when it woke',
+      why: wait.begun ? EVENTS : 'it slept when the trace began, and had the lock when it woke',
     })
     const cause = this.ownDelay(wait) ?? this.followLock(wait, wait)
     return { chain: this.chain, cause, evidence: { start: this.since, end: wait.end } }
@@ -368,9 +370,11 @@ class Explainer {
       ms: ms(holder.total),
       queued: null,
       certainty: hold.begun ? 'certain' : 'inferred',
-      why: hold.begun
-        ? 'mmap_lock events'
-        : 'its release was seen; that it took the lock before the trace began is not in it',
+      why: `${
+        hold.begun
+          ? EVENTS
+          : 'its release was seen; that it took the lock before the trace began is not in it'
+      }${othersOf(excluding, holder, window)}`,
     }
   }
 
@@ -574,6 +578,19 @@ function longestByTask<T extends Window & { readonly tid: number }>(
     if (best === null || total > best.total) best = { total, longest: longest(each, window)! }
   }
   return best
+}
+
+/** A holder in the way for less than half of a wait isn't the only one: what is known of the others. */
+function othersOf(
+  holds: readonly Hold[],
+  { total, longest: { tid } }: { readonly total: number; readonly longest: Hold },
+  window: Window,
+): string {
+  const others = holds.filter(hold => hold.tid !== tid)
+  if (others.length === 0 || total >= (window.end - window.start) / 2) return ''
+  const ns = others.reduce((sum, hold) => sum + overlap(hold, window.start, window.end), 0)
+  const tasks = new Set(others.map(hold => hold.tid)).size
+  return `; ${tasks === 1 ? 'another task' : `${tasks} other tasks`} held it for ${ms(ns).toFixed(1)} ms meanwhile`
 }
 
 const intersect = (a: Window, b: Window): Window => ({

@@ -7,7 +7,7 @@
 import { printable } from '../base/index.ts'
 import type { Account, Cause, Inversion } from './analysis.ts'
 import type { AnalyzedFiles } from './analyze.ts'
-import type { Link } from './chain.ts'
+import { EVENTS, type Link } from './chain.ts'
 
 const COLUMNS = 80
 const ROWS = 5
@@ -31,10 +31,7 @@ export function accountText(account: Account, thresholdMs: number): string {
       : `${count(found, 'priority inversion')} of ${thresholdMs} ms or more:`,
     '',
   )
-  const shown =
-    found <= CHAINS
-      ? account.inversions
-      : account.inversions.toSorted((a, b) => b.waitMs - a.waitMs).slice(0, CHAINS)
+  const shown = account.inversions.toSorted((a, b) => b.waitMs - a.waitMs).slice(0, CHAINS)
   lines.push(...behindText(account, thresholdMs))
   shown.forEach((inversion, at) => {
     lines.push(...numbered(at + 1, inversionText(inversion)), '')
@@ -209,7 +206,8 @@ const longMillis = (ms: number): string => (ms >= 1000 ? `${(ms / 1000).toFixed(
 
 function linkText(link: Link): string {
   const then = link.waitsFor === null ? 'and ran' : `and waited for ${link.waitsFor}`
-  const sure = link.certainty === 'certain' ? '[certain]' : `[${link.certainty}: ${link.why}]`
+  const isPlain = link.certainty === 'certain' && link.why === EVENTS
+  const sure = isPlain ? '[certain]' : `[${link.certainty}: ${link.why}]`
   return `${who(link)} held ${link.holds} for ${millis(link.ms)} of it ${then}${inAt(link)} ${sure}`
 }
 
