@@ -481,3 +481,16 @@ test('what a request waits for is told by the daemon, while it waits', { skip },
   assert.deepEqual(await ended, [0, null])
   assert.equal(await mounted.unmount(), 0)
 })
+
+test('a directory that is listed while entries come and go tells each that stays once', { skip }, async t => {
+  const mounted = await Mounted.make(t, '16MiB')
+  await mounted.does(`
+    mkdir d; cd d; seq -f s%05g 3000 | xargs touch
+    (while [ ! -e ../stop ]; do for n in $(seq 100); do : > r$n; : > t$n; done; rm -f r* t*; done) &
+    for turn in 1 2 3 4 5 6; do
+      ls -U > ../told; test "$(grep -c '^s' ../told)" = 3000; test -z "$(sort ../told | uniq -d)"
+    done
+    touch ../stop; wait`)
+  assert.equal(await mounted.unmount(), 0)
+  assert.deepEqual(await mounted.check(), [])
+})

@@ -187,6 +187,10 @@ export class Story {
     return this.says(this.at.remap(how, source.opened, target.opened, range))
   }
 
+  shift(how: 'collapse' | 'insert', { opened }: File, position: Bytes, length: Bytes): string {
+    return this.says(this.at.shift(how, opened, position, length))
+  }
+
   unshare({ opened }: File, position: Bytes, length: Bytes): string {
     return this.says(this.at.unshare(opened, position, length))
   }
