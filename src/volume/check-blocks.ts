@@ -2,47 +2,47 @@
  * The sweep over the blocks of a volume: who says what of each, from the first to the last, in one pass over the places
  * where something begins or ends.
  */
-const PART_NUMBERS = 4096
+const PART_NUMBERS = 1024
 
 export type Owner = 'extents' | 'free' | 'limbo' | 'shared'
 
-/** At `block` something of `owner` begins (change > 0) or ends. */
-interface Edge {
-  readonly block: number
-  readonly owner: Owner
-  readonly change: number
-}
+const OWNERS = ['extents', 'free', 'limbo', 'shared'] as const
 
-/** Many things in order of a number, sorted some at a time: numbers that are near one another come in one part. */
+/** What begins (above 0) or ends at a block, by owners, with how many references. */
+type Edges = Record<Owner, number>
+
+/** Something for each of many numbers, in order of them, sorted some at a time: numbers that are near one another come in one part. */
 export class SortedParts<T> {
-  private readonly numberOf: (item: T) => number
-  private readonly byPart = new Map<number, T[]>()
+  private readonly byPart = new Map<number, Map<number, T>>()
 
-  constructor(numberOf: (item: T) => number) {
-    this.numberOf = numberOf
+  get(number: number): T | undefined {
+    return this.byPart.get(Math.floor(number / PART_NUMBERS))?.get(number)
   }
 
-  add(item: T): void {
-    const number = Math.floor(this.numberOf(item) / PART_NUMBERS)
-    const part = this.byPart.get(number)
-    if (part === undefined) this.byPart.set(number, [item])
-    else part.push(item)
+  set(number: number, item: T): void {
+    const key = Math.floor(number / PART_NUMBERS)
+    let part = this.byPart.get(key)
+    if (part === undefined) {
+      part = new Map()
+      this.byPart.set(key, part)
+    }
+    part.set(number, item)
   }
 
   /** Each of them sorted, in order. */
-  *parts(): Generator<readonly T[]> {
-    for (const number of [...this.byPart.keys()].sort((a, b) => a - b))
-      yield this.byPart.get(number)!.sort((a, b) => this.numberOf(a) - this.numberOf(b))
+  *parts(): Generator<readonly (readonly [number, T])[]> {
+    for (const key of [...this.byPart.keys()].sort((a, b) => a - b))
+      yield [...this.byPart.get(key)!].sort(([a], [b]) => a - b)
   }
 }
 
 export class BlockSweep {
-  private readonly edges = new SortedParts<Edge>(edge => edge.block)
+  private readonly edges = new SortedParts<Edges>()
 
   /** `count`: how many references, where the owner tells. */
   add(owner: Owner, start: number, end: number, count = 1): void {
-    this.edges.add({ block: start, owner, change: count })
-    this.edges.add({ block: end, owner, change: -count })
+    this.edgesAt(start)[owner] += count
+    this.edgesAt(end)[owner] -= count
   }
 
   /** What VS2 and VS4 (space.ts) forbid, a sentence each, for blocks [1, end). '': a step of the way. */
@@ -51,18 +51,26 @@ export class BlockSweep {
     let from = 1
     let last = end
     for (const edges of this.edges.parts()) {
-      last = edges.at(-1)!.block
-      for (let at = 0; at < edges.length; ) {
-        const { block } = edges[at]!
+      last = edges.at(-1)![0]
+      for (const [block, changes] of edges) {
         if (block > from) yield* judge(from, Math.min(block, end), now)
         from = Math.max(from, block)
-        for (; edges[at]?.block === block; at++) now[edges[at]!.owner] += edges[at]!.change
+        for (const owner of OWNERS) now[owner] += changes[owner]
         if (block < 1) yield `block ${block} is told of, and holds the header`
         yield ''
       }
     }
     if (from < end) yield* judge(from, end, now)
     if (last > end) yield `blocks up to ${last - 1} are told of; the volume ends with block ${end - 1}`
+  }
+
+  private edgesAt(block: number): Edges {
+    let edges = this.edges.get(block)
+    if (edges === undefined) {
+      edges = { extents: 0, free: 0, limbo: 0, shared: 0 }
+      this.edges.set(block, edges)
+    }
+    return edges
   }
 }
 

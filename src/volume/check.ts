@@ -96,7 +96,8 @@ export class Check {
   /** The inode that was asked for last. */
   private latest: { readonly ino: number; readonly inode: Inode | undefined } | undefined
   private lost = 0
-  private readonly data = new SortedParts<Blocks>(blocks => blocks.start)
+  /** Up to where there is data, by where it begins. */
+  private readonly data = new SortedParts<number>()
   private readonly steps: Generator<undefined, Checked>
 
   constructor(journal: Journal, header: Header) {
@@ -215,8 +216,10 @@ export class Check {
       this.blocks.set(ino, (this.blocks.get(ino) ?? 0) + end - start!)
     }
     // What was lost of the inode makes its data no less worth reading.
-    if (tag === WRITTEN)
-      this.data.add({ start: block!, end: Math.min(block! + end - start!, this.header.blocks) })
+    if (tag === WRITTEN) {
+      const last = Math.min(block! + end - start!, this.header.blocks)
+      this.data.set(block!, Math.max(last, this.data.get(block!) ?? 0))
+    }
     const inode = this.inodeNow(ino)
     const what = `pages ${start} to ${end - 1} of inode ${ino}`
     if (inode === undefined) this.wrong.push(`${what} have blocks, and there is no such inode`)
@@ -330,10 +333,10 @@ export class Check {
 }
 
 /** The same blocks, each once, in as few ranges as can be. */
-function* merged(ranges: SortedParts<Blocks>): Generator<undefined, Blocks[]> {
+function* merged(ranges: SortedParts<number>): Generator<undefined, Blocks[]> {
   const found: { start: number; end: number }[] = []
   for (const part of ranges.parts())
-    for (const { start, end } of part) {
+    for (const [start, end] of part) {
       const last = found.at(-1)
       if (last !== undefined && start <= last.end) last.end = Math.max(last.end, end)
       else found.push({ start, end })

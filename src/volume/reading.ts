@@ -66,7 +66,8 @@ export class Reading extends Transfer<ReadingArgs> {
       if (!pieces[at]!.ticket.complete) return wait(pieces[at]!.ticket, 'device')
     for (const { ticket } of pieces) if (args.failed === errno.OK) args.failed = ticket.errno
     if (args.failed !== errno.OK) return fail(args.failed)
-    args.unsound ||= !this.isSound(args)
+    const isSound = this.isSound(args)
+    args.unsound ||= !isSound
     if (args.compared.pieces < pieces.length) return again
     return args.unsound ? fail(errno.EIO) : done
   }

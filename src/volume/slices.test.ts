@@ -269,8 +269,11 @@ describe('a file in pieces', () => {
   it('is read in slices, and the first block that is damaged fails all of it', () => {
     const at = new VolumeWorld(SMALL)
     const file = pieces(at, 8)
-    const [part] = file.volumeFile.node.extents.inside(7, 8)
-    at.poke(part!.value * PAGE, new Uint8Array(PAGE).fill(9))
+    const spoil = (page: number) => {
+      const [part] = file.volumeFile.node.extents.inside(page, page + 1)
+      at.poke(part!.value * PAGE, new Uint8Array(PAGE).fill(9))
+    }
+    spoil(7)
     const read = (pages: number) => {
       const args = bulkReadArgs(file.volumeFile, 0, new Uint8Array(pages * PAGE))
       return begin(at, at.volume.bulkRead, args)
@@ -283,6 +286,11 @@ describe('a file in pieces', () => {
       [41, 0, 43, 0, 45, 0, 0],
     )
     assert.match(at.volume.damage[0]!, /bytes 28672 to 32767/)
+    spoil(0)
+    const both = read(8)
+    at.world.settle()
+    assert.equal(both.errno, errno.EIO)
+    assert.equal(at.volume.damage.length, 3, 'all that is damaged is told')
   })
 })
 
