@@ -94,6 +94,14 @@ export const DIFFERENCES: readonly Difference[] = [
       "LazyFree isn't compared, nor Referenced of private memory after a MADV_FREE; nor are clean and dirty of private memory after a fork and a MADV_FREE",
   },
   {
+    name: 'pageout',
+    kernel:
+      'takes what nobody refers to at that moment, a list of its own among them; unmaps dirty pages of files before it leaves them, and marks them with the flag of readahead (mm/vmscan.c, shrink_folio_list)',
+    ours: 'takes clean pages of files and memory that may be dropped, and leaves the others mapped',
+    follows:
+      "both read and write the files, and entries of a file's pages that one side alone has are taken away; Referenced isn't compared after it; it isn't played after a MADV_FREE, nor on shared anonymous memory, whose pages of zeros Linux drops",
+  },
+  {
     name: 'dontunmap of locked memory',
     kernel:
       'unlocks all of a VMA, when a part of it is moved and stays mapped (mm/mremap.c, dontunmap_complete)',
@@ -128,12 +136,13 @@ const CLEAN_OR_DIRTY: readonly Counter[] = ['Shared_Clean', 'Shared_Dirty', 'Pri
 export interface Past {
   readonly forked: boolean
   readonly freed: boolean
+  readonly pagedOut: boolean
 }
 
-export function traitsOf(filesystem: FilesystemName, { forked, freed }: Past): Traits {
+export function traitsOf(filesystem: FilesystemName, { forked, freed, pagedOut }: Past): Traits {
   return {
     ignored: (counter, { name, rights }) =>
-      (counter === 'Referenced' && (forked || rights[0] !== 'r' || (freed && name === ''))) ||
+      (counter === 'Referenced' && (forked || pagedOut || rights[0] !== 'r' || (freed && name === ''))) ||
       (CLEAN_OR_DIRTY.includes(counter) &&
         ((name === '' && forked && freed) ||
           name === 'shared memory' ||

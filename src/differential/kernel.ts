@@ -47,9 +47,10 @@ interface Twin {
 export class Kernel implements Side {
   private readonly tracer: Tracer
   private readonly filesystem: FilesystemName
-  /** Whether a process has ever forked, and whether one has lazily freed. */
+  /** Whether a process has ever forked, lazily freed, or paged out. */
   forked = false
   freed = false
+  pagedOut = false
   private readonly alive: Tracee[]
   private readonly twins: Twin[]
   /** The arena's image, which loads fill and stores are taken from. */
@@ -261,6 +262,7 @@ export class Kernel implements Side {
         return this.remap(tracee, operation, address, length)
       case 'advise':
         if (operation.advice === 'free') this.freed = true
+        if (operation.advice === 'pageout') this.pagedOut = true
         return call('madvise', MADVICE[operation.advice])
       case 'msync':
         return call('msync', operation.flags)

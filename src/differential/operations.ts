@@ -30,6 +30,7 @@ export const ADVICE = [
   'keeponfork',
   'free',
   'cold',
+  'pageout',
   'populateRead',
   'populateWrite',
 ] as const

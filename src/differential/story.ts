@@ -86,6 +86,11 @@ function playOne(stage: Stage, kernel: Kernel, ours: Ours, operation: Operation)
   const said = outcomes(theirs, own)
   if (said !== undefined) return said
   if (operation.name === 'advise' && operation.advice === 'willneed') bringAll(kernel, ours)
+  if (operation.name === 'advise' && operation.advice === 'pageout') {
+    bringAll(kernel, ours)
+    writeAll(kernel, ours)
+    sameEntries(kernel, ours, operation.process)
+  }
   if (operation.name === 'punch') afterPunch(kernel, ours)
   if ('file' in operation && kernel.sizeOf(operation.file) !== size) {
     bringAll(kernel, ours)
@@ -105,7 +110,18 @@ function playOne(stage: Stage, kernel: Kernel, ours: Ours, operation: Operation)
 
 function isLeftOut(stage: Stage, kernel: Kernel, operation: Operation): boolean {
   if (operation.name === 'remap') return isApart(kernel, operation)
+  if (operation.name === 'advise' && operation.advice === 'pageout')
+    return kernel.freed || isSharedMemory(kernel, operation)
   return operation.name === 'store' && stage.filesystem === 'tmpfs' && isPastEnd(kernel, operation)
+}
+
+function isSharedMemory(
+  kernel: Kernel,
+  { process, page, pages }: Extract<Operation, { name: 'advise' }>,
+): boolean {
+  return kernel
+    .view(process)
+    .vmas.some(({ start, end, name }) => name === 'shared memory' && start < page + pages && end > page)
 }
 
 /** What mremap may do depends on where VMAs end: a range that the kernel keeps apart and we don't isn't remapped. */
@@ -138,7 +154,7 @@ function bringAll(kernel: Kernel, ours: Ours): void {
   }
 }
 
-/** The kernel may write when it likes: then both write all (the rows "flusher", "last page" and "fsync of btrfs"). */
+/** The kernel may write when it likes: then both write all (the rows "flusher", "last page", "fsync of btrfs" and "pageout"). */
 function writeAll(kernel: Kernel, ours: Ours): void {
   for (let file = 0; file < FILES; file++) {
     kernel.perform({ name: 'sync', file })
