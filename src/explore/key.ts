@@ -351,7 +351,7 @@ function compareRows(left: Int32Array, right: Int32Array): number {
 }
 
 /** 53 bits of a row, as one number. */
-export function hashOf(row: Int32Array): number {
+export function hashOf(row: ArrayLike<number>): number {
   let a = 0x9e3779b9 | 0
   let b = 0x85ebca6b | 0
   for (let at = 0; at < row.length; at++) {

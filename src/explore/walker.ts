@@ -30,7 +30,18 @@ export class Walker {
       frames.data.buffer,
     )
     const fixed = [
-      ...[scenario, row, this, engine.pressure, engine.groups, engine.verbs, engine.tree, engine.discipline],
+      // What the monitor keeps it keeps for one step.
+      ...[
+        scenario,
+        row,
+        this,
+        machine.monitor,
+        engine.pressure,
+        engine.groups,
+        engine.verbs,
+        engine.tree,
+        engine.discipline,
+      ],
       ...[engine.scheduler.watcher!, frames.words, frames.data.buffer],
       ...[machine.constants, ...machine.constants],
     ]

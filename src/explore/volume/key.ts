@@ -42,9 +42,11 @@ export function volumeRow({ volume, store, disk, opened, blocks }: LabVolume): n
   const row = [space['promised'], space['cursor'], space['epoch']]
   row.push(next === undefined ? 0 : 1, running ? 1 : 0, broken)
   row.push(store.busy ? 1 : 0, volume.damageCount)
-  for (let block = 1; block < blocks; block++) {
-    const free = journal.ask(() => space['freeRuns'].at(block) !== undefined).value !== false
-    row.push(free ? -9 : disk.words.get(block))
+  const { value: free = [] } = journal.ask(() => [...space['freeRuns'].inside(1, blocks)])
+  let block = 1
+  for (const { start, end } of [...free, { start: blocks, end: blocks }]) {
+    for (; block < start; block++) row.push(disk.words.get(block))
+    for (; block < end; block++) row.push(-9)
   }
   for (const file of opened.values()) {
     row.push(file.size, file.invalidation?.start ?? -1, file.invalidation?.end ?? -1)

@@ -6,6 +6,7 @@
 import type { Vma } from '../../mm/index.ts'
 import { frameOf, WRITABLE } from '../../mmu/index.ts'
 import { DaxFile, PLAIN, type PreallocatingArgs, UNWRITTEN } from '../../volume/index.ts'
+import { hashOf } from '../key.ts'
 import type { Machine } from '../machine.ts'
 import type { Property } from '../monitor.ts'
 import { metadataRow } from './key.ts'
@@ -95,7 +96,7 @@ function checkVolume({ volume: on, engine }: Machine): string | undefined {
 }
 
 /** What the check says of each state of the metadata that was seen: most steps don't change it. */
-const CHECKED = new WeakMap<LabVolume, Map<string, string | undefined>>()
+const CHECKED = new WeakMap<LabVolume, Map<number, string | undefined>>()
 
 function checked(on: LabVolume): string | undefined {
   let known = CHECKED.get(on)
@@ -103,7 +104,7 @@ function checked(on: LabVolume): string | undefined {
     known = new Map()
     CHECKED.set(on, known)
   }
-  const state = metadataRow(on).join()
+  const state = hashOf(metadataRow(on))
   if (!known.has(state)) known.set(state, on.volume.check().wrong[0])
   return known.get(state)
 }
