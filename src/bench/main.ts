@@ -19,7 +19,7 @@ import { machines } from './machines.bench.ts'
 import { type Bench, type Figure, meets, type Plan, Skipped, type Target } from './measure.ts'
 import { coldReads, stalls } from './misses.ts'
 import { monitor } from './monitor.ts'
-import { mountData, mountNames } from './mounts.ts'
+import { mountCalls, mountData, mountNames } from './mounts.ts'
 import { remote } from './remote.ts'
 import { observed, traces } from './traces.ts'
 import { volumeCheck, volumeOpen } from './volume-large.ts'
@@ -43,6 +43,7 @@ const BENCHES: readonly Bench[] = [
   volumeCheck,
   mountData,
   mountNames,
+  mountCalls,
   remote,
   machines,
   hardwareLoads,

@@ -6,9 +6,10 @@ import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import type { Bytes } from '../base/index.ts'
+import { memoryBuffer } from '../host/index.ts'
 import { loadFfi } from '../linux/index.ts'
 import { Filesystems } from './filesystems.ts'
-import { type Bench, compareWith, type Figure, MIB, type Plan, type Target } from './measure.ts'
+import { type Bench, compareWith, type Figure, MIB, median, type Plan, type Target } from './measure.ts'
 import { shuffled } from './scratch.ts'
 import { run } from './xfs.ts'
 
@@ -39,6 +40,12 @@ export const mountNames: Bench = {
   about:
     'names of a mounted volume, cp and git, against ext4 on the same device, bindfs and gocryptfs over it',
   run: plan => withAll(plan, namesWorks(plan)),
+}
+
+export const mountCalls: Bench = {
+  name: 'mount-calls',
+  about: 'single calls on a mounted volume, one over the median of their times, against the same filesystems',
+  run: plan => withAll(plan, callsWorks(plan)),
 }
 
 async function withAll(plan: Plan, works: readonly Work[]): Promise<Figure[]> {
@@ -135,7 +142,7 @@ function writeFile(path: string, size: Bytes): void {
 
 /** The pages of the file itself are dropped before; what lies below it may have some. */
 function sequentialRead(path: string, size: Bytes): number {
-  run('dd', [`if=${path}`, 'iflag=nocache', 'count=0', 'status=none'])
+  forgetPages(path)
   const piece = new Uint8Array(MIB)
   const fd = fs.openSync(path, 'r')
   const time = seconds(() => {
@@ -143,6 +150,10 @@ function sequentialRead(path: string, size: Bytes): number {
   })
   fs.closeSync(fd)
   return size / MIB / time
+}
+
+function forgetPages(path: string): void {
+  run('dd', [`if=${path}`, 'iflag=nocache', 'count=0', 'status=none'])
 }
 
 function randomReads(path: string, count: number, depth: number): number {
@@ -294,6 +305,105 @@ function repositoryOf(directory: string, files: number): string {
   git('add', '.')
   git('-c', 'user.name=bench', '-c', 'user.email=bench@localhost', 'commit', '-qm', 'all')
   return repository
+}
+
+// ---- single calls: what else runs on the host has little part in their medians
+
+function callsWorks({ smoke }: Plan): Work[] {
+  const count = smoke ? 10 : 2000
+  const size = (smoke ? 4 : 96) * MIB
+  const reads = shuffled(size / BLOCK, count)
+  const piece = new Uint8Array(MIB).fill(0x5a)
+  // It begins at a page, as O_DIRECT wants it.
+  const block = new Uint8Array(memoryBuffer(MIB), 0, BLOCK)
+  const asked = { bindfs: 0.5 }
+  const path = (directory: string, n: number) => join(directory, 'calls', `f${n}`)
+  const make = (directory: string) => {
+    fs.rmSync(join(directory, 'calls'), { recursive: true, force: true })
+    fs.mkdirSync(join(directory, 'calls'))
+    return rate(
+      count,
+      n => fs.openSync(path(directory, n), 'w'),
+      fd => fs.closeSync(fd),
+    )
+  }
+  const withOpen = (directory: string, flags: number, act: (fd: number) => number) => {
+    const fd = fs.openSync(existing(join(directory, 'called'), size), flags)
+    try {
+      return act(fd)
+    } finally {
+      fs.closeSync(fd)
+    }
+  }
+  const { O_RDONLY, O_RDWR, O_DIRECT } = fs.constants
+  const works: Omit<Work, 'unit' | 'asked'>[] = [
+    { name: 'open of a new file', what: `open(O_CREAT) of ${count} names`, in: make },
+    {
+      name: 'access',
+      what: `access(2) of ${count} names that the kernel has forgotten`,
+      in: directory => {
+        make(directory)
+        forgetNames()
+        return rate(count, n => fs.accessSync(path(directory, n)))
+      },
+    },
+    {
+      name: 'unlink',
+      what: `unlink of ${count} empty files`,
+      in: directory => {
+        make(directory)
+        return rate(count, n => fs.unlinkSync(path(directory, n)))
+      },
+    },
+    {
+      name: 'a new small file',
+      what: `open, write of 5 bytes and close, ${count} times`,
+      in: directory => {
+        make(directory)
+        return rate(count, n => fs.writeFileSync(`${path(directory, n)}s`, 'small'))
+      },
+    },
+    {
+      name: 'read of 4 KiB',
+      what: `${count} reads at random, O_DIRECT`,
+      in: directory =>
+        withOpen(directory, O_RDONLY | O_DIRECT, fd =>
+          rate(count, n => fs.readSync(fd, block, 0, BLOCK, reads[n % reads.length]! * BLOCK)),
+        ),
+    },
+    {
+      name: 'read of 1 MiB',
+      what: `${size / MIB} reads in a row, which the kernel doesn't have in its cache for the mount's own file`,
+      in: directory =>
+        withOpen(directory, O_RDONLY, fd => {
+          forgetPages(join(directory, 'called'))
+          return rate(size / MIB, n => fs.readSync(fd, piece, 0, MIB, n * MIB))
+        }),
+    },
+    {
+      name: 'write of 1 MiB',
+      what: `${size / MIB} writes in a row, over what was there, before fsync`,
+      in: directory =>
+        withOpen(directory, O_RDWR, fd => {
+          const found = rate(size / MIB, n => fs.writeSync(fd, piece, 0, MIB, n * MIB))
+          fs.fsyncSync(fd)
+          return found
+        }),
+    },
+  ]
+  return works.map(work => ({ ...work, unit: 'calls/s', asked }))
+}
+
+/** Calls a second, by the median of their times. */
+function rate<T>(count: number, call: (n: number) => T, after: (result: T) => void = () => {}): number {
+  const times: number[] = []
+  for (let n = 0; n < count; n++) {
+    const start = performance.now()
+    const result = call(n)
+    times.push(performance.now() - start)
+    after(result)
+  }
+  return 1000 / median(times)
 }
 
 function seconds(work: () => void): number {
