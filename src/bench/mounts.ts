@@ -310,8 +310,8 @@ function repositoryOf(directory: string, files: number): string {
 // ---- single calls: what else runs on the host has little part in their medians
 
 function callsWorks({ smoke }: Plan): Work[] {
-  const count = smoke ? 10 : 2000
-  const size = (smoke ? 4 : 96) * MIB
+  const count = smoke ? 10 : 500
+  const size = (smoke ? 4 : 64) * MIB
   const reads = shuffled(size / BLOCK, count)
   const piece = new Uint8Array(MIB).fill(0x5a)
   // It begins at a page, as O_DIRECT wants it.
