@@ -50,7 +50,8 @@ export function attributeOperations(parts: Parts): Operations {
     const has = (bit: number) => (valid & bit) !== 0
     const now = parts.now()
     // chown(2) with neither owner nor group, which drops privileges all the same.
-    const owner = (valid & ~wire.FATTR_LOCKOWNER) === 0 ? core.inodes.written(ino).value : undefined
+    const isChown = (valid & ~(wire.FATTR_LOCKOWNER | wire.FATTR_CTIME)) === 0
+    const owner = isChown ? core.inodes.written(ino).value : undefined
     const time = (given: number, isNow: number, seconds: number, nanoseconds: number): { time?: Time } =>
       has(isNow) ? { time: now } : has(given) ? { time: { seconds: clamped(seconds), nanoseconds } } : {}
     const atime = time(wire.FATTR_ATIME, wire.FATTR_ATIME_NOW, set.atime, set.atimensec).time
