@@ -1,6 +1,7 @@
 /** The store whose records lie in PostgreSQL, on a real server, by the contract of every store and of those that machines share. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { errno } from '../base/index.ts'
 import { RealDriver, Scheduler, type Ticket } from '../sched/index.ts'
 import { type Call, type Client, NetworkedStore, type Role, type Way } from '../volume/index.ts'
 import {
@@ -114,6 +115,12 @@ class Stores implements SharedStores {
     } else await this.set("expires = '-infinity'")
   }
 
+  /** All have slept for longer than a lease runs. */
+  async sleep(): Promise<void> {
+    await this.set("expires = '-infinity'")
+    Object.assign(this.inner, { heldAt: 0 })
+  }
+
   private set(what: string): Promise<void> {
     return this.postgres
       .ask(`update faultline.volume set ${what} where id = $1`, [this.metadata.volume])
@@ -158,6 +165,24 @@ describe('metadata in PostgreSQL', { skip: NO_POSTGRES }, () => {
 
   storeSuite('PostgreSQL', async () => (await Stores.make(postgres)).writer())
   sharedStoreSuite('PostgreSQL', () => Stores.make(postgres))
+
+  test('lets a writer that slept past its lease go on, if nobody else has come', async () => {
+    const stores = await Stores.make(postgres)
+    const { store, settle } = await stores.writer()
+    const commit = async () => {
+      const changes = [{ key: 'a', value: new Uint8Array(1) }]
+      const ticket = store.commit(changes, { epoch: store.lease.epoch, after: store.at })
+      await settle(ticket)
+      return ticket.errno
+    }
+    assert.equal(await commit(), 0)
+    await stores.sleep()
+    assert.equal(await commit(), 0)
+    const other = await stores.writer()
+    await stores.sleep()
+    assert.equal(await commit(), errno.ESTALE)
+    assert.equal(other.store.at, 2)
+  })
 
   test('makes its schema once, though many come at once, and refuses one of a later version', async () => {
     await postgres.ask('drop schema faultline cascade')

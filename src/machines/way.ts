@@ -2,7 +2,7 @@
  * The way from the stores of this process to PostgreSQL: what a call is told when the server can't be asked, and when it is asked
  * again.
  *
- *     commit            no answer -> the store is told so at once, and asks for the outcome
+ *     commit            the lease is old -> renewed first; no answer -> the store is told so at once, and asks for the outcome
  *     outcome, enter, fetch      no answer -> a pause that doubles each time -> the store is told, and asks again
  *     renew, news, pin  no answer -> the store is told; they come again by themselves
  *
@@ -16,6 +16,9 @@ import { PostgresError } from './postgres.ts'
 /** The longest first pause, in milliseconds; it doubles with each call that fails in a row, up to PAUSE_MAX. */
 const PAUSE = 50
 const PAUSE_MAX = 2000
+/** Milliseconds after which a writer renews its lease before it commits: it was stopped, or asleep, and nobody else may have come. */
+const HELD = 5000
+const HOLDING: ReadonlySet<Reply['kind']> = new Set(['entered', 'committed', 'horizon', 'outcome'])
 const ASKED_AGAIN: ReadonlySet<Call['kind']> = new Set(['outcome', 'enter', 'fetch'])
 
 export class PostgresWay implements Way {
@@ -26,6 +29,8 @@ export class PostgresWay implements Way {
   private readonly underWay = new Set<Promise<void>>()
   private readonly pauses = new Set<() => void>()
   private pause = PAUSE
+  /** When the server said last that the lease holds: by the clock that goes on while the computer sleeps. */
+  private heldAt = 0
   private isClosed = false
 
   /** `pump` runs what an answer has made ready. */
@@ -60,7 +65,12 @@ export class PostgresWay implements Way {
 
   private async ask(client: Client, call: Call): Promise<Reply | 'nothing'> {
     try {
+      if (call.kind === 'commit' && Date.now() - this.heldAt > HELD) {
+        const renewed = await this.metadata.answer(client.name, { kind: 'renew' })
+        if (renewed.kind === 'stale') return renewed
+      }
       const reply = await this.metadata.answer(client.name, call)
+      if (HOLDING.has(reply.kind)) this.heldAt = Date.now()
       this.pause = PAUSE
       this.trouble = undefined
       return reply

@@ -30,6 +30,10 @@ export class HostGround implements Ground {
     noteDamage(this.place, sentences)
   }
 
+  trouble(): undefined {
+    return undefined
+  }
+
   leave(): void {
     if (this.store instanceof LmdbStore) this.store.leave()
   }

@@ -12,6 +12,8 @@ export interface Ground {
   flaws(): readonly string[]
   /** Writes down what was found damaged, where that can be. */
   noteDamage(sentences: readonly string[]): void
+  /** Why it failed last, where it knows more than an errno says. */
+  trouble(): string | undefined
   /** The process ends, and no event loop turns any more: commits are made at once from here on, or never. */
   leave(): void
   /** Lets the volume hold more. */

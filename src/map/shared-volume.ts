@@ -94,9 +94,11 @@ class Follower {
 class SharedGround implements Ground {
   readonly endings: Ground['endings']
   private readonly name: string
+  private readonly session: Session
 
   constructor(name: string, session: Session, follower?: Follower) {
     this.name = name
+    this.session = session
     this.endings = [() => follower?.end(), () => session.close()]
   }
 
@@ -106,6 +108,10 @@ class SharedGround implements Ground {
 
   noteDamage(): void {
     // Others may have it sound: what is damaged is found anew by who reads it.
+  }
+
+  trouble(): string | undefined {
+    return this.session.device.lastFailure?.message
   }
 
   leave(): void {

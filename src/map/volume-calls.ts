@@ -18,9 +18,12 @@ export class VolumeCalls {
   /** What the volume's close waits for. */
   readonly underWay = new UnderWay()
   private readonly context: Context
+  private readonly trouble: () => string | undefined
 
-  constructor(context: Context, core: Core) {
+  /** `trouble`: what there is to be said of why a device failed. */
+  constructor(context: Context, core: Core, trouble: () => string | undefined) {
     this.context = context
+    this.trouble = trouble
     this.core = core
   }
 
@@ -138,6 +141,9 @@ export class VolumeCalls {
     if (error.code === 'EROFS' && !this.core.isReadOnly) return sealed(error, where)
     if (error.code === 'ENXIO') return holdsNothing(error, where)
     if (error.code === 'ESTALE') return overtaken(error, where)
+    const trouble = error.code === 'EIO' || error.code === 'EACCES' ? this.trouble() : undefined
+    if (trouble !== undefined)
+      return new FaultlineError(error.code, operation, `${error.message}: ${trouble}`, error)
     // What was found first made it read-only; what was found last is what was just read.
     const found = error.code === 'EROFS' ? damage[0] : damage.at(-1)
     if (found === undefined || !['EIO', 'EUCLEAN', 'EROFS'].includes(error.code)) return error

@@ -92,12 +92,13 @@ export class Volume implements VolumeFace {
   /** How many of the sentences about damage are on the disk. */
   private noted: number
   private closing: Promise<void> | undefined
+  private lastUsage: Usage | undefined
 
   constructor(context: Context, mounted: Mounted, onClosed: () => void) {
     this.mounted = mounted
     this.core = mounted.core
     this.path = mounted.path
-    this.calls = new VolumeCalls(context, mounted.core)
+    this.calls = new VolumeCalls(context, mounted.core, () => mounted.ground.trouble())
     this.files = new OpenFiles(context, this.calls, () => this.note())
     this.onClosed = onClosed
     this.noted = mounted.noted
@@ -115,7 +116,11 @@ export class Volume implements VolumeFace {
   /** Blocks: free + used + reserved = size. */
   get usage(): Usage {
     this.checkCall('usage')
-    return this.calls.said(this.core.usageNow(), 'usage', this.path)
+    const now = this.core.usageNow()
+    // Of a volume of many machines the counts may be on their way: so long the last ones are told.
+    if (now.outcome.kind === 'wait' && this.lastUsage !== undefined) return this.lastUsage
+    this.lastUsage = this.calls.said(now, 'usage', this.path)
+    return this.lastUsage
   }
 
   /** Opens a file. Opened twice it has one set of pages. */

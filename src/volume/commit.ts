@@ -9,7 +9,8 @@
  * device, and the flush makes it durable before anything durable points at it.
  *
  * A commit that the store refused is tried again with the next one: until then everything stays in memory, and freed
- * blocks stay in limbo. A flush that failed may have lost what was written before it, and no second one brings it back:
+ * blocks stay in limbo. One that is known never to be made (ETIMEDOUT), since the store wasn't heard of, is begun anew at once, some
+ * times. A flush that failed may have lost what was written before it, and no second one brings it back:
  * the volume takes no more changes until it is opened again. Neither does one whose lease is lost: somebody else writes now.
  *
  * A change that takes several edits, in slices, holds commits from its first to its last: a crash leaves all of it or nothing.
@@ -38,9 +39,14 @@ import type { Basis, Change, Store } from './store.ts'
 /** To give a change its checksum takes a part of what making a record does. */
 const CHANGES_A_RECORD = 8
 
+/** How often a commit is begun, of which the store says each time that it never will be made. */
+const TRIES = 8
+
 interface CommitArgs {
   /** Whose commit is on its way. */
   ticket: Ticket | undefined
+  isBegun: boolean
+  tries: number
   /** What was sealed, or as much of it as has its checksum. */
   changes: Change[]
   whole: boolean
@@ -104,6 +110,8 @@ export class Commits implements Verb<CommitArgs> {
       this.running = true
       const args: CommitArgs = {
         ticket: undefined,
+        isBegun: false,
+        tries: 0,
         changes: [],
         whole: false,
         basis: this.basis(),
@@ -137,6 +145,14 @@ export class Commits implements Verb<CommitArgs> {
           return done
         }
         if (this.held !== undefined) return wait(this.held, 'reserve')
+        args.ticket = this.next
+        this.underWay = this.next
+        this.next = undefined
+        args.tries = 0
+        args.isBegun = false
+      }
+      if (!args.isBegun) {
+        if (this.held !== undefined) return wait(this.held, 'reserve')
         this.begin(args)
       }
       if (args.flush !== undefined && !args.whole) {
@@ -148,6 +164,10 @@ export class Commits implements Verb<CommitArgs> {
         args.store ??= this.store.commit(args.changes, args.basis)
       if (args.store?.complete === false) return wait(args.store, 'device')
       args.result ??= this.settle(args)
+      if (args.result === errno.ETIMEDOUT && args.tries < TRIES) {
+        args.isBegun = false
+        continue
+      }
       const given = args.result === errno.OK ? this.giveBack(args) : done
       if (given.kind === 'wait' || given.kind === 'again') return given
       this.end(args, given.kind === 'fail' ? given.errno : args.result)
@@ -164,9 +184,8 @@ export class Commits implements Verb<CommitArgs> {
   }
 
   private begin(args: CommitArgs): void {
-    args.ticket = this.next
-    this.underWay = this.next
-    this.next = undefined
+    args.isBegun = true
+    args.tries++
     args.store = undefined
     args.flush = undefined
     args.result = undefined
