@@ -6,7 +6,7 @@ import { type Errno, errno, ROOT } from '../base/index.ts'
 import { syncArgs } from '../cache/index.ts'
 import { shown } from '../group/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
-import { type Answer, type Volume as Core, Failure, type VolumeFile } from '../volume/index.ts'
+import { type Answer, type Volume as Core, Failure, type Usage, type VolumeFile } from '../volume/index.ts'
 import type { Context } from './context.ts'
 import { FaultlineError, fromErrno } from './error.ts'
 import { invalid } from './options.ts'
@@ -17,6 +17,7 @@ export class VolumeCalls {
   readonly core: Core
   /** What the volume's close waits for. */
   readonly underWay = new UnderWay()
+  private lastUsage: Usage | undefined
   private readonly context: Context
   private readonly trouble: () => string | undefined
 
@@ -122,6 +123,14 @@ export class VolumeCalls {
 
   async ask<T>(question: () => Answer<T>, operation: string, where: string): Promise<T> {
     return this.said(await this.answered(question), operation, where)
+  }
+
+  /** Of a volume of many machines the counts may be on their way: so long the last ones are told. */
+  usage(where: string): Usage {
+    const now = this.core.usageNow()
+    if (now.outcome.kind === 'wait' && this.lastUsage !== undefined) return this.lastUsage
+    this.lastUsage = this.said(now, 'usage', where)
+    return this.lastUsage
   }
 
   said<T>(answer: Answer<T>, operation: string, where: string): T {

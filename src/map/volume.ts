@@ -92,7 +92,6 @@ export class Volume implements VolumeFace {
   /** How many of the sentences about damage are on the disk. */
   private noted: number
   private closing: Promise<void> | undefined
-  private lastUsage: Usage | undefined
 
   constructor(context: Context, mounted: Mounted, onClosed: () => void) {
     this.mounted = mounted
@@ -116,11 +115,7 @@ export class Volume implements VolumeFace {
   /** Blocks: free + used + reserved = size. */
   get usage(): Usage {
     this.checkCall('usage')
-    const now = this.core.usageNow()
-    // Of a volume of many machines the counts may be on their way: so long the last ones are told.
-    if (now.outcome.kind === 'wait' && this.lastUsage !== undefined) return this.lastUsage
-    this.lastUsage = this.calls.said(now, 'usage', this.path)
-    return this.lastUsage
+    return this.calls.usage(this.path)
   }
 
   /** Opens a file. Opened twice it has one set of pages. */
