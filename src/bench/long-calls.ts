@@ -141,7 +141,13 @@ async function ofPieces(volume: Volume, file: File, map: Mapping, stalls: Stalls
   await told(stalls, 'snapshot of a volume', () => volume.snapshot('/', '/snapshot'))
   await told(stalls, 'check of the metadata', () => volume.check({ data: 'metadata only' }))
   await told(stalls, 'check of a volume', () => volume.check())
+  await told(stalls, 'stat of a file in pieces', () => volume.stat('/a'))
   await told(stalls, 'removal of a snapshot', () => volume.remove('/snapshot'))
+  const clone = await volume.open('/b', { mode: 'r+' })
+  await told(stalls, 'punch of a file in pieces', () => clone.punch(4096, clone.size / 2))
+  await told(stalls, 'fallocate of its holes', () => volume.fallocate(clone, 0, clone.size))
+  await told(stalls, 'truncation of a file in pieces', () => clone.truncate(4096))
+  await clone.close()
   await map.unmap()
   await file.close()
 }
