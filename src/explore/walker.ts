@@ -30,18 +30,7 @@ export class Walker {
       frames.data.buffer,
     )
     const fixed = [
-      // What the monitor keeps it keeps for one step.
-      ...[
-        scenario,
-        row,
-        this,
-        machine.monitor,
-        engine.pressure,
-        engine.groups,
-        engine.verbs,
-        engine.tree,
-        engine.discipline,
-      ],
+      ...[scenario, row, this, engine.pressure, engine.groups, engine.verbs, engine.tree, engine.discipline],
       ...[engine.scheduler.watcher!, frames.words, frames.data.buffer],
       ...[machine.constants, ...machine.constants],
     ]
