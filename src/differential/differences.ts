@@ -99,7 +99,7 @@ export const DIFFERENCES: readonly Difference[] = [
       'takes what nobody refers to at that moment, a list of its own among them; unmaps dirty pages of files before it leaves them, and marks them with the flag of readahead (mm/vmscan.c, shrink_folio_list)',
     ours: 'takes clean pages of files and memory that may be dropped, and leaves the others mapped',
     follows:
-      "both read and write the files, and entries of a file's pages that one side alone has are taken away; Referenced isn't compared after it; it isn't played after a MADV_FREE, nor on shared anonymous memory, whose pages of zeros Linux drops",
+      "both read and write the files, and entries of a file's pages that one side alone has are taken away; Referenced isn't compared after it; it isn't played after a MADV_FREE, on shared anonymous memory, whose pages of zeros Linux drops, nor where the computer has swap",
   },
   {
     name: 'dontunmap of locked memory',

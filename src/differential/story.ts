@@ -111,8 +111,13 @@ function playOne(stage: Stage, kernel: Kernel, ours: Ours, operation: Operation)
 function isLeftOut(stage: Stage, kernel: Kernel, operation: Operation): boolean {
   if (operation.name === 'remap') return isApart(kernel, operation)
   if (operation.name === 'advise' && operation.advice === 'pageout')
-    return kernel.freed || isSharedMemory(kernel, operation)
+    return kernel.freed || isSharedMemory(kernel, operation) || hasSwap()
   return operation.name === 'store' && stage.filesystem === 'tmpfs' && isPastEnd(kernel, operation)
+}
+
+/** An area of swap is the whole computer's, and comes and goes. */
+function hasSwap(): boolean {
+  return fs.readFileSync('/proc/swaps', 'latin1').trim().includes('\n')
 }
 
 function isSharedMemory(
