@@ -7,8 +7,9 @@
  *   OU2  A regular file appears under its name when all of it is written; what ends the command before leaves what was there.
  */
 import fs from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { FaultlineError } from '../base/index.ts'
+import { nameBeside } from '../host/index.ts'
 import { WrongWords } from './words.ts'
 
 /** The path that each option names, if it was said. */
@@ -48,7 +49,7 @@ export function writeOutput(path: string, chunks: Iterable<string | Uint8Array>)
       return
     }
     const place = stat === undefined ? path : fs.realpathSync(path)
-    const beside = join(dirname(place), `.${basename(place)}.${process.pid}.part`)
+    const beside = nameBeside(place, `.${process.pid}.part`)
     try {
       writeTo(fs.openSync(beside, 'w', (stat?.mode ?? 0o666) & 0o777), chunks)
       fs.renameSync(beside, place)

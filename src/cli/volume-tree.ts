@@ -6,7 +6,7 @@
 import { Buffer } from 'node:buffer'
 import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { FaultlineError, type Volume } from '../map/index.ts'
 import { bytesOf, type Kind, type Stat, type Time, textOf } from '../volume/index.ts'
 
@@ -127,6 +127,7 @@ export async function getTree(
   const report = newReport()
   const names = new Map<number, Buffer>()
   const directories: { readonly host: Buffer; readonly stat: Stat }[] = []
+  const beside = join(target, `.${process.pid}.part`)
   const todo = [{ host: Buffer.from(target), path: from }]
   for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
     options.signal.throwIfAborted()
@@ -146,7 +147,7 @@ export async function getTree(
     } else if (known !== undefined) {
       cleared(host, options)
       fs.linkSync(known, host)
-    } else if (await getOne(volume, path, host, stat, options, report)) {
+    } else if (await getOne(volume, path, { host, beside }, stat, options, report)) {
       if (stat.links > 1) names.set(stat.ino, host)
     }
     options.progress(report.files, report.bytes)
@@ -158,43 +159,59 @@ export async function getTree(
 async function getOne(
   volume: Volume,
   path: string,
-  host: Buffer,
+  place: Destination,
   stat: Stat,
   options: TreeOptions,
   report: TreeReport,
 ): Promise<boolean> {
+  const { host } = place
   if (stat.kind === 'file') {
-    report.bytes += await getFile(volume, path, host, options)
+    report.bytes += await getFile(volume, path, place, options)
     report.files++
   } else {
     cleared(host, options)
     if (stat.kind === 'symlink') fs.symlinkSync(Buffer.from(bytesOf(await volume.readlink(path))), host)
-    else if (!makeNode(host, stat, report)) return false
+    else if (!makeNode(place, stat, report)) return false
     report.others++
   }
   likeness(host, stat)
   return true
 }
 
-/** A path that is no UTF-8 can't be said as text: such a file comes under another name, and is renamed. */
-async function getFile(volume: Volume, path: string, host: Buffer, options: TreeOptions): Promise<number> {
-  const { existing, signal } = options
+/** Where something is to lie. A path that isn't UTF-8 can't be said as text: what needs text makes it `beside`, and it is renamed. */
+interface Destination {
+  readonly host: Buffer
+  readonly beside: string
+}
+
+function sayable({ host, beside }: Destination): string {
   const text = host.toString()
-  if (Buffer.from(text).equals(host)) return volume.getFile(path, text, { existing, signal })
+  return Buffer.from(text).equals(host) ? text : beside
+}
+
+async function getFile(
+  volume: Volume,
+  path: string,
+  place: Destination,
+  { existing, signal }: TreeOptions,
+): Promise<number> {
+  const { host, beside } = place
+  const text = sayable(place)
+  if (text !== beside) return volume.getFile(path, text, { existing, signal })
   if (existing === 'stays' && fs.lstatSync(host, { throwIfNoEntry: false }) !== undefined)
     throw new FaultlineError(
       'EEXIST',
       'getFile',
-      `getFile to ${text}: there is such a file already, and it stays`,
+      `getFile to ${host}: there is such a file already, and it stays`,
     )
-  const beside = join(dirname(text), `.${basename(text).replaceAll('\ufffd', '_')}.${process.pid}.part`)
-  const bytes = await volume.getFile(path, beside, { signal })
+  const bytes = await volume.getFile(path, beside, { existing: 'is replaced', signal })
   fs.renameSync(beside, host)
   return bytes
 }
 
 /** Node makes no FIFOs and devices; mknod(1) does. */
-function makeNode(host: Buffer, { kind, rdev }: Stat, report: TreeReport): boolean {
+function makeNode(place: Destination, { kind, rdev }: Stat, report: TreeReport): boolean {
+  const { host, beside } = place
   const letter = ({ fifo: 'p', 'block device': 'b', 'char device': 'c' } as Partial<Record<Kind, string>>)[
     kind
   ]
@@ -202,7 +219,9 @@ function makeNode(host: Buffer, { kind, rdev }: Stat, report: TreeReport): boole
   try {
     if (letter === undefined) throw new Error(`it is a ${kind}, which only its owner makes`)
     const words = letter === 'p' ? [] : [String(major), String(minor)]
-    execFileSync('mknod', [host.toString(), letter, ...words], { stdio: ['ignore', 'ignore', 'pipe'] })
+    const text = sayable(place)
+    execFileSync('mknod', [text, letter, ...words], { stdio: ['ignore', 'ignore', 'pipe'] })
+    if (text === beside) fs.renameSync(beside, host)
     return true
   } catch (error) {
     report.left.push(`${host}: ${(error as Error).message.trim()}`)

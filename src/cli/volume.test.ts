@@ -211,6 +211,12 @@ test('a tree goes in and comes out as it was: modes, times, links, holes, names 
   fs.linkSync(join(tree, 'd', 'a'), join(tree, 'd', 'e', 'b'))
   fs.symlinkSync('../a', join(tree, 'd', 'e', 'link'))
   fs.writeFileSync(Buffer.concat([Buffer.from(`${tree}/`), Buffer.from([0x66, 0xff])]), 'no UTF-8')
+  const strange = Buffer.concat([Buffer.from(`${tree}/d/`), Buffer.from([0xfe])])
+  fs.mkdirSync(strange)
+  fs.writeFileSync(Buffer.concat([strange, Buffer.from([0x2f, 0xff])]), 'no UTF-8 below none')
+  spawnSync('mkfifo', [at('a fifo')])
+  fs.renameSync(at('a fifo'), Buffer.concat([strange, Buffer.from('/fifo')]))
+  fs.writeFileSync(join(tree, 'd', 'é'.repeat(127)), 'the longest name')
   const sparse = fs.openSync(join(tree, 'sparse'), 'w')
   fs.writeSync(sparse, Buffer.alloc(PAGE, 7), 0, PAGE, 2 * 2 ** 20)
   fs.ftruncateSync(sparse, 5 * 2 ** 20 + 123)
@@ -221,8 +227,8 @@ test('a tree goes in and comes out as it was: modes, times, links, holes, names 
   const vol = at('tree.vol')
   does('create', vol, '--size', '8MiB')
   const { put } = JSON.parse(does('put', vol, tree, '/t', '-r', '--json'))
-  assert.partialDeepStrictEqual(put, { files: 3, directories: 3, others: 2, left: [] })
-  assert.match(does('ls', vol, '/t', '-l'), /^drwxr-x--- 3 .* 1970-01-01 00:33:20 d$/m)
+  assert.partialDeepStrictEqual(put, { files: 5, directories: 4, others: 3, left: [] })
+  assert.match(does('ls', vol, '/t', '-l'), /^drwxr-x--- 4 .* 1970-01-01 00:33:20 d$/m)
   assert.match(does('ls', vol, '/t/d/e', '-l'), /^lrwxrwxrwx 1 .* link -> \.\.\/a$/m)
   assert.ok(
     JSON.parse(does('du', vol, '/t/sparse', '--json')).taken <= 2 * 64 * 1024 + PAGE,
@@ -232,7 +238,7 @@ test('a tree goes in and comes out as it was: modes, times, links, holes, names 
   does('put', vol, tree, '/t', '-r', '--force')
   const out = at('out tree')
   assert.partialDeepStrictEqual(JSON.parse(does('get', vol, '/t', out, '-r', '--json')).get, {
-    files: 3,
+    files: 5,
     left: [],
   })
   const { status, stdout } = spawnSync('diff', ['-r', '-x', 'fifo', '--no-dereference', tree, out])

@@ -1,11 +1,21 @@
 /** Names of files that are made beside their place, and appear there when they are whole. */
 import fs from 'node:fs'
-import { dirname } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { HostCalls } from './calls.ts'
 import { closeDescriptor } from './descriptor.ts'
 
 /** What filesystems say that have no hard links. */
 const NO_LINKS: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']
+
+/** Bytes in a name: NAME_MAX of limits.h, and what other systems' filesystems take. */
+const NAME_BYTES_MAX = 255
+
+/** A name beside a path, of a file that is on its way to it: the path and an ending, cut where names end. */
+export function nameBeside(path: string, ending: string): string {
+  const stem = [...basename(path)]
+  while (Buffer.byteLength(stem.join('') + ending) > NAME_BYTES_MAX) stem.pop()
+  return join(dirname(path), stem.join('') + ending)
+}
 
 /** Renames a file. Throws EEXIST if something is called so: it is never replaced. */
 export function renameToNew(from: string, to: string): void {

@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url'
 import type { Existing } from '../api/index.ts'
 import { type Bytes, solidParts } from '../base/index.ts'
 import { shown } from '../group/index.ts'
-import { renameToNew, syncDirectory } from '../host/index.ts'
+import { nameBeside, renameToNew, syncDirectory } from '../host/index.ts'
 import { FileLock, holdsVolume, Taken } from '../store/index.ts'
 import { FaultlineError } from './error.ts'
 import { invalid } from './options.ts'
@@ -31,6 +31,13 @@ const WRITE_BYTES: Bytes = 2 ** 20
 
 /** The device is kept busy meanwhile: a sync goes on beside the copy for each so many bytes. */
 const SYNC_BYTES: Bytes = 64 * 2 ** 20
+
+/** How copies on their way are called: 12 digits that nobody else has. */
+const ENDING = /^\.[0-9a-f]{12}\.part$/
+
+function endingOf(digits: string): string {
+  return `.${digits}.part`
+}
 
 /** Returns how many bytes it has. Each part is good until the next is asked for. */
 export async function writeWhole(
@@ -94,7 +101,7 @@ interface Begun {
 
 async function begun(path: string, mode: number): Promise<Begun> {
   for (;;) {
-    const beside = `${path}.${randomBytes(6).toString('hex')}.part`
+    const beside = nameBeside(path, endingOf(randomBytes(6).toString('hex')))
     const file = await open(beside, 'wx', mode)
     try {
       return { beside, file, lock: await FileLock.take(beside, 'exclusive') }
@@ -111,10 +118,10 @@ async function begun(path: string, mode: number): Promise<Begun> {
 /** Removes what copies to this place have left that were killed: the kernel has ended their locks. */
 async function clear(path: string): Promise<void> {
   const directory = dirname(path)
-  const start = `${basename(path)}.`
+  const stem = basename(nameBeside(path, endingOf('0'.repeat(12)))).slice(0, -endingOf('').length - 12)
   const names = await readdir(directory).catch((): string[] => [])
   for (const name of names) {
-    if (!name.startsWith(start) || !/^[0-9a-f]{12}\.part$/.test(name.slice(start.length))) continue
+    if (!name.startsWith(stem) || !ENDING.test(name.slice(stem.length))) continue
     const left = join(directory, name)
     try {
       const lock = await FileLock.take(left, 'exclusive')

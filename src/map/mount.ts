@@ -13,7 +13,7 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 import { type Bytes, type Errno, errnoName, ROOT } from '../base/index.ts'
 import { shown } from '../group/index.ts'
-import { HostFile } from '../host/index.ts'
+import { HostFile, nameBeside } from '../host/index.ts'
 import type { Verb } from '../sched/index.ts'
 import {
   allocateFile,
@@ -98,10 +98,34 @@ export async function mountVolume(context: Context, path: string, purpose: Purpo
         'openVolume',
         `${shown(path)} is no volume: ${shown(place.store)} doesn't exist`,
       )
+    checkParts(path, place)
     const lock = await VolumeLock.take(place, purpose === 'r' ? 'r' : 'r+')
     undo(() => lock.release())
     return mount(context, path, place, purpose, lock, undo)
   })
+}
+
+/** What other things than files and disks stand in for is not looked at: a read of a FIFO would wait for its writer. */
+function checkParts(path: string, { store, data }: Place): void {
+  if (!fs.statSync(store).isFile())
+    throw new FaultlineError(
+      'EINVAL',
+      'openVolume',
+      `${shown(path)} is no volume: ${shown(store)} is no file; expected the one that createVolume has made`,
+    )
+  const stat = fs.statSync(data, { throwIfNoEntry: false })
+  if (stat === undefined)
+    throw new FaultlineError(
+      'ENOENT',
+      'openVolume',
+      `the data of ${shown(path)} is gone: ${shown(data)} doesn't exist; bring it back to its place`,
+    )
+  if (!stat.isFile() && !stat.isBlockDevice())
+    throw new FaultlineError(
+      'EINVAL',
+      'openVolume',
+      `the data of ${shown(path)} is no file and no disk: ${shown(data)}; expected what createVolume has made`,
+    )
 }
 
 async function mount(
@@ -190,7 +214,7 @@ async function makeData(draft: Draft, { size, data: elsewhere, signal }: CreateP
     const beside =
       elsewhere === undefined
         ? join(draft.directory, 'data')
-        : `${elsewhere}.${crypto.randomUUID().slice(0, 8)}.part`
+        : nameBeside(elsewhere, `.${crypto.randomUUID().slice(0, 8)}.part`)
     await allocateFile(path, beside, size, signal)
     draft.took(path)
   } else refuseContent(path)

@@ -5,6 +5,7 @@
  */
 import fs from 'node:fs'
 import type { Engine } from '../engine/index.ts'
+import { nameBeside } from '../host/index.ts'
 import { perfettoTrace } from '../report/index.ts'
 import { ProgramTrace } from '../watch/index.ts'
 
@@ -26,7 +27,7 @@ export class OwnTrace {
   write(): void {
     process.off('exit', this.atExit)
     const path = freeName(this.path)
-    const beside = `${path}.${process.pid}.part`
+    const beside = nameBeside(path, `.${process.pid}.part`)
     try {
       fs.writeFileSync(beside, Buffer.concat([...perfettoTrace([this.watcher.timeline()])]))
       fs.renameSync(beside, path)

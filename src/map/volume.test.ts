@@ -1,5 +1,6 @@
 /** Volumes as programs use them: names, mapped files, clones, snapshots, whole files in and out, and who may open one. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
@@ -216,6 +217,22 @@ describe('a volume', () => {
     )
     fs.rmSync(join(path, 'data.mdb'))
     await refuses(() => machine.openVolume(path), 'ENOENT', 'openVolume', /is no volume/)
+    const fifo = (name: string) => execFileSync('mkfifo', [join(path, name)])
+    fifo('data.mdb')
+    for (const open of [() => machine.openVolume(path), () => machine.openVolume(path, { mode: 'r+' })])
+      await refuses(open, 'EINVAL', 'openVolume', /data\.mdb" is no file; expected the one/)
+    await refuses(() => machine.repairVolume(path), 'EINVAL', 'repairVolume', /is no file; expected the one/)
+    fs.rmSync(join(path, 'data.mdb'))
+    fs.writeFileSync(join(path, 'data.mdb'), '')
+    fs.rmSync(join(path, 'data'))
+    await refuses(
+      () => machine.openVolume(path),
+      'ENOENT',
+      'openVolume',
+      /the data of .* is gone: .*bring it back/,
+    )
+    fifo('data')
+    await refuses(() => machine.openVolume(path), 'EINVAL', 'openVolume', /is no file and no disk/)
     await using large = await Machine.start({ memory: '4 MiB', pageSize: 16384 })
     const at = join(path, '..', 'large')
     await (await large.createVolume(at, { size: '1 MiB' })).close()

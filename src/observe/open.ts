@@ -34,6 +34,7 @@ import {
   TraceError,
 } from '../trace/index.ts'
 import { mayBeApart, partsOf, readApart } from './apart.ts'
+import { piecesOfPipe } from './pipe.ts'
 import { unpack } from './unpack.ts'
 
 /** Layers that say something of where a trace has been. */
@@ -65,6 +66,10 @@ export async function readTrace(path: string, sink: Sink, options: ReadOptions =
 
 /** The file in pieces; each is gone when the next is asked for. */
 async function* piecesOf(path: string, size: number, options: ReadOptions): AsyncGenerator<Buffer> {
+  if (statSync(path).isFIFO()) {
+    yield* piecesOfPipe(path, options.signal)
+    return
+  }
   const file = await open(path).catch(error => {
     throw named(path, error, 0)
   })
