@@ -1,6 +1,7 @@
 /** How a volume's files are shown: lines as ls -l has them, and du. */
 import { Command } from 'commander'
 import type { Kind, Stat, Time } from '../volume/index.ts'
+import { tellDamage, unlessDamaged } from './damage.ts'
 import { explained, interruptible, printJson, printLine } from './terminal.ts'
 import { inVolume } from './volume-open.ts'
 import { shownBytes, volumePath } from './words.ts'
@@ -80,9 +81,12 @@ async function du(path: string, from: string, { json }: { readonly json?: true }
     const todo = [from]
     for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
       signal.throwIfAborted()
-      const { ino, kind, size, blocks, shared } = await volume.lstat(next)
-      if (kind === 'directory')
-        for (const { name } of await volume.list(next)) todo.push(`${next === '/' ? '' : next}/${name}`)
+      const path = next
+      const found = await unlessDamaged(() => volume.lstat(path), tellDamage)
+      if (found === undefined) continue
+      const { ino, kind, size, blocks, shared } = found
+      const names = kind === 'directory' ? await unlessDamaged(() => volume.list(path), tellDamage) : []
+      for (const { name } of names ?? []) todo.push(`${next === '/' ? '' : next}/${name}`)
       if (seen.has(ino)) continue
       seen.add(ino)
       if (kind === 'directory') continue

@@ -9,6 +9,7 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 import { FaultlineError, type Volume } from '../map/index.ts'
 import { bytesOf, type Kind, type Stat, type Time, textOf } from '../volume/index.ts'
+import { unlessDamaged } from './damage.ts'
 
 export interface TreeOptions {
   readonly existing: 'stays' | 'is replaced'
@@ -132,14 +133,16 @@ export async function getTree(
   for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
     options.signal.throwIfAborted()
     const { host, path } = next
-    const stat = await volume.lstat(path)
+    const told = (sentence: string) => report.left.push(sentence)
+    const stat = await unlessDamaged(() => volume.lstat(path), told)
+    if (stat === undefined) continue
     const known = names.get(stat.ino)
     if (stat.kind === 'directory') {
       if (fs.lstatSync(host, { throwIfNoEntry: false })?.isDirectory() !== true)
         fs.mkdirSync(host, { mode: 0o700 })
       directories.push({ host, stat })
       report.directories++
-      for (const { name } of await volume.list(path))
+      for (const { name } of (await unlessDamaged(() => volume.list(path), told)) ?? [])
         todo.push({
           host: Buffer.concat([host, SLASH, bytesOf(name)]),
           path: `${path === '/' ? '' : path}/${name}`,
@@ -147,7 +150,9 @@ export async function getTree(
     } else if (known !== undefined) {
       cleared(host, options)
       fs.linkSync(known, host)
-    } else if (await getOne(volume, path, { host, beside }, stat, options, report)) {
+    } else if (
+      await unlessDamaged(() => getOne(volume, path, { host, beside }, stat, options, report), told)
+    ) {
       if (stat.links > 1) names.set(stat.ino, host)
     }
     options.progress(report.files, report.bytes)

@@ -290,3 +290,22 @@ test('modes, owners, times, links, devices and attributes are set by commands of
     assert.equal(status, 2, err)
   }
 })
+
+test('a volume whose data is cut short is listed, and what can be read comes out', () => {
+  const at = (name: string) => join(folder, name)
+  const vol = at('cut.vol')
+  does('create', vol, '--size', '2MiB')
+  fs.mkdirSync(at('cut'))
+  fs.writeFileSync(join(at('cut'), 'a'), 'it lies first')
+  fs.writeFileSync(join(at('cut'), 'b'), Buffer.alloc(2 ** 20, 7))
+  does('put', vol, join(at('cut'), 'a'), '/a')
+  does('put', vol, join(at('cut'), 'b'), '/b')
+  fs.truncateSync(join(vol, 'data'), 2 ** 19)
+  assert.match(does('ls', vol), /^ +13 {2}a\n +1048576 {2}b\n$/)
+  assert.deepEqual(JSON.parse(does('du', vol, '--json')).bytes, 13 + 2 ** 20)
+  const out = volume(['get', vol, '/', at('rescued'), '-r'])
+  assert.equal(out.status, 1)
+  assert.match(out.err, /left behind: getFile of \/b failed with E(IO|UCLEAN)/)
+  assert.equal(fs.readFileSync(join(at('rescued'), 'a'), 'utf8'), 'it lies first')
+  assert.deepEqual(fs.readdirSync(at('rescued')), ['a'])
+})

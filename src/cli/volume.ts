@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import { FaultlineError, type Volume } from '../map/index.ts'
+import { tellDamage, unlessDamaged } from './damage.ts'
 import { explained, interruptible, Progress, printJson, printLine } from './terminal.ts'
 import { attrCommand, attributeCommands, readlinkCommand } from './volume-attributes.ts'
 import { checkCommand, dumpCommand } from './volume-check.ts'
@@ -288,7 +289,8 @@ async function list(
     const base = directory.endsWith('/') ? directory : `${directory}/`
     const entries = []
     for (const { name, kind, ino } of names) {
-      const found = await volume.lstat(base + name)
+      const found = await unlessDamaged(() => volume.lstat(base + name), tellDamage)
+      if (found === undefined) continue
       const target = kind === 'symlink' ? { target: await volume.readlink(base + name) } : {}
       if (long === true) entries.push({ name, ...found, ...target })
       else entries.push({ name, kind, ino, size: found.size, links: found.links })

@@ -76,7 +76,7 @@ export class Counting implements Verb<CountingArgs> {
 
   private count(ino: number, page: number, shared: number, most: number): Omit<Counted, 'ino'> {
     let left = most
-    for (const part of this.scope.extents(ino).inside(page, NUMBERS_MAX)) {
+    for (const part of this.scope.extents(ino).recorded(page, NUMBERS_MAX)) {
       if (left <= 0) return { page: part.start, shared }
       left--
       if (part.tag === LOST) continue

@@ -63,6 +63,11 @@ export class Extents {
     }
   }
 
+  /** The same as they are written down, whether or not such blocks can be. */
+  recorded(start: number, end: number): Iterable<Run> {
+    return this.table.inside(start, end)
+  }
+
   /** Whether where the page lies is durable. */
   isDurable(index: number): boolean {
     return this.table.isDurable(index)
