@@ -55,7 +55,7 @@ const STAND_INS: Readonly<Record<string, string>> = {
 }
 
 /** Who asks Node for something and runs in the page. */
-const RUNS_IN_PAGE = /src\/(trace\/[\w-]+|observe\/(open|scene)|timed\/(run|cost))\.ts$/
+const RUNS_IN_PAGE = /src\/(trace\/[\w-]+|observe\/(open|apart|scene)|timed\/(run|cost))\.ts$/
 
 const PACKAGES: ReadonlySet<string> = new Set(['buffer', 'fflate', 'fzstd', 'yaml'])
 

@@ -217,6 +217,18 @@ test('lines of a kind that matters that cannot be read are the first thing said,
   assert.ok(!nothing.conclusive)
 })
 
+test('what perf script says was lost is counted, and makes what rests on it uncertain', async () => {
+  const lines = textOf('frozen-munmap-perf.txt.gz').split('\n')
+  const middle = lines.findIndex((line, at) => at > lines.length / 2 && line === '')
+  const time = / (\d+\.\d+): /.exec(lines.slice(middle).join('\n'))![1]
+  lines.splice(middle, 0, `MainThread  2462 [001] ${time}: PERF_RECORD_LOST lost 2098`)
+  const lost = file('lost', Buffer.from(lines.join('\n'), 'latin1'))
+  const { lostEvents, inversions } = await analyze([lost], { thresholdMs: 50 })
+  assert.equal(lostEvents, 2098)
+  assert.equal(inversions.length, 1)
+  for (const { certainty } of inversions[0]!.chain) assert.notEqual(certainty, 'certain')
+})
+
 test('parts of a trace are given the earliest first, and those of its CPUs in one file', async () => {
   const plain = textOf('frozen-munmap-6.18.txt.gz')
   const middle = plain.indexOf('\n', plain.length / 2) + 1

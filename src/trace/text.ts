@@ -439,7 +439,9 @@ export class TextReader {
       const cpu = /CPU:\s*(\d+)/.exec(text)?.[1]
       this.record.kind = Kind.lost
       this.record.cpu = cpu === undefined ? -1 : Number(cpu)
-      this.record.count = Number(/(?:LOST|lost|\[)\s*(\d+)/.exec(text)?.[1] ?? 1)
+      this.record.count = Number(
+        (/(?:LOST|lost)\s+(\d+)/.exec(text) ?? /\[(\d+) EVENTS/.exec(text))?.[1] ?? 1,
+      )
       this.sink(this.record)
       return
     }

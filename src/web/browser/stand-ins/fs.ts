@@ -6,7 +6,6 @@ import { Buffer } from 'buffer'
 
 interface Open {
   blob: Blob
-  readonly written: Uint8Array<ArrayBuffer>[] | undefined
   readonly path: string
   window: Uint8Array
   windowAt: number
@@ -20,6 +19,8 @@ const WINDOW_BYTES = 1 << 18
 const FIRST = 3
 
 const chosen = new Map<string, Blob>()
+/** What was written to files since they were looked at last. */
+const fresh = new Map<string, Uint8Array<ArrayBuffer>[]>()
 const opened = new Map<number, Open>()
 let next = FIRST
 
@@ -30,11 +31,10 @@ export function choose(path: string, blob: Blob): void {
 
 export function openSync(path: string, flags = 'r'): number {
   const isWritten = flags === 'w'
-  const blob = isWritten ? new Blob([]) : chosen.get(path)
+  const blob = isWritten ? new Blob([]) : blobOf(path)
   if (blob === undefined) throw noEntry(path)
   opened.set(next, {
     blob,
-    written: isWritten ? [] : undefined,
     path,
     window: new Uint8Array(0),
     windowAt: 0,
@@ -43,9 +43,19 @@ export function openSync(path: string, flags = 'r'): number {
 }
 
 export function writeSync(file: number, bytes: Uint8Array): void {
-  opened.get(file)!.written!.push(new Uint8Array(bytes))
-  const { path, written } = opened.get(file)!
-  chosen.set(path, new Blob(written))
+  const { path } = opened.get(file)!
+  const pieces = fresh.get(path) ?? []
+  pieces.push(new Uint8Array(bytes))
+  fresh.set(path, pieces)
+}
+
+function blobOf(path: string): Blob | undefined {
+  const pieces = fresh.get(path)
+  if (pieces !== undefined) {
+    fresh.delete(path)
+    chosen.set(path, new Blob([chosen.get(path) ?? new Blob([]), ...pieces]))
+  }
+  return chosen.get(path)
 }
 
 export function closeSync(file: number): void {
@@ -77,7 +87,7 @@ export function readSync(
 }
 
 export function statSync(path: string) {
-  const blob = chosen.get(path)
+  const blob = blobOf(path)
   if (blob === undefined) throw noEntry(path)
   return { size: blob.size, isDirectory: () => false, isFIFO: () => false }
 }
@@ -87,12 +97,13 @@ export function mkdtempSync(prefix: string): string {
 }
 
 export function rmSync(folder: string): void {
-  for (const path of chosen.keys()) if (path.startsWith(folder)) chosen.delete(path)
+  for (const files of [chosen, fresh])
+    for (const path of files.keys()) if (path.startsWith(folder)) files.delete(path)
 }
 
 /** Of node:fs/promises. */
 export async function open(path: string) {
-  const blob = chosen.get(path)
+  const blob = blobOf(path)
   if (blob === undefined) throw noEntry(path)
   let at = 0
   return {
