@@ -70,7 +70,6 @@ describe('volumes of many machines from the command line', { skip: NO_POSTGRES }
       /segments of .* in use\n.* would go\n/,
     )
     assert.equal(JSON.parse(await does('collect', 'photos', '--json', ...meta)).dryRun, false)
-    assert.equal(await does('get', 'photos', '/a', '-', ...meta), 'some bytes')
 
     const wrong = async (...words: readonly string[]) => {
       const { status, err } = await volume(words)
@@ -80,10 +79,6 @@ describe('volumes of many machines from the command line', { skip: NO_POSTGRES }
     assert.match(await wrong('create', 'x', ...meta), /--data: expected where its data are to lie/)
     assert.match(await wrong('create', 'x', ...meta, ...data, '--size', '1GiB'), /--size: .* has no size/)
     assert.match(await wrong('create', 'x', ...data), /--endpoint: .*--meta/)
-    assert.match(
-      await wrong('check', 'photos', '--repair', ...meta),
-      /check --repair: expected a volume that is a directory/,
-    )
     assert.match(await wrong('dump', 'photos', ...meta), /dump: expected a volume that is a directory/)
     assert.match(await wrong('fence', 'data.vol'), /fence: expected a volume of many machines/)
   })

@@ -97,7 +97,6 @@ export class Session {
   /** Throws Occupied, PostgresError. */
   static async open(plan: SessionPlan): Promise<Session> {
     const { postgres, row, mode } = plan
-    const reuse = { growsFrom: Math.max(1, await new SegmentIndex(postgres, row.id).grown()) }
     for (;;) {
       const turn = mode === 'r+' ? await freeTurn(postgres, row.id) : undefined
       const way: PostgresWay = new PostgresWay(new PostgresMetadata(postgres, row.id), () => {
@@ -112,7 +111,7 @@ export class Session {
       // Somebody else came first.
       if (store.entered.errno === errno.ESTALE) continue
       // Who had it may have put more before he lost it: numbers go on behind that.
-      const grown = turn === undefined ? reuse.growsFrom : await new SegmentIndex(postgres, row.id).grown()
+      const grown = await new SegmentIndex(postgres, row.id).grown()
       const before = turn === undefined || turn.expires === '-infinity' ? undefined : turn.owner
       return new Session(plan, { store, before, reuse: { growsFrom: Math.max(1, grown) } }, way)
     }
