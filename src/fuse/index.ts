@@ -20,6 +20,7 @@ export {
   usersOf,
 } from './mounting.ts'
 export { WRITE_MAX } from './negotiation.ts'
+export { type HandedOver, PageWriters } from './page-writers.ts'
 export { type Answered, answer, type Handler, type Payload, Request, room, SILENT } from './request.ts'
 export { type Operations, Session, type SessionEnd } from './session.ts'
 export type { Values } from './struct.ts'

@@ -83,6 +83,10 @@ export const MNT_DETACH = 2
 /** linux/prctl.h: what this thread asks for must not wait for a filesystem that it serves itself. */
 export const PR_SET_IO_FLUSHER = 57
 
+/** linux/sched.h, linux/fs.h */
+export const CLONE_FILES = 0x400
+export const SYNC_FILE_RANGE_WRITE_AND_WAIT = 7
+
 /** asm-generic/socket.h, linux/socket.h, and linux/net.h of all but MIPS: sockets, and a descriptor that comes over one. */
 export const AF_UNIX = 1
 export const SOCK_STREAM = 1

@@ -6,6 +6,7 @@ import { getSystemErrorName } from 'node:util'
 import type { Bytes } from '../base/index.ts'
 import {
   AF_UNIX,
+  CLONE_FILES,
   CMSG_BYTES,
   CMSG_DATA,
   EFD_CLOEXEC,
@@ -21,6 +22,7 @@ import {
   MAP_PRIVATE,
   MAP_SHARED,
   MFD_CLOEXEC,
+  O_CLOEXEC,
   O_NONBLOCK,
   POLLIN,
   PROT_READ,
@@ -30,6 +32,7 @@ import {
   SOCK_CLOEXEC,
   SOCK_STREAM,
   SOL_SOCKET,
+  SYNC_FILE_RANGE_WRITE_AND_WAIT,
 } from './abi.ts'
 import { type Address, type Ffi, type Foreign, loadFfi } from './ffi.ts'
 
@@ -81,6 +84,9 @@ export class Linux {
   private readonly exitCall: Foreign
   private readonly mountCall: Foreign
   private readonly umountCall: Foreign
+  private readonly unshareCall: Foreign
+  private readonly openByHandleCall: Foreign
+  private readonly syncFileRangeCall: Foreign
   private readonly prctlCall: Foreign
   private readonly socketpairCall: Foreign
   private readonly recvmsgCall: Foreign
@@ -120,6 +126,9 @@ export class Linux {
     this.exitCall = libc.call('_exit', 'int', ['int'])
     this.mountCall = libc.call('mount', 'int', ['pointer', 'pointer', 'pointer', 'long', 'pointer'])
     this.umountCall = libc.call('umount2', 'int', ['pointer', 'int'])
+    this.unshareCall = libc.call('unshare', 'int', ['int'])
+    this.openByHandleCall = libc.call('open_by_handle_at', 'int', ['int', 'pointer', 'int'])
+    this.syncFileRangeCall = libc.call('sync_file_range', 'int', ['int', 'long', 'long', 'int'])
     this.socketpairCall = libc.call('socketpair', 'int', ['int', 'int', 'int', 'pointer'])
     this.recvmsgCall = libc.call('recvmsg', 'long', ['int', 'pointer', 'int'])
     this.fcntlCall = libc.call('fcntl', 'int', ['int', 'int', 'long'])
@@ -337,6 +346,21 @@ export class Linux {
   /** The kernel hands the filesystem of an open file all that it has kept back. 0 or -errno. */
   syncfs(fd: number): number {
     return this.result(this.syncfsCall(fd))
+  }
+
+  /** From now on this thread has a table of descriptors of its own, with what was in the process's. 0 or -errno. */
+  unshareFiles(): number {
+    return this.result(this.unshareCall(CLONE_FILES))
+  }
+
+  /** A descriptor of a file by its handle (struct file_handle), or -errno. `near`: something open in the same filesystem. */
+  openByHandle(near: number, handle: Uint32Array): number {
+    return this.result(this.openByHandleCall(near, handle, O_CLOEXEC))
+  }
+
+  /** The kernel's dirty pages of a file are handed to its filesystem, and have been taken. 0 or -errno. */
+  writePages(fd: number): number {
+    return this.result(this.syncFileRangeCall(fd, 0, 0, SYNC_FILE_RANGE_WRITE_AND_WAIT))
   }
 
   /** This thread, as the kernel numbers it. */

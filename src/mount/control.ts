@@ -48,10 +48,11 @@ type Performed<Name extends ControlName> = (
 ) => Promise<ControlCalls[Name]['gives']>
 
 export function controlOperations(parts: Parts, { volume, notifications, status }: ControlScope): Operations {
-  const { core, files, handles } = parts
+  const { core, files, handles, pages } = parts
 
   const calls: { readonly [Name in Exclude<ControlName, 'rest'>]: Performed<Name> } = {
     async snapshot(request, { from, to, mode }) {
+      await pages.write(pages.files)
       const args = snapshotArgs({ from, to, mode }, parts.now())
       await does(request, 'snapshot', `${from} to ${to}`, core.snapshot, args)
       await notifications.entry(placeOf(to))
@@ -61,6 +62,7 @@ export function controlOperations(parts: Parts, { volume, notifications, status 
     async dedupe(request, { one, other }) {
       return using('dedupe', one, source =>
         using('dedupe', other, async target => {
+          await pages.write([source.ino, target.ino])
           const { size } = source.file
           if (size !== target.file.size) return { same: false, shared: 0 }
           const range = { source: source.file, from: 0, target: target.file, to: 0, length: size }
@@ -100,6 +102,7 @@ export function controlOperations(parts: Parts, { volume, notifications, status 
       const plan = { how, file: used.file, position, length }
       obey(core.shifting.brokenRule(plan), how, path)
       // What the kernel has dirty there it writes where it belongs now.
+      await pages.write([used.ino])
       await notifications.inode(used.ino)
       await does(request, how, path, core.shifting, shiftingArgs(plan))
       wrote(parts, used.ino, true)

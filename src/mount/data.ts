@@ -9,7 +9,7 @@ import { copyArgs, syncArgs, truncateArgs } from '../cache/index.ts'
 import { type Answered, answer, type Operations, type Request, wire } from '../fuse/index.ts'
 import type { Used } from './files.ts'
 import type { FileHandle } from './handles.ts'
-import { accessed, isSealed, openHandle, type Parts, perform, wrote } from './parts.ts'
+import { accessed, closeHandle, isSealed, openHandle, type Parts, perform, wrote } from './parts.ts'
 
 const { Opcode } = wire
 
@@ -18,7 +18,7 @@ const O_TRUNC = 0o1000
 const ENOSYS = 38
 
 export function dataOperations(parts: Parts): Operations {
-  const { files, handles, engine } = parts
+  const { files, handles, pages, engine } = parts
 
   const handle = (fh: number): FileHandle | undefined => handles.files.get(fh)
 
@@ -30,7 +30,7 @@ export function dataOperations(parts: Parts): Operations {
         files.letGo(used)
         return errno.EROFS
       }
-      if ((flags & O_TRUNC) === 0) return opened(request, used)
+      if ((flags & O_TRUNC) === 0) return opened(request, used, flags)
       const killsPrivileges = (open_flags & wire.OPEN_KILL_SUIDGID) !== 0
       const args = truncateArgs(used.file.cached, { size: 0 })
       return perform(parts, request, engine.verbs.truncate, args, ({ errno: failed }) => {
@@ -39,15 +39,18 @@ export function dataOperations(parts: Parts): Operations {
           return failed
         }
         wrote(parts, used.ino, killsPrivileges)
-        return opened(request, used)
+        return opened(request, used, flags)
       })
     }
     const used = files.use(request.nodeid)
     return used instanceof Promise ? used.then(run) : run(used)
   }
 
-  function opened(request: Request, used: Used): Answered {
-    return answer(wire.OpenOut, { fh: openHandle(parts, request, used), open_flags: wire.FOPEN_KEEP_CACHE })
+  function opened(request: Request, used: Used, flags: number): Answered | Promise<Answered> {
+    const fh = openHandle(parts, request, used, flags)
+    const answered = answer(wire.OpenOut, { fh, open_flags: wire.FOPEN_KEEP_CACHE })
+    const announced = pages.canDirty(flags) ? pages.announced(used.ino) : undefined
+    return announced === undefined ? answered : announced.then(() => answered)
   }
 
   function read(request: Request): Answered | Promise<Answered> {
@@ -97,8 +100,7 @@ export function dataOperations(parts: Parts): Operations {
   }
 
   function release(request: Request): Answered {
-    const of = handles.files.take(request.take(wire.ReleaseIn).fh)
-    if (of !== undefined) files.letGo(of.used)
+    closeHandle(parts, request.take(wire.ReleaseIn).fh)
     return errno.OK
   }
 

@@ -8,7 +8,13 @@ import { errno } from '../base/index.ts'
 import { copyArgs } from '../cache/index.ts'
 import { Machine } from '../map/index.ts'
 import { newReadState } from '../memmap/index.ts'
-import { Files, type Used } from './files.ts'
+import { Files, type Pages, type Used } from './files.ts'
+
+const NOTHING_IN_THE_KERNEL: Pages = {
+  files: [],
+  mayBeDirty: () => false,
+  write: async () => ({ unreachable: errno.OK, failed: errno.OK }),
+}
 
 /** A file that was written and then given a name, and is dirty. */
 async function named(t: TestContext): Promise<{ readonly files: Files; readonly used: Used }> {
@@ -20,7 +26,7 @@ async function named(t: TestContext): Promise<{ readonly files: Files; readonly 
   await volume.create('/new')
   const { core } = volume
   const { engine, performer, root } = machine
-  const files = new Files(core, engine, performer, root.id)
+  const files = new Files(core, engine, performer, root.id, NOTHING_IN_THE_KERNEL)
   const { ino } = await volume.stat('/new')
   const used = files.use(ino) as Used
   const args = copyArgs(used.file.cached, 0, new Uint8Array(9000).fill(7), newReadState('normal'))

@@ -16,6 +16,10 @@ import { syncArgs } from '../cache/index.ts'
 import type { Engine } from '../engine/index.ts'
 import type { Performer } from '../map/index.ts'
 import type { Volume as Core, VolumeFile } from '../volume/index.ts'
+import type { KernelPages } from './kernel-pages.ts'
+
+/** What of files only the kernel has. */
+export type Pages = Pick<KernelPages, 'mayBeDirty' | 'files' | 'write'>
 
 const IDLE_MAX = 4096
 /** Files whose pages are on their way at once, when many are written: each may be small. */
@@ -33,18 +37,20 @@ export class Files {
   private readonly engine: Engine
   private readonly performer: Performer
   private readonly group: GroupId
+  private readonly pages: Pages
   private readonly used = new Map<number, Used>()
   /** In the order in which they became idle. */
   private readonly idle = new Set<Used>()
   private readonly leaving = new Map<number, Promise<void>>()
-  /** Files that were given a name while they were dirty. */
+  /** Files that were given a name while they were dirty, here or in the kernel. */
   private readonly named = new Set<Used>()
 
-  constructor(core: Core, engine: Engine, performer: Performer, group: GroupId) {
+  constructor(core: Core, engine: Engine, performer: Performer, group: GroupId, pages: Pages) {
     this.core = core
     this.engine = engine
     this.performer = performer
     this.group = group
+    this.pages = pages
   }
 
   /** The file, used once more; or why it can't be. Whoever uses it lets go of it. */
@@ -80,7 +86,7 @@ export class Files {
   /** A name leads to it from now on that did not before. */
   gotName(ino: number): void {
     const used = this.used.get(ino)
-    if (used !== undefined && isDirty(used)) this.named.add(used)
+    if (used !== undefined && (isDirty(used) || this.pages.mayBeDirty(ino))) this.named.add(used)
   }
 
   /** Names are made durable by `commit`: what they lead to is written first (MTF3). If that fails, they aren't. */
@@ -100,7 +106,9 @@ export class Files {
 
   /** Everything that was stored is written and durable, as far as it can be. Returns the first errno. */
   async sync(): Promise<Errno> {
-    const failed = await this.writeAll([...this.core.dirtyFiles()])
+    const handedOver = await this.pages.write(this.pages.files)
+    const written = await this.writeAll([...this.core.dirtyFiles()])
+    const failed = handedOver.failed === errno.OK ? written : handedOver.failed
     const task = this.performer.begin(this.core.syncing, { commit: undefined }, this.who('sync'))
     const committed = await this.performer.finished(task, each => each.errno, undefined)
     return failed === errno.OK ? committed : failed
@@ -161,7 +169,9 @@ export class Files {
 
   private async writeNamed(): Promise<Errno> {
     const named = [...this.named]
-    const failed = await this.writeAll(named.map(({ file }) => file))
+    const handedOver = await this.pages.write(named.map(({ ino }) => ino))
+    const written = await this.writeAll(named.map(({ file }) => file))
+    const failed = handedOver.failed === errno.OK ? written : handedOver.failed
     // Not before: who syncs meanwhile waits for the same.
     for (const used of named) this.named.delete(used)
     return failed

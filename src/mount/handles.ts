@@ -8,6 +8,8 @@ export interface FileHandle {
   /** How it is read, and which errors it has been told (ErrorCursor). */
   readonly read: ReadState
   readonly cursor: { seen: number }
+  /** By open(2): whether it may leave dirty pages in the kernel. */
+  readonly canDirty: boolean
 }
 
 /** A directory that is open. */
@@ -51,9 +53,10 @@ export class Handles {
   readonly directories = new Table<DirectoryHandle>()
 
   /** It is told of errors of writeback that come from now on. */
-  openFile(used: Used): number {
+  openFile(used: Used, { canDirty }: Pick<FileHandle, 'canDirty'>): number {
     return this.files.add({
       used,
+      canDirty,
       read: newReadState('normal'),
       cursor: { seen: used.file.cached.errorCount },
     })

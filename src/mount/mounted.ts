@@ -40,6 +40,7 @@ import { dataOperations } from './data.ts'
 import { directoryOperations } from './directories.ts'
 import { Files } from './files.ts'
 import { Handles } from './handles.ts'
+import { KernelPages } from './kernel-pages.ts'
 import { nameOperations } from './names.ts'
 import { Notifications } from './notifications.ts'
 import type { Parts } from './parts.ts'
@@ -141,14 +142,16 @@ export class MountedVolume {
     const group = limits === undefined && groups === undefined ? machine.root : machine.group('mount', limits)
     const callers = groups === undefined ? undefined : new Callers(group, groups)
     const groupOf = (thread: number) => (callers?.groupOf(thread) ?? group).id
-    const files = new Files(core, engine, performer, group.id)
+    const writes = options.writes ?? 'through'
+    const pages = new KernelPages({ core, aside: this.aside, fd, target, writes })
+    const files = new Files(core, engine, performer, group.id, pages)
     const handles = new Handles()
     const { blockSize } = core.parts.disk
-    this.parts = { core, engine, performer, groupOf, files, handles, blockSize, now }
+    this.parts = { core, engine, performer, groupOf, files, handles, pages, blockSize, now }
     const { parts } = this
     this.session = new Session(linux, {
       fd,
-      writes: options.writes ?? 'through',
+      writes,
       isQuiet: () => isQuiet(engine),
       onError: error => this.onError(error instanceof Error ? (error.stack ?? error.message) : String(error)),
       operations: {
@@ -213,8 +216,10 @@ export class MountedVolume {
 
   /** What was changed is durable from now on. */
   private async commit(): Promise<void> {
-    const { core, files } = this.parts
-    if (this.committing || core.isReadOnly || !core.isChanged) return
+    const { core, files, pages } = this.parts
+    // What the kernel has kept back is a change as well.
+    const isChanged = core.isChanged || pages.files.length > 0
+    if (this.committing || core.isReadOnly || !isChanged) return
     this.committing = true
     const failed = await files.sync()
     this.committing = false
@@ -224,8 +229,9 @@ export class MountedVolume {
 
   private async close(how: SessionEnd): Promise<SessionEnd> {
     clearInterval(this.commits)
+    const { files, handles, pages } = this.parts
+    await pages.end()
     closeSync(this.fd)
-    const { files, handles } = this.parts
     try {
       for (const { used } of handles.files.clear()) files.letGo(used)
       const failed = this.volume.readOnly ? errno.OK : await files.sync()

@@ -87,18 +87,18 @@ export function nameOperations(parts: Parts): Operations {
   }
 
   function create(request: Request): Answered | Promise<Answered> {
-    const { mode, umask } = request.take(wire.CreateIn)
+    const { mode, umask, flags } = request.take(wire.CreateIn)
     const { uid, gid } = request
     const plan = { kind: 'file', mode: mode & PERMISSIONS, uid, gid, umask } as const
-    return opened(request, inodes.make(place(request), plan, parts.now()))
+    return opened(request, inodes.make(place(request), plan, parts.now()), flags)
   }
 
   function tmpfile(request: Request): Answered | Promise<Answered> {
-    const { mode, umask } = request.take(wire.CreateIn)
+    const { mode, umask, flags } = request.take(wire.CreateIn)
     const { uid, gid } = request
     const plan = { kind: 'file', mode: mode & PERMISSIONS, uid, gid, umask } as const
     const made = inodes.makeUnnamed(request.nodeid, plan, parts.now())
-    const answered = opened(request, made)
+    const answered = opened(request, made, flags)
     // It was made held; the kernel's own hold is what it has from now on.
     if (made.value !== undefined) inodes.release(made.value.ino)
     return answered
@@ -108,12 +108,13 @@ export function nameOperations(parts: Parts): Operations {
   function opened(
     request: Request,
     { value: found, errno: failed }: { readonly errno: number; readonly value?: Found | undefined },
+    flags: number,
   ): Answered {
     if (found === undefined) return failed
     const used = files.use(found.ino)
     if (used instanceof Promise || typeof used === 'number')
       return typeof used === 'number' ? used : errno.EIO
-    const fh = openHandle(parts, request, used)
+    const fh = openHandle(parts, request, used, flags)
     hold(parts, request, found.ino)
     const payload = room(wire.EntryOut.size + wire.OpenOut.size).fill(0)
     const view = new DataView(payload.buffer, payload.byteOffset, payload.length)

@@ -1,12 +1,21 @@
 /** What the operations of a mounted volume work with, brought together. */
-import type { Bytes, GroupId } from '../base/index.ts'
+import { type Bytes, errno, type GroupId } from '../base/index.ts'
 import type { Engine } from '../engine/index.ts'
-import { type Answered, answer, type Payload, type Request, type Values, wire } from '../fuse/index.ts'
+import {
+  type Answered,
+  answer,
+  type HandedOver,
+  type Payload,
+  type Request,
+  type Values,
+  wire,
+} from '../fuse/index.ts'
 import type { Performer } from '../map/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
 import type { Volume as Core, Found, Time } from '../volume/index.ts'
 import type { Files, Used } from './files.ts'
 import type { Handles } from './handles.ts'
+import type { KernelPages } from './kernel-pages.ts'
 
 export interface Parts {
   readonly core: Core
@@ -16,6 +25,7 @@ export interface Parts {
   readonly groupOf: (thread: number) => GroupId
   readonly files: Files
   readonly handles: Handles
+  readonly pages: KernelPages
   readonly blockSize: Bytes
   readonly now: () => Time
 }
@@ -46,6 +56,36 @@ export function perform<Args>(
     })
 }
 
+/**
+ * Answers when the kernel has written what it has dirty of files, which it asks of us by other requests. Killed, it is answered
+ * EINTR at once.
+ */
+export function withKernelPages(
+  parts: Parts,
+  request: Request,
+  inos: readonly number[],
+  then: (handedOver: HandedOver) => Answered | Promise<Answered>,
+): Answered | Promise<Answered> {
+  const isClean = !inos.some(ino => parts.pages.mayBeDirty(ino))
+  return isClean ? then(NOTHING_DIRTY) : afterKernelPages(parts, request, inos, then)
+}
+
+async function afterKernelPages(
+  { pages }: Parts,
+  request: Request,
+  inos: readonly number[],
+  then: (handedOver: HandedOver) => Answered | Promise<Answered>,
+): Promise<Answered> {
+  const killed = new Promise<undefined>(resolve => {
+    request.kill = () => resolve(undefined)
+  })
+  const handedOver = await Promise.race([pages.write(inos), killed])
+  request.kill = undefined
+  return handedOver === undefined ? errno.EINTR : then(handedOver)
+}
+
+const NOTHING_DIRTY: HandedOver = { unreachable: errno.OK, failed: errno.OK }
+
 const TYPE_BITS: Readonly<Record<Found['kind'], number>> = {
   file: 0o100000,
   directory: 0o040000,
@@ -73,15 +113,12 @@ export function direntType(kind: Found['kind']): number {
   return TYPE_BITS[kind] >>> 12
 }
 
-/** Linux counts in sectors, whatever the block has. */
-const SECTOR: Bytes = 512
-
-export function attrOf({ blockSize }: Parts, found: Found): Values<(typeof wire.Attr)['fields']> {
-  const { ino, size, blocks, atime, mtime, ctime, links, uid, gid, rdev } = found
+export function attrOf({ blockSize, pages }: Parts, found: Found): Values<(typeof wire.Attr)['fields']> {
+  const { ino, size, atime, mtime, ctime, links, uid, gid, rdev } = found
   return {
     ino,
     size,
-    blocks: (blocks * blockSize) / SECTOR,
+    blocks: pages.sectors(found),
     atime: atime.seconds,
     mtime: mtime.seconds,
     ctime: ctime.seconds,
@@ -114,13 +151,20 @@ export function hold({ core }: Parts, request: Request, ino: number): void {
 }
 
 /** A handle on a file, which is closed again if the kernel doesn't learn of it. */
-export function openHandle({ handles, files }: Parts, request: Request, used: Used): number {
-  const fh = handles.openFile(used)
-  onUnsent(request, () => {
-    handles.files.take(fh)
-    files.letGo(used)
-  })
+export function openHandle(parts: Parts, request: Request, used: Used, flags: number): number {
+  const { handles, pages } = parts
+  const canDirty = pages.canDirty(flags)
+  if (canDirty) pages.opened(used.ino)
+  const fh = handles.openFile(used, { canDirty })
+  onUnsent(request, () => closeHandle(parts, fh))
   return fh
+}
+
+export function closeHandle({ handles, files, pages }: Parts, fh: number): void {
+  const handle = handles.files.take(fh)
+  if (handle === undefined) return
+  if (handle.canDirty) pages.released(handle.used.ino)
+  files.letGo(handle.used)
 }
 
 function onUnsent(request: Request, undo: () => void): void {

@@ -4,7 +4,7 @@ import { truncateArgs } from '../cache/index.ts'
 import { type Answered, answer, type Operations, type Request, wire } from '../fuse/index.ts'
 import { preallocatingArgs, rangeCopyingArgs, seekingArgs } from '../volume/index.ts'
 import type { FileHandle } from './handles.ts'
-import { type Parts, perform, wrote } from './parts.ts'
+import { type Parts, perform, withKernelPages, wrote } from './parts.ts'
 
 const { Opcode } = wire
 
@@ -13,6 +13,7 @@ const FALLOC_FL_PUNCH_HOLE = 2
 const FALLOC_FL_ZERO_RANGE = 0x10
 const SEEK_DATA = 3
 const SEEK_HOLE = 4
+const ENOSYS = 38
 const EOPNOTSUPP = errno.ENOTSUP
 /** What one copy answers at most: the caller goes on behind it, and can be killed in between. */
 const COPIED_MAX = 2 ** 30
@@ -67,10 +68,14 @@ export function rangeOperations(parts: Parts): Operations {
     const of = handle(fh)
     if (of === undefined) return errno.EBADF
     if (whence !== SEEK_DATA && whence !== SEEK_HOLE) return errno.EINVAL
-    const args = seekingArgs(of.used.file, offset, whence === SEEK_DATA ? 'data' : 'hole')
-    return perform(parts, request, core.seeking, args, ({ errno: failed }) =>
-      failed === errno.OK ? answer(wire.LseekOut, { offset: args.found }) : failed,
-    )
+    return withKernelPages(parts, request, [of.used.ino], ({ unreachable }) => {
+      // The kernel then says itself, of all files from now on: data up to the end. Nothing is skipped that may not be.
+      if (unreachable !== errno.OK) return ENOSYS
+      const args = seekingArgs(of.used.file, offset, whence === SEEK_DATA ? 'data' : 'hole')
+      return perform(parts, request, core.seeking, args, ({ errno: failed }) =>
+        failed === errno.OK ? answer(wire.LseekOut, { offset: args.found }) : failed,
+      )
+    })
   }
 
   return {
