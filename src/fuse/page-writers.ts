@@ -7,8 +7,8 @@
  * Files are opened by their handles (open_by_handle_at), which takes CAP_DAC_READ_SEARCH: without it they can't be reached.
  *
  * Invariants
- *   PW1 Whose pages can't be written for now keeps nobody else's from being written.
- *   PW2 Its threads have none of the session's descriptors: a process that is killed leaves nobody waiting.
+ *   FPW1 Whose pages can't be written for now keeps nobody else's from being written.
+ *   FPW2 Its threads have none of the session's descriptors: a process that is killed leaves nobody waiting.
  */
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'

@@ -160,7 +160,7 @@ stored[:] = b'A' * ${MIB}`,
   }
 })
 
-test('a daemon that is killed while the kernel writes for it leaves nobody waiting (PW2)', {
+test('a daemon that is killed while the kernel writes for it leaves nobody waiting (FPW2)', {
   skip,
 }, async t => {
   const mounted = await Mounted.make(t, '128MiB', '--writeback', '--commit', '3600')
