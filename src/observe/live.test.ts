@@ -1,6 +1,6 @@
 /** Observes the running kernel while a frozen file system makes an inversion. Needs root, Linux, python3 and a loop device. */
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -271,6 +271,28 @@ for (const shell of [['dash'], ['busybox', 'sh']] as const)
       }),
     )
   })
+
+test('the recorder ends with 1 and a sentence where nothing can be recorded, or not all was written', {
+  skip: skip || (ok('sh', '-c', 'command -v dash') ? false : 'needs dash'),
+}, async () => {
+  const script = join(folder, 'refused.sh')
+  writeFileSync(script, recorderScript({ seconds: 1, bufferKb: 1024 }))
+  await withTracefs(async () => {
+    const before = instances()
+    for (const [command, said] of [
+      ['exec dash $0 $1/a abc', /^record: abc is no time; expected seconds/],
+      ['exec dash $0 $1/nowhere/a', /^record: \S+ can't be written; name a file in a folder that exists\n$/],
+      ['exec dash $0 $1', /^record: \S+ exists; name a file that does not\n$/],
+      // A file that may not grow is like a disk that is full.
+      ['ulimit -f 8; exec dash $0 $1/a', /record: \S+ isn't whole: it could not be written/],
+    ] as const) {
+      const { status, stderr } = spawnSync('sh', ['-c', command, script, folder], { encoding: 'utf8' })
+      assert.equal(status, 1, `${command}: ${stderr}`)
+      assert.match(stderr, said)
+    }
+    assert.deepEqual(instances(), before)
+  })
+})
 
 test('live tells lost events', { skip }, async () => {
   const observer = await live('--json', '--buffer-kb', '8')

@@ -27,8 +27,10 @@ fail() {
   exit 1
 }
 
+case $seconds in '' | . | *[!0-9.]* | *.*.*) fail "$seconds is no time; expected seconds, such as 10 or 0.5" ;; esac
 [ "$(id -u)" = 0 ] || fail "tracefs belongs to root; run as root"
 [ ! -e "$out" ] || fail "$out exists; name a file that does not"
+(: >"$out") 2>/dev/null || fail "$out can't be written; name a file in a folder that exists"
 
 tracing=
 mounted=
@@ -52,6 +54,7 @@ fi
 instance=$tracing/instances/faultline-$$
 reader=
 sleeper=
+lost=
 
 finish() {
   trap - EXIT HUP INT TERM
@@ -63,14 +66,14 @@ finish() {
       kill -0 "$reader" 2>/dev/null || break
       sleep 1
     done
-    kill "$reader" 2>/dev/null
-    wait "$reader" 2>/dev/null
+    if kill "$reader" 2>/dev/null; then wait "$reader" 2>/dev/null; else wait "$reader" || lost=yes; fi
   fi
   if [ -d "$instance" ]; then
     echo 0 >"$instance/events/enable"
     rmdir "$instance" || echo "record: $instance can't be removed; close what reads it and run rmdir" >&2
   fi
   [ -z "$mounted" ] || umount "$tracing"
+  [ -z "$lost" ] || fail "$out isn't whole: it could not be written; see whether the disk is full"
 }
 trap finish EXIT
 trap 'exit 129' HUP
@@ -97,8 +100,6 @@ enable sched/sched_switch 'stacktrace if prev_state == 2'
 enable sched/sched_waking
 for event in issue complete requeue; do enable "block/block_rq_$event"; done
 
-: >"$out" || fail "$out can't be written; name a file in a folder that exists"
-
 # Who sleeps now: a hang that began before has no events of its own.
 for task in /proc/[0-9]*/task/[0-9]*; do
   state=
@@ -112,10 +113,11 @@ for task in /proc/[0-9]*/task/[0-9]*; do
       break
       ;;
     esac
-  done <"$task/status" 2>/dev/null || continue
+  done 2>/dev/null <"$task/status" || continue
   [ "$state" = D ] || continue
-  echo "#~== $name tid $tid tgid $tgid State: D (disk sleep) wchan $(cat "$task/wchan" 2>/dev/null)" >>"$out"
-  sed 's/^/#~/' "$task/stack" >>"$out" 2>/dev/null
+  echo "#~== $name tid $tid tgid $tgid State: D (disk sleep) wchan $(cat "$task/wchan" 2>/dev/null)" >>"$out" || lost=yes
+  stack=$(sed 's/^/#~/' "$task/stack" 2>/dev/null) || continue
+  echo "$stack" >>"$out" || lost=yes
 done
 
 cat "$instance/trace_pipe" >>"$out" &
