@@ -135,7 +135,8 @@ function isApart(
   { process, page, pages, newPages, old }: Extract<Operation, { name: 'remap' }>,
 ): boolean {
   const view = kernel.view(process)
-  const locked = ({ start, end, flags }: VmaView) => start < page + pages && end > page && / lo/.test(flags)
+  const locked = ({ start, end, flags }: VmaView) =>
+    start < page + pages && end > page && /\blo\b/.test(flags)
   if (old === 'stays mapped' && view.vmas.some(locked)) return true
   return keepsApart(view, page, page + Math.max(pages, newPages))
 }
