@@ -398,34 +398,35 @@ export class LmdbStore extends PagedStore implements Store {
       batch.made.push({ low: RECORDS_START, high: RECORDS_END, records: [] })
     for (let at = 0; at < changes.length; ) {
       const first = this.covering(changes[at]!.key)
-      const records = new Map<string, Uint8Array>()
-      take(first, records, batch)
       const lastKey = first?.keys.at(-1) ?? ''
-      let high = first?.high ?? RECORDS_END
-      for (;;) {
+      const records: Entry[] = []
+      let bytes = 0
+      const keep = (record: Entry) => {
+        records.push(record)
+        bytes += recordBytes(record)
+      }
+      let high: string
+      for (let page = first; ; page = this.covering(high)!) {
+        high = page?.high ?? RECORDS_END
+        const old = page === undefined ? [] : recordsOf(page)
+        if (page !== undefined) batch.gone.push(page)
+        let place = 0
+        // Both are in order: what a page holds, and what changes.
         for (; at < changes.length && changes[at]!.key < high; at++) {
           const { key, value } = changes[at]!
-          if (value === null) records.delete(key)
-          else records.set(key, value)
+          for (; place < old.length && old[place]!.key <= key; place++)
+            if (old[place]!.key !== key) keep(old[place]!)
+          if (value !== null) keep({ key, value })
           if (at % CHANGES_A_STEP === 0) yield
         }
-        if (high === RECORDS_END || bytesOf(records) >= JOIN_BYTES) break
-        const next = this.covering(high)!
-        high = next.high
-        take(next, records, batch)
+        for (; place < old.length; place++) keep(old[place]!)
+        if (high === RECORDS_END || bytes >= JOIN_BYTES) break
       }
-      const sorted = [...records].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => ({ key, value }))
       const order = changes[at - 1]!.key > lastKey ? 'rising' : 'anyhow'
-      yield* split({ low: first?.low ?? RECORDS_START, high, records: sorted }, order, batch)
+      yield* split({ low: first?.low ?? RECORDS_START, high, records }, order, batch)
     }
     return batch
   }
-}
-
-function take(page: RecordPage | undefined, records: Map<string, Uint8Array>, { gone }: Batch): void {
-  if (page === undefined) return
-  gone.push(page)
-  for (const { key, value } of recordsOf(page)) records.set(key, value)
 }
 
 function recordsOf({ keys, values }: RecordPage): Entry[] {
@@ -436,9 +437,14 @@ function recordsOf({ keys, values }: RecordPage): Entry[] {
  * Puts the records into as many pages as they need: of one size, or, where keys come in order, full but for the last.
  */
 function* split({ low, high, records }: Made, order: Order, { made }: Batch): Steps<void> {
-  const fence = records.reduce((most, { key }) => Math.max(most, key.length), high.length)
+  let fence = high.length
+  let total = 0
+  for (const [place, record] of records.entries()) {
+    fence = Math.max(fence, record.key.length)
+    total += recordBytes(record)
+    if (place % CHANGES_A_STEP === 0) yield
+  }
   const room = roomBetween('', '') - 2 * fence
-  const total = records.reduce((sum, record) => sum + recordBytes(record), 0)
   const wanted = order === 'rising' ? room : total / Math.ceil(total / room)
   let start = low
   let part: Entry[] = []
@@ -463,12 +469,6 @@ function sorted(changes: readonly Change[]): readonly Change[] {
   for (let at = 1; at < changes.length; at++)
     if (changes[at - 1]!.key > changes[at]!.key) return [...changes].sort((a, b) => (a.key < b.key ? -1 : 1))
   return changes
-}
-
-function bytesOf(records: ReadonlyMap<string, Uint8Array>): Bytes {
-  let bytes = 0
-  for (const [key, value] of records) bytes += recordBytes({ key, value })
-  return bytes
 }
 
 function chance(): number {
