@@ -47,8 +47,8 @@ export const traces: Bench = {
     return [
       await memory(plan.smoke ? GIGABYTE / 200 : GIGABYTE),
       await speed(plan, 'text', 'read alone', million, () => fromText(() => {})),
-      await speed(plan, 'text, analysed', 'read and analysed', million, () => analysed(fromText)),
-      await speed(plan, 'raw buffers', 'read alone', 3 * million, () => fromRaw(() => {})),
+      await speed(plan, 'text, analysed', 'read and analysed', 1.3 * million, () => analysed(fromText)),
+      await speed(plan, 'raw buffers', 'read alone', 4 * million, () => fromRaw(() => {})),
       await speed(plan, 'raw buffers, analysed', 'read and analysed', 'none', () => analysed(fromRaw)),
     ]
   },
