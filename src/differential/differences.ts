@@ -45,7 +45,7 @@ export const DIFFERENCES: readonly Difference[] = [
     name: 'young',
     kernel: "a child's entries begin old (mm/memory.c, __copy_present_ptes); PROT_NONE keeps what was young",
     ours: "a child's entries are as young as its parent's: an old one costs a fault here, and nothing in hardware",
-    follows: 'Referenced is compared until the first fork of a story, and not for PROT_NONE',
+    follows: 'Referenced is compared until the first fork of a story, or its first mprotect to PROT_NONE',
   },
   {
     name: 'flusher',
@@ -137,12 +137,15 @@ export interface Past {
   readonly forked: boolean
   readonly freed: boolean
   readonly pagedOut: boolean
+  /** By mprotect to PROT_NONE. */
+  readonly hidden: boolean
 }
 
-export function traitsOf(filesystem: FilesystemName, { forked, freed, pagedOut }: Past): Traits {
+export function traitsOf(filesystem: FilesystemName, { forked, freed, pagedOut, hidden }: Past): Traits {
   return {
     ignored: (counter, { name, rights }) =>
-      (counter === 'Referenced' && (forked || pagedOut || rights[0] !== 'r' || (freed && name === ''))) ||
+      (counter === 'Referenced' &&
+        (forked || pagedOut || hidden || rights[0] !== 'r' || (freed && name === ''))) ||
       (CLEAN_OR_DIRTY.includes(counter) &&
         ((name === '' && forked && freed) ||
           name === 'shared memory' ||

@@ -47,10 +47,11 @@ interface Twin {
 export class Kernel implements Side {
   private readonly tracer: Tracer
   private readonly filesystem: FilesystemName
-  /** Whether a process has ever forked, lazily freed, or paged out. */
+  /** Whether a process has ever forked, lazily freed, paged out, or taken every right away. */
   forked = false
   freed = false
   pagedOut = false
+  hidden = false
   private readonly alive: Tracee[]
   private readonly twins: Twin[]
   /** The arena's image, which loads fill and stores are taken from. */
@@ -257,6 +258,7 @@ export class Kernel implements Side {
       case 'unmap':
         return call('munmap')
       case 'protect':
+        if (operation.prot === 0) this.hidden = true
         return call('mprotect', operation.prot)
       case 'remap':
         return this.remap(tracee, operation, address, length)
