@@ -76,7 +76,7 @@ test('every script that a paper names exists', () => {
       /`(?:npm run|npm) ([\w-]+)[^`]*`/g,
     ))
       assert.ok(
-        name! in scripts || ['ci', 'install', 'pack', 'publish', 'version'].includes(name!),
+        name! in scripts || ['ci', 'install', 'pack', 'pkg', 'publish', 'version'].includes(name!),
         `${paper}: npm run ${name}`,
       )
 })
