@@ -18,7 +18,7 @@ import {
 } from '../mount/index.ts'
 import { commitSeconds, type FstabWords, fstabOptions, MEMORY_MIN } from './mount-options.ts'
 import { explained, interruptible, printJson, printLine } from './terminal.ts'
-import { several, shownBytes, size } from './words.ts'
+import { several, shownBytes, size, WrongWords } from './words.ts'
 
 interface MountWords {
   readonly readOnly?: true
@@ -95,7 +95,7 @@ export function mountCommand(): Command {
       "mount data.vol /mnt/data --io-max 'rbps=20MiB wbps=10MiB'",
       "mount data.vol /mnt/data --groups --group '/batch wbps=4MiB memory.max=16MiB'",
     ],
-    '0 it was unmounted, and everything is durable; 1 it could not be mounted, or something is lost.',
+    '0 it was unmounted, and everything is durable; 1 it could not be mounted, or something is lost; 2 the words were wrong, limits too: nothing was mounted.',
   )
 }
 
@@ -122,9 +122,10 @@ async function mount(volume: string, directory: string, words: MountWords): Prom
   try {
     mounted = await MountedVolume.mount(volume, directory, optionsOf({ ...words, ...words.o }))
   } catch (error) {
-    if (error instanceof FaultlineError)
-      process.send?.({ code: error.code, message: error.message } satisfies Told)
-    throw error
+    if (!(error instanceof FaultlineError)) throw error
+    const { code, operation, message } = error
+    process.send?.({ code, operation, message } satisfies Told)
+    throw failureOf(error)
   }
   const { target } = mounted
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
@@ -203,7 +204,14 @@ function busySentence(
 }
 
 /** What a daemon says to who started it: where it has mounted, or why it could not. */
-type Told = { readonly mounted: string } | { readonly code: string; readonly message: string }
+type Told =
+  | { readonly mounted: string }
+  | { readonly code: string; readonly operation: string; readonly message: string }
+
+/** Limits that can't be are wrong words. */
+function failureOf({ code, operation, message }: Exclude<Told, { readonly mounted: string }>): Error {
+  return operation === 'group' ? new WrongWords(message) : new FaultlineError(code, operation, message)
+}
 
 /** A process of its own, without a terminal, that outlives this one. */
 async function inBackground(volume: string, words: MountWords): Promise<void> {
@@ -214,10 +222,11 @@ async function inBackground(volume: string, words: MountWords): Promise<void> {
   })
   const ended = once(child, 'exit').then(([status]) => ({
     code: 'EPROTO',
+    operation: 'mount',
     message: `the process that was to mount ${volume} ended with ${status}; mount without --background to see why`,
   }))
   const told = await Promise.race([once(child, 'message').then(([message]) => message as Told), ended])
-  if (!('mounted' in told)) throw new FaultlineError(told.code, 'mount', told.message)
+  if (!('mounted' in told)) throw failureOf(told)
   child.unref()
   if (child.connected) child.disconnect()
   const { mounted } = told
@@ -227,10 +236,14 @@ async function inBackground(volume: string, words: MountWords): Promise<void> {
 
 async function umount(directory: string, { detach, json }: UmountWords): Promise<void> {
   const how = detach === true ? 'detach' : 'when nobody uses it'
-  const { target, volume, users } = await unmountVolume(directory, how, interruptible())
-  if (users.length > 0) {
-    if (json !== true) throw new FaultlineError('EBUSY', 'umount', busySentence(target, users))
+  const { target, volume, users, state } = await unmountVolume(directory, how, interruptible())
+  if (state !== 'unmounted') {
+    const stay =
+      state === 'busy'
+        ? busySentence(target, users)
+        : `${target} is busy and stays mounted: you are in it, or what has called this is; cd elsewhere first`
+    if (json !== true) throw new FaultlineError('EBUSY', 'umount', stay)
     process.exitCode = 1
   }
-  if (json === true) printJson({ volume, target, unmounted: users.length === 0, users })
+  if (json === true) printJson({ volume, target, unmounted: state === 'unmounted', users })
 }

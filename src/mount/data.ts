@@ -4,7 +4,7 @@
  *
  * A write that has been answered has its blocks: a volume that is full is told of by the write itself, and not later.
  */
-import { errno } from '../base/index.ts'
+import { type Errno, errno } from '../base/index.ts'
 import { copyArgs, syncArgs, truncateArgs } from '../cache/index.ts'
 import { type Answered, answer, type Operations, type Request, wire } from '../fuse/index.ts'
 import type { Used } from './files.ts'
@@ -16,6 +16,11 @@ const { Opcode } = wire
 const O_ACCMODE = 3
 const O_TRUNC = 0o1000
 const ENOSYS = 38
+
+/** Bytes that are damaged or missing are EIO to programs, as on other filesystems; EUCLEAN is what names and attributes may be. */
+function ofData(failed: Errno): Errno {
+  return failed === errno.EUCLEAN ? errno.EIO : failed
+}
 
 export function dataOperations(parts: Parts): Operations {
   const { files, handles, pages, engine } = parts
@@ -62,7 +67,7 @@ export function dataOperations(parts: Parts): Operations {
     const args = copyArgs(used.file.cached, offset, payload, read)
     return perform(parts, request, engine.verbs.read, args, ({ errno: failed }) => {
       // Less than was asked for means the end of the file to the kernel: after an error nothing is told of what came before.
-      if (failed !== errno.OK) return failed
+      if (failed !== errno.OK) return ofData(failed)
       accessed(parts, used.ino)
       return payload.subarray(0, args.copied)
     })
@@ -81,7 +86,7 @@ export function dataOperations(parts: Parts): Operations {
       return perform(parts, request, engine.verbs.write, args, ({ errno: failed }) => {
         if (args.copied === 0 && failed === errno.ENOSPC && tries++ === 0)
           return files.removedHasGone().then(attempt)
-        if (args.copied === 0 && failed !== errno.OK) return failed
+        if (args.copied === 0 && failed !== errno.OK) return ofData(failed)
         wrote(parts, used.ino, (write_flags & wire.WRITE_KILL_SUIDGID) !== 0)
         return answer(wire.WriteOut, { size: args.copied })
       })

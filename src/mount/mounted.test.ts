@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -164,6 +173,68 @@ test('a mount with limits keeps to them, and its memory is its own', { skip }, a
   await mounted.unmount()
   const wrong = await faultline('mount', mounted.volume, mounted.target, '--io-max', 'rbsp=1')
   assert.match(wrong.err, /did you mean rbps/)
+})
+
+test('limits that can’t be are wrong words: nothing is mounted, and nothing is left', { skip }, async t => {
+  const mounted = await Mounted.make(t, '4MiB')
+  assert.equal(await mounted.unmount(), 0)
+  const { volume, target } = mounted
+  for (const [words, why] of [
+    [['--io-max', 'x=1'], /x/],
+    [['--io-max', 'rbps=-5'], /rbps/],
+    [['--io-max', 'disk=/nope rbps=1MiB'], /nope/],
+    [['--io-max', 'rbps=-5', '--background'], /rbps/],
+    [['--group', '/batch memory.max=much'], /memory.max/],
+  ] as const) {
+    const { status, err } = await faultline('mount', volume, target, ...words)
+    assert.equal(status, 2, `${words.join(' ')}: ${err}`)
+    assert.match(err, why)
+    assert.equal(mountsAt(target).length, 0)
+  }
+  assert.deepEqual(await mounted.check(), [])
+})
+
+test('blocks of what was removed are free to statfs at once', { skip }, async t => {
+  const mounted = await Mounted.make(t, '32MiB', '--commit', '3600')
+  const free = async () => Number(await mounted.does('stat -f -c %f .'))
+  const before = await free()
+  await mounted.does('dd if=/dev/zero of=f bs=1M count=10 status=none; sync .')
+  assert.ok(before - (await free()) >= 2560)
+  await mounted.does('rm f')
+  // The kernel tells of what it has forgotten a moment later.
+  const patience = performance.now() + 10_000
+  while ((await free()) < before - 100) assert.ok(performance.now() < patience, 'they never are')
+})
+
+test('what is missing behind the end of a data file that is too short is EIO where it is read', {
+  skip,
+}, async t => {
+  const mounted = await Mounted.make(t, '16MiB')
+  await mounted.does('for n in 1 2 3 4; do head -c 1048576 /dev/urandom > f$n; done')
+  assert.equal(await mounted.unmount(), 0)
+  truncateSync(join(mounted.volume, 'data'), 2 * 2 ** 20)
+  await mounted.mount()
+  const { err } = await mounted.sh('for n in 1 2 3 4; do cat f$n > /dev/null || true; done')
+  assert.match(err, /Input\/output error/)
+  assert.doesNotMatch(err, /clean/)
+})
+
+test('umount from inside says that you are in it, and doesn’t name itself', { skip }, async t => {
+  const mounted = await Mounted.make(t, '4MiB')
+  const umount = ['--conditions=faultline-source', CLI, 'umount', mounted.target]
+  const inside = await mounted.run(process.execPath, ...umount)
+  assert.equal(inside.status, 1)
+  assert.match(inside.err, /busy and stays mounted: you are in it/)
+  const user = spawn('sleep', ['60'], { cwd: mounted.target })
+  const gone = once(user, 'close')
+  const told = JSON.parse((await mounted.run(process.execPath, ...umount, '--json')).out)
+  user.kill('SIGKILL')
+  await gone
+  assert.equal(told.unmounted, false)
+  assert.deepEqual(
+    told.users.map(({ pid }: { readonly pid: number }) => pid),
+    [user.pid],
+  )
 })
 
 test('a block that is damaged is EIO where it is read, and the volume is read-only from then on', {

@@ -25,12 +25,13 @@ import {
   Session,
   type SessionEnd,
   type User,
+  unmount,
   usersOf,
   wire,
 } from '../fuse/index.ts'
 import type { Settings } from '../group/index.ts'
 import { Linux, PR_SET_IO_FLUSHER } from '../linux/index.ts'
-import { FaultlineError, Machine, type Volume, volumeBlockSize } from '../map/index.ts'
+import { FaultlineError, type Group, Machine, type Volume, volumeBlockSize } from '../map/index.ts'
 import type { Time } from '../volume/index.ts'
 import { attributeOperations } from './attributes.ts'
 import { Callers } from './callers.ts'
@@ -104,6 +105,7 @@ export class MountedVolume {
     const machine = await Machine.start({ memory: options.memory ?? MEMORY_DEFAULT, pageSize })
     try {
       const volume = await machine.openVolume(source, { mode: options.readOnly === true ? 'r' : 'r+' })
+      const who = chargedOf(machine, options)
       const readOnly = options.readOnly === true || volume.readOnly
       const plan = {
         source,
@@ -115,7 +117,13 @@ export class MountedVolume {
       }
       const fd = descriptor(linux, plan)
       if (fd < 0) throw refused(-fd, place)
-      return new MountedVolume(linux, machine, volume, place, fd, options)
+      try {
+        return new MountedVolume(linux, machine, volume, place, fd, who, options)
+      } catch (error) {
+        closeSync(fd)
+        unmount(linux, place, 'detach')
+        throw error
+      }
     } catch (error) {
       await machine.close().catch(() => {})
       throw error
@@ -128,6 +136,7 @@ export class MountedVolume {
     volume: Volume,
     target: string,
     fd: number,
+    { group, callers }: Charged,
     options: MountOptions,
   ) {
     const { core } = volume
@@ -138,9 +147,6 @@ export class MountedVolume {
     this.fd = fd
     this.onError = options.onError ?? (() => {})
     this.aside = new Aside()
-    const { limits, groups } = options
-    const group = limits === undefined && groups === undefined ? machine.root : machine.group('mount', limits)
-    const callers = groups === undefined ? undefined : new Callers(group, groups)
     const groupOf = (thread: number) => (callers?.groupOf(thread) ?? group).id
     const writes = options.writes ?? 'through'
     const pages = new KernelPages({ core, aside: this.aside, fd, target, writes })
@@ -255,6 +261,19 @@ export class MountedVolume {
     await this.aside.call({ what: 'set', path: `${folder}/strict_limit`, value: '0' })
     await this.aside.call({ what: 'set', path: `${folder}/max_ratio`, value: '20' })
   }
+}
+
+/** Whose expense requests are. */
+interface Charged {
+  readonly group: Group
+  readonly callers: Callers | undefined
+}
+
+/** What is wrong with limits is said before anything is mounted, as a FaultlineError of the operation 'group'. */
+function chargedOf(machine: Machine, { limits, groups }: MountOptions): Charged {
+  const isOwn = limits !== undefined || groups !== undefined
+  const group = isOwn ? machine.group('mount', limits) : machine.root
+  return { group, callers: groups === undefined ? undefined : new Callers(group, groups) }
 }
 
 function isQuiet({ scheduler }: Machine['engine']): boolean {

@@ -1,5 +1,5 @@
 /** Unmounting from another process than the daemon: the kernel is asked, and the daemon's end waited for. */
-import { realpathSync } from 'node:fs'
+import { readFileSync, realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { errno, errnoName } from '../base/index.ts'
@@ -10,11 +10,14 @@ import { owners } from '../store/index.ts'
 
 /** How often it is looked whether the daemon has gone, in milliseconds. */
 const LOOK_EVERY = 20
+const BUSY_TRIES = 10
 
 export interface Unmounted {
   readonly target: string
   readonly volume: string
-  /** Who keeps it from being unmounted: then it still is mounted. */
+  /** `entered`: who asks, or a process above it, is in the mount, and nobody else. */
+  readonly state: 'unmounted' | 'busy' | 'entered'
+  /** Who keeps it from being unmounted, but who asks and the processes above it. */
   readonly users: readonly User[]
 }
 
@@ -33,8 +36,14 @@ export async function unmountVolume(
     throw new FaultlineError('EINVAL', 'umount', `umount of ${target}: no volume is mounted there`)
   const { source: volume } = entry
   const daemons = owners(volume).map(({ pid }) => pid)
-  const failed = -unmount(new Linux(), target, how)
-  if (failed === errno.EBUSY) return { target, volume, users: usersOf(target) }
+  const linux = new Linux()
+  let failed = -unmount(linux, target, how)
+  // The daemon itself is in it for a moment, when it has the kernel write pages of a file.
+  for (let tries = 0; failed === errno.EBUSY && tries < BUSY_TRIES && usersOf(target).length === 0; tries++) {
+    await setTimeout(LOOK_EVERY, undefined, { signal })
+    failed = -unmount(linux, target, how)
+  }
+  if (failed === errno.EBUSY) return { target, volume, ...usersBut(ancestors(), target) }
   if (failed === errno.EPERM)
     throw new FaultlineError(
       'EPERM',
@@ -50,7 +59,30 @@ export async function unmountVolume(
   if (how === 'when nobody uses it')
     while (owners(volume).some(({ pid }) => daemons.includes(pid)))
       await setTimeout(LOOK_EVERY, undefined, { signal })
-  return { target, volume, users: [] }
+  return { target, volume, state: 'unmounted', users: [] }
+}
+
+function usersBut(left: ReadonlySet<number>, target: string): Pick<Unmounted, 'state' | 'users'> {
+  const all = usersOf(target)
+  const users = all.filter(({ pid }) => !left.has(pid))
+  return { state: users.length === 0 && all.length > 0 ? 'entered' : 'busy', users }
+}
+
+/** This process, and those that it is below. */
+function ancestors(): ReadonlySet<number> {
+  const found = new Set<number>()
+  for (let pid = process.pid; pid > 0; pid = parentOf(pid)) found.add(pid)
+  return found
+}
+
+/** proc(5): the fourth field of stat; the second is a name in parentheses. 0: it has none, or is gone. */
+function parentOf(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+  } catch {
+    return 0
+  }
 }
 
 /** The path of the mount itself: by the words of the path, or where a link leads. */

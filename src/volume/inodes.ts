@@ -48,7 +48,7 @@ export interface VolumeStatistics {
   readonly blockSize: Bytes
   /** Blocks for data. */
   readonly blocks: number
-  /** Blocks that nobody has, and nobody is promised. */
+  /** Blocks that nobody has, and nobody is promised; those that the next commit gives back too, which who needs them waits for. */
   readonly free: number
   /** Inodes that there have been. */
   readonly inodes: number
@@ -152,13 +152,13 @@ export class Inodes {
 
   statfs(): Answer<VolumeStatistics> {
     return this.parts.journal.ask(() => {
-      const { space, disk, names, header } = this.parts
+      const { space, disk, names, header, commits } = this.parts
       const inodes = names.count
       return {
         id: header.id,
         blockSize: disk.blockSize,
         blocks: space.size,
-        free: space.available,
+        free: space.available + (commits.mayGiveBack ? space.deferred : 0),
         inodes,
         inodesFree: NUMBERS_MAX - 1 - inodes,
         nameMax: NAME_BYTES_MAX,
