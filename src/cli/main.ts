@@ -6,6 +6,7 @@
  *
  * An error is a sentence on standard error; with --json it is `{ "error": { "code", "message" } }` there.
  */
+import { getSystemErrorMessage } from 'node:util'
 import { CommanderError } from 'commander'
 import { errorJson, program } from './program.ts'
 import { isInterrupted, printableLines, statusOfSignal } from './terminal.ts'
@@ -17,9 +18,21 @@ function statusOf(error: unknown, isJson: boolean): number {
     return statusOfSignal()
   if (!isTold(error)) throw error
   process.stderr.write(
-    isJson ? errorJson(codeOf(error), error.message) : `faultline: ${printableLines(error.message)}\n`,
+    isJson
+      ? errorJson(codeOf(error), sentenceOf(error))
+      : `faultline: ${printableLines(sentenceOf(error))}\n`,
   )
   return error instanceof WrongWords ? 2 : 1
+}
+
+/** What the host refused is told as where it was, and why. */
+function sentenceOf(
+  error: Error & { readonly errno?: number; readonly path?: string; readonly dest?: string },
+): string {
+  const { errno, path, dest } = error
+  if (OURS.has(error.name) || errno === undefined) return error.message
+  const where = [path, dest].filter(each => each !== undefined).join(' to ')
+  return `${where === '' ? '' : `${where}: `}${getSystemErrorMessage(errno)} (${codeOf(error)})`
 }
 
 function codeOf(error: Error): string {

@@ -203,12 +203,7 @@ async function getFile(
   const { host, beside } = place
   const text = sayable(place)
   if (text !== beside) return volume.getFile(path, text, { existing, signal })
-  if (existing === 'stays' && fs.lstatSync(host, { throwIfNoEntry: false }) !== undefined)
-    throw new FaultlineError(
-      'EEXIST',
-      'getFile',
-      `getFile to ${host}: there is such a file already, and it stays`,
-    )
+  cleared(host, { existing })
   const bytes = await volume.getFile(path, beside, { existing: 'is replaced', signal })
   fs.renameSync(beside, host)
   return bytes
@@ -234,8 +229,15 @@ function makeNode(place: Destination, { kind, rdev }: Stat, report: TreeReport):
   }
 }
 
-function cleared(host: Buffer, { existing }: TreeOptions): void {
+/** Something that has the name already goes, or stays, and then EEXIST is told. */
+function cleared(host: Buffer, { existing }: Pick<TreeOptions, 'existing'>): void {
   if (existing === 'is replaced') fs.rmSync(host, { force: true })
+  else if (fs.lstatSync(host, { throwIfNoEntry: false }) !== undefined)
+    throw new FaultlineError(
+      'EEXIST',
+      'getFile',
+      `getFile to ${host}: there is such a file already, and it stays`,
+    )
 }
 
 /** Who isn't root gives nothing away: then it stays this user's. */
