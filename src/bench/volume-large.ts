@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Machine } from '../map/index.ts'
 import { RealDriver, Scheduler } from '../sched/index.ts'
 import { LmdbStore } from '../store/index.ts'
-import { Journal, largeVolume, MIX53 } from '../volume/index.ts'
+import { largeVolume, MIX53, Overlay } from '../volume/index.ts'
 import { type Bench, type Figure, median, type Plan } from './measure.ts'
 import { scratchPath } from './scratch.ts'
 
@@ -130,23 +130,23 @@ async function make(plan: Plan, name: string, files: number): Promise<string> {
   const scheduler = new Scheduler(driver)
   let ended: () => void = () => {}
   const store = await LmdbStore.open(path, scheduler, () => ended())
-  const journal = new Journal(store, MIX53)
+  const overlay = new Overlay(store, MIX53)
   let written = 0
   const commit = async () => {
     plan.say(`laying a volume: ${written} records`)
-    journal.seal()
-    const ticket = store.commit(journal.changes('', Infinity))
+    overlay.seal()
+    const ticket = store.commit(overlay.changes('', Infinity))
     await new Promise<void>(resolve => {
       ended = resolve
       if (ticket.complete) resolve()
     })
     if (ticket.errno !== 0) throw new Error(`laying a volume failed with errno ${ticket.errno}`)
-    journal.settled('durable')
+    overlay.settled('durable')
   }
   let batch: { key: string; value: Uint8Array }[] = []
   const flush = async () => {
-    journal.edit(() => {
-      for (const { key, value } of batch) journal.put(key, value)
+    overlay.edit(() => {
+      for (const { key, value } of batch) overlay.put(key, value)
     })
     batch = []
     await commit()

@@ -33,7 +33,7 @@ export function filemapFault(cache: PageCache, file: CachedFile, request: PageRe
   const frame = cache.find(file.id, index)
   if (frame !== 0) {
     if (file.isLeaving(index)) return wait(file.invalidation!.ticket, 'invalidate')
-    if (cache.frames.has(frame, LOCKED)) return wait(cache.hurry(frame, fault.group), 'page lock', frame)
+    if (cache.frames.has(frame, LOCKED)) return wait(cache.boost(frame, fault.group), 'page lock', frame)
     noteHit(read)
     if (cache.frames.has(frame, READAHEAD)) asyncReadahead(cache, file, index, frame, read, fault.group)
     cache.markAccessed(frame)
@@ -56,6 +56,6 @@ export function filemapMkwrite(cache: PageCache, file: CachedFile, request: Page
   if (file.readOnly) return fail(errno.EACCES)
   if (file.invalidates(index)) return wait(file.invalidation!.ticket, 'invalidate', frame)
   if (file.backing.stablePages && cache.frames.has(frame, WRITEBACK))
-    return wait(cache.hurry(frame, fault.group), 'writeback', frame)
+    return wait(cache.boost(frame, fault.group), 'writeback', frame)
   return file.backing.reserve(file, request, frame)
 }

@@ -29,8 +29,8 @@ export class Forget implements Verb<ForgetArgs> {
     const reservation = file.backing.reservationIn(file, 0, Infinity)
     if (reservation !== undefined) return wait(reservation, 'reserve')
     if (file.invalidation !== undefined) return wait(file.invalidation.ticket, 'invalidate')
-    const flying = file.bioIn(0, Infinity)
-    if (flying !== undefined) return wait(this.cache.hurryBio(flying, task.group), 'page lock')
+    const inFlight = file.bioIn(0, Infinity)
+    if (inFlight !== undefined) return wait(this.cache.boostBio(inFlight, task.group), 'page lock')
     for (let dropped = 0; dropped < this.cache.slicePages; dropped++) {
       const clean = siblings.head(file.clean)
       const frame = clean === END ? siblings.head(file.dirty) : clean

@@ -151,10 +151,10 @@ export class PageCache {
   }
 
   /** The ticket of a frame in flight. Its bio goes by the waiter's limits too from now on. */
-  hurry(frame: Pfn, group: GroupId): Ticket {
+  boost(frame: Pfn, group: GroupId): Ticket {
     const bio = this.flights.get(frame)
     assert(bio !== undefined, `Q1: frame ${frame} is in flight`)
-    return this.hurryBio(bio, group)
+    return this.boostBio(bio, group)
   }
 
   /** How many wait for a frame in flight. */
@@ -163,7 +163,7 @@ export class PageCache {
   }
 
   /** The ticket of a bio. It goes by the waiter's limits too from now on. */
-  hurryBio(bio: Bio, group: GroupId): Ticket {
+  boostBio(bio: Bio, group: GroupId): Ticket {
     this.io.promote(bio, group)
     return bio.ticket
   }
@@ -179,7 +179,7 @@ export class PageCache {
     this.insert(file, wanted, frame)
     this.frames.raise(frame, LOCKED)
     if (window.size === 1 && window.start === wanted)
-      this.fly(file, file.backing.read(file, wanted, [frame], group))
+      this.submitted(file, file.backing.read(file, wanted, [frame], group))
     else this.readAhead(file, window, group, wanted)
     return wait(this.flights.get(frame)!.ticket, 'read', frame)
   }
@@ -189,7 +189,7 @@ export class PageCache {
     const end = Math.min(window.start + window.size, file.pages)
     let run: Pfn[] = []
     const submit = (next: PageIndex) => {
-      if (run.length > 0) this.fly(file, file.backing.read(file, next - run.length, run, group))
+      if (run.length > 0) this.submitted(file, file.backing.read(file, next - run.length, run, group))
       run = []
     }
     const most = this.pagesFor(group)
@@ -304,7 +304,10 @@ export class PageCache {
     const submit = (next: PageIndex) => {
       if (run.length > 0)
         begun.push(
-          this.fly(file, file.backing.write(file, next - run.length, run, this.frames.dirtier[run[0]!]!)),
+          this.submitted(
+            file,
+            file.backing.write(file, next - run.length, run, this.frames.dirtier[run[0]!]!),
+          ),
         )
       run = []
     }
@@ -406,7 +409,7 @@ export class PageCache {
     return frame
   }
 
-  private fly(file: CachedFile, bio: Bio): Bio {
+  private submitted(file: CachedFile, bio: Bio): Bio {
     file.bios.add(bio)
     for (const frame of bio.frames) this.flights.set(frame, bio)
     return bio

@@ -41,8 +41,8 @@ export class Refresh implements Verb<RefreshArgs> {
       args.claim = this.cache.scheduler.ticket(`refresh of ${file.name}`)
       file.invalidation = { start: 0, end: Infinity, ticket: args.claim }
     }
-    const flying = this.inFlight(file)
-    if (flying !== undefined) return wait(this.cache.hurry(flying, task.group), 'page lock', flying)
+    const inFlight = this.inFlight(file)
+    if (inFlight !== undefined) return wait(this.cache.boost(inFlight, task.group), 'page lock', inFlight)
     const reservation = file.backing.reservationIn(file, 0, Infinity)
     if (reservation !== undefined) return wait(reservation, 'reserve')
     this.letGo(args)

@@ -122,7 +122,7 @@ export class Sync implements Verb<SyncArgs> {
     while (begun[args.ended]?.ticket.complete === true) args.ended++
     args.ended = forgotten(begun, args.ended)
     const next = begun[args.ended]
-    return next === undefined ? undefined : wait(this.cache.hurryBio(next, task.group), 'writeback')
+    return next === undefined ? undefined : wait(this.cache.boostBio(next, task.group), 'writeback')
   }
 
   /** Writes one slice of what was left, once none of it is on its way. */
@@ -135,7 +135,7 @@ export class Sync implements Verb<SyncArgs> {
       const frame = this.cache.find(file.id, index)
       if (frame === 0) continue
       if (this.cache.frames.has(frame, WRITEBACK))
-        return wait(this.cache.hurry(frame, task.group), 'writeback')
+        return wait(this.cache.boost(frame, task.group), 'writeback')
       if (!this.cache.frames.has(frame, DIRTY)) continue
       if (file.invalidates(index)) return wait(file.invalidation!.ticket, 'invalidate')
       now.push(index)

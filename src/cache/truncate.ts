@@ -62,8 +62,8 @@ export class Truncate implements Verb<TruncateArgs> {
       this.claim(args)
     }
     if (args.backing === undefined) {
-      const flying = this.inFlight(file)
-      if (flying !== undefined) return wait(this.cache.hurryBio(flying, task.group), 'page lock')
+      const inFlight = this.inFlight(file)
+      if (inFlight !== undefined) return wait(this.cache.boostBio(inFlight, task.group), 'page lock')
       const reservation = file.backing.reservationIn(file, file.invalidation!.start, file.invalidation!.end)
       if (reservation !== undefined) return wait(reservation, 'reserve')
       args.backing = this.ask(file, change, task.group)

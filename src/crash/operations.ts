@@ -183,7 +183,7 @@ function dedupe(name: string): Operation {
   }
 }
 
-/** Shares are parted, and nothing that can be read changes. */
+/** Shared blocks get one owner each, and nothing that can be read changes. */
 function unshare(name: string): Operation {
   return {
     name,

@@ -18,7 +18,7 @@ const SHOWN_BY: Readonly<Record<string, string>> = {
   'record-left-out': 'cache apart oldest-first: write-head sync',
   'clone-uncounted': 'dax clones oldest-first: clone-self sync',
   'orphan-forgotten': 'dax plain oldest-first: rename-over sync',
-  'parted-forgotten': 'dax plain-clones oldest-first: truncate-zero store-b sync',
+  'unshared-forgotten': 'dax plain-clones oldest-first: truncate-zero store-b sync',
   'map-sync-forgotten': 'dax-sync clones oldest-first: store-head sync',
 }
 

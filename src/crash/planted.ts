@@ -76,7 +76,7 @@ export const PLANTED: readonly Planted[] = [
     onVolume: ({ volume: { parts } }) => replace(parts.names, 'keepOrphan', () => () => {}),
   },
   {
-    name: 'parted-forgotten',
+    name: 'unshared-forgotten',
     says: 'DAX stores to a block that a crash gives back to another file',
     onVolume: ({ volume: { parts } }) => replace(parts.space, 'isExclusive', () => () => true),
   },

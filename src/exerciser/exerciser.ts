@@ -95,22 +95,22 @@ export class Exerciser {
 
   /** Plays one round. Throws a Mismatch, or whatever the engine threw. */
   async play(round: Round): Promise<void> {
-    const flying: Started[] = []
+    const inFlight: Started[] = []
     this.breaking = this.broken
     this.marks = this.model.files.map(({ mark }) => mark)
     for (const operation of round) {
       const started = this.start(operation)
       if (started === undefined) continue
-      flying.push(started)
+      inFlight.push(started)
       if (started.pause > 0) {
         const passed = this.backend.pause(started.pause)
         if (passed !== undefined) await passed
       }
     }
-    await this.settle(flying.map(started => started.task))
-    for (const started of flying) this.finish(started, flying.length === 1)
-    this.counts.operations += flying.length
-    if (flying[0]?.operation.kind === 'crash') await this.crash(flying[0].operation.seed)
+    await this.settle(inFlight.map(started => started.task))
+    for (const started of inFlight) this.finish(started, inFlight.length === 1)
+    this.counts.operations += inFlight.length
+    if (inFlight[0]?.operation.kind === 'crash') await this.crash(inFlight[0].operation.seed)
     for (const { space, page, pages } of this.unsettled.splice(0)) {
       if (this.world.spaces[space] === undefined) continue
       await this.settle([this.world.unmap(space, WINDOW + page, WINDOW + page + pages)])

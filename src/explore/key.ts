@@ -55,12 +55,12 @@ export class Keys {
   private names = new Uint16Array(0)
   private named = 0
   private machine!: Machine
-  private flying: readonly Bio[] = []
+  private inFlight: readonly Bio[] = []
 
   /** The row of a machine, valid until the next call. */
   row(machine: Machine): Int32Array {
     this.machine = machine
-    this.flying = machine.bios
+    this.inFlight = machine.bios
     this.at = 0
     const { count } = machine.engine.memory.frames
     if (this.names.length === count) this.names.fill(0)
@@ -69,7 +69,7 @@ export class Keys {
     for (const file of machine.files.values()) this.putFile(file)
     for (const space of machine.engine.mm.spaces.values()) this.putSpace(space)
     for (const { space, vpn, word } of machine.truth.copyPlaces()) this.put((space << 20) | (vpn << 8) | word)
-    this.putSorted(this.flying, this.putOneBio)
+    this.putSorted(this.inFlight, this.putOneBio)
     if (machine.volume !== undefined) this.putVolume(machine.volume)
     for (const left of machine.failures) this.put(left)
     if (machine.scenario.reclaims) this.putLru()
@@ -106,7 +106,7 @@ export class Keys {
     for (const number of volumeRow(volume)) this.put(number)
     for (const file of volume.opened.values())
       if (file instanceof DaxFile) for (const word of this.machine.truth.files.get(file.id)!) this.put(word)
-    this.putSorted(volume.disk.flying, ({ operation, position, buffers }) => {
+    this.putSorted(volume.disk.inFlight, ({ operation, position, buffers }) => {
       this.putWord(operation)
       this.put(position / this.machine.pageSize)
       this.put(buffers.length)
@@ -234,7 +234,7 @@ export class Keys {
   }
 
   private putTicket(ticket: Ticket): void {
-    const bio = ticket.complete ? undefined : this.flying.find(each => each.ticket === ticket)
+    const bio = ticket.complete ? undefined : this.inFlight.find(each => each.ticket === ticket)
     if (ticket.complete) this.put(-100 - ticket.errno)
     else if (bio === undefined) {
       this.putWord(ticket.what)

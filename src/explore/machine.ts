@@ -50,7 +50,7 @@ const MAPPINGS_FROM = 16
 const MAPPINGS_APART = 16
 
 /** I/O that a device is doing. */
-export interface Flying {
+export interface InFlight {
   readonly request: Request
   /** What it is, in words. */
   readonly what: string
@@ -168,10 +168,10 @@ export class Machine {
   }
 
   /** The I/O that devices are doing, first issued first. A volume's device is below the bios of its files. */
-  get flying(): readonly Flying[] {
+  get inFlight(): readonly InFlight[] {
     const { volume, engine } = this
     if (volume !== undefined)
-      return volume.disk.flying.map(request => ({
+      return volume.disk.inFlight.map(request => ({
         request,
         what: `${request.operation} of block ${request.position / this.pageSize}`,
         end: error => volume.disk.end(request, error),
@@ -185,7 +185,7 @@ export class Machine {
 
   choices(): Choice[] {
     const { scheduler, io } = this.engine
-    const requests = this.volume?.disk.flying ?? io.issued.values()
+    const requests = this.volume?.disk.inFlight ?? io.issued.values()
     const found: Choice[] = scheduler.ready().map(task => task.id - this.firstId)
     for (let at = 0; at < requests.length; at++) found.push(IO_WELL + at)
     if (scheduler.timers.next !== Infinity) found.push(TIME)
@@ -228,7 +228,7 @@ export class Machine {
 
   private endIo(choice: Choice): void {
     const fails = choice >= IO_FAILS
-    const { request, end } = this.flying[choice - (fails ? IO_FAILS : IO_WELL)]!
+    const { request, end } = this.inFlight[choice - (fails ? IO_FAILS : IO_WELL)]!
     if (fails) this.failures[this.failureOf(request.operation)]!--
     end(fails ? errno.EIO : errno.OK)
   }
@@ -327,11 +327,11 @@ export class Machine {
   private runWhole(phrase: Phrase, nth: number): void {
     const { scheduler } = this.engine
     const task = begin(this, phrase, nth)
-    for (let steps = 0; task.state !== 'ended' || this.flying.length > 0; steps++) {
+    for (let steps = 0; task.state !== 'ended' || this.inFlight.length > 0; steps++) {
       assert(steps < BEFORE_STEPS_MAX, `\`${phrase.text}\` ends before the scenario begins`)
       const ready = scheduler.ready()[0]
       if (ready !== undefined) scheduler.step(ready)
-      else if (this.flying.length > 0) this.endIo(IO_WELL)
+      else if (this.inFlight.length > 0) this.endIo(IO_WELL)
       else {
         this.clock.time = scheduler.timers.next
         scheduler.fireTimers()

@@ -80,7 +80,7 @@ function whoMoves(machine: Machine, choice: Choice): string {
   const text = choiceText(choice)
   const place = Number(text.replace('!', ''))
   if (text === '~') return 'time'
-  if (place >= 1) return machine.flying[place - 1]!.what
+  if (place >= 1) return machine.inFlight[place - 1]!.what
   const task = text.startsWith('-') ? machine.tasks[choice & 31] : machine.taskOf(choice)
   return text.startsWith('-') ? `kill ${task!.name}` : task!.name
 }

@@ -23,8 +23,8 @@ import {
   type Header,
   headerBlock,
   idIn,
-  Journal,
   MIX53,
+  Overlay,
   type Repaired,
   repair,
 } from '../volume/index.ts'
@@ -72,7 +72,7 @@ async function repairMounted(
     if (wrong.length === 0) return { wrong, givenUp: [] }
     const { header, parts } = volume.core
     refuseOther(place.data, header, report.compared > 0 && bad.size >= report.compared)
-    const repaired = repair(parts.journal, { header, bad, present: parts.space.present })
+    const repaired = repair(parts.overlay, { header, bad, present: parts.space.present })
     if (repaired === undefined)
       throw refused(`too little is left of its metadata: no file and no directory; ${wrong[0]}`)
     await guarded('repairVolume', path, async undo => {
@@ -135,7 +135,7 @@ export function* dumpVolume(
   const store = FileStore.open(place.store)
   try {
     const damage: string[] = []
-    for (const record of new Journal(store, MIX53).survey('', '~', ({ message }) => damage.push(message))) {
+    for (const record of new Overlay(store, MIX53).survey('', '~', ({ message }) => damage.push(message))) {
       for (const what of damage.splice(0)) yield { damage: what }
       yield { key: record.key, what: describeRecord(record) }
     }
@@ -172,13 +172,13 @@ async function fill(
 ): Promise<void> {
   const store = await LmdbStore.open(directory, engine.scheduler, () => driver.pump())
   try {
-    const journal = new Journal(store, MIX53)
+    const overlay = new Overlay(store, MIX53)
     for (let at = 0; at < records.length; at += COMMIT_RECORDS) {
-      journal.edit(() => {
-        for (const { key, value } of records.slice(at, at + COMMIT_RECORDS)) journal.put(key, value)
+      overlay.edit(() => {
+        for (const { key, value } of records.slice(at, at + COMMIT_RECORDS)) overlay.put(key, value)
       })
-      journal.seal()
-      const ticket = store.commit(journal.changes('', Infinity))
+      overlay.seal()
+      const ticket = store.commit(overlay.changes('', Infinity))
       await performer.completed(ticket)
       if (ticket.errno !== 0)
         throw new FaultlineError(
@@ -186,7 +186,7 @@ async function fill(
           'repairVolume',
           `the new metadata can't be written to ${directory}; nothing was changed`,
         )
-      journal.settled('durable')
+      overlay.settled('durable')
     }
   } finally {
     await store.close()

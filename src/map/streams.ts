@@ -64,7 +64,7 @@ export async function bringIn(
 ): Promise<Bytes> {
   const { core } = calls
   const where = file.cached.name
-  const flying = new Set<Promise<void>>()
+  const inFlight = new Set<Promise<void>>()
   let failed: unknown
   let commit: Promise<void> | undefined
   let position = 0
@@ -82,16 +82,16 @@ export async function bringIn(
         await Promise.allSettled(writes)
       })
       .then(() => {
-        flying.delete(write)
+        inFlight.delete(write)
         free()
       })
-    flying.add(write)
+    inFlight.add(write)
     position += piece.length
   }
   try {
     for await (const { piece, free } of pieces(origin, signal)) {
       begin(piece, free)
-      if (flying.size === PIECES_MAX) await Promise.race(flying)
+      if (inFlight.size === PIECES_MAX) await Promise.race(inFlight)
       if (isAborted(signal)) failed ??= aborted('put', where, signal.reason)
       if (failed !== undefined) break
       progress?.(position)
@@ -105,7 +105,7 @@ export async function bringIn(
     failed ??= isAborted(signal) ? aborted('put', where, signal.reason) : told(error)
   }
   if (isAborted(signal)) failed ??= aborted('put', where, signal.reason)
-  await Promise.all(flying)
+  await Promise.all(inFlight)
   if (failed !== undefined) throw failed
   await commit
   if (file.cached.size < position) await writeEnd(position)

@@ -35,11 +35,11 @@ describe('frames', () => {
 
   it('outlive their release while they are pinned, mapped or in flight (F2, F3)', () => {
     const { memory, frames, take } = world()
-    const [pinned, mapped, flying] = [take(), take(), take()]
+    const [pinned, mapped, inFlight] = [take(), take(), take()]
     memory.pin(pinned)
     frames.mapped[mapped] = 1
-    frames.raise(flying, LOCKED)
-    for (const frame of [pinned, mapped, flying]) {
+    frames.raise(inFlight, LOCKED)
+    for (const frame of [pinned, mapped, inFlight]) {
       memory.release(frame)
       assert.equal(frames.kind[frame], DETACHED)
     }
@@ -47,8 +47,8 @@ describe('frames', () => {
     memory.unpin(pinned)
     frames.mapped[mapped] = 0
     memory.freeIfUnused(mapped)
-    frames.clear(flying, LOCKED)
-    memory.freeIfUnused(flying)
+    frames.clear(inFlight, LOCKED)
+    memory.freeIfUnused(inFlight)
     assert.equal(memory.free, memory.total)
     assert.equal(memory.ledger.usage(ROOT), 0)
     assert.throws(() => memory.unpin(pinned), AssertionError)

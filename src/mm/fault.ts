@@ -46,9 +46,9 @@ import {
 import { ruleFor } from './disciplines.ts'
 import { faultPage } from './fault-page.ts'
 import type { Mm } from './mm.ts'
+import { resumeUserMode } from './resume-user-mode.ts'
 import type { Space } from './space.ts'
 import type { Vma } from './vma.ts'
-import { wayOut } from './way-out.ts'
 
 export interface FaultArgs {
   readonly space: Space
@@ -189,7 +189,7 @@ export class Fault implements Verb<FaultArgs> {
 
   private leave(task: Task, args: FaultArgs): Outcome {
     args.stage = 'paying'
-    return wayOut(this.mm, task) ?? done
+    return resumeUserMode(this.mm, task) ?? done
   }
 
   private account({ space, fault }: FaultArgs): void {

@@ -15,6 +15,7 @@ export {
 export { Fault, type FaultArgs, faultArgs } from './fault.ts'
 export { Mm, type MmParts } from './mm.ts'
 export { shrink } from './reclaim.ts'
+export { resumeUserMode } from './resume-user-mode.ts'
 export { Rmap } from './rmap.ts'
 export { type Family, Space, type SpacePlan, type SpaceStat } from './space.ts'
 export { Swapping } from './swapping.ts'
@@ -35,4 +36,3 @@ export {
   type VmaPlan,
   ZERO_PAGE,
 } from './vma.ts'
-export { wayOut } from './way-out.ts'

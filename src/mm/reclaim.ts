@@ -53,7 +53,7 @@ interface Pass {
   /** Pages that were in use, and are older now: the next call may take them. */
   aged: number
   /** Pages that it met on their way to or from a device. */
-  readonly flying: Pfn[]
+  readonly underIo: Pfn[]
   /** It met pages that only time lets go. */
   later: boolean
   /** How many pages of each list haven't been looked at yet (RC4). */
@@ -76,7 +76,7 @@ export function shrink(mm: Mm, over: GroupId, wanted: GroupId): Relief {
     priority: 0,
     freed: 0,
     aged: 0,
-    flying: [],
+    underIo: [],
     later: false,
     left: new Map(),
     dirty: new Map(),
@@ -91,7 +91,7 @@ export function shrink(mm: Mm, over: GroupId, wanted: GroupId): Relief {
   mm.memory.reclaimed += pass.freed
   if (pass.freed > 0 || pass.aged > 0) return done
   // It comes to waiting: until they have landed nobody need look at them again.
-  for (const frame of pass.flying) mm.memory.takeOff(frame)
+  for (const frame of pass.underIo) mm.memory.takeOff(frame)
   if (!pass.later) mm.barren.set(root, stamp(mm))
   return waitOrFail(mm, root, wanted)
 }
@@ -102,8 +102,8 @@ function stamp({ memory, swapping }: Mm): number {
 }
 
 function waitOrFail(mm: Mm, root: GroupId, wanted: GroupId): Relief {
-  const flying = inFlight(mm, root)
-  return flying === 0 ? fail(errno.ENOMEM) : wait(mm.cache.hurry(flying, wanted), 'memory')
+  const busy = inFlight(mm, root)
+  return busy === 0 ? fail(errno.ENOMEM) : wait(mm.cache.boost(busy, wanted), 'memory')
 }
 
 /** Brings a group down towards its memory.high, as far as that needs no waiting. */
@@ -196,7 +196,7 @@ function consider(mm: Mm, frame: Pfn, pass: Pass): boolean {
   const { memory, rmap, cache } = mm
   const { frames } = memory
   if (frames.has(frame, LOCKED | WRITEBACK)) {
-    pass.flying.push(frame)
+    pass.underIo.push(frame)
     memory.rotate(frame)
     return false
   }

@@ -59,7 +59,7 @@ export class Swapping {
       return typeof copy === 'number' ? map(mm, vma, fault, copy, 'writable') : copy
     }
     if (mm.memory.frames.has(source, WRITEBACK))
-      return wait(this.cache.hurry(source, fault.group), 'writeback', source)
+      return wait(this.cache.boost(source, fault.group), 'writeback', source)
     this.take(vma, fault, source)
     return map(mm, vma, fault, source, 'writable')
   }

@@ -14,9 +14,9 @@ import { type Bytes, errno } from '../base/index.ts'
 import { aclOf, withMode } from './acl.ts'
 import { Failure } from './failure.ts'
 import type { Inode, InodePlan, Time } from './inode.ts'
-import type { Journal } from './journal.ts'
 import { deleteLong, getLong, hasLong, LONG_VALUE_BYTES_MAX, putLong } from './long-values.ts'
 import type { Names } from './names.ts'
+import type { Overlay } from './overlay.ts'
 import { attributeKeys, attributePrefix, NAME_BYTES_MAX, nameIn } from './records.ts'
 import { bytesSpelt, spelt } from './spelling.ts'
 
@@ -31,11 +31,11 @@ const LIST_BYTES_MAX: Bytes = 64 * 2 ** 10
 export type SetHow = 'set' | 'create' | 'replace'
 
 export class Attributes {
-  private readonly journal: Journal
+  private readonly overlay: Overlay
   private readonly names: Names
 
-  constructor(journal: Journal, names: Names) {
-    this.journal = journal
+  constructor(overlay: Overlay, names: Names) {
+    this.overlay = overlay
     this.names = names
   }
 
@@ -44,7 +44,7 @@ export class Attributes {
     const { start, end } = attributeKeys(ino)
     const found: string[] = []
     for (let from = start; ; ) {
-      const next = this.journal.first(from, end)
+      const next = this.overlay.first(from, end)
       if (next === undefined) return found
       const prefix = next.key.slice(0, next.key.lastIndexOf('/'))
       found.push(nameIn(prefix))
@@ -55,7 +55,7 @@ export class Attributes {
   get(ino: number, name: string): Uint8Array {
     checkName(name)
     this.names.known(ino)
-    const value = getLong(this.journal, attributePrefix(ino, name))
+    const value = getLong(this.overlay, attributePrefix(ino, name))
     if (value === undefined) throw new Failure(errno.ENODATA)
     return value
   }
@@ -66,14 +66,14 @@ export class Attributes {
     checkKind(inode, name)
     if (value.length > LONG_VALUE_BYTES_MAX) throw new Failure(errno.E2BIG)
     const prefix = attributePrefix(ino, name)
-    const isThere = hasLong(this.journal, prefix)
+    const isThere = hasLong(this.overlay, prefix)
     if (isThere && how === 'create') throw new Failure(errno.EEXIST)
     if (!isThere && how === 'replace') throw new Failure(errno.ENODATA)
     if (!isThere && listBytes([...this.list(ino), name]) > LIST_BYTES_MAX) throw new Failure(errno.ENOSPC)
     if (name === ACL_ACCESS) this.setAccess(ino, inode, value, now)
     else {
       if (name === ACL_DEFAULT) aclOf(value)
-      putLong(this.journal, prefix, value)
+      putLong(this.overlay, prefix, value)
       this.names.change(ino, { ctime: now })
     }
   }
@@ -82,46 +82,46 @@ export class Attributes {
     checkName(name)
     checkKind(this.names.known(ino), name)
     const prefix = attributePrefix(ino, name)
-    if (!hasLong(this.journal, prefix)) throw new Failure(errno.ENODATA)
-    deleteLong(this.journal, prefix)
+    if (!hasLong(this.overlay, prefix)) throw new Failure(errno.ENODATA)
+    deleteLong(this.overlay, prefix)
     this.names.change(ino, { ctime: now })
   }
 
   /** A new mode: what an access list says goes with it. */
   modeChanged(ino: number, mode: number): void {
     const prefix = attributePrefix(ino, ACL_ACCESS)
-    const list = getLong(this.journal, prefix)
-    if (list !== undefined) putLong(this.journal, prefix, withMode(list, mode))
+    const list = getLong(this.overlay, prefix)
+    if (list !== undefined) putLong(this.overlay, prefix, withMode(list, mode))
   }
 
   /** The file has been written to, by somebody who mayn't give programs rights. */
   dropCapabilities(ino: number): void {
-    deleteLong(this.journal, attributePrefix(ino, CAPABILITIES))
+    deleteLong(this.overlay, attributePrefix(ino, CAPABILITIES))
   }
 
   /** The mode of what is made in a directory: its default list counts in place of the umask (posix_acl_create of Linux). */
   planIn(directory: number, plan: InodePlan): InodePlan {
     const { umask = 0, kind, mode } = plan
     if (kind === 'symlink') return plan
-    const list = getLong(this.journal, attributePrefix(directory, ACL_DEFAULT))
+    const list = getLong(this.overlay, attributePrefix(directory, ACL_DEFAULT))
     return list === undefined ? { ...plan, mode: mode & ~umask } : { ...plan, mode: aclOf(list).limit(mode) }
   }
 
   /** The lists of what was made in the directory. */
   inherit(directory: number, ino: number): void {
-    const list = getLong(this.journal, attributePrefix(directory, ACL_DEFAULT))
+    const list = getLong(this.overlay, attributePrefix(directory, ACL_DEFAULT))
     const { kind, mode } = this.names.inode(ino)
     if (list === undefined || kind === 'symlink') return
-    if (kind === 'directory') putLong(this.journal, attributePrefix(ino, ACL_DEFAULT), list)
-    if (!aclOf(list).isMode) putLong(this.journal, attributePrefix(ino, ACL_ACCESS), withMode(list, mode))
+    if (kind === 'directory') putLong(this.overlay, attributePrefix(ino, ACL_DEFAULT), list)
+    if (!aclOf(list).isMode) putLong(this.overlay, attributePrefix(ino, ACL_ACCESS), withMode(list, mode))
   }
 
   private setAccess(ino: number, { mode }: Inode, value: Uint8Array, now: Time): void {
     const list = aclOf(value)
     this.names.change(ino, { mode: (mode & ~0o777) | list.mode, ctime: now })
     const prefix = attributePrefix(ino, ACL_ACCESS)
-    if (!list.isMode) putLong(this.journal, prefix, value)
-    else deleteLong(this.journal, prefix)
+    if (!list.isMode) putLong(this.overlay, prefix, value)
+    else deleteLong(this.overlay, prefix)
   }
 }
 

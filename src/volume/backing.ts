@@ -18,7 +18,7 @@ import type { PageRequest } from '../memmap/index.ts'
 import { done, fail, type Outcome, type Ticket } from '../sched/index.ts'
 import { UNWRITTEN } from './extents.ts'
 import type { FileDevice } from './file-device.ts'
-import type { Answer } from './journal.ts'
+import type { Answer } from './overlay.ts'
 import { canBeLong, type Node, type Parts, roomFor } from './parts.ts'
 
 export class VolumeBacking implements Backing {
@@ -92,7 +92,7 @@ export class VolumeBacking implements Backing {
   }
 
   private tagAt(index: PageIndex): Answer<number | undefined> {
-    return this.parts.journal.ask(() => this.node.extents.at(index)?.tag)
+    return this.parts.overlay.ask(() => this.node.extents.at(index)?.tag)
   }
 
   private operate(

@@ -127,8 +127,8 @@ export class BulkRead implements Verb<BulkReadArgs> {
   private read({ args, group }: Task<BulkReadArgs>): Outcome {
     if (args.reads === undefined) {
       const { cached } = args.file
-      const flying = cached.bioIn(cached.invalidation!.start, cached.invalidation!.end)
-      if (flying !== undefined) return wait(this.cache.hurryBio(flying, group), 'page lock')
+      const inFlight = cached.bioIn(cached.invalidation!.start, cached.invalidation!.end)
+      if (inFlight !== undefined) return wait(this.cache.boostBio(inFlight, group), 'page lock')
       args.reads = this.plan(args)
     }
     // All are begun, one after the other, and then they are waited for.

@@ -4,9 +4,9 @@
  */
 const PART_NUMBERS = 1024
 
-export type Owner = 'extents' | 'free' | 'limbo' | 'shared'
+export type Owner = 'extents' | 'free' | 'pendingFree' | 'shared'
 
-const OWNERS = ['extents', 'free', 'limbo', 'shared'] as const
+const OWNERS = ['extents', 'free', 'pendingFree', 'shared'] as const
 
 /** What begins (above 0) or ends at a block, by owners, with how many references. */
 type Edges = Record<Owner, number>
@@ -47,7 +47,7 @@ export class BlockSweep {
 
   /** What VS2 and VS4 (space.ts) forbid, a sentence each, for blocks [1, end). '': a step of the way. */
   *wrong(end: number): Generator<string> {
-    const now: Record<Owner, number> = { extents: 0, free: 0, limbo: 0, shared: 0 }
+    const now: Record<Owner, number> = { extents: 0, free: 0, pendingFree: 0, shared: 0 }
     let from = 1
     let last = end
     for (const edges of this.edges.parts()) {
@@ -67,7 +67,7 @@ export class BlockSweep {
   private edgesAt(block: number): Edges {
     let edges = this.edges.get(block)
     if (edges === undefined) {
-      edges = { extents: 0, free: 0, limbo: 0, shared: 0 }
+      edges = { extents: 0, free: 0, pendingFree: 0, shared: 0 }
       this.edges.set(block, edges)
     }
     return edges
@@ -77,12 +77,13 @@ export class BlockSweep {
 function* judge(start: number, end: number, now: Readonly<Record<Owner, number>>): Generator<string> {
   if (start >= end) return
   const where = end - start === 1 ? `block ${start} is` : `blocks ${start} to ${end - 1} are`
-  const { extents, free, limbo, shared } = now
-  if (free > 1 || limbo > 1) yield `${where} free ${free} times and in limbo ${limbo} times`
-  else if (free + limbo + extents === 0) yield `${where} lost: neither free nor in limbo nor part of a file`
-  else if (free > 0 && limbo > 0) yield `${where} free and in limbo`
-  else if (free + limbo > 0 && extents > 0)
-    yield `${where} ${free > 0 ? 'free' : 'in limbo'}, and part of ${extents} extents`
+  const { extents, free, pendingFree, shared } = now
+  if (free > 1 || pendingFree > 1) yield `${where} free ${free} times and pending free ${pendingFree} times`
+  else if (free + pendingFree + extents === 0)
+    yield `${where} lost: neither free nor pending free nor part of a file`
+  else if (free > 0 && pendingFree > 0) yield `${where} free and pending free`
+  else if (free + pendingFree > 0 && extents > 0)
+    yield `${where} ${free > 0 ? 'free' : 'pending free'}, and part of ${extents} extents`
   const counted = extents > 1 ? extents : 0
   if (shared !== counted) yield `${where} shared by ${extents} extents, and ${shared} are written down`
 }

@@ -4,8 +4,8 @@ import { describe, it } from 'node:test'
 import { check } from './check.ts'
 import { MIX53 } from './checksum.ts'
 import { decodeInode, encodeInode, type Inode, planned } from './inode.ts'
-import { Journal } from './journal.ts'
 import { MemoryStore } from './memory-store.ts'
+import { Overlay } from './overlay.ts'
 import { attributePrefix, encodeLink, inodeKey, linkKey, ROOT_INO, targetPrefix } from './records.ts'
 import { repair } from './repair.ts'
 import { snapshotArgs } from './snapshot.ts'
@@ -51,147 +51,147 @@ function filled(): { readonly at: VolumeWorld; readonly numbers: Numbers } {
   return { at, numbers }
 }
 
-type Break = (journal: Journal, numbers: Numbers) => void
+type Break = (overlay: Overlay, numbers: Numbers) => void
 
-function change(journal: Journal, ino: number, to: Partial<Inode>): void {
-  journal.put(inodeKey(ino), encodeInode({ ...decodeInode(journal.get(inodeKey(ino)), ino), ...to }))
+function change(overlay: Overlay, ino: number, to: Partial<Inode>): void {
+  overlay.put(inodeKey(ino), encodeInode({ ...decodeInode(overlay.get(inodeKey(ino)), ino), ...to }))
 }
 
 const BREAKS: readonly (readonly [about: string, act: Break, says: RegExp])[] = [
   [
     'N1: links of a directory',
-    (journal, { d }) => change(journal, d, { links: 9 }),
+    (overlay, { d }) => change(overlay, d, { links: 9 }),
     /directory \d+ has 3 links, and 9 are written down/,
   ],
   [
     'N1: links of a file',
-    (journal, { f }) => change(journal, f, { links: 2 }),
+    (overlay, { f }) => change(overlay, f, { links: 2 }),
     /inode \d+ has 1 names, and 2 are written down/,
   ],
   [
     'N5: the directory that one lies in',
-    (journal, { e }) => change(journal, e, { parent: ROOT_INO }),
+    (overlay, { e }) => change(overlay, e, { parent: ROOT_INO }),
     /directory \d+ lies in directory \d+, and 1 is written down/,
   ],
   [
     'N4: what lies in a sealed directory',
-    (journal, { inSealed }) => change(journal, inSealed, { sealed: false }),
+    (overlay, { inSealed }) => change(overlay, inSealed, { sealed: false }),
     /which is sealed, and isn't sealed/,
   ],
   [
     'E3: blocks',
-    (journal, { f }) => change(journal, f, { blocks: 7 }),
+    (overlay, { f }) => change(overlay, f, { blocks: 7 }),
     /has 2 blocks, and 7 are written down/,
   ],
   [
     'a kind that an entry tells otherwise',
-    (journal, { d, f }) => journal.put(linkKey(d, 'f'), encodeLink({ ino: f, kind: 'fifo' })),
+    (overlay, { d, f }) => overlay.put(linkKey(d, 'f'), encodeLink({ ino: f, kind: 'fifo' })),
     /leads to a fifo, and inode \d+ is a file/,
   ],
   [
     'a name that is spelt otherwise',
-    (journal, { d, f }) => {
-      journal.delete(linkKey(d, 'f'))
-      journal.put(`${linkKey(d, '')}%66`, encodeLink({ ino: f, kind: 'file' }))
+    (overlay, { d, f }) => {
+      overlay.delete(linkKey(d, 'f'))
+      overlay.put(`${linkKey(d, '')}%66`, encodeLink({ ino: f, kind: 'file' }))
     },
     /is spelt in another way than its own/,
   ],
   [
     'PV1: a piece that is missing',
-    (journal, { f }) => journal.delete(`${attributePrefix(f, 'user.long')}/02`),
+    (overlay, { f }) => overlay.delete(`${attributePrefix(f, 'user.long')}/02`),
     /has none before it|has \d+ bytes, expected 5000/,
   ],
   [
     'PV1: the last piece',
-    (journal, { f }) => journal.delete(`${attributePrefix(f, 'user.long')}/04`),
+    (overlay, { f }) => overlay.delete(`${attributePrefix(f, 'user.long')}/04`),
     /has 4096 bytes, expected 5000/,
   ],
   [
     'PV1: the first piece',
-    (journal, { link }) => journal.delete(`${targetPrefix(link)}/00`),
+    (overlay, { link }) => overlay.delete(`${targetPrefix(link)}/00`),
     /has none before it/,
   ],
   [
     'a link that leads nowhere',
-    (journal, { link }) => {
-      for (const piece of ['00', '01', '02']) journal.delete(`${targetPrefix(link)}/${piece}`)
+    (overlay, { link }) => {
+      for (const piece of ['00', '01', '02']) overlay.delete(`${targetPrefix(link)}/${piece}`)
     },
     /symbolic link \d+ leads nowhere/,
   ],
   [
     'the length of a link',
-    (journal, { link }) => change(journal, link, { size: 4 }),
+    (overlay, { link }) => change(overlay, link, { size: 4 }),
     /leads to 3000 bytes, and 4 are written down/,
   ],
   [
     'N3: attributes of nobody',
-    journal => journal.put(`${attributePrefix(999, 'user.a')}/00`, Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0, 5)),
+    overlay => overlay.put(`${attributePrefix(999, 'user.a')}/00`, Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0, 5)),
     /inode 999 has attributes, and there is no such inode/,
   ],
   [
     'N3: a target of what is no link',
-    (journal, { f }) => journal.put(`${targetPrefix(f)}/00`, Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0, 5)),
+    (overlay, { f }) => overlay.put(`${targetPrefix(f)}/00`, Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0, 5)),
     /leads somewhere, and is no symbolic link/,
   ],
   [
     'a mode that is none',
-    (journal, { f }) => {
-      const bytes = journal.get(inodeKey(f))!.slice()
+    (overlay, { f }) => {
+      const bytes = overlay.get(inodeKey(f))!.slice()
       bytes[3] = 0xff
-      journal.put(inodeKey(f), bytes)
+      overlay.put(inodeKey(f), bytes)
     },
     /which is none/,
   ],
   [
     'a time that is none',
-    (journal, { f }) => {
-      const bytes = journal.get(inodeKey(f))!.slice()
+    (overlay, { f }) => {
+      const bytes = overlay.get(inodeKey(f))!.slice()
       bytes[83] = 0xff
-      journal.put(inodeKey(f), bytes)
+      overlay.put(inodeKey(f), bytes)
     },
     /has a time that is none/,
   ],
   [
     'a kind that is none',
-    (journal, { f }) => {
-      const bytes = journal.get(inodeKey(f))!.slice()
+    (overlay, { f }) => {
+      const bytes = overlay.get(inodeKey(f))!.slice()
       bytes[0] = 8
-      journal.put(inodeKey(f), bytes)
+      overlay.put(inodeKey(f), bytes)
     },
     /of the unknown kind 8/,
   ],
 ]
 
 function repaired({ parts, header }: Volume) {
-  const { records, givenUp } = repair(parts.journal, { header, bad: new Set(), present: Infinity })!
-  const journal = new Journal(new MemoryStore(parts.scheduler), MIX53)
-  journal.edit(() => {
-    for (const { key, value } of records) journal.put(key, value)
+  const { records, givenUp } = repair(parts.overlay, { header, bad: new Set(), present: Infinity })!
+  const overlay = new Overlay(new MemoryStore(parts.scheduler), MIX53)
+  overlay.edit(() => {
+    for (const { key, value } of records) overlay.put(key, value)
   })
-  return { journal, givenUp }
+  return { overlay, givenUp }
 }
 
 describe('what format 2 says of itself', () => {
   for (const [about, act, says] of BREAKS)
     it(`is checked and repaired: ${about}`, () => {
       const { at, numbers } = filled()
-      const { journal } = at.volume.parts
-      assert.equal(journal.edit(() => act(journal, numbers)).kind, 'done')
+      const { overlay } = at.volume.parts
+      assert.equal(overlay.edit(() => act(overlay, numbers)).kind, 'done')
       const { wrong } = at.volume.check()
       assert.ok(
         wrong.some(sentence => says.test(sentence)),
         wrong.join('\n') || 'nothing is wrong',
       )
-      const { journal: mended } = repaired(at.volume)
+      const { overlay: mended } = repaired(at.volume)
       assert.deepEqual(check(mended, at.volume.header).report.wrong, [])
     })
 
   it('is kept by a repair where nothing of it is lost (RR3)', () => {
     const { at } = filled()
-    const { journal, givenUp } = repaired(at.volume)
+    const { overlay, givenUp } = repaired(at.volume)
     assert.deepEqual(givenUp, [])
-    const all = (of: Journal) => [...of.range('', '~')].filter(({ key }) => /^[aidy]/.test(key))
-    assert.deepEqual(all(journal), all(at.volume.parts.journal))
+    const all = (of: Overlay) => [...of.range('', '~')].filter(({ key }) => /^[aidy]/.test(key))
+    assert.deepEqual(all(overlay), all(at.volume.parts.overlay))
   })
 
   it('is told where it is lost: attributes, links, and whose a file was (RR4)', () => {
@@ -207,13 +207,13 @@ describe('what format 2 says of itself', () => {
     flip(`${attributePrefix(numbers.inSealed, 'user.long')}/01`)
     const later = new VolumeWorld({ image })
     assert.equal(later.volume.check().wrong.length > 0, true)
-    const { journal, givenUp } = repaired(later.volume)
-    assert.deepEqual(check(journal, later.volume.header).report.wrong, [])
+    const { overlay, givenUp } = repaired(later.volume)
+    assert.deepEqual(check(overlay, later.volume.header).report.wrong, [])
     const told = givenUp.join('\n')
     assert.match(told, /\/d\/f \(inode \d+\): its owner, mode and times/)
     assert.match(told, /\/d\/e \(inode \d+\): its owner, mode and times/)
     assert.match(told, /the name "link"/)
     assert.match(told, /\/s\/f \(inode \d+\): its attribute "user.long"/)
-    assert.equal(decodeInode(journal.get(inodeKey(numbers.f)), 0).mode, 0o600, 'nobody sees more than before')
+    assert.equal(decodeInode(overlay.get(inodeKey(numbers.f)), 0).mode, 0o600, 'nobody sees more than before')
   })
 })

@@ -3,7 +3,7 @@
  * down differs. It reads the metadata once, changes nothing, and goes on past damage.
  *
  *     what is recomputed            from             compared with
- *     references of each block      extents          runs of shared, free and limbo blocks (VS2, VS4)
+ *     references of each block      extents          runs of shared, free and pending free blocks (VS2, VS4)
  *     free and deferred blocks      their runs       state (VS1)
  *     links of each inode           directories      inodes and orphans (N1, N2)
  *     each record                   -                its checksum (J2)
@@ -17,7 +17,7 @@ import { LongValues } from './check-long-values.ts'
 import { chunkOf, LOST, UNWRITTEN, WRITTEN } from './extents.ts'
 import { Damage } from './failure.ts'
 import { decodeInode, type Inode, type Kind } from './inode.ts'
-import type { Journal, Record } from './journal.ts'
+import type { Overlay, Record } from './overlay.ts'
 import {
   CHUNK_BLOCKS,
   decodeLink,
@@ -69,8 +69,8 @@ interface NamesOfInode {
 }
 
 /** At once. */
-export function check(journal: Journal, header: Header): Checked {
-  const check = new Check(journal, header)
+export function check(overlay: Overlay, header: Header): Checked {
+  const check = new Check(overlay, header)
   for (;;) {
     const checked = check.goOn(Infinity)
     if (checked !== undefined) return checked
@@ -79,7 +79,7 @@ export function check(journal: Journal, header: Header): Checked {
 
 /** A check that goes on some records at a time. The metadata doesn't change from its first step to its last. */
 export class Check {
-  private readonly journal: Journal
+  private readonly overlay: Overlay
   private readonly header: Header
   private readonly wrong: string[] = []
   private readonly inodes = new Map<number, Inode>()
@@ -100,8 +100,8 @@ export class Check {
   private readonly data = new SortedParts<number>()
   private readonly steps: Generator<undefined, Checked>
 
-  constructor(journal: Journal, header: Header) {
-    this.journal = journal
+  constructor(overlay: Overlay, header: Header) {
+    this.overlay = overlay
     this.header = header
     this.steps = this.checked()
   }
@@ -116,7 +116,7 @@ export class Check {
   }
 
   private *checked(): Generator<undefined, Checked> {
-    for (const record of this.journal.survey('', '~', ({ message }) => this.wrong.push(message))) {
+    for (const record of this.overlay.survey('', '~', ({ message }) => this.wrong.push(message))) {
       yield* this.take(record)
       yield
     }
@@ -201,7 +201,7 @@ export class Check {
       this.sweep.add('free', start!, end)
     } else if (key[0] === 'l') {
       if (tag !== 0) this.freed += end - start!
-      this.sweep.add('limbo', start!, end)
+      this.sweep.add('pendingFree', start!, end)
     } else this.sweep.add('shared', start!, end, count)
   }
 
@@ -232,7 +232,7 @@ export class Check {
   /** Records come in order of key, extents before inodes, and those of one inode after another. */
   private inodeNow(ino: number): Inode | undefined {
     if (this.latest?.ino !== ino) {
-      const bytes = this.journal.get(inodeKey(ino))
+      const bytes = this.overlay.get(inodeKey(ino))
       this.latest = { ino, inode: bytes === undefined ? undefined : decodeInode(bytes, ino) }
     }
     return this.latest.inode
@@ -241,7 +241,7 @@ export class Check {
   private *checkSums(start: number, end: number, what: string): Generator<undefined, void> {
     for (let block = start; block < end; ) {
       const chunk = Math.floor(block / CHUNK_BLOCKS)
-      const sums = chunkOf(this.journal, chunk)
+      const sums = chunkOf(this.overlay, chunk)
       const stop = Math.min(end, (chunk + 1) * CHUNK_BLOCKS)
       for (; block < stop; block++)
         if (sums === undefined || u64(viewOf(sums), 8 * (block % CHUNK_BLOCKS)) === 0) {
@@ -316,7 +316,7 @@ export class Check {
   }
 
   private *checkState(): Generator<undefined, void> {
-    const state = this.journal.ask(() => decodeState(this.journal.get(STATE_KEY))).value
+    const state = this.overlay.ask(() => decodeState(this.overlay.get(STATE_KEY))).value
     if (state === undefined) {
       this.wrong.push('the state is missing or damaged')
       return

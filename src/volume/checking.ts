@@ -8,7 +8,7 @@
 import { again, done, fail, type Outcome, type Task, type Verb, wait } from '../sched/index.ts'
 import { Check, type Checked, type CheckReport } from './check.ts'
 import { Absent, Failure } from './failure.ts'
-import type { Journal } from './journal.ts'
+import type { Overlay } from './overlay.ts'
 import type { Parts } from './parts.ts'
 import { decodeLink, decodeNumbers, inoIn, nameIn, numberIn, ROOT_INO } from './records.ts'
 import { type BadBlock, Scrub, type ScrubArgs, scrubArgs } from './scrub.ts'
@@ -21,7 +21,7 @@ export interface CheckingArgs {
   /** Whether it holds commits. */
   holds: boolean
   /** The metadata as it was, and how far the check of it has come. */
-  frozen: Journal | undefined
+  frozen: Overlay | undefined
   check: Check | undefined
   checked: Checked | undefined
   scrub: ScrubArgs | undefined
@@ -84,11 +84,11 @@ export class Checking implements Verb<CheckingArgs> {
 
   /** An attempt at the metadata. */
   private checkSome(args: CheckingArgs): Outcome {
-    const { commits, journal, sliceRecords } = this.parts
+    const { commits, overlay, sliceRecords } = this.parts
     if (!args.holds) commits.hold('check of the metadata')
     args.holds = true
     if (commits.underWay !== undefined) return wait(commits.underWay, 'device')
-    args.frozen ??= journal.frozen()
+    args.frozen ??= overlay.frozen()
     args.check ??= new Check(args.frozen, this.parts.header)
     args.checked = args.check.goOn(STEPS_A_RECORD * sliceRecords)
     if (args.checked === undefined) return again
@@ -118,9 +118,9 @@ export class Checking implements Verb<CheckingArgs> {
   /** A sentence for each file that has a bad block. */
   private *told(bad: readonly BadBlock[]): Generator<string> {
     if (bad.length === 0) return
-    const { journal, disk } = this.parts
+    const { overlay, disk } = this.parts
     const paths = pathsOf(this.parts)
-    for (const { key, value } of journal.survey('e', 'f', () => {})) {
+    for (const { key, value } of overlay.survey('e', 'f', () => {})) {
       const [start, first] = decodeNumbers(value, 3, key)
       const length = numberIn(key) + 1 - start!
       for (const { block, why } of bad) {
@@ -134,9 +134,9 @@ export class Checking implements Verb<CheckingArgs> {
 }
 
 /** A path that leads to each inode. */
-export function pathsOf({ journal }: Pick<Parts, 'journal'>): Map<number, string> {
+export function pathsOf({ overlay }: Pick<Parts, 'overlay'>): Map<number, string> {
   const up = new Map<number, { readonly directory: number; readonly name: string }>()
-  for (const { key, value } of journal.survey('d', 'e', () => {}))
+  for (const { key, value } of overlay.survey('d', 'e', () => {}))
     up.set(decodeLink(value, key).ino, { directory: inoIn(key), name: nameIn(key) })
   const paths = new Map<number, string>([[ROOT_INO, '']])
   const path = (ino: number, depth: number): string => {

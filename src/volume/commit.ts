@@ -9,7 +9,7 @@
  * device, and the flush makes it durable before anything durable points at it.
  *
  * A commit that the store refused is tried again with the next one: until then everything stays in memory, and freed
- * blocks stay in limbo. One that is known never to be made (ETIMEDOUT), since the store wasn't heard of, is begun anew at once, some
+ * blocks stay pending free. One that is known never to be made (ETIMEDOUT), since the store wasn't heard of, is begun anew at once, some
  * times. A flush that failed may have lost what was written before it, and no second one brings it back:
  * the volume takes no more changes until it is opened again. Neither does one whose lease is lost: somebody else writes now.
  *
@@ -32,7 +32,7 @@ import {
   wait,
 } from '../sched/index.ts'
 import type { Disk } from './disk.ts'
-import type { Journal } from './journal.ts'
+import type { Overlay } from './overlay.ts'
 import type { Space } from './space.ts'
 import type { Basis, Change, Store } from './store.ts'
 
@@ -54,7 +54,7 @@ interface CommitArgs {
   basis: Basis
   flush: Ticket | undefined
   store: Ticket | undefined
-  /** How it went, once the journal has been told. */
+  /** How it went, once the overlay has been told. */
   result: Errno | undefined
   /** From which block on what was freed is to be given back yet. */
   givenBack: number
@@ -69,7 +69,7 @@ export class Commits implements Verb<CommitArgs> {
   private readonly scheduler: Scheduler
   private readonly disk: Pick<Disk, 'flush'>
   private readonly store: Store
-  private readonly journal: Journal
+  private readonly overlay: Overlay
   private readonly space: Space
   private readonly sliceRecords: number
   private next: Ticket | undefined
@@ -84,23 +84,23 @@ export class Commits implements Verb<CommitArgs> {
     scheduler: Scheduler,
     disk: Pick<Disk, 'flush'>,
     store: Store,
-    journal: Journal,
+    overlay: Overlay,
     space: Space,
     sliceRecords: number,
   ) {
     this.scheduler = scheduler
     this.disk = disk
     this.store = store
-    this.journal = journal
+    this.overlay = overlay
     this.space = space
     this.sliceRecords = sliceRecords
   }
 
   /** Whether a commit may give back some of what was freed: what was freed before the last one, readers elsewhere see yet. */
   get mayGiveBack(): boolean {
-    const { store, journal } = this
+    const { store, overlay } = this
     if (this.broken !== errno.OK) return false
-    return store.horizon === store.at || journal.changed || journal.committing
+    return store.horizon === store.at || overlay.changed || overlay.committing
   }
 
   /** The ticket of a commit that has everything changed so far. */
@@ -194,23 +194,23 @@ export class Commits implements Verb<CommitArgs> {
     args.givenBack = 0
     if (this.broken !== errno.OK) return
     args.basis = this.basis()
-    if (this.journal.changed) this.space.seal(args.basis.after + 1)
-    this.journal.seal()
+    if (this.overlay.changed) this.space.seal(args.basis.after + 1)
+    this.overlay.seal()
     args.flush = this.disk.flush()
   }
 
   /** The next changes with their checksums. */
   private sumSome(args: CommitArgs): void {
     const most = CHANGES_A_RECORD * this.sliceRecords
-    const some = this.journal.changes(args.changes.at(-1)?.key ?? '', most)
+    const some = this.overlay.changes(args.changes.at(-1)?.key ?? '', most)
     for (const change of some) args.changes.push(change)
     args.whole = some.length < most
   }
 
   /** It is durable; what it gives back may have to wait for its records. */
   private giveBack(args: CommitArgs): Outcome {
-    const { journal, space, store, sliceRecords } = this
-    const given = journal.ask(() => space.giveBack(store, 'freed', args.givenBack, sliceRecords))
+    const { overlay, space, store, sliceRecords } = this
+    const given = overlay.ask(() => space.giveBack(store, 'freed', args.givenBack, sliceRecords))
     if (given.value === undefined || given.value === Infinity) return given.outcome
     args.givenBack = given.value
     return again
@@ -227,7 +227,7 @@ export class Commits implements Verb<CommitArgs> {
     if (flush === undefined) return this.broken
     if (flush.errno !== errno.OK) this.broken = flush.errno
     const failed = flush.errno !== errno.OK ? flush.errno : (store?.errno ?? errno.OK)
-    this.journal.settled(failed === errno.OK ? 'durable' : 'lost')
+    this.overlay.settled(failed === errno.OK ? 'durable' : 'lost')
     if (failed === errno.OK) this.count++
     if (failed === errno.ESTALE) this.broken = failed
     return failed

@@ -54,8 +54,8 @@ export class Counting implements Verb<CountingArgs> {
   }
 
   attempt({ args }: Task<CountingArgs>): Outcome {
-    const { journal, sliceRecords } = this.parts
-    const said = journal.ask(() => this.step(args, sliceRecords))
+    const { overlay, sliceRecords } = this.parts
+    const said = overlay.ask(() => this.step(args, sliceRecords))
     if (said.value === undefined) return said.outcome
     args.counted = said.value.counted
     args.stat = said.value.stat

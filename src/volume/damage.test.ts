@@ -13,8 +13,8 @@ describe('a damaged volume', () => {
   })
 
   it('would be found out if records weren’t compared with their checksums', () => {
-    const wrong = judgeMany(1, 600, ({ parts: { journal } }) =>
-      Object.defineProperty(journal, 'open', {
+    const wrong = judgeMany(1, 600, ({ parts: { overlay } }) =>
+      Object.defineProperty(overlay, 'open', {
         value: (_key: string, closed: Uint8Array) => closed.subarray(0, -8),
       }),
     )

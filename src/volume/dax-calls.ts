@@ -88,14 +88,14 @@ export class DaxWrite extends DaxCall implements Verb<DaxCallArgs> {
   /** An attempt: the page has a block of its own, full of zeros (DW2: the size follows in the same attempt). */
   private newPage(file: DaxFile, { index, fault }: PageRequest): Outcome {
     if (file.invalidates(index)) return wait(file.invalidation!.ticket, 'invalidate')
-    const { journal } = this.parts
-    const found = journal.ask(() => file.node.extents.at(index) !== undefined)
+    const { overlay } = this.parts
+    const found = overlay.ask(() => file.node.extents.at(index) !== undefined)
     if (found.value === undefined) return found.outcome
     if (!found.value) {
       const room = roomFor(this.parts, 1)
       if (room.kind !== 'done') return room
     }
-    const placed = journal.ask(() => this.place(file, index))
+    const placed = overlay.ask(() => this.place(file, index))
     if (placed.value === undefined) return placed.outcome
     fault.frame = file.place.first + placed.value.start
     file.place.bytes(fault.frame).fill(0)
@@ -109,7 +109,7 @@ export class DaxWrite extends DaxCall implements Verb<DaxCallArgs> {
       extents.retag(part, PLAIN)
       return blocksOf(part)
     }
-    const claimed = space.claim(1, 1)
+    const claimed = space.allocate(1, 1)
     space.settle(claimed)
     extents.place(index, claimed, PLAIN)
     return claimed
@@ -117,8 +117,8 @@ export class DaxWrite extends DaxCall implements Verb<DaxCallArgs> {
 
   private grow(file: DaxFile, size: Bytes): Outcome {
     if (size <= file.size) return done
-    const { journal, names } = this.parts
-    const grown = journal.edit(() => {
+    const { overlay, names } = this.parts
+    const grown = overlay.edit(() => {
       const inode = names.inode(file.node.ino)
       names.setInode(file.node.ino, { ...inode, size })
     })

@@ -24,7 +24,7 @@ import {
 import type { Mappers } from '../memmap/index.ts'
 import { done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
 import { blocksOf, PLAIN, UNWRITTEN } from './extents.ts'
-import type { Answer } from './journal.ts'
+import type { Answer } from './overlay.ts'
 import type { Node, Parts } from './parts.ts'
 import type { Run } from './runs.ts'
 import type { Blocks } from './space.ts'
@@ -57,7 +57,7 @@ interface DaxCopyArgs {
   readonly file: Copied
   readonly index: PageIndex
   readonly target: Blocks
-  readonly how: 'claimed' | 'set aside'
+  readonly how: 'allocated' | 'set aside'
   readonly copy: Copy
   /** The read of the old block into the new one's frame; undefined: there is nothing to copy. */
   readonly reading: Ticket | undefined
@@ -73,9 +73,9 @@ export class DaxCopying implements Verb<DaxCopyArgs> {
 
   /** Begins the copy of what `part` holds, or of zeros. */
   begin(file: Copied, index: PageIndex, part: Run | undefined): Answer<Copy> {
-    const { scheduler, journal, space, disk } = this.parts
-    const how = part?.tag === UNWRITTEN ? 'set aside' : 'claimed'
-    const found = journal.ask(() => (how === 'claimed' ? space.claim(1, 1) : blocksOf(part!)))
+    const { scheduler, overlay, space, disk } = this.parts
+    const how = part?.tag === UNWRITTEN ? 'set aside' : 'allocated'
+    const found = overlay.ask(() => (how === 'allocated' ? space.allocate(1, 1) : blocksOf(part!)))
     if (found.value === undefined) return found
     const target = found.value
     const frame = file.place.first + target.start
@@ -108,17 +108,17 @@ export class DaxCopying implements Verb<DaxCopyArgs> {
 
   private apply(args: DaxCopyArgs, copied: Errno): Outcome {
     const { file, index, target, how } = args
-    const { journal, space } = this.parts
-    const placed = copied !== errno.OK ? fail(copied) : journal.edit(() => this.place(args))
+    const { overlay, space } = this.parts
+    const placed = copied !== errno.OK ? fail(copied) : overlay.edit(() => this.place(args))
     if (placed.kind === 'done') file.place.mappers.unmapRange(file.id, index, index + 1, 'shared pages')
-    if (placed.kind !== 'fail' || how !== 'claimed') return placed
-    const cancelled = journal.edit(() => space.cancel(target))
+    if (placed.kind !== 'fail' || how !== 'allocated') return placed
+    const cancelled = overlay.edit(() => space.cancel(target))
     return cancelled.kind === 'wait' ? cancelled : placed
   }
 
   private place({ file, index, target, how }: DaxCopyArgs): void {
     const { extents } = file.node
-    if (how === 'claimed') {
+    if (how === 'allocated') {
       this.parts.space.settle(target)
       extents.place(index, target, PLAIN)
     } else extents.retag({ start: index, end: index + 1, value: target.start, tag: UNWRITTEN }, PLAIN)

@@ -77,14 +77,14 @@ export class DaxFile implements Mappable, Claimable {
   fault({ index, fault }: PageRequest): Outcome {
     if (index * this.parts.disk.blockSize >= this.size) return fail(errno.ENXIO)
     if (this.invalidates(index)) return wait(this.invalidation!.ticket, 'invalidate')
-    const found = this.parts.journal.ask(() => this.sound(index))
+    const found = this.parts.overlay.ask(() => this.sound(index))
     if (found.outcome.kind !== 'done') return found.outcome
     fault.frame = found.value === undefined ? ZERO_FRAME : this.frameOf(found.value)
     return done
   }
 
   pageMkwrite({ index, fault }: PageRequest): Outcome {
-    const { journal, commits } = this.parts
+    const { overlay, commits } = this.parts
     if (this.readOnly) return fail(errno.EACCES)
     if (this.invalidates(index)) return wait(this.invalidation!.ticket, 'invalidate')
     const copy = this.copies.get(index)
@@ -92,7 +92,7 @@ export class DaxFile implements Mappable, Claimable {
       fault.asked = { ticket: copy.ticket, file: this.id, index }
       return wait(copy.ticket, 'copy', copy.frame)
     }
-    const found = journal.ask(() => this.look(index))
+    const found = overlay.ask(() => this.look(index))
     if (found.value === undefined) return found.outcome
     const { part, owner } = found.value
     if (part !== undefined && owner === 'this page') {
@@ -127,7 +127,7 @@ export class DaxFile implements Mappable, Claimable {
 
   residentPage(index: PageIndex): Pfn {
     if (index * this.parts.disk.blockSize >= this.size || this.invalidates(index)) return 0
-    const found = this.parts.journal.ask(() => this.sound(index))
+    const found = this.parts.overlay.ask(() => this.sound(index))
     return found.value === undefined ? 0 : this.frameOf(found.value)
   }
 
@@ -184,7 +184,7 @@ export class DaxFile implements Mappable, Claimable {
   }
 
   private clearTail(): Outcome {
-    return this.parts.journal.edit(() => zeroTail(this.parts, this.place, this.node, this.size))
+    return this.parts.overlay.edit(() => zeroTail(this.parts, this.place, this.node, this.size))
   }
 
   /** Where the page lies, and whose the block is. */

@@ -2,8 +2,8 @@
 import { blocksOf, LOST } from './extents.ts'
 import { Damage } from './failure.ts'
 import { decodeInode, type Inode, type Time } from './inode.ts'
-import type { Record } from './journal.ts'
 import { pieceOf } from './long-values.ts'
+import type { Record } from './overlay.ts'
 import {
   CHUNK_BLOCKS,
   decodeHeader,
@@ -68,9 +68,9 @@ function words(key: string, value: Uint8Array): string {
     case 'r':
       return `${blocks} are shared by ${number} extents`
     case 'l':
-      return `${blocks} are in limbo: ${tag === 0 ? 'claimed' : `freed by commit ${tag}`}`
+      return `${blocks} are pending free: ${tag === 0 ? 'allocated' : `freed by commit ${tag}`}`
     case 'p':
-      return `${blocks} were parted by commit ${tag}`
+      return `${blocks} were unshared by commit ${tag}`
     default:
       return 'a record of no known kind'
   }

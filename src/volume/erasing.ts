@@ -15,12 +15,12 @@ import {
   type Verb,
 } from '../sched/index.ts'
 import type { Extents } from './extents.ts'
-import type { Journal } from './journal.ts'
 import type { Names } from './names.ts'
+import type { Overlay } from './overlay.ts'
 import { NUMBERS_MAX } from './records.ts'
 
 interface Scope {
-  readonly journal: Journal
+  readonly overlay: Overlay
   readonly names: Names
   readonly sliceRecords: number
   extents(ino: number): Extents
@@ -67,8 +67,8 @@ export class Erasing implements Verb<ErasingArgs> {
   }
 
   private eraseSome(ino: number, page: number): Outcome {
-    const { journal, names, sliceRecords } = this.scope
-    const said = journal.ask(() => {
+    const { overlay, names, sliceRecords } = this.scope
+    const said = overlay.ask(() => {
       if (!names.isOrphan(ino)) return Infinity
       const next = this.scope.extents(ino).removeSome(page, NUMBERS_MAX, sliceRecords)
       if (next === Infinity) names.forgetInode(ino)

@@ -14,9 +14,9 @@
  *   E2  A WRITTEN block has a checksum, of the whole block.
  *   E3  `blocks` of the inode are those that its extents have.
  */
-import { believe } from './failure.ts'
+import { verify } from './failure.ts'
 import { withBlocks } from './inode.ts'
-import type { Journal } from './journal.ts'
+import type { Overlay } from './overlay.ts'
 import { CHUNK_BLOCKS, chunkKey, hex, inodeKey, putU64, u64, viewOf } from './records.ts'
 import { type Run, RunTable } from './runs.ts'
 import type { Blocks, Space } from './space.ts'
@@ -27,7 +27,7 @@ export const PLAIN = 2
 export const LOST = 3
 
 export class Extents {
-  private readonly journal: Journal
+  private readonly overlay: Overlay
   private readonly space: Space
   private readonly table: RunTable
   private readonly ino: number
@@ -36,16 +36,16 @@ export class Extents {
     | { readonly moment: number; readonly start: number; readonly end: number; readonly run: Run | undefined }
     | undefined
 
-  constructor(journal: Journal, space: Space, ino: number) {
-    this.journal = journal
+  constructor(overlay: Overlay, space: Space, ino: number) {
+    this.overlay = overlay
     this.space = space
     this.ino = ino
-    this.table = new RunTable(journal, `e${hex(ino)}`, 'rising')
+    this.table = new RunTable(overlay, `e${hex(ino)}`, 'rising')
   }
 
   /** The extent that the page lies in; undefined: in a hole. */
   at(index: number): Run | undefined {
-    const { moment } = this.journal
+    const { moment } = this.overlay
     const { seen } = this
     if (seen?.moment === moment && index >= seen.start && index < seen.end) return seen.run
     const next = this.table.from(index)
@@ -166,7 +166,7 @@ export class Extents {
   private count(more: number): void {
     if (more === 0) return
     const key = inodeKey(this.ino)
-    this.journal.put(key, withBlocks(this.journal.get(key), this.ino, more))
+    this.overlay.put(key, withBlocks(this.overlay.get(key), this.ino, more))
   }
 
   /** The checksums of blocks in a row; 0: none. */
@@ -174,7 +174,7 @@ export class Extents {
     const sums: number[] = []
     for (let block = start; block < end; ) {
       const chunk = Math.floor(block / CHUNK_BLOCKS)
-      const bytes = chunkOf(this.journal, chunk)
+      const bytes = chunkOf(this.overlay, chunk)
       const view = bytes === undefined ? undefined : viewOf(bytes)
       for (const stop = Math.min(end, (chunk + 1) * CHUNK_BLOCKS); block < stop; block++)
         sums.push(view === undefined ? 0 : u64(view, 8 * (block % CHUNK_BLOCKS)))
@@ -186,11 +186,11 @@ export class Extents {
   setSums(start: number, sums: readonly number[]): void {
     for (let done = 0; done < sums.length; ) {
       const chunk = Math.floor((start + done) / CHUNK_BLOCKS)
-      const bytes = chunkOf(this.journal, chunk)?.slice() ?? new Uint8Array(8 * CHUNK_BLOCKS)
+      const bytes = chunkOf(this.overlay, chunk)?.slice() ?? new Uint8Array(8 * CHUNK_BLOCKS)
       const view = viewOf(bytes)
       let slot = (start + done) % CHUNK_BLOCKS
       while (slot < CHUNK_BLOCKS && done < sums.length) putU64(view, 8 * slot++, sums[done++]!)
-      this.journal.put(chunkKey(chunk), bytes)
+      this.overlay.put(chunkKey(chunk), bytes)
     }
   }
 }
@@ -200,10 +200,10 @@ export function blocksOf(part: Run): Blocks {
 }
 
 /** The checksums of CHUNK_BLOCKS blocks, if some of them have any. */
-export function chunkOf(journal: Journal, chunk: number): Uint8Array | undefined {
-  const bytes = journal.get(chunkKey(chunk))
+export function chunkOf(overlay: Overlay, chunk: number): Uint8Array | undefined {
+  const bytes = overlay.get(chunkKey(chunk))
   const length = bytes?.length ?? 8 * CHUNK_BLOCKS
-  believe(
+  verify(
     length === 8 * CHUNK_BLOCKS,
     `the checksums of blocks from ${chunk * CHUNK_BLOCKS} on are ${length} bytes long`,
   )

@@ -1,5 +1,5 @@
 /**
- * What ends an edit of the metadata before it is done: it is thrown inside `Journal.edit`, which undoes what was changed,
+ * What ends an edit of the metadata before it is done: it is thrown inside `Overlay.edit`, which undoes what was changed,
  * and comes out of it as an errno. Nobody else throws or catches it.
  */
 import { type Errno, errno, errnoName } from '../base/index.ts'
@@ -29,7 +29,7 @@ export class Damage extends Failure {
 }
 
 /** Throws Damage unless what the metadata says can be so. What is written down is nobody's word: it isn't asserted. */
-export function believe(canBe: boolean, what: string): asserts canBe {
+export function verify(canBe: boolean, what: string): asserts canBe {
   if (!canBe) throw new Damage(what)
 }
 

@@ -1,5 +1,5 @@
 /** Numbers in the values of records: whole, little-endian, below 2^53 in 8 bytes. */
-import { believe, Damage } from './failure.ts'
+import { Damage, verify } from './failure.ts'
 
 export function encodeNumbers(...numbers: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(8 * numbers.length)
@@ -16,7 +16,7 @@ export function decodeNumbers(bytes: Uint8Array | undefined, count: number, what
   const numbers: number[] = []
   for (let at = 0; at < count; at++) {
     const number = u32(bytes, 8 * at) + u32(bytes, 8 * at + 4) * 2 ** 32
-    believe(Number.isSafeInteger(number), `${what} has a number above 2^53`)
+    verify(Number.isSafeInteger(number), `${what} has a number above 2^53`)
     numbers.push(number)
   }
   return numbers

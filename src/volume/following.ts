@@ -80,9 +80,9 @@ export class Following implements Verb<FollowingArgs> {
       claims.set(file, ticket)
     }
     for (const { cached } of claims.keys()) {
-      const flying = cached.bioIn(0, Infinity)
-      if (flying !== undefined)
-        return wait(this.cache.hurryBio(flying, this.cache.frames.group[flying.frames[0]!]!), 'page lock')
+      const inFlight = cached.bioIn(0, Infinity)
+      if (inFlight !== undefined)
+        return wait(this.cache.boostBio(inFlight, this.cache.frames.group[inFlight.frames[0]!]!), 'page lock')
     }
     return done
   }
@@ -131,8 +131,8 @@ export class Following implements Verb<FollowingArgs> {
   }
 
   private size({ cached, node }: VolumeFile): Outcome {
-    const found = this.volume.parts.journal.ask(() => {
-      const isThere = this.volume.parts.journal.get(inodeKey(node.ino)) !== undefined
+    const found = this.volume.parts.overlay.ask(() => {
+      const isThere = this.volume.parts.overlay.get(inodeKey(node.ino)) !== undefined
       return isThere ? this.volume.parts.names.inode(node.ino).size : 0
     })
     if (found.value === undefined) return found.outcome

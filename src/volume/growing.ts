@@ -29,7 +29,7 @@ export class Growing implements Verb<GrowingArgs> {
 
   attempt({ args }: Task<GrowingArgs>): Outcome {
     const { volume, blocks } = args
-    const { journal, space, commits } = volume.parts
+    const { overlay, space, commits } = volume.parts
     if (args.commit === undefined) {
       if (volume.isReadOnly) return fail(errno.EROFS)
       if (blocks < volume.header.blocks) return fail(errno.EINVAL)
@@ -37,8 +37,8 @@ export class Growing implements Verb<GrowingArgs> {
       if (blocks === volume.header.blocks) return done
       const { header } = volume
       space.size = blocks - 1
-      const grown = journal.edit(() => {
-        journal.put(HEADER_KEY, encodeHeader({ ...header, blocks }))
+      const grown = overlay.edit(() => {
+        overlay.put(HEADER_KEY, encodeHeader({ ...header, blocks }))
         space.extend({ start: header.blocks, end: blocks })
       })
       if (grown.kind !== 'done') {

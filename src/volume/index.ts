@@ -38,7 +38,6 @@ export {
   type Inodes,
   type VolumeStatistics,
 } from './inodes.ts'
-export { type Answer, Journal } from './journal.ts'
 export { MemoryStore } from './memory-store.ts'
 export type { Call, Client, Commit, Reply, Way } from './metadata-calls.ts'
 export {
@@ -53,6 +52,7 @@ export {
 } from './mounting.ts'
 export type { Last, Named, Place, RenameHow } from './names.ts'
 export { NetworkedStore, type Role } from './networked-store.ts'
+export { type Answer, Overlay } from './overlay.ts'
 export { roomFor } from './parts.ts'
 export { largeVolume } from './plot.ts'
 export { type PreallocatingArgs, type PreallocationPlan, preallocatingArgs } from './preallocating.ts'

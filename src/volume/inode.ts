@@ -5,7 +5,7 @@
  * Format 1 had a kind, a count of names and a size; such records are read, with attributes that nobody set.
  */
 import type { Bytes } from '../base/index.ts'
-import { believe, Damage } from './failure.ts'
+import { Damage, verify } from './failure.ts'
 import { decodeNumbers, putU64, u64, viewOf } from './fields.ts'
 
 const KINDS = [
@@ -181,21 +181,21 @@ export function decodeInode(bytes: Uint8Array | undefined, ino: number): Inode {
     btime: timeAt(view, 3),
   }
   const { size, blocks, parent } = inode
-  believe(
+  verify(
     Number.isSafeInteger(size) && Number.isSafeInteger(blocks) && Number.isSafeInteger(parent),
     `${what} has a number above 2^53`,
   )
-  believe(bytes[1]! <= SEALED, `${what} has the unknown flags ${bytes[1]}`)
-  believe(inode.mode <= MODE_MAX, `${what} has the mode ${inode.mode.toString(8)}, which is none`)
+  verify(bytes[1]! <= SEALED, `${what} has the unknown flags ${bytes[1]}`)
+  verify(inode.mode <= MODE_MAX, `${what} has the mode ${inode.mode.toString(8)}, which is none`)
   for (const { seconds, nanoseconds } of [inode.atime, inode.mtime, inode.ctime, inode.btime])
-    believe(Number.isSafeInteger(seconds) && nanoseconds < NANOSECONDS, `${what} has a time that is none`)
+    verify(Number.isSafeInteger(seconds) && nanoseconds < NANOSECONDS, `${what} has a time that is none`)
   return inode
 }
 
 /** The record, with so many blocks more. */
 export function withBlocks(bytes: Uint8Array | undefined, ino: number, more: number): Uint8Array {
   const { blocks } = decodeInode(bytes, ino)
-  believe(blocks + more >= 0, `inode ${ino} has ${blocks} blocks written down, and gives up ${-more}`)
+  verify(blocks + more >= 0, `inode ${ino} has ${blocks} blocks written down, and gives up ${-more}`)
   const changed = bytes!.slice()
   putU64(viewOf(changed), BLOCKS_AT, blocks + more)
   return changed
@@ -214,7 +214,7 @@ export function kindNumber(kind: Kind): number {
 function decodeFirst(bytes: Uint8Array, what: string): Inode {
   const [number, links, size] = decodeNumbers(bytes, 3, what)
   const kind = kindOf(number!, what)
-  believe(kind === 'file' || kind === 'directory', `${what} is a ${kind}, which format 1 doesn't have`)
+  verify(kind === 'file' || kind === 'directory', `${what} is a ${kind}, which format 1 doesn't have`)
   const inode = newInode(planned(kind), { generation: 0, links: links!, now: EPOCH })
   return kind === 'directory' ? { ...inode, sealed: size === SEALED_SIZE_1 } : { ...inode, size: size! }
 }

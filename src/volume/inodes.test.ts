@@ -316,7 +316,7 @@ describe('extended attributes', () => {
     assert.equal(again.getxattr(ino, 'user.a').errno, errno.ENODATA)
     later.recount()
     ok(again.unlink(inRoot('a'), at(7)))
-    assert.deepEqual([...later.volume.parts.journal.range('a', 'b')], [])
+    assert.deepEqual([...later.volume.parts.overlay.range('a', 'b')], [])
     later.recount()
   })
 

@@ -13,8 +13,8 @@ import type { Outcome, Task, Verb } from '../sched/index.ts'
 import { Attributes, type SetHow } from './attributes.ts'
 import { Failure } from './failure.ts'
 import { type Inode, type InodePlan, MODE_MAX, type Time, unprivileged } from './inode.ts'
-import type { Answer } from './journal.ts'
 import type { Named, Place, RenameHow } from './names.ts'
+import type { Answer } from './overlay.ts'
 import type { Parts } from './parts.ts'
 import { NAME_BYTES_MAX, NUMBERS_MAX } from './records.ts'
 
@@ -75,7 +75,7 @@ export class Inodes {
 
   constructor(parts: Parts, scope: InodesScope) {
     this.parts = parts
-    this.attributes = new Attributes(parts.journal, parts.names)
+    this.attributes = new Attributes(parts.overlay, parts.names)
     this.scope = scope
   }
 
@@ -91,7 +91,7 @@ export class Inodes {
     const before = this.held.get(ino) ?? 0
     assert(before >= times, 'VI1: what is released was held')
     this.set(ino, before - times)
-    const answer = this.parts.journal.ask(() => {
+    const answer = this.parts.overlay.ask(() => {
       if (before === times) this.scope.letGo(ino)
     })
     // The attempt is made anew when the record is here.
@@ -112,7 +112,7 @@ export class Inodes {
 
   /** What has the name in the directory. ENOENT, ENOTDIR, ENAMETOOLONG; ESTALE for a directory that is gone. */
   lookup(place: Place): Answer<Found> {
-    return this.parts.journal.ask(() => {
+    return this.parts.overlay.ask(() => {
       const link = this.parts.names.lookup(place)
       if (link === undefined) throw new Failure(errno.ENOENT)
       return this.scope.found(link.ino)
@@ -121,16 +121,16 @@ export class Inodes {
 
   /** One look-up. ESTALE: it is gone. */
   getattr(ino: number): Answer<Found> {
-    return this.parts.journal.ask(() => this.scope.found(ino))
+    return this.parts.overlay.ask(() => this.scope.found(ino))
   }
 
   /** The same as it is written down: of a file that is open, size and blocks may be other ones by now. */
   written(ino: number): Answer<Inode> {
-    return this.parts.journal.ask(() => this.parts.names.known(ino))
+    return this.parts.overlay.ask(() => this.parts.names.known(ino))
   }
 
   readlink(ino: number): Answer<string> {
-    return this.parts.journal.ask(() => this.parts.names.target(ino))
+    return this.parts.overlay.ask(() => this.parts.names.target(ino))
   }
 
   /**
@@ -138,7 +138,7 @@ export class Inodes {
    * aren't among them: they are the directory itself and its `parent`.
    */
   readdir(ino: number, behind: string | undefined, most: number): Answer<DirectoryPart> {
-    return this.parts.journal.ask(() => {
+    return this.parts.overlay.ask(() => {
       const { names } = this.parts
       if (names.known(ino).kind !== 'directory') throw new Failure(errno.ENOTDIR)
       const entries: Named[] = []
@@ -151,7 +151,7 @@ export class Inodes {
   }
 
   statfs(): Answer<VolumeStatistics> {
-    return this.parts.journal.ask(() => {
+    return this.parts.overlay.ask(() => {
       const { space, disk, names, header, commits } = this.parts
       const inodes = names.count
       return {
@@ -263,12 +263,12 @@ export class Inodes {
   // ---- extended attributes
 
   listxattr(ino: number): Answer<readonly string[]> {
-    return this.parts.journal.ask(() => this.attributes.list(ino))
+    return this.parts.overlay.ask(() => this.attributes.list(ino))
   }
 
   /** ENODATA: it has none of the name. ENOTSUP: no attribute can have the name. */
   getxattr(ino: number, name: string): Answer<Uint8Array> {
-    return this.parts.journal.ask(() => this.attributes.get(ino, name))
+    return this.parts.overlay.ask(() => this.attributes.get(ino, name))
   }
 
   /** EEXIST, ENODATA, E2BIG above 64 KiB, ENOSPC for more names than can be listed, EPERM for user.* of what holds no bytes. */

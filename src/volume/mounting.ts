@@ -18,7 +18,7 @@ import { Disk } from './disk.ts'
 import { Damage } from './failure.ts'
 import { checkBlock, checkHeaderBlock, headerBlock } from './header.ts'
 import { EPOCH, type InodePlan, planned, type Time } from './inode.ts'
-import { Journal } from './journal.ts'
+import { Overlay } from './overlay.ts'
 import { decodeHeader, encodeHeader, FORMAT, HEADER_KEY, type Header } from './records.ts'
 import type { Region } from './region.ts'
 import type { Reuse } from './space.ts'
@@ -82,7 +82,7 @@ export class Making implements Verb<MakeArgs> {
 
   private begin(args: MakeArgs, plan: MakePlan): Outcome {
     const { store, id, size } = plan
-    const before = new Journal(store, plan.checksum ?? MIX53).ask(() => store.get(HEADER_KEY))
+    const before = new Overlay(store, plan.checksum ?? MIX53).ask(() => store.get(HEADER_KEY))
     if (before.outcome.kind !== 'done') return before.outcome
     if (before.value !== undefined) return fail(errno.EEXIST)
     const { scheduler, frames } = plan.cache
@@ -97,9 +97,9 @@ export class Making implements Verb<MakeArgs> {
     }
     if (header.blocks < 2) return fail(errno.ENOSPC)
     const volume = new Volume(setting, header)
-    const { journal, space, names } = volume.parts
-    const formatted = journal.edit(() => {
-      journal.put(HEADER_KEY, encodeHeader(header))
+    const { overlay, space, names } = volume.parts
+    const formatted = overlay.edit(() => {
+      overlay.put(HEADER_KEY, encodeHeader(header))
       space.format()
       names.format(plan.root ?? planned('directory'), plan.now ?? EPOCH)
     })
@@ -170,19 +170,19 @@ export class Opening implements Verb<OpenArgs> {
     const setting = settingOf(plan, disk)
     const { checksum, store } = setting
     const damage = [...(plan.damage ?? [])]
-    const journal = new Journal(store, checksum)
-    hang(journal, 'onDamage', what => {
+    const overlay = new Overlay(store, checksum)
+    hang(overlay, 'onDamage', what => {
       args.why = what
     })
-    let header = journal.ask(() => {
-      const record = journal.get(HEADER_KEY)
+    let header = overlay.ask(() => {
+      const record = overlay.get(HEADER_KEY)
       if (record === undefined) throw new Damage(`${store.name}: there is no volume: it has no header`)
       return decodeHeader(record)
     })
     if (header.outcome.kind === 'wait') return header.outcome
     if (header.value === undefined) {
       damage.push(args.why)
-      header = journal.ask(() => {
+      header = overlay.ask(() => {
         checkBlock(bytes, checksum, disk.name)
         return decodeHeader(bytes)
       })
@@ -196,7 +196,7 @@ export class Opening implements Verb<OpenArgs> {
     const volume = new Volume(setting, header.value)
     for (const what of damage) volume.parts.damaged(what)
     this.measure(volume, plan.length ?? Infinity)
-    const looked = volume.parts.journal.edit(() => {
+    const looked = volume.parts.overlay.edit(() => {
       checkHeaderBlock(bytes, header.value!, checksum, disk.name)
       volume.parts.space.look()
     })

@@ -25,8 +25,8 @@ import {
   SET_GID,
   type Time,
 } from './inode.ts'
-import type { Journal } from './journal.ts'
 import { deleteLong, getLong, putLong } from './long-values.ts'
+import type { Overlay } from './overlay.ts'
 import {
   attributeKeys,
   decodeLink,
@@ -80,14 +80,14 @@ const DECODED_MAX = 8192
 const LINKS_MAX = 2 ** 31 - 1
 
 export class Names {
-  private readonly journal: Journal
+  private readonly overlay: Overlay
   /** An inode that no name leads to any more. */
   private readonly onUnlinked: (ino: number) => void
   /** hot: inodes that were decoded lately, each with the bytes it was decoded from: those of a record never change. */
   private readonly inodes = new Map<number, { readonly bytes: Uint8Array; readonly inode: Inode }>()
 
-  constructor(journal: Journal, onUnlinked: (ino: number) => void) {
-    this.journal = journal
+  constructor(overlay: Overlay, onUnlinked: (ino: number) => void) {
+    this.overlay = overlay
     this.onUnlinked = onUnlinked
   }
 
@@ -99,22 +99,22 @@ export class Names {
 
   /** Inodes that there have been. */
   get count(): number {
-    return decodeState(this.journal.get(STATE_KEY)).nextIno - 1
+    return decodeState(this.overlay.get(STATE_KEY)).nextIno - 1
   }
 
   inode(ino: number): Inode {
-    return this.decoded(this.journal.get(inodeKey(ino)), ino)
+    return this.decoded(this.overlay.get(inodeKey(ino)), ino)
   }
 
   /** The same for a number that somebody else has kept: ESTALE if it has gone meanwhile. */
   known(ino: number): Inode {
-    const bytes = this.journal.get(inodeKey(ino))
+    const bytes = this.overlay.get(inodeKey(ino))
     if (bytes === undefined) throw new Failure(errno.ESTALE)
     return this.decoded(bytes, ino)
   }
 
   setInode(ino: number, inode: Inode): void {
-    this.journal.put(inodeKey(ino), encodeInode(inode))
+    this.overlay.put(inodeKey(ino), encodeInode(inode))
   }
 
   private decoded(bytes: Uint8Array | undefined, ino: number): Inode {
@@ -158,7 +158,7 @@ export class Names {
   *entries(ino: number, behind?: string): Generator<Named> {
     const { start, end } = linkKeys(ino)
     const from = behind === undefined ? start : after(linkKey(ino, behind))
-    for (const { key, value } of this.journal.range(from, end))
+    for (const { key, value } of this.overlay.range(from, end))
       yield { name: nameIn(key), ...decodeLink(value, key) }
   }
 
@@ -171,7 +171,7 @@ export class Names {
   /** Where a symbolic link leads. */
   target(ino: number): string {
     if (this.known(ino).kind !== 'symlink') throw new Failure(errno.EINVAL)
-    const bytes = getLong(this.journal, targetPrefix(ino))
+    const bytes = getLong(this.overlay, targetPrefix(ino))
     if (bytes === undefined) throw new Damage(`symbolic link ${ino} leads nowhere`)
     return textOf(bytes)
   }
@@ -206,8 +206,8 @@ export class Names {
     const { links, parent, generation, size, blocks } = this.inode(ino)
     this.setInode(ino, { ...this.inode(other), sealed, links, parent, generation, size, blocks })
     const [to, from] = [attributeKeys(ino), attributeKeys(other)]
-    for (const { key, value } of [...this.journal.range(from.start, from.end)])
-      this.journal.put(to.start + key.slice(from.start.length), value)
+    for (const { key, value } of [...this.overlay.range(from.start, from.end)])
+      this.overlay.put(to.start + key.slice(from.start.length), value)
   }
 
   /** A file that no name leads to, as it would be made in the directory. */
@@ -236,7 +236,7 @@ export class Names {
   /** Gives such a directory its name. */
   nameDirectory(ino: number, place: Place, now: Time): void {
     this.believeFree(place)
-    this.journal.delete(orphanKey(ino))
+    this.overlay.delete(orphanKey(ino))
     this.enter({ ...place, link: { ino, kind: 'directory' } }, now)
   }
 
@@ -358,25 +358,25 @@ export class Names {
   }
 
   keepOrphan(ino: number): void {
-    this.journal.put(orphanKey(ino), new Uint8Array(0))
+    this.overlay.put(orphanKey(ino), new Uint8Array(0))
   }
 
   isOrphan(ino: number): boolean {
-    return this.journal.get(orphanKey(ino)) !== undefined
+    return this.overlay.get(orphanKey(ino)) !== undefined
   }
 
   forgetInode(ino: number): void {
-    this.journal.delete(inodeKey(ino))
-    if (this.isOrphan(ino)) this.journal.delete(orphanKey(ino))
-    deleteLong(this.journal, targetPrefix(ino))
+    this.overlay.delete(inodeKey(ino))
+    if (this.isOrphan(ino)) this.overlay.delete(orphanKey(ino))
+    deleteLong(this.overlay, targetPrefix(ino))
     const { start, end } = attributeKeys(ino)
-    for (const { key } of this.journal.range(start, end)) this.journal.delete(key)
+    for (const { key } of this.overlay.range(start, end)) this.overlay.delete(key)
   }
 
   private newInode(plan: InodePlan, links: number, now: Time): number {
-    const state = decodeState(this.journal.get(STATE_KEY))
+    const state = decodeState(this.overlay.get(STATE_KEY))
     const ino = state.nextIno
-    this.journal.put(STATE_KEY, encodeState({ ...state, nextIno: ino + 1 }))
+    this.overlay.put(STATE_KEY, encodeState({ ...state, nextIno: ino + 1 }))
     const inode = newInode(plan, { generation: state.generation, links, now })
     if (plan.kind !== 'symlink') {
       this.setInode(ino, inode)
@@ -385,7 +385,7 @@ export class Names {
     const target = bytesOf(plan.target ?? '')
     if (target.length === 0) throw new Failure(errno.ENOENT)
     if (target.length > TARGET_BYTES_MAX) throw new Failure(errno.ENAMETOOLONG)
-    putLong(this.journal, targetPrefix(ino), target)
+    putLong(this.overlay, targetPrefix(ino), target)
     this.setInode(ino, { ...inode, size: target.length })
     return ino
   }
@@ -402,7 +402,7 @@ export class Names {
 
   private firstBelow(directory: number): Entry | undefined {
     const { start, end } = linkKeys(directory)
-    const first = this.journal.first(start, end)
+    const first = this.overlay.first(start, end)
     if (first === undefined) return undefined
     return { directory, name: nameIn(first.key), link: decodeLink(first.value, first.key) }
   }
@@ -439,7 +439,7 @@ export class Names {
   private entry(directory: number, name: string): Link | undefined {
     checkName(name)
     const key = linkKey(directory, name)
-    const bytes = this.journal.get(key)
+    const bytes = this.overlay.get(key)
     return bytes === undefined ? undefined : decodeLink(bytes, key)
   }
 
@@ -458,19 +458,19 @@ export class Names {
   private removable({ ino, kind }: Link): void {
     if (kind !== 'directory') return
     const { start, end } = linkKeys(ino)
-    if (this.journal.first(start, end) !== undefined) throw new Failure(errno.ENOTEMPTY)
+    if (this.overlay.first(start, end) !== undefined) throw new Failure(errno.ENOTEMPTY)
   }
 
   /** A name appears in its directory. */
   private enter({ directory, name, link }: Entry, now: Time): void {
-    this.journal.put(linkKey(directory, name), encodeLink(link))
+    this.overlay.put(linkKey(directory, name), encodeLink(link))
     this.changed(directory, link.kind === 'directory' ? 1 : 0, now)
     if (link.kind === 'directory') this.setInode(link.ino, { ...this.inode(link.ino), parent: directory })
   }
 
   /** A name goes from its directory. */
   private leave({ directory, name, link }: Entry, now: Time): void {
-    this.journal.delete(linkKey(directory, name))
+    this.overlay.delete(linkKey(directory, name))
     this.changed(directory, link.kind === 'directory' ? -1 : 0, now)
   }
 
@@ -491,7 +491,7 @@ export class Names {
   private named(ino: number, place: Place, now: Time): void {
     const inode = this.inode(ino)
     this.setInode(ino, { ...inode, links: inode.links + 1, ctime: now })
-    if (inode.links === 0) this.journal.delete(orphanKey(ino))
+    if (inode.links === 0) this.overlay.delete(orphanKey(ino))
     this.enter({ ...place, link: { ino, kind: inode.kind } }, now)
   }
 

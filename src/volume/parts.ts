@@ -6,8 +6,8 @@ import type { Commits } from './commit.ts'
 import type { Disk } from './disk.ts'
 import type { Erasing } from './erasing.ts'
 import type { Extents } from './extents.ts'
-import type { Journal } from './journal.ts'
 import type { Names } from './names.ts'
+import type { Overlay } from './overlay.ts'
 import type { Header } from './records.ts'
 import type { Reserved } from './reserved.ts'
 import type { Space } from './space.ts'
@@ -16,7 +16,7 @@ export interface Parts {
   readonly scheduler: Scheduler
   readonly disk: Disk
   readonly checksum: Checksum
-  readonly journal: Journal
+  readonly overlay: Overlay
   readonly space: Space
   readonly names: Names
   readonly commits: Commits
@@ -57,13 +57,13 @@ export function unreserve(
 export interface Room {
   readonly space: Space
   readonly commits: Commits
-  readonly journal: Journal
+  readonly overlay: Overlay
   readonly erasing: Pick<Erasing, 'underWay'>
 }
 
 /** Whether so many blocks can be had: now, after files have been erased, after a commit that gives freed ones back, or not at all. */
-export function roomFor({ space, commits, erasing, journal }: Room, blocks: number): Outcome {
-  const now = journal.ask(() => ({ available: space.available, deferred: space.deferred }))
+export function roomFor({ space, commits, erasing, overlay }: Room, blocks: number): Outcome {
+  const now = overlay.ask(() => ({ available: space.available, deferred: space.deferred }))
   if (now.value === undefined) return now.outcome
   if (now.value.available >= blocks) return done
   if (erasing.underWay !== undefined) return wait(erasing.underWay, 'reserve')

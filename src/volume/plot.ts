@@ -4,7 +4,7 @@ import { MIX53 } from './checksum.ts'
 import { PLAIN } from './extents.ts'
 import { headerBlock } from './header.ts'
 import { EPOCH, encodeInode, newInode, planned } from './inode.ts'
-import type { Record } from './journal.ts'
+import type { Record } from './overlay.ts'
 import {
   encodeHeader,
   encodeLink,

@@ -116,7 +116,7 @@ export class Preallocating extends Claiming<PreallocatingArgs> {
     const { position, length, how } = args.plan
     const range = this.pages(position, length)
     if (how === 'allocate' && args.counted.page < range.end) {
-      const counted = this.parts.journal.ask(() => this.countSome(args, range))
+      const counted = this.parts.overlay.ask(() => this.countSome(args, range))
       if (counted.value === undefined) return counted.outcome
       args.counted = counted.value
       if (args.counted.page < range.end) return again
@@ -152,11 +152,11 @@ export class Preallocating extends Claiming<PreallocatingArgs> {
 
   /** The holes of one slice get their blocks, and with the last the file its size. */
   private fillSome(args: PreallocatingArgs): Outcome {
-    const { journal, space } = this.parts
+    const { overlay, space } = this.parts
     const { file, position, length } = args.plan
     const range = this.pages(position, length)
     const from = args.filled ?? range.start
-    const said = journal.ask(() => this.fill(args.plan, from, range.end, args.promised!))
+    const said = overlay.ask(() => this.fill(args.plan, from, range.end, args.promised!))
     if (said.value === undefined) return said.outcome
     const { page, claimed } = said.value
     args.filled = page
@@ -189,7 +189,7 @@ export class Preallocating extends Claiming<PreallocatingArgs> {
     let left = sliceRecords
     const fillTo = (stop: PageIndex) => {
       for (; page < stop && left > 0; left--) {
-        const blocks = space.claim(stop - page, most - claimed)
+        const blocks = space.allocate(stop - page, most - claimed)
         space.settle(blocks)
         extents.place(page, blocks, UNWRITTEN)
         claimed += blocks.end - blocks.start

@@ -55,7 +55,7 @@ export class Reading extends Transfer<ReadingArgs> {
   step(args: ReadingArgs): Outcome {
     const { length } = args.request
     if (args.begun < length) {
-      const plans = this.parts.journal.ask(() => this.plan(args))
+      const plans = this.parts.overlay.ask(() => this.plan(args))
       if (plans.outcome.kind === 'wait') return plans.outcome
       if (plans.value === undefined) this.stop(args, plans.errno)
       else this.begin(args, plans.value)

@@ -12,8 +12,8 @@
  *     e<ino><last index>     extent of a file                \
  *     f<last block>          free blocks                      | runs (runs.ts)
  *     r<last block>          blocks that two or more share    |
- *     l<last block>          blocks in limbo                  |
- *     p<last block>          blocks parted lately            /
+ *     l<last block>          blocks pending free                  |
+ *     p<last block>          blocks unshared lately            /
  *     c<chunk>               checksums of CHUNK_BLOCKS blocks
  *
  * Numbers in keys are HEX_DIGITS lower-case hex digits, so that keys are ordered as numbers are. Numbers in values are
@@ -96,7 +96,7 @@ export interface State {
   readonly nextIno: number
   /** Blocks in the table of free runs. */
   readonly free: number
-  /** Blocks in limbo that the next commit gives back. */
+  /** Blocks pending free that the next commit gives back. */
   readonly deferred: number
   /** Of the inodes that are made. */
   readonly generation: number

@@ -156,12 +156,12 @@ export class Remapping extends Claiming<RemappingArgs> {
   /** The extents of one slice, and with the last the size. */
   private share(args: RemappingArgs, pages: number, length: Bytes): Outcome {
     const { source, from, target, to } = args.plan
-    const { journal, names, sliceRecords } = this.parts
+    const { overlay, names, sliceRecords } = this.parts
     const { node } = target
     const before = args.shared!
     const first = this.pages(from, length).start + before
     const start = this.pages(to, length).start + before
-    const said = journal.ask(() => {
+    const said = overlay.ask(() => {
       const some = node.extents.shareFrom(source.node.extents, first, start, pages - before, sliceRecords)
       if (before + some < pages) return some
       const inode = names.inode(node.ino)

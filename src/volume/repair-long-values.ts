@@ -1,8 +1,8 @@
 /** What is left of the targets of symbolic links, and of extended attributes: whole ones are kept, others are given up (RR4). */
 import type { Bytes } from '../base/index.ts'
 import type { Inode } from './inode.ts'
-import type { Record } from './journal.ts'
 import { pieceOf } from './long-values.ts'
+import type { Record } from './overlay.ts'
 import { inoIn, nameIn, targetPrefix } from './records.ts'
 
 interface Left {

@@ -24,7 +24,7 @@ import { type Edge, freeRuns, sharedRuns } from './block-edges.ts'
 import { LOST, UNWRITTEN, WRITTEN } from './extents.ts'
 import { Damage, Unreadable } from './failure.ts'
 import { decodeInode, EPOCH, encodeInode, type Inode, type Kind, newInode, planned } from './inode.ts'
-import type { Journal, Record } from './journal.ts'
+import type { Overlay, Record } from './overlay.ts'
 import {
   CHUNK_BLOCKS,
   chunkKey,
@@ -67,8 +67,8 @@ export interface RepairScope {
 }
 
 /** undefined: nothing that a file or a directory is known by is left. */
-export function repair(journal: Journal, scope: RepairScope): Repaired | undefined {
-  return new Repair(journal, scope).run()
+export function repair(overlay: Overlay, scope: RepairScope): Repaired | undefined {
+  return new Repair(overlay, scope).run()
 }
 
 class Repair {
@@ -91,11 +91,11 @@ class Repair {
   private generation = 0
   private readonly longs = new LongValuesLeft()
 
-  constructor(journal: Journal, { header, bad, present }: RepairScope) {
+  constructor(overlay: Overlay, { header, bad, present }: RepairScope) {
     this.header = header
     this.bad = bad
     this.present = present
-    for (const record of journal.survey('', '~', gap => this.gaps.push(gap)))
+    for (const record of overlay.survey('', '~', gap => this.gaps.push(gap)))
       try {
         this.note(record)
       } catch (error) {

@@ -55,12 +55,12 @@ export class Reshaping extends Transfer<ReshapingArgs> {
   readonly name = 'change of a volume'
 
   step(args: ReshapingArgs): Outcome {
-    const { journal, commits } = this.parts
+    const { overlay, commits } = this.parts
     if (args.plan === undefined) {
       if (commits.broken !== errno.OK) return fail(errno.EROFS)
       const { operation, length } = args.request
       if (operation === 'resize' && !canBeLong(length)) return fail(errno.EFBIG)
-      const planned = journal.ask(() => this.plan(args))
+      const planned = overlay.ask(() => this.plan(args))
       if (planned.value === undefined) return planned.outcome
       args.plan = planned.value
     }
@@ -80,8 +80,8 @@ export class Reshaping extends Transfer<ReshapingArgs> {
 
   /** One slice, and with the last all that is to hold with it. */
   private dig(args: ReshapingArgs, plan: Plan): Outcome {
-    const { journal, commits, sliceRecords } = this.parts
-    const said = journal.ask(() => {
+    const { overlay, commits, sliceRecords } = this.parts
+    const said = overlay.ask(() => {
       const next = args.node.extents.removeSome(plan.dug, plan.holes.end, sliceRecords)
       if (next === Infinity) this.apply(args)
       return next
@@ -126,7 +126,7 @@ export class Reshaping extends Transfer<ReshapingArgs> {
 
   /** The page of a cut in a block of its own. */
   private rewrite({ node }: ReshapingArgs, cut: Cut): Outcome {
-    const { disk, journal, space, checksum } = this.parts
+    const { disk, overlay, space, checksum } = this.parts
     const { part, bytes } = cut
     cut.reading ??= disk.read(part.value, [bytes])
     if (!cut.reading.complete) return wait(cut.reading, 'device')
@@ -134,13 +134,13 @@ export class Reshaping extends Transfer<ReshapingArgs> {
     if (cut.writing === undefined) {
       const room = roomFor(this.parts, 1)
       if (room.kind !== 'done') return room
-      const claimed = journal.ask(() => {
+      const allocated = overlay.ask(() => {
         if (part.tag === WRITTEN && node.extents.sums(blocksOf(part))[0] !== checksum.of(bytes))
           throw new Damage(`${node.name}, page ${part.start}: block ${part.value} doesn't match its checksum`)
-        return space.claim(1, 1)
+        return space.allocate(1, 1)
       })
-      if (claimed.value === undefined) return claimed.outcome
-      cut.claim = claimed.value
+      if (allocated.value === undefined) return allocated.outcome
+      cut.claim = allocated.value
       bytes.fill(0, cut.from, cut.to)
       cut.writing = disk.write(cut.claim.start, [bytes])
     }
@@ -159,9 +159,9 @@ export class Reshaping extends Transfer<ReshapingArgs> {
     if (request.operation === 'resize') names.setInode(ino, { ...names.inode(ino), size: request.length })
   }
 
-  /** Ends as `failed` says, when what was claimed is given back. */
+  /** Ends as `failed` says, when what was allocated is given back. */
   private cancel({ plan }: ReshapingArgs, failed: Fail): Outcome {
-    const cancelled = this.parts.journal.edit(() => {
+    const cancelled = this.parts.overlay.edit(() => {
       for (const { claim } of plan!.cuts) if (claim !== undefined) this.parts.space.cancel(claim)
     })
     return cancelled.kind === 'wait' ? cancelled : failed

@@ -1,6 +1,6 @@
 /**
  * Tables of runs: what is so from one number to another, in as few records as can be. Extents, free blocks, shared blocks
- * and blocks in limbo are all kept in one.
+ * and blocks pending free are all kept in one.
  *
  *     key     prefix + last number of the run          so that the first key >= n is the run that covers n, or the next one
  *     value   | first number u64 | value u64 | tag u64 |
@@ -11,8 +11,8 @@
  *   RU1 Runs of a table don't overlap.
  *   RU2 Two runs that touch, go on in value and have the same tag are one, after `add`.
  */
-import { believe } from './failure.ts'
-import type { Journal, Record } from './journal.ts'
+import { verify } from './failure.ts'
+import type { Overlay, Record } from './overlay.ts'
 import { decodeNumbers, encodeNumbers, hex, NUMBERS_MAX, numberIn } from './records.ts'
 
 /** Half-open: [start, end). */
@@ -24,13 +24,13 @@ export interface Run {
 }
 
 export class RunTable {
-  private readonly journal: Journal
+  private readonly overlay: Overlay
   private readonly prefix: string
   private readonly slope: 0 | 1
 
   /** `values`: whether a run's value stands still along it or rises by one with each number. */
-  constructor(journal: Journal, prefix: string, values: 'still' | 'rising') {
-    this.journal = journal
+  constructor(overlay: Overlay, prefix: string, values: 'still' | 'rising') {
+    this.overlay = overlay
     this.prefix = prefix
     this.slope = values === 'rising' ? 1 : 0
   }
@@ -43,7 +43,7 @@ export class RunTable {
 
   /** The run that covers `number`, or the first one behind it. */
   from(number: number): Run | undefined {
-    const record = this.journal.first(this.key(number), this.end())
+    const record = this.overlay.first(this.key(number), this.end())
     return record === undefined ? undefined : this.decode(record)
   }
 
@@ -65,7 +65,7 @@ export class RunTable {
   /** Whether the run that covers `number` is as the last durable commit has it. */
   isDurable(number: number): boolean {
     const run = this.at(number)
-    return run !== undefined && !this.journal.isPending(this.key(run.end - 1))
+    return run !== undefined && !this.overlay.isPending(this.key(run.end - 1))
   }
 
   /** Adds a run where none is, joined with its neighbours if they go on from one another. */
@@ -78,7 +78,7 @@ export class RunTable {
       value = before.value
     }
     const next = this.from(end)
-    believe(
+    verify(
       next === undefined || next.start >= run.end,
       `RU1: the run at ${this.prefix}${hex(run.start)} lies over the one at ${next?.start}`,
     )
@@ -86,7 +86,7 @@ export class RunTable {
       this.drop(next)
       end = next.end
     }
-    this.journal.put(this.key(end - 1), encodeNumbers(start, value, run.tag))
+    this.overlay.put(this.key(end - 1), encodeNumbers(start, value, run.tag))
   }
 
   /** Takes [start, end) out, cutting the runs at its edges, and returns what was there. */
@@ -117,22 +117,22 @@ export class RunTable {
 
   private exactly(last: number): Run | undefined {
     const key = this.key(last)
-    const value = this.journal.get(key)
+    const value = this.overlay.get(key)
     return value === undefined ? undefined : this.decode({ key, value })
   }
 
   private put({ start, end, value, tag }: Run): void {
-    this.journal.put(this.key(end - 1), encodeNumbers(start, value, tag))
+    this.overlay.put(this.key(end - 1), encodeNumbers(start, value, tag))
   }
 
   private drop({ end }: Run): void {
-    this.journal.delete(this.key(end - 1))
+    this.overlay.delete(this.key(end - 1))
   }
 
   private decode({ key, value: bytes }: Record): Run {
     const [start, value, tag] = decodeNumbers(bytes, 3, `the run ${key}`)
     const end = numberIn(key) + 1
-    believe(start! < end, `the run ${key} begins at ${start}, behind its end`)
+    verify(start! < end, `the run ${key} begins at ${start}, behind its end`)
     return { start: start!, end, value: value!, tag: tag! }
   }
 

@@ -50,7 +50,7 @@ export class Scrub {
 
   constructor(parts: Parts) {
     this.parts = parts
-    this.sums = new Extents(parts.journal, parts.space, 0)
+    this.sums = new Extents(parts.overlay, parts.space, 0)
   }
 
   /** One attempt at it. */
@@ -66,11 +66,11 @@ export class Scrub {
 
   /** Begins the next read; says whether there was one. */
   private begin(args: ScrubArgs): boolean {
-    const { disk, journal } = this.parts
+    const { disk, overlay } = this.parts
     const range = args.ranges[args.at]
     if (range === undefined) return false
     const start = Math.max(range.start, args.begun)
-    const sumsTo = (end: number) => journal.ask(() => this.sums.sums({ start, end })).value
+    const sumsTo = (end: number) => overlay.ask(() => this.sums.sums({ start, end })).value
     let end = Math.min(range.end, start + READ_BLOCKS)
     let sums = sumsTo(end)
     if (sums === undefined) {
@@ -104,6 +104,6 @@ export class Scrub {
   }
 
   private isStill(block: number, sum: number): boolean {
-    return this.parts.journal.ask(() => this.sums.sums({ start: block, end: block + 1 })[0]).value === sum
+    return this.parts.overlay.ask(() => this.sums.sums({ start: block, end: block + 1 })[0]).value === sum
   }
 }

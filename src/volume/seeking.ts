@@ -41,12 +41,12 @@ export class Seeking implements Verb<SeekingArgs> {
 
   attempt({ args }: Task<SeekingArgs>): Outcome {
     const { file, position, what } = args
-    const { disk, journal } = this.parts
+    const { disk, overlay } = this.parts
     const { size } = file
     if (position >= size) return fail(errno.ENXIO)
     const end = Math.ceil(size / disk.blockSize)
     const from = Math.max(args.page, Math.floor(position / disk.blockSize))
-    const said = journal.ask(() =>
+    const said = overlay.ask(() =>
       what === 'data' ? this.data(file, from, end) : this.hole(file, from, end),
     )
     if (said.value === undefined) return said.outcome

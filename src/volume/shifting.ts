@@ -92,9 +92,9 @@ export class Shifting extends Claiming<ShiftingArgs> {
   /** One slice of the extents that are to move. */
   private look(args: ShiftingArgs): Outcome {
     const { file, how, position, length } = args.plan
-    const { journal, sliceRecords, commits } = this.parts
+    const { overlay, sliceRecords, commits } = this.parts
     const from = Math.max(args.looked, this.pages(position, 0).start)
-    const said = journal.ask(() => {
+    const said = overlay.ask(() => {
       const some: Run[] = []
       for (const run of file.node.extents.inside(from, NUMBERS_MAX)) {
         some.push(run)
@@ -118,11 +118,11 @@ export class Shifting extends Claiming<ShiftingArgs> {
   /** One slice of them moves, and with the last the size. */
   private move(args: ShiftingArgs): Outcome {
     const { file, how, position, length } = args.plan
-    const { journal, names, sliceRecords } = this.parts
+    const { overlay, names, sliceRecords } = this.parts
     const { extents, ino } = file.node
     const { start, end } = this.pages(position, length)
     const left = Math.max(0, args.runs.length - sliceRecords)
-    const moved = journal.edit(() => {
+    const moved = overlay.edit(() => {
       for (const run of args.runs.slice(left).reverse())
         if (how === 'insert') extents.move(run, end - start)
         else {

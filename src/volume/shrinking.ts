@@ -65,7 +65,7 @@ export interface ShrinkingArgs {
   readonly volume: Volume
   /** Of the device from then on, the first with them. */
   readonly blocks: number
-  state: 'begins' | 'looks' | 'moves' | 'commits' | 'waits for limbo' | 'gives up' | 'is smaller'
+  state: 'begins' | 'looks' | 'moves' | 'commits' | 'waits for commits' | 'gives up' | 'is smaller'
   /** Where it goes on looking. */
   from: string
   /** What was found, by block, the last first. */
@@ -126,7 +126,7 @@ export class Shrinking implements Verb<ShrinkingArgs> {
         return this.move(args)
       case 'commits':
         return this.looksAgain(args)
-      case 'waits for limbo':
+      case 'waits for commits':
         return this.takeAway(args)
       case 'gives up':
         return this.giveUp(args)
@@ -137,12 +137,12 @@ export class Shrinking implements Verb<ShrinkingArgs> {
 
   private begin(args: ShrinkingArgs): Outcome {
     const { volume, blocks } = args
-    const { space, journal } = volume.parts
+    const { space, overlay } = volume.parts
     if (volume.isReadOnly) return fail(errno.EROFS)
     if (space.reuse !== 'of what is free') return fail(errno.ENOTSUP)
     if (blocks < 2 || blocks >= volume.header.blocks) return fail(errno.EINVAL)
     if (volume.isInUse || space.limit !== Infinity) return fail(errno.EBUSY)
-    const needed = journal.ask(() => space.used - space.deferred)
+    const needed = overlay.ask(() => space.used - space.deferred)
     if (needed.value === undefined) return needed.outcome
     if (needed.value > blocks - 1) return fail(errno.ENOSPC)
     space.limit = blocks
@@ -152,11 +152,11 @@ export class Shrinking implements Verb<ShrinkingArgs> {
 
   /** One slice of all extents. */
   private look(args: ShrinkingArgs): Outcome {
-    const { journal, sliceRecords } = args.volume.parts
-    const said = journal.ask(() => {
+    const { overlay, sliceRecords } = args.volume.parts
+    const said = overlay.ask(() => {
       const found: Reference[] = []
       let left = sliceRecords
-      for (const { key, value } of journal.range(args.from, EXTENTS_END)) {
+      for (const { key, value } of overlay.range(args.from, EXTENTS_END)) {
         const reference = this.inTail(key, value, args.blocks)
         if (reference !== undefined) found.push(reference)
         if (--left === 0) return { found, from: `${key}\0` }
@@ -171,7 +171,7 @@ export class Shrinking implements Verb<ShrinkingArgs> {
     args.hasFound = args.found.length > 0
     args.active = []
     args.at = 0
-    args.state = args.hasFound ? 'moves' : 'waits for limbo'
+    args.state = args.hasFound ? 'moves' : 'waits for commits'
     return again
   }
 
@@ -195,7 +195,7 @@ export class Shrinking implements Verb<ShrinkingArgs> {
     }
     const written = this.copy(args, piece)
     if (written.kind !== 'done') return written
-    const moved = args.volume.parts.journal.edit(() => this.refer(args, piece))
+    const moved = args.volume.parts.overlay.edit(() => this.refer(args, piece))
     if (moved.kind !== 'done') return moved
     args.at = piece.blocks.start + (piece.claim!.end - piece.claim!.start)
     args.piece = undefined
@@ -234,7 +234,7 @@ export class Shrinking implements Verb<ShrinkingArgs> {
 
   /** What it holds lies in blocks of the rest, which nobody has yet. */
   private copy({ volume }: ShrinkingArgs, piece: Piece): Outcome {
-    const { disk, space, journal } = volume.parts
+    const { disk, space, overlay } = volume.parts
     const { blocks, bytes } = piece
     if (bytes !== undefined) {
       piece.reading ??= disk.read(blocks.start, [bytes])
@@ -244,7 +244,7 @@ export class Shrinking implements Verb<ShrinkingArgs> {
     if (piece.claim === undefined) {
       const room = roomFor(volume.parts, 1)
       if (room.kind !== 'done') return room
-      const claimed = journal.ask(() => space.claim(blocks.end - blocks.start, space.available))
+      const claimed = overlay.ask(() => space.allocate(blocks.end - blocks.start, space.available))
       if (claimed.value === undefined) return claimed.outcome
       piece.claim = claimed.value
     }
@@ -257,12 +257,12 @@ export class Shrinking implements Verb<ShrinkingArgs> {
 
   /** All who refer to the old blocks refer to the new ones; none, if there are others than were found: it will look again. */
   private refer({ volume }: ShrinkingArgs, { blocks, references, claim }: Piece): void {
-    const { journal, space } = volume.parts
+    const { overlay, space } = volume.parts
     const length = claim!.end - claim!.start
     const old = { start: blocks.start, end: blocks.start + length }
     const places = references.map(({ ino, start, value }) => {
       const page = start + blocks.start - value
-      return { extents: new Extents(journal, space, ino), page }
+      return { extents: new Extents(overlay, space, ino), page }
     })
     const { count, end } = space.references(old)
     const isAsFound = count === places.length && end >= old.end
@@ -294,11 +294,11 @@ export class Shrinking implements Verb<ShrinkingArgs> {
   /** The tail goes, when nothing in it waits for a commit any more. */
   private takeAway(args: ShrinkingArgs): Outcome {
     const { volume, blocks } = args
-    const { journal, space, commits } = volume.parts
+    const { overlay, space, commits } = volume.parts
     if (args.commit !== undefined && !args.commit.complete) return wait(args.commit, 'device')
     if (args.commit !== undefined && args.commit.errno !== errno.OK) return fail(args.commit.errno)
     if (volume.isInUse) return fail(errno.EBUSY)
-    const waiting = journal.ask(() => space.isWaitingFrom(blocks))
+    const waiting = overlay.ask(() => space.isWaitingFrom(blocks))
     if (waiting.value === undefined) return waiting.outcome
     if (waiting.value) {
       if (!commits.mayGiveBack) return fail(errno.EBUSY)
@@ -306,11 +306,11 @@ export class Shrinking implements Verb<ShrinkingArgs> {
       return again
     }
     const { header } = volume
-    const taken = journal.edit(() => {
+    const taken = overlay.edit(() => {
       space.cut({ start: blocks, end: header.blocks })
-      journal.put(HEADER_KEY, encodeHeader({ ...header, blocks }))
+      overlay.put(HEADER_KEY, encodeHeader({ ...header, blocks }))
       const chunks = chunkKey(Math.ceil(blocks / CHUNK_BLOCKS))
-      for (const { key } of journal.range(chunks, CHUNKS_END)) journal.delete(key)
+      for (const { key } of overlay.range(chunks, CHUNKS_END)) overlay.delete(key)
     })
     if (taken.kind !== 'done') return taken
     space.size = blocks - 1
@@ -323,13 +323,13 @@ export class Shrinking implements Verb<ShrinkingArgs> {
 
   /** What was claimed is given back when the device has let go of it. */
   private giveUp(args: ShrinkingArgs): Outcome {
-    const { space, journal } = args.volume.parts
+    const { space, overlay } = args.volume.parts
     const { piece } = args
     for (const ticket of [piece?.reading, piece?.writing])
       if (ticket !== undefined && !ticket.complete) return wait(ticket, 'device')
     const { claim } = piece ?? {}
     if (claim !== undefined) {
-      const cancelled = journal.edit(() => space.cancel(claim))
+      const cancelled = overlay.edit(() => space.cancel(claim))
       if (cancelled.kind === 'wait') return cancelled
     }
     space.limit = Infinity

@@ -19,7 +19,7 @@ import { type Claim, type Claimable, Claiming, type ClaimingArgs, claimOf, uncla
 import type { Extents } from './extents.ts'
 import { Failure } from './failure.ts'
 import { EPOCH, type Time } from './inode.ts'
-import type { Refusal } from './journal.ts'
+import type { Refusal } from './overlay.ts'
 import type { Parts } from './parts.ts'
 import { NUMBERS_MAX } from './records.ts'
 
@@ -122,14 +122,14 @@ export class Snapshot extends Claiming<SnapshotArgs> {
 
   protected change(args: SnapshotArgs): Outcome {
     if (args.copy?.outcome !== undefined) return args.copy.outcome
-    const { journal } = this.parts
+    const { overlay } = this.parts
     if (args.copy === undefined) {
       if (this.copying !== undefined) return wait(this.copying.ticket!, 'invalidate')
       if (this.isLate(args)) {
         this.release(args)
         return again
       }
-      const begun = journal.ask(() => this.begin(args))
+      const begun = overlay.ask(() => this.begin(args))
       if (begun.value === undefined) return begun.outcome
       args.copy = begun.value
       this.copying = args
@@ -138,7 +138,7 @@ export class Snapshot extends Claiming<SnapshotArgs> {
     }
     const { copy } = args
     if (copy.failed !== errno.OK) return this.takeBack(args, copy)
-    const said = journal.ask(() => this.copySome(args, copy))
+    const said = overlay.ask(() => this.copySome(args, copy))
     if (said.outcome.kind === 'wait') return said.outcome
     if (said.value === undefined) {
       copy.failed = said.errno
@@ -230,8 +230,8 @@ export class Snapshot extends Claiming<SnapshotArgs> {
 
   /** One slice of what was copied goes. */
   private takeBack(args: SnapshotArgs, copy: Copy): Outcome {
-    const { journal, names, sliceRecords } = this.parts
-    const left = journal.ask(() => names.removeUnnamed(copy.top, sliceRecords, args.now))
+    const { overlay, names, sliceRecords } = this.parts
+    const left = overlay.ask(() => names.removeUnnamed(copy.top, sliceRecords, args.now))
     if (left.outcome.kind === 'wait') return left.outcome
     if (left.value === 'some are left') return again
     return this.end(copy, fail(copy.failed))

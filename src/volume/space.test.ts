@@ -2,8 +2,8 @@
  * Blocks and extents against plain arrays: claims, shares, drops, zeroed ranges, commits and edits that fail, in any order.
  *
  * Invariants checked after each step
- *   VS1 VS2   every block is free, in limbo, or referenced, and the counts say so
- *   VS3      no block that the durable state refers to was claimed
+ *   VS1 VS2   every block is free, pending free, or referenced, and the counts say so
+ *   VS3      no block that the durable state refers to was allocated
  *   VS4 E1   references are how many pages lie in a block
  *   DX1     (dax-file.ts) a block that is exclusive is one page's alone, now and in the durable state
  */
@@ -16,8 +16,8 @@ import { MIX53 } from './checksum.ts'
 import { Extents, PLAIN, UNWRITTEN, WRITTEN } from './extents.ts'
 import { Failure } from './failure.ts'
 import { EPOCH, encodeInode, newInode, planned } from './inode.ts'
-import { Journal } from './journal.ts'
 import { MemoryStore } from './memory-store.ts'
+import { Overlay } from './overlay.ts'
 import { inodeKey } from './records.ts'
 import { type Blocks, Space } from './space.ts'
 import type { Change } from './store.ts'
@@ -51,9 +51,9 @@ type Step = typeof step extends fc.Arbitrary<infer Each> ? Each : never
 
 class Played {
   readonly store = new MemoryStore(new Scheduler(new TimedDriver()))
-  readonly journal = new Journal(this.store, MIX53)
-  readonly space = new Space(this.journal, BLOCKS, 0)
-  readonly extents = Array.from({ length: FILES }, (_, ino) => new Extents(this.journal, this.space, ino))
+  readonly overlay = new Overlay(this.store, MIX53)
+  readonly space = new Space(this.overlay, BLOCKS, 0)
+  readonly extents = Array.from({ length: FILES }, (_, ino) => new Extents(this.overlay, this.space, ino))
   readonly files: (Page | undefined)[][] = Array.from({ length: FILES }, () =>
     new Array(PAGES).fill(undefined),
   )
@@ -66,7 +66,7 @@ class Played {
   constructor() {
     this.edit(() => {
       this.space.format()
-      for (let ino = 0; ino < FILES; ino++) this.journal.put(inodeKey(ino), encodeInode(FILE))
+      for (let ino = 0; ino < FILES; ino++) this.overlay.put(inodeKey(ino), encodeInode(FILE))
     })
     this.seal()
     this.settle('durable')
@@ -76,10 +76,10 @@ class Played {
     switch (each.kind) {
       case 'claim': {
         if (this.space.available < 1) break
-        const claimed = this.ask(() => this.space.claim(each.count, this.space.available))
-        for (let block = claimed.start; block < claimed.end; block++)
+        const allocated = this.ask(() => this.space.allocate(each.count, this.space.available))
+        for (let block = allocated.start; block < allocated.end; block++)
           assert.equal(this.durable[block], 0, `VS3: block ${block} is durably somebody's`)
-        this.claims.push(claimed)
+        this.claims.push(allocated)
         break
       }
       case 'cancel': {
@@ -133,7 +133,7 @@ class Played {
         this.settle(each.kind)
         break
       case 'fail': {
-        const failed = this.journal.ask(() => {
+        const failed = this.overlay.ask(() => {
           for (const extents of this.extents) extents.remove(0, PAGES * 2)
           throw new Failure(errno.ENOSPC)
         })
@@ -146,10 +146,10 @@ class Played {
   check(): void {
     const { space } = this
     const refs = this.references()
-    const claimed = this.claims.reduce((sum, { start, end }) => sum + end - start, 0)
-    assert.equal(space.claimed, claimed)
+    const allocated = this.claims.reduce((sum, { start, end }) => sum + end - start, 0)
+    assert.equal(space.allocated, allocated)
     assert.equal(space.available + space.used + space.reserved, space.size, 'VS1')
-    assert.equal(space.used, refs.filter(each => each > 0).length + claimed + space.deferred, 'VS1, VS2')
+    assert.equal(space.used, refs.filter(each => each > 0).length + allocated + space.deferred, 'VS1, VS2')
     for (let block = 1; block < BLOCKS; block++) {
       const isFree = this.ask(() => space['freeRuns'].at(block) !== undefined)
       assert.ok(
@@ -172,8 +172,8 @@ class Played {
   /** A commit begins, unless one is on its way. */
   private seal(): void {
     if (this.sealed !== undefined) return
-    this.journal.seal()
-    this.sealed = { changes: this.journal.changes('', Infinity), references: this.references() }
+    this.overlay.seal()
+    this.sealed = { changes: this.overlay.changes('', Infinity), references: this.references() }
     this.space.seal(this.store.at + 1)
   }
 
@@ -188,7 +188,7 @@ class Played {
       assert.equal(ticket.complete && ticket.errno, 0)
       this.durable = sealed.references
     }
-    this.journal.settled(how)
+    this.overlay.settled(how)
     if (how === 'durable') this.edit(() => this.space.giveBack(this.store, 'freed', 0, Infinity))
   }
 
@@ -199,18 +199,18 @@ class Played {
   }
 
   private edit(change: () => void): void {
-    assert.equal(this.journal.ask(change).errno, 0)
+    assert.equal(this.overlay.ask(change).errno, 0)
   }
 
   private ask<T>(question: () => T): T {
-    const { value } = this.journal.ask(question)
+    const { value } = this.overlay.ask(question)
     assert.ok(value !== undefined)
     return value
   }
 }
 
 describe('the blocks of a volume', () => {
-  it('are free, claimed, shared or in limbo as plain arrays say, whatever is done with them', () => {
+  it('are free, allocated, shared or pending free as plain arrays say, whatever is done with them', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), steps => {
         const played = new Played()

@@ -1,32 +1,32 @@
 /**
  * The blocks of a volume: which are free, which are promised, how many files share one, and which wait for a commit.
  *
- *     free --claim--> limbo, claimed --settle--> used --drop, last reference--> limbo, freed --commit--> free
+ *     free --allocate--> pending free, allocated --settle--> used --drop, last reference--> pending free, freed --commit--> free
  *                            \--cancel--> free      ^--share, drop--'
  *
  * A block that is freed may still be what the last commit points at, so it isn't given out again before the next one is
- * durable. A block that is claimed belongs to nobody until its data is written. Limbo holds both, and is part of what is
- * committed: when a volume is opened, what lies in limbo is free.
+ * durable. A block that is allocated belongs to nobody until its data is written. What is pending free is both, and is part of what is
+ * committed: when a volume is opened, what lies pending free is free.
  *
  * A reservation is a promise of one block without saying which. It is kept in memory only, as dirty pages are.
  *
  * Invariants
  *   VS1  available + reserved + used = size, and none is negative. Limbo counts as used.
- *   VS2  Each block is free, in limbo, or referenced by extents; never two of these.
- *   VS3  A block that the durable state refers to is never claimed.
- *   VS5  A block that a reader elsewhere can see, at its commit, is never claimed.
- *   VS6  Where numbers only grow no block is claimed twice, in one life or several: not even one that is free.
+ *   VS2  Each block is free, pending free, or referenced by extents; never two of these.
+ *   VS3  A block that the durable state refers to is never allocated.
+ *   VS5  A block that a reader elsewhere can see, at its commit, is never allocated.
+ *   VS6  Where numbers only grow no block is allocated twice, in one life or several: not even one that is free.
  *   VS4  A run of the table of shared blocks has value n >= 2: n extents refer to each of its blocks.
  */
 import { assert, errno } from '../base/index.ts'
-import { believe, Failure } from './failure.ts'
-import type { Journal } from './journal.ts'
+import { Failure, verify } from './failure.ts'
+import type { Overlay } from './overlay.ts'
 import { decodeState, encodeState, NUMBERS_MAX, STATE_KEY, type State } from './records.ts'
 import { type Run, RunTable } from './runs.ts'
 import type { Store } from './store.ts'
 
-/** The tag of a claimed run in limbo. That of a freed one is the number of the commit that frees it, or of a later one; from 1. */
-const CLAIMED = 0
+/** The tag of a allocated run pending free. That of a freed one is the number of the commit that frees it, or of a later one; from 1. */
+const ALLOCATED = 0
 
 /** Which blocks are given out: what is free, or, of a device that keeps what was written, only ones from there on, each once. */
 export type Reuse = 'of what is free' | { readonly growsFrom: number }
@@ -39,18 +39,18 @@ export interface Blocks {
 export class Space {
   /** Blocks that data can lie in: all but the first. */
   size: number
-  /** No block from this one on is claimed: the volume is to become smaller. */
+  /** No block from this one on is allocated: the volume is to become smaller. */
   limit = Infinity
   /** Blocks that the device has, the first with them, if it has become shorter. */
   present = Infinity
-  private readonly journal: Journal
+  private readonly overlay: Overlay
   private readonly freeRuns: RunTable
   private readonly shared: RunTable
-  private readonly limbo: RunTable
-  /** Blocks that were shared and have one owner since a commit that isn't durable yet, tagged as limbo is. */
-  private readonly parted: RunTable
+  private readonly pendingFree: RunTable
+  /** Blocks that were shared and have one owner since a commit that isn't durable yet, tagged as what is pending free is. */
+  private readonly unshared: RunTable
   private promised = 0
-  /** Where the last claim ended: the next one looks from there. */
+  /** Where the last allocation ended: the next one looks from there. */
   private cursor: number
   readonly reuse: Reuse
   /** The number of the commit that what is freed now waits for: higher by one for each commit that failed. */
@@ -59,16 +59,16 @@ export class Space {
   private latest: { readonly moment: number; readonly state: State } | undefined
 
   /** `at`: the commit that it begins from. */
-  constructor(journal: Journal, blocks: number, at: number, reuse: Reuse = 'of what is free') {
-    this.journal = journal
+  constructor(overlay: Overlay, blocks: number, at: number, reuse: Reuse = 'of what is free') {
+    this.overlay = overlay
     this.reuse = reuse
     this.cursor = reuse === 'of what is free' ? 1 : reuse.growsFrom
     this.epoch = at + 1
     this.size = blocks - 1
-    this.freeRuns = new RunTable(journal, 'f', 'still')
-    this.shared = new RunTable(journal, 'r', 'still')
-    this.limbo = new RunTable(journal, 'l', 'still')
-    this.parted = new RunTable(journal, 'p', 'still')
+    this.freeRuns = new RunTable(overlay, 'f', 'still')
+    this.shared = new RunTable(overlay, 'r', 'still')
+    this.pendingFree = new RunTable(overlay, 'l', 'still')
+    this.unshared = new RunTable(overlay, 'p', 'still')
   }
 
   get reserved(): number {
@@ -97,16 +97,16 @@ export class Space {
     return this.state.deferred
   }
 
-  /** Blocks that are claimed and neither settled nor cancelled yet: counted, not kept. */
-  get claimed(): number {
+  /** Blocks that are allocated and neither settled nor cancelled yet: counted, not kept. */
+  get allocated(): number {
     let blocks = 0
-    for (const { start, end, tag } of this.limbo.overlapping(0, NUMBERS_MAX))
-      if (tag === CLAIMED) blocks += end - start
+    for (const { start, end, tag } of this.pendingFree.overlapping(0, NUMBERS_MAX))
+      if (tag === ALLOCATED) blocks += end - start
     return blocks
   }
 
   reserve(blocks: number): void {
-    const { value } = this.journal.ask(() => this.available)
+    const { value } = this.overlay.ask(() => this.available)
     assert(value === undefined || blocks <= value, 'VS1: no more is promised than there is')
     this.promised += blocks
   }
@@ -125,11 +125,11 @@ export class Space {
 
   /** Throws Damage unless the blocks are the volume's. */
   believeIn({ start, end }: Blocks): void {
-    believe(
+    verify(
       start >= 1 && end <= this.size + 1,
       `blocks ${start} to ${end - 1} are told of, and the volume has ${this.size}`,
     )
-    believe(end <= this.present, `blocks ${start} to ${end - 1} lie past the end of the device`)
+    verify(end <= this.present, `blocks ${start} to ${end - 1} lie past the end of the device`)
   }
 
   /** Blocks that the volume has from now on. */
@@ -139,12 +139,12 @@ export class Space {
 
   /** What a new volume begins with. */
   format(): void {
-    this.journal.put(STATE_KEY, encodeState({ nextIno: 1, free: this.size, deferred: 0, generation: 0 }))
+    this.overlay.put(STATE_KEY, encodeState({ nextIno: 1, free: this.size, deferred: 0, generation: 0 }))
     this.freeRuns.add({ start: 1, end: this.size + 1, value: 0, tag: 0 })
   }
 
-  /** Claims one to `wanted` blocks in a row. `most`: how many are the caller's to claim, promised or available. */
-  claim(wanted: number, most: number): Blocks {
+  /** Allocates one to `wanted` blocks in a row. `most`: how many are the caller's to allocate, promised or available. */
+  allocate(wanted: number, most: number): Blocks {
     if (most < 1) throw new Failure(errno.ENOSPC)
     const ahead = this.claimableFrom(this.cursor)
     const run = ahead ?? (this.reuse === 'of what is free' ? this.claimableFrom(0) : undefined)
@@ -154,7 +154,7 @@ export class Space {
     this.believeIn({ start, end })
     this.freeRuns.take(start, end)
     this.count(start - end, 0)
-    this.limbo.add({ start, end, value: 0, tag: CLAIMED })
+    this.pendingFree.add({ start, end, value: 0, tag: ALLOCATED })
     this.cursor = end
     return { start, end }
   }
@@ -164,27 +164,27 @@ export class Space {
     return run !== undefined && Math.max(run.start, block) < this.limit ? run : undefined
   }
 
-  /** Whether blocks from `block` on are claimed, or wait for a commit. */
+  /** Whether blocks from `block` on are allocated, or wait for a commit. */
   isWaitingFrom(block: number): boolean {
-    return this.limbo.inside(block, NUMBERS_MAX).next().value !== undefined
+    return this.pendingFree.inside(block, NUMBERS_MAX).next().value !== undefined
   }
 
   /** Blocks that the volume hasn't any more; all are free. */
   cut({ start, end }: Blocks): void {
     let blocks = 0
     for (const run of this.freeRuns.take(start, end)) blocks += run.end - run.start
-    believe(blocks === end - start, `VS2: of blocks ${start} to ${end - 1} only ${blocks} are free`)
-    this.parted.take(start, end)
+    verify(blocks === end - start, `VS2: of blocks ${start} to ${end - 1} only ${blocks} are free`)
+    this.unshared.take(start, end)
     this.count(-blocks, 0)
     this.cursor = 1
   }
 
-  /** What was claimed is referred to by one extent from now on. */
+  /** What was allocated is referred to by one extent from now on. */
   settle({ start, end }: Blocks): void {
     this.takeClaimed(start, end)
   }
 
-  /** What was claimed isn't needed. */
+  /** What was allocated isn't needed. */
   cancel({ start, end }: Blocks): void {
     this.takeClaimed(start, end)
     this.toFree(start, end)
@@ -215,39 +215,39 @@ export class Space {
 
   /** Whether one extent alone refers to the block, now and in the durable state: nobody else can come to see it. */
   isExclusive(block: number): boolean {
-    return this.shared.at(block) === undefined && this.parted.at(block) === undefined
+    return this.shared.at(block) === undefined && this.unshared.at(block) === undefined
   }
 
   /**
-   * Gives back what durable commits have freed and nobody sees any more. `claimed too`, when a volume is opened: of the life
-   * before nothing that lies in limbo is needed. From block `from` on, and about `most` runs: returns the block to go on from,
+   * Gives back what durable commits have freed and nobody sees any more. `allocated too`, when a volume is opened: of the life
+   * before nothing that lies pending free is needed. From block `from` on, and about `most` runs: returns the block to go on from,
    * Infinity: nothing is left.
    */
   giveBack(
     { at, horizon }: Pick<Store, 'at' | 'horizon'>,
-    which: 'freed' | 'claimed too',
+    which: 'freed' | 'allocated too',
     from: number,
     most: number,
   ): number {
     const durable = which === 'freed' ? this.epoch - 1 : Infinity
     const last = horizon === at ? durable : Math.min(durable, horizon)
-    const first = which === 'freed' ? CLAIMED + 1 : CLAIMED
+    const first = which === 'freed' ? ALLOCATED + 1 : ALLOCATED
     let next = Infinity
     let left = most
-    for (const { start, end, tag } of this.limbo.overlapping(from, NUMBERS_MAX)) {
+    for (const { start, end, tag } of this.pendingFree.overlapping(from, NUMBERS_MAX)) {
       if (left-- <= 0) {
         next = start
         break
       }
       if (tag < first || tag > last) continue
-      this.limbo.take(start, end)
-      if (tag !== CLAIMED) this.count(0, start - end)
+      this.pendingFree.take(start, end)
+      if (tag !== ALLOCATED) this.count(0, start - end)
       this.toFree(start, end)
     }
     left = most
-    for (const { start, end, tag } of this.parted.overlapping(from, next)) {
+    for (const { start, end, tag } of this.unshared.overlapping(from, next)) {
       if (left-- <= 0) return start
-      if (tag <= last) this.parted.take(start, end)
+      if (tag <= last) this.unshared.take(start, end)
     }
     return next
   }
@@ -260,9 +260,9 @@ export class Space {
   }
 
   private get state(): State {
-    const { moment } = this.journal
+    const { moment } = this.overlay
     if (this.latest?.moment !== moment)
-      this.latest = { moment, state: decodeState(this.journal.get(STATE_KEY)) }
+      this.latest = { moment, state: decodeState(this.overlay.get(STATE_KEY)) }
     return this.latest.state
   }
 
@@ -270,12 +270,12 @@ export class Space {
     const { state } = this
     const next = { ...state, free: state.free + free, deferred: state.deferred + deferred }
     this.believeState(next)
-    this.journal.put(STATE_KEY, encodeState(next))
+    this.overlay.put(STATE_KEY, encodeState(next))
   }
 
   private believeState({ free, deferred }: State): void {
     const canBe = free >= 0 && deferred >= 0 && free + deferred <= this.size
-    believe(canBe, `VS1: of ${this.size} blocks ${free} are free and ${deferred} wait for a commit`)
+    verify(canBe, `VS1: of ${this.size} blocks ${free} are free and ${deferred} wait for a commit`)
   }
 
   private toFree(start: number, end: number): void {
@@ -285,11 +285,14 @@ export class Space {
 
   private takeClaimed(start: number, end: number): void {
     let blocks = 0
-    for (const run of this.limbo.take(start, end)) {
-      believe(run.tag === CLAIMED, `VS2: of blocks ${start} to ${end - 1}, which are claimed, some are freed`)
+    for (const run of this.pendingFree.take(start, end)) {
+      verify(
+        run.tag === ALLOCATED,
+        `VS2: of blocks ${start} to ${end - 1}, which are allocated, some are freed`,
+      )
       blocks += run.end - run.start
     }
-    believe(blocks === end - start, `VS2: of blocks ${start} to ${end - 1} only ${blocks} are claimed`)
+    verify(blocks === end - start, `VS2: of blocks ${start} to ${end - 1} only ${blocks} are allocated`)
   }
 
   private adjust(start: number, end: number, change: 1 | -1): void {
@@ -312,7 +315,7 @@ export class Space {
       this.keepShared({ start, end, value: 2, tag: 0 })
       return
     }
-    this.limbo.add({ start, end, value: 0, tag: this.epoch })
+    this.pendingFree.add({ start, end, value: 0, tag: this.epoch })
     this.count(0, end - start)
   }
 
@@ -322,7 +325,7 @@ export class Space {
   }
 
   private part({ start, end }: Blocks): void {
-    this.parted.take(start, end)
-    this.parted.add({ start, end, value: 0, tag: this.epoch })
+    this.unshared.take(start, end)
+    this.unshared.add({ start, end, value: 0, tag: this.epoch })
   }
 }

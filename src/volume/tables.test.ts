@@ -4,8 +4,8 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { Scheduler, TimedDriver } from '../sched/index.ts'
 import { MIX53 } from './checksum.ts'
-import { Journal } from './journal.ts'
 import { MemoryStore } from './memory-store.ts'
+import { Overlay } from './overlay.ts'
 import { type Run, RunTable } from './runs.ts'
 import { SortedMap } from './sorted-map.ts'
 
@@ -37,12 +37,12 @@ describe('a sorted map', () => {
   })
 })
 
-function journal(): { journal: Journal; store: MemoryStore } {
+function overlay(): { overlay: Overlay; store: MemoryStore } {
   const store = new MemoryStore(new Scheduler(new TimedDriver()))
-  return { journal: new Journal(store, MIX53), store }
+  return { overlay: new Overlay(store, MIX53), store }
 }
 
-describe('a journal', () => {
+describe('a overlay', () => {
   it('shows what a plain map shows, through failed edits and commits that end well or not (J1, J3)', () => {
     const key = fc.integer({ min: 0, max: 30 }).map(number => number.toString(36))
     const change = fc.tuple(key, fc.option(fc.integer({ min: 0, max: 255 })))
@@ -55,7 +55,7 @@ describe('a journal', () => {
     )
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40, size: 'max' }), steps => {
-        const { journal: it, store } = journal()
+        const { overlay: it, store } = overlay()
         const model = new Map<string, number>()
         let committed = new Map<string, number>()
         let sealed: Map<string, number> | undefined
@@ -91,7 +91,7 @@ describe('a journal', () => {
             sorted,
           )
           for (const [key, value] of sorted) assert.equal(it.get(key)![0], value)
-          const durable = new Journal(new MemoryStore(new Scheduler(new TimedDriver()), store.image()), MIX53)
+          const durable = new Overlay(new MemoryStore(new Scheduler(new TimedDriver()), store.image()), MIX53)
           assert.deepEqual(
             new Map([...durable.range('', '~')].map(({ key, value }) => [key, value[0]])),
             committed,
@@ -115,7 +115,7 @@ describe('a table of runs', () => {
       })
       fc.assert(
         fc.property(fc.array(step, { maxLength: 60, size: 'max' }), steps => {
-          const { journal: it } = journal()
+          const { overlay: it } = overlay()
           const table = new RunTable(it, 'x', values)
           const model: ({ value: number; tag: number } | undefined)[] = new Array(90).fill(undefined)
           const slope = values === 'rising' ? 1 : 0

@@ -19,7 +19,7 @@ import { DIRTY, WRITEBACK } from '../memory/index.ts'
 import { again, done, fail, type Outcome, type Task, type Verb, wait } from '../sched/index.ts'
 import { DaxFile } from './dax-file.ts'
 import { blocksOf, LOST } from './extents.ts'
-import type { Answer } from './journal.ts'
+import type { Answer } from './overlay.ts'
 import type { Parts } from './parts.ts'
 import type { VolumeFile } from './volume-file.ts'
 
@@ -97,8 +97,8 @@ export class Unsharing implements Verb<UnsharingArgs> {
 
   /** The next page that a store would give a new block, or up to where there is none in this slice. */
   private next({ file }: UnsharePlan, from: PageIndex, end: PageIndex): Answer<Next> {
-    const { journal, space, sliceRecords } = this.parts
-    return journal.ask(() => {
+    const { overlay, space, sliceRecords } = this.parts
+    return overlay.ask(() => {
       let left = sliceRecords
       for (const part of file.node.extents.inside(from, end)) {
         if (left-- <= 0) return { page: part.start, isShared: false }
@@ -158,7 +158,7 @@ export class Unsharing implements Verb<UnsharingArgs> {
     for (const index of args.dirty) {
       const frame = frameOf(index)
       if (frame !== 0 && frames.has(frame, WRITEBACK))
-        return wait(cache.hurry(frame, group), 'writeback', frame)
+        return wait(cache.boost(frame, group), 'writeback', frame)
     }
     const from = args.dirty[0]
     args.dirty = []

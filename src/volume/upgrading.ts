@@ -47,12 +47,12 @@ export class Upgrading implements Verb<UpgradingArgs> {
 
   attempt({ args }: Task<UpgradingArgs>): Outcome {
     const { volume } = args
-    const { journal, commits } = volume.parts
+    const { overlay, commits } = volume.parts
     if (args.commit === undefined) {
       if (volume.header.format === FORMAT) return done
       if (volume.damageCount > 0) return fail(errno.EUCLEAN)
       if (!volume.isWritable) return fail(errno.EROFS)
-      const converted = journal.edit(() => convert(args))
+      const converted = overlay.edit(() => convert(args))
       if (converted.kind !== 'done') return converted
       args.commit = commits.request()
     }
@@ -64,11 +64,11 @@ export class Upgrading implements Verb<UpgradingArgs> {
 }
 
 function convert({ volume, uid, gid, now }: UpgradingArgs): void {
-  const { journal } = volume.parts
+  const { overlay } = volume.parts
   const { up, below } = namesOf(volume)
   const blocks = blocksOf(volume)
   const inodes = new Map<number, Inode>()
-  for (const { key, value } of journal.range('i', 'j'))
+  for (const { key, value } of overlay.range('i', 'j'))
     inodes.set(numberIn(key), decodeInode(value, numberIn(key)))
   const sealed = sealedOf(inodes, up)
   for (const [ino, inode] of inodes) {
@@ -87,17 +87,17 @@ function convert({ volume, uid, gid, now }: UpgradingArgs): void {
       ctime: now,
       btime: now,
     }
-    journal.put(inodeKey(ino), encodeInode(upgraded))
+    overlay.put(inodeKey(ino), encodeInode(upgraded))
   }
-  journal.put(STATE_KEY, encodeState(decodeState(journal.get(STATE_KEY))))
-  journal.put(HEADER_KEY, encodeHeader({ ...volume.header, format: FORMAT }))
+  overlay.put(STATE_KEY, encodeState(decodeState(overlay.get(STATE_KEY))))
+  overlay.put(HEADER_KEY, encodeHeader({ ...volume.header, format: FORMAT }))
 }
 
 /** The directory of each inode that has a name, and how many directories each one holds. */
-function namesOf({ parts: { journal } }: Volume) {
+function namesOf({ parts: { overlay } }: Volume) {
   const up = new Map<number, number>()
   const below = new Map<number, number>()
-  for (const { key, value } of journal.range('d', 'e')) {
+  for (const { key, value } of overlay.range('d', 'e')) {
     const { ino, kind } = decodeLink(value, key)
     const directory = inoIn(key)
     up.set(ino, directory)
@@ -106,9 +106,9 @@ function namesOf({ parts: { journal } }: Volume) {
   return { up, below }
 }
 
-function blocksOf({ parts: { journal } }: Volume): Map<number, number> {
+function blocksOf({ parts: { overlay } }: Volume): Map<number, number> {
   const blocks = new Map<number, number>()
-  for (const { key, value } of journal.range('e', 'f')) {
+  for (const { key, value } of overlay.range('e', 'f')) {
     const [start, , tag] = decodeNumbers(value, 3, `the run ${key}`)
     const count = tag === LOST ? 0 : numberIn(key) + 1 - start!
     blocks.set(inoIn(key), (blocks.get(inoIn(key)) ?? 0) + count)

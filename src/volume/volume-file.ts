@@ -46,8 +46,8 @@ export class VolumeFile implements Claimable {
   settle(claim: Claim): Outcome {
     const { cache, cached } = this
     if (claim.written === 'not yet') {
-      const flying = cached.bioIn(claim.start, claim.end)
-      if (flying !== undefined) return this.waitFor(flying)
+      const inFlight = cached.bioIn(claim.start, claim.end)
+      if (inFlight !== undefined) return this.waitFor(inFlight)
       claim.written = claim.start
     }
     if (claim.written !== 'all of it') {
@@ -57,8 +57,8 @@ export class VolumeFile implements Claimable {
       claim.written = indexes.length < most ? 'all of it' : indexes.at(-1)! + 1
       if (claim.written !== 'all of it') return again
     }
-    const flying = cached.bioIn(claim.start, claim.end)
-    if (flying !== undefined) return this.waitFor(flying)
+    const inFlight = cached.bioIn(claim.start, claim.end)
+    if (inFlight !== undefined) return this.waitFor(inFlight)
     return this.needed(claim, claim.start, 1).length > 0 ? fail(cached.lastError) : done
   }
 
@@ -101,6 +101,6 @@ export class VolumeFile implements Claimable {
 
   private waitFor(bio: Bio): Outcome {
     const { cache } = this
-    return wait(cache.hurryBio(bio, cache.frames.group[bio.frames[0]!]!), 'page lock')
+    return wait(cache.boostBio(bio, cache.frames.group[bio.frames[0]!]!), 'page lock')
   }
 }

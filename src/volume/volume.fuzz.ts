@@ -106,7 +106,7 @@ function shared(): Base {
   return baseOf(at, ['/a', '/b', '/d/l'])
 }
 
-/** As a crash leaves it: blocks in limbo, and an orphan. */
+/** As a crash leaves it: blocks pending free, and an orphan. */
 function busy(): Base {
   const at = new VolumeWorld({ blocks: BLOCKS, checked: false })
   at.volume.create('/d', 'directory')
@@ -315,7 +315,7 @@ function payload({ records }: Input, key: string): Uint8Array {
   return value.slice(0, Math.max(0, value.length - 8))
 }
 
-/** Puts a record in with its checksum, as the journal does. */
+/** Puts a record in with its checksum, as the overlay does. */
 function seal({ records }: Input, key: string, value: Uint8Array): void {
   const sealed = new Uint8Array(value.length + 8)
   sealed.set(value)

@@ -2,7 +2,7 @@
  * A volume that is open: names lead to inodes, inodes to extents, extents to blocks of the device.
  *
  *     Names (tree of names)                       \
- *     Extents (a file's pages) -- Space (blocks)   > Journal (what is so now) -- Commits --> Store (what is durable)
+ *     Extents (a file's pages) -- Space (blocks)   > Overlay (what is so now) -- Commits --> Store (what is durable)
  *     FileDevice, VolumeBacking (pages of a file) /                                    \--> Disk (data, flushed first)
  *
  * Names change at once and are durable with the next commit; `sync` asks for one. Nothing is written to the device but
@@ -30,12 +30,12 @@ import { DaxFile, zeroTail } from './dax-file.ts'
 import type { Disk } from './disk.ts'
 import { Erasing } from './erasing.ts'
 import { Extents } from './extents.ts'
-import { believe, Failure } from './failure.ts'
+import { Failure, verify } from './failure.ts'
 import { FileDevice, Transfers } from './file-device.ts'
 import { EPOCH, type InodePlan, type Kind, planned, type Time } from './inode.ts'
 import { type Found, Inodes } from './inodes.ts'
-import { type Answer, Journal, refusal } from './journal.ts'
 import { type Last, type Named, Names, type RenameHow } from './names.ts'
+import { type Answer, Overlay, refusal } from './overlay.ts'
 import { canBeLong, type Node, type Parts, unreserve } from './parts.ts'
 import { Preallocating } from './preallocating.ts'
 import { RangeCopying } from './range-copying.ts'
@@ -142,12 +142,12 @@ export class Volume {
     this.store = store
     this.header = header
     const sliceRecords = Math.max(1, Math.floor(cache.slicePages / PAGES_A_RECORD))
-    const journal = new Journal(store, checksum)
-    const space = new Space(journal, header.blocks, store.at, reuse)
-    const names = new Names(journal, ino => this.unlinked(ino))
-    const commits = new Commits(scheduler, disk, store, journal, space, sliceRecords)
+    const overlay = new Overlay(store, checksum)
+    const space = new Space(overlay, header.blocks, store.at, reuse)
+    const names = new Names(overlay, ino => this.unlinked(ino))
+    const commits = new Commits(scheduler, disk, store, overlay, space, sliceRecords)
     const erasing = new Erasing(scheduler, {
-      journal,
+      overlay,
       names,
       sliceRecords,
       extents: ino => this.extents(ino),
@@ -155,12 +155,12 @@ export class Volume {
     const damaged = (what: string) => this.damaged(what)
     const isReadOnly = () => this.isReadOnly
     const headerNow = () => this.header
-    hang(journal, 'onDamage', damaged)
+    hang(overlay, 'onDamage', damaged)
     this.parts = {
       scheduler,
       disk,
       checksum,
-      journal,
+      overlay,
       space,
       names,
       commits,
@@ -232,8 +232,8 @@ export class Volume {
 
   /** Whether something was stored or changed that isn't durable. */
   get isChanged(): boolean {
-    const { journal } = this.parts
-    return journal.changed || journal.committing || this.dirtyFiles().next().done === false
+    const { overlay } = this.parts
+    return overlay.changed || overlay.committing || this.dirtyFiles().next().done === false
   }
 
   /** Whether a file is open, or the device's blocks may be mapped. */
@@ -300,7 +300,7 @@ export class Volume {
 
   /** The same, where the counts may be damaged. */
   usageNow(): Answer<Usage> {
-    return this.parts.journal.ask(() => this.usage)
+    return this.parts.overlay.ask(() => this.usage)
   }
 
   /** The ticket of a commit: everything that was changed before is durable when it completes well. */
@@ -312,13 +312,13 @@ export class Volume {
 
   /** At once; `counting` does the same in slices. */
   stat(path: string, last: Last = 'followed'): Answer<Stat> {
-    return this.parts.journal.ask(() => this.counting.all(path, last))
+    return this.parts.overlay.ask(() => this.counting.all(path, last))
   }
 
   /** The number of what is at the path. It takes as long as the path is, where `stat` goes over the extents. */
   find(path: string, last: Last = 'followed'): Answer<number> {
-    const { journal, names } = this.parts
-    return journal.ask(() => {
+    const { overlay, names } = this.parts
+    return overlay.ask(() => {
       const { ino } = names.find(path, last)
       names.inode(ino)
       return ino
@@ -327,7 +327,7 @@ export class Volume {
 
   /** At once; `inodes.readdir` does the same in parts. */
   list(path: string): Answer<Named[]> {
-    return this.parts.journal.ask(() => [...this.parts.names.list(path)])
+    return this.parts.overlay.ask(() => [...this.parts.names.list(path)])
   }
 
   /** Makes an inode under a new name. Returns its number. */
@@ -339,7 +339,7 @@ export class Volume {
   /** Where a symbolic link leads. */
   readlink(path: string): Answer<string> {
     const { names } = this.parts
-    return this.parts.journal.ask(() => names.target(names.find(path, 'itself').ino))
+    return this.parts.overlay.ask(() => names.target(names.find(path, 'itself').ino))
   }
 
   link(from: string, to: string, now: Time = EPOCH): Answer<void> {
@@ -420,13 +420,13 @@ export class Volume {
 
   /** One opening less. After the last one nothing maps it, and if no name leads to it, it goes. EBUSY: a copy is on its way. */
   closeDax(file: DaxFile): Answer<void> {
-    const { journal } = this.parts
+    const { overlay } = this.parts
     if (file.openings > 1) {
       file.openings--
-      return journal.ask(() => {})
+      return overlay.ask(() => {})
     }
     if (file.copies.size > 0) return refusal(errno.EBUSY)
-    const closed = journal.ask(() => {
+    const closed = overlay.ask(() => {
       zeroTail(this.parts, file.place, file.node, file.size)
       this.eraseUnnamed(file.node.ino)
     })
@@ -447,7 +447,7 @@ export class Volume {
   forget(file: VolumeFile): Answer<void> {
     const { node } = file
     assert(file.openings === 0, 'VO1: a file is forgotten when nobody has it open')
-    const forgotten = this.parts.journal.ask(() => this.eraseUnnamed(node.ino))
+    const forgotten = this.parts.overlay.ask(() => this.eraseUnnamed(node.ino))
     if (forgotten.outcome.kind === 'wait') return forgotten
     this.files.delete(node.ino)
     while (unreserve(this.parts, node, { start: 0, end: NUMBERS_MAX }) !== 'all');
@@ -455,20 +455,20 @@ export class Volume {
   }
 
   /**
-   * What is left of the life before, when a volume is opened: blocks in limbo, and files that nobody can reach. One slice: `again`
+   * What is left of the life before, when a volume is opened: blocks pending free, and files that nobody can reach. One slice: `again`
    * until all has gone.
    */
   recover(): Outcome {
-    const { journal, space, sliceRecords } = this.parts
-    const said = journal.ask(() => {
+    const { overlay, space, sliceRecords } = this.parts
+    const said = overlay.ask(() => {
       if (this.recovered.blocks !== Infinity)
         return {
           ...this.recovered,
-          blocks: space.giveBack(this.store, 'claimed too', this.recovered.blocks, sliceRecords),
+          blocks: space.giveBack(this.store, 'allocated too', this.recovered.blocks, sliceRecords),
         }
       let ino = this.recovered.orphans
       for (let left = sliceRecords; left > 0; left -= ORPHAN_RECORDS) {
-        const next = journal.first(orphanKey(ino), orphanKey(NUMBERS_MAX - 1))
+        const next = overlay.first(orphanKey(ino), orphanKey(NUMBERS_MAX - 1))
         if (next === undefined) return { blocks: Infinity, orphans: Infinity }
         this.erase(numberIn(next.key))
         ino = numberIn(next.key) + 1
@@ -482,7 +482,7 @@ export class Volume {
 
   /** Recomputes the metadata, and says what is wrong with it. What isn't durable yet is looked at too. */
   check(): CheckReport {
-    return check(this.parts.journal, this.header).report
+    return check(this.parts.overlay, this.header).report
   }
 
   /** Whether the change may be made, and its making. */
@@ -492,11 +492,11 @@ export class Volume {
 
   /** The same, for what may be done on a volume that is read-only: when no snapshot is being copied. */
   private calm<T>(act: () => T): Answer<T> {
-    return this.snapshot.finish() ?? this.parts.journal.ask(act)
+    return this.snapshot.finish() ?? this.parts.overlay.ask(act)
   }
 
   extents(ino: number): Extents {
-    return new Extents(this.parts.journal, this.parts.space, ino)
+    return new Extents(this.parts.overlay, this.parts.space, ino)
   }
 
   private nodeOf(ino: number, name: string): Node {
@@ -505,7 +505,7 @@ export class Volume {
 
   private sizeOf(ino: number): Bytes {
     const { size } = this.parts.names.inode(ino)
-    believe(canBeLong(size), `inode ${ino} has ${size} bytes, more than a file can have`)
+    verify(canBeLong(size), `inode ${ino} has ${size} bytes, more than a file can have`)
     return size
   }
 

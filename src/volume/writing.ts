@@ -20,7 +20,7 @@ import { Transfer, type TransferArgs } from './transfer.ts'
 /** Pages from `index` on, and the blocks that take them. */
 interface Target extends Blocks {
   readonly index: PageIndex
-  readonly how: 'claimed' | 'set aside'
+  readonly how: 'allocated' | 'set aside'
 }
 
 interface Piece extends Target {
@@ -45,19 +45,19 @@ export class Writing extends Transfer<WritingArgs> {
     for (const { ticket } of args.pieces!) if (!ticket.complete) return wait(ticket, 'device')
     let failed: Errno = errno.OK
     for (const { ticket } of args.pieces!) if (failed === errno.OK) failed = ticket.errno
-    const settled = failed === errno.OK ? this.parts.journal.edit(() => this.settle(args)) : fail(failed)
+    const settled = failed === errno.OK ? this.parts.overlay.edit(() => this.settle(args)) : fail(failed)
     return settled.kind === 'fail' ? this.cancel(args, settled) : settled
   }
 
   private begin(args: WritingArgs): Outcome {
-    const { journal, space, disk, commits } = this.parts
+    const { overlay, space, disk, commits } = this.parts
     const { request, node } = args
     if (commits.broken !== errno.OK) return fail(errno.EROFS)
     const first = request.position / disk.blockSize
     const last = first + Math.ceil(request.length / disk.blockSize)
     const paid: PageIndex[] = []
     for (let index = first; index < last; index++) if (node.reserved.has(index)) paid.push(index)
-    const targets = journal.ask(() => this.targets(args, first, last, space.available + paid.length))
+    const targets = overlay.ask(() => this.targets(args, first, last, space.available + paid.length))
     if (targets.value === undefined) return targets.outcome
     args.paid = paid
     for (const index of paid) node.reserved.delete(index)
@@ -66,15 +66,15 @@ export class Writing extends Transfer<WritingArgs> {
     return done
   }
 
-  /** Where each page goes. At most `most` blocks are claimed. */
+  /** Where each page goes. At most `most` blocks are allocated. */
   private targets({ node }: WritingArgs, first: PageIndex, last: PageIndex, most: number): Target[] {
     const { space } = this.parts
     const targets: Target[] = []
     const claim = (index: PageIndex, end: PageIndex) => {
       while (index < end) {
-        const blocks = space.claim(end - index, most)
+        const blocks = space.allocate(end - index, most)
         most -= blocks.end - blocks.start
-        targets.push({ index, ...blocks, how: 'claimed' })
+        targets.push({ index, ...blocks, how: 'allocated' })
         index += blocks.end - blocks.start
       }
     }
@@ -108,7 +108,7 @@ export class Writing extends Transfer<WritingArgs> {
     const { space, names } = this.parts
     const { extents, ino } = node
     for (const piece of pieces!) {
-      if (piece.how === 'claimed') {
+      if (piece.how === 'allocated') {
         space.settle(piece)
         extents.place(piece.index, piece, WRITTEN)
       } else {
@@ -122,12 +122,12 @@ export class Writing extends Transfer<WritingArgs> {
     if (size !== inode.size) names.setInode(ino, { ...inode, size })
   }
 
-  /** Ends as `failed` says, when what was claimed is given back. */
+  /** Ends as `failed` says, when what was allocated is given back. */
   private cancel({ node, pieces, paid }: WritingArgs, failed: Fail): Outcome {
-    const { journal, space } = this.parts
+    const { overlay, space } = this.parts
     const nowhere = new Set<PageIndex>()
-    const cancelled = journal.edit(() => {
-      for (const piece of pieces!) if (piece.how === 'claimed') space.cancel(piece)
+    const cancelled = overlay.edit(() => {
+      for (const piece of pieces!) if (piece.how === 'allocated') space.cancel(piece)
       for (const index of paid) if (node.extents.at(index) === undefined) nowhere.add(index)
     })
     if (cancelled.kind === 'wait') return cancelled

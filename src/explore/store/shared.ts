@@ -1,6 +1,6 @@
 /**
  * Machines that share a volume's metadata, as plain data that can be walked through: two writers, a reader, and a network
- * between them and their server on which everything can be late or lost. Journal, space and commits are a volume's own.
+ * between them and their server on which everything can be late or lost. Overlay, space and commits are a volume's own.
  *
  * Each writer moves one page to a new block, again and again: it counts in one record, and lets another name the block. What
  * it writes there is that count, so that everything that is wrong shows as a count in the wrong place. The second writer takes
@@ -28,9 +28,9 @@ import {
   Commits,
   decodeNumbers,
   encodeNumbers,
-  Journal,
   MemoryStore,
   NetworkedStore,
+  Overlay,
   type Role,
   roomFor,
   Space,
@@ -213,19 +213,19 @@ export class Shared {
   /** The volume as it was made: the first commit. */
   private format(): void {
     const store = new MemoryStore(this.scheduler)
-    const journal = new Journal(store, NO_SUM)
-    const space = new Space(journal, this.plan.blocks + 1, 0)
-    const made = journal.ask(() => {
+    const overlay = new Overlay(store, NO_SUM)
+    const space = new Space(overlay, this.plan.blocks + 1, 0)
+    const made = overlay.ask(() => {
       space.format()
-      const blocks = space.claim(1, 1)
+      const blocks = space.allocate(1, 1)
       space.settle(blocks)
-      journal.put(PAGE_KEY, encodeNumbers(0, 0, 0, blocks.start))
+      overlay.put(PAGE_KEY, encodeNumbers(0, 0, 0, blocks.start))
       return blocks.start
     })
     assert(made.value !== undefined, 'SH1: the volume is made')
     this.blocks[made.value] = 0
-    journal.seal()
-    this.server.log.push({ epoch: 0, changes: journal.changes('', Infinity) })
+    overlay.seal()
+    this.server.log.push({ epoch: 0, changes: overlay.changes('', Infinity) })
   }
 }
 
@@ -253,7 +253,7 @@ export class Writer {
   readonly store: NetworkedStore
   readonly place: number
   task: Task<MovingArgs> | undefined
-  journal: Journal
+  overlay: Overlay
   /** undefined: it isn't in yet. */
   space: Space | undefined
   commits: Commits | undefined
@@ -265,7 +265,7 @@ export class Writer {
     this.scheduler = scheduler
     this.store = store
     this.place = place
-    this.journal = new Journal(store, NO_SUM)
+    this.overlay = new Overlay(store, NO_SUM)
   }
 
   get isIn(): boolean {
@@ -279,14 +279,14 @@ export class Writer {
 
   /** What a volume does when it is opened. */
   open(): Outcome {
-    const { scheduler, store, journal } = this
+    const { scheduler, store, overlay } = this
     const flushed = scheduler.ticket('flush')
     scheduler.complete(flushed)
-    const space = new Space(journal, this.blocks, store.at)
-    const recovered = journal.edit(() => space.giveBack(store, 'claimed too', 0, Infinity))
+    const space = new Space(overlay, this.blocks, store.at)
+    const recovered = overlay.edit(() => space.giveBack(store, 'allocated too', 0, Infinity))
     if (recovered.kind !== 'done') return recovered
     this.space = space
-    this.commits = new Commits(scheduler, { flush: () => flushed }, store, journal, space, Infinity)
+    this.commits = new Commits(scheduler, { flush: () => flushed }, store, overlay, space, Infinity)
     return done
   }
 }
@@ -314,15 +314,15 @@ class Moving implements Verb<MovingArgs> {
       const opened = writer.open()
       if (opened.kind !== 'done') return opened
     }
-    const { journal, commits, space } = writer
+    const { overlay, commits, space } = writer
     for (;;) {
       if (args.commit?.complete === false) return wait(args.commit, 'device')
       args.commit = undefined
       if (args.left === 0) return done
       if (commits!.broken !== errno.OK) return fail(commits!.broken)
-      const room = roomFor({ journal, commits: commits!, space: space!, erasing: NOTHING_ERASED }, 1)
+      const room = roomFor({ overlay, commits: commits!, space: space!, erasing: NOTHING_ERASED }, 1)
       if (room.kind !== 'done') return room
-      const moved = journal.ask(() => this.move(writer))
+      const moved = overlay.ask(() => this.move(writer))
       if (moved.value === undefined) return moved.outcome
       this.shared.write(writer, moved.value.block, moved.value.count)
       args.left--
@@ -330,13 +330,13 @@ class Moving implements Verb<MovingArgs> {
     }
   }
 
-  private move({ journal, space, place }: Writer): Page {
-    const [count, one, other, old] = decodeNumbers(journal.get(PAGE_KEY), 4, PAGE_KEY)
-    const { start: block, end } = space!.claim(1, 1)
+  private move({ overlay, space, place }: Writer): Page {
+    const [count, one, other, old] = decodeNumbers(overlay.get(PAGE_KEY), 4, PAGE_KEY)
+    const { start: block, end } = space!.allocate(1, 1)
     space!.settle({ start: block, end })
     space!.drop({ start: old!, end: old! + 1 })
     const by = [one! + (place === 0 ? 1 : 0), other! + (place === 1 ? 1 : 0)] as const
-    journal.put(PAGE_KEY, encodeNumbers(count! + 1, ...by, block))
+    overlay.put(PAGE_KEY, encodeNumbers(count! + 1, ...by, block))
     return { count: count! + 1, by, block }
   }
 }

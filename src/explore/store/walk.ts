@@ -5,7 +5,7 @@
  *   SHW1 Two states with one key go on alike: the key has all that matters of what is in reach.
  */
 import type { Errno } from '../../base/index.ts'
-import type { Change, Journal, NetworkedStore } from '../../volume/index.ts'
+import type { Change, NetworkedStore, Overlay } from '../../volume/index.ts'
 import { Rewinder, type Snapshot } from '../rewind.ts'
 import { atTheEnd, PROPERTIES } from './properties.ts'
 import { Shared, type SharedPlan, type Writer } from './shared.ts'
@@ -114,11 +114,11 @@ function keyOf(shared: Shared): string {
   ])
 }
 
-function writerKey({ store, journal, space, commits, task }: Writer): unknown {
+function writerKey({ store, overlay, space, commits, task }: Writer): unknown {
   const { args } = task!
   return [
     storeKey(store),
-    layersOf(journal),
+    layersOf(overlay),
     space === undefined ? '' : [space['epoch'], space['cursor'], space['promised']],
     commits === undefined ? '' : [commits.broken, commits['running'], errnoOf(commits['next'])],
     [args.left, errnoOf(args.commit), args.commit === commits?.['next'], task!.state, task!.errno],
@@ -126,9 +126,9 @@ function writerKey({ store, journal, space, commits, task }: Writer): unknown {
   ]
 }
 
-function layersOf(journal: Journal): unknown {
-  const sealed = journal['sealed'] ?? []
-  return [layerText(journal['running']), layerText(sealed), [...journal['doubtful']]]
+function layersOf(overlay: Overlay): unknown {
+  const sealed = overlay['sealed'] ?? []
+  return [layerText(overlay['running']), layerText(sealed), [...overlay['doubtful']]]
 }
 
 function layerText(layer: Iterable<readonly [string, Uint8Array | null]>): string {

@@ -75,7 +75,7 @@ export class VolumeDisk implements Device {
   }
 
   /** What it is doing, first started first. */
-  get flying(): readonly Request[] {
+  get inFlight(): readonly Request[] {
     return this.started.map(({ request }) => request)
   }
 

@@ -20,10 +20,10 @@ const HASHES = new WeakMap<Uint8Array, number>()
 
 /** The metadata: what was changed last, what is on its way, what is durable. */
 export function metadataRow({ volume, store }: LabVolume): number[] {
-  const { journal } = volume.parts
+  const { overlay } = volume.parts
   const row: number[] = []
   // What parts keep to themselves, by names that the compiler checks.
-  const layers: readonly (Layer | undefined)[] = [journal['running'], journal['sealed'], store['committed']]
+  const layers: readonly (Layer | undefined)[] = [overlay['running'], overlay['sealed'], store['committed']]
   for (const layer of layers) {
     row.push(layer === undefined ? -8 : layer.size)
     for (const [key, value] of layer ?? []) row.push(hashOfWord(key), hashOfValue(value))
@@ -33,7 +33,7 @@ export function metadataRow({ volume, store }: LabVolume): number[] {
 
 /** The rest of it. */
 export function volumeRow({ volume, store, disk, opened, blocks }: LabVolume): number[] {
-  const { space, commits, journal } = volume.parts
+  const { space, commits, overlay } = volume.parts
   const { next, running, broken } = {
     next: commits['next'],
     running: commits['running'],
@@ -42,7 +42,7 @@ export function volumeRow({ volume, store, disk, opened, blocks }: LabVolume): n
   const row = [space['promised'], space['cursor'], space['epoch']]
   row.push(next === undefined ? 0 : 1, running ? 1 : 0, broken)
   row.push(store.busy ? 1 : 0, volume.damageCount)
-  const { value: free = [] } = journal.ask(() => [...space['freeRuns'].inside(1, blocks)])
+  const { value: free = [] } = overlay.ask(() => [...space['freeRuns'].inside(1, blocks)])
   let block = 1
   for (const { start, end } of [...free, { start: blocks, end: blocks }]) {
     for (; block < start; block++) row.push(disk.words.get(block))

@@ -1,7 +1,7 @@
 /**
  * What must be true of a small machine whose files lie on a volume: in every state, and of what is left at the end.
  *
- * The metadata is checked from scratch (volume/check.ts) whenever it has changed: references, free blocks, limbo, links.
+ * The metadata is checked from scratch (volume/check.ts) whenever it has changed: references, free blocks, pending free ones, links.
  */
 import type { Vma } from '../../mm/index.ts'
 import { frameOf, WRITABLE } from '../../mmu/index.ts'
@@ -78,8 +78,10 @@ export function leftOver({ volume, opened }: LabVolume): string | undefined {
     if (file.invalidation !== undefined) return `${file.name} is claimed when all have ended`
     if (file instanceof DaxFile && file.copies.size > 0) return `a copy of ${file.name} has no end`
   }
-  const { claimed } = volume.parts.space
-  return claimed === 0 ? undefined : `${claimed} blocks are claimed when all have ended`
+  const { allocated } = volume.parts.space
+  return allocated === 0
+    ? undefined
+    : `${allocated} blocks are allocated, and no extent's, when all have ended`
 }
 
 function checkVolume({ volume: on, engine }: Machine): string | undefined {

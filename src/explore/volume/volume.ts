@@ -92,7 +92,7 @@ export class LabVolume {
     for (let steps = 0; !over(); steps++) {
       assert(steps < STEPS_MAX, 'a volume is made, and commits, in a few steps')
       const [task] = scheduler.ready()
-      const [request] = this.disk.flying
+      const [request] = this.disk.inFlight
       if (task !== undefined) scheduler.step(task)
       else if (request !== undefined) this.disk.end(request, errno.OK)
       else scheduler.fireTimers()
@@ -111,12 +111,12 @@ export class LabVolume {
   /** A file whose pages hold `first`, `first` + 1, and so on. */
   private fill(name: string, pages: number, first: number): void {
     const { volume, disk, pageSize } = this
-    const { space, names, journal } = volume.parts
+    const { space, names, overlay } = volume.parts
     const { value: ino } = volume.create(`/${name}`, 'file')
     assert(ino !== undefined, `${name} is made`)
     if (pages === 0) return
-    const filled = journal.edit(() => {
-      const blocks = space.claim(pages, pages)
+    const filled = overlay.edit(() => {
+      const blocks = space.allocate(pages, pages)
       space.settle(blocks)
       const extents = volume.extents(ino)
       extents.place(0, blocks, this.open === 'dax' ? PLAIN : WRITTEN)

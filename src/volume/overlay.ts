@@ -66,7 +66,7 @@ const SOUND_MAX = 8192
 const KEYS_END = '~'
 const NOTHING: Layer = new SortedMap()
 
-export class Journal {
+export class Overlay {
   /** What was found damaged, a sentence each, as long as nobody has taken note. */
   readonly onDamage: (what: string) => void = () => {}
   private readonly store: Store
@@ -108,8 +108,8 @@ export class Journal {
   }
 
   /** The metadata as it is now, to be read while edits go on: as long as no commit begins or ends. */
-  frozen(): Journal {
-    const frozen = new Journal(this.store, this.checksum)
+  frozen(): Overlay {
+    const frozen = new Overlay(this.store, this.checksum)
     frozen.running = this.running.copy()
     frozen.sealed = this.sealed
     hang(frozen, 'onDamage', what => this.onDamage(what))

@@ -16,7 +16,7 @@ const HIGH_DELAY_MAX: Ns = 2 * SECOND
 const HIGH_DELAY_MIN: Ns = 10 * MS
 
 /** The pause that `task` owes, or undefined. Its locks are released. */
-export function wayOut(mm: Mm, task: Task): Wait | undefined {
+export function resumeUserMode(mm: Mm, task: Task): Wait | undefined {
   releaseAll(task)
   const delay = mm.io.delayOf(task.group)
   const penalty = highPenalty(mm, task.group)
