@@ -98,10 +98,17 @@ export function dataOperations(parts: Parts): Operations {
     const { fh } = request.take(wire.FsyncIn)
     const of = handle(fh)
     if (of === undefined) return errno.EBADF
-    return files.beforeNames(() => {
-      const args = syncArgs(of.used.file.cached, 0, Infinity, of.cursor)
-      return perform(parts, request, engine.verbs.sync, args, ({ errno: failed }) => failed)
-    })
+    const { cached } = of.used.file
+    // Its own bytes first, which may take long: names that are given meanwhile are no less durable than what they lead to.
+    const written = syncArgs(cached, 0, Infinity, { seen: cached.errorCount }, 'written')
+    return perform(parts, request, engine.verbs.sync, written, ({ errno: stopped }) =>
+      stopped === errno.EINTR
+        ? stopped
+        : files.beforeNames(() => {
+            const args = syncArgs(cached, 0, Infinity, of.cursor)
+            return perform(parts, request, engine.verbs.sync, args, ({ errno: failed }) => failed)
+          }),
+    )
   }
 
   function release(request: Request): Answered {

@@ -17,7 +17,10 @@ const NOTHING_IN_THE_KERNEL: Pages = {
 }
 
 /** A file that was written and then given a name, and is dirty. */
-async function named(t: TestContext): Promise<{ readonly files: Files; readonly used: Used }> {
+async function named(
+  t: TestContext,
+  pages: Pages = NOTHING_IN_THE_KERNEL,
+): Promise<{ readonly files: Files; readonly used: Used }> {
   const folder = mkdtempSync(join(tmpdir(), 'faultline-mount-files-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const machine = await Machine.start({ memory: '4 MiB' })
@@ -26,7 +29,7 @@ async function named(t: TestContext): Promise<{ readonly files: Files; readonly 
   await volume.create('/new')
   const { core } = volume
   const { engine, performer, root } = machine
-  const files = new Files(core, engine, performer, root.id, NOTHING_IN_THE_KERNEL)
+  const files = new Files(core, engine, performer, root.id, pages)
   const { ino } = await volume.stat('/new')
   const used = files.use(ino) as Used
   const args = copyArgs(used.file.cached, 0, new Uint8Array(9000).fill(7), newReadState('normal'))
@@ -50,6 +53,28 @@ test('what a name leads to is written before the name, whoever syncs, and howeve
   await Promise.all([files.beforeNames(commit), files.beforeNames(commit), files.beforeNames(commit)])
   assert.deepEqual(dirty, [false, false, false])
   assert.equal(files.beforeNames(commit), errno.OK, 'with nothing to be written the commit begins at once')
+  files.letGo(used)
+  await files.close()
+})
+
+test('a name that is given while its file is being written for another one is waited for anew (MTF3)', async t => {
+  const asked: (readonly number[])[] = []
+  let meanwhile = () => {}
+  const { files, used } = await named(t, {
+    files: [],
+    mayBeDirty: () => true,
+    async write(inos) {
+      asked.push(inos)
+      meanwhile()
+      return { unreachable: errno.OK, failed: errno.OK }
+    },
+  })
+  meanwhile = () => files.gotName(used.ino)
+  await files.beforeNames(() => errno.OK)
+  meanwhile = () => {}
+  await files.beforeNames(() => errno.OK)
+  await files.beforeNames(() => errno.OK)
+  assert.deepEqual(asked, [[used.ino], [used.ino]])
   files.letGo(used)
   await files.close()
 })

@@ -25,6 +25,9 @@ const IDLE_MAX = 4096
 /** Files whose pages are on their way at once, when many are written: each may be small. */
 const WRITTEN_TOGETHER = 16
 
+/** That a file was given a name, once. */
+type Naming = object
+
 /** A file in the cache, as the mount uses it. */
 export interface Used {
   readonly ino: number
@@ -43,7 +46,7 @@ export class Files {
   private readonly idle = new Set<Used>()
   private readonly leaving = new Map<number, Promise<void>>()
   /** Files that were given a name while they were dirty, here or in the kernel. */
-  private readonly named = new Set<Used>()
+  private readonly named = new Map<Used, Naming>()
 
   constructor(core: Core, engine: Engine, performer: Performer, group: GroupId, pages: Pages) {
     this.core = core
@@ -86,7 +89,7 @@ export class Files {
   /** A name leads to it from now on that did not before. */
   gotName(ino: number): void {
     const used = this.used.get(ino)
-    if (used !== undefined && (isDirty(used) || this.pages.mayBeDirty(ino))) this.named.add(used)
+    if (used !== undefined && (isDirty(used) || this.pages.mayBeDirty(ino))) this.named.set(used, {})
   }
 
   /** Names are made durable by `commit`: what they lead to is written first (MTF3). If that fails, they aren't. */
@@ -108,6 +111,8 @@ export class Files {
   async sync(): Promise<Errno> {
     const handedOver = await this.pages.write(this.pages.files)
     const written = await this.writeAll([...this.core.dirtyFiles()])
+    // Names that were given while that was written, which may have been long.
+    if (this.named.size > 0) await this.writeNamed()
     const failed = handedOver.failed === errno.OK ? written : handedOver.failed
     const task = this.performer.begin(this.core.syncing, { commit: undefined }, this.who('sync'))
     const committed = await this.performer.finished(task, each => each.errno, undefined)
@@ -169,11 +174,11 @@ export class Files {
 
   private async writeNamed(): Promise<Errno> {
     const named = [...this.named]
-    const handedOver = await this.pages.write(named.map(({ ino }) => ino))
-    const written = await this.writeAll(named.map(({ file }) => file))
+    const handedOver = await this.pages.write(named.map(([{ ino }]) => ino))
+    const written = await this.writeAll(named.map(([{ file }]) => file))
     const failed = handedOver.failed === errno.OK ? written : handedOver.failed
-    // Not before: who syncs meanwhile waits for the same.
-    for (const used of named) this.named.delete(used)
+    // Not before: who syncs meanwhile waits for the same. One that was given another name meanwhile may be dirty again.
+    for (const [used, naming] of named) if (this.named.get(used) === naming) this.named.delete(used)
     return failed
   }
 
