@@ -481,6 +481,11 @@ describe('many at once', () => {
       assert.throws(() => view.scatter([offset], new Uint32Array(1)), RangeError)
       assert.throws(() => [...view.runs(offset, 4)], RangeError)
     }
-    assert.throws(() => view.gather(['0'] as never, new Uint32Array(1)), ours)
+    for (const offsets of [['0'], [1n], [Symbol('one')], [null], new BigInt64Array(1), new BigUint64Array(1)])
+      for (const call of [
+        () => view.gather(offsets as never, new Uint32Array(1)),
+        () => view.scatter(offsets as never, new Float64Array(1)),
+      ])
+        assert.throws(call, ours)
   })
 })

@@ -602,6 +602,15 @@ function checkElements(offsets: unknown, elements: unknown, method: string): voi
     throw notA('typed array', elements, method)
   if (!Array.isArray(offsets) && !(ArrayBuffer.isView(offsets) && !(offsets instanceof DataView)))
     throw notA('list of offsets', offsets, method)
+  const isOfNumbers = Array.isArray(offsets)
+    ? offsets.every(each => typeof each === 'number')
+    : !(offsets instanceof BigInt64Array || offsets instanceof BigUint64Array)
+  if (!isOfNumbers)
+    throw new FaultlineError(
+      'EINVAL',
+      'run',
+      `${method} of a view: expected offsets that are numbers, in bytes`,
+    )
   const { length } = elements as Uint8Array
   if ((offsets as Uint8Array).length !== length)
     throw new FaultlineError(

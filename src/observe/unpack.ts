@@ -15,6 +15,8 @@ const LAYERS_MAX = 6
 const SNIFF_BYTES = 4096
 const ZIP_HEADER = 30
 const STORED = 0
+/** Of a name in a message, characters. */
+const NAME_SHOWN = 80
 const DEFLATED = 8
 /** A page of systrace is looked through whole for a packed trace, up to this size. */
 const PAGE_BYTES_MAX = 256 << 20
@@ -146,7 +148,7 @@ async function* unzip(source: Bytes): AsyncGenerator<Buffer> {
     else if (method === STORED && bytes > 0) yield* upTo(data, bytes)
     else
       throw new TraceError(
-        `${name} in the zip archive is packed in a way (${method}) that is not deflate; expected a plain zip`,
+        `${name.length > NAME_SHOWN ? `${name.slice(0, NAME_SHOWN)}…` : name} in the zip archive is packed in a way (${method}) that is not deflate; expected a plain zip`,
       )
     return
   }
