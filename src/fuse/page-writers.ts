@@ -60,7 +60,8 @@ export class PageWriters {
 
   private start(): Worker {
     const file = new URL(`./page-writer-thread${extname(import.meta.url)}`, import.meta.url)
-    const worker = new Worker(file, { workerData: this.setting })
+    // Files that are opened by handle Node doesn't know of.
+    const worker = new Worker(file, { workerData: this.setting, trackUnmanagedFds: false })
     this.all.add(worker)
     worker.on('message', (said: PageWriterSaid) => {
       if (said === 'idle') this.idle.push(worker)

@@ -120,6 +120,7 @@ test('a snapshot has what only the kernel had', { skip }, async t => {
   await holds(t, mounted, STORES('stored'))
   const { status, err } = await faultline('volume', 'snapshot', mounted.target, '/', '/monday')
   assert.equal(status, 0, err)
+  assert.equal(mounted.said, '')
   assert.equal(await mounted.does('tr -d A < monday/stored | wc -c; stat -c %s monday/stored'), `0\n${MIB}\n`)
 })
 
@@ -180,6 +181,7 @@ for at in range(0, 64 * ${MIB}, 4096): stored[at] = 1`,
   // By force the kernel gives up what waits, so that the test ends.
   if (ended === 'waiting') await runs('umount', ['-f', mounted.target])
   assert.equal(ended, 'gone')
+  assert.equal(mounted.said, '')
   assert.notEqual((await syncing).status, null, 'it hung')
   assert.match((await runs('ls', [mounted.target], { patience: 10_000 })).err, /not connected|abort/)
 })
