@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { faultline, has, Mounted, runs, unavailable } from './mounting.suite.ts'
+import { CLI, faultline, has, Mounted, runs, unavailable } from './mounting.suite.ts'
 
 const skip = unavailable() ?? (has('python3') ? false : 'no python3 here')
 const MIB = 2 ** 20
@@ -89,6 +89,35 @@ assert os.lseek(fd, 32768, os.SEEK_HOLE) == 36864`,
     assert.notEqual(await mounted.does('stat -c %b plain'), '0\n')
     assert.equal(await mounted.does(`cp plain '${copied}'; tr -d C < '${copied}' | wc -c`), '0\n')
   })
+
+test('where files can’t be reached by their handles nothing is skipped either', {
+  skip: skip || (has('setpriv') ? false : 'no setpriv here'),
+}, async t => {
+  const mounted = await Mounted.make(t, '16MiB')
+  assert.equal(await mounted.unmount(), 0)
+  const daemon = [process.execPath, '--conditions=faultline-source', CLI, 'mount']
+  const where = [mounted.volume, mounted.target, '--background', '--json']
+  const { status, out, err } = await runs('setpriv', ['--bounding-set=-dac_read_search', ...daemon, ...where])
+  assert.equal(status, 0, err)
+  const { pid } = JSON.parse(out) as { readonly pid: number }
+  t.after(() => {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It has ended, as it should.
+    }
+  })
+  const holder = await holds(t, mounted, STORES('f'))
+  const copied = join(mounted.folder, 'copied')
+  assert.equal(
+    await mounted.does(`cp f '${copied}'; tr -d A < '${copied}' | wc -c; stat -c %s '${copied}'`),
+    `0\n${MIB}\n`,
+  )
+  const gone = once(holder, 'close')
+  holder.kill('SIGKILL')
+  await gone
+  assert.equal((await faultline('umount', mounted.target)).status, 0)
+})
 
 test('a count of blocks that was guessed is forgotten when nobody writes the file any more (MKP2)', {
   skip,
