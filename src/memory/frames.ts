@@ -14,7 +14,7 @@
  *   lru        2 x Int32    its place on a group's LRU list, or on the list of free frames
  *   siblings   2 x Int32    its place on its file's list of clean or of dirty pages
  *
- * 37 bytes a frame; the cache adds 12 (its hash and its memory of evicted pages). docs/ARCHITECTURE.md has the sum.
+ * 41 bytes a frame; the cache adds 12 (its hash and its memory of evicted pages). docs/ARCHITECTURE.md has the sum.
  *
  * Life     FREE --allocate--> ANON | CACHE --detach--> DETACHED --last user leaves--> FREE
  *
