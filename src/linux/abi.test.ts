@@ -26,6 +26,7 @@ const INCLUDES = [
   '<sys/wait.h>',
   '<linux/falloc.h>',
   '<linux/memfd.h>',
+  '<linux/sched.h>',
   '<linux/userfaultfd.h>',
   '<asm/unistd.h>',
 ]
