@@ -163,19 +163,19 @@ describe('what the papers show runs', { concurrency: 2 }, () => {
       concurrency: 1,
       skip: program === undefined && 'it is not here: npm run nodes',
     }, () => {
-      for (const blocks of all)
+      for (const blocks of all.filter(each => isRunBy(wanted, each)))
         for (const block of blocks)
-          if (block.place === 'package' && isRunBy(wanted, block))
+          if (block.place === 'package')
             test(placeOf(block), { skip: reasonOf(block, wanted), timeout: BLOCK_MS }, () =>
               play(block, blocks, wanted, program!),
             )
     })
 })
 
-/** Each Node runs README and every program; the tool's other lines are run by the Node that the tests run on. */
-function isRunBy(node: string, { paper, language }: Block): boolean {
+/** Papers with programs are run by each Node; those that show the tool alone by the Node that the tests run on. */
+function isRunBy(node: string, blocks: readonly Block[]): boolean {
   const isOurs = process.versions.node.split('.')[0] === node.split('.')[0]
-  return isOurs || paper === 'README.md' || language === 'ts'
+  return isOurs || blocks.some(({ language, place }) => language === 'ts' && place === 'package')
 }
 
 function placeOf({ paper, line, language }: Block): string {
