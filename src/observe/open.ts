@@ -48,8 +48,13 @@ const TEXT_CONTROLS: readonly number[] = [9, NEWLINE, 13, 27]
 const BINARY_PART = 1 / 32
 
 export async function readTrace(path: string, sink: Sink, options: ReadOptions = {}): Promise<ReadResult> {
-  const size = sizeOf(path)
-  const pieces = piecesOf(path, size, options)
+  const { size, isPipe } = lookAt(path)
+  const pieces = piecesOf(
+    path,
+    isPipe ? piecesOfPipe(path, options.signal) : piecesOfFile(path),
+    size,
+    options,
+  )
   const { value: first, done: isEmpty } = await pieces.next()
   if (isEmpty) throw new TraceError(`${path} is empty; expected a kernel trace`)
   if ((isTraceDat(first) || isPerfData(first)) && size > 0) {
@@ -64,22 +69,32 @@ export async function readTrace(path: string, sink: Sink, options: ReadOptions =
   }
 }
 
-/** The file in pieces; each is gone when the next is asked for. */
-async function* piecesOf(path: string, size: number, options: ReadOptions): AsyncGenerator<Buffer> {
-  if (statSync(path).isFIFO()) {
-    yield* piecesOfPipe(path, options.signal)
-    return
-  }
-  const file = await open(path).catch(error => {
+/** What comes of it, in pieces; each is gone when the next is asked for. */
+async function* piecesOf(
+  path: string,
+  pieces: AsyncGenerator<Buffer>,
+  size: number,
+  { onProgress }: ReadOptions,
+): AsyncGenerator<Buffer> {
+  let read = 0
+  try {
+    for await (const piece of pieces) {
+      read += piece.length
+      onProgress?.(read, size)
+      yield piece
+    }
+  } catch (error) {
     throw named(path, error, 0)
-  })
+  }
+}
+
+async function* piecesOfFile(path: string): AsyncGenerator<Buffer> {
+  const file = await open(path)
   try {
     const piece = Buffer.allocUnsafe(CHUNK_BYTES)
-    for (let read = 0; ; ) {
+    for (;;) {
       const { bytesRead } = await file.read(piece, 0, piece.length)
       if (bytesRead === 0) return
-      read += bytesRead
-      options.onProgress?.(read, size)
       yield piece.subarray(0, bytesRead)
     }
   } finally {
@@ -273,11 +288,11 @@ class Spool {
 }
 
 /** 0 for a pipe. */
-function sizeOf(path: string): number {
+function lookAt(path: string): { readonly size: number; readonly isPipe: boolean } {
   try {
     const stat = statSync(path)
     if (stat.isDirectory()) throw new TraceError(`${path} is a folder; expected a trace file`, 'EISDIR')
-    return stat.size
+    return { size: stat.size, isPipe: stat.isFIFO() }
   } catch (error) {
     throw named(path, error, 0)
   }

@@ -1,7 +1,7 @@
 /** A pipe is read like a file, and whoever waits for its writer can be told to stop. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { createReadStream, createWriteStream, mkdtempSync, rmSync } from 'node:fs'
+import { createReadStream, createWriteStream, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -24,12 +24,16 @@ describe('a FIFO', { timeout: 60_000 }, () => {
     const fromFile: unknown[] = []
     await readTrace(fixture, record => fromFile.push(structuredClone(record)))
     const fromPipe: unknown[] = []
+    const read: number[] = []
     await Promise.all([
-      readTrace(path, record => fromPipe.push(structuredClone(record))),
+      readTrace(path, record => fromPipe.push(structuredClone(record)), {
+        onProgress: bytes => read.push(bytes),
+      }),
       pipeline(createReadStream(fixture), createWriteStream(path)),
     ])
     assert.ok(fromFile.length > 0)
     assert.deepEqual(fromPipe, fromFile)
+    assert.equal(read.at(-1), statSync(fixture).size)
   })
 
   it('that nobody writes to is left when its reader is told to stop', async () => {
