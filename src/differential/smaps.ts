@@ -29,7 +29,7 @@ export class Smaps {
 }
 
 /** Files by their names without a folder. Counters in pages. */
-export function parseSmaps(text: string, arena: Bytes): readonly VmaView[] {
+function parseSmaps(text: string, arena: Bytes): readonly VmaView[] {
   const found: VmaView[] = []
   let vma: Draft | undefined
   // Both sides have the counters in one order, so a line is asked for the next of them alone.

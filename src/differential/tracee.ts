@@ -65,7 +65,7 @@ const LOAD_AT = 6
 const FILL_AT = 9
 const LIST_AT = 12
 /** A call of a list: its number, six arguments, and its result. */
-export const CALL_WORDS = 8
+const CALL_WORDS = 8
 const RESULT_WORD = 7
 const PTRACE_EVENT_STOP = 128
 

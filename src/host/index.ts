@@ -7,4 +7,4 @@ export { deviceBytes, diskOf, HostFile, type HostFileOptions } from './host-file
 export { type AtExit, lastAtExit, listenersAfter } from './last-words.ts'
 export { makeDirectories } from './make-directories.ts'
 export { memoryBuffer } from './memory-buffer.ts'
-export { nameBeside, renameToNew, syncDirectory, syncName } from './name.ts'
+export { nameBeside, renameToNew, stemBeside, syncDirectory, syncName } from './name.ts'

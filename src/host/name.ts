@@ -10,11 +10,16 @@ const NO_LINKS: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS',
 /** Bytes in a name: NAME_MAX of limits.h, and what other systems' filesystems take. */
 const NAME_BYTES_MAX = 255
 
-/** A name beside a path, of a file that is on its way to it: the path and an ending, cut where names end. */
+/** Where a file is that is on its way to a path: beside it, under its name and an ending. */
 export function nameBeside(path: string, ending: string): string {
+  return join(dirname(path), stemBeside(path, ending) + ending)
+}
+
+/** The path's own name, cut so that a name with the ending is no longer than names are. */
+export function stemBeside(path: string, ending: string): string {
   const stem = [...basename(path)]
   while (Buffer.byteLength(stem.join('') + ending) > NAME_BYTES_MAX) stem.pop()
-  return join(dirname(path), stem.join('') + ending)
+  return stem.join('')
 }
 
 /** Renames a file. Throws EEXIST if something is called so: it is never replaced. */

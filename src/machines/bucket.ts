@@ -20,7 +20,7 @@ const PAUSE_MAX = 10_000
 /** Milliseconds until a request other than a read has its answer. */
 const ANSWER_WITHIN = 60_000
 /** For how long a put is tried, in milliseconds. */
-export const PUT_WITHIN = 10 * 60_000
+const PUT_WITHIN = 10 * 60_000
 const BUSY: ReadonlySet<number> = new Set([408, 409, 425, 429])
 
 export interface BucketPlace {

@@ -36,7 +36,7 @@ export interface Collected {
   readonly orphans: number
 }
 
-export interface Collecting {
+interface Collecting {
   readonly postgres: Postgres
   readonly volume: number
   readonly blockSize: Bytes

@@ -23,7 +23,7 @@ import { SegmentIndex } from './segment-index.ts'
 import { PostgresWay } from './way.ts'
 
 /** Milliseconds between two renewals of a lease. */
-export const BEAT = 3000
+const BEAT = 3000
 /** Beats between two sweeps of what nobody reads any more. */
 const SWEEP_BEATS = 5
 /** Milliseconds between two looks at somebody else's lease. */

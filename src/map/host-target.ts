@@ -10,12 +10,12 @@
 import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import { type FileHandle, open, readdir } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Existing } from '../api/index.ts'
 import { type Bytes, solidParts } from '../base/index.ts'
 import { shown } from '../group/index.ts'
-import { nameBeside, renameToNew, syncDirectory } from '../host/index.ts'
+import { nameBeside, renameToNew, stemBeside, syncDirectory } from '../host/index.ts'
 import { FileLock, holdsVolume, Taken } from '../store/index.ts'
 import { FaultlineError } from './error.ts'
 import { invalid } from './options.ts'
@@ -118,7 +118,7 @@ async function begun(path: string, mode: number): Promise<Begun> {
 /** Removes what copies to this place have left that were killed: the kernel has ended their locks. */
 async function clear(path: string): Promise<void> {
   const directory = dirname(path)
-  const stem = basename(nameBeside(path, endingOf('0'.repeat(12)))).slice(0, -endingOf('').length - 12)
+  const stem = stemBeside(path, endingOf('0'.repeat(12)))
   const names = await readdir(directory).catch((): string[] => [])
   for (const name of names) {
     if (!name.startsWith(stem) || !ENDING.test(name.slice(stem.length))) continue

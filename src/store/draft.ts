@@ -53,7 +53,7 @@ export class Draft {
     const directory = join(path, CREATING)
     refuseWhole(place)
     const made = makeDirectories(path)
-    const left = mkdir(directory) === 'was there'
+    const left = makeDirectories(directory) === undefined
     if (!left && exists(place.data)) {
       fs.rmdirSync(directory)
       throw new Undraftable(
@@ -145,16 +145,6 @@ async function lockOf(directory: string, left: boolean): Promise<FileLock> {
     'EEXIST',
     `somebody makes a volume there, or was killed while he did; if so, remove ${directory}, and data beside it`,
   )
-}
-
-function mkdir(path: string): 'was made' | 'was there' {
-  try {
-    fs.mkdirSync(path)
-    return 'was made'
-  } catch (error) {
-    if ((error as { code?: string }).code === 'EEXIST') return 'was there'
-    throw error
-  }
 }
 
 function exists(path: string): boolean {
