@@ -437,7 +437,7 @@ function recordsOf({ keys, values }: RecordPage): Entry[] {
  * Puts the records into as many pages as they need: of one size, or, where keys come in order, full but for the last.
  */
 function* split({ low, high, records }: Made, order: Order, { made }: Batch): Steps<void> {
-  let fence = high.length
+  let fence = Math.max(low.length, high.length)
   let total = 0
   for (const [place, record] of records.entries()) {
     fence = Math.max(fence, record.key.length)

@@ -94,6 +94,32 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       await at.close()
     })
 
+    test('takes as many records behind a long key that is gone as anywhere', async () => {
+      const at = await make()
+      const long = `b${'%FF'.repeat(255)}`
+      const value = (length: number) => new Uint8Array(length).fill(7)
+      for (const kept of [1, 2, 3, 4, 5]) {
+        await commit(at, [
+          { key: 'a', value: value(3000) },
+          { key: long, value: value(1000) },
+        ])
+        const keys = Array.from({ length: kept }, (_, number) => `c${number}`)
+        await commit(at, [
+          { key: long, value: null },
+          ...keys.map(key => ({ key, value: value(1000) })),
+        ])
+        assert.deepEqual(
+          (await entries(at, '', '~')).map(({ key }) => key),
+          ['a', ...keys],
+        )
+        await commit(
+          at,
+          keys.map(key => ({ key, value: null })),
+        )
+      }
+      await at.close()
+    })
+
     test('answers as a plain map does, through commits of all sizes', async () => {
       const key = fc.integer({ min: 0, max: 3000 }).map(number => `k${number.toString(36)}`)
       const value = fc.option(fc.integer({ min: 0, max: 400 }))
