@@ -28,7 +28,7 @@ import {
 } from './control-wire.ts'
 import type { Used } from './files.ts'
 import type { Notifications } from './notifications.ts'
-import { type Parts, perform, wrote } from './parts.ts'
+import { type Parts, perform, wroteRange } from './parts.ts'
 
 const { Opcode, IoctlIn, IoctlOut } = wire
 const ENOTTY = 25
@@ -105,7 +105,7 @@ export function controlOperations(parts: Parts, { volume, notifications, status 
       await pages.write([used.ino])
       await notifications.inode(used.ino)
       await does(request, how, path, core.shifting, shiftingArgs(plan))
-      wrote(parts, used.ino, true)
+      wroteRange(parts, request, used.ino)
       await notifications.inode(used.ino)
       await durable(how, path)
       return null

@@ -202,3 +202,11 @@ export function accessed({ core, now: clock }: Parts, ino: number): void {
 export function wrote({ core, now }: Parts, ino: number, killsPrivileges: boolean): void {
   core.inodes.wrote(ino, killsPrivileges ? 'unprivileged' : 'privileged', now())
 }
+
+/**
+ * The same of a range that was allocated, zeroed, copied or shifted. Of a write and of a truncation the kernel says whether the caller
+ * has CAP_FSETID, of these calls it doesn't (HANDLE_KILLPRIV_V2): root keeps set-uid and set-gid, as on other filesystems.
+ */
+export function wroteRange(parts: Parts, { uid }: Request, ino: number): void {
+  wrote(parts, ino, uid !== 0)
+}

@@ -4,7 +4,7 @@ import { truncateArgs } from '../cache/index.ts'
 import { type Answered, answer, type Operations, type Request, wire } from '../fuse/index.ts'
 import { preallocatingArgs, rangeCopyingArgs, seekingArgs } from '../volume/index.ts'
 import type { FileHandle } from './handles.ts'
-import { type Parts, perform, withKernelPages, wrote } from './parts.ts'
+import { type Parts, perform, withKernelPages, wroteRange } from './parts.ts'
 
 const { Opcode } = wire
 
@@ -29,7 +29,7 @@ export function rangeOperations(parts: Parts): Operations {
     if (of === undefined) return errno.EBADF
     const { file } = of.used
     const ended = ({ errno: failed }: { readonly errno: number }) => {
-      if (failed === errno.OK) wrote(parts, of.used.ino, true)
+      if (failed === errno.OK) wroteRange(parts, request, of.used.ino)
       return failed
     }
     if (mode === (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) {
@@ -58,7 +58,7 @@ export function rangeOperations(parts: Parts): Operations {
     const args = rangeCopyingArgs(plan)
     return perform(parts, request, core.copying, args, ({ errno: failed }) => {
       if (args.copied === 0 && failed !== errno.OK) return failed
-      if (args.copied > 0) wrote(parts, target.used.ino, true)
+      if (args.copied > 0) wroteRange(parts, request, target.used.ino)
       return told(args.copied)
     })
   }

@@ -37,7 +37,12 @@ export const SEEK_DATA = 3
 export const SEEK_HOLE = 4
 export const FALLOC_FL_KEEP_SIZE = 1
 export const FALLOC_FL_PUNCH_HOLE = 2
+export const FALLOC_FL_COLLAPSE_RANGE = 8
 export const FALLOC_FL_ZERO_RANGE = 0x10
+export const FALLOC_FL_INSERT_RANGE = 0x20
+const POSIX_FADV_DONTNEED = 4
+const PROT_READ_WRITE = 3
+const MAP_SHARED = 1
 
 /** asm/unistd.h: setgroups, setresgid, setresuid, which glibc would make for every thread. */
 const NUMBERS =
@@ -72,7 +77,8 @@ export class Calls {
     return result < 0 || result === 0xffffffff ? -this.ffi.errno() : result
   }
 
-  private said(result: number): Said {
+  /** What a call said that gave a number, or an errno below zero. */
+  said(result: number): Said {
     return result < 0 ? getSystemErrorName(result) : 'OK'
   }
 
@@ -116,6 +122,30 @@ export class Calls {
     const takes: Passed[] = ['int', 'pointer', 'int', 'pointer', 'long', 'int']
     const result = this.make('copy_file_range', takes, from, null, to, null, length, 0)
     return result < 0 ? getSystemErrorName(result) : result
+  }
+
+  /** Lets the kernel forget the pages of a file that it has written. */
+  forgetPages(fd: number): Said {
+    return this.said(
+      -this.make('posix_fadvise', ['int', 'long', 'long', 'int'], fd, 0, 0, POSIX_FADV_DONTNEED),
+    )
+  }
+
+  /** Maps whole pages of a file, shared, and lets `use` have their address. What it touches must lie before the file's end. */
+  mapped(fd: number, start: number, length: number, use: (address: number) => void): Said {
+    const takes: Passed[] = ['long', 'long', 'int', 'int', 'int', 'long']
+    const address = this.make('mmap', takes, 0, length, PROT_READ_WRITE, MAP_SHARED, fd, start)
+    if (address < 0) return this.said(address)
+    use(address)
+    return this.said(this.make('munmap', ['long', 'long'], address, length))
+  }
+
+  storeAt(address: number, bytes: Uint8Array): void {
+    this.make('memcpy', ['long', 'pointer', 'long'], address, bytes, bytes.length)
+  }
+
+  loadFrom(address: number, bytes: Uint8Array): void {
+    this.make('memcpy', ['pointer', 'long', 'long'], bytes, address, bytes.length)
   }
 
   /** Gives a file that was opened with O_TMPFILE a name. */

@@ -104,10 +104,7 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
           { key: long, value: value(1000) },
         ])
         const keys = Array.from({ length: kept }, (_, number) => `c${number}`)
-        await commit(at, [
-          { key: long, value: null },
-          ...keys.map(key => ({ key, value: value(1000) })),
-        ])
+        await commit(at, [{ key: long, value: null }, ...keys.map(key => ({ key, value: value(1000) }))])
         assert.deepEqual(
           (await entries(at, '', '~')).map(({ key }) => key),
           ['a', ...keys],
