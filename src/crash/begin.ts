@@ -1,11 +1,12 @@
 /** What workloads begin with: a small volume with two files and a directory, made once for each way in which they can lie. */
 import { assert, type Bytes } from '../base/index.ts'
-import type { Image } from './image.ts'
+import { inFormat1, preallocatingArgs } from '../volume/index.ts'
+import { type Image, recordsOf } from './image.ts'
 import { type Operation, operationNamed, write } from './operations.ts'
 import { Oracle } from './oracle.ts'
 import { openAll } from './play.ts'
 import { type Found, oracleOf, recover } from './recovery.ts'
-import { expectValue, type Mode, PAGE, Stage } from './stage.ts'
+import { BLOCKS, expectDone, expectOk, expectValue, type Mode, PAGE, Stage } from './stage.ts'
 import type { Start } from './workloads.ts'
 
 export interface Beginning {
@@ -14,6 +15,9 @@ export interface Beginning {
 }
 
 const SIZES = { a: 2.5 * PAGE, b: 2 * PAGE }
+/** Who has the low blocks, and how many, until a and b lie behind them. */
+const TAKER = '/taker'
+const TAKEN = BLOCKS - 16
 /** Above all that operations write (play.ts). */
 const FIRST_VALUE = 0xa0
 /** Each beginning that was asked for, and what another machine finds in it. */
@@ -38,7 +42,11 @@ export function begin(mode: Mode, start: Start): Beginning {
 }
 
 function make(mode: Mode, start: Start): Image {
-  const first = new Stage({ mode: 'cache', order: 'oldest-first', image: undefined })
+  const first = new Stage({
+    mode: 'cache',
+    order: 'oldest-first',
+    image: start === 'high' ? lowBlocksTaken() : undefined,
+  })
   first.settle()
   for (const name of ['a', 'b']) expectValue(first.volume.create(`/${name}`, 'file'), 'create')
   expectValue(first.volume.create('/d', 'directory'), 'create')
@@ -57,14 +65,39 @@ function make(mode: Mode, start: Start): Image {
   const fill = (name: string, length: Bytes) => write('fill', name, () => ({ position: 0, length }))
   const clone = ['clone', 'sync'].map(named)
   perform(first, oracle, [fill('a', SIZES.a), fill('b', SIZES.b), named('sync')])
-  if (start === 'clones') perform(first, oracle, clone)
-  if (start === 'apart' || start === 'clones') return first.image()
+  if (start === 'high') {
+    perform(first, oracle, [named('clone-head'), named('sync')])
+    expectOk(first.volume.unlink(TAKER).errno, 'unlink')
+    perform(first, oracle, [named('commit')])
+  }
+  if (start === 'clones' || start === 'format-1') perform(first, oracle, clone)
+  if (start === 'apart' || start === 'clones' || start === 'high') return first.image()
+  if (start === 'format-1') {
+    const { blocks, records } = first.image()
+    return { blocks, records: recordsOf(inFormat1(records.entries)) }
+  }
   const stored = new Stage({ mode, order: 'oldest-first', image: first.image() })
   stored.settle()
   openAll(stored, oracle)
   perform(stored, oracle, [...['store-head', 'store-part', 'store-tail', 'store-b', 'sync'].map(named)])
   if (start === 'plain-clones') perform(stored, oracle, clone)
   return stored.image()
+}
+
+/** A volume whose low blocks a file has, so that what comes next lies behind them. */
+function lowBlocksTaken(): Image {
+  const stage = new Stage({ mode: 'cache', order: 'oldest-first', image: undefined })
+  stage.settle()
+  expectValue(stage.volume.create(TAKER, 'file'), 'create')
+  const file = expectValue(stage.volume.open(TAKER), 'open')
+  const plan = { file, position: 0, length: TAKEN * PAGE, how: 'allocate', size: 'grows' } as const
+  const task = stage.spawn(stage.volume.preallocating, preallocatingArgs(plan))
+  stage.settle()
+  expectDone(task)
+  const commit = stage.volume.sync()
+  stage.settle()
+  expectOk(commit.errno, 'commit')
+  return stage.image()
 }
 
 function perform(stage: Stage, oracle: Oracle, operations: readonly Operation[]): void {

@@ -13,7 +13,7 @@
  */
 import { begin } from './begin.ts'
 import { type Image, keyOf } from './image.ts'
-import { COMMIT, type Operation, store, sync, write } from './operations.ts'
+import { COMMIT, type Operation, store, sync, UPGRADE, write } from './operations.ts'
 import { DIRECTORY, type Oracle } from './oracle.ts'
 import type { Planted } from './planted.ts'
 import { type CrashState, crashStates, DoesNotApply, type Play } from './play.ts'
@@ -158,12 +158,14 @@ function playOf(workload: Workload, seed: number, planted: Planted | undefined):
   return { workload, ...begin(workload.mode, workload.start), seed, planted, isAfterwards: false }
 }
 
-/** What is done with a volume that was recovered: its first file is written and synced. */
+/** What is done with a volume that was recovered: it is of format 2 from then on, and its first file is written and synced. */
 function afterwards({ workload, seed, planted }: Play, image: Image, found: Found): Play {
   const { mode, order } = workload
   const oracle = oracleOf(found, mode)
-  const file = [...oracle.names.values()].find(name => name !== DIRECTORY)
-  const operations = [COMMIT, ...(file === undefined ? [] : use(mode, oracle, file))]
+  const file = [...oracle.names.values()].find(
+    name => name !== DIRECTORY && oracle.attributesOf(name).startsWith('file'),
+  )
+  const operations = [UPGRADE, COMMIT, ...(file === undefined ? [] : use(mode, oracle, file))]
   return { workload: { mode, order, operations }, image, oracle, seed, planted, isAfterwards: true }
 }
 

@@ -18,18 +18,27 @@ import {
   daxCallArgs,
   daxChangeArgs,
   EPOCH,
+  Growing,
+  growingArgs,
   planned,
   preallocatingArgs,
   rangeCopyingArgs,
   remappingArgs,
   type ShiftPlan,
+  Shrinking,
   shiftingArgs,
+  shrinkingArgs,
+  Upgrading,
   unsharingArgs,
+  upgradingArgs,
   type Volume,
 } from '../volume/index.ts'
 import { DIRECTORY, type Oracle, WHOLE } from './oracle.ts'
 import { attributesInWords } from './recovery.ts'
-import { Broken, expectDone, expectOk, expectValue, PAGE, PAGES_MAX, type Stage } from './stage.ts'
+import { BLOCKS, Broken, expectDone, expectOk, expectValue, PAGE, PAGES_MAX, type Stage } from './stage.ts'
+
+/** Blocks that a volume that shrinks keeps free, for what is written to it afterwards. */
+const SPARE_BLOCKS = 6
 
 export type Steps = Generator<Ticket | undefined, void, void>
 
@@ -359,25 +368,87 @@ function close(words: string, file: string): Operation {
     name: words,
     kind: 'change',
     applies: ({ handles }) => handles.has(file),
-    *run(stage, oracle) {
-      yield* syncFile(stage, oracle, file)
-      const { volume, engine, program } = stage
-      const { start, file: opened } = stage.handle(file)
-      const unmap = stage.spawn(engine.verbs.unmap, { space: program, start, end: start + 8 })
-      yield unmap.end
-      expectDone(unmap)
-      stage.handles.delete(file)
-      if (opened.opened === 'dax') expectOk(volume.closeDax(opened).errno, `close ${file}`)
-      else {
-        volume.close(opened)
-        const forget = stage.spawn(engine.verbs.forget, { file: opened.cached })
-        yield forget.end
-        expectDone(forget)
-        expectOk(volume.forget(opened).errno, `close ${file}`)
-      }
-      yield
-    },
+    run: (stage, oracle) => closeFile(stage, oracle, file),
   }
+}
+
+function* closeFile(stage: Stage, oracle: Oracle, file: string): Steps {
+  yield* syncFile(stage, oracle, file)
+  const { volume, engine, program } = stage
+  const { start, file: opened } = stage.handle(file)
+  const unmap = stage.spawn(engine.verbs.unmap, { space: program, start, end: start + 8 })
+  yield unmap.end
+  expectDone(unmap)
+  stage.handles.delete(file)
+  if (opened.opened === 'dax') expectOk(volume.closeDax(opened).errno, `close ${file}`)
+  else {
+    volume.close(opened)
+    const forget = stage.spawn(engine.verbs.forget, { file: opened.cached })
+    yield forget.end
+    expectDone(forget)
+    expectOk(volume.forget(opened).errno, `close ${file}`)
+  }
+  yield
+}
+
+/** The volume becomes as small as what it holds allows, so that much of that moves. None of its files is open meanwhile. */
+const SHRINK: Operation = {
+  name: 'shrink',
+  kind: 'change',
+  // Blocks that may be mapped stay where they are.
+  applies: ({ mode, volume, handles }, oracle) =>
+    mode === 'cache' &&
+    smallest(volume) < volume.header.blocks &&
+    [...handles.keys()].every(file => pathOf(oracle, file)),
+  *run(stage, oracle) {
+    const files = [...stage.handles.keys()]
+    for (const file of files) yield* closeFile(stage, oracle, file)
+    // What was freed is free after a commit.
+    yield* COMMIT.run(stage, oracle, 0)
+    const { volume } = stage
+    const blocks = smallest(volume)
+    const task = stage.spawn(new Shrinking(), shrinkingArgs(volume, blocks))
+    yield task.end
+    expectDone(task)
+    oracle.promiseChanges()
+    if (volume.header.blocks !== blocks)
+      throw new Broken(`${volume.header.blocks} blocks are left, expected ${blocks}`)
+    for (const file of files) stage.open(pathOf(oracle, file)!, file)
+    yield
+  },
+}
+
+function smallest({ usage }: Volume): number {
+  return 1 + usage.used + SPARE_BLOCKS
+}
+
+/** The volume takes all of its device. */
+const GROW: Operation = {
+  name: 'grow',
+  kind: 'change',
+  applies: ({ volume }) => volume.header.blocks < BLOCKS,
+  *run(stage, oracle) {
+    const task = stage.spawn(new Growing(), growingArgs(stage.volume, BLOCKS))
+    yield task.end
+    expectDone(task)
+    oracle.promiseChanges()
+  },
+}
+
+/** What a volume of format 1 needs before anything of it may be changed. */
+export const UPGRADE: Operation = {
+  name: 'upgrade',
+  kind: 'persist',
+  applies: () => true,
+  *run(stage, oracle) {
+    const task = stage.spawn(
+      new Upgrading(),
+      upgradingArgs({ volume: stage.volume, uid: 0, gid: 0, now: EPOCH }),
+    )
+    yield task.end
+    expectDone(task)
+    oracle.promiseChanges()
+  },
 }
 
 function* syncFile(stage: Stage, oracle: Oracle, file: string): Steps {
@@ -501,6 +572,34 @@ export const OPERATIONS: readonly Operation[] = [
   attribute('setxattr', 'a', ({ inodes }, ino) =>
     inodes.setxattr(ino, 'user.note', new Uint8Array(2500).fill(ino), 'set', EPOCH),
   ),
+  attribute('chown', 'a', ({ inodes }, ino) => inodes.setattr(ino, { uid: 7, gid: 8 }, EPOCH)),
+  attribute('utimes', 'a', ({ inodes }, ino) =>
+    inodes.setattr(
+      ino,
+      { atime: { seconds: -5, nanoseconds: 6 }, mtime: { seconds: 7, nanoseconds: 8 } },
+      EPOCH,
+    ),
+  ),
+  attribute('setxattr-short', 'a', ({ inodes }, ino) =>
+    inodes.setxattr(ino, 'user.note', new Uint8Array(3).fill(ino), 'set', EPOCH),
+  ),
+  {
+    ...attribute('removexattr', 'a', ({ inodes }, ino) => inodes.removexattr(ino, 'user.note', EPOCH)),
+    applies: (_, oracle) =>
+      pathOf(oracle, 'a') !== undefined && oracle.attributesOf('a').includes('user.note='),
+  },
+  name(
+    'mknod',
+    oracle => !oracle.names.has('/d/k'),
+    ({ volume }, oracle, names) => {
+      expectValue(volume.create('/d/k', { ...planned('char device'), mode: 0o600, rdev: 0x103 }), 'mknod')
+      oracle.content.set('k', new Uint8Array(0))
+      oracle.attribute('k', 'char device 600 rdev 259')
+      names.set('/d/k', 'k')
+    },
+  ),
+  SHRINK,
+  GROW,
   close('close-a', 'a'),
   close('close-b', 'b'),
   sync('fsync-a', ['a']),
@@ -508,6 +607,7 @@ export const OPERATIONS: readonly Operation[] = [
   sync('sync', ['a', 'b']),
   msync('msync-head', 'a', 0),
   COMMIT,
+  UPGRADE,
 ]
 
 export function operationNamed(name: string): Operation | undefined {

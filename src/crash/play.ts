@@ -89,7 +89,7 @@ export function* crashStates({ workload, image, oracle, seed, planted }: Play): 
 /** Opens each file by the first of its names. */
 export function openAll(stage: Stage, oracle: Oracle): void {
   for (const [path, name] of oracle.names) {
-    const isFile = name !== DIRECTORY && !oracle.attributesOf(name).startsWith('symlink')
+    const isFile = name !== DIRECTORY && oracle.attributesOf(name).startsWith('file')
     if (isFile && !stage.handles.has(name)) stage.open(path, name)
   }
 }

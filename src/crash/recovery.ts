@@ -132,7 +132,7 @@ function read(stage: Stage): Found | string {
         continue
       }
       const file =
-        byIno.get(ino) ?? (kind === 'symlink' ? readLink(volume, path) : readFile(stage, volume, path))
+        byIno.get(ino) ?? (kind === 'file' ? readFile(stage, volume, path) : readOther(volume, path, kind))
       if (typeof file === 'string') return file
       byIno.set(ino, file)
       found.set(path, file)
@@ -141,21 +141,27 @@ function read(stage: Stage): Found | string {
   return found
 }
 
-/** A symbolic link is seen as a file that holds where it leads. */
-function readLink(volume: Volume, path: string): FoundFile {
-  const { ino, links, kind, mode } = expectValue(volume.stat(path, 'itself'), `stat ${path}`)
-  const bytes = bytesOf(expectValue(volume.readlink(path), `readlink ${path}`))
-  return { ino, links, bytes, sums: sumsOf(bytes), attributes: `${kind} ${mode.toString(8)}` }
+/** A symbolic link is seen as a file that holds where it leads, and what has no bytes as an empty one. */
+function readOther(volume: Volume, path: string, kind: string): FoundFile {
+  const { ino, links } = expectValue(volume.stat(path, 'itself'), `stat ${path}`)
+  const bytes =
+    kind === 'symlink' ? bytesOf(expectValue(volume.readlink(path), `readlink ${path}`)) : new Uint8Array(0)
+  return { ino, links, bytes, sums: sumsOf(bytes), attributes: attributesInWords(volume, ino) }
 }
 
-/** Kind, mode, and extended attributes with the sums of their values. */
+/** Kind and mode; what else it is, where it isn't as it was made; extended attributes with the sums of their values. */
 export function attributesInWords(volume: Volume, ino: number): string {
-  const { kind, mode } = expectValue(volume.inodes.getattr(ino), `stat of inode ${ino}`)
+  const found = expectValue(volume.inodes.getattr(ino), `stat of inode ${ino}`)
+  const { kind, mode, uid, gid, rdev, atime, mtime } = found
   const names = expectValue(volume.inodes.listxattr(ino), `attributes of inode ${ino}`)
-  const kept = names.map(
-    name => ` ${name}=${MIX53.of(expectValue(volume.inodes.getxattr(ino, name), name).slice())}`,
-  )
-  return `${kind} ${mode.toString(8)}${kept.join('')}`
+  const words = [`${kind} ${mode.toString(8)}`]
+  if (uid !== 0 || gid !== 0) words.push(`owner ${uid}:${gid}`)
+  if (rdev !== 0) words.push(`rdev ${rdev}`)
+  for (const [name, { seconds, nanoseconds }] of Object.entries({ atime, mtime }))
+    if (seconds !== 0 || nanoseconds !== 0) words.push(`${name} ${seconds}.${nanoseconds}`)
+  for (const name of names)
+    words.push(`${name}=${MIX53.of(expectValue(volume.inodes.getxattr(ino, name), name).slice())}`)
+  return words.join(' ')
 }
 
 function sumsOf(bytes: Uint8Array): number[] {

@@ -10,7 +10,7 @@
  */
 import { Prng } from '../base/index.ts'
 import type { Order } from './crash-device.ts'
-import { OPERATIONS, type Operation, operationNamed } from './operations.ts'
+import { OPERATIONS, type Operation, operationNamed, UPGRADE } from './operations.ts'
 import { MODES, type Mode } from './stage.ts'
 
 /** How the files lie at first. */
@@ -20,14 +20,16 @@ export const STARTS = [
   'clones', // b is a clone of a
   'plain', // each in blocks of its own, which have been stored to through DAX
   'plain-clones', // b is a clone of such an a
+  'high', // at the end of the device, so that a volume that shrinks moves them; a block of a's is b's too
+  'format-1', // as 'clones', in a volume of format 1, which is upgraded first
 ] as const
 export type Start = (typeof STARTS)[number]
 
 export const ORDERS: readonly Order[] = ['oldest-first', 'newest-first']
 
 const STARTS_OF: Record<Mode, readonly Start[]> = {
-  cache: ['apart', 'clones'],
-  dax: ['clones', 'plain', 'plain-clones'],
+  cache: ['apart', 'clones', 'high', 'format-1'],
+  dax: ['clones', 'plain', 'plain-clones', 'format-1'],
   'dax-sync': ['clones', 'plain-clones'],
 }
 
@@ -52,7 +54,7 @@ export interface Batch {
 const RANDOM_WORKLOADS = 25
 
 const CHANGES = OPERATIONS.filter(({ kind }) => kind === 'change')
-const PERSISTS = OPERATIONS.filter(({ kind }) => kind === 'persist')
+const PERSISTS = OPERATIONS.filter(each => each.kind === 'persist' && each !== UPGRADE)
 
 const SYNC = operationNamed('sync')!
 
@@ -80,18 +82,20 @@ export function randomBatch(seed: number, number: number): Batch {
 
 export function* workloadsOf(batch: Batch): Generator<Workload> {
   const { mode, start, order, kind, number, seed } = batch
+  const first = start === 'format-1' ? [UPGRADE] : []
   if (kind === 'make') yield { mode, start, order, operations: [] }
-  if (kind === 'one') for (const change of CHANGES) yield { mode, start, order, operations: [change, SYNC] }
+  if (kind === 'one')
+    for (const change of CHANGES) yield { mode, start, order, operations: [...first, change, SYNC] }
   if (kind === 'two')
     for (const second of CHANGES)
       for (const persist of [[], ...PERSISTS.map(each => [each])])
-        yield { mode, start, order, operations: [CHANGES[number]!, ...persist, second, SYNC] }
+        yield { mode, start, order, operations: [...first, CHANGES[number]!, ...persist, second, SYNC] }
   if (kind === 'random') {
     const prng = new Prng(seed * 7919 + number)
     for (let count = 0; count < RANDOM_WORKLOADS; count++) {
       const length = 3 + prng.below(4)
       const operations = Array.from({ length }, () => prng.pick(prng.below(4) === 0 ? PERSISTS : CHANGES))
-      yield { mode, start, order, operations }
+      yield { mode, start, order, operations: [...first, ...operations] }
     }
   }
 }

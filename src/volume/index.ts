@@ -18,6 +18,7 @@ export { describeRecord } from './describe.ts'
 export { PLAIN, UNWRITTEN, WRITTEN } from './extents.ts'
 export { Absent, Damage, Failure, Unreadable } from './failure.ts'
 export { Following, type FollowingArgs, followingArgs } from './following.ts'
+export { inFormat1 } from './format-1.ts'
 export { Growing, type GrowingArgs, growingArgs } from './growing.ts'
 export { blockSizeIn, headerBlock, idIn } from './header.ts'
 export {

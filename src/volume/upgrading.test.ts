@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { errno } from '../base/index.ts'
-import { inFormat1 } from './format-1.suite.ts'
+import { inFormat1 } from './format-1.ts'
 import { snapshotArgs } from './snapshot.ts'
 import { Upgrading, upgradingArgs } from './upgrading.ts'
 import { ok, VolumeWorld } from './volume-world.suite.ts'
@@ -23,7 +23,8 @@ function older(): VolumeWorld {
   ok(at.volume.unlink('/gone'))
   at.sync(gone)
   at.commit()
-  return new VolumeWorld({ image: inFormat1(at.image()) })
+  const image = at.image()
+  return new VolumeWorld({ image: { ...image, store: inFormat1(image.store) } })
 }
 
 function upgrade(at: VolumeWorld) {

@@ -1,20 +1,15 @@
-/** A volume as programs made it that knew format 1: what a newer one left, in the older records. */
-import { Buffer } from 'node:buffer'
+/** The records of a volume as programs made them that knew format 1: for campaigns, which upgrade it. */
 import { MIX53 } from './checksum.ts'
 import { encodeNumbers, putU64, viewOf } from './fields.ts'
 import { decodeInode } from './inode.ts'
 import { decodeHeader, decodeState, encodeHeader, numberIn } from './records.ts'
-import type { Image } from './volume-world.suite.ts'
 
 /** Of files and directories only. Sealed directories but the uppermost of each tree lose their seal, as it was then. */
-export function inFormat1({ store, device }: Image): Image {
+export function inFormat1(records: readonly (readonly [string, Uint8Array])[]): [string, Uint8Array][] {
   const sealed = new Set<number>()
-  for (const [key, value] of store)
+  for (const [key, value] of records)
     if (key.startsWith('i') && decodeInode(payload(value), numberIn(key)).sealed) sealed.add(numberIn(key))
-  return {
-    device,
-    store: store.map(([key, value]) => [key, closed(key, older(key, payload(value), sealed))]),
-  }
+  return records.map(([key, value]) => [key, closed(key, older(key, payload(value), sealed))])
 }
 
 function older(key: string, value: Uint8Array, sealed: ReadonlySet<number>): Uint8Array {
@@ -43,6 +38,9 @@ function payload(value: Uint8Array): Uint8Array {
 function closed(key: string, value: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(value.length + 8)
   bytes.set(value)
-  putU64(viewOf(bytes), value.length, MIX53.of(Buffer.concat([value, Buffer.from(key, 'latin1')])))
+  const summed = new Uint8Array(value.length + key.length)
+  summed.set(value)
+  for (let at = 0; at < key.length; at++) summed[value.length + at] = key.charCodeAt(at)
+  putU64(viewOf(bytes), value.length, MIX53.of(summed))
   return bytes
 }
