@@ -69,7 +69,7 @@ export function unlike(
   return { kernelHas, weHave }
 }
 
-/** Whether the kernel keeps private neighbours apart that are alike, at a page of [start, end): the row "anon_vma". */
+/** Whether a side keeps private neighbours apart that are alike, at a page of [start, end): the row "anon_vma". */
 export function keepsApart({ vmas }: View, start: number, end: number): boolean {
   return vmas.some((vma, at) => {
     const next = vmas[at + 1]

@@ -17,7 +17,7 @@ export const DIFFERENCES: readonly Difference[] = [
     name: 'anon_vma',
     kernel:
       'keeps private neighbours apart whose pages came of different stores or forks (mm/vma.c, is_mergeable_anon_vma)',
-    ours: 'the pages of a family of spaces have numbers of their own, so neighbours that are alike are one VMA',
+    ours: 'the pages of a family of spaces have numbers of their own, so neighbours that are alike are one VMA, unless both have private pages and one has been moved',
     follows:
       "alike private neighbours count as one; mremap isn't played on such a range, and entries that one side alone has are taken away",
   },

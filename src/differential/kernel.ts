@@ -18,13 +18,15 @@ import {
   type SystemCall,
 } from './abi.ts'
 import type { FilesystemName } from './differences.ts'
-import { type Operation, PAGE, PROCESSES_MAX, pattern, SEEN } from './operations.ts'
+import { type Operation, PAGE, PAGES_BEFORE_TABLE_EDGE, PROCESSES_MAX, pattern, SEEN } from './operations.ts'
 import type { Outcome, Run, Side, View, VmaView } from './side.ts'
 import { Smaps } from './smaps.ts'
 import type { Tracee, Tracer } from './tracee.ts'
 import { done, failed } from './words.ts'
 
-export const ARENA_ADDRESS: Address = 0x100000000000
+/** An edge between two page tables of the hardware, which lies inside the arena. */
+const TABLE_EDGE: Address = 0x100000000000
+const ARENA_ADDRESS: Address = TABLE_EDGE - PAGES_BEFORE_TABLE_EDGE * PAGE
 /** Where each process has a page for paths and answers, and one for lists of calls. All of them and we share both. */
 const SCRATCH: Address = 0x200000000000
 const LIST: Address = SCRATCH + PAGE

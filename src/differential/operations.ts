@@ -13,6 +13,8 @@ export const ARENA = 40
 export const RANGE = 10
 /** All pages that may be mapped. */
 export const SEEN = ARENA + RANGE
+/** The arena goes over an edge of the hardware's page tables, which bounds what one fault may map. */
+export const PAGES_BEFORE_TABLE_EDGE = 22
 /** Pages of each file, when it is made. */
 export const FILE_PAGES = 16
 export const FILES = 2

@@ -20,13 +20,21 @@ import {
 } from '../space/index.ts'
 import { MSYNC } from './abi.ts'
 import { DirectDevice } from './direct-device.ts'
-import { FILE_PAGES, type Operation, PAGE, PROCESSES_MAX, pattern, SEEN } from './operations.ts'
+import {
+  FILE_PAGES,
+  type Operation,
+  PAGE,
+  PAGES_BEFORE_TABLE_EDGE,
+  PROCESSES_MAX,
+  pattern,
+  SEEN,
+} from './operations.ts'
 import type { Outcome, Run, Side, View } from './side.ts'
 import { Smaps } from './smaps.ts'
 import { done, failed } from './words.ts'
 
-/** The page of the space where the arena begins. */
-const FIRST = 1024
+/** The page of the space where the arena begins: an edge between page tables lies where the kernel's side has one. */
+const FIRST = 1024 - PAGES_BEFORE_TABLE_EDGE
 const FRAMES = 1024
 const ATTEMPTS_MAX = 100_000
 

@@ -75,7 +75,7 @@ export function play(stage: Stage, operations: readonly Operation[]): Difference
 }
 
 function playOne(stage: Stage, kernel: Kernel, ours: Ours, operation: Operation): string | undefined {
-  if (isLeftOut(stage, kernel, operation)) {
+  if (isLeftOut(stage, [kernel, ours], operation)) {
     stage.coverage.leftOut(operation)
     return undefined
   }
@@ -108,8 +108,8 @@ function playOne(stage: Stage, kernel: Kernel, ours: Ours, operation: Operation)
   return compare(stage, kernel, ours, operation.process)
 }
 
-function isLeftOut(stage: Stage, kernel: Kernel, operation: Operation): boolean {
-  if (operation.name === 'remap') return isApart(kernel, operation)
+function isLeftOut(stage: Stage, [kernel, ours]: readonly [Kernel, Ours], operation: Operation): boolean {
+  if (operation.name === 'remap') return isApart([kernel, ours], operation)
   if (operation.name === 'advise' && operation.advice === 'pageout')
     return kernel.freed || isSharedMemory(kernel, operation) || hasSwap()
   return operation.name === 'store' && stage.filesystem === 'tmpfs' && isPastEnd(kernel, operation)
@@ -129,16 +129,17 @@ function isSharedMemory(
     .vmas.some(({ start, end, name }) => name === 'shared memory' && start < page + pages && end > page)
 }
 
-/** What mremap may do depends on where VMAs end: a range that the kernel keeps apart and we don't isn't remapped. */
+/** What mremap may do depends on where VMAs end: a range that one side keeps apart and the other doesn't isn't remapped. */
 function isApart(
-  kernel: Kernel,
+  [kernel, ours]: readonly [Kernel, Ours],
   { process, page, pages, newPages, old }: Extract<Operation, { name: 'remap' }>,
 ): boolean {
   const view = kernel.view(process)
   const locked = ({ start, end, flags }: VmaView) =>
     start < page + pages && end > page && /\blo\b/.test(flags)
   if (old === 'stays mapped' && view.vmas.some(locked)) return true
-  return keepsApart(view, page, page + Math.max(pages, newPages))
+  const end = page + Math.max(pages, newPages)
+  return [view, ours.view(process)].some(each => keepsApart(each, page, end))
 }
 
 /** What is stored to the last page past the end of a file is lost by a sync; tmpfs has none (the row "last page of tmpfs"). */
@@ -182,7 +183,7 @@ function afterPunch(kernel: Kernel, ours: Ours): void {
 function afterFork(kernel: Kernel, ours: Ours): void {
   for (let process = 0; process < kernel.processes; process++) {
     const [view, own] = [kernel.view(process), ours.view(process)]
-    const isApart = keepsApart(view, 0, SEEN)
+    const isApart = keepsApart(view, 0, SEEN) || keepsApart(own, 0, SEEN)
     const { kernelHas, weHave } = unlike(view, own)
     if (isApart) kernel.drop(process, kernelHas)
     ours.drop(
@@ -211,7 +212,7 @@ function compare(stage: Stage, kernel: Kernel, ours: Ours, process: number): str
   const traits = traitsOf(stage.filesystem, kernel)
   let view = kernel.view(process)
   let own = ours.view(process)
-  if (view.present !== own.present && keepsApart(view, 0, SEEN)) {
+  if (view.present !== own.present && (keepsApart(view, 0, SEEN) || keepsApart(own, 0, SEEN))) {
     sameEntries(kernel, ours, process)
     view = kernel.view(process)
     own = ours.view(process)

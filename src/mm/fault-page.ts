@@ -26,8 +26,10 @@ import type { Mm } from './mm.ts'
 import type { Space } from './space.ts'
 import { allows, anonIndexOf, indexOf, PROT_WRITE, type Vma, ZERO_PAGE } from './vma.ts'
 
-/** fault_around_bytes: 64 KiB, aligned in the space (Linux 6.18 mm/memory.c, do_fault_around). */
+/** fault_around_bytes: 64 KiB, aligned in the space, in one VMA and one page table (Linux 6.18 mm/memory.c, do_fault_around). */
 const FAULT_AROUND_BYTES = 64 * 1024
+/** What an entry takes of a page table of the hardware, which is a page (PTRS_PER_PTE). */
+const ENTRY_BYTES = 8
 
 /** `vma`: what is mapped at the fault's page now; undefined: nothing. */
 export function faultPage(mm: Mm, vma: Vma | undefined, fault: VmFault): Outcome {
@@ -146,7 +148,9 @@ function faultAround(mm: Mm, vma: Vma, fault: VmFault): boolean {
   const from = Math.max(vma.start, fault.vpn - (fault.vpn % around))
   // Who reads in order comes by all that readahead has brought.
   const ahead = vma.advice === 'sequential' ? fault.vpn + mm.cache.readAheadPages : 0
-  const end = Math.min(vma.end, Math.max(from + around, ahead))
+  const tablePages = mm.memory.frames.pageSize / ENTRY_BYTES
+  const tableEnd = fault.vpn - (fault.vpn % tablePages) + tablePages
+  const end = Math.min(vma.end, Math.max(Math.min(from + around, tableEnd), ahead))
   let found = false
   for (let vpn = from; vpn < end; vpn++) if (ready(mm, vma, fault, vpn) && vpn === fault.vpn) found = true
   return found

@@ -23,6 +23,7 @@ export { cool, lazilyFree, pageOut } from './unwanted.ts'
 export {
   allows,
   anonIndexOf,
+  anonOffsetOfBoth,
   continues,
   indexOf,
   newOpening,

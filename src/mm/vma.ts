@@ -3,10 +3,11 @@
  *
  * Invariants
  *   A1  start < end; the VMAs of a space don't overlap and are kept in order of start.
- *   A2  start, end and pageOffset change only with the mmap lock held for writing and the VMA write-locked.
+ *   A2  start, end, pageOffset and anonOffset change only with the mmap lock held for writing and the VMA write-locked.
  *   A3  A VMA of a file is on the file's list of mappers while it is in its space (rmap.ts).
  *   A4  The private pages of a VMA keep their number in the family wherever mremap takes it: page vpn has the number
- *       anonOffset + vpn - start. A VMA that has none of its own yet is numbered by where it lies.
+ *       anonOffset + vpn - start. A VMA that has none of its own yet is numbered by where it lies, and one of a file by
+ *       its neighbour's numbers, when it becomes one with that.
  */
 import type { PageIndex, Pfn, Vpn } from '../base/index.ts'
 import type { ErrorCursor } from '../cache/index.ts'
@@ -69,7 +70,7 @@ export interface Vma {
   readonly share: 'shared' | 'private'
   readonly open: OpenFile | undefined
   pageOffset: PageIndex
-  readonly anonOffset: Vpn
+  anonOffset: Vpn
   /** A page of its own was made in it (anon_vma isn't NULL). */
   hasAnon: boolean
   advice: 'normal' | 'random' | 'sequential'
@@ -128,8 +129,20 @@ export function continues(vma: Vma, next: Vma): boolean {
     vma.leftOut === next.leftOut &&
     vma.wiped === next.wiped &&
     (vma.open === undefined || vma.pageOffset + (vma.end - vma.start) === next.pageOffset) &&
-    (vma.share === 'shared' || anonIndexOf(vma, vma.end) === next.anonOffset)
+    (vma.share === 'shared' || anonOffsetOfBoth(vma, next) !== undefined)
   )
+}
+
+/**
+ * The number at the start of both, if the private pages of both can be numbered as one. In Linux those of a file have the
+ * file's numbers, so that a VMA without any goes with each (is_mergeable_anon_vma); anonymous memory has its own even then.
+ */
+export function anonOffsetOfBoth(vma: Vma, next: Vma): Vpn | undefined {
+  const offset = next.anonOffset - (next.start - vma.start)
+  if (offset === vma.anonOffset) return offset
+  if (vma.open === undefined) return undefined
+  if (!next.hasAnon) return vma.anonOffset
+  return vma.hasAnon || offset < 0 ? undefined : offset
 }
 
 /** The frame that an entry of this VMA would share with others: 0 is the zero page. */

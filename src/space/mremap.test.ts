@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { World } from '../engine/world.suite.ts'
+import { RW, World } from '../engine/world.suite.ts'
 import { PROT_READ, type Space } from '../mm/index.ts'
 
 const errs = (world: World, task: Parameters<World['says']>[0]) => world.says(task)
@@ -69,6 +69,64 @@ describe('mremap', () => {
       [100, 101, 0],
     )
     assert.equal(get(world, space, heap), 'EFAULT')
+    world.finish()
+  })
+
+  it('is one with what goes on from it in the file, if only one of them has pages of its own', () => {
+    const world = new World({ frames: 64 })
+    const data = world.file('data', { pages: 12, holding: false })
+    const space = world.space('app')
+    const text = world.map(space, data, { pages: 12, share: 'private' })
+    const to = text + 100
+    const map = (page: number, pages: number, prot = RW) =>
+      world.map(space, data, { pages, offset: page, share: 'private', fixed: to + page, prot })
+    put(world, space, text + 5, 77)
+    put(world, space, text + 8, 88)
+    assert.equal(errs(world, world.mremap(space, text + 4, 4, 4, { fixed: to + 4 })), 'done')
+    map(8, 2)
+    assert.deepEqual(ranges(space).at(-1), [to + 4, to + 10])
+    map(2, 2, PROT_READ)
+    assert.equal(world.says(world.protect(space, to + 2, 2, RW)), 'done')
+    assert.deepEqual(ranges(space).at(-1), [to + 2, to + 10])
+    put(world, space, to + 3, 33)
+    put(world, space, to + 8, 99)
+    const child = world.fork(space).args.child!
+    for (const each of [space, child])
+      assert.deepEqual(
+        [3, 5, 8].map(page => get(world, each, to + page)),
+        [33, 77, 99],
+      )
+    // Both have pages of their own, numbered by other places.
+    map(10, 2, PROT_READ)
+    assert.equal(world.says(world.protect(space, to + 10, 2, RW)), 'done')
+    assert.deepEqual(ranges(space).at(-1), [to + 2, to + 12])
+    map(0, 2)
+    assert.deepEqual(ranges(space).at(-1), [to, to + 12])
+    assert.equal(get(world, space, text + 8), 88)
+    world.finish()
+  })
+
+  it('stays two where both have pages of their own that are numbered by other places', () => {
+    const world = new World({ frames: 64 })
+    const data = world.file('data', { pages: 8, holding: false })
+    const space = world.space('app')
+    const text = world.map(space, data, { pages: 8, share: 'private' })
+    const to = text + 100
+    put(world, space, text, 70)
+    assert.equal(errs(world, world.mremap(space, text, 4, 4, { fixed: to })), 'done')
+    world.map(space, data, { pages: 4, offset: 4, share: 'private', fixed: to + 4 })
+    assert.deepEqual(ranges(space).at(-1), [to, to + 8])
+    assert.equal(world.says(world.protect(space, to + 4, 4, PROT_READ)), 'done')
+    const other = text + 200
+    world.map(space, data, { pages: 8, share: 'private', fixed: other })
+    put(world, space, other + 5, 75)
+    assert.equal(errs(world, world.mremap(space, other + 4, 4, 4, { fixed: to + 4 })), 'done')
+    assert.deepEqual(ranges(space).slice(-3), [
+      [to, to + 4],
+      [to + 4, to + 8],
+      [other, other + 4],
+    ])
+    assert.deepEqual([get(world, space, to), get(world, space, to + 5)], [70, 75])
     world.finish()
   })
 

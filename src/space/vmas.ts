@@ -9,7 +9,16 @@
  *   SV2 Two neighbours that could be one are one after each verb.
  */
 import { assert, type Slice, type Vpn } from '../base/index.ts'
-import { anonIndexOf, continues, indexOf, type Mm, newVma, type Space, type Vma } from '../mm/index.ts'
+import {
+  anonIndexOf,
+  anonOffsetOfBoth,
+  continues,
+  indexOf,
+  type Mm,
+  newVma,
+  type Space,
+  type Vma,
+} from '../mm/index.ts'
 import type { Task, Wait } from '../sched/index.ts'
 
 /** sysctl vm.max_map_count is 65530; this space is meant for more. */
@@ -176,6 +185,8 @@ function merge(mm: Mm, left: Vma, right: Vma): void {
   mm.rmap.removeVma(left)
   mm.rmap.removeVma(right)
   space.vmas.remove(right)
+  // Of shared pages none has a number.
+  left.anonOffset = anonOffsetOfBoth(left, right) ?? left.anonOffset
   left.end = right.end
   left.hasAnon ||= right.hasAnon
   space.vmas.widen(left)

@@ -1,0 +1,36 @@
+/** Which pages one load maps besides its own: those of a window that are in memory (Linux 6.18 mm/memory.c, do_fault_around). */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { World } from '../engine/world.suite.ts'
+
+/** Which pages of a mapping of `pages` pages at `start` one load at `vpn` maps, all of them being in memory. */
+function mappedBy(start: number, pages: number, vpn: number, offset = 0): [number, number] {
+  const world = new World({ frames: 128 })
+  const data = world.file('data', { pages: offset + pages, holding: false })
+  const a = world.space('a')
+  world.read(data, 0, new Uint8Array((offset + pages) * 4096))
+  world.map(a, data, { pages, offset, fixed: start, advice: 'normal' })
+  assert.equal(world.says(world.fault(a, vpn, 'load')), 'done')
+  const mapped = [...a.table.used(start, start + pages)]
+  const [first, last] = [mapped[0]!, mapped.at(-1)!]
+  assert.equal(mapped.length, last + 1 - first)
+  world.finish()
+  return [first, last + 1]
+}
+
+describe('a load maps the pages around it', () => {
+  it('sixteen of them, aligned in the space and not in the file', () => {
+    assert.deepEqual(mappedBy(1024, 48, 1024 + 21), [1024 + 16, 1024 + 32])
+    assert.deepEqual(mappedBy(1024, 40, 1024 + 21, 5), [1024 + 16, 1024 + 32])
+  })
+
+  it('where the mapping begins inside of the window, sixteen from there on', () => {
+    assert.deepEqual(mappedBy(1029, 48, 1030), [1029, 1045])
+  })
+
+  it('none past the mapping, nor past the page table of the hardware', () => {
+    assert.deepEqual(mappedBy(1024, 20, 1024 + 17), [1024 + 16, 1024 + 20])
+    assert.deepEqual(mappedBy(1531, 20, 1533), [1531, 1536])
+    assert.deepEqual(mappedBy(1531, 20, 1537), [1536, 1551])
+  })
+})
