@@ -1,14 +1,14 @@
 /** Which pages one load maps besides its own: those of a window that are in memory (Linux 6.18 mm/memory.c, do_fault_around). */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { World } from '../engine/world.suite.ts'
+import { PAGE, World } from '../engine/world.suite.ts'
 
 /** Which pages of a mapping of `pages` pages at `start` one load at `vpn` maps, all of them being in memory. */
 function mappedBy(start: number, pages: number, vpn: number, offset = 0): [number, number] {
   const world = new World({ frames: 128 })
   const data = world.file('data', { pages: offset + pages, holding: false })
   const a = world.space('a')
-  world.read(data, 0, new Uint8Array((offset + pages) * 4096))
+  world.read(data, 0, (offset + pages) * PAGE)
   world.map(a, data, { pages, offset, fixed: start, advice: 'normal' })
   assert.equal(world.says(world.fault(a, vpn, 'load')), 'done')
   const mapped = [...a.table.used(start, start + pages)]
