@@ -33,7 +33,7 @@ import {
   upgradingArgs,
   type Volume,
 } from '../volume/index.ts'
-import { DIRECTORY, type Oracle, WHOLE } from './oracle.ts'
+import { DIRECTORY, NOWHERE, type Oracle, WHOLE } from './oracle.ts'
 import { attributesInWords } from './recovery.ts'
 import { BLOCKS, Broken, expectDone, expectOk, expectValue, PAGE, PAGES_MAX, type Stage } from './stage.ts'
 
@@ -285,6 +285,10 @@ function shift(how: ShiftPlan['how']): Operation {
         oracle.content.set('a', now)
         oracle.exact('a', { start: PAGE, end: WHOLE.end })
         oracle.sizes('a', () => now.length)
+        oracle.moved('a', page => {
+          const to = page === 0 ? 0 : page + by / PAGE
+          return (page > 0 && to < 1) || to >= PAGES_MAX ? NOWHERE : to
+        })
       })
       const { file } = stage.handle('a')
       const plan = { how, file, position: PAGE, length: PAGE }

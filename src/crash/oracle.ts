@@ -7,7 +7,8 @@
  *     cut        names, and for each file the sizes and, page by page, the versions that may be there
  *     write      a cut with one version more: its pages reach the device when they like
  *     change     a cut in which the ranges that it changed are exactly so: clone, truncate, punch, rename, …
- *     store      through a DAX mapping: goes to the device at once, whatever commit it is seen with
+ *     store      through a DAX mapping: goes to the device at once, whatever commit it is seen with; where a shift has moved the
+ *                block, and the commit is older, in the page where the block was
  *     promise    the last cut alone is left, and what was promised of it is exactly so
  *
  * Invariants
@@ -30,7 +31,12 @@ export interface MayHold {
   readonly pages: readonly Versions[]
   /** What else it is, in words (attributesInWords). */
   readonly attributes: string
+  /** In which page of the file, as it is now, the block of each page lies; NOWHERE: in none. */
+  readonly places: readonly number[]
 }
+
+export const NOWHERE = -1
+const UNMOVED: readonly number[] = Array.from({ length: PAGES_MAX }, (_, page) => page)
 
 /** Paths and what they lead to: the name of a file, or DIRECTORY. */
 export type NamesOf = ReadonlyMap<string, string>
@@ -107,7 +113,7 @@ export class Oracle {
     this.replaceCuts(({ names, files }) => ({
       names,
       files: new Map(
-        [...files].map(([file, held]) => [file, file === name ? this.with(held, name, range) : held]),
+        [...files].map(([file, held]) => [file, file === name ? this.stored(held, name, range) : held]),
       ),
     }))
   }
@@ -183,6 +189,20 @@ export class Oracle {
     })
   }
 
+  /** Inside `change`: the blocks of a file are at other pages now, and stores to them are seen where they were in older cuts. */
+  moved(name: string, to: (page: number) => number): void {
+    this.replaceCuts(({ names, files }) => {
+      const held = files.get(name)
+      if (held === undefined) return { names, files }
+      const places = held.places.map(page => (page === NOWHERE ? NOWHERE : to(page)))
+      return { names, files: new Map(files).set(name, { ...held, places }) }
+    })
+    this.replaceLast(({ names, files }) => ({
+      names,
+      files: new Map(files).set(name, { ...files.get(name)!, places: UNMOVED }),
+    }))
+  }
+
   // ---- what it was promised
 
   /** Everything that was changed is durable; data that was only written isn't. */
@@ -206,12 +226,15 @@ export class Oracle {
     this.replaceCuts(({ names, files }) => {
       const held = files.get(name)
       if (held === undefined) return { names, files }
-      const versions = held.pages[page]!.map(version => {
-        const bytes = this.versions.get(version)!.bytes.slice()
-        bytes.set(stored, position - page * PAGE)
-        return this.know(bytes)
+      const pages = held.pages.map((versions, number) => {
+        if (held.places[number] !== page) return versions
+        const now = versions.map(version => {
+          const bytes = this.versions.get(version)!.bytes.slice()
+          bytes.set(stored, position - page * PAGE)
+          return this.know(bytes)
+        })
+        return [...new Set(now)]
       })
-      const pages = held.pages.with(page, [...new Set(versions)])
       return { names, files: new Map(files).set(name, { ...held, pages }) }
     })
   }
@@ -248,7 +271,12 @@ export class Oracle {
       whole.set(bytes.subarray(page * PAGE, (page + 1) * PAGE))
       return [this.know(whole)]
     })
-    return { sizes: [bytes.length], pages, attributes: this.attributes.get(name) ?? ORDINARY }
+    return {
+      sizes: [bytes.length],
+      pages,
+      attributes: this.attributes.get(name) ?? ORDINARY,
+      places: UNMOVED,
+    }
   }
 
   /** What the file holds now may be in the range too. */
@@ -257,6 +285,16 @@ export class Oracle {
     const pages = held.pages.map((versions, page) =>
       overlaps(range, page) ? union(versions, now.pages[page]!) : versions,
     )
+    return { ...held, pages }
+  }
+
+  /** The same of what lies on the device itself, wherever the blocks were. */
+  private stored(held: MayHold, name: string, range: Range): MayHold {
+    const now = this.exactly(name)
+    const pages = held.pages.map((versions, page) => {
+      const place = held.places[page]!
+      return place !== NOWHERE && overlaps(range, place) ? union(versions, now.pages[place]!) : versions
+    })
     return { ...held, pages }
   }
 

@@ -473,6 +473,7 @@ export class Exercising {
 
   rename(): string | undefined {
     const [from, to] = [this.draw(), this.draw()]
+    if (isTooDeep(from.node, to) || isTooDeep(to.node, from)) return undefined
     const how = this.chance.pick(['replace', 'replace', 'no-replace', 'exchange'] as const)
     const flags = { replace: 0, 'no-replace': RENAME_NOREPLACE, exchange: RENAME_EXCHANGE }[how]
     const said = this.calls.rename(this.pathOf(from.path), this.pathOf(to.path), flags)
@@ -501,6 +502,7 @@ export class Exercising {
     const from = this.one(({ kind }) => kind === 'directory')
     const to = this.draw()
     if (this.tool === undefined || from === undefined || to.node !== undefined) return undefined
+    if (isTooDeep(from.node, to)) return undefined
     if (`${to.path}/`.startsWith(`${from.path}/`)) return undefined
     const said = this.tool.snapshot(from.path, to.path)
     if (said !== 'OK') return `snapshot of ${from.path} to ${to.path}: ${said}`
@@ -656,6 +658,17 @@ export class Exercising {
 const OPERATIONS: Readonly<Record<string, Operation>> = Object.fromEntries(
   Object.keys(WEIGHTS).map(name => [name, (exercise: Exercising) => exercise[name as 'write']()]),
 )
+
+/** Whether a directory would reach further down than names are drawn, where nobody would take anything away. */
+function isTooDeep(node: Node | undefined, { path }: Place): boolean {
+  return node?.kind === 'directory' && path.split('/').length - 2 + height(node) > DEPTH_MAX
+}
+
+/** Directories one in the other. */
+function height({ entries }: Node): number {
+  const below = [...entries.values()].filter(({ kind }) => kind === 'directory')
+  return 1 + Math.max(0, ...below.map(height))
+}
 
 function differs(what: string, got: Uint8Array, wanted: Uint8Array): string | undefined {
   if (got.length !== wanted.length) return `${what}: wanted ${wanted.length} bytes, got ${got.length}`
