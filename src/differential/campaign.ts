@@ -1,4 +1,5 @@
-/** Stories one after the other on one filesystem, and the first difference made small. */
+/** Stories one after the other on one filesystem, and the first difference made small. Between two it can be stopped. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Coverage } from './coverage.ts'
 import type { Operation } from './operations.ts'
 import { type Difference, play, STORY, type Stage, storyOf } from './story.ts'
@@ -25,15 +26,18 @@ export interface Campaign {
   /** The first story. */
   readonly from: number
   readonly onProgress: (operations: number) => void
+  readonly signal: AbortSignal
 }
 
-export function campaign(stage: Stage, { operations, seed, from, onProgress }: Campaign): Result {
+export async function campaign(stage: Stage, plan: Campaign): Promise<Result> {
+  const { operations, seed, from, onProgress, signal } = plan
   let played = 0
   for (let story = from; played < operations; story++) {
+    await turn(signal)
     const all = storyOf(seed, story).slice(0, operations - played)
     const found = play(stage, all)
     if (found !== undefined) {
-      const failure = shrink(stage, story, all, found)
+      const failure = await shrink(stage, story, all, found, signal)
       return { operations: played + found.at, failure }
     }
     played += all.length
@@ -57,7 +61,13 @@ export function replay(
 }
 
 /** Leaves out runs of operations, long ones first, as long as a difference is left. */
-function shrink(counted: Stage, story: number, all: readonly Operation[], first: Difference): Failure {
+async function shrink(
+  counted: Stage,
+  story: number,
+  all: readonly Operation[],
+  first: Difference,
+  signal: AbortSignal,
+): Promise<Failure> {
   const until = performance.now() + SHRINK_MS
   const stage = { ...counted, coverage: new Coverage() }
   let kept = Array.from({ length: first.at + 1 }, (_, at) => at)
@@ -65,6 +75,7 @@ function shrink(counted: Stage, story: number, all: readonly Operation[], first:
   for (let size = kept.length >> 1; size >= 1; ) {
     let smaller = false
     for (let at = 0; at < kept.length && performance.now() < until; ) {
+      await turn(signal)
       const fewer = [...kept.slice(0, at), ...kept.slice(at + size)]
       const found = play(
         stage,
@@ -80,4 +91,10 @@ function shrink(counted: Stage, story: number, all: readonly Operation[], first:
     if (!smaller) size >>= 1
   }
   return { story, kept, operations: kept.map(at => all[at]!), message }
+}
+
+/** Lets the event loop see signals. */
+async function turn(signal: AbortSignal): Promise<void> {
+  await nextTurn()
+  signal.throwIfAborted()
 }

@@ -3,8 +3,14 @@
  * ours is seen, and its line plays it again.
  */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { Prng } from '../base/index.ts'
 import {
   Coverage,
@@ -22,13 +28,14 @@ import {
 import { randomOperation } from './operations.ts'
 import { Ours } from './ours.ts'
 
+const never = new AbortController().signal
 const OPERATIONS = Number(process.env['DIFFERENTIAL_OPERATIONS'] ?? 1000)
 
-function on(
+async function on(
   t: { skip(reason: string): void },
   name: (typeof FILESYSTEMS)[number],
-  act: (stage: Stage) => void,
-) {
+  act: (stage: Stage) => Promise<void>,
+): Promise<void> {
   let made: Filesystem
   try {
     made = Filesystem.make(name)
@@ -38,25 +45,25 @@ function on(
     return
   }
   try {
-    act({ tracer: new Tracer(), filesystem: name, directory: made.directory, coverage: new Coverage() })
+    await act({ tracer: new Tracer(), filesystem: name, directory: made.directory, coverage: new Coverage() })
   } finally {
     made.remove()
   }
 }
 
 for (const name of FILESYSTEMS)
-  test(`the engine and the kernel agree on ${name}`, t => {
-    on(t, name, stage => {
-      const plan = { operations: OPERATIONS, seed: 1, from: 0, onProgress: () => {} }
-      const { operations, failure } = campaign(stage, plan)
+  test(`the engine and the kernel agree on ${name}`, async t => {
+    await on(t, name, async stage => {
+      const plan = { operations: OPERATIONS, seed: 1, from: 0, onProgress: () => {}, signal: never }
+      const { operations, failure } = await campaign(stage, plan)
       assert.equal(failure?.message, undefined)
       assert.equal(operations, OPERATIONS)
       assert.ok(Object.values(stage.coverage.counts).some(({ failed }) => failed > 0))
     })
   })
 
-test('a planted mistake is found, made small, and played again', t => {
-  on(t, 'tmpfs', stage => {
+test('a planted mistake is found, made small, and played again', async t => {
+  await on(t, 'tmpfs', async stage => {
     const { perform } = Ours.prototype
     t.mock.method(Ours.prototype, 'perform', function (this: Ours, operation: Parameters<typeof perform>[0]) {
       // munmap forgets the last page.
@@ -64,7 +71,8 @@ test('a planted mistake is found, made small, and played again', t => {
         return perform.call(this, { ...operation, pages: operation.pages - 1 })
       return perform.call(this, operation)
     })
-    const { failure } = campaign(stage, { operations: 2000, seed: 1, from: 0, onProgress: () => {} })
+    const plan = { operations: 2000, seed: 1, from: 0, onProgress: () => {}, signal: never }
+    const { failure } = await campaign(stage, plan)
     assert.ok(failure !== undefined && failure.kept.length <= 4, JSON.stringify(failure))
     assert.match(failure.message, /"name":"unmap"/)
     assert.notEqual(replay(stage, 1, failure.story, failure.kept), undefined)
@@ -72,6 +80,43 @@ test('a planted mistake is found, made small, and played again', t => {
     assert.equal(replay(stage, 1, failure.story, failure.kept), undefined)
   })
 })
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  test(`stopped by ${signal}, it leaves no mount, no file and no process`, async t => {
+    await on(t, 'tmpfs', async () => {
+      const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'faultline-stopped-'))
+      t.after(() => fs.rmSync(scratch, { recursive: true, force: true }))
+      const program = fileURLToPath(new URL('main.ts', import.meta.url))
+      const child = spawn(
+        process.execPath,
+        ['--conditions=faultline-source', program, '--filesystem', 'ext4', '--operations', '10000000'],
+        { env: { ...process.env, TMPDIR: scratch }, stdio: ['ignore', 'ignore', 'pipe'] },
+      )
+      const closed = once(child, 'close')
+      const mounted = () => fs.readFileSync('/proc/mounts', 'utf8').includes(scratch)
+      const playing = () => mounted() && tracedBy(child.pid!).length > 0
+      for (let tries = 0; !playing() && child.exitCode === null && tries < 1000; tries++) await pause(20)
+      assert.ok(playing(), 'it plays')
+      const tracees = tracedBy(child.pid!)
+      child.kill(signal)
+      assert.deepEqual(await closed, [signal === 'SIGINT' ? 130 : 143, null])
+      assert.ok(!mounted())
+      assert.deepEqual(fs.readdirSync(scratch), [])
+      for (const pid of tracees) assert.ok(!fs.existsSync(`/proc/${pid}`))
+    })
+  })
+
+/** Those that a process traces. */
+function tracedBy(pid: number): readonly string[] {
+  return fs.readdirSync('/proc').filter(each => {
+    if (!/^\d+$/.test(each)) return false
+    try {
+      return fs.readFileSync(`/proc/${each}/status`, 'latin1').includes(`TracerPid:\t${pid}\n`)
+    } catch {
+      return false
+    }
+  })
+}
 
 test('chance makes every kind of operation, and no other', () => {
   const prng = new Prng(1)

@@ -11,6 +11,9 @@ import type { FilesystemName } from './differences.ts'
 const BDI = '/sys/class/bdi'
 const IMAGE_BYTES = { ext4: 64 * 2 ** 20, xfs: 320 * 2 ** 20, btrfs: 128 * 2 ** 20 } as const
 
+/** What setsid ends with when there is no such program. */
+const NOT_FOUND = 127
+
 /** Why the comparison can't be made here. */
 export class NotHere extends Error {}
 
@@ -70,11 +73,20 @@ export class Filesystem {
   }
 }
 
+/** In a session of its own: an interrupt from the terminal stops whoever calls it, and not what is being taken away. */
 function command(name: string, ...args: readonly string[]): string {
   try {
-    return execFileSync(name, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+    return execFileSync('setsid', ['--wait', name, ...args], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
   } catch (error) {
-    const { code, stderr } = error as { readonly code?: string; readonly stderr?: string }
-    throw new NotHere(code === 'ENOENT' ? `${name} is not installed` : `${name} failed: ${stderr?.trim()}`)
+    const { code, status, stderr } = error as {
+      readonly code?: string
+      readonly status?: number
+      readonly stderr?: string
+    }
+    if (code === 'ENOENT') throw new NotHere('setsid is not installed')
+    throw new NotHere(status === NOT_FOUND ? `${name} is not installed` : `${name} failed: ${stderr?.trim()}`)
   }
 }

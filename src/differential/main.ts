@@ -3,7 +3,7 @@
  * The engine held against the kernel that runs: the same random operations on both, compared after each.
  *
  * Exit status: 0 no difference outside the table; 1 a difference; 2 it was asked for something it doesn't know, or can't
- * be made here.
+ * be made here; 130 and 143 it was interrupted, and has taken away what it had made.
  */
 import { parseArgs } from 'node:util'
 import { type Campaign, campaign, type Failure, replay } from './campaign.ts'
@@ -45,7 +45,19 @@ interface Report {
 
 class Unknown extends Error {}
 
-function main(): number {
+/** The signals that it stops at, and its exit status then. */
+const STOPS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
+
+class Stopped extends Error {
+  readonly status: number
+
+  constructor(signal: keyof typeof STOPS) {
+    super(`stopped by ${signal}`)
+    this.status = STOPS[signal]
+  }
+}
+
+async function main(signal: AbortSignal): Promise<number> {
   const { values } = parseArgs({
     options: {
       operations: { type: 'string', default: '30000' },
@@ -70,12 +82,13 @@ function main(): number {
   const kept = values.keep?.split(',').map(each => wholeNumber('keep', each))
   const reports: Report[] = []
   for (const filesystem of filesystems) {
-    const report = on(filesystem, stage =>
+    const report = await on(filesystem, async stage =>
       kept === undefined
-        ? played(stage, {
+        ? await played(stage, {
             operations,
             seed,
             from,
+            signal,
             onProgress: done => say(`${filesystem}: ${done} operations`),
           })
         : again(stage, seed, from, kept),
@@ -89,18 +102,23 @@ function main(): number {
   return reports.some(({ failure }) => failure !== null) ? 1 : 0
 }
 
-function on(filesystem: FilesystemName, act: (stage: Stage) => Report): Report {
+async function on(filesystem: FilesystemName, act: (stage: Stage) => Promise<Report>): Promise<Report> {
   const made = Filesystem.make(filesystem)
   try {
-    return act({ tracer: new Tracer(), filesystem, directory: made.directory, coverage: new Coverage() })
+    return await act({
+      tracer: new Tracer(),
+      filesystem,
+      directory: made.directory,
+      coverage: new Coverage(),
+    })
   } finally {
     made.remove()
   }
 }
 
-function played(stage: Stage, plan: Campaign): Report {
+async function played(stage: Stage, plan: Campaign): Promise<Report> {
   const began = performance.now()
-  const { operations, failure } = campaign(stage, plan)
+  const { operations, failure } = await campaign(stage, plan)
   const seconds = (performance.now() - began) / 1000
   const { filesystem, coverage } = stage
   const played = coverage.counts
@@ -140,12 +158,16 @@ function wholeNumber(option: string, value: string): number {
   throw new Unknown(`--${option} ${value}: expected a whole number`)
 }
 
+const stopping = new AbortController()
+for (const name of Object.keys(STOPS) as (keyof typeof STOPS)[])
+  process.on(name, () => stopping.abort(new Stopped(name)))
 try {
-  process.exitCode = main()
+  process.exitCode = await main(stopping.signal)
 } catch (error) {
   const code = (error as { code?: string }).code
-  if (!(error instanceof Unknown || error instanceof NotHere || code?.startsWith('ERR_PARSE_ARGS')))
-    throw error
-  console.error(`${(error as Error).message}\ntry --help`)
-  process.exitCode = 2
+  if (error instanceof Stopped) process.exitCode = error.status
+  else if (error instanceof Unknown || error instanceof NotHere || code?.startsWith('ERR_PARSE_ARGS'))
+    process.exitCode = 2
+  else throw error
+  console.error(`${(error as Error).message}${process.exitCode === 2 ? '\ntry --help' : ''}`)
 }
