@@ -23,9 +23,10 @@ import { again, done, type Outcome, releaseAll, type Task, type Verb } from '../
 import { lockForReading } from '../space/index.ts'
 import { type Status, status } from './status.ts'
 
-/** Where maps puts the name of a file. */
 /** Shares of a page are counted in parts of a byte, each rounded down: PSS_SHIFT. */
 const PSS_UNIT = 4096
+
+/** Where maps puts the name of a file. */
 const NAME_COLUMN = 73
 
 /** VMAs shown for one hold of the lock: about a page of text. */
