@@ -9,7 +9,12 @@ import { Machine } from './index.ts'
 import { scratch } from './world.suite.ts'
 
 describe('a volume damaged at random and repaired', () => {
-  for (const shape of ['many small files', 'large files of many extents', 'clones and snapshots'])
+  for (const shape of [
+    'many small files',
+    'large files of many extents',
+    'clones and snapshots',
+    'everything but files',
+  ])
     test(`${shape}: the rules DF1 to DF5 hold`, async () => {
       const broken: string[] = []
       const counts = await campaign({ seed: 7, from: 0, count: 12, shape }, (round, message) => {
@@ -26,7 +31,16 @@ describe('a volume damaged at random and repaired', () => {
     const machine = await Machine.start({ memory: '4 MiB' })
     const image = await imageOf(machine, path, 'deep directories', new Prng(1))
     await machine.close()
-    const holds = new Map([...image.holds].map(([name, bytes]) => [name, Buffer.alloc(bytes.length + 1)]))
-    await assert.rejects(() => playDamage({ ...image, holds }, path, 1), /DF1: .* not those that were put/)
+    const { files, words } = image.holds
+    const longer = new Map([...files].map(([name, bytes]) => [name, Buffer.alloc(bytes.length + 1)]))
+    await assert.rejects(
+      () => playDamage({ ...image, holds: { files: longer, words } }, path, 1),
+      /DF1: .* not those that were put/,
+    )
+    const others = new Map([...words].map(([name, was]) => [name, `${was} and more`]))
+    await assert.rejects(
+      () => playDamage({ ...image, holds: { files, words: others } }, path, 1),
+      /DF1: .* isn't what it was made as/,
+    )
   })
 })

@@ -5,10 +5,12 @@
  * again.
  *
  * Invariants checked, of each damage
- *   DF1 Whatever is read, before and after, is what the file holds, or a FaultlineError; and everything ends.
+ *   DF1 Whatever is read, before and after, is what the file holds, or a FaultlineError; and everything ends. So it is with what else a
+ *       thing is: kind, mode, owner, times, where it leads, extended attributes.
  *   DF2 What could be read before the repair can be read after it.
  *   DF3 After a repair the check finds nothing, and the volume takes changes; a second repair has nothing to do.
- *   DF4 Each file that isn't there or can't be read any more is told of by path or inode; where nothing is given up, all is there.
+ *   DF4 Each file that isn't there or can't be read any more, and each thing that is another than it was, is told of by path or inode;
+ *       where nothing is given up, all is there.
  *   DF5 A repair that is refused has changed neither file.
  */
 import fs from 'node:fs'
@@ -18,7 +20,7 @@ import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Prng } from '../base/index.ts'
 import { damaged } from './damage-kinds.suite.ts'
-import { type Contents, type Image, imageOf, SHAPE_NAMES } from './damaged-shapes.suite.ts'
+import { type Contents, type Image, imageOf, SHAPE_NAMES, wordsOf } from './damaged-shapes.suite.ts'
 import { FaultlineError, Machine, type Volume } from './index.ts'
 
 /** No call takes longer. */
@@ -37,8 +39,13 @@ export interface Counts {
   readonly givenUp: number
 }
 
-/** How each file that was looked at reads: 'ok', or the code of the error. */
-type Sight = Map<string, string>
+/** How what was looked at is found: 'ok', or the code of the error, or how it differs. */
+interface Sight {
+  readonly files: Map<string, string>
+  readonly words: Map<string, string>
+}
+/** Of what is another thing than it was before: that is allowed after a repair, which tells of it. */
+const OTHER = 'another'
 
 class Broken extends Error {}
 
@@ -91,15 +98,17 @@ class Play {
   private readonly holds: readonly Contents[]
   private readonly prng: Prng
   private readonly looked: readonly string[]
+  private readonly lookedAt: readonly string[]
 
   constructor(image: Image, path: string, holds: readonly Contents[], prng: Prng) {
     this.image = image
     this.path = path
     this.holds = holds
     this.prng = prng
-    const names = [...holds[0]!.keys()]
-    this.looked =
+    const some = (names: readonly string[]) =>
       names.length <= LOOKED_AT ? names : Array.from({ length: LOOKED_AT }, () => prng.pick(names))
+    this.looked = some([...holds[0]!.files.keys()])
+    this.lookedAt = some([...holds[0]!.words.keys()])
   }
 
   async run({
@@ -114,6 +123,8 @@ class Play {
     fs.writeFileSync(join(this.path, 'data'), data)
     fs.writeFileSync(join(this.path, 'data.mdb'), store)
     const before = await this.look()
+    for (const [name, saw] of before.words)
+      if (saw === OTHER) broke('DF1', `${name} isn't what it was made as`)
     const repaired = await this.machine(machine =>
       typed('DF1', 'repair', () => machine.repairVolume(this.path)),
     )
@@ -127,9 +138,12 @@ class Play {
     }
     const { givenUp, wrong } = repaired
     const after = await this.look()
-    for (const [name, saw] of before)
-      if (saw === 'ok' && after.get(name) !== 'ok') broke('DF2', `${name} reads as ${after.get(name)}`)
-    for (const [name, saw] of after) if (saw !== 'ok') this.isTold(name, saw, givenUp)
+    for (const what of ['files', 'words'] as const) {
+      for (const [name, saw] of before[what])
+        if (saw === 'ok' && after[what].get(name) !== 'ok')
+          broke('DF2', `${name}: its ${what} are ${after[what].get(name)}`)
+      for (const [name, saw] of after[what]) if (saw !== 'ok') this.isTold(name, saw, givenUp)
+    }
     await this.goOn()
     return wrong.length === 0 ? 'sound' : 'mended'
   }
@@ -145,18 +159,24 @@ class Play {
 
   /** Reads files in every way that there is (DF1). */
   private async look(): Promise<Sight> {
-    const sight: Sight = new Map()
+    const sight: Sight = { files: new Map(), words: new Map() }
     await this.machine(async machine => {
       const volume = await typed('DF1', 'open', () => machine.openVolume(this.path))
       if (volume instanceof FaultlineError) {
-        for (const name of this.looked) sight.set(name, volume.code)
+        for (const name of this.looked) sight.files.set(name, volume.code)
+        for (const name of this.lookedAt) sight.words.set(name, volume.code)
         return
       }
       for (const name of this.looked) {
         const found = await typed('DF1', `get of ${name}`, () => held(volume, name))
-        if (found instanceof FaultlineError) sight.set(name, found.code)
-        else if (this.isRight(name, found)) sight.set(name, 'ok')
+        if (found instanceof FaultlineError) sight.files.set(name, found.code)
+        else if (this.isRight(name, found)) sight.files.set(name, 'ok')
         else broke('DF1', `${name} has ${found.length} bytes, and not those that were put`)
+      }
+      for (const name of this.lookedAt) {
+        const found = await typed('DF1', `stat of ${name}`, () => wordsOf(volume, name))
+        if (found instanceof FaultlineError) sight.words.set(name, found.code)
+        else sight.words.set(name, this.holds.some(({ words }) => words.get(name) === found) ? 'ok' : OTHER)
       }
       for (let n = 0; n < 4; n++) await this.readPart(machine, volume, this.prng.pick(this.looked))
       await typed('DF1', 'list', () => this.walk(volume, '/', 0))
@@ -167,7 +187,7 @@ class Play {
   }
 
   private isRight(name: string, found: Buffer): boolean {
-    return this.holds.some(holds => holds.get(name)?.equals(found) === true)
+    return this.holds.some(({ files }) => files.get(name)?.equals(found) === true)
   }
 
   private async walk(volume: Volume, path: string, depth: number): Promise<void> {
@@ -188,8 +208,8 @@ class Play {
     const read = await typed('DF1', `read of ${name}`, () => file.read(target, position))
     const same = (bytes: Buffer, at: number) =>
       this.holds.some(
-        holds =>
-          holds
+        ({ files }) =>
+          files
             .get(name)
             ?.subarray(at, at + bytes.length)
             .equals(bytes) === true,
@@ -220,6 +240,7 @@ class Play {
         what.includes(name) ||
         new RegExp(`inode ${ino}\\b`).test(what) ||
         what.startsWith('the names from') ||
+        (saw === OTHER && what.startsWith('extended attributes, from')) ||
         (saw === 'ENOENT' && what.startsWith('the name of inode')),
     )
     if (!told)

@@ -9,8 +9,13 @@ import type { Machine, Volume } from './index.ts'
 
 const PAGE = 4096
 
-/** What the files hold, by path. */
-export type Contents = ReadonlyMap<string, Buffer>
+/** What there is, by path. */
+export interface Contents {
+  /** What the files hold. */
+  readonly files: ReadonlyMap<string, Buffer>
+  /** What else each thing is, of whatever kind, in words (wordsOf). */
+  readonly words: ReadonlyMap<string, string>
+}
 
 /** The two files of a volume. */
 export interface Files {
@@ -111,6 +116,17 @@ class Filled {
     this.set(path, now)
   }
 
+  /** Whole pages are taken out of a file, or put in. */
+  async shift(path: string, how: 'collapse' | 'insert', page: number, pages: number): Promise<void> {
+    const file = await this.volume.open(path, { mode: 'r+' })
+    await this.volume[how](file, page * PAGE, pages * PAGE)
+    await file.close()
+    const old = this.holds.get(path)!
+    const [at, length] = [page * PAGE, pages * PAGE]
+    const behind = how === 'collapse' ? [old.subarray(at + length)] : [Buffer.alloc(length), old.subarray(at)]
+    this.set(path, Buffer.concat([old.subarray(0, at), ...behind]))
+  }
+
   async snapshot(from: string, to: string): Promise<void> {
     await this.volume.snapshot(from, to)
     for (const [path, bytes] of [...this.holds])
@@ -207,6 +223,42 @@ const SHAPES: Readonly<Record<string, { readonly size: string; readonly fill: Fi
       at.holds.set('/empty', Buffer.alloc(10 * PAGE))
     },
   },
+  'everything but files': {
+    size: '4 MiB',
+    fill: async at => {
+      const { volume, prng } = at
+      const kinds = ['fifo', 'socket', 'block device', 'char device'] as const
+      for (let d = 0; d < 6; d++) {
+        const below = `/d${d} \udcff${'%'.repeat(10 * d)}`
+        await volume.mkdir(below, { mode: prng.pick([0o700, 0o2775, 0o1755]), uid: prng.below(9), gid: d })
+        for (let n = 0; n < 8; n++) {
+          await volume.symlink(
+            prng.pick(['a', '../b', 't/'.repeat(1 + prng.below(2000))]),
+            `${below}/link ${n}`,
+          )
+          const kind = kinds[n % 4]!
+          const rdev = n % 4 < 2 ? {} : { major: prng.below(4096), minor: prng.below(2 ** 20) }
+          await volume.mknod(`${below}/node ${n}`, { kind, mode: prng.below(0o10000), ...rdev })
+          const file = `${below}/file ${n}`
+          await at.put(file, at.bytes(prng.below(4 * PAGE)))
+          await volume.chmod(file, prng.below(0o10000))
+          await volume.chown(file, prng.below(2 ** 32), prng.below(2 ** 32))
+          for (let m = 0; m < prng.below(5); m++)
+            await volume.setxattr(file, `user.${m}${'n'.repeat(prng.below(200))}`, at.bytes(prng.below(5000)))
+          await volume.setxattr(`${below}/node ${n}`, 'trusted.t', at.bytes(prng.below(300)))
+          await volume.utimes(file, { atime: new Date(1000 * prng.below(2 ** 33)), mtime: new Date(-n) })
+        }
+        await at.put(`${below}/shifted`, at.bytes(20 * PAGE + 5))
+        await at.shift(
+          `${below}/shifted`,
+          prng.pick(['collapse', 'insert']),
+          prng.below(10),
+          1 + prng.below(5),
+        )
+      }
+      await at.snapshot('/d1 \udcff%%%%%%%%%%', '/snapshot')
+    },
+  },
   'thousands of files': {
     size: '24 MiB',
     fill: async at => {
@@ -231,14 +283,41 @@ export async function imageOf(machine: Machine, path: string, shape: string, prn
   const begun = new Filled(volume, prng)
   await fill(begun)
   await volume.close()
-  const earlier = { ...read(path), holds: new Map(begun.holds) }
+  const before = { ...read(path), files: new Map(begun.holds) }
   volume = await machine.openVolume(path, { mode: 'r+' })
+  const earlier = { ...before, holds: { files: before.files, words: (await everything(volume)).words } }
   const at = begun.in(volume)
   await at.goOn()
-  const inodes = new Map<string, number>()
-  for (const name of at.holds.keys()) inodes.set(name, (await volume.stat(name)).ino)
+  const { words, inodes } = await everything(volume)
   await volume.close()
-  return { shape, ...taken(path), holds: at.holds, inodes, earlier, other: otherFiles }
+  return { shape, ...taken(path), holds: { files: at.holds, words }, inodes, earlier, other: otherFiles }
+}
+
+/** Of each thing in a volume what it is, and its inode. */
+async function everything(volume: Volume) {
+  const words = new Map<string, string>()
+  const inodes = new Map<string, number>()
+  const directories = ['/']
+  for (const directory of directories)
+    for (const { name, kind } of await volume.list(directory)) {
+      const path = directory === '/' ? `/${name}` : `${directory}/${name}`
+      if (kind === 'directory') directories.push(path)
+      words.set(path, await wordsOf(volume, path))
+      inodes.set(path, (await volume.lstat(path)).ino)
+    }
+  return { words, inodes }
+}
+
+/** Kind, mode, owner, device and time of writing; where a link leads; extended attributes. */
+export async function wordsOf(volume: Volume, path: string): Promise<string> {
+  const { kind, mode, uid, gid, rdev, mtime } = await volume.lstat(path)
+  const words = [kind, mode.toString(8), uid, gid, rdev, JSON.stringify(mtime)]
+  if (kind === 'symlink') words.push(await volume.readlink(path))
+  for (const name of await volume.listxattr(path, { link: 'itself' })) {
+    const value = await volume.getxattr(path, name, { link: 'itself' })
+    words.push(`${name}=${Buffer.from(value).toString('base64')}`)
+  }
+  return words.join(' ')
 }
 
 function read(path: string): Files {

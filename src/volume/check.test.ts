@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { check } from './check.ts'
 import { MIX53 } from './checksum.ts'
+import { encodeNumbers } from './fields.ts'
 import { decodeInode, encodeInode, type Inode, planned } from './inode.ts'
 import { MemoryStore } from './memory-store.ts'
 import { Overlay } from './overlay.ts'
@@ -132,6 +133,11 @@ const BREAKS: readonly (readonly [about: string, act: Break, says: RegExp])[] = 
     'N3: a target of what is no link',
     (overlay, { f }) => overlay.put(`${targetPrefix(f)}/00`, Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0, 5)),
     /leads somewhere, and is no symbolic link/,
+  ],
+  [
+    'an inode of format 1',
+    (overlay, { f }) => overlay.put(inodeKey(f), encodeNumbers(1, 1, 8192)),
+    /inode \d+ is of format 1, in a volume of format 2/,
   ],
   [
     'a mode that is none',

@@ -16,7 +16,7 @@ import { BlockSweep, SortedParts } from './check-blocks.ts'
 import { LongValues } from './check-long-values.ts'
 import { chunkOf, LOST, UNWRITTEN, WRITTEN } from './extents.ts'
 import { Damage } from './failure.ts'
-import { decodeInode, type Inode, type Kind } from './inode.ts'
+import { decodeInode, formatOfInode, type Inode, type Kind } from './inode.ts'
 import type { Overlay, Record } from './overlay.ts'
 import {
   CHUNK_BLOCKS,
@@ -157,6 +157,10 @@ export class Check {
     switch (key[0]) {
       case 'i':
         this.inodes.set(numberIn(key), decodeInode(value, numberIn(key)))
+        if (formatOfInode(value) !== this.header.format)
+          this.wrong.push(
+            `inode ${numberIn(key)} is of format ${formatOfInode(value)}, in a volume of format ${this.header.format}`,
+          )
         break
       case 'd': {
         const { ino, kind } = decodeLink(value, key)

@@ -192,9 +192,15 @@ export function decodeInode(bytes: Uint8Array | undefined, ino: number): Inode {
   return inode
 }
 
-/** The record, with so many blocks more. */
+/** The format that a record of an inode is of. */
+export function formatOfInode({ length }: Uint8Array): 1 | 2 {
+  return length === INODE_BYTES_1 ? 1 : 2
+}
+
+/** The record, with so many blocks more. Of format 1 nothing may be changed. */
 export function withBlocks(bytes: Uint8Array | undefined, ino: number, more: number): Uint8Array {
   const { blocks } = decodeInode(bytes, ino)
+  verify(formatOfInode(bytes!) === 2, `inode ${ino} is of format 1, in a volume that isn't`)
   verify(blocks + more >= 0, `inode ${ino} has ${blocks} blocks written down, and gives up ${-more}`)
   const changed = bytes!.slice()
   putU64(viewOf(changed), BLOCKS_AT, blocks + more)

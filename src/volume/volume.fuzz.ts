@@ -23,11 +23,13 @@ import { Engine } from '../engine/index.ts'
 import { newReadState } from '../memmap/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
 import { MIX53 } from './checksum.ts'
+import { inFormat1 } from './format-1.ts'
 import { EPOCH, planned } from './inode.ts'
 import { MemoryStore } from './memory-store.ts'
 import { Opening, openArgs } from './mounting.ts'
 import { encodeNumbers, hex, putU64, viewOf } from './records.ts'
 import { snapshotArgs } from './snapshot.ts'
+import { Upgrading, upgradingArgs } from './upgrading.ts'
 import type { Volume } from './volume.ts'
 import { type Image, PAGE, VolumeWorld } from './volume-world.suite.ts'
 
@@ -56,6 +58,27 @@ const ODD_NUMBERS = [
   2 ** 53 - 1,
 ]
 
+/** Where each field of an inode begins, and how many bytes it has (docs/volume-format.md). */
+const INODE_FIELDS = [
+  ['kind', 0, 1],
+  ['flags', 1, 1],
+  ['mode', 2, 2],
+  ['uid', 4, 4],
+  ['gid', 8, 4],
+  ['links', 12, 4],
+  ['size', 16, 8],
+  ['blocks', 24, 8],
+  ['parent', 32, 8],
+  ['rdev', 40, 4],
+  ['generation', 44, 4],
+  ['atime', 48, 8],
+  ['mtime', 56, 8],
+  ['ctime', 64, 8],
+  ['btime', 72, 8],
+  ['nanoseconds of atime', 80, 4],
+  ['nanoseconds of btime', 92, 4],
+] as const
+
 interface Base {
   readonly image: Image
   /** What files hold. */
@@ -80,7 +103,7 @@ type Change = (input: Input, prng: Prng) => string
 let made: readonly Base[] | undefined
 
 function bases(): readonly Base[] {
-  made ??= [small(), shared(), busy(), attributed()]
+  made ??= [small(), shared(), busy(), attributed(), older()]
   return made
 }
 
@@ -139,6 +162,19 @@ function attributed(): Base {
   at.world.settle()
   at.sync(a)
   return baseOf(at, ['/d/a', '/s/a'])
+}
+
+/** Of format 1: directories in directories, a clone, two names. */
+function older(): Base {
+  const at = new VolumeWorld({ blocks: BLOCKS, checked: false })
+  for (const path of ['/d', '/d/e']) at.volume.create(path, 'directory')
+  const a = at.create('/d/e/a', 3)
+  const b = at.create('/b', 0)
+  at.remap('clone', a, b)
+  at.volume.link('/b', '/d/l')
+  for (const file of [a, b]) at.sync(file)
+  const { image, files } = baseOf(at, ['/d/e/a', '/b', '/d/l'])
+  return { image: { ...image, store: inFormat1(image.store) }, files }
 }
 
 function baseOf(at: VolumeWorld, paths: readonly string[]): Base {
@@ -278,6 +314,16 @@ const SEALED: readonly Change[] = [
     return `byte ${at} of ${key} is ${byte}`
   },
   (input, prng) => {
+    const key = prng.pick([...input.records.keys()].filter(each => each.startsWith('i')))
+    const value = payload(input, key)
+    const [field, offset, bytes] = prng.pick(INODE_FIELDS)
+    if (offset + bytes > value.length) return 'nothing'
+    const number = oddNumber(prng)
+    for (let at = 0; at < bytes; at++) value[offset + at] = Math.floor(number / 256 ** at) % 256
+    seal(input, key, value)
+    return `${field} of ${key} is ${number}`
+  },
+  (input, prng) => {
     const [ino, parent] = [1 + prng.below(9), 1 + prng.below(9)]
     const key = `i${hex(ino)}`
     if (!input.records.has(key)) return 'nothing'
@@ -410,6 +456,11 @@ class Trial {
   private use(files: Base['files']): string | undefined {
     const volume = this.volume!
     const [path] = files.keys()
+    const wasFormat1 = volume.header.format === 1
+    const upgrade = this.spawn(new Upgrading(), upgradingArgs({ volume, uid: 0, gid: 0, now: EPOCH }))
+    if (wasFormat1 && upgrade.errno === 0 && volume.header.format === 1)
+      return 'an upgrade that upgrades nothing'
+    if (wasFormat1 && volume.damageCount > 0 && upgrade.errno === 0) return 'a damaged volume is upgraded'
     const opened = volume.open(path!)
     if (opened.value === undefined) return undefined
     const { cached } = opened.value
