@@ -71,7 +71,15 @@ describe('groups', () => {
     )
     for (const name of ['', '.', '..', 'a/b', 'a\nb', 'x'.repeat(256)])
       refused('EINVAL', /^expected a name/, () => groups.create(name, ROOT))
-    refused('ENOENT', /isn't the number of a group/, () => groups.create('a', 99))
+    for (const name of [5, null, undefined, ['a']])
+      refused('EINVAL', /^expected a name/, () => groups.create(name as unknown as string, ROOT))
+    for (const what of [
+      () => groups.create('a', 99),
+      () => groups.path(99),
+      () => groups.read(99, 'io.max'),
+      () => groups.set(99, 'io.max', 'rbps=4'),
+    ])
+      refused('ENOENT', /isn't the number of a group/, what)
   })
 
   it('take limits as objects, as the kernel’s words, and in units', () => {
@@ -99,6 +107,8 @@ describe('groups', () => {
       const value = key === 'io.max' ? '8:99 rbps=1M' : '8:99 target=2000'
       refused('ENODEV', /^io\.\w+: there is no disk 8:99 here; expected/, () => groups.set(group, key, value))
     }
+    groups.set(group, 'io.max', 'rbps=4096')
+    assert.match(groups.read(group, 'io.max'), /rbps=4096/, 'every disk is there')
     groups.set(group, 'io.latency', '8:0 target=2000')
     assert.deepEqual(io.diskNames, ['8:0'])
   })

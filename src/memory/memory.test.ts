@@ -55,6 +55,36 @@ describe('frames', () => {
     assert.throws(() => memory.pin(0), AssertionError)
   })
 
+  it('that are a device’s are never handed out, and the rest is what there is (AM1)', () => {
+    const { memory, frames, take } = world(6)
+    assert.equal(memory.dedicate(2), 5)
+    assert.equal(memory.dedicate(1), 4)
+    assert.equal(memory.total, 3)
+    assert.deepEqual([take(), take(), take()].toSorted(), [1, 2, 3])
+    assert.deepEqual(memory.allocate(ROOT, CACHE), fail(errno.ENOMEM))
+    assert.deepEqual(
+      [4, 5, 6].map(frame => frames.kind[frame] === FREE),
+      [false, false, false],
+    )
+    assert.throws(() => memory.dedicate(4), AssertionError)
+  })
+
+  it('are counted by kind, and each promotion once', () => {
+    const { memory, ledger, take } = world()
+    const [page, anonymous] = [take(), take(ROOT, ANON)]
+    for (const frame of [page, anonymous]) memory.enterLru(frame)
+    assert.deepEqual([ledger.stat(ROOT).file, ledger.stat(ROOT).anon], [1, 1])
+    memory.activate(page)
+    memory.activate(page)
+    assert.equal(ledger.stat(ROOT).activate, 1)
+    memory.deactivate(page)
+    memory.activate(page)
+    assert.equal(ledger.stat(ROOT).activate, 2)
+    memory.leaveLru(anonymous)
+    memory.release(anonymous)
+    assert.deepEqual([ledger.stat(ROOT).file, ledger.stat(ROOT).anon], [1, 0])
+  })
+
   it('stand on the list of their group, kind and age (AM2)', () => {
     const { tree, memory, frames, take } = world()
     const group = tree.create(ROOT)
