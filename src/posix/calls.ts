@@ -41,6 +41,13 @@ export const FALLOC_FL_COLLAPSE_RANGE = 8
 export const FALLOC_FL_ZERO_RANGE = 0x10
 export const FALLOC_FL_INSERT_RANGE = 0x20
 const POSIX_FADV_DONTNEED = 4
+const LOCK_SH = 1
+const LOCK_EX = 2
+const LOCK_NB = 4
+const LOCK_UN = 8
+const F_OFD_SETLK = 37
+/** struct flock: l_type, l_whence, l_start, l_len, l_pid. */
+const FLOCK_BYTES = 32
 const PROT_READ_WRITE = 3
 const MAP_SHARED = 1
 
@@ -122,6 +129,22 @@ export class Calls {
     const takes: Passed[] = ['int', 'pointer', 'int', 'pointer', 'long', 'int']
     const result = this.make('copy_file_range', takes, from, null, to, null, length, 0)
     return result < 0 ? getSystemErrorName(result) : result
+  }
+
+  /** At once, or EAGAIN. */
+  flock(fd: number, how: 'shared' | 'exclusive' | 'unlock'): Said {
+    const operation = { shared: LOCK_SH, exclusive: LOCK_EX, unlock: LOCK_UN }[how]
+    return this.said(this.make('flock', ['int', 'int'], fd, operation | LOCK_NB))
+  }
+
+  /** A lock of POSIX that belongs to the descriptor, at once, or EAGAIN. A length of 0 goes to the end. */
+  lockRange(fd: number, how: 'read' | 'write' | 'unlock', start: number, length: number): Said {
+    const lock = new Uint8Array(FLOCK_BYTES)
+    const view = new DataView(lock.buffer)
+    view.setInt16(0, { read: 0, write: 1, unlock: 2 }[how], true)
+    view.setBigInt64(8, BigInt(start), true)
+    view.setBigInt64(16, BigInt(length), true)
+    return this.said(this.make('fcntl', ['int', 'int', 'pointer'], fd, F_OFD_SETLK, lock))
   }
 
   /** Lets the kernel forget the pages of a file that it has written. */

@@ -2,6 +2,8 @@
 import { attributeCases } from './attributes.ts'
 import { Calls } from './calls.ts'
 import { dataCases } from './data.ts'
+import { descriptorCases } from './descriptors.ts'
+import { edgeCases } from './edges.ts'
 import { nameCases } from './names.ts'
 import { existingCases, pathCases, stickyCases } from './paths.ts'
 import { type Asked, World } from './world.ts'
@@ -13,7 +15,16 @@ export function askAll(base: string): readonly Asked[] {
     const world = new World(base, calls)
     // Whoever asks as another user has to get there.
     calls.chmod(base, 0o755)
-    for (const cases of [pathCases, existingCases, stickyCases, attributeCases, nameCases, dataCases])
+    for (const cases of [
+      pathCases,
+      existingCases,
+      stickyCases,
+      attributeCases,
+      nameCases,
+      dataCases,
+      descriptorCases,
+      edgeCases,
+    ])
       cases(world)
     return world.asked
   } finally {
