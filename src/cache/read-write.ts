@@ -103,11 +103,20 @@ export class WriteCall extends Copy implements Verb<CopyArgs> {
     const { pageSize } = this.cache.frames
     const covers = inPage === 0 && (length === pageSize || index * pageSize + length >= file.size)
     const isNew = index >= file.pages || (covers && file.backing.isReserved(file, index))
-    const outcome =
-      isNew && this.cache.find(file.id, index) === 0 && !file.invalidates(index)
-        ? this.newPage(file, request)
-        : this.oldPage(file, request)
+    if (isNew && this.cache.find(file.id, index) === 0 && !file.invalidates(index)) {
+      const outcome = this.newPage(file, request)
+      return outcome.kind === 'done' ? this.firstWrite(file, request, length) : outcome
+    }
+    const outcome = this.oldPage(file, request)
     return outcome.kind === 'done' && fault.frame !== 0 ? filemapMkwrite(this.cache, file, request) : outcome
+  }
+
+  /** Of a new page: zeros come before what is written, but where this attempt writes all of it. */
+  private firstWrite(file: CachedFile, request: PageRequest, length: Bytes): Outcome {
+    const { frames } = this.cache
+    const outcome = filemapMkwrite(this.cache, file, request)
+    if (outcome.kind !== 'done' || length !== frames.pageSize) frames.bytes(request.fault.frame).fill(0)
+    return outcome
   }
 
   /** A page of the file, or one past EOF that an earlier attempt has put in place. */
@@ -118,14 +127,13 @@ export class WriteCall extends Copy implements Verb<CopyArgs> {
     return done
   }
 
+  /** A frame for the page, with whatever bytes: the caller writes or zeroes all of them in this attempt. */
   private newPage(file: CachedFile, { index, fault }: PageRequest): Outcome {
     if (index >= PAGES_MAX) return fail(errno.EFBIG)
     if (!this.cache.admits(file, index)) return fail(errno.ENOMEM)
     const frame = this.cache.memory.allocate(fault.group, CACHE)
     if (typeof frame !== 'number') return frame
     this.cache.insert(file, index, frame)
-    // Where its bytes lie may depend on which page it is.
-    this.cache.frames.bytes(frame).fill(0)
     this.cache.frames.raise(frame, UPTODATE)
     fault.frame = frame
     return done
