@@ -19,7 +19,7 @@ import type { RangeCopyingArgs, RemappingArgs } from '../volume/index.ts'
 import { type Backend, MemoryBackend } from './backend.ts'
 import { Model, type ModelPage } from './model.ts'
 import { contentOf, type Of, type Operation, type Pages, type Plan, type Round } from './operations.ts'
-import { copyError, dedupeLength, preallocationError, remapError } from './rules.ts'
+import { copyError, dedupeLength, preallocationError, remapError, shiftError } from './rules.ts'
 import { VolumeBackend } from './volume-backend.ts'
 import { type Started, WINDOW, World } from './world.ts'
 
@@ -243,6 +243,10 @@ export class Exerciser {
       case 'copy':
         if (this.judge(started, copyError(model, operation)))
           model.remap(operation, (started.task!.args as RangeCopyingArgs).copied)
+        break
+      case 'collapse':
+      case 'insert':
+        if (this.judge(started, shiftError(model, operation))) model.shift(operation)
         break
       case 'unshare':
         this.judge(started, errno.OK)
@@ -509,6 +513,8 @@ export class Exerciser {
       case 'dedupe':
       case 'truncate':
       case 'punch':
+      case 'collapse':
+      case 'insert':
         return (error === errno.ENOSPC && this.plan.volume !== null) || this.excusesAny(error)
       case 'store':
       case 'write':

@@ -62,6 +62,11 @@ export function footprint(model: Model, operation: Operation): readonly Use[] {
         changes(COPIES, 0, 1),
       ]
     }
+    case 'collapse':
+    case 'insert': {
+      const { size } = model.files[operation.file]!
+      return [changes(FILES + operation.file, Math.min(operation.at, size), Infinity), changes(COPIES, 0, 1)]
+    }
     case 'punch':
       return [changes(FILES + operation.file, operation.at, operation.at + operation.length)]
     case 'clone':

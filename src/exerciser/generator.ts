@@ -73,6 +73,15 @@ const VOLUME_WEIGHTS: readonly (readonly [Kind, number])[] = [
   ['crash', 1],
 ]
 
+/**
+ * Kinds that a volume knows whose files are in the cache. With DAX a crash that undoes a shift leaves what was stored since where the
+ * block was, which the model doesn't tell: `faultline lab crash` does.
+ */
+const SHIFT_WEIGHTS: readonly (readonly [Kind, number])[] = [
+  ['collapse', 2],
+  ['insert', 2],
+]
+
 const TOGETHER_MAX = 4
 const TRIES_MAX = 4
 
@@ -85,7 +94,11 @@ export class Generator {
   constructor(plan: Plan, prng: Prng) {
     this.plan = plan
     this.prng = prng
-    const weights = plan.volume === null ? WEIGHTS : [...WEIGHTS, ...VOLUME_WEIGHTS]
+    const weights = [
+      ...WEIGHTS,
+      ...(plan.volume === null ? [] : VOLUME_WEIGHTS),
+      ...(plan.volume === 'cached' ? SHIFT_WEIGHTS : []),
+    ]
     this.kinds = weights
       .filter(([kind]) => plan.errors || (kind !== 'break' && kind !== 'heal'))
       .flatMap(([kind, weight]) => new Array<Kind>(weight).fill(kind))
@@ -134,6 +147,9 @@ export class Generator {
         const file = this.file(model)
         return { kind, file, ...this.range(model, file), keeps: prng.pick(['size', 'nothing'] as const) }
       }
+      case 'collapse':
+      case 'insert':
+        return this.shift(model, kind)
       case 'clone':
       case 'dedupe':
       case 'copy':
@@ -236,6 +252,20 @@ export class Generator {
     if (this.prng.below(2) === 0) return { at, length: this.length(model.capacity - at) }
     const start = at - (at % pageSize)
     return { at: start, length: Math.min(pages * pageSize, model.capacity - start) }
+  }
+
+  /** Whole pages, mostly inside of the file; an insertion that leaves it within its capacity. */
+  private shift(model: Model, kind: 'collapse' | 'insert'): Operation | undefined {
+    const { prng } = this
+    const { pageSize, capacity } = model
+    const file = this.file(model)
+    const { size } = model.files[file]!
+    const most =
+      kind === 'insert' ? Math.floor((capacity - size) / pageSize) : Math.max(1, model.pagesIn(file) - 1)
+    if (most === 0) return undefined
+    const at = prng.below(Math.max(1, model.pagesIn(file))) * pageSize
+    const askew = prng.below(12) === 0 ? 1 + prng.below(pageSize - 1) : 0
+    return { kind, file, at: at + askew, length: (1 + prng.below(Math.min(4, most))) * pageSize }
   }
 
   /** Bytes to go from one file to another, or elsewhere in the same one: mostly whole pages that can be shared. */

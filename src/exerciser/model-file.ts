@@ -73,6 +73,17 @@ export class ModelFile {
     this.zero(size, this.bytes.length)
   }
 
+  /** What lies from `at` on is moved by so many bytes, and the end with it; zeros come in between. */
+  shift(at: Bytes, by: Bytes): void {
+    const { one } = this.bytes
+    const old = one.slice(0, this.size)
+    this.size += by
+    const now = new Uint8Array(one.length - at)
+    if (by > 0) now.set(old.subarray(at), by)
+    else now.set(old.subarray(at - by))
+    this.set(at, now)
+  }
+
   // ---- what a crash may leave
 
   /** How many changes there have been since the last promise. */

@@ -10,7 +10,7 @@
  * Invariants
  *   ML1, MF1 (model-file.ts)
  *   ML2 A private page without a copy shows the file; its first store copies the page as it is then.
- *   ML3 Truncation takes the private copies of pages past the new end away; a punch leaves them.
+ *   ML3 Truncation, and a collapse, take the private copies of pages past the new end away; a punch leaves them.
  */
 import { type Bytes, type Errno, errno } from '../base/index.ts'
 import { ModelFile } from './model-file.ts'
@@ -134,10 +134,13 @@ export class Model {
 
   truncate(file: number, size: Bytes): void {
     this.files[file]!.truncate(size)
-    for (const space of this.spaces)
-      for (const page of space ?? [])
-        if (page?.share === 'private' && page.file === file && page.index >= this.pagesIn(file))
-          page.copy = undefined
+    this.forgetCutOff(file)
+  }
+
+  /** What lies behind `at` is `length` bytes further down, or further up behind zeros. */
+  shift({ kind, file, at, length }: Of<'collapse' | 'insert'>): void {
+    this.files[file]!.shift(at, kind === 'insert' ? length : -length)
+    this.forgetCutOff(file)
   }
 
   /** What a clone or a copy does: a file's bytes are in another file too. */
@@ -151,6 +154,13 @@ export class Model {
       this.files[file]!.becomes(bytes)
     })
     this.noSpaces()
+  }
+
+  private forgetCutOff(file: number): void {
+    for (const space of this.spaces)
+      for (const page of space ?? [])
+        if (page?.share === 'private' && page.file === file && page.index >= this.pagesIn(file))
+          page.copy = undefined
   }
 
   // ---- mappings themselves

@@ -48,6 +48,8 @@ export type Operation = { readonly pause?: Ns } & (
   | ({ readonly kind: 'copy' } & Remap)
   | ({ readonly kind: 'unshare'; readonly file: number } & Span)
   | ({ readonly kind: 'allocate' | 'zero'; readonly file: number; readonly keeps: 'size' | 'nothing' } & Span)
+  /** Of whole pages. */
+  | ({ readonly kind: 'collapse' | 'insert'; readonly file: number } & Span)
   | { readonly kind: 'crash'; readonly seed: number }
   | { readonly kind: 'sync'; readonly open: number }
   | ({ readonly kind: 'msync' } & Pages)

@@ -17,7 +17,7 @@ interface Planted {
 }
 
 const OPERATIONS_MAX = 40_000
-const SMALL = 14
+const SMALL = 20
 
 const FAULTS: readonly Planted[] = [
   {
@@ -94,6 +94,13 @@ const FAULTS: readonly Planted[] = [
     plan: 'volume',
     plant(_volume, subjects) {
       for (const { opened } of subjects) if (opened instanceof VolumeFile) opened.settle = () => done
+    },
+  },
+  {
+    name: 'a shift leaves the end of the file where it was',
+    plan: 'volume',
+    plant(_volume, subjects) {
+      for (const { opened } of subjects) if (opened instanceof VolumeFile) opened.shifted = () => {}
     },
   },
   {

@@ -15,7 +15,8 @@ export function remapError(model: Model, operation: Of<'clone' | 'dedupe'>): Err
   const asked = kind === 'dedupe' ? dedupeLength(model, operation) : length
   const ends = from + asked === sourceSize && to + asked >= targetSize
   if (asked % block !== 0 && !ends) return errno.EINVAL
-  const blocks = Math.ceil(asked / block) * block
+  // A dedupe compares every byte that is asked for: none of them may be in both ranges, shared or not.
+  const blocks = Math.ceil((kind === 'dedupe' ? length : asked) / block) * block
   return source === target && from < to + blocks && to < from + blocks ? errno.EINVAL : errno.OK
 }
 
@@ -29,6 +30,14 @@ export function dedupeLength(model: Model, { source, from, target, to, length }:
 export function copyError(model: Model, { source, from, target, to, length }: Remap): Errno {
   const copied = Math.max(0, Math.min(length, model.files[source]!.size - from))
   return source === target && from < to + copied && to < from + copied ? errno.EINVAL : errno.OK
+}
+
+/** EINVAL unless they are whole blocks inside of the file; what is taken out doesn't reach its end. */
+export function shiftError(model: Model, { kind, file, at, length }: Of<'collapse' | 'insert'>): Errno {
+  const block = model.pageSize
+  const { size } = model.files[file]!
+  if (at % block !== 0 || length % block !== 0 || length === 0) return errno.EINVAL
+  return (kind === 'collapse' ? at + length >= size : at >= size) ? errno.EINVAL : errno.OK
 }
 
 export function preallocationError({ length }: Of<'allocate' | 'zero'>): Errno {

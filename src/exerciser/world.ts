@@ -17,7 +17,13 @@ import {
 import type { View } from '../mmu/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
 import { type MapArgs, mremapArgs, msyncArgs, populateArgs } from '../space/index.ts'
-import { preallocatingArgs, rangeCopyingArgs, remappingArgs, unsharingArgs } from '../volume/index.ts'
+import {
+  preallocatingArgs,
+  rangeCopyingArgs,
+  remappingArgs,
+  shiftingArgs,
+  unsharingArgs,
+} from '../volume/index.ts'
 import type { Backend } from './backend.ts'
 import {
   type Allowed,
@@ -114,6 +120,8 @@ export class World {
       case 'unshare':
       case 'allocate':
       case 'zero':
+      case 'collapse':
+      case 'insert':
         return started(this.change(operation))
       case 'crash':
         return started(undefined)
@@ -222,7 +230,9 @@ export class World {
   }
 
   /** What only files of a volume know. */
-  private change(operation: Of<'clone' | 'dedupe' | 'copy' | 'unshare' | 'allocate' | 'zero'>): Task {
+  private change(
+    operation: Of<'clone' | 'dedupe' | 'copy' | 'unshare' | 'allocate' | 'zero' | 'collapse' | 'insert'>,
+  ): Task {
     const volume = this.backend.volume!
     const opened = (file: number) => this.subjects[file]!.opened!
     switch (operation.kind) {
@@ -241,6 +251,12 @@ export class World {
         const { at: position, length } = operation
         const file = opened(operation.file)
         return this.spawn(volume.unsharing, unsharingArgs({ file, position, length }))
+      }
+      case 'collapse':
+      case 'insert': {
+        const { kind: how, at: position, length } = operation
+        const file = opened(operation.file)
+        return this.spawn(volume.shifting, shiftingArgs({ how, file, position, length }))
       }
       case 'allocate':
       case 'zero': {

@@ -15,7 +15,15 @@ export type Operation =
     }
   | { readonly kind: 'truncate'; readonly name: string; readonly pages: number }
   | { readonly kind: 'sync' | 'unlink'; readonly name: string }
-  | { readonly kind: 'clone' | 'rename'; readonly name: string; readonly to: string }
+  /** An owner, or an extended attribute, that is the stamp. */
+  | { readonly kind: 'own' | 'note'; readonly name: string }
+  | { readonly kind: 'clone' | 'rename' | 'exchange'; readonly name: string; readonly to: string }
+  | {
+      readonly kind: 'collapse' | 'insert'
+      readonly name: string
+      readonly page: number
+      readonly count: number
+    }
   | {
       readonly kind: 'clone-range'
       readonly name: string
@@ -24,8 +32,14 @@ export type Operation =
       readonly count: number
     }
 
-/** What each file holds: the stamp of each of its pages. */
-export type Files = Map<string, number[]>
+/** A file: the stamp of each of its pages, and those of its owner and of its extended attribute; 0: it never got one. */
+export interface Held {
+  readonly pages: number[]
+  readonly owner: number
+  readonly note: number
+}
+
+export type Files = Map<string, Held>
 
 const NAMES = ['/a', '/b', '/c', '/d', '/e', '/f']
 /** Files are no longer than this. */
@@ -37,12 +51,12 @@ export function nextOperation(prng: Prng, files: Files): Operation {
   const pick = <T>(from: readonly T[]): T => from[prng.below(from.length)]!
   if (free.length === NAMES.length) return { kind: 'create', name: pick(free) }
   const name = pick([...files.keys()].sort())
-  const pages = files.get(name)!.length
+  const pages = files.get(name)!.pages.length
   const page = prng.below(PAGES_MAX)
   const count = 1 + prng.below(Math.min(6, PAGES_MAX - page))
   const inside = pages === 0 ? undefined : prng.below(pages)
   const most = inside === undefined ? 0 : 1 + prng.below(Math.min(6, pages - inside))
-  switch (prng.below(14)) {
+  switch (prng.below(19)) {
     case 0:
       return free.length > 0 ? { kind: 'create', name: pick(free) } : { kind: 'unlink', name }
     case 1:
@@ -68,6 +82,18 @@ export function nextOperation(prng: Prng, files: Files): Operation {
       if (inside === undefined || to === name) return { kind: 'fallocate', name, page, count }
       return { kind: 'clone-range', name, to, page: inside, count: most }
     }
+    case 12:
+      return { kind: 'exchange', name, to: pick([...files.keys()].sort()) }
+    case 13:
+      if (inside === undefined || inside + most >= pages) return { kind: 'own', name }
+      return { kind: 'collapse', name, page: inside, count: most }
+    case 14:
+      if (inside === undefined || pages + count > PAGES_MAX) return { kind: 'note', name }
+      return { kind: 'insert', name, page: inside, count }
+    case 15:
+      return { kind: 'own', name }
+    case 16:
+      return { kind: 'note', name }
     default:
       return { kind: 'write', name, page, count }
   }
@@ -78,24 +104,24 @@ export function apply(files: Files, operation: Operation, stamp: number): void {
   const { name } = operation
   switch (operation.kind) {
     case 'create':
-      files.set(name, [])
+      files.set(name, { pages: [], owner: 0, note: 0 })
       break
     case 'write':
     case 'store':
-      put(files.get(name)!, operation.page, operation.count, () => stamp)
+      put(files.get(name)!.pages, operation.page, operation.count, () => stamp)
       break
     case 'punch': {
-      const pages = files.get(name)!
+      const { pages } = files.get(name)!
       put(pages, operation.page, Math.min(operation.count, pages.length - operation.page), () => 0)
       break
     }
     case 'fallocate': {
-      const pages = files.get(name)!
+      const { pages } = files.get(name)!
       put(pages, operation.page, operation.count, page => pages[page] ?? 0)
       break
     }
     case 'truncate': {
-      const pages = files.get(name)!
+      const { pages } = files.get(name)!
       const before = pages.length
       pages.length = operation.pages
       if (operation.pages > before) pages.fill(0, before)
@@ -105,18 +131,36 @@ export function apply(files: Files, operation: Operation, stamp: number): void {
       files.delete(name)
       break
     case 'clone':
-      files.set(operation.to, [...files.get(name)!])
+      files.set(operation.to, { pages: [...files.get(name)!.pages], owner: 0, note: 0 })
       break
     case 'rename': {
-      const pages = files.get(name)!
+      const held = files.get(name)!
       if (operation.to === name) break
       files.delete(name)
-      files.set(operation.to, pages)
+      files.set(operation.to, held)
       break
     }
+    case 'exchange': {
+      const [one, other] = [files.get(name)!, files.get(operation.to)!]
+      files.set(name, other)
+      files.set(operation.to, one)
+      break
+    }
+    case 'collapse':
+      files.get(name)!.pages.splice(operation.page, operation.count)
+      break
+    case 'insert':
+      files.get(name)!.pages.splice(operation.page, 0, ...new Array<number>(operation.count).fill(0))
+      break
+    case 'own':
+      files.set(name, { ...files.get(name)!, owner: stamp })
+      break
+    case 'note':
+      files.set(name, { ...files.get(name)!, note: stamp })
+      break
     case 'clone-range': {
-      const source = files.get(name)!
-      put(files.get(operation.to)!, operation.page, operation.count, page => source[page]!)
+      const source = files.get(name)!.pages
+      put(files.get(operation.to)!.pages, operation.page, operation.count, page => source[page]!)
       break
     }
     case 'sync':

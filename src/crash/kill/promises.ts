@@ -3,18 +3,21 @@
  * commit may have caught.
  *
  * Names are as they were after some operation since the last sync of any file, since a commit takes all names with it. A page
- * holds what it held when its file was last synced, or what was put there since; a size likewise.
+ * holds what it held when its file was last synced, or what was put there since; a size likewise. Owners and extended attributes are
+ * durable with names.
  *
  * Invariants
  *   PM1 What `wrong` lets pass is a state that a crash may leave, page by page; it doesn't ask whether the pages go together.
  */
-import { apply, type Files, type Operation } from './operations.ts'
+import { apply, type Files, type Held, type Operation } from './operations.ts'
 
 /** One file, whatever it is called: what its pages may hold, and how long it may be. */
 interface History {
   sizes: Set<number>
   /** By page; a page that isn't there may be a hole. */
   stamps: Set<number>[]
+  owners: Set<number>
+  notes: Set<number>
 }
 
 type Names = ReadonlyMap<string, History>
@@ -27,8 +30,8 @@ export class Promises {
 
   /** `found`: what the volume held before. */
   constructor(found: Files) {
-    this.files = new Map([...found].map(([name, pages]) => [name, [...pages]]))
-    this.names = new Map([...found].map(([name, pages]) => [name, historyOf(pages)]))
+    this.files = new Map([...found].map(([name, held]) => [name, { ...held, pages: [...held.pages] }]))
+    this.names = new Map([...found].map(([name, held]) => [name, historyOf(held)]))
     this.since = [new Map(this.names)]
   }
 
@@ -43,7 +46,7 @@ export class Promises {
     apply(this.files, operation, stamp)
     switch (operation.kind) {
       case 'create':
-        this.names.set(operation.name, historyOf([]))
+        this.names.set(operation.name, historyOf({ pages: [], owner: 0, note: 0 }))
         break
       case 'clone':
         this.names.set(operation.to, historyOf(this.files.get(operation.to)!))
@@ -54,6 +57,16 @@ export class Promises {
       case 'rename':
         this.names.delete(operation.name)
         this.names.set(operation.to, source!)
+        break
+      case 'exchange':
+        this.names.set(operation.name, this.names.get(operation.to)!)
+        this.names.set(operation.to, source!)
+        break
+      case 'own':
+        source!.owners.add(stamp)
+        break
+      case 'note':
+        source!.notes.add(stamp)
         break
       case 'sync':
         return
@@ -70,6 +83,11 @@ export class Promises {
     const { sizes, stamps } = historyOf(this.files.get(operation.name)!)
     history.sizes = sizes
     history.stamps = stamps
+    for (const [name, each] of this.names) {
+      const { owner, note } = this.files.get(name)!
+      each.owners = new Set([owner])
+      each.notes = new Set([note])
+    }
     this.since = [new Map(this.names)]
   }
 
@@ -80,8 +98,8 @@ export class Promises {
     if (alike.length === 0)
       return `the names are ${names}; since the last sync they were ${this.since.map(state => [...state.keys()].sort().join(' ')).join(' | ')}`
     const whys = alike.map(state => {
-      for (const [name, pages] of found) {
-        const why = unlike(name, pages, state.get(name)!)
+      for (const [name, held] of found) {
+        const why = unlike(name, held, state.get(name)!)
         if (why !== undefined) return why
       }
       return undefined
@@ -91,7 +109,7 @@ export class Promises {
 
   private changed(name: string): void {
     const { sizes, stamps } = this.names.get(name)!
-    const pages = this.files.get(name)!
+    const { pages } = this.files.get(name)!
     sizes.add(pages.length)
     for (let page = 0; page < Math.max(pages.length, stamps.length); page++) {
       const possible = stamps[page] ?? new Set([0])
@@ -101,11 +119,22 @@ export class Promises {
   }
 }
 
-function historyOf(pages: readonly number[]): History {
-  return { sizes: new Set([pages.length]), stamps: pages.map(stamp => new Set([stamp])) }
+function historyOf({ pages, owner, note }: Held): History {
+  return {
+    sizes: new Set([pages.length]),
+    stamps: pages.map(stamp => new Set([stamp])),
+    owners: new Set([owner]),
+    notes: new Set([note]),
+  }
 }
 
-function unlike(name: string, pages: readonly number[], { sizes, stamps }: History): string | undefined {
+function unlike(
+  name: string,
+  { pages, owner, note }: Held,
+  { sizes, stamps, owners, notes }: History,
+): string | undefined {
+  if (!owners.has(owner)) return `${name} belongs to ${owner}, expected one of ${[...owners].join(', ')}`
+  if (!notes.has(note)) return `${name} has the note ${note}, expected one of ${[...notes].join(', ')}`
   if (!sizes.has(pages.length) && pages.length > Math.max(...sizes))
     return `${name} has ${pages.length} pages, expected one of ${[...sizes].join(', ')}`
   if (pages.length < Math.min(...sizes))

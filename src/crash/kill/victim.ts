@@ -8,7 +8,7 @@ import fs from 'node:fs'
 import { MS, Prng } from '../../base/index.ts'
 import { type File, Machine, type Mapping, type Space, type Volume } from '../../map/index.ts'
 import { apply, nextOperation, type Operation } from './operations.ts'
-import { filesOf, PAGE } from './volume-files.ts'
+import { filesOf, NOTE, note, PAGE } from './volume-files.ts'
 
 const [, , path, seed, stamp] = process.argv
 const PROMISES = 3
@@ -74,6 +74,23 @@ class Victim {
         await this.close(operation.to)
         await this.close(name)
         await this.volume.rename(name, operation.to)
+        break
+      case 'exchange':
+        await this.close(operation.to)
+        await this.close(name)
+        await this.volume.rename(name, operation.to, { existing: 'is exchanged' })
+        break
+      case 'collapse':
+      case 'insert': {
+        const { file } = await this.open(name)
+        await this.volume[operation.kind](file, operation.page * PAGE, operation.count * PAGE)
+        break
+      }
+      case 'own':
+        await this.volume.chown(name, stamp, stamp)
+        break
+      case 'note':
+        await this.volume.setxattr(name, NOTE, note(stamp))
         break
       case 'clone-range': {
         const { file: source } = await this.open(name)
