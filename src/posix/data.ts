@@ -131,6 +131,11 @@ function appends(world: World): void {
 function privileges(world: World): void {
   const { calls } = world
   world.begin('set-uid and set-gid')
+  const ranged = (path: string, how: number) => {
+    const fd = calls.open(path, O_WRONLY)
+    calls.fallocate(fd, how, 0, 5)
+    calls.close(fd)
+  }
   for (const mode of [0o4755, 0o2755, 0o6755]) {
     const ways: Readonly<Record<string, (path: string) => unknown>> = {
       'a write': path => {
@@ -140,6 +145,16 @@ function privileges(world: World): void {
       },
       truncate: path => calls.truncate(path, 10),
       O_TRUNC: path => calls.opens(path, O_WRONLY | O_TRUNC),
+      fallocate: path => ranged(path, 0),
+      PUNCH_HOLE: path => ranged(path, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE),
+      ZERO_RANGE: path => ranged(path, FALLOC_FL_ZERO_RANGE),
+      copy_file_range: path => {
+        const [from, to] = [calls.open(path, O_RDONLY), calls.open(path, O_WRONLY)]
+        calls.lseek(to, 100, 0)
+        calls.copyFileRange(from, to, 7)
+        calls.close(from)
+        calls.close(to)
+      },
     }
     for (const [name, act] of Object.entries(ways)) {
       for (const [who, user] of [
@@ -188,6 +203,8 @@ function holes(world: World): void {
           typeof wanted === 'number' ? wanted * BLOCK : wanted,
         )
   }
+  world.is('SEEK_DATA before the start', calls.lseek(fd, -1, SEEK_DATA), 'ENXIO')
+  world.is('SEEK_HOLE before the start', calls.lseek(fd, -1, SEEK_HOLE), 'ENXIO')
   world.is('SEEK_DATA in the middle', calls.lseek(fd, BLOCK + 5, SEEK_DATA), BLOCK + 5)
   world.is('SEEK_SET', calls.lseek(fd, 77, 0), 77)
   world.is('SEEK_CUR', calls.lseek(fd, 3, 1), 80)
@@ -295,6 +312,15 @@ function ranges(world: World): void {
   world.is('what was copied stays', isSeven(target, 0, 4 * BLOCK), true)
   const readOnly = calls.open(target, O_RDONLY)
   world.is('to what is open to be read', calls.copyFileRange(from, readOnly, 10), 'EBADF')
+  const appends = calls.open(target, O_WRONLY | O_APPEND)
+  world.is('to what is open to be appended to', calls.copyFileRange(from, appends, 10), 'EBADF')
+  calls.close(appends)
+  const fifo = calls.open(world.make(world.fresh(), 'fifo'), O_RDWR)
+  world.is('to a FIFO', calls.copyFileRange(from, fifo, 10), 'EINVAL')
+  calls.close(fifo)
+  const folder = calls.open(world.make(world.fresh(), 'directory'), O_RDONLY)
+  world.is('of a directory', calls.copyFileRange(folder, readOnly, 10), 'EISDIR')
+  calls.close(folder)
   calls.close(readOnly)
   calls.close(from)
 }
