@@ -18,6 +18,7 @@ import {
 } from '../mount/index.ts'
 import { commitSeconds, type FstabWords, fstabOptions, MEMORY_MIN } from './mount-options.ts'
 import { explained, interruptible, printJson, printLine } from './terminal.ts'
+import { placeIn } from './volume-open.ts'
 import { several, shownBytes, size, WrongWords } from './words.ts'
 
 interface MountWords {
@@ -31,6 +32,7 @@ interface MountWords {
   readonly groups?: true
   readonly group?: readonly (readonly [string, Settings])[]
   readonly o: FstabWords
+  readonly meta?: string
   readonly json?: true
 }
 
@@ -52,6 +54,10 @@ export function mountCommand(): Command {
       new Option('--memory <size>', 'memory for the pages of its files')
         .default(MEMORY_DEFAULT, shownBytes(MEMORY_DEFAULT))
         .argParser(size(MEMORY_MIN)),
+    )
+    .option(
+      '--meta <address>',
+      'the database of a volume of many machines, which <volume> is then the name of: postgres://user@host/database; read-only the mount goes on to what others commit',
     )
     .option('--allow-other', 'let all users in, as the modes of the files allow')
     .option(
@@ -92,6 +98,7 @@ export function mountCommand(): Command {
       'mount data.vol /mnt/data --background --allow-other',
       'mount data.vol /mnt/data --read-only --memory 64MiB',
       'mount data.vol /mnt/data --background -o ro,allow_other',
+      'mount photos /mnt/photos --read-only --meta postgres://user@db/faultline',
       "mount data.vol /mnt/data --io-max 'rbps=20MiB wbps=10MiB'",
       "mount data.vol /mnt/data --groups --group '/batch wbps=4MiB memory.max=16MiB'",
     ],
@@ -139,8 +146,9 @@ async function mount(volume: string, directory: string, words: MountWords): Prom
 }
 
 function optionsOf(words: MountWords): MountOptions {
-  const { memory, commit, ioMax, groups, group, readOnly, allowOther, writeback } = words
+  const { memory, commit, ioMax, groups, group, readOnly, allowOther, writeback, meta } = words
   return {
+    ...(meta === undefined ? {} : { shared: placeIn(meta) }),
     ...(groups === true || group !== undefined ? { groups: new Map(group) } : {}),
     ...(ioMax === undefined ? {} : { limits: { 'io.max': ioMax } }),
     memory,

@@ -34,7 +34,11 @@ export function sharedMeta(): string | undefined {
 
 /** How the volume of the command is found, beside its name. Who asks the bucket is told by the environment, as for AWS' own tools. */
 export function sharedPlace(): SharedPlaceOptions {
-  if (meta === undefined) return {}
+  return meta === undefined ? {} : placeIn(meta)
+}
+
+/** A database, and who asks the bucket by the environment. */
+export function placeIn(meta: string): SharedPlaceOptions {
   const {
     AWS_ACCESS_KEY_ID: accessKeyId,
     AWS_SECRET_ACCESS_KEY: secretAccessKey,

@@ -58,6 +58,11 @@ export class Request {
     return struct.read(this.view, at)
   }
 
+  /** What is taken next is what was taken first. */
+  restart(): void {
+    this.at = InHeader.size
+  }
+
   /** The next name: bytes up to a NUL. They are a copy. */
   name(): Uint8Array {
     const end = this.bytes.indexOf(0, this.at)

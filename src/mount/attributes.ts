@@ -4,7 +4,7 @@ import { truncateArgs } from '../cache/index.ts'
 import { type Answered, answer, type Operations, type Request, type Values, wire } from '../fuse/index.ts'
 import type { Found, Time } from '../volume/index.ts'
 import type { Used } from './files.ts'
-import { attrOf, FOREVER, isSealed, modeOf, type Parts, perform, wrote } from './parts.ts'
+import { attrOf, isSealed, modeOf, type Parts, perform, wrote } from './parts.ts'
 
 const { Opcode } = wire
 
@@ -25,7 +25,7 @@ export function attributeOperations(parts: Parts): Operations {
   }): Answered {
     return value === undefined
       ? failed
-      : answer(wire.AttrOut, { attr_valid: FOREVER, attr: attrOf(parts, value) })
+      : answer(wire.AttrOut, { attr_valid: parts.validity, attr: attrOf(parts, value) })
   }
 
   function setattr(request: Request): Answered | Promise<Answered> {
@@ -91,7 +91,7 @@ export function attributeOperations(parts: Parts): Operations {
       rdev_major: (found.rdev >>> 8) & 0xfff,
       rdev_minor: (found.rdev & 0xff) | ((found.rdev >>> 12) & 0xfff00),
     }
-    return answer(wire.StatxOut, { attr_valid: FOREVER, stat })
+    return answer(wire.StatxOut, { attr_valid: parts.validity, stat })
   }
 
   function statfs(): Answered {

@@ -126,8 +126,9 @@ export class Files {
   }
 
   private isNameless(ino: number): boolean {
-    const found = this.core.inodes.written(ino)
-    return found.value === undefined || found.value.links === 0
+    const { value, errno: failed } = this.core.inodes.written(ino)
+    // Of one whose record isn't here it isn't known.
+    return failed !== errno.EAGAIN && (value === undefined || value.links === 0)
   }
 
   private trim(): void {

@@ -13,7 +13,8 @@
  */
 import { closeSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { type Errno, errno, errnoName } from '../base/index.ts'
+import type { SharedPlaceOptions } from '../api/index.ts'
+import { type Errno, errno, errnoName, hang } from '../base/index.ts'
 import {
   Aside,
   FusermountFailed,
@@ -31,7 +32,14 @@ import {
 } from '../fuse/index.ts'
 import type { Settings } from '../group/index.ts'
 import { Linux, PR_SET_IO_FLUSHER } from '../linux/index.ts'
-import { FaultlineError, type Group, Machine, type Volume, volumeBlockSize } from '../map/index.ts'
+import {
+  FaultlineError,
+  type Group,
+  Machine,
+  sharedBlockSize,
+  type Volume,
+  volumeBlockSize,
+} from '../map/index.ts'
 import type { Time } from '../volume/index.ts'
 import { attributeOperations } from './attributes.ts'
 import { Callers } from './callers.ts'
@@ -44,14 +52,17 @@ import { Handles } from './handles.ts'
 import { KernelPages } from './kernel-pages.ts'
 import { nameOperations } from './names.ts'
 import { Notifications } from './notifications.ts'
-import type { Parts } from './parts.ts'
+import { A_MOMENT, FOREVER, type Parts } from './parts.ts'
 import { removeDead } from './place.ts'
 import { rangeOperations } from './ranges.ts'
+import { restarting } from './restarting.ts'
 import { xattrOperations } from './xattrs.ts'
 
 /** How a volume is mounted. */
 export interface MountOptions {
   readonly readOnly?: boolean
+  /** The volume is one of many machines, and is named, not where it lies. Mounted read-only it goes on to what others commit. */
+  readonly shared?: SharedPlaceOptions
   /** Memory of the machine, in bytes; MEMORY_DEFAULT if left out. */
   readonly memory?: number
   /** Whether users others than who mounts it may enter. */
@@ -97,14 +108,17 @@ export class MountedVolume {
   /** Mounts a volume at a directory. Throws a FaultlineError. */
   static async mount(volumePath: string, target: string, options: MountOptions = {}): Promise<MountedVolume> {
     const linux = linuxHere()
-    const source = resolve(volumePath)
-    const place = checkedPlace(linux, source, target)
+    const { shared } = options
+    const source = shared === undefined ? resolve(volumePath) : volumePath
+    const place = checkedTarget(linux, target)
+    if (shared === undefined) checkSource(source, place)
     // What this process asks for to answer a request must not wait for pages that only its answer makes clean.
     linux.prctl(PR_SET_IO_FLUSHER, 1)
-    const pageSize = volumeBlockSize(source)
+    const pageSize =
+      shared === undefined ? volumeBlockSize(source) : await sharedBlockSize(source, shared.meta ?? '')
     const machine = await Machine.start({ memory: options.memory ?? MEMORY_DEFAULT, pageSize })
     try {
-      const volume = await machine.openVolume(source, { mode: options.readOnly === true ? 'r' : 'r+' })
+      const volume = await openedIn(machine, source, options)
       const who = chargedOf(machine, options)
       const readOnly = options.readOnly === true || volume.readOnly
       const plan = {
@@ -147,20 +161,23 @@ export class MountedVolume {
     this.fd = fd
     this.onError = options.onError ?? (() => {})
     this.aside = new Aside()
+    const notifications = new Notifications(this.aside, fd)
     const groupOf = (thread: number) => (callers?.groupOf(thread) ?? group).id
     const writes = options.writes ?? 'through'
     const pages = new KernelPages({ core, aside: this.aside, fd, target, writes })
     const files = new Files(core, engine, performer, group.id, pages)
     const handles = new Handles()
     const { blockSize } = core.parts.disk
-    this.parts = { core, engine, performer, groupOf, files, handles, pages, blockSize, now }
+    const validity = isFollowing(options) ? A_MOMENT : FOREVER
+    this.parts = { core, engine, performer, groupOf, files, handles, pages, blockSize, now, validity }
     const { parts } = this
+    hang(core, 'onFollowed', changed => void notifications.followed(changed, core.inodes.heldNow))
     this.session = new Session(linux, {
       fd,
       writes,
       isQuiet: () => isQuiet(engine),
       onError: error => this.onError(error instanceof Error ? (error.stack ?? error.message) : String(error)),
-      operations: {
+      operations: restarting(parts, {
         ...nameOperations(parts),
         ...attributeOperations(parts),
         ...dataOperations(parts),
@@ -169,10 +186,10 @@ export class MountedVolume {
         ...xattrOperations(parts),
         ...controlOperations(parts, {
           volume,
-          notifications: new Notifications(this.aside, fd),
+          notifications,
           status: () => this.status(),
         }),
-      },
+      }),
     })
     const seconds = options.commit ?? COMMIT_DEFAULT
     this.commits = setInterval(() => void this.commit(), seconds * MS)
@@ -302,27 +319,28 @@ function linuxHere(): Linux {
   }
 }
 
+/** Whether others change what is mounted. */
+function isFollowing({ shared, readOnly }: MountOptions): boolean {
+  return shared !== undefined && readOnly === true
+}
+
+function openedIn(machine: Machine, source: string, options: MountOptions): Promise<Volume> {
+  const mode = options.readOnly === true ? 'r' : 'r+'
+  return machine.openVolume(source, {
+    mode,
+    ...options.shared,
+    ...(isFollowing(options) && { follow: 'commits' }),
+  })
+}
+
 /** The directory, without links on the way; what a dead daemon has left there is taken away. */
-function checkedPlace(linux: Linux, source: string, target: string): string {
+function checkedTarget(linux: Linux, target: string): string {
   const place = removeDead(linux, resolve(target))
   if (mountsAt(place).some(({ type }) => type.startsWith('fuse')))
     throw new FaultlineError(
       'EBUSY',
       'mount',
       `mount at ${place}: a filesystem of FUSE is mounted there; faultline umount ${place} first`,
-    )
-  if (source === place || source.startsWith(`${place}/`))
-    throw new FaultlineError(
-      'EINVAL',
-      'mount',
-      `mount at ${place}: the volume ${source} lies below that directory, and would be hidden by its own mount; expected a directory elsewhere`,
-    )
-  const over = mountOver(source, mountinfo())
-  if (over?.source === source)
-    throw new FaultlineError(
-      'EINVAL',
-      'mount',
-      `mount of ${source}: it lies in its own mount at ${over.target}`,
     )
   const stat = statSync(place, { throwIfNoEntry: false })
   if (stat === undefined)
@@ -338,6 +356,23 @@ function checkedPlace(linux: Linux, source: string, target: string): string {
       `mount at ${place}: it is not a directory; expected one to mount at`,
     )
   return place
+}
+
+/** A volume that is a directory isn't below its own mount. */
+function checkSource(source: string, place: string): void {
+  if (source === place || source.startsWith(`${place}/`))
+    throw new FaultlineError(
+      'EINVAL',
+      'mount',
+      `mount at ${place}: the volume ${source} lies below that directory, and would be hidden by its own mount; expected a directory elsewhere`,
+    )
+  const over = mountOver(source, mountinfo())
+  if (over?.source === source)
+    throw new FaultlineError(
+      'EINVAL',
+      'mount',
+      `mount of ${source}: it lies in its own mount at ${over.target}`,
+    )
 }
 
 function descriptor(linux: Linux, plan: MountPlan): number {

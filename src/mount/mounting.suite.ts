@@ -104,6 +104,13 @@ export class Mounted {
     return mounted
   }
 
+  /** A directory to mount at, which is gone when the test has ended; the volume lies elsewhere. */
+  static bare(t: Pick<TestContext, 'after'>): Mounted {
+    const mounted = new Mounted()
+    t.after(() => mounted.remove())
+    return mounted
+  }
+
   get pid(): number {
     return this.daemon!.pid!
   }

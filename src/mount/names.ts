@@ -2,7 +2,7 @@
 import { errno } from '../base/index.ts'
 import { type Answered, answer, type Operations, type Request, room, SILENT, wire } from '../fuse/index.ts'
 import { bytesOf, type Found, type InodePlan, textOf } from '../volume/index.ts'
-import { accessed, entryAnswer, entryOf, FOREVER, hold, kindOf, openHandle, type Parts } from './parts.ts'
+import { accessed, entryAnswer, entryOf, hold, kindOf, letGo, openHandle, type Parts } from './parts.ts'
 
 const { Opcode } = wire
 
@@ -30,7 +30,7 @@ export function nameOperations(parts: Parts): Operations {
     const found = inodes.lookup(place(request))
     if (found.errno !== errno.ENOENT) return entry(request, found)
     // That there is no such name the kernel may keep as well.
-    const nothing = { ...NOTHING, nodeid: 0, generation: 0, entry_valid: FOREVER, attr_valid: 0 }
+    const nothing = { ...NOTHING, nodeid: 0, generation: 0, entry_valid: parts.validity, attr_valid: 0 }
     return answer(wire.EntryOut, nothing)
   }
 
@@ -83,7 +83,7 @@ export function nameOperations(parts: Parts): Operations {
   function forget(ino: number, times: number): void {
     if (ino === wire.ROOT_ID) return
     files.forgotten(ino)
-    inodes.release(ino, times)
+    letGo(parts, ino, times)
   }
 
   function create(request: Request): Answered | Promise<Answered> {
@@ -100,7 +100,7 @@ export function nameOperations(parts: Parts): Operations {
     const made = inodes.makeUnnamed(request.nodeid, plan, parts.now())
     const answered = opened(request, made, flags)
     // It was made held; the kernel's own hold is what it has from now on.
-    if (made.value !== undefined) inodes.release(made.value.ino)
+    if (made.value !== undefined) letGo(parts, made.value.ino, 1)
     return answered
   }
 

@@ -6,7 +6,7 @@
  *   MNO1 Who asked for a change is answered when the kernel knows nothing any more that isn't so.
  */
 import { type Aside, invalidateEntry, invalidateInode } from '../fuse/index.ts'
-import { bytesOf, type Place } from '../volume/index.ts'
+import { bytesOf, type Changed, type Place } from '../volume/index.ts'
 
 export class Notifications {
   private readonly aside: Aside
@@ -26,6 +26,13 @@ export class Notifications {
   async entry({ directory, name }: Place): Promise<void> {
     await this.tell(invalidateEntry(directory, bytesOf(name)))
     await this.inode(directory)
+  }
+
+  /** What others have committed. Where it isn't known what, `known` is what the kernel may have; the names in it are kept for a moment. */
+  async followed(changed: Changed, known: readonly number[]): Promise<void> {
+    const { inodes, places } = changed === 'everything' ? { inodes: known, places: [] } : changed
+    for (const ino of inodes) await this.inode(ino)
+    for (const place of places) await this.entry(place)
   }
 
   /** Of what the kernel doesn't know there is nothing to be told (ENOENT). */

@@ -12,10 +12,11 @@ import {
 } from '../fuse/index.ts'
 import type { Performer } from '../map/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
-import type { Volume as Core, Found, Time } from '../volume/index.ts'
+import type { Answer, Volume as Core, Found, Time } from '../volume/index.ts'
 import type { Files, Used } from './files.ts'
 import type { Handles } from './handles.ts'
 import type { KernelPages } from './kernel-pages.ts'
+import { settle } from './restarting.ts'
 
 export interface Parts {
   readonly core: Core
@@ -28,10 +29,14 @@ export interface Parts {
   readonly pages: KernelPages
   readonly blockSize: Bytes
   readonly now: () => Time
+  /** How long the kernel may keep names and attributes without asking, in seconds. */
+  readonly validity: number
 }
 
-/** Nobody else changes the volume while it is mounted: what the kernel knows it may keep, in seconds. */
+/** `validity` where nobody else changes the volume while it is mounted. */
 export const FOREVER = 86_400
+/** Where others do: what is changed is told the kernel, but names that it knows only if it is known which. */
+export const A_MOMENT = 1
 
 /**
  * Begins a task of the engine for a request, and answers with what `then` makes of its end: at once if it ended at once.
@@ -136,7 +141,8 @@ export function attrOf({ blockSize, pages }: Parts, found: Found): Values<(typeo
 
 export function entryOf(parts: Parts, found: Found): Values<(typeof wire.EntryOut)['fields']> {
   const { ino: nodeid, generation } = found
-  return { nodeid, generation, entry_valid: FOREVER, attr_valid: FOREVER, attr: attrOf(parts, found) }
+  const { validity } = parts
+  return { nodeid, generation, entry_valid: validity, attr_valid: validity, attr: attrOf(parts, found) }
 }
 
 /** The entry as an answer: the kernel has the inode once more, unless the answer doesn't reach it. */
@@ -145,9 +151,19 @@ export function entryAnswer(parts: Parts, request: Request, found: Found): Paylo
   return answer(wire.EntryOut, entryOf(parts, found))
 }
 
-export function hold({ core }: Parts, request: Request, ino: number): void {
-  core.inodes.hold(ino)
-  onUnsent(request, () => void core.inodes.release(ino))
+export function hold(parts: Parts, request: Request, ino: number): void {
+  parts.core.inodes.hold(ino)
+  onUnsent(request, () => letGo(parts, ino, 1))
+}
+
+/** So many holds of the kernel less. */
+export function letGo(parts: Parts, ino: number, times: number): void {
+  note(parts, 'release', () => parts.core.inodes.release(ino, times))
+}
+
+/** What nobody waits for, noted now or when its record is here (RSR2). */
+function note({ performer, groupOf }: Parts, what: string, ask: () => Answer<unknown>): void {
+  settle(performer, { name: `${what} of the mount`, group: groupOf(0) }, ask)
 }
 
 /** A handle on a file, which is closed again if the kernel doesn't learn of it. */
@@ -184,10 +200,14 @@ export function isSealed({ core }: Parts, ino: number): boolean {
 const DAY = 86_400
 
 /** relatime: a reading is written down if it is the first after a change, or after a day. */
-export function accessed({ core, now: clock }: Parts, ino: number): void {
-  if (core.isReadOnly) return
-  const found = core.inodes.written(ino).value
-  if (found === undefined || found.sealed) return
+export function accessed(parts: Parts, ino: number): void {
+  if (!parts.core.isReadOnly) note(parts, 'time of reading', () => accessedNow(parts, ino))
+}
+
+function accessedNow({ core, now: clock }: Parts, ino: number): Answer<unknown> {
+  const written = core.inodes.written(ino)
+  const found = written.value
+  if (found === undefined || found.sealed) return written
   const now = clock()
   const { atime, mtime, ctime } = found
   const last = mtime.seconds > ctime.seconds ? mtime : ctime
@@ -195,12 +215,14 @@ export function accessed({ core, now: clock }: Parts, ino: number): void {
     atime.seconds < last.seconds ||
     (atime.seconds === last.seconds && atime.nanoseconds <= last.nanoseconds) ||
     now.seconds - atime.seconds >= DAY
-  if (isOld) core.inodes.accessed(ino, now)
+  return isOld ? core.inodes.accessed(ino, now) : written
 }
 
 /** What a write or a truncation means for times and privileges. */
-export function wrote({ core, now }: Parts, ino: number, killsPrivileges: boolean): void {
-  core.inodes.wrote(ino, killsPrivileges ? 'unprivileged' : 'privileged', now())
+export function wrote(parts: Parts, ino: number, killsPrivileges: boolean): void {
+  const time = parts.now()
+  const by = killsPrivileges ? 'unprivileged' : 'privileged'
+  note(parts, 'time of writing', () => parts.core.inodes.wrote(ino, by, time))
 }
 
 /**

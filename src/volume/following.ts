@@ -14,8 +14,9 @@
 import { dropSome, newDropping, type PageCache } from '../cache/index.ts'
 import { done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
 import { Absent } from './failure.ts'
+import type { Place } from './names.ts'
 import type { NetworkedStore } from './networked-store.ts'
-import { decodeNumbers, inodeKey, inoIn, NUMBERS_MAX, numberIn } from './records.ts'
+import { decodeNumbers, inodeKey, inoIn, NUMBERS_MAX, nameIn, numberIn } from './records.ts'
 import type { Volume } from './volume.ts'
 import type { VolumeFile } from './volume-file.ts'
 
@@ -29,10 +30,33 @@ export interface FollowingArgs {
   readonly claims: Map<VolumeFile, Ticket>
   /** Files whose size isn't known yet; undefined: the store hasn't gone on. */
   unsized: VolumeFile[] | undefined
+  changed: Changed
+}
+
+/** What may be otherwise since a reader went on; 'everything': it isn't known what. */
+export type Changed =
+  | 'everything'
+  | {
+      /** Whose attributes or bytes. */
+      readonly inodes: ReadonlySet<number>
+      /** What names mean, or whether they are there. */
+      readonly places: readonly Place[]
+    }
+
+/** Of an inode: its record, its extents, its extended attributes and its link target. */
+const OF_AN_INODE = 'ieay'
+
+function changedBy(keys: ReadonlySet<string>): Changed {
+  const inodes = new Set<number>()
+  const places: Place[] = []
+  for (const key of keys)
+    if (OF_AN_INODE.includes(key[0]!)) inodes.add(inoIn(key))
+    else if (key[0] === 'd') places.push({ directory: inoIn(key), name: nameIn(key) })
+  return { inodes, places }
 }
 
 export function followingArgs(): FollowingArgs {
-  return { claims: new Map(), unsized: undefined }
+  return { claims: new Map(), unsized: undefined, changed: 'everything' }
 }
 
 export class Following implements Verb<FollowingArgs> {
@@ -63,6 +87,7 @@ export class Following implements Verb<FollowingArgs> {
       args.unsized.pop()
     }
     this.release(args)
+    this.volume.onFollowed(args.changed)
     return done
   }
 
@@ -88,11 +113,13 @@ export class Following implements Verb<FollowingArgs> {
   }
 
   /** Returns the files that were changed. */
-  private goOn({ claims }: FollowingArgs): VolumeFile[] {
+  private goOn(args: FollowingArgs): VolumeFile[] {
+    const { claims } = args
     const { store } = this
     const news = store.pendingNews
     const keys = new Set(news.flatMap(each => (each.kind === 'commit' ? each.keys : [])))
     const isReset = news.some(({ kind }) => kind === 'reset')
+    args.changed = isReset ? 'everything' : changedBy(keys)
     const runs = [...keys].filter(key => key[0] === 'e').map(key => ({ key, before: this.startOf(key) }))
     store.advance()
     const files = new Map([...claims.keys()].map(file => [file.node.ino, file]))

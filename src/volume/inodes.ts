@@ -99,6 +99,11 @@ export class Inodes {
     return answer
   }
 
+  /** All that are held. */
+  get heldNow(): readonly number[] {
+    return [...this.held.keys()]
+  }
+
   isHeld(ino: number): boolean {
     return this.held.has(ino)
   }

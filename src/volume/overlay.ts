@@ -19,7 +19,7 @@
  *   J3  While `sealed` is on its way nothing in it changes.
  */
 import { assert, type Errno, errno, hang } from '../base/index.ts'
-import { type Done, done, type Fail, fail, type Wait, wait } from '../sched/index.ts'
+import { type Done, done, type Fail, fail, type Ticket, type Wait, wait } from '../sched/index.ts'
 import type { Checksum } from './checksum.ts'
 import { Absent, Damage, Failure, Unreadable } from './failure.ts'
 import { after, SortedMap } from './sorted-map.ts'
@@ -69,6 +69,8 @@ const NOTHING: Layer = new SortedMap()
 export class Overlay {
   /** What was found damaged, a sentence each, as long as nobody has taken note. */
   readonly onDamage: (what: string) => void = () => {}
+  /** What the last edit that met a record that isn't here has to wait for. */
+  missing: Ticket | undefined
   private readonly store: Store
   private readonly checksum: Checksum
   private running: Layer = new SortedMap()
@@ -176,8 +178,10 @@ export class Overlay {
     } catch (error) {
       this.takeBack()
       if (error instanceof Damage) this.onDamage(error.message)
-      if (error instanceof Absent)
+      if (error instanceof Absent) {
+        this.missing = error.ticket
         return { errno: error.errno, value: undefined, outcome: wait(error.ticket, 'metadata') }
+      }
       if (error instanceof Failure) return refusal(error.errno)
       throw error
     } finally {

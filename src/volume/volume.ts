@@ -32,6 +32,7 @@ import { Erasing } from './erasing.ts'
 import { Extents } from './extents.ts'
 import { Failure, verify } from './failure.ts'
 import { FileDevice, Transfers } from './file-device.ts'
+import type { Changed } from './following.ts'
 import { EPOCH, type InodePlan, type Kind, planned, type Time } from './inode.ts'
 import { type Found, Inodes } from './inodes.ts'
 import { type Last, type Named, Names, type RenameHow } from './names.ts'
@@ -121,6 +122,8 @@ export class Volume {
   /** What was found damaged, a sentence each. */
   readonly damage: string[] = []
   damageCount = 0
+  /** A reader has gone on to what others have committed. */
+  readonly onFollowed: (changed: Changed) => void = () => {}
   /** What a daemon of a filesystem asks: by the number of an inode, or a name in a directory. */
   readonly inodes: Inodes
   private readonly cache: PageCache
