@@ -8,6 +8,7 @@ export const SYS_USERFAULTFD: Readonly<Record<string, number>> = { x64: 323, arm
 
 /** asm-generic/fcntl.h */
 export const O_NONBLOCK = 0o4000
+export const O_DIRECT = 0o40000
 export const O_CLOEXEC = 0o2000000
 
 /** asm-generic/mman-common.h, asm-generic/mman.h, linux/mman.h */
@@ -87,6 +88,9 @@ export const PR_SET_IO_FLUSHER = 57
 export const CLONE_FILES = 0x400
 export const SYNC_FILE_RANGE_WRITE_AND_WAIT = 7
 
+/** linux/fs.h: a read that would wait for its device is EAGAIN. */
+export const RWF_NOWAIT = 8
+
 /** asm-generic/socket.h, linux/socket.h, and linux/net.h of all but MIPS: sockets, and a descriptor that comes over one. */
 export const AF_UNIX = 1
 export const SOCK_STREAM = 1
@@ -97,4 +101,5 @@ export const SCM_RIGHTS = 1
 export const CMSG_DATA = 16
 export const CMSG_BYTES = 24
 /** asm-generic/fcntl.h */
+export const F_GETFL = 3
 export const F_SETFL = 4

@@ -11,6 +11,7 @@ import {
   CMSG_DATA,
   EFD_CLOEXEC,
   EFD_NONBLOCK,
+  F_GETFL,
   F_SETFL,
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
@@ -23,10 +24,12 @@ import {
   MAP_SHARED,
   MFD_CLOEXEC,
   O_CLOEXEC,
+  O_DIRECT,
   O_NONBLOCK,
   POLLIN,
   PROT_READ,
   PROT_WRITE,
+  RWF_NOWAIT,
   SCM_RIGHTS,
   SIGACTION_WORDS,
   SOCK_CLOEXEC,
@@ -74,6 +77,7 @@ export class Linux {
   private readonly pwriteCall: Foreign
   private readonly preadvCall: Foreign
   private readonly pwritevCall: Foreign
+  private readonly preadv2Call: Foreign
   private readonly fsyncCall: Foreign
   private readonly syncfsCall: Foreign
   private readonly gettidCall: Foreign
@@ -116,6 +120,7 @@ export class Linux {
     this.pwriteCall = libc.call('pwrite', 'long', ['int', 'long', 'long', 'long'])
     this.preadvCall = libc.call('preadv', 'long', ['int', 'pointer', 'int', 'long'])
     this.pwritevCall = libc.call('pwritev', 'long', ['int', 'pointer', 'int', 'long'])
+    this.preadv2Call = libc.call('preadv2', 'long', ['int', 'pointer', 'int', 'long', 'int'])
     this.fsyncCall = libc.call('fsync', 'int', ['int'])
     this.syncfsCall = libc.call('syncfs', 'int', ['int'])
     this.gettidCall = libc.call('gettid', 'int', [])
@@ -327,6 +332,16 @@ export class Linux {
   /** Bytes moved, or -errno. `vectors`: address and length of each piece. */
   preadv(fd: number, vectors: BigUint64Array, position: Bytes): number {
     return this.result(this.preadvCall(fd, vectors, vectors.length / IOVEC_WORDS, position))
+  }
+
+  /** The same of what the host has in its cache: -EAGAIN rather than wait for a device. */
+  preadvNow(fd: number, vectors: BigUint64Array, position: Bytes): number {
+    return this.result(this.preadv2Call(fd, vectors, vectors.length / IOVEC_WORDS, position, RWF_NOWAIT))
+  }
+
+  /** Whether what is read through it goes past the host's cache. */
+  isDirect(fd: number): boolean {
+    return (this.fcntlCall(fd, F_GETFL, 0) & O_DIRECT) !== 0
   }
 
   pwritev(fd: number, vectors: BigUint64Array, position: Bytes): number {

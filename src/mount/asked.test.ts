@@ -216,3 +216,20 @@ test('a directory that is listed while entries come and go tells each that stays
   assert.equal(await mounted.unmount(), 0)
   assert.deepEqual(await mounted.check(), [])
 })
+
+test('a range is taken out of no file whose size the kernel keeps to itself, and it is said why', {
+  skip,
+}, async t => {
+  const mounted = await Mounted.make(t, '16MiB', '--writeback')
+  await mounted.does('seq 20000 > f')
+  for (const how of ['collapse', 'insert']) {
+    const { status, err } = await faultline('volume', how, mounted.target, '/f', '4096', '4096')
+    assert.equal(status, 1)
+    assert.match(
+      err,
+      /of \/f: with --writeback the kernel keeps the sizes of files to itself; mount without it/,
+    )
+  }
+  await mounted.does('seq 20000 | cmp - f')
+  assert.equal(await mounted.unmount(), 0)
+})

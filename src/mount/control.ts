@@ -37,6 +37,7 @@ const ENOTTY = 25
 export interface ControlScope {
   readonly volume: { grow(size: number): Promise<void>; check(how: CheckWords): ReturnType<Check> }
   readonly notifications: Notifications
+  readonly writes: 'through' | 'back'
   status(): MountStatus
 }
 
@@ -47,7 +48,10 @@ type Performed<Name extends ControlName> = (
   takes: ControlCalls[Name]['takes'],
 ) => Promise<ControlCalls[Name]['gives']>
 
-export function controlOperations(parts: Parts, { volume, notifications, status }: ControlScope): Operations {
+export function controlOperations(
+  parts: Parts,
+  { volume, notifications, writes, status }: ControlScope,
+): Operations {
   const { core, files, handles, pages } = parts
 
   const calls: { readonly [Name in Exclude<ControlName, 'rest'>]: Performed<Name> } = {
@@ -98,6 +102,13 @@ export function controlOperations(parts: Parts, { volume, notifications, status 
 
   async function shift(request: Request, how: 'collapse' | 'insert', range: PathRange): Promise<null> {
     const { path, position, length } = range
+    // There the kernel believes its own size of a file, whatever it is told (fs/fuse/inode.c, fuse_change_attributes).
+    if (writes === 'back')
+      throw new FaultlineError(
+        'ENOTSUP',
+        how,
+        `${how} of ${path}: with --writeback the kernel keeps the sizes of files to itself; mount without it, or unmount first`,
+      )
     return using(how, path, async used => {
       const plan = { how, file: used.file, position, length }
       obey(core.shifting.brokenRule(plan), how, path)

@@ -187,6 +187,7 @@ export class MountedVolume {
         ...controlOperations(parts, {
           volume,
           notifications,
+          writes,
           status: () => this.status(),
         }),
       }),

@@ -173,12 +173,10 @@ export class Pager {
     // Memory is given back before more is filled, and stores have stopped before a page is written.
     this.flush()
     this.ioThreads.start()
-    const patience = this.patience()
+    const patience = this.ioThreads.hasReadHere ? 0 : this.patience()
     const ready = this.linux.poll(this.uffd.fd, this.eventfd, this.loop.isNeeded ? 0 : patience)
-    if (ready.second) {
-      this.linux.clear(this.eventfd)
-      this.ioThreads.collect()
-    }
+    if (ready.second) this.linux.clear(this.eventfd)
+    if (ready.second || this.ioThreads.hasReadHere) this.ioThreads.collect()
     if (ready.first) for (const message of this.uffd.read()) void this.answers.answer(message)
     if (this.poison.waiting) this.poison.sweep()
     if (this.areas.waiting) this.areas.sweep()
