@@ -104,6 +104,8 @@ export class MountedVolume {
   private readonly onError: (message: string) => void
   private readonly commits: NodeJS.Timeout | undefined
   private committing = false
+  /** How the last commit that nobody asked for ended: what goes on failing is told once. */
+  private lastCommit: Errno = errno.OK
 
   /** Mounts a volume at a directory. Throws a FaultlineError. */
   static async mount(volumePath: string, target: string, options: MountOptions = {}): Promise<MountedVolume> {
@@ -247,7 +249,9 @@ export class MountedVolume {
     this.committing = true
     const failed = await files.sync()
     this.committing = false
-    if (failed !== errno.OK)
+    const isTold = failed === errno.OK || failed === this.lastCommit
+    this.lastCommit = failed
+    if (!isTold)
       this.onError(`what was changed in ${this.volume.path} could not be made durable: ${errnoName(failed)}`)
   }
 
