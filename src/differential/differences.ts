@@ -73,6 +73,13 @@ export const DIFFERENCES: readonly Difference[] = [
     follows: 'nothing is stored there on tmpfs',
   },
   {
+    name: 'last page of btrfs',
+    kernel:
+      'what is stored past the end of a file goes when any mapping makes the page writable again (fs/btrfs/file.c, btrfs_page_mkwrite)',
+    ours: 'it stays until the page is written, as on ext4 and XFS',
+    follows: 'nothing is stored there on btrfs',
+  },
+  {
     name: 'holes of tmpfs',
     kernel: 'read(2) of a hole makes no page (mm/shmem.c, shmem_file_read_iter)',
     ours: 'makes one, as every other filesystem does',

@@ -112,7 +112,8 @@ function isLeftOut(stage: Stage, [kernel, ours]: readonly [Kernel, Ours], operat
   if (operation.name === 'remap') return isApart([kernel, ours], operation)
   if (operation.name === 'advise' && operation.advice === 'pageout')
     return kernel.freed || isSharedMemory(kernel, operation) || hasSwap()
-  return operation.name === 'store' && stage.filesystem === 'tmpfs' && isPastEnd(kernel, operation)
+  const keepsTail = stage.filesystem === 'ext4' || stage.filesystem === 'xfs'
+  return operation.name === 'store' && !keepsTail && isPastEnd(kernel, operation)
 }
 
 /** An area of swap is the whole computer's, and comes and goes. */
@@ -142,7 +143,7 @@ function isApart(
   return [view, ours.view(process)].some(each => keepsApart(each, page, end))
 }
 
-/** What is stored to the last page past the end of a file is lost by a sync; tmpfs has none (the row "last page of tmpfs"). */
+/** What is stored to the last page past the end of a file is lost by a sync; btrfs loses it sooner, tmpfs never (the rows "last page of …"). */
 function isPastEnd(kernel: Kernel, { process, at, length }: Extract<Operation, { name: 'store' }>): boolean {
   return kernel.view(process).vmas.some(({ start, end, offset, name }) => {
     const size = /^file\d$/.test(name) ? kernel.sizeOf(Number(name.slice(4))) : 0
