@@ -11,8 +11,8 @@
  *   DV1  Whenever a task is ready, `pump` is running or is about to: at the end of the present callback, or, when its
  *       slice is used up, after other callbacks have had a turn.
  *   DV2  Nothing runs inside a section of a program.
- *   DV3  Between two turns of the event loop all calls of `pump` together begin no attempt later than one attempt after
- *       SLICE of their own time.
+ *   DV3  Between two turns of the event loop a call of `pump` begins no attempt after all of them together have had SLICE of their own
+ *       time.
  */
 import { MS, type Ns } from '../base/index.ts'
 import type { Driver, Scheduler } from './scheduler.ts'

@@ -52,6 +52,26 @@ const once = (ticket: Ticket, stash = 0) => {
   }
 }
 
+describe('a slice', () => {
+  it('begins no attempt once it is over, and one at least, however long that takes', () => {
+    const clock = { time: 0, now: () => clock.time, wake() {} }
+    const scheduler = new Scheduler(clock)
+    const began: number[] = []
+    const attempt = () => {
+      began.push(clock.time)
+      clock.time += 7
+      return again
+    }
+    scheduler.spawn({ name: 'long', attempt, abandon() {} }, undefined, { name: 'long', group: 1 })
+    scheduler.run(10)
+    assert.deepEqual(began, [0, 7], 'the third would begin 14 after the first')
+    scheduler.run(0)
+    assert.deepEqual(began, [0, 7, 14])
+    scheduler.run(7)
+    assert.deepEqual(began, [0, 7, 14, 21])
+  })
+})
+
 describe('tasks', () => {
   it('run in the order they became ready (S4)', () => {
     const { scheduler, task, ran, settle } = world()

@@ -201,18 +201,18 @@ export class Scheduler {
   }
 
   /**
-   * Fires due timers and runs ready tasks until none is left, or until an attempt begins so long after the first one that
-   * `slice` is over: it is the last. Inside an attempt it does nothing.
+   * Fires due timers and runs ready tasks until none is left, or until `slice` has passed since the first attempt began: no attempt
+   * begins after that. Inside an attempt it does nothing.
    */
   run(slice: Ns): void {
     if (this.current !== undefined) return
     for (let until: Ns = Infinity; ; ) {
       this.fireTimers()
-      const task = this.takeReady()
-      if (task === undefined) return
-      this.attempt(task)
-      if (until === Infinity) until = this.attemptAt + slice
-      else if (this.attemptAt >= until) return
+      if (!this.hasReady) return
+      const now = this.driver.now()
+      if (until === Infinity) until = now + slice
+      else if (now >= until) return
+      this.attempt(this.takeReady(), now)
     }
   }
 
@@ -221,7 +221,7 @@ export class Scheduler {
     const place = this.readyTasks.indexOf(task, this.readyFrom)
     assert(place !== -1, `S1: ${task.name} is ready`)
     this.readyTasks.splice(place, 1)
-    this.attempt(task)
+    this.attempt(task, this.driver.now())
   }
 
   fireTimers(): void {
@@ -236,8 +236,11 @@ export class Scheduler {
     return wait(task.end, 'child')
   }
 
-  private takeReady(): Task | undefined {
-    if (this.readyFrom === this.readyTasks.length) return undefined
+  private get hasReady(): boolean {
+    return this.readyFrom < this.readyTasks.length
+  }
+
+  private takeReady(): Task {
     const task = this.readyTasks[this.readyFrom++]!
     if (this.readyFrom >= READY_TRIM) {
       this.readyTasks.splice(0, this.readyFrom)
@@ -246,14 +249,14 @@ export class Scheduler {
     return task
   }
 
-  private attempt(task: Task): void {
+  private attempt(task: Task, now: Ns): void {
     assert(this.current === undefined, 'S5: no attempt begins inside another')
     if (task.killed) {
       this.finish(task, errno.EINTR)
       return
     }
     const consumed = task.stash
-    this.attemptAt = this.driver.now()
+    this.attemptAt = now
     this.current = task
     let outcome: Outcome
     try {
