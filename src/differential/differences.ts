@@ -39,7 +39,8 @@ export const DIFFERENCES: readonly Difference[] = [
     kernel:
       'a touch past the end of a file may map the pages before it, or not (mm/filemap.c, filemap_map_pages)',
     ours: 'maps them',
-    follows: "entries of a file's pages that one side alone has are taken away after a touch that failed",
+    follows:
+      "entries of a file's pages that one side alone has are taken away after a touch that failed, and after what brought a range past the end",
   },
   {
     name: 'young',
