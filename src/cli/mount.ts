@@ -18,7 +18,7 @@ import {
 } from '../mount/index.ts'
 import { commitSeconds, type FstabWords, fstabOptions, MEMORY_MIN } from './mount-options.ts'
 import { explained, interruptible, printJson, printLine } from './terminal.ts'
-import { placeIn } from './volume-open.ts'
+import { metaOption, placeIn } from './volume-open.ts'
 import { several, shownBytes, size, WrongWords } from './words.ts'
 
 interface MountWords {
@@ -55,10 +55,7 @@ export function mountCommand(): Command {
         .default(MEMORY_DEFAULT, shownBytes(MEMORY_DEFAULT))
         .argParser(size(MEMORY_MIN)),
     )
-    .option(
-      '--meta <address>',
-      'the database of a volume of many machines, which <volume> is then the name of: postgres://user@host/database; read-only the mount goes on to what others commit',
-    )
+    .addOption(metaOption('; read-only the mount goes on to what others commit'))
     .option('--allow-other', 'let all users in, as the modes of the files allow')
     .option(
       '--writeback',

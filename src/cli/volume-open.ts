@@ -4,7 +4,7 @@
  */
 import { type Command, Option } from 'commander'
 import type { SharedPlaceOptions } from '../api/index.ts'
-import { FaultlineError, Machine, sharedBlockSize, type Volume, volumeBlockSize } from '../map/index.ts'
+import { blockSizeOf, FaultlineError, Machine, type Volume } from '../map/index.ts'
 import { askMounted, type ControlCalls, type ControlName, mountOf } from '../mount/index.ts'
 import { WrongWords } from './words.ts'
 
@@ -14,15 +14,17 @@ const MEMORY = 16 * 2 ** 20
 /** The database of the volume that the command is about; undefined: it is a directory. A process runs one command. */
 let meta: string | undefined
 
+/** `further`: what else it means to the command. */
+export function metaOption(further = ''): Option {
+  return new Option(
+    '--meta <address>',
+    `the database of a volume of many machines, which <volume> is then the name of: postgres://user@host/database${further}`,
+  )
+}
+
 /** Lets each of the commands be about a volume of many machines, too. */
 export function offerShared(volume: Command): void {
-  for (const command of volume.commands)
-    command.addOption(
-      new Option(
-        '--meta <address>',
-        'the database of a volume of many machines, which <volume> is then the name of: postgres://user@host/database',
-      ),
-    )
+  for (const command of volume.commands) command.addOption(metaOption())
   volume.hook('preAction', (_, command) => {
     meta = (command.opts() as { meta?: string }).meta
   })
@@ -38,7 +40,7 @@ export function sharedPlace(): SharedPlaceOptions {
 }
 
 /** A database, and who asks the bucket by the environment. */
-export function placeIn(meta: string): SharedPlaceOptions {
+export function placeIn(meta: string): SharedPlaceOptions & { readonly meta: string } {
   const {
     AWS_ACCESS_KEY_ID: accessKeyId,
     AWS_SECRET_ACCESS_KEY: secretAccessKey,
@@ -78,8 +80,7 @@ export async function inVolume<T>(
   act: (volume: Volume) => Promise<T>,
 ): Promise<T> {
   if (meta === undefined) refuseMounted(path)
-  const blockSize = meta === undefined ? volumeBlockSize(path) : await sharedBlockSize(path, meta)
-  return withMachine(blockSize, async machine => {
+  return withMachine(await blockSizeOf(path, sharedPlace()), async machine => {
     const volume = await machine.openVolume(path, { mode, ...sharedPlace() })
     const said = await act(volume)
     await volume.close()

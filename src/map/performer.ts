@@ -67,13 +67,13 @@ export class Performer {
     })
   }
 
-  /** Settles when the ticket is complete, for which `group` waits. */
-  completed(ticket: Ticket, group: GroupId = ROOT): Promise<undefined> {
+  /** Settles when the ticket is complete. */
+  completed(ticket: Ticket): Promise<undefined> {
     const waiting: Verb<undefined> = {
       name: ticket.what,
       attempt: () => (ticket.complete ? done : wait(ticket, 'device')),
     }
-    const task = this.begin(waiting, undefined, { name: ticket.what, group })
+    const task = this.begin(waiting, undefined, { name: ticket.what, group: ROOT })
     return this.finished(task, () => undefined, undefined)
   }
 

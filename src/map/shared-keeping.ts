@@ -20,11 +20,13 @@ import { RemoteError } from '../remote/index.ts'
 import { aborted, FaultlineError } from './error.ts'
 import { isAborted } from './performer.ts'
 import { bucketAlone } from './remote-files.ts'
+import { volumeBlockSize } from './repair-volume.ts'
 import { placeOptions, told } from './shared-volume.ts'
 
-/** Bytes of a block. */
-export function sharedBlockSize(name: string, meta: string): Promise<Bytes> {
-  return inDatabase('openVolume', name, meta, async (_, { data }) => data.blockSize)
+/** The page size that a machine needs to open the volume, wherever that is. */
+export async function blockSizeOf(path: string, { meta }: SharedPlaceOptions): Promise<Bytes> {
+  if (meta === undefined) return volumeBlockSize(path)
+  return inDatabase('openVolume', path, meta, async (_, { data }) => data.blockSize)
 }
 
 /** Who has it open, and how far it is. */

@@ -32,14 +32,7 @@ import {
 } from '../fuse/index.ts'
 import type { Settings } from '../group/index.ts'
 import { Linux, PR_SET_IO_FLUSHER } from '../linux/index.ts'
-import {
-  FaultlineError,
-  type Group,
-  Machine,
-  sharedBlockSize,
-  type Volume,
-  volumeBlockSize,
-} from '../map/index.ts'
+import { blockSizeOf, FaultlineError, type Group, Machine, type Volume } from '../map/index.ts'
 import type { Time } from '../volume/index.ts'
 import { attributeOperations } from './attributes.ts'
 import { Callers } from './callers.ts'
@@ -62,7 +55,7 @@ import { xattrOperations } from './xattrs.ts'
 export interface MountOptions {
   readonly readOnly?: boolean
   /** The volume is one of many machines, and is named, not where it lies. Mounted read-only it goes on to what others commit. */
-  readonly shared?: SharedPlaceOptions
+  readonly shared?: SharedPlaceOptions & { readonly meta: string }
   /** Memory of the machine, in bytes; MEMORY_DEFAULT if left out. */
   readonly memory?: number
   /** Whether users others than who mounts it may enter. */
@@ -102,6 +95,7 @@ export class MountedVolume {
   private readonly parts: Parts
   private readonly fd: number
   private readonly onError: (message: string) => void
+  private readonly notifications: Notifications
   private readonly commits: NodeJS.Timeout | undefined
   private committing = false
   /** How the last commit that nobody asked for ended: what goes on failing is told once. */
@@ -116,8 +110,7 @@ export class MountedVolume {
     if (shared === undefined) checkSource(source, place)
     // What this process asks for to answer a request must not wait for pages that only its answer makes clean.
     linux.prctl(PR_SET_IO_FLUSHER, 1)
-    const pageSize =
-      shared === undefined ? volumeBlockSize(source) : await sharedBlockSize(source, shared.meta ?? '')
+    const pageSize = await blockSizeOf(source, shared ?? {})
     const machine = await Machine.start({ memory: options.memory ?? MEMORY_DEFAULT, pageSize })
     try {
       const volume = await openedIn(machine, source, options)
@@ -163,7 +156,8 @@ export class MountedVolume {
     this.fd = fd
     this.onError = options.onError ?? (() => {})
     this.aside = new Aside()
-    const notifications = new Notifications(this.aside, fd)
+    this.notifications = new Notifications(this.aside, fd)
+    const { notifications } = this
     const groupOf = (thread: number) => (callers?.groupOf(thread) ?? group).id
     const writes = options.writes ?? 'through'
     const pages = new KernelPages({ core, aside: this.aside, fd, target, writes })
@@ -173,7 +167,7 @@ export class MountedVolume {
     const validity = isFollowing(options) ? A_MOMENT : FOREVER
     this.parts = { core, engine, performer, groupOf, files, handles, pages, blockSize, now, validity }
     const { parts } = this
-    hang(core, 'onFollowed', changed => void notifications.followed(changed, core.inodes.heldNow))
+    hang(core, 'onFollowed', changed => void notifications.followed(changed, core.inodes))
     this.session = new Session(linux, {
       fd,
       writes,
@@ -258,6 +252,7 @@ export class MountedVolume {
   private async close(how: SessionEnd): Promise<SessionEnd> {
     clearInterval(this.commits)
     const { files, handles, pages } = this.parts
+    await this.notifications.end()
     await pages.end()
     closeSync(this.fd)
     try {

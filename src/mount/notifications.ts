@@ -4,17 +4,27 @@
  *
  * Invariants
  *   MNO1 Who asked for a change is answered when the kernel knows nothing any more that isn't so.
+ *   MNO2 After `end` nothing is told: the descriptor's number may be another file's by then.
  */
 import { type Aside, invalidateEntry, invalidateInode } from '../fuse/index.ts'
-import { bytesOf, type Changed, type Place } from '../volume/index.ts'
+import { bytesOf, type Changed, type Inodes, type Place } from '../volume/index.ts'
 
 export class Notifications {
   private readonly aside: Aside
   private readonly fd: number
+  /** Calls are made in the order in which they were asked for: with this one all have been made. */
+  private last: Promise<unknown> = Promise.resolve()
+  private hasEnded = false
 
   constructor(aside: Aside, fd: number) {
     this.aside = aside
     this.fd = fd
+  }
+
+  /** Settles when nothing is being told any more, and nothing will be. */
+  async end(): Promise<void> {
+    this.hasEnded = true
+    await this.last
   }
 
   /** The attributes of an inode and all that it holds. What is dirty in the kernel is written first. */
@@ -23,20 +33,26 @@ export class Notifications {
   }
 
   /** A name that has come, or means something else now, and the directory that it is in. */
-  async entry({ directory, name }: Place): Promise<void> {
-    await this.tell(invalidateEntry(directory, bytesOf(name)))
-    await this.inode(directory)
+  async entry(place: Place): Promise<void> {
+    await this.name(place)
+    await this.inode(place.directory)
   }
 
-  /** What others have committed. Where it isn't known what, `known` is what the kernel may have; the names in it are kept for a moment. */
-  async followed(changed: Changed, known: readonly number[]): Promise<void> {
-    const { inodes, places } = changed === 'everything' ? { inodes: known, places: [] } : changed
+  /** What others have committed. Where it isn't known what, each inode that the kernel has; the names that it knows it keeps for a moment. */
+  async followed(changed: Changed, known: Pick<Inodes, 'heldNow'>): Promise<void> {
+    const { inodes, places } = changed === 'everything' ? { inodes: known.heldNow, places: [] } : changed
+    for (const place of places) await this.name(place)
     for (const ino of inodes) await this.inode(ino)
-    for (const place of places) await this.entry(place)
+  }
+
+  private async name({ directory, name }: Place): Promise<void> {
+    await this.tell(invalidateEntry(directory, bytesOf(name)))
   }
 
   /** Of what the kernel doesn't know there is nothing to be told (ENOENT). */
   private async tell(message: Uint8Array): Promise<void> {
-    await this.aside.call({ what: 'notify', fd: this.fd, message })
+    if (this.hasEnded) return
+    this.last = this.aside.call({ what: 'notify', fd: this.fd, message })
+    await this.last
   }
 }

@@ -12,11 +12,17 @@ import {
 } from '../fuse/index.ts'
 import type { Performer } from '../map/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
-import type { Answer, Volume as Core, Found, Time } from '../volume/index.ts'
+import {
+  type Answer,
+  Asking,
+  askingArgs,
+  type Volume as Core,
+  type Found,
+  type Time,
+} from '../volume/index.ts'
 import type { Files, Used } from './files.ts'
 import type { Handles } from './handles.ts'
 import type { KernelPages } from './kernel-pages.ts'
-import { settle } from './restarting.ts'
 
 export interface Parts {
   readonly core: Core
@@ -42,13 +48,13 @@ export const A_MOMENT = 1
  * Begins a task of the engine for a request, and answers with what `then` makes of its end: at once if it ended at once.
  * Killed, it ends with EINTR.
  */
-export function perform<Args>(
+export function perform<Args, T extends Answered | undefined = Answered>(
   { performer, groupOf }: Parts,
   request: Request,
   verb: Verb<Args>,
   args: Args,
-  then: (task: Task<Args>) => Answered | Promise<Answered>,
-): Answered | Promise<Answered> {
+  then: (task: Task<Args>) => T | Promise<T>,
+): T | Promise<T> {
   const name = `${verb.name} of inode ${request.nodeid} for thread ${request.pid}`
   const task = performer.begin(verb, args, { name, group: groupOf(request.pid) })
   if (task.state === 'ended') return then(task)
@@ -161,9 +167,10 @@ export function letGo(parts: Parts, ino: number, times: number): void {
   note(parts, 'release', () => parts.core.inodes.release(ino, times))
 }
 
-/** What nobody waits for, noted now or when its record is here (RSR2). */
+/** What a request leaves behind and nobody waits for: noted now, or when its record is here. */
 function note({ performer, groupOf }: Parts, what: string, ask: () => Answer<unknown>): void {
-  settle(performer, { name: `${what} of the mount`, group: groupOf(0) }, ask)
+  if (ask().outcome.kind !== 'wait') return
+  performer.begin(new Asking(), askingArgs(ask), { name: `${what} of the mount`, group: groupOf(0) })
 }
 
 /** A handle on a file, which is closed again if the kernel doesn't learn of it. */

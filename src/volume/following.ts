@@ -30,14 +30,15 @@ export interface FollowingArgs {
   readonly claims: Map<VolumeFile, Ticket>
   /** Files whose size isn't known yet; undefined: the store hasn't gone on. */
   unsized: VolumeFile[] | undefined
-  changed: Changed
+  /** What of it is told when the claims end; undefined: the store hasn't gone on. */
+  changed: Changed | undefined
 }
 
 /** What may be otherwise since a reader went on; 'everything': it isn't known what. */
 export type Changed =
   | 'everything'
   | {
-      /** Whose attributes or bytes. */
+      /** Whose attributes, bytes or names. */
       readonly inodes: ReadonlySet<number>
       /** What names mean, or whether they are there. */
       readonly places: readonly Place[]
@@ -51,12 +52,15 @@ function changedBy(keys: ReadonlySet<string>): Changed {
   const places: Place[] = []
   for (const key of keys)
     if (OF_AN_INODE.includes(key[0]!)) inodes.add(inoIn(key))
-    else if (key[0] === 'd') places.push({ directory: inoIn(key), name: nameIn(key) })
+    else if (key[0] === 'd') {
+      inodes.add(inoIn(key))
+      places.push({ directory: inoIn(key), name: nameIn(key) })
+    }
   return { inodes, places }
 }
 
 export function followingArgs(): FollowingArgs {
-  return { claims: new Map(), unsized: undefined, changed: 'everything' }
+  return { claims: new Map(), unsized: undefined, changed: undefined }
 }
 
 export class Following implements Verb<FollowingArgs> {
@@ -87,7 +91,6 @@ export class Following implements Verb<FollowingArgs> {
       args.unsized.pop()
     }
     this.release(args)
-    this.volume.onFollowed(args.changed)
     return done
   }
 
@@ -168,11 +171,13 @@ export class Following implements Verb<FollowingArgs> {
     return done
   }
 
-  private release({ claims }: FollowingArgs): void {
+  /** However it ended: a store that has gone on says something else from now on. */
+  private release({ claims, changed }: FollowingArgs): void {
     for (const [file, ticket] of claims) {
       file.invalidation = undefined
       this.cache.scheduler.complete(ticket)
     }
     claims.clear()
+    if (changed !== undefined) this.volume.onFollowed(changed)
   }
 }
