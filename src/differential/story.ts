@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs'
 import path from 'node:path'
-import { Prng } from '../base/index.ts'
+import { type Bytes, Prng } from '../base/index.ts'
 import { around, difference, isCleaner, keepsApart, loadable, unlike } from './compare.ts'
 import type { Coverage } from './coverage.ts'
 import { type FilesystemName, traitsOf } from './differences.ts'
@@ -115,8 +115,8 @@ function hasBroughtPastEnd(kernel: Kernel, operation: Operation): boolean {
   return (
     brings &&
     kernel.view(operation.process).vmas.some(({ start, end, offset, name }) => {
-      const isFile = /^file\d$/.test(name)
-      return isFile && (offset + end - start) * PAGE > kernel.sizeOf(Number(name.slice(4)))
+      const size = fileSize(kernel, name)
+      return size !== undefined && (offset + end - start) * PAGE > size
     })
   )
 }
@@ -159,11 +159,16 @@ function isApart(
 /** What is stored to the last page past the end of a file is lost by a sync; btrfs loses it sooner, tmpfs never (the rows "last page of …"). */
 function isPastEnd(kernel: Kernel, { process, at, length }: Extract<Operation, { name: 'store' }>): boolean {
   return kernel.view(process).vmas.some(({ start, end, offset, name }) => {
-    const size = /^file\d$/.test(name) ? kernel.sizeOf(Number(name.slice(4))) : 0
+    const size = fileSize(kernel, name) ?? 0
     const tail = size % PAGE === 0 ? 0 : (start - offset) * PAGE + size
     const inside = tail > start * PAGE && tail < end * PAGE
     return inside && at + length > tail && at < Math.ceil(tail / PAGE) * PAGE
   })
+}
+
+/** How long the file is that maps calls so; undefined: memory. */
+function fileSize(kernel: Kernel, name: string): Bytes | undefined {
+  return /^file\d$/.test(name) ? kernel.sizeOf(Number(name.slice(4))) : undefined
 }
 
 /** Both have begun to read, and who has come how far is chance: both read to the end (the row "willneed"). */

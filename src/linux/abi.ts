@@ -8,7 +8,6 @@ export const SYS_USERFAULTFD: Readonly<Record<string, number>> = { x64: 323, arm
 
 /** asm-generic/fcntl.h */
 export const O_NONBLOCK = 0o4000
-export const O_DIRECT = 0o40000
 export const O_CLOEXEC = 0o2000000
 
 /** asm-generic/mman-common.h, asm-generic/mman.h, linux/mman.h */

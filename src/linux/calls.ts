@@ -2,6 +2,7 @@
  * Calls of Linux that Node doesn't offer: memory, memory files, event counters, waiting for descriptors. One object a
  * thread. A call that fails throws a LinuxError, which names the call and the host's word for the error.
  */
+import { constants } from 'node:fs'
 import { getSystemErrorName } from 'node:util'
 import type { Bytes } from '../base/index.ts'
 import {
@@ -24,7 +25,6 @@ import {
   MAP_SHARED,
   MFD_CLOEXEC,
   O_CLOEXEC,
-  O_DIRECT,
   O_NONBLOCK,
   POLLIN,
   PROT_READ,
@@ -341,7 +341,7 @@ export class Linux {
 
   /** Whether what is read through it goes past the host's cache. */
   isDirect(fd: number): boolean {
-    return (this.fcntlCall(fd, F_GETFL, 0) & O_DIRECT) !== 0
+    return (this.fcntlCall(fd, F_GETFL, 0) & constants.O_DIRECT) !== 0
   }
 
   pwritev(fd: number, vectors: BigUint64Array, position: Bytes): number {

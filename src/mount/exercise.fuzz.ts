@@ -6,9 +6,8 @@
  *
  * Takes root. Ends with 1, and the line that replays it, at the first answer that isn't the model's.
  */
-import { parseArgs } from 'node:util'
 import { FaultlineError } from '../map/index.ts'
-import { exercise, type Said, type Tool } from '../posix/index.ts'
+import { playAndTell, type Said, type Tool } from '../posix/index.ts'
 import { textOf } from '../volume/index.ts'
 import { askMounted } from './asking.ts'
 
@@ -33,20 +32,4 @@ function toolOf(target: string, base: string): Tool {
   }
 }
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { seed: { type: 'string', default: '1' }, count: { type: 'string', default: '100000' } },
-})
-const [target] = positionals
-const [seed, count] = [Number(values.seed), Number(values.count)]
-const { done, seconds, differs } = exercise(target!, { seed, count, tool: base => toolOf(target!, base) })
-if (differs === undefined)
-  console.log(
-    `${done} operations from seed ${seed}: as the model says; ${Math.round(done / seconds)} a second`,
-  )
-else {
-  console.log(
-    `operation ${done}: ${differs}; node --conditions=faultline-source src/mount/exercise.fuzz.ts ${target} --seed ${seed} --count ${done}`,
-  )
-  process.exitCode = 1
-}
+playAndTell('--conditions=faultline-source src/mount/exercise.fuzz.ts', toolOf)

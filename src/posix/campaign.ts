@@ -1,8 +1,9 @@
 /** So many random operations in a directory of their own: up to the first answer that isn't the model's. */
 import fs from 'node:fs'
+import { parseArgs } from 'node:util'
 import { Exercising, type Tool } from './exercising.ts'
 
-export interface Exercised {
+interface Exercised {
   readonly done: number
   readonly seconds: number
   readonly differs: string | undefined
@@ -10,8 +11,30 @@ export interface Exercised {
 
 const COMPARE_EVERY = 500
 
+/** The command `node PROGRAM DIRECTORY [--seed N] [--count N]`: plays, says what came of it, and ends with 1 at a difference. */
+export function playAndTell(program: string, toolFor?: (directory: string, base: string) => Tool): void {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { seed: { type: 'string', default: '1' }, count: { type: 'string', default: '100000' } },
+  })
+  const directory = positionals[0]!
+  const [seed, count] = [Number(values.seed), Number(values.count)]
+  const { done, seconds, differs } = exercise(directory, {
+    seed,
+    count,
+    ...(toolFor !== undefined && { tool: base => toolFor(directory, base) }),
+  })
+  if (differs === undefined) {
+    const rate = Math.round(done / seconds)
+    console.log(`${done} operations from seed ${seed}: as the model says; ${rate} a second`)
+    return
+  }
+  console.log(`operation ${done}: ${differs}; node ${program} ${directory} --seed ${seed} --count ${done}`)
+  process.exitCode = 1
+}
+
 /** Plays so many operations in a directory of their own below `directory`, and removes it. */
-export function exercise(
+function exercise(
   directory: string,
   {
     seed,

@@ -65,10 +65,8 @@ interface Handle {
   readonly node: Node
 }
 
-type Operation = (exercise: Exercising) => string | undefined
-
 /** How often each is drawn. */
-const WEIGHTS: Readonly<Record<string, number>> = {
+const WEIGHTS = {
   write: 8,
   append: 3,
   store: 5,
@@ -102,6 +100,8 @@ const WEIGHTS: Readonly<Record<string, number>> = {
   list: 2,
 }
 
+type OperationName = keyof typeof WEIGHTS
+
 export class Exercising {
   private readonly base: string
   private readonly chance: Prng
@@ -109,7 +109,7 @@ export class Exercising {
   private readonly calls = new Calls()
   private readonly model = new FlatModel()
   private handles: Handle[] = []
-  private readonly drawn: readonly Operation[]
+  private readonly drawn: readonly OperationName[]
 
   constructor(base: string, seed: number, tool: Tool | undefined) {
     this.base = base
@@ -117,15 +117,14 @@ export class Exercising {
     this.tool = tool
     fs.chmodSync(base, 0o755)
     this.calls.umask(0o022)
-    const all: Readonly<Record<keyof typeof WEIGHTS, Operation>> = OPERATIONS
     this.drawn = Object.entries(WEIGHTS).flatMap(([name, weight]) =>
-      new Array<Operation>(Math.round(weight * 5)).fill(all[name]!),
+      new Array<OperationName>(Math.round(weight * 5)).fill(name as OperationName),
     )
   }
 
   /** One operation; says what differs. */
   step(): string | undefined {
-    return this.caught(() => this.chance.pick(this.drawn)(this))
+    return this.caught(() => this[this.chance.pick(this.drawn)]())
   }
 
   /** Everything that there is. */
@@ -654,10 +653,6 @@ export class Exercising {
     return Buffer.from(this.pathOf(path), 'latin1')
   }
 }
-
-const OPERATIONS: Readonly<Record<string, Operation>> = Object.fromEntries(
-  Object.keys(WEIGHTS).map(name => [name, (exercise: Exercising) => exercise[name as 'write']()]),
-)
 
 /** Whether a directory would reach further down than names are drawn, where nobody would take anything away. */
 function isTooDeep(node: Node | undefined, { path }: Place): boolean {

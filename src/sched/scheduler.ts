@@ -195,7 +195,7 @@ export class Scheduler {
 
   /** Whether a task is ready or a timer is due. */
   hasWork(): boolean {
-    if (this.readyFrom < this.readyTasks.length) return true
+    if (this.hasReady) return true
     const { next } = this.timers
     return next !== Infinity && next <= this.now()
   }

@@ -1,6 +1,5 @@
 /** What the files of a volume hold, as stamps: each page must be full of one number. */
-import type { Volume } from '../../map/index.ts'
-import { FaultlineError } from '../../map/index.ts'
+import { FaultlineError, type Volume } from '../../map/index.ts'
 import type { Files } from './operations.ts'
 
 export const PAGE = 4096
