@@ -7,6 +7,9 @@ import {
   compareReport,
   compareSentence,
   compareText,
+  KERNEL_TRAITS,
+  type KernelTrait,
+  leaveOut,
   runText,
   runWorkload,
   timelinesOf,
@@ -22,6 +25,7 @@ interface RunWords {
   readonly discipline: Discipline
   readonly seed: number
   readonly seconds?: number
+  readonly without: readonly KernelTrait[]
   readonly json?: boolean
 }
 
@@ -29,10 +33,13 @@ interface CompareWords {
   readonly workload?: readonly Workload[]
   readonly discipline?: readonly Discipline[]
   readonly seed: number
+  readonly without: readonly KernelTrait[]
   readonly out: string
   readonly trace?: string
   readonly json?: boolean
 }
+
+const TRAITS = `What can be left out of what kernels do:\n${listed(Object.entries(KERNEL_TRAITS))}`
 
 export function runCommand(): Command {
   const command = new Command('run')
@@ -45,8 +52,12 @@ export function runCommand(): Command {
     )
     .addOption(seed('chance: the same seed gives the same run'))
     .option('--seconds <n>', 'simulated time, instead of what the workload says', seconds(0.1, 600))
+    .addOption(without())
     .option('--json', 'print the figures as JSON')
-    .addHelpText('after', `\nWorkloads:\n${listed()}`)
+    .addHelpText(
+      'after',
+      `\nWorkloads:\n${listed(WORKLOADS.map(({ name, about }) => [name, about]))}\n\n${TRAITS}`,
+    )
     .action(run)
   return explained(command, [
     'lab run page-mkwrite-fork --discipline linux-6.4',
@@ -60,13 +71,16 @@ export function compareCommand(): Command {
     .option('--workload <names...>', 'play these only', several(workload))
     .option('--discipline <names...>', 'play these only', several(disciplineNamed))
     .addOption(seed('chance: the same seed gives the same figures'))
+    .addOption(without())
     .option('--out <page>', 'where to write the page', 'report.html')
     .option('--trace <file>', 'write the timelines for ui.perfetto.dev too')
     .option('--json', 'print the figures as JSON')
+    .addHelpText('after', `\n${TRAITS}`)
     .action(runCompare)
   return explained(command, [
     'lab compare --out report.html --trace stalls.perfetto-trace',
     'lab compare --workload page-mkwrite-fork --discipline linux-6.4 restart',
+    'lab compare --workload fsync-inode-lock --without inode-lock',
     'lab compare --json > figures.json',
   ])
 }
@@ -76,7 +90,7 @@ async function run(played: Workload, words: RunWords): Promise<void> {
   progress.step(`${played.name}, ${words.discipline.name}`)
   try {
     const { result } = await runWorkload({
-      workload: played,
+      workload: leaveOut(played, words.without),
       discipline: words.discipline,
       seed: words.seed,
       seconds: words.seconds ?? played.seconds,
@@ -101,7 +115,7 @@ async function runCompare(words: CompareWords): Promise<void> {
   const disciplines = (words.discipline ?? DISCIPLINES).map(({ name }) => name)
   try {
     const comparison = await compare({
-      workloads: words.workload ?? WORKLOADS,
+      workloads: (words.workload ?? WORKLOADS).map(each => leaveOut(each, words.without)),
       disciplines,
       seed: words.seed,
       signal: interruptible(),
@@ -124,12 +138,19 @@ async function runCompare(words: CompareWords): Promise<void> {
   }
 }
 
+function without(): Option {
+  const what = nameOf(Object.keys(KERNEL_TRAITS), 'things that kernels do')
+  return new Option('--without <what...>', 'leave out something that kernels do; the list is below')
+    .argParser(several(text => what(text) as KernelTrait))
+    .default([], 'nothing')
+}
+
 function workload(text: string): Workload {
   const names = WORKLOADS.map(({ name }) => name)
   return workloadNamed(nameOf(names, 'workloads')(text))!
 }
 
-function listed(): string {
-  const width = Math.max(...WORKLOADS.map(({ name }) => name.length))
-  return WORKLOADS.map(({ name, about }) => `  ${name.padEnd(width)}  ${about}`).join('\n')
+function listed(rows: readonly (readonly [name: string, about: string])[]): string {
+  const width = Math.max(...rows.map(([name]) => name.length))
+  return rows.map(([name, about]) => `  ${name.padEnd(width)}  ${about}`).join('\n')
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { disciplineNamed } from '../mm/index.ts'
-import { runWorkload, workloadNamed } from './index.ts'
+import { KERNEL_TRAITS, type KernelTrait, leaveOut, runWorkload, WORKLOADS, workloadNamed } from './index.ts'
 
 async function play(name: string, discipline: string, seconds?: number) {
   const workload = workloadNamed(name)!
@@ -60,4 +60,33 @@ test('a copy in the fault lets munmap wait where it is under the mmap lock, fork
   assert.ok(vma.forker > 1.75)
   assert.deepEqual(await mapper('dax-copy', 'restart'), { mapper: 0, forker: 0 })
   assert.ok((await mapper('dax-no-copy', 'linux-5.1')).mapper < 1)
+})
+
+test('a workload that something is left out of plays as the control that lacks it, and every thing has such a control', async () => {
+  const play = async (name: string, without: readonly KernelTrait[]) => {
+    const { workload: _, ...result } = (
+      await runWorkload({
+        workload: leaveOut(workloadNamed(name)!, without),
+        discipline: disciplineNamed('linux-6.4')!,
+        seed: 1,
+        seconds: 0.5,
+        signal: new AbortController().signal,
+      })
+    ).result
+    return result
+  }
+  const pairs = [
+    ['inode-lock', 'fsync-inode-lock', 'fsync-no-lock'],
+    ['readers-pass', 'readers-pass-writer', 'readers-queue'],
+    ['preemption', 'preempted-fork', 'fork-first'],
+    ['dax-copy', 'dax-copy', 'dax-no-copy'],
+  ] as const
+  assert.deepEqual(pairs.map(([trait]) => trait).sort(), Object.keys(KERNEL_TRAITS).sort())
+  for (const [trait, has, lacks] of pairs) {
+    assert.deepEqual(await play(has, [trait]), await play(lacks, []), trait)
+    const { without: _, ...left } = await play(lacks, [])
+    const { without: __, ...kept } = await play(has, [])
+    assert.notDeepEqual(left, kept, `${trait} changes who waits`)
+  }
+  assert.ok(WORKLOADS.every(({ without = [] }) => without.every(trait => trait in KERNEL_TRAITS)))
 })

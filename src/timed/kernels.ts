@@ -1,5 +1,6 @@
 /**
  * What else makes tasks wait for one another in a kernel, beside the locks of the fault path, each with the same without it.
+ * A control is its neighbour `without` one thing that the kernels do (workload.ts); `lab compare --without` leaves out more.
  *
  *     fsync-inode-lock     btrfs holds the inode's own lock across writeback (inode-lock.ts), with bios of 1 MiB
  *     fsync-no-lock        the same without it: a page is stable as soon as its own bio has ended
@@ -17,103 +18,96 @@ import type { Task, Verb } from '../sched/index.ts'
 import { app } from './inversions.ts'
 import { OnProcessor, Walk, type WalkArgs } from './on-processor.ts'
 import { type Priority, Processors } from './processors.ts'
-import type { FilePlan, Stage } from './stage.ts'
+import type { Stage } from './stage.ts'
 import { roundAndRound } from './touch.ts'
 import { type Actor, every, KIB, MIB, type Workload } from './workload.ts'
 
 /** As page-mkwrite-fork, with smaller bios: who waits for the inode waits longer than who waits for a page. */
-function fsync(filesystem: FilePlan['filesystem']): Workload['cast'] {
-  return stage => {
-    const safe = stage.group('protected')
-    const batch = stage.group('batch')
-    const space = stage.space('batch', batch)
-    const plan = { bytes: 16 * MIB, device: 'loop', stablePages: true } as const
-    const file = stage.file('data', filesystem === undefined ? plan : { ...plan, filesystem })
-    const mapped = stage.map(space, file)
-    stage.populate(space, mapped)
-    stage.engine.groups.set(batch, 'io.max', { wbps: 4 * MIB })
-    const next = roundAndRound(mapped.start, mapped.pages)
-    const actors: Actor[] = [
-      monitor(stage, space, safe),
-      { name: 'batch', group: batch, does: 'touch', plan: { space, access: 'store', next, think: 0 } },
-      { name: 'mapper', group: batch, does: 'loop', plan: every(2 * MS, stage.forkAndExit(space)) },
-      { name: 'syncer', group: batch, does: 'loop', plan: every(200 * MS, [stage.sync(file)]) },
-      app(stage, safe),
-    ]
-    return { batch, actors }
-  }
+const fsync: Workload['cast'] = stage => {
+  const safe = stage.group('protected')
+  const batch = stage.group('batch')
+  const space = stage.space('batch', batch)
+  const plan = { bytes: 16 * MIB, device: 'loop', stablePages: true } as const
+  const file = stage.file('data', { ...plan, filesystem: 'inode lock across writeback' })
+  const mapped = stage.map(space, file)
+  stage.populate(space, mapped)
+  stage.engine.groups.set(batch, 'io.max', { wbps: 4 * MIB })
+  const next = roundAndRound(mapped.start, mapped.pages)
+  const actors: Actor[] = [
+    monitor(stage, space, safe),
+    { name: 'batch', group: batch, does: 'touch', plan: { space, access: 'store', next, think: 0 } },
+    { name: 'mapper', group: batch, does: 'loop', plan: every(2 * MS, stage.forkAndExit(space)) },
+    { name: 'syncer', group: batch, does: 'loop', plan: every(200 * MS, [stage.sync(file)]) },
+    app(stage, safe),
+  ]
+  return { batch, actors }
 }
 
 /** Six readers compute for 1 ms with the mmap lock, on two processors that four others keep busy; one maps beside them. */
-function readersAndWriter(stealing: 'as in Linux' | 'never'): Workload['cast'] {
-  return stage => {
-    const { scheduler, verbs } = stage.engine
-    const batch = stage.group('batch')
-    const space = stage.space('batch', batch)
-    if (stealing === 'never') queueAlways(space)
-    const processors = new Processors(scheduler, 2)
-    const on = <Args>(verb: Verb<Args>) => new OnProcessor(verb, space, processors, 'normal')
-    const walk = on(new Walk(processors, 'normal'))
-    const reading = (who: { name: string; group: number }): Task => {
-      const args: WalkArgs = { space, takes: 1 * MS, stage: 'locking' }
-      return scheduler.spawn(walk, args, who) as Task
-    }
-    const mapping = { map: on(verbs.map), unmap: on(verbs.unmap) } as unknown as typeof verbs
-    const readers = Array.from({ length: 6 }, (_, at): Actor => {
-      return { name: `reader ${at + 1}`, group: batch, does: 'loop', plan: every(2 * MS, [reading]) }
-    })
-    const actors: Actor[] = [
-      ...readers,
-      ...busy(stage, processors, batch, 4, 'normal'),
-      { name: 'mapper', group: batch, does: 'loop', plan: every(2 * MS, stage.mapAndUnmap(space, mapping)) },
-      toucher(stage, space, batch),
-    ]
-    return { batch, actors }
+const readersAndWriter: Workload['cast'] = stage => {
+  const { scheduler, verbs } = stage.engine
+  const batch = stage.group('batch')
+  const space = stage.space('batch', batch)
+  if (!stage.kernelHas('readers-pass')) queueAlways(space)
+  const processors = new Processors(scheduler, 2)
+  const on = <Args>(verb: Verb<Args>) => new OnProcessor(verb, space, processors, 'normal')
+  const walk = on(new Walk(processors, 'normal'))
+  const reading = (who: { name: string; group: number }): Task => {
+    const args: WalkArgs = { space, takes: 1 * MS, stage: 'locking' }
+    return scheduler.spawn(walk, args, who) as Task
   }
+  const mapping = { map: on(verbs.map), unmap: on(verbs.unmap) } as unknown as typeof verbs
+  const readers = Array.from({ length: 6 }, (_, at): Actor => {
+    return { name: `reader ${at + 1}`, group: batch, does: 'loop', plan: every(2 * MS, [reading]) }
+  })
+  const actors: Actor[] = [
+    ...readers,
+    ...busy(stage, processors, batch, 4, 'normal'),
+    { name: 'mapper', group: batch, does: 'loop', plan: every(2 * MS, stage.mapAndUnmap(space, mapping)) },
+    toucher(stage, space, batch),
+  ]
+  return { batch, actors }
 }
 
 /** A fork that computes for 13 ms with its locks held, on two processors that three others want for 50 ms at a time. */
-function fork(priority: Priority): Workload['cast'] {
-  return stage => {
-    const safe = stage.group('protected')
-    const batch = stage.group('batch')
-    const space = stage.space('batch', batch)
-    const processors = new Processors(stage.engine.scheduler, 2)
-    const copying = () => processors.compute(13 * MS, priority, 'the copying of entries')
-    const actors: Actor[] = [
-      monitor(stage, space, safe),
-      ...busy(stage, processors, batch, 3, 'normal'),
-      { name: 'mapper', group: batch, does: 'loop', plan: every(50 * MS, stage.forkAndExit(space, copying)) },
-      toucher(stage, space, batch),
-    ]
-    return { batch, actors }
-  }
+const fork: Workload['cast'] = stage => {
+  const priority: Priority = stage.kernelHas('preemption') ? 'idle' : 'real time'
+  const safe = stage.group('protected')
+  const batch = stage.group('batch')
+  const space = stage.space('batch', batch)
+  const processors = new Processors(stage.engine.scheduler, 2)
+  const copying = () => processors.compute(13 * MS, priority, 'the copying of entries')
+  const actors: Actor[] = [
+    monitor(stage, space, safe),
+    ...busy(stage, processors, batch, 3, 'normal'),
+    { name: 'mapper', group: batch, does: 'loop', plan: every(50 * MS, stage.forkAndExit(space, copying)) },
+    toucher(stage, space, batch),
+  ]
+  return { batch, actors }
 }
 
 /** Four threads store to pages at random; beside them one maps and unmaps a page of its own, and one forks. */
-function dax(filesystem: FilePlan['filesystem']): Workload['cast'] {
-  return stage => {
-    const safe = stage.group('protected')
-    const batch = stage.group('batch')
-    const space = stage.space('batch', batch)
-    const plan = { bytes: 24 * MIB, device: 'nvme', stablePages: false } as const
-    const file = stage.file('data', filesystem === undefined ? plan : { ...plan, filesystem })
-    const mapped = stage.map(space, file, 'random')
-    stage.populate(space, mapped)
-    const { prng } = stage
-    const next = () => mapped.start + prng.below(mapped.pages)
-    const storers = Array.from({ length: 4 }, (_, at): Actor => {
-      const name = `batch ${at + 1}`
-      return { name, group: batch, does: 'touch', plan: { space, access: 'store', next, think: 0.2 * MS } }
-    })
-    const actors: Actor[] = [
-      monitor(stage, space, safe),
-      ...storers,
-      { name: 'mapper', group: batch, does: 'loop', plan: every(2 * MS, stage.mapAndUnmap(space)) },
-      { name: 'forker', group: batch, does: 'loop', plan: every(50 * MS, stage.forkAndExit(space)) },
-    ]
-    return { batch, actors }
-  }
+const dax: Workload['cast'] = stage => {
+  const safe = stage.group('protected')
+  const batch = stage.group('batch')
+  const space = stage.space('batch', batch)
+  const plan = { bytes: 24 * MIB, device: 'nvme', stablePages: false } as const
+  const file = stage.file('data', { ...plan, filesystem: 'copies before a store' })
+  const mapped = stage.map(space, file, 'random')
+  stage.populate(space, mapped)
+  const { prng } = stage
+  const next = () => mapped.start + prng.below(mapped.pages)
+  const storers = Array.from({ length: 4 }, (_, at): Actor => {
+    const name = `batch ${at + 1}`
+    return { name, group: batch, does: 'touch', plan: { space, access: 'store', next, think: 0.2 * MS } }
+  })
+  const actors: Actor[] = [
+    monitor(stage, space, safe),
+    ...storers,
+    { name: 'mapper', group: batch, does: 'loop', plan: every(2 * MS, stage.mapAndUnmap(space)) },
+    { name: 'forker', group: batch, does: 'loop', plan: every(50 * MS, stage.forkAndExit(space)) },
+  ]
+  return { batch, actors }
 }
 
 function monitor(stage: Stage, space: Space, group: number): Actor {
@@ -171,51 +165,55 @@ export const KERNEL_WORKLOADS: readonly Workload[] = [
     about:
       'Stores, fsync and fork at 4 MiB/s, bios of 1 MiB, where fsync holds the inode’s lock across writeback, as in btrfs.',
     ...SETTING,
-    cast: fsync('inode lock across writeback'),
+    cast: fsync,
   },
   {
     name: 'fsync-no-lock',
     about: 'The control: fsync holds nothing, and a store waits for its own page.',
     ...SETTING,
-    cast: fsync(undefined),
+    without: ['inode-lock'],
+    cast: fsync,
   },
   {
     name: 'readers-pass-writer',
     about:
       'Readers that compute with the mmap lock pass a writer that was woken and has no processor yet, for 4 ms.',
     ...SHORT,
-    cast: readersAndWriter('as in Linux'),
+    cast: readersAndWriter,
   },
   {
     name: 'readers-queue',
     about: 'The control: nobody passes who queues.',
     ...SHORT,
-    cast: readersAndWriter('never'),
+    without: ['readers-pass'],
+    cast: readersAndWriter,
   },
   {
     name: 'preempted-fork',
     about:
       'A fork of the lowest priority copies for 13 ms with its locks held, on two processors that three others want.',
     ...SHORT,
-    cast: fork('idle'),
+    cast: fork,
   },
   {
     name: 'fork-first',
     about: 'The control: the fork has the highest priority.',
     ...SHORT,
-    cast: fork('real time'),
+    without: ['preemption'],
+    cast: fork,
   },
   {
     name: 'dax-copy',
     about:
       'Four threads store to a clone through DAX, each page is copied in the fault; one unmaps beside, one forks. Linux 6.1: median 1.75 ms.',
     ...SHORT,
-    cast: dax('copies before a store'),
+    cast: dax,
   },
   {
     name: 'dax-no-copy',
     about: 'The control: the blocks are the file’s own.',
     ...SHORT,
-    cast: dax(undefined),
+    without: ['dax-copy'],
+    cast: dax,
   },
 ]

@@ -17,7 +17,7 @@ import { type Latencies, type LockWait, LockWaits, Recorder, summarize } from '.
 import { Loop, loopArgs } from './loop.ts'
 import { Stage } from './stage.ts'
 import { Touch, touchArgs } from './touch.ts'
-import { type Actor, type Cast, roleOf, type Workload } from './workload.ts'
+import { type Actor, type Cast, type KernelTrait, roleOf, type Workload } from './workload.ts'
 
 export interface RunOptions {
   readonly workload: Workload
@@ -29,6 +29,8 @@ export interface RunOptions {
 
 export interface RunResult {
   readonly workload: string
+  /** What was left out of what the kernels do. */
+  readonly without: readonly KernelTrait[]
   /** The discipline. */
   readonly name: string
   readonly seed: number
@@ -113,8 +115,8 @@ export async function runWorkload(options: RunOptions): Promise<Recorded> {
     },
     ended: () => {},
   }
-  const { memory, bioBytesMax } = workload
-  const stage = new Stage({ discipline, seed, memory, bioBytesMax, watcher })
+  const { memory, bioBytesMax, without = [] } = workload
+  const stage = new Stage({ discipline, seed, memory, bioBytesMax, without, watcher })
   const cast = workload.cast(stage)
   const { scheduler } = stage.engine
   recorder = new Recorder(rowsOf(stage, cast), rowNameOf, () => scheduler.now())
@@ -253,6 +255,7 @@ function resultOf(
   const inSeconds = (ns: Ns) => Math.round(ns / MS) / 1000
   return {
     workload: workload.name,
+    without: workload.without ?? [],
     name: discipline.name,
     seed,
     seconds,

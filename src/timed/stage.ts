@@ -23,12 +23,14 @@ import { type DeviceName, serviceTime } from './devices.ts'
 import { InodeLock } from './inode-lock.ts'
 import type { Call } from './loop.ts'
 import { SlowFork } from './slow-fork.ts'
+import type { KernelTrait } from './workload.ts'
 
 export interface StageOptions {
   readonly discipline: Discipline
   readonly seed: number
   readonly memory: Bytes
   readonly bioBytesMax: Bytes
+  readonly without: readonly KernelTrait[]
   readonly watcher: Watcher
 }
 
@@ -52,15 +54,21 @@ export class Stage {
   readonly engine: Engine
   readonly driver = new TimedDriver()
   readonly prng: Prng
+  private readonly without: readonly KernelTrait[]
   private readonly slowFork: SlowFork
   private readonly devices = new Map<DeviceName, string>()
   private readonly inodeLocks = new Map<CachedFile, InodeLock>()
 
-  constructor({ discipline, seed, memory, bioBytesMax, watcher }: StageOptions) {
+  constructor({ discipline, seed, memory, bioBytesMax, without, watcher }: StageOptions) {
     this.prng = new Prng(seed)
+    this.without = without
     const { driver } = this
     this.engine = rigEngine({ frames: memory / PAGE, driver, discipline, bioBytesMax, watcher })
     this.slowFork = new SlowFork(this.engine.verbs.fork)
+  }
+
+  kernelHas(trait: KernelTrait): boolean {
+    return !this.without.includes(trait)
   }
 
   group(name: string, settings: Settings = {}): GroupId {
@@ -76,8 +84,9 @@ export class Stage {
     const slow = new SlowDevice(scheduler, inner, serviceTime(device, new Prng(this.prng.u32())))
     const spaceFor = bytes / PAGE
     const file = cache.add(name, bytes, new LinearFile(slow, io, memory, { stablePages, spaceFor }))
-    if (filesystem === 'copies before a store') copyBeforeStore(scheduler, file, new Prng(this.prng.u32()))
-    if (filesystem === 'inode lock across writeback')
+    if (filesystem === 'copies before a store' && this.kernelHas('dax-copy'))
+      copyBeforeStore(scheduler, file, new Prng(this.prng.u32()))
+    if (filesystem === 'inode lock across writeback' && this.kernelHas('inode-lock'))
       this.inodeLocks.set(file, new InodeLock(scheduler, verbs.sync, file))
     return newOpening(file)
   }

@@ -31,8 +31,9 @@ export function runText(result: RunResult): string {
         ms(maxMs),
       ]),
   )
+  const left = result.without.length === 0 ? '' : `, without ${result.without.join(', ')}`
   return [
-    `${result.workload} under ${result.name}, ${result.seconds} s, seed ${result.seed}`,
+    `${result.workload} under ${result.name}, ${result.seconds} s, seed ${result.seed}${left}`,
     felt,
     `The batch: ${faults.total} faults (${faults.major} major, ${faults.retries} came back, ${faults.rereads} read again,\n` +
       `${faults.ioUnderLock} waited with a lock held); ${io.readsPerFault} reads for each major fault; ` +

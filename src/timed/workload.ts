@@ -9,6 +9,17 @@ import type { LoopPlan } from './loop.ts'
 import type { Stage } from './stage.ts'
 import type { TouchPlan } from './touch.ts'
 
+/** What a kernel does, beside the locks of the fault path, that decides who waits for whom. A workload has what concerns it. */
+export const KERNEL_TRAITS = {
+  'inode-lock': 'fsync holds the lock of the inode across writeback (btrfs)',
+  'readers-pass':
+    'readers pass a writer of the mmap lock that was woken, until the hand-off after 4 ms (rwsem)',
+  preemption: 'a fork of the lowest priority loses its processor while it holds its locks',
+  'dax-copy': 'a store to a shared block copies it in the fault (DAX with reflinks)',
+} as const
+
+export type KernelTrait = keyof typeof KERNEL_TRAITS
+
 export interface Workload {
   readonly name: string
   /** What it is about, in a sentence; what it was taken from. */
@@ -17,6 +28,8 @@ export interface Workload {
   readonly memory: Bytes
   /** How much one bio carries at most, as the filesystem that is modelled makes them. */
   readonly bioBytesMax: Bytes
+  /** What is left out of what the kernels do beside the locks of the fault path; undefined: nothing. */
+  readonly without?: readonly KernelTrait[]
   readonly cast: (stage: Stage) => Cast
 }
 
@@ -34,6 +47,13 @@ export type Actor = {
   | { readonly does: 'loop'; readonly plan: LoopPlan }
   | { readonly does: 'touch'; readonly plan: TouchPlan }
 )
+
+/** The same workload on a kernel that lacks these too. */
+export function leaveOut(workload: Workload, traits: readonly KernelTrait[]): Workload {
+  if (traits.length === 0) return workload
+  const without = [...new Set([...(workload.without ?? []), ...traits])]
+  return { ...workload, without, about: `${workload.about} Left out: ${without.join(', ')}.` }
+}
 
 export function roleOf(name: string): string {
   return name.replace(/ \d+$/, '')
