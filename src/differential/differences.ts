@@ -55,6 +55,14 @@ export const DIFFERENCES: readonly Difference[] = [
     follows: 'if the kernel has fewer dirty pages, both write everything and are compared again',
   },
   {
+    name: 'taken',
+    kernel:
+      'takes pages of files that nobody has mapped, when memory is short or somebody drops the caches (mm/vmscan.c, fs/drop_caches.c)',
+    ours: 'nothing is taken but what a group is short of',
+    follows:
+      'a story with a difference is played again; one that comes no more, while the counters of /proc/vmstat have moved, is this',
+  },
+  {
     name: 'fsync of btrfs',
     kernel: 'may write the whole file for a msync of a part (fs/btrfs/file.c, btrfs_sync_file)',
     ours: 'writes the part',

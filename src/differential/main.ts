@@ -10,6 +10,7 @@ import { type Campaign, campaign, type Failure, replay } from './campaign.ts'
 import { type Counts, Coverage, coverageText } from './coverage.ts'
 import { FILESYSTEMS, type FilesystemName } from './differences.ts'
 import { Filesystem, NotHere } from './filesystem.ts'
+import { pagesTaken } from './reclaim.ts'
 import type { Stage } from './story.ts'
 import { Tracer } from './tracee.ts'
 
@@ -110,6 +111,7 @@ async function on(filesystem: FilesystemName, act: (stage: Stage) => Promise<Rep
       filesystem,
       directory: made.directory,
       coverage: new Coverage(),
+      pagesTaken,
     })
   } finally {
     made.remove()

@@ -32,6 +32,8 @@ export interface Stage {
   readonly directory: string
   /** What is played is counted here. */
   readonly coverage: Coverage
+  /** Another number than before: the computer took pages from memory by itself. */
+  readonly pagesTaken: () => number
 }
 
 export interface Difference {
