@@ -123,6 +123,26 @@ test('wrong words end with 2 and name the nearest right ones', async () => {
   assert.equal(say().status, 2)
 })
 
+test('a --meta that is no address ends every command that takes one, and shows no password', async () => {
+  const taking = all.filter(({ command }) => command.options.some(({ long }) => long === '--meta'))
+  assert.ok(taking.length > 20)
+  for (const { words } of taking)
+    for (const address of ['', 'host/db', 'http://me:secret@host/db', 'postgres://me:secret@host:port/db']) {
+      const fresh = leaves(await program(words)).find(each => each.words.join() === words.join())!
+      fresh.command.action(() => assert.fail('went through'))
+      const refused = await fresh.command
+        .parseAsync(['--meta', address], { from: 'user' })
+        .catch(error => error)
+      assert.ok(refused instanceof WrongWords, `${words.join(' ')}: ${refused}`)
+      assert.match(
+        refused.message,
+        /^--meta: expected an address like postgres:\/\/user@host\/database, got "/,
+      )
+      assert.doesNotMatch(refused.message, /secret/)
+    }
+  assert.equal(say('volume', 'who', 'photos', '--meta', 'nonsense').status, 2)
+})
+
 test('with --json an error is JSON, whatever is wrong', () => {
   for (const [code, status, ...words] of [
     ['ERR_WORDS', 2, 'volume', 'ls', '--json'],

@@ -4,7 +4,7 @@
  */
 import { type Command, Option } from 'commander'
 import type { SharedPlaceOptions } from '../api/index.ts'
-import { blockSizeOf, FaultlineError, Machine, type Volume } from '../map/index.ts'
+import { blockSizeOf, checkMeta, FaultlineError, Machine, type Volume } from '../map/index.ts'
 import { askMounted, type ControlCalls, type ControlName, mountOf } from '../mount/index.ts'
 import { WrongWords } from './words.ts'
 
@@ -19,7 +19,17 @@ export function metaOption(further = ''): Option {
   return new Option(
     '--meta <address>',
     `the database of a volume of many machines, which <volume> is then the name of: postgres://user@host/database${further}`,
-  )
+  ).argParser(address)
+}
+
+/** Commander would show the whole word that it refuses, and a password may stand in it. */
+function address(text: string): string {
+  try {
+    checkMeta(text, 'meta')
+    return text
+  } catch (error) {
+    throw error instanceof FaultlineError ? new WrongWords(`--${error.message}`) : error
+  }
 }
 
 /** Lets each of the commands be about a volume of many machines, too. */

@@ -155,6 +155,15 @@ export class Postgres {
   }
 }
 
+/** Whether it can be the address of a database; where the host is a socket, there is none behind the name. */
+export function isAddress(text: unknown): text is string {
+  return (
+    typeof text === 'string' &&
+    /^postgres(ql)?:\/\//.test(text) &&
+    (URL.canParse(text) || URL.canParse(text.replace('@/', '@socket/')))
+  )
+}
+
 /** What may be shown of an address: its password isn't. */
 export function shownAddress(address: string): string {
   return address.replace(/^([a-z]+:\/\/[^:@/?]*):[^@/]*@/i, '$1@').replace(/([?&]password=)[^&]*/i, '$1…')

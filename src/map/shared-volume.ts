@@ -12,6 +12,7 @@ import { ROOT } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import {
   findVolume,
+  isAddress,
   noteVolume,
   Occupied,
   PgMissing,
@@ -308,11 +309,7 @@ export async function told<T>(
   act: (undo: Undo) => Promise<T>,
 ): Promise<T> {
   const { meta } = options
-  if (typeof meta !== 'string' || !/^postgres(ql)?:\/\//.test(meta))
-    throw invalid(
-      operation,
-      `meta: expected an address like postgres://user@host/database, got ${shownMeta(meta)}`,
-    )
+  checkMeta(meta, operation)
   return guarded(operation, name, async undo => {
     try {
       return await act(undo)
@@ -320,6 +317,15 @@ export async function told<T>(
       throw translated(error, operation, name, shownAddress(meta))
     }
   })
+}
+
+/** Throws EINVAL unless it can be the address of a database. */
+export function checkMeta(meta: unknown, operation: string): asserts meta is string {
+  if (!isAddress(meta))
+    throw invalid(
+      operation,
+      `meta: expected an address like postgres://user@host/database, got ${shownMeta(meta)}`,
+    )
 }
 
 function shownMeta(meta: unknown): string {
