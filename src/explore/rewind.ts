@@ -6,9 +6,10 @@
  *       \--step--> place --step--> place (goal)        a place: what the step before it changed, and what it made
  *
  *     save      looks at every object that is known, and writes down which fields differ from those last seen
- *     restore   undoes the steps from here to the last place that lies before both, and does those to the goal again
+ *     restore   writes back what changed since the last place, undoes the steps from there to the last place that lies before
+ *               both, and does those to the goal again
  *
- * To look costs a comparison for each object; to save and to restore, only what changed.
+ * To look costs a comparison for each object; the rest, only what changed.
  *
  * Invariants
  *   RE1 After restore(place) every field that could be reached at the place is what it was, and is the same object if it was one.
@@ -52,8 +53,8 @@ interface Kind {
   /** Its cells' place in the rewinder's rows of cells. */
   readonly number: number
   read(object: object): Fields
-  /** Writes `to` into an object that has `from`. */
-  write(object: object, to: Fields, from: Fields): void
+  /** Gives the object these fields. */
+  write(object: object, fields: Fields): void
   /** Calls back for each cell whose object has other fields by now. */
   compare(cells: readonly Cell[], differs: (cell: Cell) => void): void
 }
@@ -95,7 +96,8 @@ export class Rewinder {
   }
 
   restore(goal: Snapshot): void {
-    let from = this.save()
+    this.revert()
+    let from = this.here
     const again: Snapshot[] = []
     let to = goal
     while (from !== to)
@@ -110,21 +112,27 @@ export class Rewinder {
     this.here = goal
   }
 
+  /** Forgets what changed since `here`: what came to be since then can't be reached any more. */
+  private revert(): void {
+    for (let kind = this.rows.length - 1; kind >= 0; kind--)
+      if (this.rows[kind]!.length > 0) KINDS[kind]!.compare(this.rows[kind]!, writeBack)
+  }
+
   private undo({ changes, met }: Snapshot): void {
     for (let at = met.length - 1; at >= 0; at--) {
       const cell = met[at]!
       cell.known = false
       this.rows[cell.kind.number]!.pop()
     }
-    for (const { cell, before, after } of changes) {
-      cell.kind.write(cell.object, before, after)
+    for (const { cell, before } of changes) {
+      cell.kind.write(cell.object, before)
       cell.fields = before
     }
   }
 
   private redo({ changes, met }: Snapshot): void {
-    for (const { cell, before, after } of changes) {
-      cell.kind.write(cell.object, after, before)
+    for (const { cell, after } of changes) {
+      cell.kind.write(cell.object, after)
       cell.fields = after
     }
     for (const cell of met) this.know(cell)
@@ -172,6 +180,10 @@ export class Rewinder {
     this.met.push(cell)
     if (Array.isArray(cell.fields)) this.meetAll(cell.fields, NEVER)
   }
+}
+
+function writeBack({ kind, object, fields }: Cell): void {
+  kind.write(object, fields)
 }
 
 /** The fields of an object that wasn't looked at yet: they equal none. */
@@ -223,10 +235,12 @@ const MAY_COMPILE = typeof process !== 'undefined'
 function compiledRecord(keys: readonly string[]): Ways {
   const fields = keys.map(key => `object[${JSON.stringify(key)}]`)
   const differ = fields.map((field, at) => `${field} !== fields[${at}]`).join(' || ')
-  const written = fields.map((field, at) => `if (from[${at}] !== to[${at}]) ${field} = to[${at}]`).join('; ')
+  const written = fields
+    .map((field, at) => `if (${field} !== fields[${at}]) ${field} = fields[${at}]`)
+    .join('; ')
   return {
     read: new Function('object', `return [${fields.join(', ')}]`) as Kind['read'],
-    write: new Function('object', 'to', 'from', written) as Kind['write'],
+    write: new Function('object', 'fields', written) as Kind['write'],
     compare: new Function(
       'cells',
       'differs',
@@ -243,8 +257,9 @@ function loopedRecord(keys: readonly string[]): Ways {
   type Plain = Record<string, unknown>
   return {
     read: object => keys.map(key => (object as Plain)[key]),
-    write(object, to, from) {
-      for (let at = 0; at < keys.length; at++) if (from[at] !== to[at]) (object as Plain)[keys[at]!] = to[at]
+    write(object, fields) {
+      for (let at = 0; at < keys.length; at++)
+        if ((object as Plain)[keys[at]!] !== fields[at]) (object as Plain)[keys[at]!] = fields[at]
     },
     compare(cells, differs) {
       for (const cell of cells)
@@ -256,7 +271,7 @@ function loopedRecord(keys: readonly string[]): Ways {
 /** The bytes of a buffer, for all views of it. hot: where there is Node, its buffers are compared at once. */
 const BYTES = newKind({
   read: object => (MAY_COMPILE ? Buffer.from(object as Buffer) : (object as Uint8Array).slice()),
-  write: (object, to) => (object as Uint8Array).set(to as Uint8Array),
+  write: (object, fields) => (object as Uint8Array).set(fields as Uint8Array),
   compare: MAY_COMPILE
     ? (cells, differs) => {
         for (let at = 0, end = cells.length; at < end; at++)
@@ -306,10 +321,10 @@ const ARRAY_OF_NUMBERS = newKind(
 function arrays(same: typeof sameItems): Ways {
   return {
     read: object => (object as unknown[]).slice(),
-    write(object, to) {
+    write(object, fields) {
       const array = object as unknown[]
-      array.length = to.length
-      for (let at = 0; at < to.length; at++) array[at] = to[at]
+      array.length = fields.length
+      for (let at = 0; at < fields.length; at++) array[at] = fields[at]
     },
     compare: each(same as (object: object, fields: Fields) => boolean),
   }
@@ -321,10 +336,10 @@ const MAP = newKind({
     for (const [key, value] of object as Map<unknown, unknown>) fields.push(key, value)
     return fields
   },
-  write(object, to) {
+  write(object, fields) {
     const map = object as Map<unknown, unknown>
     map.clear()
-    for (let at = 0; at < to.length; at += 2) map.set(to[at], to[at + 1])
+    for (let at = 0; at < fields.length; at += 2) map.set(fields[at], fields[at + 1])
   },
   compare: each((object, fields) => {
     const map = object as Map<unknown, unknown>
@@ -339,10 +354,10 @@ const MAP = newKind({
 /** Its members come out in one order, wherever they lie. */
 const NUMBER_MAP = newKind({
   read: object => (object as NumberMap<unknown>).entries().flat(),
-  write(object, to, from) {
+  write(object, fields) {
     const map = object as NumberMap<unknown>
-    for (let at = 0; at < from.length; at += 2) map.delete(from[at] as number)
-    for (let at = 0; at < to.length; at += 2) map.set(to[at] as number, to[at + 1])
+    for (const [key] of map.entries()) map.delete(key)
+    for (let at = 0; at < fields.length; at += 2) map.set(fields[at] as number, fields[at + 1])
   },
   compare: each((object, fields) => {
     const map = object as NumberMap<unknown>
@@ -355,10 +370,10 @@ const NUMBER_MAP = newKind({
 
 const SET = newKind({
   read: object => [...(object as Set<unknown>)],
-  write(object, to) {
+  write(object, fields) {
     const set = object as Set<unknown>
     set.clear()
-    for (const value of to) set.add(value)
+    for (const value of fields) set.add(value)
   },
   compare: each((object, fields) => {
     const set = object as Set<unknown>
