@@ -1,13 +1,15 @@
 /**
  * A disk as the I/O scheduler sees it: how much it takes at once, who queues for it, its limits and its counters.
  *
- * Devices that name the same disk share all of it.
+ * Devices that name the same disk share all of it. Its policies are asked in the order of their list; what a group has set is
+ * theirs, and a disk to come begins with what another has (`like`).
  */
-import type { GroupTree, Ns } from '../base/index.ts'
-import { Depth } from './depth.ts'
-import { FairQueue } from './fair-queue.ts'
+import type { GroupId, GroupTree, Ns } from '../base/index.ts'
+import type { Bio } from './bio.ts'
+import { FairQueue, FULL, TAKEN } from './fair-queue.ts'
 import { Guard } from './guard.ts'
-import { Latency, type Queue } from './latency.ts'
+import { Latency } from './latency.ts'
+import type { Policy, Queue } from './policy.ts'
 import { IoStats } from './stat.ts'
 import { Throttle } from './throttle.ts'
 import { Weights } from './weights.ts'
@@ -30,8 +32,9 @@ export class Disk implements Queue {
   readonly guard: Guard
   readonly weights: Weights
   readonly stats: IoStats
-  depth = new Depth(NR_REQUESTS)
-  private requests = NR_REQUESTS
+  /** Who is asked, in this order, and told of each bio. */
+  private readonly policies: readonly Policy[]
+  nrRequests = NR_REQUESTS
   rotational = false
   issued = 0
 
@@ -41,21 +44,54 @@ export class Disk implements Queue {
     this.throttle = new Throttle(tree)
     this.latency = new Latency(tree, this)
     this.guard = new Guard(tree)
-    this.weights = new Weights(tree)
+    this.weights = new Weights(tree, this, group => this.guard.isProtected(group))
+    this.policies = [this.guard, this.weights, this.latency]
     this.stats = new IoStats(tree)
   }
 
-  get nrRequests(): number {
-    return this.requests
-  }
-
-  set nrRequests(requests: number) {
-    this.requests = requests
-    this.depth = new Depth(requests)
+  /** Takes over what groups have set on another one. */
+  like({ throttle, latency, guard, weights }: Disk, now: Ns): void {
+    for (const [group, max] of throttle.settings()) this.throttle.setLimit(group, max, now)
+    for (const [group, target] of latency.settings()) this.latency.setTarget(group, target, now)
+    for (const [group, target] of guard.settings()) this.guard.setTarget(group, target)
+    for (const [group, weight] of weights.settings()) this.weights.setWeight(group, weight)
   }
 
   /** When time lets something go on that waits. */
   get next(): Ns {
-    return Math.min(this.throttle.next, this.latency.next, this.guard.next)
+    return this.policies.reduce((least, { next }) => Math.min(least, next), this.throttle.next)
+  }
+
+  beginRound(): void {
+    for (const policy of this.policies) policy.beginRound?.()
+  }
+
+  /** Whose limit refuses to let the bio go in the turn of `group`: TAKEN, if nobody's. */
+  refusal(bio: Bio, group: GroupId, now: Ns): GroupId | typeof TAKEN | typeof FULL {
+    if (this.issued >= this.nrRequests) return FULL
+    for (const policy of this.policies) {
+      const refused = policy.refusal(bio, group, now)
+      if (refused !== TAKEN) return refused
+    }
+    return TAKEN
+  }
+
+  queued(bio: Bio): void {
+    this.stats.count(bio)
+    for (const policy of this.policies) policy.queued?.(bio)
+  }
+
+  started(bio: Bio, now: Ns): void {
+    this.issued++
+    for (const policy of this.policies) policy.started(bio, now)
+  }
+
+  ended(bio: Bio, now: Ns): void {
+    this.issued--
+    for (const policy of this.policies) policy.ended(bio, now)
+  }
+
+  tick(now: Ns): void {
+    for (const policy of this.policies) policy.tick?.(now)
   }
 }

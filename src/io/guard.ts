@@ -28,6 +28,8 @@
 import { type GroupId, type GroupTree, MS, type Ns, ROOT, SECOND } from '../base/index.ts'
 import type { Bio } from './bio.ts'
 import { costOf } from './cost.ts'
+import { TAKEN } from './fair-queue.ts'
+import type { Policy } from './policy.ts'
 
 /** A window lasts so long, and until it has SAMPLES: on a host where everything stands still now and then, it has both. */
 const WINDOW: Ns = 20 * MS
@@ -62,7 +64,7 @@ export interface GuardReport {
   readonly rate: number
 }
 
-export class Guard {
+export class Guard implements Policy {
   /** When something that waits may go; Infinity while nothing does. */
   next: Ns = Infinity
   private readonly tree: GroupTree
@@ -104,6 +106,11 @@ export class Guard {
     return this.targets.get(group) ?? 0
   }
 
+  /** What groups have set. */
+  settings(): Iterable<readonly [GroupId, Ns]> {
+    return this.targets
+  }
+
   /** 0: none. */
   setTarget(group: GroupId, target: Ns): void {
     if (target === 0) this.targets.delete(group)
@@ -127,6 +134,14 @@ export class Guard {
 
   isProtected(group: GroupId): boolean {
     return this.targetOf(group) !== 0
+  }
+
+  beginRound(): void {
+    this.next = Infinity
+  }
+
+  refusal(_bio: Bio, group: GroupId, now: Ns): GroupId | typeof TAKEN {
+    return this.holds(group, now) ? group : TAKEN
   }
 
   /** Whether a bio of `group` must wait. */

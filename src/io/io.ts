@@ -30,14 +30,13 @@ import {
 import type { Device, Request } from '../device/index.ts'
 import { Alarm, type Chore, type Scheduler } from '../sched/index.ts'
 import type { Bio, BioPlan } from './bio.ts'
-import { bytesIn, costOf } from './cost.ts'
+import { bytesIn } from './cost.ts'
 import { Disk, type DiskOptions } from './disk.ts'
-import { FULL, type Offer, TAKEN } from './fair-queue.ts'
+import { type Offer, TAKEN } from './fair-queue.ts'
 import type { GuardReport } from './guard.ts'
 import type { LatencyReport } from './latency.ts'
 import type { IoStat } from './stat.ts'
-import { type IoMax, NO_LIMIT } from './throttle.ts'
-import { WEIGHT_DEFAULT } from './weights.ts'
+import type { IoMax } from './throttle.ts'
 
 /** A protected bio waits for a fourth of its target at most behind a part of a large one, by the model of cost. */
 const SPLITS_A_TARGET = 4
@@ -67,10 +66,8 @@ export class Io implements Chore {
   private readonly memory: FrameBytes
   private readonly tree: GroupTree
   private readonly disks = new Map<string, Disk>()
-  private readonly everyMax = new Map<GroupId, IoMax>()
-  private readonly everyTarget = new Map<GroupId, Ns>()
-  private readonly everyProtection = new Map<GroupId, Ns>()
-  private readonly everyWeight = new Map<GroupId, number>()
+  /** No disk: what groups have set for disks to come, each of which begins like it. */
+  private readonly every: Disk
   private readonly attached = new Set<Device>()
   /** What devices are doing, by their turns. */
   readonly issued = new NumberMap<Issued>()
@@ -82,6 +79,7 @@ export class Io implements Chore {
     this.scheduler = scheduler
     this.memory = memory
     this.tree = tree
+    this.every = new Disk(EVERY_DISK, tree)
     this.alarm = new Alarm(scheduler, this)
   }
 
@@ -148,7 +146,6 @@ export class Io implements Chore {
 
   /** Changes the limits that are named, on one disk or on EVERY_DISK, those to come too. */
   setMax(disk: string, group: GroupId, max: Partial<IoMax>): void {
-    if (disk === EVERY_DISK) this.everyMax.set(group, { ...this.max(EVERY_DISK, group), ...max })
     for (const one of this.disksOf(disk)) {
       one.throttle.setLimit(group, { ...one.throttle.limit(group), ...max }, this.scheduler.now())
       this.unthrottle(one)
@@ -158,13 +155,11 @@ export class Io implements Chore {
 
   /** For EVERY_DISK: what a disk to come begins with. */
   max(disk: string, group: GroupId): IoMax {
-    if (disk === EVERY_DISK) return this.everyMax.get(group) ?? NO_LIMIT
-    return this.disks.get(disk)?.throttle.limit(group) ?? this.max(EVERY_DISK, group)
+    return this.known(disk).throttle.limit(group)
   }
 
   /** The latency that `group` is to have on one disk or on EVERY_DISK, those to come too; 0: none is promised. */
   setLatency(disk: string, group: GroupId, target: Ns): void {
-    if (disk === EVERY_DISK) this.everyTarget.set(group, target)
     for (const one of this.disksOf(disk)) {
       one.latency.setTarget(group, target, this.scheduler.now())
       this.dispatch(one)
@@ -173,13 +168,11 @@ export class Io implements Chore {
 
   /** For EVERY_DISK: what a disk to come begins with. */
   latencyTarget(disk: string, group: GroupId): Ns {
-    if (disk === EVERY_DISK) return this.everyTarget.get(group) ?? 0
-    return this.disks.get(disk)?.latency.target(group) ?? this.latencyTarget(EVERY_DISK, group)
+    return this.known(disk).latency.target(group)
   }
 
   /** The latency that `group` is to have whatever others do, on one disk or on EVERY_DISK, those to come too; 0: none. */
   setProtection(disk: string, group: GroupId, target: Ns): void {
-    if (disk === EVERY_DISK) this.everyProtection.set(group, target)
     for (const one of this.disksOf(disk)) {
       one.guard.setTarget(group, target)
       this.dispatch(one)
@@ -188,13 +181,11 @@ export class Io implements Chore {
 
   /** For EVERY_DISK: what a disk to come begins with. */
   protection(disk: string, group: GroupId): GuardReport {
-    if (disk === EVERY_DISK) return { target: this.everyProtection.get(group) ?? 0, rate: Infinity }
-    return this.disks.get(disk)?.guard.report(group) ?? this.protection(EVERY_DISK, group)
+    return this.known(disk).guard.report(group)
   }
 
   /** The weight of `group` among its siblings, on one disk or on EVERY_DISK, those to come too. */
   setWeight(disk: string, group: GroupId, weight: number): void {
-    if (disk === EVERY_DISK) this.everyWeight.set(group, weight)
     for (const one of this.disksOf(disk)) {
       one.weights.setWeight(group, weight)
       this.dispatch(one)
@@ -202,8 +193,7 @@ export class Io implements Chore {
   }
 
   weight(disk: string, group: GroupId): number {
-    if (disk === EVERY_DISK) return this.everyWeight.get(group) ?? WEIGHT_DEFAULT
-    return this.disks.get(disk)?.weights.weight(group) ?? this.weight(EVERY_DISK, group)
+    return this.known(disk).weights.weight(group)
   }
 
   /** The most that one bio of `group` should carry, so that no protected one waits long behind it; Infinity: no matter. */
@@ -256,7 +246,7 @@ export class Io implements Chore {
     let next: Ns = Infinity
     for (const disk of this.disks.values()) {
       this.unthrottle(disk)
-      disk.latency.tick(now)
+      disk.tick(now)
       this.dispatch(disk)
       next = Math.min(next, disk.next)
     }
@@ -271,9 +261,8 @@ export class Io implements Chore {
   private enqueue(disk: Disk, bio: Bio): void {
     bio.state = 'queued'
     bio.queuedAt = this.scheduler.now()
-    disk.stats.count(bio)
-    disk.weights.came(bio.group)
-    if (disk.queue.empty && this.refusal(disk, bio, bio.group) === TAKEN) {
+    disk.queued(bio)
+    if (disk.queue.empty && disk.refusal(bio, bio.group, bio.queuedAt) === TAKEN) {
       this.issue(disk, bio, bio.group)
       this.alarm.by(disk.next)
       return
@@ -283,10 +272,10 @@ export class Io implements Chore {
   }
 
   private dispatch(disk: Disk): void {
-    disk.guard.next = Infinity
+    disk.beginRound()
     if (disk.queue.empty) return
     const offer: Offer = (bio, group) => {
-      const refusal = this.refusal(disk, bio, group)
+      const refusal = disk.refusal(bio, group, this.scheduler.now())
       if (refusal === TAKEN) this.issue(disk, bio, group)
       return refusal
     }
@@ -295,25 +284,11 @@ export class Io implements Chore {
     this.alarm.by(disk.next)
   }
 
-  /** Whose limit refuses to let the bio go in the turn of `group`: TAKEN, if nobody's. */
-  private refusal(disk: Disk, { operation }: Bio, group: GroupId): GroupId | typeof TAKEN | typeof FULL {
-    if (disk.issued >= disk.nrRequests) return FULL
-    const now = this.scheduler.now()
-    if (disk.guard.holds(group, now)) return group
-    if (operation !== 'read' && operation !== 'write') return TAKEN
-    if (disk.weights.inUse && disk.issued >= disk.depth.limit && !disk.guard.isProtected(group)) return group
-    return disk.latency.refusal(group, now)
-  }
-
   private issue(disk: Disk, bio: Bio, issuer: GroupId): void {
     bio.state = 'issued'
     bio.issuer = issuer
     bio.issuedAt = this.scheduler.now()
-    disk.issued++
-    disk.depth.started(disk.issued)
-    disk.latency.started(bio, bio.issuedAt)
-    disk.guard.started(bio, bio.issuedAt)
-    disk.weights.issued(bio, bio.group)
+    disk.started(bio, bio.issuedAt)
     const { operation, position, length } = bio
     const turn = ++this.turns
     const request: Issued = { operation, position, length, buffers: this.buffers(bio), turn, bio }
@@ -325,12 +300,7 @@ export class Io implements Chore {
     const { turn, bio } = request as Issued
     assert(this.issued.delete(turn), 'D1: a device ends each request once')
     const disk = this.disk(bio.device.disk)
-    disk.issued--
-    const now = this.scheduler.now()
-    disk.latency.ended(bio, now)
-    disk.guard.ended(bio, now)
-    disk.depth.ended(costOf(bio), now)
-    disk.weights.left(bio.group)
+    disk.ended(bio, this.scheduler.now())
     bio.state = 'ended'
     bio.errno = error
     this.onEnd(bio)
@@ -368,17 +338,18 @@ export class Io implements Chore {
     if (disk === undefined) {
       disk = new Disk(name, this.tree)
       this.disks.set(name, disk)
-      for (const [group, max] of this.everyMax) disk.throttle.setLimit(group, max, this.scheduler.now())
-      for (const [group, target] of this.everyTarget)
-        disk.latency.setTarget(group, target, this.scheduler.now())
-      for (const [group, target] of this.everyProtection) disk.guard.setTarget(group, target)
-      for (const [group, weight] of this.everyWeight) disk.weights.setWeight(group, weight)
+      disk.like(this.every, this.scheduler.now())
     }
     return disk
   }
 
   private disksOf(name: string): Iterable<Disk> {
-    return name === EVERY_DISK ? this.disks.values() : [this.disk(name)]
+    return name === EVERY_DISK ? [this.every, ...this.disks.values()] : [this.disk(name)]
+  }
+
+  /** What holds for a disk by its name, which may be EVERY_DISK or that of one to come. */
+  private known(name: string): Disk {
+    return this.disks.get(name) ?? this.every
   }
 
   private attach(device: Device): void {

@@ -145,7 +145,7 @@ function play({ nrRequests, rotational, paths, events }: Recording): { kernel: D
       case 'iolask':
         if (leaves.has(bio)) break
         leaves.set(bio, cg)
-        latency.refusal(groupOf(cg), at)
+        latency.fullLevel(groupOf(cg), at)
         look(at)
         break
       case 'iolgot':

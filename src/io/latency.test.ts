@@ -39,7 +39,7 @@ function small({ nrRequests = 256, rotational = false } = {}) {
     },
     cookie: () => latency.cookieOf(ROOT) - COOKIE,
     look: (group: GroupId) => {
-      latency.refusal(group, now)
+      latency.fullLevel(group, now)
       const { depth, users } = latency.report(group, now)
       return users === 0 ? depth : -users
     },
@@ -245,13 +245,13 @@ describe('io.latency, by hand', () => {
     const bio = (group: GroupId) => ({ group, issuer: group, queuedAt: 0 }) as Bio
     assert.equal(w.look(w.worker), 2)
     for (const group of [one, two]) {
-      assert.equal(w.latency.refusal(group, w.now()), 0)
+      assert.equal(w.latency.fullLevel(group, w.now()), 0)
       w.latency.started(bio(group), w.now())
     }
-    assert.equal(w.latency.refusal(one, w.now()), w.worker)
-    assert.equal(w.latency.refusal(w.victim, w.now()), 0)
+    assert.equal(w.latency.fullLevel(one, w.now()), w.worker)
+    assert.equal(w.latency.fullLevel(w.victim, w.now()), 0)
     w.latency.ended(bio(two), w.now())
-    assert.equal(w.latency.refusal(one, w.now()), 0)
+    assert.equal(w.latency.fullLevel(one, w.now()), 0)
   })
 
   it('forgets everything when the target changes', () => {

@@ -24,7 +24,9 @@
 import { type GroupId, type GroupTree, MS, type Ns, ROOT, SECOND } from '../base/index.ts'
 import type { Bio } from './bio.ts'
 import { addDelay, type Delay, delayDue, newDelay } from './delay.ts'
+import { TAKEN } from './fair-queue.ts'
 import { addSamples, averageOver, isMet, newWindow, recordSample, type Window } from './latency-window.ts'
+import type { Policy, Queue } from './policy.ts'
 
 /** DEFAULT_SCALE_COOKIE. */
 export const COOKIE = 1_000_000
@@ -85,28 +87,27 @@ export interface LatencyReport {
   readonly owed: Ns
 }
 
-/** What it must know of its disk. */
-export interface Queue {
-  readonly nrRequests: number
-  readonly rotational: boolean
-}
-
-export class Latency {
+export class Latency implements Policy {
   /** When `tick` is due; Infinity while nobody has a target, and from a tick to the next bio. */
   next: Ns = Infinity
   private readonly tree: GroupTree
-  private readonly queue: Queue
+  private readonly queue: Pick<Queue, 'nrRequests' | 'rotational'>
   private readonly levels = new Map<GroupId, Level>()
   /** How many groups have a target; without one nobody is limited. */
   private targets = 0
 
-  constructor(tree: GroupTree, queue: Queue) {
+  constructor(tree: GroupTree, queue: Pick<Queue, 'nrRequests' | 'rotational'>) {
     this.tree = tree
     this.queue = queue
   }
 
   target(group: GroupId): Ns {
     return this.levels.get(group)?.target ?? 0
+  }
+
+  /** What groups have set. */
+  settings(): Iterable<readonly [GroupId, Ns]> {
+    return [...this.levels].flatMap(([group, { target }]) => (target > 0 ? [[group, target] as const] : []))
   }
 
   /** iolatency_set_limit. 0 is no target. */
@@ -125,8 +126,12 @@ export class Latency {
     children.missed = 0
   }
 
+  refusal({ operation }: Bio, group: GroupId, now: Ns): GroupId | typeof TAKEN {
+    return operation === 'read' || operation === 'write' ? this.fullLevel(group, now) : TAKEN
+  }
+
   /** The lowest level that has no slot for a bio of `group`, or 0. Each level looks at its parent's cookie first. */
-  refusal(group: GroupId, now: Ns): GroupId {
+  fullLevel(group: GroupId, now: Ns): GroupId {
     if (this.targets === 0) return 0
     if (this.next === Infinity) this.next = now + TIMER_EVERY
     let lowest = 0

@@ -151,18 +151,18 @@ describe('io.weight', () => {
     fc.assert(
       fc.property(fc.array(weight, { minLength: 2, maxLength: 5 }), each => {
         const tree = new GroupTree()
-        const weights = new Weights(tree)
+        const weights = new Weights(tree, { nrRequests: 256, issued: 0 }, () => false)
         const groups = each.map(() => tree.create(ROOT))
         groups.forEach((group, at) => {
           weights.setWeight(group, each[at]!)
-          weights.came(group)
+          weights.queued(bioOf(group, 0))
         })
         const sum = each.reduce((a, b) => a + b, 0)
         const got = groups.map(() => 0)
         const serve = (among: readonly GroupId[], count: number) => {
           for (let turn = 0; turn < count; turn++) {
             const first = among.reduce((a, b) => (weights.timeOf(b) < weights.timeOf(a) ? b : a))
-            weights.issued(bioOf(first, 0), first)
+            weights.started(bioOf(first, 0))
             got[groups.indexOf(first)]!++
           }
         }
@@ -170,9 +170,9 @@ describe('io.weight', () => {
         each.forEach((own, at) => {
           assert.ok(Math.abs(got[at]! - (4000 * own) / sum) <= each.length, `${got} for ${each}`)
         })
-        weights.left(groups[0]!)
+        weights.ended(bioOf(groups[0]!, 0), 0)
         assert.equal(weights.share(groups[1]!), each[1]! / (sum - each[0]!))
-        weights.came(groups[0]!)
+        weights.queued(bioOf(groups[0]!, 0))
         const before = got[0]!
         serve(groups, 100)
         assert.ok(
@@ -186,11 +186,11 @@ describe('io.weight', () => {
 
   it('divides a share among those below, level by level', () => {
     const tree = new GroupTree()
-    const weights = new Weights(tree)
+    const weights = new Weights(tree, { nrRequests: 256, issued: 0 }, () => false)
     const [a, b] = [tree.create(ROOT), tree.create(ROOT)]
     const [a0, a1] = [tree.create(a), tree.create(a)]
     weights.setWeight(b, 300)
-    for (const group of [a0, a1, b]) weights.came(group)
+    for (const group of [a0, a1, b]) weights.queued(bioOf(group, 0))
     // The example at the head of blk-iocost.c.
     assert.deepEqual(
       [b, a0, a1].map(group => weights.share(group)),

@@ -81,6 +81,11 @@ export class Throttle {
     return this.levels.get(group)?.max ?? NO_LIMIT
   }
 
+  /** What groups have set. */
+  settings(): Iterable<readonly [GroupId, IoMax]> {
+    return [...this.levels].map(([group, { max }]) => [group, max] as const)
+  }
+
   /** Sets a group's limits. What waits keeps what it has earned; `serve` must follow. */
   setLimit(group: GroupId, max: IoMax, now: Ns): void {
     const level = this.level(group)

@@ -16,25 +16,40 @@
  *          may issue as long as it isn't ahead of it; a group that doesn't use its share donates what is left. Here the
  *          disk is given no more than keeps it busy (depth.ts), and the order of what waits makes the shares.
  */
-import { type GroupId, type GroupTree, ROOT } from '../base/index.ts'
+import { type GroupId, type GroupTree, type Ns, ROOT } from '../base/index.ts'
 import type { Bio } from './bio.ts'
 import { costOf } from './cost.ts'
+import { Depth } from './depth.ts'
+import { TAKEN } from './fair-queue.ts'
+import type { Policy, Queue } from './policy.ts'
 
 /** CGROUP_WEIGHT_DFL, _MIN and _MAX. */
 export const WEIGHT_DEFAULT = 100
 export const WEIGHT_MIN = 1
 export const WEIGHT_MAX = 10_000
 
-export class Weights {
+export class Weights implements Policy {
+  readonly next = Infinity
   private readonly tree: GroupTree
+  private readonly disk: Pick<Queue, 'nrRequests' | 'issued'>
+  private readonly isProtected: (group: GroupId) => boolean
+  /** What keeps the disk busy; it is found anew for each disk, from its first bio on. */
+  private depth: Depth | undefined
   private readonly weights = new Map<GroupId, number>()
   private readonly times = new Map<GroupId, number>()
   /** How many bios of each group and of those below it wait or are on their way. */
   private readonly active = new Map<GroupId, number>()
   private now = 0
 
-  constructor(tree: GroupTree) {
+  /** Whoever `isProtected` goes whatever the disk has. */
+  constructor(
+    tree: GroupTree,
+    disk: Pick<Queue, 'nrRequests' | 'issued'>,
+    isProtected: (group: GroupId) => boolean,
+  ) {
     this.tree = tree
+    this.disk = disk
+    this.isProtected = isProtected
   }
 
   /** Whether anybody has a weight of his own: else turns are as good. */
@@ -46,30 +61,43 @@ export class Weights {
     return this.weights.get(group) ?? WEIGHT_DEFAULT
   }
 
+  /** What groups have set. */
+  settings(): Iterable<readonly [GroupId, number]> {
+    return this.weights
+  }
+
   setWeight(group: GroupId, weight: number): void {
     if (weight === WEIGHT_DEFAULT) this.weights.delete(group)
     else this.weights.set(group, weight)
   }
 
-  /** A bio of the group comes, or has ended. */
-  came(group: GroupId): void {
+  refusal({ operation }: Bio, group: GroupId): GroupId | typeof TAKEN {
+    if (!this.inUse || this.depth === undefined || this.disk.issued < this.depth.limit) return TAKEN
+    return (operation === 'read' || operation === 'write') && !this.isProtected(group) ? group : TAKEN
+  }
+
+  queued({ group }: Bio): void {
     if ((this.active.get(group) ?? 0) === 0) this.times.set(group, Math.max(this.now, this.timeOf(group)))
     this.count(group, 1)
   }
 
-  left(group: GroupId): void {
-    this.count(group, -1)
+  started(bio: Bio): void {
+    this.depth ??= new Depth(this.disk.nrRequests)
+    this.depth.started(this.disk.issued)
+    const { group } = bio
+    const time = this.timeOf(group)
+    this.now = Math.max(this.now, time)
+    this.times.set(group, time + costOf(bio) / this.share(group))
+  }
+
+  ended(bio: Bio, now: Ns): void {
+    this.depth?.ended(costOf(bio), now)
+    this.count(bio.group, -1)
   }
 
   /** Who goes first: the group whose time is least. */
   timeOf(group: GroupId): number {
     return this.times.get(group) ?? 0
-  }
-
-  issued(bio: Bio, group: GroupId): void {
-    const time = this.timeOf(group)
-    this.now = Math.max(this.now, time)
-    this.times.set(group, time + costOf(bio) / this.share(group))
   }
 
   /** Of the disk, for a group that is active. */
