@@ -72,6 +72,9 @@ export interface CacheSizes {
   readonly slicePages?: number
 }
 
+/** So many bios of a file on their way keep any device busy. */
+const BIOS_MAX = 64
+
 /** How long a file whose write failed is left alone by the flusher and by reclaim: dirty_writeback_interval. */
 const RETRY_AFTER: Ns = 5 * SECOND
 
@@ -148,6 +151,13 @@ export class PageCache {
 
   congested(group: GroupId): boolean {
     return this.io.congested(group)
+  }
+
+  /** What to wait for before more of a range of the file is begun: its oldest bio, while more would only stand in a queue. */
+  crowded(file: CachedFile, group: GroupId): Ticket | undefined {
+    if (file.bios.size < BIOS_MAX) return undefined
+    const [oldest] = file.bios
+    return this.boostBio(oldest!, group)
   }
 
   /** The ticket of a frame in flight. Its bio goes by the waiter's limits too from now on. */

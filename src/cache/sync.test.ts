@@ -1,6 +1,7 @@
 /** What a sync has written when it ends, and what it costs. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { SLICE_PAGES } from '../base/index.ts'
 import { World } from '../engine/world.suite.ts'
 import { WRITEBACK_DEFAULTS } from './index.ts'
 
@@ -73,4 +74,16 @@ test('its work grows with the pages, not with pages times bios (SY3)', () => {
     return count
   }
   assert.ok(looks(256) <= 5 * looks(64), `${looks(64)} looks for 64 pages, ${looks(256)} for 256`)
+})
+
+test('it begins no more while a device is kept busy, and goes on as bios end (SY4)', () => {
+  const { world: machine, data } = world(600, PAGE)
+  data.device.holding = true
+  const sync = machine.sync(data)
+  assert.equal(data.file.bios.size, SLICE_PAGES)
+  assert.equal(machine.says(sync), 'waits: writeback')
+  machine.letGo(data)
+  assert.equal(machine.says(sync), 'done')
+  for (let page = 0; page < 600; page++) assert.equal(machine.durable(data, page * PAGE), 7)
+  machine.finish()
 })

@@ -13,6 +13,7 @@
  *        be written only.
  *   SY2  An error of writeback, or of a flush, is told to each open file once: errorCount of the file against `seen` of the open file.
  *   SY3  What it does grows with the pages and bios of the range, not with their product.
+ *   SY4  It begins no slice while as many bios of the file are on their way as keep a device busy.
  */
 import { type Errno, errno, type PageIndex } from '../base/index.ts'
 import type { Bio } from '../io/index.ts'
@@ -81,6 +82,8 @@ export class Sync implements Verb<SyncArgs> {
     const { args } = task
     if (args.next === -1) this.begin(args)
     if (args.next < args.end) {
+      const crowded = this.cache.crowded(args.file, task.group)
+      if (crowded !== undefined) return wait(crowded, 'writeback')
       this.writeSome(args)
       if (args.next < args.end) return again
     }

@@ -5,7 +5,7 @@
  *     normal, random, sequential      how it will be read                       \
  *     dontfork, dofork                whether a child gets it                    > change the VMA
  *     wipeonfork, keeponfork          whether a child gets its pages            /
- *     willneed                        reading begins, and is waited for by nobody
+ *     willneed                        reading begins, and its end is waited for by nobody
  *     dontneed                        its entries go, and private pages with them
  *     free                            private pages may go, if memory is wanted before they are stored to again
  *     cold                            its pages are the next that reclaim looks at
@@ -15,14 +15,16 @@
  *
  * What goes over pages goes in slices with the lock kept, so that it meets what was mapped when it began; faults go on
  * meanwhile, and one may bring a page back that it has dropped, as in Linux. WILLNEED gives the lock back between slices,
- * as Linux does for its whole time: who wants to unmap doesn't wait for it, and what is unmapped isn't read.
+ * as Linux does for its whole time: who wants to unmap doesn't wait for it, and what is unmapped isn't read. While as much
+ * of the file is on its way as keeps a device busy it waits, as for a request of Linux's queue.
  *
  * Locks    mmap write and the VMAs, for what changes them; mmap read for the others, as in Linux.
  * Errors   ENOMEM for a hole, told at the end; EINVAL for a VMA that the advice isn't for, told at once.
  */
 import { type Errno, errno, type GroupId, type Vpn } from '../base/index.ts'
+import type { CachedFile } from '../cache/index.ts'
 import { cool, indexOf, lazilyFree, type Mm, pageOut, type Space, type Vma } from '../mm/index.ts'
-import { again, done, fail, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
+import { again, done, fail, type Outcome, releaseAll, type Task, type Verb, wait } from '../sched/index.ts'
 import { changeVmas, coveredFrom, lockForReading, lockRange, withNeighbours } from './vmas.ts'
 
 /** What is remembered of a VMA. */
@@ -95,8 +97,15 @@ export class Advise implements Verb<AdviseArgs> {
     const from = task.reached ?? start
     const vma = space.firstFrom(from)
     const to = Math.min(end, vma?.end ?? end, Math.max(from, vma?.start ?? end) + this.mm.cache.slicePages)
-    if (vma !== undefined && vma.start < end)
+    if (vma !== undefined && vma.start < end) {
+      const file = cachedFileOf(this.mm, vma)
+      const crowded = file && this.mm.cache.crowded(file, task.group)
+      if (crowded !== undefined) {
+        releaseAll(task)
+        return wait(crowded, 'read')
+      }
       readAhead(this.mm, vma, Math.max(from, vma.start), to, task.group)
+    }
     const error = to < end ? errno.OK : holeIn(space, start, end)
     releaseAll(task)
     task.reached = to
@@ -170,7 +179,11 @@ function holeIn(space: Space, start: Vpn, end: Vpn): Errno {
 
 /** Begins to read the pages [start, end) of a VMA that are absent, as far as memory lies free. */
 export function readAhead(mm: Mm, vma: Vma, start: Vpn, end: Vpn, group: GroupId): void {
-  const file = vma.open === undefined ? undefined : mm.cache.files.get(vma.open.file.id)
+  const file = cachedFileOf(mm, vma)
   if (file === undefined) return
   mm.cache.readAhead(file, { start: indexOf(vma, start), size: end - start, mark: -1 }, group)
+}
+
+function cachedFileOf(mm: Mm, { open }: Vma): CachedFile | undefined {
+  return open && mm.cache.files.get(open.file.id)
 }

@@ -140,3 +140,17 @@ test('willneed that is killed between two slices ends there', () => {
   world.settle()
   assert.equal(world.says(task), 'EINTR')
 })
+
+test('willneed begins no more than keeps a device busy, goes on as bios end, and holds no lock meanwhile', () => {
+  const world = new World({ frames: 256, slicePages: SLICE, bioBytesMax: PAGE })
+  const data = world.file('data', { pages: 100 })
+  const space = world.space('app')
+  const start = world.map(space, data)
+  const task = world.advise(space, start, 100, 'willneed')
+  assert.equal(data.file.bios.size, 64)
+  assert.deepEqual([world.says(task), task.held], ['waits: read', []])
+  world.letGo(data)
+  assert.equal(world.says(task), 'done')
+  for (let page = 0; page < 100; page++) assert.notEqual(data.file.residentPage(page), 0)
+  world.finish()
+})
