@@ -5,7 +5,7 @@
  */
 import { parseArgs } from 'node:util'
 import { Prng } from '../../base/index.ts'
-import { machinesCampaign, TURNS } from './campaign.suite.ts'
+import { LONG_TURNS, machinesCampaign, TURNS } from './campaign.suite.ts'
 
 const { values } = parseArgs({
   options: {
@@ -16,7 +16,8 @@ const { values } = parseArgs({
   },
 })
 const [turns, seed] = [Number(values.turns), Number(values.seed)]
-const kinds = values.only === undefined ? TURNS : TURNS.filter(kind => kind === values.only)
+const kinds =
+  values.only === undefined ? TURNS : [...TURNS, ...LONG_TURNS].filter(kind => kind === values.only)
 if (
   !Number.isSafeInteger(turns) ||
   !Number.isSafeInteger(seed) ||
@@ -25,7 +26,7 @@ if (
   kinds.length === 0
 ) {
   console.error(
-    `kill:machines: --turns and --seed: expected whole numbers from 0; --only: one of ${TURNS.join(', ')}`,
+    `kill:machines: --turns and --seed: expected whole numbers from 0; --only: one of ${[...TURNS, ...LONG_TURNS].join(', ')}`,
   )
   process.exit(2)
 }

@@ -6,6 +6,9 @@
  *     stop      SIGSTOP at a random moment; the next writer takes over and promises; then the first is continued, and must hear ESTALE
  *     database  PostgreSQL is killed and restarted: the writer goes on by itself
  *     bucket    it refuses for a while: the writer goes on by itself
+ *     expiry    SIGSTOP until its lease has run out; the next writer takes over by itself and promises; the first must hear ESTALE
+ *     sleep     SIGSTOP for longer than its lease, and nobody comes: the writer goes on by itself
+ *     minute    the bucket refuses for a minute: the writer goes on by itself
  *
  * After each, and in between: a reader finds one round, whole, of one writer, and none before the last that was promised.
  */
@@ -22,7 +25,9 @@ import { RefusingProxy } from './refusing-proxy.suite.ts'
 import { begin, wholeRound } from './rounds.suite.ts'
 
 export const TURNS = ['kill', 'stop', 'database', 'bucket'] as const
-export type Turn = (typeof TURNS)[number]
+/** These wait for clocks: a campaign has them when it is asked for them. */
+export const LONG_TURNS = ['expiry', 'sleep', 'minute'] as const
+export type Turn = (typeof TURNS)[number] | (typeof LONG_TURNS)[number]
 
 export interface Campaign {
   /** Of the moments. */
@@ -32,7 +37,7 @@ export interface Campaign {
 }
 
 export interface CampaignReport {
-  readonly turns: Readonly<Record<Turn, number>>
+  readonly turns: Readonly<Partial<Record<Turn, number>>>
   /** Rounds that writers promised, and looks of readers. */
   readonly promised: number
   readonly looks: number
@@ -45,6 +50,9 @@ const WRITER = join(import.meta.dirname, 'writer.suite.ts')
 const NAME = 'campaign'
 /** Milliseconds that a writer works before something happens to it. */
 const MOMENT = 400
+/** Milliseconds after which a lease that isn't renewed has run out, and then some. */
+const LEASE = 12_000
+const MINUTE = 60_000
 /** Milliseconds in which something must go on again. */
 const PATIENCE = 60_000
 
@@ -123,7 +131,7 @@ class Writer {
 export async function machinesCampaign({ seed, plan, progress }: Campaign): Promise<CampaignReport> {
   const start = performance.now()
   const prng = new Prng(seed)
-  const count: Record<Turn, number> = { kill: 0, stop: 0, database: 0, bucket: 0 }
+  const count: Partial<Record<Turn, number>> = {}
   await using stack = new AsyncDisposableStack()
   const postgres = await PostgresServer.start()
   stack.defer(() => postgres.stop())
@@ -173,10 +181,11 @@ export async function machinesCampaign({ seed, plan, progress }: Campaign): Prom
         await look(undefined)
         await fenceShared(NAME, meta)
         return next()
-      case 'stop': {
+      case 'stop':
+      case 'expiry': {
         writer.signal('SIGSTOP')
         await sleep(20)
-        await fenceShared(NAME, meta)
+        if (kind === 'stop') await fenceShared(NAME, meta)
         const second = await next()
         promised = Math.max(promised, writer.promised, second.promised)
         writer.signal('SIGCONT')
@@ -191,9 +200,16 @@ export async function machinesCampaign({ seed, plan, progress }: Campaign): Prom
         await postgres.begin()
         await writer.goesOn()
         return writer
+      case 'sleep':
+        writer.signal('SIGSTOP')
+        await sleep(LEASE)
+        writer.signal('SIGCONT')
+        await writer.goesOn()
+        return writer
       case 'bucket':
+      case 'minute':
         proxy.isRefusing = true
-        await sleep(prng.below(MOMENT))
+        await sleep(kind === 'minute' ? MINUTE : prng.below(MOMENT))
         proxy.isRefusing = false
         await writer.goesOn()
         return writer
@@ -215,7 +231,7 @@ export async function machinesCampaign({ seed, plan, progress }: Campaign): Prom
     } catch (error) {
       throw new Error(`turn ${done + 1}, ${kind}: ${(error as Error).message}`, { cause: error })
     }
-    count[kind]++
+    count[kind] = (count[kind] ?? 0) + 1
     progress?.(done + 1)
   }
   await writer.kill()
