@@ -1,5 +1,6 @@
 /** How files are named and opened: those of the host, and those on servers. */
 import type { Fetch, Pin, S3Credentials } from '../remote/index.ts'
+import type { VolumeFace } from './volume.ts'
 
 /** A path of the host: text, a URL of file:, or its bytes, as node:fs takes it. */
 export type HostPath = string | URL | Uint8Array
@@ -36,6 +37,8 @@ export interface RemoteOptions {
   readonly progressWithin?: number
   /** Milliseconds from asking for a range to having it, with all retries: 30,000 if left out. */
   readonly deadline?: number
+  /** A volume of this computer that keeps what was fetched: of files with a strong ETag, and only while it is open with mode 'r+'. */
+  readonly cache?: VolumeFace
   /** Of s3 addresses: a server other than AWS, by its https address. */
   readonly endpoint?: string
   /** Of s3 addresses: 'us-east-1' if left out. */

@@ -5,7 +5,7 @@ import type { RemoteOptions } from './opening.ts'
 
 /** Where a volume of many machines lies, and how its bucket is asked. */
 export interface SharedPlaceOptions
-  extends Pick<RemoteOptions, 'fetch' | 'endpoint' | 'region' | 'credentials'> {
+  extends Pick<RemoteOptions, 'fetch' | 'endpoint' | 'region' | 'credentials' | 'cache'> {
   /** 'postgres://user@host/database': its metadata lie there, and the volume is known by its name. Needs the package `pg`. */
   readonly meta?: string
 }

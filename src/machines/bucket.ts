@@ -79,10 +79,12 @@ export class Bucket {
 
   /** Bytes [from, to) of an object. Throws RemoteError. */
   async read(key: string, from: Bytes, to: Bytes): Promise<Uint8Array> {
-    await this.enter()
+    await this.origin.entered()
+    const url = this.urlOf(key)
     const file = {
       name: `${this.name}/${key}`,
-      url: this.urlOf(key),
+      identity: url,
+      url,
       origin: this.origin,
       settings: this.settings,
     }
@@ -217,17 +219,6 @@ export class Bucket {
 
   private failure(error: Errno, why: string): RemoteError {
     return new RemoteError(error, `${this.name}: ${why}`)
-  }
-
-  private async enter(): Promise<void> {
-    for (;;) {
-      let then!: () => void
-      const free = new Promise<void>(resolve => {
-        then = resolve
-      })
-      if (this.origin.enter(then)) return
-      await free
-    }
   }
 }
 

@@ -61,7 +61,15 @@ class World {
       },
     } as unknown as SegmentIndex
     const writer = { client: 'me', epoch: 7 }
-    this.device = new SegmentDevice({ name: 'data', bucket, index, blockSize: PAGE, writer, pump: () => {} })
+    this.device = new SegmentDevice({
+      name: 'data',
+      bucket,
+      index,
+      blockSize: PAGE,
+      writer,
+      keep: undefined,
+      pump: () => {},
+    })
     this.device.onEnd = (request, error) => {
       const end = this.ends.get(request)
       assert.ok(end !== undefined, 'D1: it ends once')

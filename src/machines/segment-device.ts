@@ -15,15 +15,16 @@
  */
 import { type Bytes, type Errno, errno } from '../base/index.ts'
 import type { Device, Request } from '../device/index.ts'
-import { RemoteError } from '../remote/index.ts'
+import { below, Chunks, type Keep, RemoteError } from '../remote/index.ts'
 import type { Bucket } from './bucket.ts'
-import { Chunks } from './chunks.ts'
 import { PostgresError } from './postgres.ts'
 import { type SegmentIndex, type SegmentRun, segmentKey } from './segment-index.ts'
 
 /** A segment is sealed when it has so much. */
 const SEGMENT_BYTES: Bytes = 8 * 2 ** 20
 const UNSEALED_MAX: Bytes = 64 * 2 ** 20
+/** Chunks of what was read: 32 MiB. */
+const CHUNKS_KEPT = 256
 /** Milliseconds between two tries to tell the index, and for how long it is tried. */
 const INDEX_PAUSE = 500
 const INDEX_WITHIN = 10 * 60_000
@@ -49,6 +50,8 @@ export interface SegmentDevicePlan {
   readonly index: SegmentIndex
   readonly blockSize: Bytes
   readonly writer: SegmentWriter | undefined
+  /** Where parts of segments are kept on this computer; undefined: nowhere. */
+  readonly keep: Keep | undefined
   /** Runs what an end has made ready. */
   readonly pump: () => void
 }
@@ -78,7 +81,12 @@ export class SegmentDevice implements Device {
     this.name = plan.name
     this.disk = plan.bucket.name
     this.readOnly = plan.writer === undefined
-    this.chunks = new Chunks(plan.bucket)
+    const { bucket, keep } = plan
+    this.chunks = new Chunks({
+      inMemory: CHUNKS_KEPT,
+      keep: keep && below(keep, bucket.name),
+      bring: ({ key }, from, to) => bucket.read(key, from, to),
+    })
   }
 
   start(request: Request): void {
@@ -97,9 +105,10 @@ export class SegmentDevice implements Device {
     }
   }
 
-  /** Settles when nothing is on its way to the bucket. */
+  /** Settles when nothing is on its way to the bucket, and what was read is kept. */
   async close(): Promise<void> {
     await Promise.all(this.sealing)
+    await this.plan.keep?.settled()
   }
 
   // ---- writing
@@ -222,6 +231,7 @@ export class SegmentDevice implements Device {
               { key: segmentKey(run), bytes: run.bytes },
               (run.place + block - run.start) * blockSize + from,
               into,
+              request,
             )
         }),
       )

@@ -11,7 +11,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errno } from '../base/index.ts'
-import type { Origin, RemoteSettings } from '../remote/index.ts'
+import type { Keep, Origin, RemoteSettings } from '../remote/index.ts'
 import type { Scheduler, Ticket } from '../sched/index.ts'
 import { NetworkedStore, type Reuse } from '../volume/index.ts'
 import { Bucket } from './bucket.ts'
@@ -52,6 +52,8 @@ export interface SessionPlan {
   readonly mode: 'r' | 'r+'
   readonly origin: Origin
   readonly settings: RemoteSettings
+  /** Where parts of segments are kept on this computer; undefined: nowhere. */
+  readonly keep: Keep | undefined
   /** Called when something was committed that reads don't see yet; undefined: nobody follows. */
   readonly onNews: (() => void) | undefined
 }
@@ -73,7 +75,7 @@ export class Session {
     parts: Pick<Session, 'store' | 'before' | 'reuse'>,
     way: PostgresWay,
   ) {
-    const { row, postgres, origin, settings, mode, pump } = plan
+    const { row, postgres, origin, settings, keep, mode, pump } = plan
     this.plan = plan
     this.store = parts.store
     this.before = parts.before
@@ -87,6 +89,7 @@ export class Session {
       index: new SegmentIndex(postgres, row.id),
       blockSize: row.data.blockSize,
       writer: mode === 'r+' ? { client, epoch: lease.epoch } : undefined,
+      keep,
       pump,
     })
     this.timer = setInterval(() => this.beat(), BEAT)

@@ -262,7 +262,7 @@ export class Machine implements MachineFace {
       try {
         if (!this.remote.leave(known)) return
         // What is under way yet was read ahead, or nobody waits for it any more.
-        known.device.close()
+        await known.device.close()
         await this.forget(known.cached)
       } finally {
         this.opened.delete(closed)
@@ -427,7 +427,8 @@ export class Machine implements MachineFace {
     for (const space of engine.mm.spaces.values()) await new Space(this.context, space).exit().catch(failed)
     await this.underWay.settled()
     for (const file of [...this.opened]) await file.close().catch(failed)
-    for (const volume of [...this.volumes]) await volume.close().catch(failed)
+    // One may keep what another fetches: that one was opened later.
+    for (const volume of [...this.volumes].reverse()) await volume.close().catch(failed)
     await Promise.all(leaving)
     closed(this)
     performer.close()

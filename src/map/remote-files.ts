@@ -26,6 +26,7 @@ import { FaultlineError } from './error.ts'
 import { FILE_BYTES_MAX, tooLong } from './file.ts'
 import { MODES } from './host-open.ts'
 import { checkKeys, choice, invalid } from './options.ts'
+import { keepIn } from './volume-keep.ts'
 
 const HTTP_KEYS = [
   'fetch',
@@ -35,8 +36,11 @@ const HTTP_KEYS = [
   'headersWithin',
   'progressWithin',
   'deadline',
+  'cache',
 ] as const
 const S3_KEYS = ['endpoint', 'region', 'credentials', 'versionId'] as const
+/** Words of a query that only say who asks, and until when: of S3, and of Google's storage. */
+const SIGNING = /^x-(amz|goog)-/i
 /** The longest that a timer waits, in milliseconds. */
 const NUMBER_MAX = 2 ** 31 - 1
 /** What `open` takes for files of the host; of a server's file it means nothing, and does no harm. */
@@ -67,7 +71,7 @@ export class RemoteFiles {
   private readonly engine: Engine
   private readonly pump: () => void
   private readonly origins = new Map<string, Origin>()
-  /** By name and version: of a file that has changed there are two. */
+  /** By address and version: of a file that has changed there are two. */
   private readonly known = new Map<string, RemoteKnown>()
   private readonly told: (underWay: number) => void
   private underWay = 0
@@ -87,22 +91,22 @@ export class RemoteFiles {
     const device = await this.device(address, options)
     const { io, memory, cache } = this.engine
     if (device.length > FILE_BYTES_MAX) throw tooLong('open', device.name, device.length)
-    const found = this.known.get(keyOf(device))
+    const found = this.known.get(device.key)
     if (found !== undefined) {
-      device.close()
+      void device.close()
       found.openings++
       return found
     }
     const backing = new LinearFile(device, io, memory, { stablePages: false, spaceFor: 0 })
     const known = { device, cached: cache.add(device.name, device.length, backing), openings: 1 }
-    this.known.set(keyOf(device), known)
+    this.known.set(device.key, known)
     return known
   }
 
   /** One opening less; whether it was the last. */
   leave(known: RemoteKnown): boolean {
     if (--known.openings > 0) return false
-    this.known.delete(keyOf(known.device))
+    this.known.delete(known.device.key)
     return true
   }
 
@@ -148,12 +152,13 @@ export class RemoteFiles {
         : {
             authorization: `Basic ${btoa(`${decoded(username, name)}:${decoded(password, name)}`)}`,
           }
-    return this.file(name, plain.href, settingsOf(options, headersOf(options.headers, given)))
+    const settings = settingsOf(options, headersOf(options.headers, given))
+    return { ...this.file(name, plain.href, settings), ...kept(options) }
   }
 
   private async s3(name: string, address: URL, options: RemoteOptions): Promise<RemoteFile> {
     const { urlOf, settings } = await s3Object(name, address, options)
-    return { ...this.file(name, urlOf(options.versionId), settings), urlOf }
+    return { ...this.file(name, urlOf(options.versionId), settings), urlOf, ...kept(options) }
   }
 
   private change(by: 1 | -1): void {
@@ -168,8 +173,20 @@ export class RemoteFiles {
       origin = new Origin(at, settings.connections, change => this.change(change))
       this.origins.set(at, origin)
     }
-    return { name, url, origin, settings }
+    return { name, identity: identityOf(url), url, origin, settings }
   }
+}
+
+/** Where parts of a file are kept, if anywhere. */
+function kept({ cache }: RemoteOptions): Pick<RemoteFile, 'keep'> {
+  return cache === undefined ? {} : { keep: keepIn(cache, 'open') }
+}
+
+/** An address that was signed for a while is of the same file as the next one. */
+function identityOf(url: string): string {
+  const plain = new URL(url)
+  for (const name of [...plain.searchParams.keys()]) if (SIGNING.test(name)) plain.searchParams.delete(name)
+  return plain.href
 }
 
 /** Where an object of S3 is, and how it is asked for. */
@@ -199,8 +216,6 @@ export async function bucketAlone(
   const { urlOf, settings } = await s3Object(remoteName(address), address, options)
   return { settings, origin: new Origin(new URL(urlOf(undefined)).origin, settings.connections) }
 }
-
-const keyOf = ({ name, version }: HttpDevice): string => `${name} ${version}`
 
 /** What may be shown of an address: neither its query nor who asks, where secrets are. */
 export function remoteName({ protocol, host, pathname }: URL): string {

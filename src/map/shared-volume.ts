@@ -43,8 +43,9 @@ import type { Ground, Mounted } from './mounted.ts'
 import { checkKeys, choice, invalid } from './options.ts'
 import type { RemoteFiles } from './remote-files.ts'
 import { now, planOf as owned } from './volume-attributes.ts'
+import { keepIn } from './volume-keep.ts'
 
-const PLACE_KEYS = ['meta', 'endpoint', 'region', 'credentials', 'fetch']
+const PLACE_KEYS = ['meta', 'endpoint', 'region', 'credentials', 'fetch', 'cache']
 /** Numbers of blocks that a volume can give out, each once: 2^40, or as many as have a place in 2^53 bytes. */
 const BLOCKS_MAX = 2 ** 40 - 1
 const NAME = /^[^\0/]{1,200}$/
@@ -267,6 +268,7 @@ async function enter(
     mode,
     origin,
     settings,
+    keep: options.cache === undefined ? undefined : keepIn(options.cache, operation),
     onNews: follower && (() => follower.look()),
   })
 }

@@ -107,6 +107,11 @@ export class Volume implements VolumeFace {
     return this.core.isReadOnly
   }
 
+  /** For the machine: whether it takes calls no more. */
+  get isClosed(): boolean {
+    return this.closing !== undefined
+  }
+
   /** What was found damaged, a sentence each. A volume with any is read-only. */
   get damage(): readonly string[] {
     return this.core.damage
@@ -623,7 +628,7 @@ export class Volume implements VolumeFace {
     }
     try {
       checkGoing()
-      if (!this.readOnly) await this.during(() => file.sync())
+      if (this.core.isDirty(this.files.cached(file))) await this.during(() => file.sync())
       checkGoing()
       const parts = takeOut(this.calls, operation, this.files.cached(file), plan)
       // The close of the volume waits for each part on its way, and not for those who are at work on one.

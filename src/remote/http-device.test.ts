@@ -7,6 +7,7 @@ import type { Request } from '../device/index.ts'
 import {
   freshHeaders,
   HttpDevice,
+  type Keep,
   Origin,
   plainHeaders,
   REMOTE_DEFAULTS,
@@ -48,9 +49,11 @@ async function opened(
   url: string,
   settings: Partial<RemoteSettings> = {},
   origin = new Origin(new URL(url).origin, settings.connections ?? PATIENT.connections),
+  keep?: Keep,
 ): Promise<Opened> {
   const all = { ...PATIENT, ...settings }
-  const device = await HttpDevice.open({ name: url, url, origin, settings: all }, () => {})
+  const file = { name: url, identity: url, url, origin, settings: all, ...(keep && { keep }) }
+  const device = await HttpDevice.open(file, () => {})
   const waiting = new Map<Request, (error: Errno) => void>()
   device.onEnd = (request, error) => {
     const tell = waiting.get(request)
@@ -72,6 +75,20 @@ async function opened(
     })
   }
   return { device, read, hurry }
+}
+
+class MemoryKeep implements Keep {
+  readonly parts = new Map<string, Uint8Array>()
+
+  async get(key: string, chunk: number): Promise<Uint8Array | undefined> {
+    return this.parts.get(`${key} ${chunk}`)
+  }
+
+  put(key: string, chunk: number, bytes: Uint8Array): void {
+    this.parts.set(`${key} ${chunk}`, bytes)
+  }
+
+  async settled(): Promise<void> {}
 }
 
 const same = (got: Uint8Array, position: number) =>
@@ -119,6 +136,41 @@ const FOR_EVER: Record<keyof typeof BEHAVIOURS, 'right bytes' | readonly [string
   'an answer to another question': ['EPROTO', /answered 204/],
   'no HTTP at all': ['ETIMEDOUT|EREMOTEIO', /connection failed/],
 }
+
+describe('of a file that is kept on this computer', { concurrency: 8 }, () => {
+  for (const [name, end] of Object.entries(FOR_EVER))
+    it(`a server with ${name} spoils no part that is kept`, async () => {
+      const keep = new MemoryKeep()
+      const behaviour: Behaviour = BEHAVIOURS[name as keyof typeof BEHAVIOURS]
+      await using server = await MisbehavingServer.start(BODY, afterOpening(behaviour))
+      const { read, hurry } = await opened(server.url, { deadline: 1000 }, undefined, keep)
+      if (STALLS.includes(name)) hurry()
+      const reading = read(200 * KIB, 100_000)
+      if (end === 'right bytes') same(await reading, 200 * KIB)
+      else await assert.rejects(reading, ({ code }: RemoteError) => end[0].split('|').includes(code))
+      for (const [part, bytes] of keep.parts) same(bytes, Number(part.split(' ').at(-1)) * 128 * KIB)
+      assert.equal(keep.parts.size > 0, end === 'right bytes')
+    })
+
+  it('any reads at once have the right bytes, and what was kept is never asked for again', () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat(LENGTH + 5000), fc.integer({ min: 1, max: 300 * KIB })), { maxLength: 12 }),
+        async reads => {
+          await using server = await MisbehavingServer.start(BODY)
+          const keep = new MemoryKeep()
+          for (const time of ['first', 'again']) {
+            const { device, read } = await opened(server.url, {}, undefined, keep)
+            const asked = server.asked.length
+            await Promise.all(reads.map(async ([at, length]) => same(await read(at, length), at)))
+            if (time === 'again') assert.equal(server.asked.length, asked)
+            await device.close()
+          }
+        },
+      ),
+      { numRuns: 20 },
+    ))
+})
 
 describe('a server that misbehaves for ever after the opening', { concurrency: 8 }, () => {
   for (const [name, end] of Object.entries(FOR_EVER))

@@ -4,6 +4,7 @@
  *     start -> [wanted] -> as many as the origin takes, neighbours in one range -> RangeFetch -> onEnd
  *
  * While an origin has all the requests it takes, what comes waits, and what waits is asked for in longer ranges.
+ * Of a file that is kept on this computer whole chunks are asked for (chunks.ts), and what is kept there isn't.
  *
  * Invariants   D1, D2 (device/device.ts); there is nothing to be written
  *   HP1 Every byte given out is of the version that the file had when it was opened, or the request ends with ESTALE.
@@ -12,6 +13,7 @@
 import { type Bytes, type Errno, errno } from '../base/index.ts'
 import type { Device, Request, Spent } from '../device/index.ts'
 import type { Pinned } from './answer.ts'
+import { Chunks, type StoredFile } from './chunks.ts'
 import { type Fetched, RangeFetch, type RemoteCounts } from './range-fetch.ts'
 import { RemoteError } from './remote-error.ts'
 import type { RemoteFile } from './remote-file.ts'
@@ -20,6 +22,8 @@ import type { RemoteFile } from './remote-file.ts'
 const HEAD_BYTES: Bytes = 64 * 1024
 /** One range is at most so long: a retry asks for all of it again. */
 const RANGE_MAX: Bytes = 8 * 2 ** 20
+/** Requests of a file in a row may meet in one. */
+const CHUNKS_IN_MEMORY = 4
 
 /** A piece of a request, at most RANGE_MAX long. */
 interface Want {
@@ -51,6 +55,9 @@ export class HttpDevice implements Device {
   private readonly file: RemoteFile
   private readonly pump: () => void
   private readonly closing = new AbortController()
+  /** Of a file that is kept. */
+  private readonly chunks: Chunks | undefined
+  private readonly stored: StoredFile
   private wanted: Want[] = []
   private scheduled = false
 
@@ -62,6 +69,19 @@ export class HttpDevice implements Device {
     this.pinned = pinned
     this.length = pinned?.length ?? 0
     this.pump = pump
+    const version = pinned === undefined ? 'empty' : `${pinned.version.kind} ${pinned.version.value}`
+    this.stored = { key: `${file.identity} ${version} ${this.length}`, bytes: this.length }
+    const { keep } = file
+    // Versions that are nearly the same would be mixed.
+    if (keep === undefined || pinned?.version.kind !== 'etag') return
+    this.chunks = new Chunks({
+      inMemory: CHUNKS_IN_MEMORY,
+      keep,
+      bring: async (_, from, to, request) => {
+        await file.origin.entered()
+        return this.range(from, to, request)
+      },
+    })
   }
 
   /**
@@ -79,9 +99,9 @@ export class HttpDevice implements Device {
     return device
   }
 
-  /** What distinguishes this version of the file from all others. */
-  get version(): string {
-    return this.pinned === undefined ? 'empty' : `${this.pinned.version.kind} ${this.pinned.version.value}`
+  /** What distinguishes this version of this file from all others. */
+  get key(): string {
+    return this.stored.key
   }
 
   start(request: Request): void {
@@ -92,20 +112,46 @@ export class HttpDevice implements Device {
     if (operation === 'read') this.fill(reading, Math.max(position, this.length), zeros)
     const known = Math.min(end, this.head.length)
     if (position < known) this.give(reading, position, this.head.subarray(position, known))
-    for (let from = Math.max(position, known); from < end; from += RANGE_MAX) {
-      reading.left++
-      this.wanted.push({ reading, from, to: Math.min(end, from + RANGE_MAX) })
-    }
+    const from = Math.max(position, known)
+    if (this.chunks !== undefined) this.readChunks(reading, this.chunks, from, end)
+    else this.want(reading, from, end)
     if (reading.left === 0) queueMicrotask(() => this.end(reading))
     else this.schedule()
   }
 
-  /** Ends what is under way with EIO: nobody waits for it any more. */
-  close(): void {
+  /** Ends what is under way with EIO: nobody waits for it any more. Settles when what was fetched is kept. */
+  async close(): Promise<void> {
     this.closing.abort(new RemoteError(errno.EIO, `${this.name} was closed`))
     const { wanted } = this
     this.wanted = []
-    for (const want of wanted) this.ended(want, errno.EIO)
+    for (const { reading } of wanted) this.ended(reading, errno.EIO)
+    await this.file.keep?.settled()
+  }
+
+  private want(reading: Reading, start: Bytes, end: Bytes): void {
+    for (let from = start; from < end; from += RANGE_MAX) {
+      reading.left++
+      this.wanted.push({ reading, from, to: Math.min(end, from + RANGE_MAX) })
+    }
+  }
+
+  private readChunks(reading: Reading, chunks: Chunks, start: Bytes, end: Bytes): void {
+    const { request } = reading
+    let from = start
+    if (from < end)
+      this.fill(reading, from, target => {
+        const into = target.subarray(0, end - from)
+        reading.left++
+        chunks.read(this.stored, from, into, request).then(
+          () => {
+            this.use(request, into.length)
+            this.ended(reading, errno.OK)
+          },
+          (failure: unknown) => this.ended(reading, this.failed(failure)),
+        )
+        from += into.length
+        return from < end
+      })
   }
 
   /** Once this turn has wanted all it wants: neighbours are then known. */
@@ -151,26 +197,39 @@ export class HttpDevice implements Device {
   private async bring(wants: readonly Want[]): Promise<void> {
     const from = wants[0]!.from
     const to = wants.reduce((most, want) => Math.max(most, want.to), 0)
-    const range = new RangeFetch(this.file, { from, to }, this.pinned, this.closing.signal)
+    const { request } = wants[0]!.reading
     let bytes: Uint8Array | undefined
     let error: Errno = errno.OK
     try {
-      bytes = (await range.run()).bytes
+      bytes = await this.range(from, to, request)
     } catch (failure) {
-      if (!(failure instanceof RemoteError)) throw failure
-      this.lastFailure = failure
-      error = failure.errno
+      error = this.failed(failure)
     }
-    this.file.origin.leave()
-    // What a range cost is on the account of its first request, the bytes on the accounts of those who wanted them.
-    const { used: _, ...cost } = range.counts
-    this.spend(range.counts)
-    this.onSpent(wants[0]!.reading.request, { ...cost })
     for (const want of wants) {
       if (bytes !== undefined)
         this.give(want.reading, want.from, bytes.subarray(want.from - from, want.to - from))
-      this.ended(want, error)
+      this.ended(want.reading, error)
     }
+  }
+
+  /** The origin was entered, and is left. What it costs is on the account of one request. */
+  private async range(from: Bytes, to: Bytes, request: Request): Promise<Uint8Array> {
+    const range = new RangeFetch(this.file, { from, to }, this.pinned, this.closing.signal)
+    try {
+      return (await range.run()).bytes
+    } finally {
+      this.file.origin.leave()
+      // The bytes are on the accounts of those who wanted them.
+      const { used: _, ...cost } = range.counts
+      this.spend(range.counts)
+      this.onSpent(request, { ...cost })
+    }
+  }
+
+  private failed(failure: unknown): Errno {
+    if (!(failure instanceof RemoteError)) throw failure
+    this.lastFailure = failure
+    return failure.errno
   }
 
   private spend({ requests, asked, retries, hedges }: RemoteCounts): void {
@@ -181,8 +240,7 @@ export class HttpDevice implements Device {
   }
 
   private give(reading: Reading, position: Bytes, bytes: Uint8Array): void {
-    this.counts.used += bytes.length
-    this.onSpent(reading.request, { used: bytes.length })
+    this.use(reading.request, bytes.length)
     let at = 0
     this.fill(reading, position, target => {
       const part = bytes.subarray(at, at + target.length)
@@ -190,6 +248,11 @@ export class HttpDevice implements Device {
       at += part.length
       return part.length === target.length
     })
+  }
+
+  private use(request: Request, used: Bytes): void {
+    this.counts.used += used
+    this.onSpent(request, { used })
   }
 
   /** Gives the request's memory from `position` on, piece by piece, while `use` says that it goes on. */
@@ -202,7 +265,7 @@ export class HttpDevice implements Device {
     }
   }
 
-  private ended({ reading }: Want, error: Errno): void {
+  private ended(reading: Reading, error: Errno): void {
     if (error !== errno.OK) reading.error = error
     if (--reading.left === 0) this.end(reading)
   }

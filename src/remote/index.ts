@@ -1,5 +1,7 @@
 /** Files on servers as devices that can be read: HTTP ranges, S3 objects. */
+export { Chunks } from './chunks.ts'
 export { HttpDevice } from './http-device.ts'
+export { below, type Keep } from './keep.ts'
 export { Origin } from './origin.ts'
 export { RangeFetch, type RemoteCounts } from './range-fetch.ts'
 export { RemoteError } from './remote-error.ts'

@@ -59,6 +59,15 @@ export class Origin {
     return true
   }
 
+  /** Settles when one more range is asked for. */
+  async entered(): Promise<void> {
+    for (;;) {
+      const free = Promise.withResolvers<void>()
+      if (this.enter(free.resolve)) return
+      await free.promise
+    }
+  }
+
   leave(): void {
     this.running--
     this.told(-1)

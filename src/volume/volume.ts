@@ -227,10 +227,12 @@ export class Volume {
 
   /** Files with pages that aren't on the device. */
   *dirtyFiles(): Generator<VolumeFile> {
-    for (const file of this.files.values()) {
-      const { dirtiedAt, underWriteback } = file.cached
-      if (dirtiedAt !== Infinity || underWriteback > 0) yield file
-    }
+    for (const file of this.files.values()) if (this.isDirty(file)) yield file
+  }
+
+  /** Whether something was stored that isn't in the file's blocks. */
+  isDirty({ cached }: VolumeFile): boolean {
+    return cached.dirtiedAt !== Infinity || cached.underWriteback > 0
   }
 
   /** Whether something was stored or changed that isn't durable. */
