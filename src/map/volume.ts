@@ -13,7 +13,6 @@
  * Invariants
  *   VL3 close syncs all, and gives the lock back whatever happens.
  */
-
 import { setImmediate } from 'node:timers/promises'
 import type {
   CheckOptions,
