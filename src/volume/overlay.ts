@@ -221,23 +221,19 @@ export class Overlay {
 
   /** The first key that isn't gone, and where its value is. */
   private find(start: string, end: string): Found | undefined {
-    for (let from = start; ; ) {
-      const running = this.running.ceiling(from, end)
-      // hot: nothing comes before `from`, so nobody else need be asked.
-      if (running?.key === from) {
-        if (running.value !== null) return { key: from, layered: running.value, stored: undefined }
-        from = after(from)
-        continue
-      }
-      const sealed = this.sealed?.ceiling(from, end)
-      const stored = firstOf(this.store.range(from, end))
-      const key = least(least(running?.key, sealed?.key), stored?.key)
-      if (key === undefined) return undefined
-      const layered = running?.key === key ? running.value : sealed?.key === key ? sealed.value : undefined
-      if (layered === undefined) return { key, layered, stored: stored!.value }
-      if (layered !== null) return { key, layered, stored: undefined }
-      from = after(key)
-    }
+    const running = this.running.ceiling(start, end)
+    // hot: nothing comes before `start`, so nobody else need be asked.
+    if (running?.key === start && running.value !== null)
+      return { key: start, layered: running.value, stored: undefined }
+    const sealed = this.sealed?.ceiling(start, end)
+    const stored = firstOf(this.store.range(start, end))
+    const key = least(least(running?.key, sealed?.key), stored?.key)
+    if (key === undefined) return undefined
+    const layered = running?.key === key ? running.value : sealed?.key === key ? sealed.value : undefined
+    if (layered === undefined) return { key, layered, stored: stored!.value }
+    if (layered !== null) return { key, layered, stored: undefined }
+    // Thousands may be gone behind it that no commit has taken out yet.
+    return firstOf(this.merged(after(key), end))
   }
 
   /** What `find` finds, one after the other, with a cursor in each layer. */

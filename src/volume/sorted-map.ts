@@ -21,6 +21,8 @@ interface Block<V> {
 export class SortedMap<V> {
   private blocks: Block<V>[] = []
   private count = 0
+  /** How often a key has come or gone. */
+  private changes = 0
 
   get size(): number {
     return this.count
@@ -50,6 +52,7 @@ export class SortedMap<V> {
     if (block === undefined) {
       this.blocks.push({ keys: [key], values: [value], shared: false })
       this.count++
+      this.changes++
       return
     }
     const at = lower(block.keys, key)
@@ -61,6 +64,7 @@ export class SortedMap<V> {
     block.keys.splice(at, 0, key)
     block.values.splice(at, 0, value)
     this.count++
+    this.changes++
     if (block.keys.length > BLOCK_MAX) this.split(place, at)
   }
 
@@ -74,6 +78,7 @@ export class SortedMap<V> {
     block.keys.splice(at, 1)
     block.values.splice(at, 1)
     this.count--
+    this.changes++
     if (block.keys.length === 0) this.blocks.splice(place, 1)
     return true
   }
@@ -90,10 +95,26 @@ export class SortedMap<V> {
     return undefined
   }
 
-  /** Entries with start <= key < end. The map may change while they are walked: each step looks again. */
+  /** Entries with start <= key < end. The map may change while they are walked: then the next step looks again. */
   *range(start: string, end: string): Generator<{ readonly key: string; readonly value: V }> {
-    for (let next = this.ceiling(start, end); next !== undefined; next = this.ceiling(after(next.key), end))
-      yield next
+    let place = Math.max(0, this.blockOf(start))
+    let at = lower(this.blocks[place]?.keys ?? [], start)
+    for (let seen = this.changes; place < this.blocks.length; ) {
+      const { keys, values } = this.blocks[place]!
+      const key = keys[at]
+      if (key === undefined) {
+        place++
+        at = 0
+        continue
+      }
+      if (key >= end) return
+      yield { key, value: values[at]! }
+      at++
+      if (seen === this.changes) continue
+      seen = this.changes
+      place = Math.max(0, this.blockOf(key))
+      at = lower(this.blocks[place]?.keys ?? [], after(key))
+    }
   }
 
   *[Symbol.iterator](): Generator<readonly [string, V]> {

@@ -35,6 +35,32 @@ describe('a sorted map', () => {
       { numRuns: 60 },
     )
   })
+
+  it('is walked in order while keys come and go: the next is always the least behind the last', () => {
+    const map = new SortedMap<number>()
+    const model = new Set<number>()
+    const name = (number: number) => String(number).padStart(4, '0')
+    const put = (number: number) => {
+      map.set(name(number), number)
+      model.add(number)
+    }
+    const remove = (number: number) => {
+      map.delete(name(number))
+      model.delete(number)
+    }
+    for (let number = 0; number < 600; number += 2) put(number)
+    let last = 9
+    const next = () => Math.min(...[...model].filter(number => number > last && number < 590))
+    for (const { value } of map.range(name(10), name(590))) {
+      assert.equal(value, next())
+      last = value
+      if (value % 3 === 0) remove(value)
+      if (value % 5 === 0) put(value - 9)
+      if (value % 7 === 0) put(value + 1)
+      if (value % 11 === 0) remove(value + 2)
+    }
+    assert.equal(next(), Infinity)
+  })
 })
 
 function overlay(): { overlay: Overlay; store: MemoryStore } {
@@ -100,6 +126,33 @@ describe('a overlay', () => {
       }),
       { numRuns: 100 },
     )
+  })
+})
+
+describe('what is removed from an overlay', () => {
+  it('is passed over in one walk, however much of it no commit has taken out yet', () => {
+    const { overlay: it, store } = overlay()
+    const name = (number: number) => String(number).padStart(4, '0')
+    const all = (change: (key: string) => void) => {
+      it.edit(() => {
+        for (let number = 0; number < 3000; number++) change(name(number))
+      })
+    }
+    all(key => it.put(key, new Uint8Array(1)))
+    it.seal()
+    store.commit(it.changes('', Infinity))
+    store.release(0)
+    it.settled('durable')
+    all(key => it.delete(key))
+    it.edit(() => it.put('a', new Uint8Array([7])))
+    let walks = 0
+    const range = store.range.bind(store)
+    store.range = (start, end) => {
+      walks++
+      return range(start, end)
+    }
+    assert.equal(it.first('', '~')?.value[0], 7)
+    assert.ok(walks <= 2, `${walks} walks of the store`)
   })
 })
 
