@@ -316,18 +316,16 @@ export class Io implements Chore {
     }
     const buffers: Uint8Array[] = []
     let left = length
-    for (const frame of frames) {
-      const whole = this.memory.bytes(frame)
-      const bytes = whole.length > left ? whole.subarray(0, left) : whole
-      left -= bytes.length
-      const last = buffers.at(-1)
-      if (
-        last !== undefined &&
-        last.buffer === bytes.buffer &&
-        last.byteOffset + last.length === bytes.byteOffset
-      )
-        buffers[buffers.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.length + bytes.length)
-      else buffers.push(bytes)
+    for (let at = 0; left > 0 && at < frames.length; ) {
+      const first = this.memory.bytes(frames[at++]!)
+      let bytes = Math.min(first.length, left)
+      for (; at < frames.length && bytes < left; at++) {
+        const next = this.memory.bytes(frames[at]!)
+        if (next.buffer !== first.buffer || next.byteOffset !== first.byteOffset + bytes) break
+        bytes += Math.min(next.length, left - bytes)
+      }
+      left -= bytes
+      buffers.push(bytes === first.length ? first : new Uint8Array(first.buffer, first.byteOffset, bytes))
     }
     assert(left === 0 || frames.length === 0, `a bio of ${length} bytes has frames for all of them`)
     return buffers
