@@ -116,11 +116,9 @@ async function exploreAll(names: readonly string[], flags: ExploreFlags): Promis
     throw new WrongWords(`--all is every scenario of the catalogue; leave it out, or leave ${names[0]} out`)
   const scenarios = flags.all ? SCENARIOS : names.map(scenarioNamed)
   const rows = flags.discipline === undefined ? DISCIPLINES.map(({ name }) => name) : [flags.discipline]
-  const jobs = scenarios.flatMap(scenario =>
-    rows.map((row): Job => ({ kind: 'explore', scenario, discipline: row })),
-  )
+  const jobs = scenarios.map((scenario): Job => ({ kind: 'explore', scenario, disciplines: rows }))
   const began = performance.now()
-  const found = (await runAll(jobs, flags.workers)) as Explored[]
+  const found = ((await runAll(jobs, flags.workers)) as Explored[][]).flat()
   const seconds = (performance.now() - began) / 1000
   if (flags.json) printJson(found)
   else printText(exploredText(found, seconds))

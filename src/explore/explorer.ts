@@ -8,38 +8,38 @@
  * Who wants the first violation takes the least-delayed choice: a choice costs as many delays as it stands down the list, so
  * the first schedules are those in which nothing unusual happens, and the first counterexample is a short one. Who wants all
  * goes back to the last state that has a choice left, since that is one step away and costs the least. A state is known by the
- * hash of its canonical row (key.ts). States are put back by undoing steps (rewind.ts); a counterexample is run again from the
- * beginning.
+ * hash of its canonical row (key.ts). What was seen under another discipline needn't be taken again (state-space.ts); a
+ * counterexample is run again from the beginning.
  *
  * Invariants
  *   EX1 Every choice of every state that was found is taken, unless `statesMax` or `stop` ends the search early.
- *   EX2 Each state is checked once, each step whenever it is taken.
+ *   EX2 Each state is looked at, and each step, under the discipline or under one that answers alike (STS1).
  */
 import { type Discipline, RESTART } from '../mm/index.ts'
-import type { Canary } from './canaries.ts'
 import { chainOf } from './chain.ts'
 import { type Choice, scheduleText } from './choice.ts'
 import { StateGraph } from './graph.ts'
-import { Machine } from './machine.ts'
 import type { Breach } from './monitor.ts'
 import { inversion, isInversion } from './properties.ts'
 import type { Scenario } from './scenario.ts'
-import { type Place, Walker } from './walker.ts'
+import { type SpaceOptions, type State, StateSpace } from './state-space.ts'
+import type { Walker } from './walker.ts'
 
-export interface ExploreOptions {
-  readonly canary: Canary | undefined
+export interface ExploreOptions extends SpaceOptions {
   readonly statesMax: number
   /** When to end before everything is seen. */
   readonly stop: 'never' | 'at the first violation'
-  /** Keeps every full key and compares, so that a collision of hashes is an error. */
-  readonly keys: 'hashed' | 'compared'
 }
+
+/** A kept state takes some kilobytes. */
+const KEPT_MAX = 1 << 17
 
 export const EXPLORE_DEFAULTS: ExploreOptions = {
   canary: undefined,
   statesMax: 2_000_000,
   stop: 'never',
   keys: 'hashed',
+  keptMax: KEPT_MAX,
 }
 
 export interface Violation {
@@ -61,11 +61,11 @@ export interface Exploration {
   readonly violations: readonly Violation[]
 }
 
-/** A choice to be taken, and where. */
+/** A choice to be taken, by its place among those of a state. */
 interface Pending {
-  readonly state: number
-  readonly place: Place
-  readonly choice: Choice
+  readonly from: number
+  readonly state: State
+  readonly choice: number
 }
 
 /** Where a property was broken: in a state, or by a step from it. */
@@ -80,38 +80,74 @@ export function explore(
   discipline: Discipline,
   options: Partial<ExploreOptions> = {},
 ): Exploration {
-  return new Explorer(scenario, discipline, { ...EXPLORE_DEFAULTS, ...options }).run()
+  const all = { ...EXPLORE_DEFAULTS, ...options }
+  return new Explorer(new StateSpace(scenario, discipline, all), discipline, all).run()
+}
+
+/**
+ * Explores under one discipline after the other, with the same result as one by one: they share the states of machines that
+ * begin alike.
+ */
+export function* exploreEach(
+  scenario: Scenario,
+  disciplines: readonly Discipline[],
+  options: Pick<ExploreOptions, 'keptMax'> = EXPLORE_DEFAULTS,
+): Generator<Exploration> {
+  const all = { ...EXPLORE_DEFAULTS, ...options }
+  const spaces: StateSpace[] = []
+  const plans = disciplines.map(discipline => ({
+    discipline,
+    space: spaceFor(scenario, discipline, spaces, all),
+  }))
+  for (const { discipline, space } of plans) yield new Explorer(space, discipline, all).run()
+}
+
+function spaceFor(
+  scenario: Scenario,
+  discipline: Discipline,
+  spaces: StateSpace[],
+  options: ExploreOptions,
+): StateSpace {
+  let space = spaces.find(each => each.isMadeAlike(discipline))
+  if (space === undefined) {
+    const made = new StateSpace(scenario, discipline, options)
+    space = spaces.find(({ first }) => first.hash === made.first.hash)
+    if (space === undefined) {
+      spaces.push(made)
+      return made
+    }
+  }
+  space.expect()
+  return space
 }
 
 export class Explorer {
   readonly graph = new StateGraph()
+  /** The numbers of the states, by their hashes. */
   readonly known = new Map<number, number>()
-  private readonly scenario: Scenario
+  private readonly space: StateSpace
   private readonly discipline: Discipline
   private readonly options: ExploreOptions
-  private readonly walker: Walker
   private readonly hashes: number[] = []
-  private readonly fullKeys: string[] = []
   private readonly buckets: Pending[][] = []
   private readonly findings = new Map<string, Finding>()
   private executions = 0
   private stopped = false
 
-  constructor(scenario: Scenario, discipline: Discipline, options: ExploreOptions) {
-    this.scenario = scenario
+  constructor(space: StateSpace, discipline: Discipline, options: ExploreOptions) {
+    this.space = space
     this.discipline = discipline
     this.options = options
-    this.walker = this.newWalker()
   }
 
   run(): Exploration {
-    this.follow(this.meet(-1), 0)
+    this.space.begin(this.discipline)
+    this.meet(-1, this.space.first.hash)
+    this.follow(this.space.first, 0)
     for (let delays = 0; delays < this.buckets.length && !this.stopped; delays++) {
       const bucket = this.buckets[delays] ?? []
-      for (let pending = bucket.pop(); pending !== undefined && !this.stopped; pending = bucket.pop()) {
-        this.walker.restore(pending.place)
-        this.follow(this.step(pending.state, pending.choice), delays)
-      }
+      for (let pending = bucket.pop(); pending !== undefined && !this.stopped; pending = bucket.pop())
+        this.follow(this.step(pending.from, pending.state, pending.choice), delays)
     }
     const cycle = this.stopped ? -1 : this.graph.cycle()
     if (cycle !== -1)
@@ -121,7 +157,7 @@ export class Explorer {
         'state',
       )
     return {
-      scenario: this.scenario.name,
+      scenario: this.space.walker.machine.scenario.name,
       discipline: this.discipline.name,
       states: this.graph.states,
       executions: this.executions,
@@ -131,60 +167,47 @@ export class Explorer {
   }
 
   /** Goes on by first choices from a new state, and leaves the others for later. */
-  private follow(from: number, delays: number): void {
+  private follow(first: State | undefined, delays: number): void {
     this.executions++
-    for (let state = from; state !== -1 && !this.stopped; ) {
-      const choices = this.walker.machine.choices()
-      const broken = this.walker.check(choices)
-      if (broken !== undefined) this.find(broken, state, 'state')
-      this.lookForInversion(state)
+    for (let state = first; state !== undefined && !this.stopped; ) {
+      const { choices, hash } = state
+      const number = this.known.get(hash)!
+      for (const breach of this.space.look(state)) this.find(breach, number, 'state')
       if (choices.length === 0) return
-      if (choices.length > 1) this.leave(state, choices, delays)
-      state = this.step(state, choices[0]!)
+      this.leave(number, state, delays)
+      state = this.step(number, state, 0)
     }
   }
 
-  private leave(state: number, choices: readonly Choice[], delays: number): void {
-    const place = this.walker.save()
-    for (let at = choices.length - 1; at > 0; at--) {
-      const cost = this.options.stop === 'never' ? 0 : delays + at
+  private leave(from: number, state: State, delays: number): void {
+    for (let choice = state.choices.length - 1; choice > 0; choice--) {
+      const cost = this.options.stop === 'never' ? 0 : delays + choice
       while (this.buckets.length <= cost) this.buckets.push([])
-      this.buckets[cost]!.push({ state, place, choice: choices[at]! })
+      this.buckets[cost]!.push({ from, state, choice })
     }
   }
 
-  /** Takes a choice. Returns the state if it is new and whole, else -1. */
-  private step(state: number, choice: Choice): number {
-    const broken = this.walker.take(choice)
-    if (broken !== undefined) {
-      this.find(broken, state, 'step')
-      return -1
-    }
-    return this.meet(state)
+  /** Takes a choice. Returns the state if it is new and whole. */
+  private step(from: number, state: State, choice: number): State | undefined {
+    const target = this.space.take(state, choice)
+    if (typeof target === 'number') return this.meet(from, target) ? this.space.enter(target) : undefined
+    this.find(target, from, 'step')
+    return undefined
   }
 
-  /** Names the state that the machine is in. Returns its number if it is new, else -1. */
-  private meet(from: number): number {
-    const hash = this.walker.hash()
+  /** Notes a step to a state, and says whether it is new. */
+  private meet(from: number, hash: number): boolean {
     const known = this.known.get(hash)
     if (known !== undefined) {
-      if (this.options.keys === 'compared' && this.fullKeys[known] !== this.walker.fullKey())
-        throw new Error(`two states of ${this.scenario.name} have one hash; widen hashOf in key.ts`)
       this.graph.addEdge(from, known)
-      return -1
+      return false
     }
-    const state = this.graph.addState()
-    this.known.set(hash, state)
+    const number = this.graph.addState()
+    this.known.set(hash, number)
     this.hashes.push(hash)
-    if (this.options.keys === 'compared') this.fullKeys.push(this.walker.fullKey())
-    if (from !== -1) this.graph.addEdge(from, state)
-    if (state + 1 >= this.options.statesMax) this.stopped = true
-    return state
-  }
-
-  private lookForInversion(state: number): void {
-    const found = inversion(this.walker.machine)
-    if (found !== undefined) this.find(found, state, 'state')
+    if (from !== -1) this.graph.addEdge(from, number)
+    if (number + 1 >= this.options.statesMax) this.stopped = true
+    return true
   }
 
   private find(breach: Breach, state: number, by: Finding['by']): void {
@@ -198,12 +221,12 @@ export class Explorer {
       this.stopped = true
   }
 
-  /** Runs the shortest way to a finding again, and says what can be seen there. */
+  /** Goes the shortest way to a finding again, and says what can be seen there. */
   private explain({ breach, states, by }: Finding): Violation {
-    const path = this.graph.shortestPath(states)
-    const walker = this.newWalker()
+    const walker = this.space.walkerAtFirst()
     const schedule: Choice[] = []
-    for (const state of path.slice(1)) schedule.push(this.choiceTo(walker, this.hashes[state]!))
+    for (const state of this.graph.shortestPath(states).slice(1))
+      schedule.push(this.choiceTo(walker, this.hashes[state]!))
     let says = breach.says
     if (by === 'step') {
       const place = walker.save()
@@ -236,12 +259,8 @@ export class Explorer {
       walker.restore(place)
     }
     throw new Error(
-      `KE1: the way to a state of ${this.scenario.name} can’t be found again; its key lacks something`,
+      `KE1: the way to a state of ${walker.machine.scenario.name} can’t be found again; its key lacks something`,
     )
-  }
-
-  private newWalker(): Walker {
-    return new Walker(new Machine(this.scenario, this.discipline, this.options.canary))
   }
 }
 

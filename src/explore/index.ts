@@ -6,7 +6,7 @@
  */
 export { CANARIES, type Canary } from './canaries.ts'
 export { SCENARIOS } from './catalogue.ts'
-export { type Exploration, explore, isExpected, type Violation } from './explorer.ts'
+export { type Exploration, explore, exploreEach, isExpected, type Violation } from './explorer.ts'
 export { type Caught, type Explored, type Job, type Result, runJobs } from './job.ts'
 export type { Scenario } from './scenario.ts'
 export { readScenario, ScenarioError, writeScenario } from './scenario-file.ts'

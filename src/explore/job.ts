@@ -1,20 +1,21 @@
 /**
- * A piece of work for one thread, and what comes of it: one exploration, or the search for one canary. Both are plain data, so
- * they may be sent to a worker and back.
+ * A piece of work for one thread, and what comes of it: a scenario's explorations, or the search for one canary. Both are plain
+ * data, so they may be sent to a worker and back.
  */
 import { assert } from '../base/index.ts'
 import { disciplineNamed } from '../mm/index.ts'
 import { inWorkers, type WorkersOptions } from '../workers/index.ts'
 import { CANARIES } from './canaries.ts'
 import { SCENARIOS } from './catalogue.ts'
-import { type Exploration, explore, isExpected } from './explorer.ts'
+import { type Exploration, explore, exploreEach, isExpected } from './explorer.ts'
 import type { Scenario } from './scenario.ts'
 
 export type Job =
-  | { readonly kind: 'explore'; readonly scenario: Scenario; readonly discipline: string }
+  | { readonly kind: 'explore'; readonly scenario: Scenario; readonly disciplines: readonly string[] }
   | { readonly kind: 'canary'; readonly name: string }
 
 export interface Explored extends Exploration {
+  /** What this one took: what it has in common with one before it was done there. */
   readonly seconds: number
   readonly statesPerSecond: number
   /** Of the whole process, at its end. */
@@ -35,12 +36,12 @@ export interface Caught {
   readonly seconds: number
 }
 
-export type Result = Explored | Caught
+export type Result = readonly Explored[] | Caught
 
 export function runJob(job: Job): Result {
   switch (job.kind) {
     case 'explore':
-      return exploreTimed(job.scenario, job.discipline)
+      return exploreTimed(job.scenario, job.disciplines)
     case 'canary':
       return catchCanary(job.name)
   }
@@ -51,18 +52,25 @@ export function runJobs(jobs: readonly Job[], options: Partial<WorkersOptions<Re
   return inWorkers<Job, Result>(import.meta.url, jobs, options)
 }
 
-export function exploreTimed(scenario: Scenario, discipline: string): Explored {
-  const began = performance.now()
-  const row = disciplineNamed(discipline)
-  assert(row !== undefined, `there is a discipline ${discipline}`)
-  const found = explore(scenario, row)
-  const seconds = secondsSince(began)
-  return {
-    ...found,
-    seconds,
-    statesPerSecond: Math.round(found.states / Math.max(seconds, 1e-6)),
-    peakMemoryMiB: Math.round(process.resourceUsage().maxRSS / 1024),
+function exploreTimed(scenario: Scenario, disciplines: readonly string[]): Explored[] {
+  const rows = disciplines.map(name => {
+    const row = disciplineNamed(name)
+    assert(row !== undefined, `there is a discipline ${name}`)
+    return row
+  })
+  let began = performance.now()
+  const explored: Explored[] = []
+  for (const found of exploreEach(scenario, rows)) {
+    const seconds = secondsSince(began)
+    explored.push({
+      ...found,
+      seconds,
+      statesPerSecond: Math.round(found.states / Math.max(seconds, 1e-6)),
+      peakMemoryMiB: Math.round(process.resourceUsage().maxRSS / 1024),
+    })
+    began = performance.now()
   }
+  return explored
 }
 
 export function catchCanary(name: string): Caught {

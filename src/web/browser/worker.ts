@@ -3,7 +3,7 @@
  * it was asked to read stays with it, for further questions.
  */
 
-import { explore, isExpected, readScenario, replay } from '../../explore/index.ts'
+import { exploreEach, isExpected, readScenario, replay } from '../../explore/index.ts'
 import { disciplineNamed } from '../../mm/index.ts'
 import {
   type AnalyzedFiles,
@@ -121,16 +121,22 @@ function perfetto(): Uint8Array<ArrayBuffer> {
 
 function explored({ yaml, disciplines }: Question & { kind: 'explore' }): ExploredRow[] {
   const scenario = readScenario(SCENARIO_FILE, yaml)
-  return disciplines.map((discipline, at) => {
-    progress(`Exploring under ${discipline}`, at / disciplines.length)
-    const { states, complete, violations } = explore(scenario, disciplineNamed(discipline)!)
-    return {
+  const rows: ExploredRow[] = []
+  progress('Exploring', 0)
+  for (const found of exploreEach(
+    scenario,
+    disciplines.map(name => disciplineNamed(name)!),
+  )) {
+    const { discipline, states, complete, violations } = found
+    rows.push({
       discipline,
       states,
       complete,
       violations: violations.map(each => ({ ...each, isExpected: isExpected(each.property, discipline) })),
-    }
-  })
+    })
+    progress(`Explored under ${discipline}`, rows.length / disciplines.length)
+  }
+  return rows
 }
 
 function replayed({ yaml, discipline, schedule }: Question & { kind: 'replay' }): Replayed {
