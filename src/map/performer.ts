@@ -49,6 +49,14 @@ export class Performer {
     return task
   }
 
+  /** The same, and when it has ended the caller goes on before anything else runs. */
+  beginAwaited<Args>(verb: Verb<Args>, args: Args, who: Who): Task<Args> {
+    this.checkOpen(verb.name)
+    const task = this.scheduler.spawn(verb, args, who)
+    this.driver.pump(task as Task)
+    return task
+  }
+
   /** Settles with what `result` says of the task when it has ended; aborting kills it. */
   finished<Args, T>(
     task: Task<Args>,

@@ -56,7 +56,7 @@ export function perform<Args, T extends Answered | undefined = Answered>(
   then: (task: Task<Args>) => T | Promise<T>,
 ): T | Promise<T> {
   const name = `${verb.name} of inode ${request.nodeid} for thread ${request.pid}`
-  const task = performer.begin(verb, args, { name, group: groupOf(request.pid) })
+  const task = performer.beginAwaited(verb, args, { name, group: groupOf(request.pid) })
   if (task.state === 'ended') return then(task)
   request.kill = () => performer.kill(task as Task)
   return performer

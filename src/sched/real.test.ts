@@ -74,4 +74,24 @@ describe('the real driver', () => {
     clearInterval(ending)
     driver.close()
   })
+
+  it('lets the caller go on before others when what it waits for has ended (DV4)', async () => {
+    const { driver, scheduler } = world()
+    const order: string[] = []
+    const task = (name: string, then = () => {}) => {
+      const attempt = () => {
+        order.push(name)
+        then()
+        return done
+      }
+      return scheduler.spawn({ name, attempt, abandon() {} }, undefined, { name, group: 1 })
+    }
+    task('before')
+    const awaited = task('awaited', () => void task('behind'))
+    driver.pump(awaited)
+    order.push('caller')
+    await Promise.resolve()
+    assert.deepEqual(order, ['before', 'awaited', 'caller', 'behind'])
+    driver.close()
+  })
 })

@@ -11,11 +11,13 @@
  *   DV1  Whenever a task is ready, `pump` is running or is about to: at the end of the present callback, or, when its
  *       slice is used up, after other callbacks have had a turn.
  *   DV2  Nothing runs inside a section of a program.
+ *   DV4  What is left when the task that a caller awaits has ended runs at the end of the present callback.
  *   DV3  Between two turns of the event loop a call of `pump` begins no attempt after all of them together have had SLICE of their own
  *       time.
  */
 import { MS, type Ns } from '../base/index.ts'
 import type { Driver, Scheduler } from './scheduler.ts'
+import type { Task } from './task.ts'
 
 const SLICE: Ns = MS
 
@@ -62,8 +64,11 @@ export class RealDriver implements Driver {
     queueMicrotask(this.pumpIfAsked)
   }
 
-  /** Runs what is ready now, unless its slice is used up. Doors and I/O callbacks call it; inside an attempt it does nothing. */
-  pump(): void {
+  /**
+   * Runs what is ready now, unless its slice is used up; what is left when `awaited` has ended comes after the caller (DV4).
+   * Doors and I/O callbacks call it; inside an attempt it does nothing.
+   */
+  pump(awaited?: Task): void {
     const scheduler = this.scheduler!
     if (this.pumping || this.closed || this.asked === 'a turn later' || scheduler.current !== undefined)
       return
@@ -79,13 +84,14 @@ export class RealDriver implements Driver {
     this.pumping = true
     const began = this.now()
     try {
-      scheduler.run(SLICE - Math.min(SLICE, this.spent))
+      scheduler.run(SLICE - Math.min(SLICE, this.spent), awaited)
     } finally {
       this.pumping = false
       this.spent += this.now() - began
       // When an attempt threw, too: the other tasks go on (DV1).
-      if (scheduler.hasWork()) this.takeTurn()
-      else this.arm(scheduler.timers.next)
+      if (!scheduler.hasWork()) this.arm(scheduler.timers.next)
+      else if (awaited?.state === 'ended' && this.spent < SLICE) this.wake()
+      else this.takeTurn()
     }
   }
 

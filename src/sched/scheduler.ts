@@ -202,11 +202,11 @@ export class Scheduler {
 
   /**
    * Fires due timers and runs ready tasks until none is left, or until `slice` has passed since the first attempt began: no attempt
-   * begins after that. Inside an attempt it does nothing.
+   * begins after that, nor after `awaited` has ended. Inside an attempt it does nothing.
    */
-  run(slice: Ns): void {
+  run(slice: Ns, awaited?: Task): void {
     if (this.current !== undefined) return
-    for (let until: Ns = Infinity; ; ) {
+    for (let until: Ns = Infinity; awaited?.state !== 'ended'; ) {
       this.fireTimers()
       if (!this.hasReady) return
       const now = this.driver.now()
