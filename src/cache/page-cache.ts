@@ -93,6 +93,8 @@ export class PageCache {
   readonly onWritten: (group: GroupId, pages: number) => void = () => {}
   /** Pages dirty or under writeback, over all files. */
   dirtyPages = 0
+  /** Pages under writeback, over all files. */
+  pagesUnderWriteback = 0
   readonly pagesPerBio: number
   /** How far readahead goes. */
   readonly readAheadPages: number
@@ -464,12 +466,14 @@ export class PageCache {
     this.frames.raise(frame, WRITEBACK)
     this.leaveDirty(file, frame)
     file.underWriteback++
+    this.pagesUnderWriteback++
     this.memory.ledger.stat(this.frames.group[frame]!).writeback++
   }
 
   private endWrite(file: CachedFile | undefined, frame: Pfn, bio: Bio): void {
     this.memory.land(frame)
     this.frames.clear(frame, WRITEBACK)
+    this.pagesUnderWriteback--
     this.memory.ledger.stat(this.frames.group[frame]!).writeback--
     const owner = this.files.get(bio.file)
     if (owner !== undefined) owner.underWriteback--

@@ -2,7 +2,8 @@
  * When dirty pages go out, and who is slowed down when too many wait (Linux 6.12 mm/page-writeback.c, fs/fs-writeback.c).
  *
  *     by age     a file whose oldest dirty page is EXPIRE old is written, looked for every INTERVAL
- *     by ratio   above the background threshold files are written at once
+ *     by ratio   above the background threshold files are written at once. What is on its way doesn't count: as much goes out as
+ *                comes in, and not all at a time
  *     on sync    sync.ts
  *
  *     dirty:  0 ------ background ------ freerun ------ setpoint ------ limit
@@ -157,7 +158,9 @@ export class Writeback implements Chore {
 
   private isAbove(group: GroupId): boolean {
     return this.domainsOf(group).some(
-      domain => this.dirtyOf(domain) > this.dirtyable(domain) * this.settings.backgroundRatio,
+      domain =>
+        this.dirtyOf(domain) - this.onTheirWayOf(domain) >
+        this.dirtyable(domain) * this.settings.backgroundRatio,
     )
   }
 
@@ -184,11 +187,19 @@ export class Writeback implements Chore {
     return Math.max(1, Math.min(max, memory.total) - stat.anon)
   }
 
-  private dirtyOf(domain: Domain): number {
-    if (domain.group === ROOT) return this.cache.dirtyPages
+  /** Pages that are dirty, or on their way. */
+  private dirtyOf({ group }: Domain): number {
+    return group === ROOT ? this.cache.dirtyPages : this.sumOf(group, 'dirty')
+  }
+
+  private onTheirWayOf({ group }: Domain): number {
+    return group === ROOT ? this.cache.pagesUnderWriteback : this.sumOf(group, 'writeback')
+  }
+
+  private sumOf(top: GroupId, what: 'dirty' | 'writeback'): number {
     let sum = 0
-    for (let group = domain.group; group <= this.tree.last; group++)
-      if (this.tree.isWithin(group, domain.group)) sum += this.cache.memory.ledger.stat(group).dirty
+    for (let group = top; group <= this.tree.last; group++)
+      if (this.tree.isWithin(group, top)) sum += this.cache.memory.ledger.stat(group)[what]
     return sum
   }
 

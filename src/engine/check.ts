@@ -237,6 +237,11 @@ function recountGroups({ memory, tree, cache }: Engine, check: Report): void {
   }
   const dirty = stats.reduce((sum, stat) => sum + stat.dirty, 0)
   check(cache.dirtyPages === dirty, `${dirty} pages are dirty or on their way, not ${cache.dirtyPages}`)
+  const written = stats.reduce((sum, stat) => sum + stat.writeback, 0)
+  check(
+    cache.pagesUnderWriteback === written,
+    `${written} pages are on their way, not ${cache.pagesUnderWriteback}`,
+  )
 }
 
 function recountFile({ memory, cache }: Engine, file: CachedFile, check: Report): void {

@@ -1,0 +1,28 @@
+/** How much the flusher writes. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { World } from '../engine/world.suite.ts'
+import { WRITEBACK_DEFAULTS } from './index.ts'
+
+const PAGE = 4096
+
+test('as much goes out as comes in above the background threshold: what is on its way is not counted once more', () => {
+  const machine = new World({
+    frames: 65,
+    writeback: { ...WRITEBACK_DEFAULTS, backgroundRatio: 0.25, ratio: 1 },
+  })
+  const data = machine.file('data', { pages: 40 })
+  const write = (pages: number, from: number) => {
+    assert.equal(machine.says(machine.write(data, from * PAGE, new Uint8Array(pages * PAGE).fill(7))), 'done')
+    machine.settle()
+  }
+  write(16, 0)
+  assert.deepEqual(machine.held(data), [], 'as much as may be dirty')
+  write(1, 16)
+  assert.deepEqual(machine.held(data), ['write 0-16'], 'all of it, in order')
+  write(16, 17)
+  assert.deepEqual(machine.held(data), ['write 0-16'], 'the disk is slow, and no more is dirty than may be')
+  write(1, 33)
+  assert.deepEqual(machine.held(data), ['write 0-16', 'write 17-33'])
+  machine.finish()
+})
