@@ -7,9 +7,10 @@
  */
 import { type Bytes, type Errno, errno } from '../base/index.ts'
 import { again, done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
+import { sumsOf } from './checksum.ts'
 import { blocksOf, LOST, UNWRITTEN, WRITTEN } from './extents.ts'
 import { Failure } from './failure.ts'
-import { blocksIn, slice, zero } from './pieces.ts'
+import { slice, zero } from './pieces.ts'
 import type { Run } from './runs.ts'
 import { Transfer, type TransferArgs } from './transfer.ts'
 
@@ -121,11 +122,11 @@ export class Reading extends Transfer<ReadingArgs> {
       const end = Math.min(sums.length, blocks + left)
       const from = (part.start + blocks) * blockSize - request.position
       const read = slice(request.buffers, from, from + (end - blocks) * blockSize)
-      for (const block of blocksIn(read, blockSize)) {
+      for (const found of sumsOf(checksum, read, blockSize)) {
         const [sum, position, number] = [sums[blocks], (part.start + blocks) * blockSize, part.value + blocks]
         blocks++
         left--
-        if (checksum.of(block) === sum) continue
+        if (found === sum) continue
         sound = false
         damaged(
           `${node.name}, bytes ${position} to ${position + blockSize - 1}: block ${number} doesn't match its checksum`,

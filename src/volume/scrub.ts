@@ -7,6 +7,7 @@
  */
 import { errno } from '../base/index.ts'
 import { again, done, type Outcome, type Ticket, wait } from '../sched/index.ts'
+import { sumsOf } from './checksum.ts'
 import { Extents } from './extents.ts'
 import type { Parts } from './parts.ts'
 import { CHUNK_BLOCKS } from './records.ts'
@@ -90,12 +91,11 @@ export class Scrub {
   private compare(args: ScrubArgs, read: Read): void {
     const { disk, checksum } = this.parts
     const { start, end, bytes, sums, ticket } = read
+    const failed = ticket.errno !== errno.OK
+    const found = failed ? [] : sumsOf(checksum, [bytes], disk.blockSize)
     for (let block = start; block < end; block++) {
       const sum = sums[block - start]!
-      if (sum === 0) continue
-      const from = (block - start) * disk.blockSize
-      const failed = ticket.errno !== errno.OK
-      if (!failed && checksum.of(bytes.subarray(from, from + disk.blockSize)) === sum) continue
+      if (sum === 0 || found[block - start] === sum) continue
       if (this.isStill(block, sum))
         args.bad.push({ block, why: failed ? 'unreadable' : "doesn't match its checksum" })
     }

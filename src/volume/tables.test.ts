@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { Prng } from '../base/index.ts'
 import { Scheduler, TimedDriver } from '../sched/index.ts'
-import { MIX53 } from './checksum.ts'
+import { MIX53, sumsOf } from './checksum.ts'
 import { MemoryStore } from './memory-store.ts'
 import { Overlay } from './overlay.ts'
 import { type Run, RunTable } from './runs.ts'
@@ -233,6 +234,25 @@ describe('mix53', () => {
           assert.notEqual(MIX53.of(moved), sum)
         },
       ),
+    )
+  })
+
+  it('is the same of a block alone and among others, however they lie in memory (CS2)', () => {
+    const blocks = fc.integer({ min: 0, max: 20 })
+    const cuts = fc.array(fc.nat(20 * 4096), { maxLength: 6 })
+    fc.assert(
+      fc.property(blocks, fc.constantFrom(512, 4096), cuts, fc.nat(), (count, size, places, seed) => {
+        const prng = new Prng(seed)
+        const bytes = Uint8Array.from({ length: count * size }, () => prng.u32())
+        const edges = [0, ...places.map(place => Math.min(place, bytes.length)), bytes.length].sort(
+          (a, b) => a - b,
+        )
+        const buffers = edges.slice(1).map((end, at) => bytes.slice(edges[at], end))
+        const alone = Array.from({ length: count }, (_, at) =>
+          MIX53.of(bytes.subarray(at * size, (at + 1) * size)),
+        )
+        assert.deepEqual(sumsOf(MIX53, buffers, size), alone)
+      }),
     )
   })
 })

@@ -12,8 +12,9 @@
  */
 import { assert, type Errno, errno, type PageIndex } from '../base/index.ts'
 import { done, type Fail, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
+import { sumsOf } from './checksum.ts'
 import { UNWRITTEN, WRITTEN } from './extents.ts'
-import { blocksIn, joined, slice } from './pieces.ts'
+import { joined, slice } from './pieces.ts'
 import type { Blocks } from './space.ts'
 import { Transfer, type TransferArgs } from './transfer.ts'
 
@@ -99,8 +100,7 @@ export class Writing extends Transfer<WritingArgs> {
     const buffers = slice(request.buffers, from, whole)
     // The last block is written as a whole: what lies past the end of the file is zero.
     if (whole < to) buffers.push(joined(request.buffers, whole, to))
-    const sums: number[] = []
-    for (const block of blocksIn(buffers, blockSize)) sums.push(checksum.of(block))
+    const sums = sumsOf(checksum, buffers, blockSize)
     return { ...target, sums, ticket: disk.write(target.start, buffers) }
   }
 
