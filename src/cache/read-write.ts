@@ -151,7 +151,7 @@ export class WriteCall extends Copy implements Verb<CopyArgs> {
     const from = args.buffer.subarray(args.copied, args.copied + length)
     this.cache.setDirty(file, frame, task.group)
     this.cache.extend(file, args.position + args.copied + length)
-    this.cache.frames.bytes(frame).set(from, inPage)
+    this.cache.frames.put(frame, inPage, from)
     args.copied += length
     return this.writeback.balance(task.group)
   }

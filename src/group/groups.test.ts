@@ -17,7 +17,7 @@ function world() {
   const driver = new TimedDriver()
   const scheduler = new Scheduler(driver)
   const tree = new GroupTree()
-  const io = new Io(scheduler, { bytes: () => new Uint8Array(PAGE) }, tree)
+  const io = new Io(scheduler, { bytes: () => new Uint8Array(PAGE), follows: () => false }, tree)
   const ledger = new Ledger(tree)
   const groups = new Groups({
     tree,

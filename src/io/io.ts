@@ -46,6 +46,8 @@ const BIO_BYTES_MIN: Bytes = 64 * 1024
 /** Where the bytes of frames are. */
 export interface FrameBytes {
   bytes(frame: Pfn): Uint8Array
+  /** Whether the memory of `next` begins where that of `frame` ends. */
+  follows(frame: Pfn, next: Pfn): boolean
 }
 
 /** A bio that a device has. The device ends the very request that it was given. */
@@ -310,22 +312,16 @@ export class Io implements Chore {
 
   /** Frames that follow one another in memory go as one buffer. */
   private buffers({ frames, length }: Bio): Uint8Array[] {
-    if (frames.length === 1) {
-      const whole = this.memory.bytes(frames[0]!)
-      return [whole.length === length ? whole : whole.subarray(0, length)]
-    }
     const buffers: Uint8Array[] = []
     let left = length
     for (let at = 0; left > 0 && at < frames.length; ) {
-      const first = this.memory.bytes(frames[at++]!)
-      let bytes = Math.min(first.length, left)
-      for (; at < frames.length && bytes < left; at++) {
-        const next = this.memory.bytes(frames[at]!)
-        if (next.buffer !== first.buffer || next.byteOffset !== first.byteOffset + bytes) break
-        bytes += Math.min(next.length, left - bytes)
-      }
-      left -= bytes
-      buffers.push(bytes === first.length ? first : new Uint8Array(first.buffer, first.byteOffset, bytes))
+      let end = at + 1
+      while (end < frames.length && this.memory.follows(frames[end - 1]!, frames[end]!)) end++
+      const first = this.memory.bytes(frames[at]!)
+      const size = Math.min(left, (end - at) * first.length)
+      buffers.push(size === first.length ? first : new Uint8Array(first.buffer, first.byteOffset, size))
+      left -= size
+      at = end
     }
     assert(left === 0 || frames.length === 0, `a bio of ${length} bytes has frames for all of them`)
     return buffers

@@ -51,7 +51,7 @@ class Loop {
   readonly driver = new TimedDriver()
   readonly scheduler = new Scheduler(this.driver)
   readonly tree = new GroupTree()
-  readonly io = new Io(this.scheduler, { bytes: () => new Uint8Array(PAGE) }, this.tree)
+  readonly io = new Io(this.scheduler, { bytes: () => new Uint8Array(PAGE), follows: () => false }, this.tree)
   readonly prot = this.tree.create(ROOT)
   readonly hog = this.tree.create(ROOT)
   /** What was decided for the hog, in order, and when. */

@@ -17,7 +17,10 @@ export function ioWorld(options: IoWorldOptions = {}) {
   const scheduler = new Scheduler(driver)
   const tree = new GroupTree()
   const ram = new Uint8Array(64 * PAGE)
-  const frames: FrameBytes = { bytes: (frame: Pfn) => ram.subarray(frame * PAGE, (frame + 1) * PAGE) }
+  const frames: FrameBytes = {
+    bytes: (frame: Pfn) => ram.subarray(frame * PAGE, (frame + 1) * PAGE),
+    follows: (frame, next) => next === frame + 1,
+  }
   const io = new Io(scheduler, frames, tree)
   const memory = new MemoryDevice(scheduler, { length: 1024 * PAGE })
   const slow = options.service === undefined ? memory : new SlowDevice(scheduler, memory, options.service)

@@ -108,6 +108,20 @@ export class Frames {
     return new Uint8Array(buffer, byteOffset + frame * this.pageSize, this.pageSize)
   }
 
+  /** Whether the memory of `next` begins where that of `frame` ends. */
+  follows(frame: Pfn, next: Pfn): boolean {
+    if (this.store === undefined) return next === frame + 1
+    const [one, other] = [this.bytes(frame), this.bytes(next)]
+    return one.buffer === other.buffer && one.byteOffset + one.length === other.byteOffset
+  }
+
+  /** Copies bytes into a frame, from `offset` on. */
+  put(frame: Pfn, offset: Bytes, bytes: Uint8Array): void {
+    // hot: a view of each page would be garbage at once
+    if (this.store === undefined) this.data.set(bytes, frame * this.pageSize + offset)
+    else this.bytes(frame).set(bytes, offset)
+  }
+
   has(frame: Pfn, flag: number): boolean {
     return (this.flags[frame]! & flag) !== 0
   }
