@@ -134,7 +134,7 @@ export class Worker {
   private begin<Args>(verb: Verb<Args>, args: Args, lane: number): void {
     const { scheduler } = this.engine
     this.busy++
-    const task = scheduler.spawn(verb, args, { name: this.place.space.name, group: this.group }) as Task
+    const task = scheduler.spawn(verb, args, { name: this.place.space.name, group: this.group })
     this.began.set(task, { at: scheduler.now(), lane })
   }
 }

@@ -59,7 +59,7 @@ class Story {
     if (chance < 8) this.io()
     else if (chance === 8) this.kill()
     else if (chance === 9) world.later(prng.below(300) * MS)
-    else this.tasks.push(this.begin() as Task)
+    else this.tasks.push(this.begin())
   }
 
   private io(): void {

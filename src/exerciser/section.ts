@@ -63,17 +63,17 @@ export class Section implements Verb<SectionArgs> {
 
   attempt(task: Task<SectionArgs>): Outcome {
     const { args } = task
-    for (const fault of args.faults) if (!fault.end.complete) return this.scheduler.join(fault as Task)
+    for (const fault of args.faults) if (!fault.end.complete) return this.scheduler.join(fault)
     const error = this.collect(args)
     if (error !== errno.OK || this.runs(task)) {
       this.release(args)
       return error === errno.OK ? done : fail(error)
     }
-    return this.scheduler.join(args.faults[0] as Task)
+    return this.scheduler.join(args.faults[0]!)
   }
 
   abandon({ args }: Task<SectionArgs>): void {
-    for (const fault of args.faults) this.scheduler.kill(fault as Task)
+    for (const fault of args.faults) this.scheduler.kill(fault)
     this.collect(args)
     this.release(args)
   }

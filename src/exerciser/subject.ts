@@ -58,7 +58,7 @@ export class CachedSubject implements Subject {
   }
 
   private spawn<Args>(verb: Verb<Args>, args: Args): Task {
-    return this.engine.scheduler.spawn(verb, args, { name: verb.name, group: ROOT }) as Task
+    return this.engine.scheduler.spawn(verb, args, { name: verb.name, group: ROOT })
   }
 }
 
@@ -100,7 +100,7 @@ export class DaxSubject implements Subject {
   }
 
   private spawn<Args>(verb: Verb<Args>, args: Args): Task {
-    return this.engine.scheduler.spawn(verb, args, { name: verb.name, group: ROOT }) as Task
+    return this.engine.scheduler.spawn(verb, args, { name: verb.name, group: ROOT })
   }
 }
 

@@ -13,7 +13,7 @@ import type { Engine } from '../engine/index.ts'
 import { DIRTY } from '../memory/index.ts'
 import { disciplineNamed, RESTART } from '../mm/index.ts'
 import { rigEngine } from '../rig/index.ts'
-import { type Task, TimedDriver, type Verb } from '../sched/index.ts'
+import { TimedDriver, type Verb } from '../sched/index.ts'
 import { Making, MemoryStore, makeArgs, Opening, openArgs, Region, type Volume } from '../volume/index.ts'
 import { type Backend, Steps, serviceTime, settles, WRITEBACK } from './backend.ts'
 import { ForgetfulDevice } from './forgetful-device.ts'
@@ -156,7 +156,7 @@ export class VolumeBackend implements Backend {
     const plan = { cache, io, calls: verbs, device: slow(broken), store, ...(region && { region }) }
     const args = image === undefined ? makeArgs({ ...plan, size, id: 7 }) : openArgs(plan)
     const verb = (image === undefined ? new Making() : new Opening()) as Verb<typeof args>
-    const task = scheduler.spawn(verb, args, { name: verb.name, group: 1 }) as Task
+    const task = scheduler.spawn(verb, args, { name: verb.name, group: 1 })
     settles(driver, scheduler, () => task.state === 'ended')
     assert(task.errno === 0 && args.volume !== undefined, 'what a crash leaves is a volume')
     return { engine, driver, volume: args.volume, store, broken, left: lying.left }

@@ -278,7 +278,7 @@ export class World {
   }
 
   private spawn<Args>(verb: Verb<Args>, args: Args): Task {
-    return this.backend.engine.scheduler.spawn(verb, args, { name: verb.name, group: ROOT }) as Task
+    return this.backend.engine.scheduler.spawn(verb, args, { name: verb.name, group: ROOT })
   }
 }
 

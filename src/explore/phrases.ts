@@ -205,7 +205,7 @@ function commit(machine: Machine, phrase: Phrase): Task {
 }
 
 function spawn<Args>(machine: Machine, phrase: Phrase, verb: Verb<Args>, args: Args): Task {
-  return machine.engine.scheduler.spawn(verb, args, { name: phrase.text, group: ROOT }) as Task
+  return machine.engine.scheduler.spawn(verb, args, { name: phrase.text, group: ROOT })
 }
 
 function access(machine: Machine, phrase: Phrase, kind: 'load' | 'store', word: number): Task {

@@ -71,7 +71,7 @@ export class Performer {
         resolve(result(task))
       }
       if (signal === undefined) task.onEnd = settle
-      else this.killOnAbort(task as Task, signal, settle)
+      else this.killOnAbort(task, signal, settle)
     })
   }
 

@@ -89,7 +89,7 @@ class Follower {
 
   end(): void {
     this.verb = undefined
-    if (this.task !== undefined && this.task.state !== 'ended') this.context.performer.kill(this.task as Task)
+    if (this.task !== undefined && this.task.state !== 'ended') this.context.performer.kill(this.task)
   }
 }
 

@@ -67,7 +67,7 @@ export class VolumeCalls {
   syncTasks(files: Iterable<VolumeFile>): Task[] {
     const { performer, engine } = this.context
     const who = { name: `end of ${this.core.parts.disk.name}`, group: ROOT }
-    const begin = <Args>(verb: Verb<Args>, args: Args) => performer.begin(verb, args, who) as Task
+    const begin = <Args>(verb: Verb<Args>, args: Args) => performer.begin(verb, args, who)
     const written = [...files].map(({ cached }) =>
       begin(engine.verbs.sync, syncArgs(cached, 0, Infinity, { seen: cached.errorCount })),
     )

@@ -58,7 +58,7 @@ export function perform<Args, T extends Answered | undefined = Answered>(
   const name = `${verb.name} of inode ${request.nodeid} for thread ${request.pid}`
   const task = performer.beginAwaited(verb, args, { name, group: groupOf(request.pid) })
   if (task.state === 'ended') return then(task)
-  request.kill = () => performer.kill(task as Task)
+  request.kill = () => performer.kill(task)
   return performer
     .finished(task, ended => ended, undefined)
     .then(ended => {

@@ -138,13 +138,13 @@ describe('readers of /proc whose discipline has them read the mmap lock', () => 
       const ps = new Ps(world.engine.mm)
       const listing = world.spawn(ps, ps.begin())
       const readers = [listing, world.proc(space, 'cmdline'), world.proc(space, 'maps')]
-      for (const reader of readers) assert.equal(world.says(reader as Task), 'waits: lock')
+      for (const reader of readers) assert.equal(world.says(reader), 'waits: lock')
       assert.deepEqual(listing.args.rows, [], 'the first space is the one that is held')
       assert.equal(world.says(world.proc(other, 'cmdline')), 'done')
       world.scheduler.complete(until)
       world.settle()
       assert.equal(world.says(writer), 'done')
-      for (const reader of readers) assert.equal(world.says(reader as Task), 'done')
+      for (const reader of readers) assert.equal(world.says(reader), 'done')
       assert.deepEqual(
         listing.args.rows.map(({ commandLine }) => commandLine),
         ['/bin/held', '/bin/free'],

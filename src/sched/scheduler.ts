@@ -164,9 +164,9 @@ export class Scheduler {
       end: this.ticket(name),
       onEnd: undefined,
     }
-    this.tasks.set(id, task as Task)
-    this.watcher?.began(task as Task)
-    this.readyTasks.push(task as Task)
+    this.tasks.set(id, task)
+    this.watcher?.began(task)
+    this.readyTasks.push(task)
     this.driver.wake()
     return task
   }

@@ -97,7 +97,7 @@ export class Msync implements Verb<MsyncArgs> {
       return
     }
     const range = syncArgs(file, indexOf(vma, from), indexOf(vma, from) + to - from, vma.open)
-    args.child = this.mm.scheduler.spawn(this.sync, range, { name: task.name, group: task.group }) as Task
+    args.child = this.mm.scheduler.spawn(this.sync, range, { name: task.name, group: task.group })
     args.synced = args.child.end
   }
 }

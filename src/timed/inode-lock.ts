@@ -50,7 +50,7 @@ export class InodeLock implements Lock, Verb<SyncArgs> {
 
   /** An fsync. */
   attempt(args: Task<SyncArgs>): Outcome {
-    const task = args as Task
+    const task = args
     if (!this.writers.includes(task)) this.writers.push(task)
     if (this.writers[0] !== task || this.inside.length > 0) return queue(this.changed, 'device', this)
     const outcome = this.sync.attempt(args)
@@ -59,7 +59,7 @@ export class InodeLock implements Lock, Verb<SyncArgs> {
   }
 
   abandon(task: Task<SyncArgs>): void {
-    this.cancel(task as Task)
+    this.cancel(task)
   }
 
   /** A store is no longer inside. */

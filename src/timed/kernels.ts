@@ -54,7 +54,7 @@ const readersAndWriter: Workload['cast'] = stage => {
   const walk = on(new Walk(processors, 'normal'))
   const reading = (who: { name: string; group: number }): Task => {
     const args: WalkArgs = { space, takes: 1 * MS, stage: 'locking' }
-    return scheduler.spawn(walk, args, who) as Task
+    return scheduler.spawn(walk, args, who)
   }
   const mapping = { map: on(verbs.map), unmap: on(verbs.unmap) } as unknown as typeof verbs
   const readers = Array.from({ length: 6 }, (_, at): Actor => {
@@ -134,7 +134,7 @@ function busy(
   }
   return Array.from({ length: count }, (_, at): Actor => {
     const call = (who: { name: string; group: number }) =>
-      scheduler.spawn(computing, { ticket: undefined }, who) as Task
+      scheduler.spawn(computing, { ticket: undefined }, who)
     return { name: `busy ${at + 1}`, group, does: 'loop', plan: every(10 * MS, [call]) }
   })
 }

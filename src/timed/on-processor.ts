@@ -42,7 +42,7 @@ export class OnProcessor<Args> implements Verb<Args> {
   abandon(task: Task<Args>): void {
     this.present.delete(task)
     // It may have been woken for a lock, and not have come to take it.
-    this.space.locks.mmap.cancel(task as Task)
+    this.space.locks.mmap.cancel(task)
     this.inner.abandon?.(task)
   }
 }
@@ -67,12 +67,12 @@ export class Walk implements Verb<WalkArgs> {
   attempt(task: Task<WalkArgs>): Outcome {
     const { args } = task
     if (args.stage === 'locking') {
-      const queued = lockForReading(task as Task, args.space)
+      const queued = lockForReading(task, args.space)
       if (queued !== undefined) return queued
       args.stage = 'walking'
       return wait(this.processors.compute(args.takes, this.priority, task.name), 'timer')
     }
-    releaseAll(task as Task)
+    releaseAll(task)
     return done
   }
 }

@@ -161,11 +161,11 @@ function enter(stage: Stage, actors: readonly Actor[], until: Ns): Player[] {
     const role = roleOf(name)
     if (actor.does === 'loop') {
       const args = loopArgs(actor.plan, until)
-      const task = scheduler.spawn(loop, args, { name, group }) as Task
+      const task = scheduler.spawn(loop, args, { name, group })
       return { role, task, access: undefined, latencies: args.latencies, args: {} }
     }
     const args = touchArgs(actor.plan, until)
-    const task = scheduler.spawn(touch, args, { name, group }) as Task
+    const task = scheduler.spawn(touch, args, { name, group })
     return { role, task, access: actor.plan.access, latencies: args.latencies, args }
   })
 }

@@ -110,14 +110,14 @@ export class Stage {
 
   readCommandLine(space: Space): Call {
     const { scheduler, verbs } = this.engine
-    return who => scheduler.spawn(verbs.proc, procArgs(space, 'cmdline'), who) as Task
+    return who => scheduler.spawn(verbs.proc, procArgs(space, 'cmdline'), who)
   }
 
   sync({ file }: { readonly file: CachedFile }): Call {
     const { scheduler, verbs } = this.engine
     const cursor = { seen: 0 }
     const verb = this.inodeLocks.get(file) ?? verbs.sync
-    return who => scheduler.spawn(verb, syncArgs(file, 0, file.pages, cursor), who) as Task
+    return who => scheduler.spawn(verb, syncArgs(file, 0, file.pages, cursor), who)
   }
 
   /** Two calls: a page of anonymous memory comes, and goes. `verbs`: what makes them, if it isn't the engine itself. */
@@ -139,12 +139,12 @@ export class Stage {
       who => {
         const args = { space, pages: 1, fixed: undefined, locked: false, start: 0, plan }
         mapping = scheduler.spawn(verbs.map, args, who)
-        return mapping as Task
+        return mapping
       },
       who => {
         if (mapping === undefined || mapping.errno !== 0) return undefined
         start = mapping.args.start
-        return scheduler.spawn(verbs.unmap, { space, start, end: start + 1 }, who) as Task
+        return scheduler.spawn(verbs.unmap, { space, start, end: start + 1 }, who)
       },
     ]
   }
@@ -161,11 +161,11 @@ export class Stage {
           { space, plan, child: undefined, copying, stage: 'locking' },
           who,
         )
-        return forking as Task
+        return forking
       },
       who => {
         const child = forking?.args.child
-        return child === undefined ? undefined : (scheduler.spawn(verbs.exit, { space: child }, who) as Task)
+        return child === undefined ? undefined : scheduler.spawn(verbs.exit, { space: child }, who)
       },
     ]
   }
@@ -175,7 +175,7 @@ export class Stage {
     const { scheduler, verbs } = this.engine
     const end = start + pages
     const to = (prot: number): Call => {
-      return who => scheduler.spawn(verbs.protect, { space, start, end, prot }, who) as Task
+      return who => scheduler.spawn(verbs.protect, { space, start, end, prot }, who)
     }
     return [to(PROT_READ), to(PROT_READ | PROT_WRITE)]
   }

@@ -264,7 +264,7 @@ class Play {
   }
 
   private spawn<Args>(verb: Verb<Args>, args: Args): Task {
-    return this.engine.scheduler.spawn(verb, args, this.who) as Task
+    return this.engine.scheduler.spawn(verb, args, this.who)
   }
 
   private get who() {

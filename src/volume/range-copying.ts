@@ -80,7 +80,7 @@ export class RangeCopying implements Verb<RangeCopyingArgs> {
     for (;;) {
       const { step } = args
       if (step !== undefined) {
-        if (!step.task.end.complete) return this.scheduler.join(step.task as Task)
+        if (!step.task.end.complete) return this.scheduler.join(step.task)
         this.account(args, step)
         const failed = step.task.errno
         // The source has become shorter since the piece was chosen: it is chosen anew.
@@ -99,7 +99,7 @@ export class RangeCopying implements Verb<RangeCopyingArgs> {
   }
 
   abandon({ args }: Task<RangeCopyingArgs>): void {
-    if (args.step !== undefined) this.scheduler.kill(args.step.task as Task)
+    if (args.step !== undefined) this.scheduler.kill(args.step.task)
   }
 
   private refusal({ source, from, target, to }: RangeCopyPlan, length: Bytes): Errno {

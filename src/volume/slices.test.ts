@@ -15,9 +15,9 @@ import { snapshotArgs } from './snapshot.ts'
 import { SortedMap } from './sorted-map.ts'
 import { type OpenedFile, ok, PAGE, VolumeWorld } from './volume-world.suite.ts'
 
-function ended({ world }: VolumeWorld, task: Task<never>): void {
+function ended({ world }: VolumeWorld, task: Task): void {
   world.settle()
-  assert.equal(world.says(task as unknown as Task), 'done')
+  assert.equal(world.says(task), 'done')
 }
 
 /** A slice is one record. */
@@ -28,9 +28,8 @@ function begin<Args>({ world }: VolumeWorld, verb: Verb<Args>, args: Args): Task
 }
 
 /** Runs attempts of the task alone, until `until`, or until it has to wait or has ended. */
-function runUntil({ world }: VolumeWorld, task: Task<never>, until: () => boolean): void {
-  while (!until() && world.scheduler.ready().includes(task as unknown as Task))
-    world.scheduler.step(task as unknown as Task)
+function runUntil({ world }: VolumeWorld, task: Task, until: () => boolean): void {
+  while (!until() && world.scheduler.ready().includes(task)) world.scheduler.step(task)
 }
 
 function story(): VolumeWorld {
@@ -192,7 +191,7 @@ function left(at: VolumeWorld): string {
   return `${size} bytes, ${blocks} blocks: ${pages}`
 }
 
-const CHANGES: Record<string, (at: VolumeWorld, file: OpenedFile) => Task<never>> = {
+const CHANGES: Record<string, (at: VolumeWorld, file: OpenedFile) => Task> = {
   'is cut short': ({ world }, file) => {
     const { truncate } = world.engine.verbs
     return begin({ world } as VolumeWorld, truncate, truncateArgs(file.file, { size: PAGE + 9 })) as never
@@ -305,7 +304,7 @@ describe('a check', () => {
     const at = story()
     const args = checkingArgs('metadata only')
     const task = begin(at, at.volume.checking, args)
-    at.world.scheduler.step(task as unknown as Task)
+    at.world.scheduler.step(task)
     ok(at.volume.unlink('/d/b'))
     ok(at.volume.create('/new', 'directory'))
     const commit = at.volume.sync()
@@ -320,7 +319,7 @@ describe('a check', () => {
   it('lets commits go when it is killed', () => {
     const at = story()
     const task = begin(at, at.volume.checking, checkingArgs('metadata only'))
-    at.world.scheduler.step(task as unknown as Task)
+    at.world.scheduler.step(task)
     at.world.scheduler.kill(task)
     ok(at.volume.create('/new', 'directory'))
     at.commit()
