@@ -63,7 +63,7 @@ const MUTANTS: Record<string, (stage: Stage) => void> = {
     data.file.dirtiedAt = Infinity
   },
   'SW1: 0 entries name slot': ({ engine }) => engine.mm.swapping!.swap.allocate(1),
-  'A3: rmap finds': ({ engine, a }) =>
+  'RM3: rmap finds': ({ engine, a }) =>
     engine.mm.rmap.removeVma(a.vmas.floor(1e6)!.open ? a.vmas.floor(1e6)! : [...a.vmas][0]!),
 }
 

@@ -15,6 +15,8 @@
  * | readers   | which lock a reader of maps, smaps or cmdline reads                                 |
  * | fork      | which VMAs a fork write-locks                                                       |
  *
+ * A new rule is a case of `Fault.keeps`; what it reads of a fault is state of the explorer (`putFault` in explore/key.ts).
+ *
  * keep: wait with the lock held. drop once: release it if this is the first attempt, hold it on later ones
  * (FAULT_FLAG_TRIED). drop: release it, always.
  *

@@ -11,7 +11,7 @@
  * frame that the ticket brings. Under `restart` no lock is ever held across a wait, and the driver asserts it.
  *
  * Invariants
- *   FP1 Under a discipline that always drops, a waiting fault holds no lock.
+ *   FP1 A fault that waits for what its discipline always drops for holds no lock.
  *   FP2 The stash is pinned until an attempt has looked at it, so reclaim can't starve the loop. Where the discipline
  *       carries it, an attempt that only queues for the lock hands it on.
  *   FP3 Each restart is paid for by a completed ticket.
@@ -146,17 +146,21 @@ export class Fault implements Verb<FaultArgs> {
     if (this.keeps(fault, outcome.why)) space.stat.ioUnderLock++
     else this.drop(task, fault)
     assert(
-      this.mm.discipline.read !== 'drop' || task.held.length === 0,
-      'FP1: no lock is held across a wait under restart',
+      task.held.length === 0 || ruleFor(this.mm.discipline, outcome.why) !== 'drop',
+      `FP1: no lock is held across a wait for ${outcome.why} where the discipline drops it`,
     )
     return outcome
   }
 
   private keeps({ flags }: VmFault, why: Why): boolean {
-    const rule = ruleFor(this.mm.discipline, why)
-    if (rule === 'drop once')
-      return (flags & (FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_TRIED)) !== FAULT_FLAG_ALLOW_RETRY
-    return rule === 'keep'
+    switch (ruleFor(this.mm.discipline, why)) {
+      case 'keep':
+        return true
+      case 'drop once':
+        return (flags & (FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_TRIED)) !== FAULT_FLAG_ALLOW_RETRY
+      case 'drop':
+        return false
+    }
   }
 
   /** As in Linux, a pass under the VMA lock that didn't begin a read doesn't count as the one try. */

@@ -25,6 +25,7 @@ export {
   anonIndexOf,
   anonOffsetOfBoth,
   continues,
+  flagsOf,
   indexOf,
   newOpening,
   newVma,
@@ -34,6 +35,7 @@ export {
   PROT_WRITE,
   type Prot,
   type Vma,
+  type VmaFlags,
   type VmaPlan,
   ZERO_PAGE,
 } from './vma.ts'

@@ -9,6 +9,7 @@
  * Invariants
  *   RM1 After unmapPage no entry of any space maps the frame; after writeProtect none is writable.
  *   RM2 frames.mapped and the spaces' counters follow every entry that is set or taken (`setEntry`).
+ *   RM3 mappingsOf finds each entry of a frame, by its file or its family, unless the frame is a device's.
  */
 import { assert, type FileId, OrderedList, type PageIndex, type Pfn, type Vpn } from '../base/index.ts'
 import type { Mappers } from '../memmap/index.ts'

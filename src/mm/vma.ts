@@ -47,7 +47,8 @@ export function newOpening<F extends Mappable>(
   return { file, read: newReadState(advice), readOnly, mappings: 0, seen }
 }
 
-export interface VmaPlan {
+/** Flags that it doesn't name are off. */
+export interface VmaPlan extends Readonly<Partial<VmaFlags>> {
   readonly start: Vpn
   readonly end: Vpn
   readonly prot: Prot
@@ -56,13 +57,13 @@ export interface VmaPlan {
   readonly open: OpenFile | undefined
   /** The page of the file at `start`. */
   readonly pageOffset: PageIndex
-  /** Its own advice, which madvise sets; the opening's read state carries the rest. */
-  readonly advice: 'normal' | 'random' | 'sequential'
+  /** Its own advice; the opening's read state carries the rest. */
+  readonly advice: VmaFlags['advice']
   /** The number of the private page at `start`, if it isn't `start` (A4). */
   readonly anonOffset?: Vpn
 }
 
-export interface Vma {
+export interface Vma extends VmaFlags {
   readonly space: Space
   start: Vpn
   end: Vpn
@@ -73,17 +74,29 @@ export interface Vma {
   anonOffset: Vpn
   /** A page of its own was made in it (anon_vma isn't NULL). */
   hasAnon: boolean
+  readonly lock: VmaLock
+}
+
+/** What is set on a VMA once it is mapped. What is cut off or moved has it too, and neighbours that differ in it stay two. */
+export interface VmaFlags {
   advice: 'normal' | 'random' | 'sequential'
   /** Its pages are locked in memory (VM_LOCKED). */
   locked: boolean
   /** A child doesn't get it (VM_DONTCOPY), or gets it without its pages (VM_WIPEONFORK). */
   leftOut: boolean
   wiped: boolean
-  readonly lock: VmaLock
+}
+
+/** Each flag as it is of a new mapping: what is added here goes wherever flags go. */
+const NO_FLAGS: Readonly<VmaFlags> = { advice: 'normal', locked: false, leftOut: false, wiped: false }
+const FLAGS = Object.keys(NO_FLAGS) as (keyof VmaFlags)[]
+
+export function flagsOf({ advice, locked, leftOut, wiped }: VmaFlags): VmaFlags {
+  return { advice, locked, leftOut, wiped }
 }
 
 export function newVma(scheduler: Scheduler, space: Space, plan: VmaPlan): Vma {
-  const { start, end, prot, share, open, pageOffset, advice, anonOffset = start } = plan
+  const { start, end, prot, share, open, pageOffset, anonOffset = start } = plan
   const lock = new VmaLock(scheduler, `VMA at page ${start} of ${space.name}`)
   const hasAnon = false
   return {
@@ -96,10 +109,7 @@ export function newVma(scheduler: Scheduler, space: Space, plan: VmaPlan): Vma {
     pageOffset,
     anonOffset,
     hasAnon,
-    advice,
-    locked: false,
-    leftOut: false,
-    wiped: false,
+    ...flagsOf({ ...NO_FLAGS, ...plan }),
     lock,
   }
 }
@@ -124,10 +134,7 @@ export function continues(vma: Vma, next: Vma): boolean {
     vma.prot === next.prot &&
     vma.share === next.share &&
     vma.open === next.open &&
-    vma.advice === next.advice &&
-    vma.locked === next.locked &&
-    vma.leftOut === next.leftOut &&
-    vma.wiped === next.wiped &&
+    FLAGS.every(flag => vma[flag] === next[flag]) &&
     (vma.open === undefined || vma.pageOffset + (vma.end - vma.start) === next.pageOffset) &&
     (vma.share === 'shared' || anonOffsetOfBoth(vma, next) !== undefined)
   )

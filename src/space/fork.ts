@@ -17,7 +17,7 @@
  *   FK2 Both see what the parent saw when it returned, and from then on only their own stores to private pages.
  */
 import type { Slice, Vpn } from '../base/index.ts'
-import { type Mm, newVma, type Space, type SpacePlan, type Vma } from '../mm/index.ts'
+import { flagsOf, type Mm, newVma, type Space, type SpacePlan, type Vma } from '../mm/index.ts'
 import { frameOf, PRESENT, readOnly, SWAP, VPN_END } from '../mmu/index.ts'
 import { again, done, type Outcome, releaseAll, type Task, type Verb } from '../sched/index.ts'
 import { addVma, lockRange } from './vmas.ts'
@@ -70,10 +70,11 @@ export class Fork implements Verb<ForkArgs> {
 
   private copyVma(vma: Vma, child: Space): void {
     if (vma.leftOut) return
-    const { start, end, prot, share, open, pageOffset, advice, anonOffset } = vma
-    const plan = { start, end, prot, share, open, pageOffset, advice, anonOffset }
+    const { start, end, prot, share, open, pageOffset, anonOffset } = vma
+    // Locks aren't inherited (mlock(2)).
+    const flags = { ...flagsOf(vma), locked: false }
+    const plan = { start, end, prot, share, open, pageOffset, anonOffset, ...flags }
     const copy = newVma(this.mm.scheduler, child, plan)
-    copy.wiped = vma.wiped
     copy.hasAnon = vma.hasAnon && !vma.wiped
     addVma(this.mm, copy)
   }

@@ -16,7 +16,7 @@
  *   MV2 A call that fails has changed nothing.
  */
 import { errno, type Vpn } from '../base/index.ts'
-import { anonIndexOf, indexOf, type Mm, newVma, type Space, type Vma } from '../mm/index.ts'
+import { anonIndexOf, flagsOf, indexOf, type Mm, newVma, type Space, type Vma } from '../mm/index.ts'
 import { frameOf, SWAP, VPN_END } from '../mmu/index.ts'
 import {
   again,
@@ -229,14 +229,11 @@ export class Mremap implements Verb<MremapArgs> {
 
   /** A VMA like another, with what that one has at `at` at its start (copy_vma). */
   private alike(vma: Vma, start: Vpn, end: Vpn, at: Vpn): Vma {
-    const { space, prot, share, open, advice } = vma
+    const { space, prot, share, open } = vma
     const pageOffset: number = open === undefined ? start : indexOf(vma, at)
     const anonOffset = vma.hasAnon ? anonIndexOf(vma, at) : start
-    const plan = { start, end, prot, share, open, pageOffset, advice, anonOffset }
+    const plan = { start, end, prot, share, open, pageOffset, anonOffset, ...flagsOf(vma) }
     const made = newVma(this.mm.scheduler, space, plan)
-    made.locked = vma.locked
-    made.leftOut = vma.leftOut
-    made.wiped = vma.wiped
     made.hasAnon = vma.hasAnon
     return made
   }

@@ -13,6 +13,7 @@ import {
   anonIndexOf,
   anonOffsetOfBoth,
   continues,
+  flagsOf,
   indexOf,
   type Mm,
   newVma,
@@ -156,7 +157,7 @@ export function withNeighbours(start: Vpn, end: Vpn): readonly [Vpn, Vpn] {
 }
 
 function split(mm: Mm, vma: Vma, at: Vpn): void {
-  const { space, prot, share, open, advice } = vma
+  const { space, prot, share, open } = vma
   const right = newVma(mm.scheduler, space, {
     start: at,
     end: vma.end,
@@ -164,12 +165,9 @@ function split(mm: Mm, vma: Vma, at: Vpn): void {
     share,
     open,
     pageOffset: indexOf(vma, at),
-    advice,
+    ...flagsOf(vma),
     anonOffset: anonIndexOf(vma, at),
   })
-  right.locked = vma.locked
-  right.leftOut = vma.leftOut
-  right.wiped = vma.wiped
   right.hasAnon = vma.hasAnon
   right.lock.writeSequence = vma.lock.writeSequence
   mm.rmap.removeVma(vma)
