@@ -118,6 +118,7 @@ async function files(machine: door.Machine, other: door.Machine): Promise<void> 
   await wrong(() => open('s3://bucket/key', { endpoint: 'x' }))
   await wrong(() => open('https://127.0.0.1/x', { headers: 7 }))
   await wrong(() => open('https://127.0.0.1/x', { fetch: 7 }))
+  await wrong(() => open('https://127.0.0.1/x', { cache: 7 }))
   await wrong(() => open('https://127.0.0.1/x', { connections: 0 }))
   await wrong(() => open(new URL('gopher://x')))
   const file = await machine.open(at('file'))
@@ -242,6 +243,7 @@ async function volumes(machine: door.Machine): Promise<void> {
   await wrong(() => volume.close())
   await map.unmap()
   await volume.close()
+  await wrong(() => machine.open('https://127.0.0.1/x', { cache: volume }))
   await wrong(() => volume.list('/'))
 }
 

@@ -125,7 +125,8 @@ export class HttpDevice implements Device {
     const { wanted } = this
     this.wanted = []
     for (const { reading } of wanted) this.ended(reading, errno.EIO)
-    await this.file.keep?.settled()
+    const { origin, keep } = this.file
+    if (keep !== undefined) await origin.during(() => keep.settled())
   }
 
   private want(reading: Reading, start: Bytes, end: Bytes): void {
@@ -137,18 +138,22 @@ export class HttpDevice implements Device {
 
   private readChunks(reading: Reading, chunks: Chunks, start: Bytes, end: Bytes): void {
     const { request } = reading
+    const { origin } = this.file
     let from = start
     if (from < end)
       this.fill(reading, from, target => {
         const into = target.subarray(0, end - from)
+        const at = from
         reading.left++
-        chunks.read(this.stored, from, into, request).then(
-          () => {
-            this.use(request, into.length)
-            this.ended(reading, errno.OK)
-          },
-          (failure: unknown) => this.ended(reading, this.failed(failure)),
-        )
+        origin
+          .during(() => chunks.read(this.stored, at, into, request))
+          .then(
+            () => {
+              this.use(request, into.length)
+              this.ended(reading, errno.OK)
+            },
+            (failure: unknown) => this.ended(reading, this.failed(failure)),
+          )
         from += into.length
         return from < end
       })

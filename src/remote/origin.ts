@@ -39,7 +39,7 @@ export class Origin {
   private readonly waiting = new Set<() => void>()
   private readonly told: (change: 1 | -1) => void
 
-  /** `told`: a range more is asked for, or one less. */
+  /** `told`: something more is under way, or less: a range, or a look for what is kept of it. */
   constructor(name: string, connections: number, told: (change: 1 | -1) => void = () => {}) {
     this.name = name
     this.connections = connections
@@ -65,6 +65,16 @@ export class Origin {
       const free = Promise.withResolvers<void>()
       if (this.enter(free.resolve)) return
       await free.promise
+    }
+  }
+
+  /** Does what comes before a range, or after it. */
+  async during<T>(act: () => Promise<T>): Promise<T> {
+    this.told(1)
+    try {
+      return await act()
+    } finally {
+      this.told(-1)
     }
   }
 

@@ -80,6 +80,24 @@ describe('a file on a server, on a hardware machine', { skip: unavailable }, () 
     await refuses(() => map.run(view => view.u8(2 * MIB)), 'ESTALE', 'load', /./)
   })
 
+  it('is kept in a volume, from which the next machine has it at a touch', async t => {
+    const { url, asked } = await served(t, 'well')
+    const directory = join(scratch(t), 'cache.vol')
+    {
+      await using machine = await start({ mmu: 'hardware', memory: '1 MiB' })
+      const cache = await machine.createVolume(directory, { size: '16 MiB' })
+      const { bytes } = await machine.space({ name: 'reader' }).map(await machine.open(url, { cache }))
+      assert.ok(Buffer.from(bytes).equals(BODY))
+    }
+    const before = await asked()
+    const machine = await machineOf(t)
+    const cache = await machine.openVolume(directory)
+    const { bytes } = await machine.space({ name: 'reader' }).map(await machine.open(url, { cache }))
+    assert.ok(Buffer.from(bytes).equals(BODY))
+    assert.equal((await asked()) - before, 1)
+    await refuses(() => machine.open(url, { cache: {} as never }), 'EINVAL', 'open', /cache: expected a volume/)
+  })
+
   it('is closed while ranges are under way', async t => {
     const { url, asked } = await served(t, 'never from 2 MiB on')
     const machine = await start({ mmu: 'hardware', memory: '1 MiB' })
