@@ -18,7 +18,7 @@ import {
 } from '../mount/index.ts'
 import { commitSeconds, type FstabWords, fstabOptions, MEMORY_MIN } from './mount-options.ts'
 import { explained, interruptible, printJson, printLine } from './terminal.ts'
-import { metaOption, placeIn } from './volume-open.ts'
+import { cacheOf, cacheOptions, metaOption, placeIn } from './volume-open.ts'
 import { several, shownBytes, size, WrongWords } from './words.ts'
 
 interface MountWords {
@@ -33,6 +33,8 @@ interface MountWords {
   readonly group?: readonly (readonly [string, Settings])[]
   readonly o: FstabWords
   readonly meta?: string
+  readonly cache?: string
+  readonly cacheSize: number
   readonly json?: true
 }
 
@@ -88,6 +90,7 @@ export function mountCommand(): Command {
     .option('-b, --background', 'return when it is mounted, and serve in a process of its own')
     .option('--json', 'print what was mounted as JSON')
     .action(mount)
+  for (const option of cacheOptions()) command.addOption(option)
   return explained(
     command,
     [
@@ -96,6 +99,7 @@ export function mountCommand(): Command {
       'mount data.vol /mnt/data --read-only --memory 64MiB',
       'mount data.vol /mnt/data --background -o ro,allow_other',
       'mount photos /mnt/photos --read-only --meta postgres://user@db/faultline',
+      'mount photos /mnt/photos --meta postgres://user@db/faultline --cache /var/cache/photos --cache-size 20GiB',
       "mount data.vol /mnt/data --io-max 'rbps=20MiB wbps=10MiB'",
       "mount data.vol /mnt/data --groups --group '/batch wbps=4MiB memory.max=16MiB'",
     ],
@@ -144,8 +148,10 @@ async function mount(volume: string, directory: string, words: MountWords): Prom
 
 function optionsOf(words: MountWords): MountOptions {
   const { memory, commit, ioMax, groups, group, readOnly, allowOther, writeback, meta } = words
+  const cache = cacheOf(words)
   return {
     ...(meta === undefined ? {} : { shared: placeIn(meta) }),
+    ...(cache === undefined ? {} : { cache }),
     ...(groups === true || group !== undefined ? { groups: new Map(group) } : {}),
     ...(ioMax === undefined ? {} : { limits: { 'io.max': ioMax } }),
     memory,

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
+import fs from 'node:fs'
+import os from 'node:os'
+import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
 import { startFauxqs } from 'fauxqs'
@@ -43,6 +45,12 @@ describe('volumes of many machines from the command line', { skip: NO_POSTGRES }
     assert.match(await does('ls', 'photos', ...meta), /10 {2}a\n/)
     assert.equal(await does('get', 'photos', '/a', '-', ...meta), 'some bytes')
     assert.deepEqual(JSON.parse(await does('check', 'photos', '--json', ...meta)).wrong, [])
+    const cache = join(fs.mkdtempSync(join(os.tmpdir(), 'faultline-')), 'cache.vol')
+    t.after(() => fs.rmSync(dirname(cache), { recursive: true }))
+    for (const sized of [['--cache-size', '2MiB'], []])
+      assert.equal(await does('get', 'photos', '/a', '-', ...meta, '--cache', cache, ...sized), 'some bytes')
+    const kept = (await does('ls', cache, '/.faultline-cache')).trim().split(' ').at(-1)!.replace('/', '')
+    assert.match(await does('ls', cache, `/.faultline-cache/${kept}`), / 0\n$/)
     assert.match(await does('who', 'photos', ...meta), /commit \d+, epoch 2; nobody has it open\n$/)
 
     const machine = await Machine.start({ memory: '8 MiB' })
@@ -78,6 +86,11 @@ describe('volumes of many machines from the command line', { skip: NO_POSTGRES }
     }
     assert.match(await wrong('create', 'x', ...meta), /--data: expected where its data are to lie/)
     assert.match(await wrong('create', 'x', ...meta, ...data, '--size', '1GiB'), /--size: .* has no size/)
+    assert.match(await wrong('get', cache, '/a', '-', '--cache', cache), /--cache: .*with --meta/)
+    assert.match(
+      await wrong('get', 'photos', '/a', '-', ...meta, '--cache', ''),
+      /--cache: expected a directory/,
+    )
     assert.match(await wrong('create', 'x', ...data), /--endpoint: .*--meta/)
     assert.match(await wrong('dump', 'photos', ...meta), /dump: expected a volume that is a directory/)
     assert.match(await wrong('fence', 'data.vol'), /fence: expected a volume of many machines/)

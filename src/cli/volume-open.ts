@@ -4,15 +4,37 @@
  */
 import { type Command, Option } from 'commander'
 import type { SharedPlaceOptions } from '../api/index.ts'
-import { blockSizeOf, checkMeta, FaultlineError, Machine, type Volume } from '../map/index.ts'
+import {
+  blockSizeOf,
+  type CachePlace,
+  checkMeta,
+  FaultlineError,
+  Machine,
+  openCache,
+  type Volume,
+} from '../map/index.ts'
 import { askMounted, type ControlCalls, type ControlName, mountOf } from '../mount/index.ts'
-import { WrongWords } from './words.ts'
+import { shownBytes, size, WrongWords } from './words.ts'
 
 /** Enough for the pages of what commands map and write; whole files go past it. */
 const MEMORY = 16 * 2 ** 20
 
+/** A cache that is made has so much, if nothing else is said. */
+const CACHE_SIZE = 2 ** 30
+const CACHE_SIZE_MIN = 2 ** 20
+/** Commands that read what files hold. */
+const READING: ReadonlySet<string> = new Set(['get', 'check'])
+
+/** What is told of a volume of many machines, beside its name. */
+interface SharedWords {
+  readonly meta?: string
+  readonly cache?: string
+  readonly cacheSize: number
+}
+
 /** The database of the volume that the command is about; undefined: it is a directory. A process runs one command. */
 let meta: string | undefined
+let cache: CachePlace | undefined
 
 /** `further`: what else it means to the command. */
 export function metaOption(further = ''): Option {
@@ -32,11 +54,39 @@ function address(text: string): string {
   }
 }
 
+export function cacheOptions(): readonly Option[] {
+  return [
+    new Option(
+      '--cache <directory>',
+      'keep what is read of a volume of many machines in a volume there, which is made if there is none',
+    ),
+    new Option('--cache-size <size>', 'how large it becomes when it is made')
+      .default(CACHE_SIZE, shownBytes(CACHE_SIZE))
+      .argParser(size(CACHE_SIZE_MIN)),
+  ]
+}
+
+/** What the words say of a cache. */
+export function cacheOf({ meta, cache, cacheSize }: SharedWords): CachePlace | undefined {
+  if (cache === undefined) return undefined
+  if (cache === '') throw new WrongWords("--cache: expected a directory, got ''")
+  if (meta === undefined)
+    throw new WrongWords(
+      '--cache: it is for volumes of many machines, with --meta; others lie on this computer already',
+    )
+  return { directory: cache, size: cacheSize }
+}
+
 /** Lets each of the commands be about a volume of many machines, too. */
 export function offerShared(volume: Command): void {
-  for (const command of volume.commands) command.addOption(metaOption())
+  for (const command of volume.commands) {
+    command.addOption(metaOption())
+    if (READING.has(command.name())) for (const option of cacheOptions()) command.addOption(option)
+  }
   volume.hook('preAction', (_, command) => {
-    meta = (command.opts() as { meta?: string }).meta
+    const words = command.opts() as SharedWords
+    meta = words.meta
+    cache = cacheOf(words)
   })
 }
 
@@ -91,7 +141,8 @@ export async function inVolume<T>(
 ): Promise<T> {
   if (meta === undefined) refuseMounted(path)
   return withMachine(await blockSizeOf(path, sharedPlace()), async machine => {
-    const volume = await machine.openVolume(path, { mode, ...sharedPlace() })
+    const kept = cache && { cache: await openCache(machine, cache) }
+    const volume = await machine.openVolume(path, { mode, ...sharedPlace(), ...kept })
     const said = await act(volume)
     await volume.close()
     return said

@@ -1,13 +1,15 @@
 /** A volume of many machines, as programs use it: on a real PostgreSQL server, and a server that speaks S3. */
 import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { type FauxqsServer, startFauxqs } from 'fauxqs'
 import { Machine as Door } from '../index.ts'
 import { fenceVolume, findVolume, ownerNow, Postgres } from '../machines/index.ts'
 import { NO_POSTGRES, PostgresServer } from '../machines/postgres-server.fixture.ts'
 import { unavailable } from '../uffd/hardware.suite.ts'
-import { collectShared, Machine, type Volume } from './index.ts'
-import { refuses } from './world.suite.ts'
+import { collectShared, Machine, openCache, type Volume } from './index.ts'
+import { refuses, scratch } from './world.suite.ts'
 
 describe('a volume of many machines', { skip: NO_POSTGRES }, () => {
   let postgres: PostgresServer
@@ -54,6 +56,46 @@ describe('a volume of many machines', { skip: NO_POSTGRES }, () => {
       await elsewhere.close()
       await volume.close()
     }))
+
+  test('is read from a local cache, by the machine that filled it and by the next, and damage there costs a request', async t => {
+    const directory = join(scratch(t), 'cache.vol')
+    const bytes = new Uint8Array(3 * 2 ** 20 + 5).map((_, at) => (at * 31 + (at >> 9)) & 0xff)
+    let gets = 0
+    const counting = (url: string, init: RequestInit) => {
+      if ((init.method ?? 'GET') === 'GET') gets++
+      return fetch(url, init)
+    }
+    const look = async (mode: 'r' | 'r+'): Promise<number> => {
+      gets = 0
+      await using machine = await Machine.start({ memory: '1 MiB' })
+      const cache = await machine.openVolume(directory, { mode })
+      const volume = await machine.openVolume('kept', { ...place, cache, fetch: counting })
+      const read = new Uint8Array(bytes.length)
+      await (await volume.open('/a')).read(read, 0)
+      assert.ok(Buffer.from(read).equals(bytes))
+      return gets
+    }
+    {
+      await using machine = await Machine.start({ memory: '8 MiB' })
+      await machine.createVolume(directory, { size: '16 MiB' })
+      const volume = await machine.createVolume('kept', { ...place, data })
+      await volume.put(bytes, '/a')
+    }
+    assert.ok((await look('r+')) > 0)
+    assert.equal(await look('r+'), 0)
+    assert.equal(await look('r'), 0)
+    const path = join(directory, 'data')
+    const image = fs.readFileSync(path)
+    for (let at = 4096; at < image.length; at += 4096) image[at + 7]! ^= 4
+    fs.writeFileSync(path, image)
+    assert.ok((await look('r+')) > 0)
+    {
+      await using machine = await Machine.start({ memory: '1 MiB' })
+      assert.equal((await openCache(machine, { directory, size: 2 ** 20 })).readOnly, false)
+    }
+    assert.ok((await look('r+')) > 0, 'what a repair gave up')
+    assert.equal(await look('r'), 0)
+  })
 
   test('lets one machine write at a time, and the next when it has left', () =>
     machines(async (one, other) => {

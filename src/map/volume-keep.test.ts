@@ -138,6 +138,12 @@ describe('a local volume keeps what was fetched from a server', () => {
     fs.writeFileSync(path, data)
     assert.ok((await readOnce(server, directory, { mode: 'r', from: MIB, to: 2 * MIB })) > 1)
     assert.ok((await readOnce(server, directory)) > 1)
+    {
+      await using machine = await Machine.start({ memory: '1 MiB' })
+      await machine.repairVolume(directory)
+    }
+    assert.ok((await readOnce(server, directory)) > 1, 'what the repair gave up')
+    assert.equal(await readOnce(server, directory), 1)
   })
 
   it('a part that is cut or replaced by something else is fetched again', async t => {

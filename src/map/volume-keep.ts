@@ -7,11 +7,13 @@
  * gives what it has, and takes nothing.
  *
  * Invariants   KP1, KP2 (remote/keep.ts)
- *   VKP1 What the volume finds damaged is removed, and isn't there.
+ *   VKP1 What the volume finds damaged isn't there. A volume in which damage was found takes nothing more until it is repaired, and
+ *        then what was given up is removed when somebody wants it.
  *   VKP2 No more than WAITING_MAX parts wait to be written: what comes beyond isn't kept.
  *   VKP3 What the volume holds beside the parts is never touched, and a part is kept only while ROOM of the volume stays free.
  */
 import { createHash } from 'node:crypto'
+import type { MachineFace, VolumeFace } from '../api/index.ts'
 import type { Bytes } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import type { Keep } from '../remote/index.ts'
@@ -44,6 +46,29 @@ export function keepIn(cache: unknown, operation: string): Keep {
     keeps.set(cache, keep)
   }
   return keep
+}
+
+/** Where a cache lies, and how large it becomes where there is none yet. */
+export interface CachePlace {
+  readonly directory: string
+  readonly size: Bytes
+}
+
+/** Opens the volume that is a cache, repaired if it was damaged, or makes it. Errors: those of `openVolume` and `createVolume`. */
+export async function openCache(
+  machine: Pick<MachineFace, 'openVolume' | 'createVolume' | 'repairVolume'>,
+  { directory, size }: CachePlace,
+): Promise<VolumeFace> {
+  try {
+    const cache = await machine.openVolume(directory, { mode: 'r+' })
+    if (!cache.readOnly) return cache
+    await cache.close()
+    await machine.repairVolume(directory)
+    return await machine.openVolume(directory, { mode: 'r+' })
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+    return machine.createVolume(directory, { size })
+  }
 }
 
 class VolumeKeep implements Keep {

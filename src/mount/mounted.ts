@@ -32,7 +32,15 @@ import {
 } from '../fuse/index.ts'
 import type { Settings } from '../group/index.ts'
 import { Linux, PR_SET_IO_FLUSHER } from '../linux/index.ts'
-import { blockSizeOf, FaultlineError, type Group, Machine, type Volume } from '../map/index.ts'
+import {
+  blockSizeOf,
+  type CachePlace,
+  FaultlineError,
+  type Group,
+  Machine,
+  openCache,
+  type Volume,
+} from '../map/index.ts'
 import type { Time } from '../volume/index.ts'
 import { attributeOperations } from './attributes.ts'
 import { Callers } from './callers.ts'
@@ -56,6 +64,8 @@ export interface MountOptions {
   readonly readOnly?: boolean
   /** The volume is one of many machines, and is named, not where it lies. Mounted read-only it goes on to what others commit. */
   readonly shared?: SharedPlaceOptions & { readonly meta: string }
+  /** Keeps parts of a volume of many machines on this computer; nothing is kept if left out. */
+  readonly cache?: CachePlace
   /** Memory of the machine, in bytes; MEMORY_DEFAULT if left out. */
   readonly memory?: number
   /** Whether users others than who mounts it may enter. */
@@ -324,11 +334,13 @@ function isFollowing({ shared, readOnly }: MountOptions): boolean {
   return shared !== undefined && readOnly === true
 }
 
-function openedIn(machine: Machine, source: string, options: MountOptions): Promise<Volume> {
+async function openedIn(machine: Machine, source: string, options: MountOptions): Promise<Volume> {
   const mode = options.readOnly === true ? 'r' : 'r+'
+  const { cache } = options
   return machine.openVolume(source, {
     mode,
     ...options.shared,
+    ...(cache && { cache: await openCache(machine, cache) }),
     ...(isFollowing(options) && { follow: 'commits' }),
   })
 }

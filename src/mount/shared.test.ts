@@ -3,6 +3,9 @@
  * overtaken is told by fsync. On a real PostgreSQL server and one that speaks S3.
  */
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { startFauxqs } from 'fauxqs'
 import { NO_POSTGRES, PostgresServer } from '../machines/postgres-server.fixture.ts'
@@ -98,6 +101,26 @@ describe('a mount of a volume of many machines', { skip: unavailable() ?? NO_POS
     await again.unmount()
     const check = await faultline('volume', 'check', 'cold', ...meta)
     assert.equal(check.status, 0, check.out + check.err)
+  })
+
+  test('keeps what it reads in a local volume, which the next mount reads from', async t => {
+    await made('kept')
+    const writer = Mounted.bare(t)
+    await writer.start(CLI, ['mount', 'kept', writer.target, ...meta])
+    await sh(`dd if=/dev/urandom of=${writer.target}/a bs=1M count=3 conv=fsync status=none`)
+    const sum = await sh(`sha256sum < ${writer.target}/a`)
+    await writer.unmount()
+    const cache = join(mkdtempSync(join(tmpdir(), 'faultline-')), 'cache.vol')
+    t.after(() => rmSync(dirname(cache), { recursive: true }))
+    for (const size of ['8MiB', '1GiB']) {
+      const reader = Mounted.bare(t)
+      const words = ['--read-only', '--cache', cache, '--cache-size', size]
+      await reader.start(CLI, ['mount', 'kept', reader.target, ...words, ...meta])
+      assert.equal(await sh(`sha256sum < ${reader.target}/a`), sum)
+      await reader.unmount()
+    }
+    const { out } = await faultline('volume', 'du', cache, '/.faultline-cache')
+    assert.match(out, /[3-4]\.\d+ MiB/)
   })
 
   test('tells who was overtaken by fsync, and what it had stays readable', async t => {

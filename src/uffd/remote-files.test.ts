@@ -95,7 +95,12 @@ describe('a file on a server, on a hardware machine', { skip: unavailable }, () 
     const { bytes } = await machine.space({ name: 'reader' }).map(await machine.open(url, { cache }))
     assert.ok(Buffer.from(bytes).equals(BODY))
     assert.equal((await asked()) - before, 1)
-    await refuses(() => machine.open(url, { cache: {} as never }), 'EINVAL', 'open', /cache: expected a volume/)
+    await refuses(
+      () => machine.open(url, { cache: {} as never }),
+      'EINVAL',
+      'open',
+      /cache: expected a volume/,
+    )
   })
 
   it('is closed while ranges are under way', async t => {
