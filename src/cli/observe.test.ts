@@ -30,6 +30,12 @@ test('analyze --json --what-if prints one account with both answers; --out and -
   assert.ok(readFileSync(perfetto).length > 1000)
 })
 
+test('a file without a verb is analyzed', () => {
+  const { stdout, status } = spawnSync(process.execPath, [MAIN, 'observe', TRACE], { encoding: 'utf8' })
+  assert.equal(status, 0)
+  assert.match(stdout, /2 priority inversions/)
+})
+
 test('a trace comes through a pipe too, and is refused in a sentence where it must be read twice', () => {
   const shell = (flags: string) =>
     spawnSync(

@@ -69,7 +69,7 @@ interface LiveFlags extends AnalyzeFlags {
 export function observeCommand(): Command {
   const observe = new Command('observe')
   const analysis = observe
-    .command('analyze')
+    .command('analyze', { isDefault: true })
     .description(
       'find them in the text of tracefs, perf script or trace-cmd report, in a trace.dat, or in a dump of hung tasks; packed or pasted',
     )
