@@ -181,7 +181,7 @@ export async function* cases(campaign: Campaign, prng: Prng, share: number): Asy
 }
 
 function waysOf(kind: CallKind): readonly How[] {
-  if (kind.endsWith('by a thread')) return ['once', 'for ever', 'interrupted']
+  if (kind.endsWith(' a thread')) return ['once', 'for ever', 'interrupted']
   return kind === 'read' || kind === 'write'
     ? ['once', 'for ever', 'short', 'interrupted']
     : ['once', 'for ever']

@@ -4,14 +4,18 @@
  * -errno.
  */
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads'
-import { Linux } from '../linux/index.ts'
+import { Linux, Ring } from '../linux/index.ts'
 
 const NAME = 'faultline hostile'
+/** Replaces what makes calls of a kind: `verdict` counts one, and says 0, or -errno if it is to fail. */
+type Replaces = (verdict: () => number) => void
+
 const KINDS = {
-  'read by a thread': ['pread', 'preadv'],
-  'write by a thread': ['pwrite', 'pwritev'],
-  'flush by a thread': ['fsync'],
-  'resize by a thread': ['tryFtruncate'],
+  'read by a thread': answered('pread', 'preadv'),
+  'write by a thread': answered('pwrite', 'pwritev'),
+  'flush by a thread': answered('fsync'),
+  'resize by a thread': answered('tryFtruncate'),
+  'read by the kernel for a thread': ended,
 } as const
 export type ThreadKind = keyof typeof KINDS
 export const THREAD_KINDS = Object.keys(KINDS) as readonly ThreadKind[]
@@ -59,16 +63,33 @@ const shared = getEnvironmentData(NAME)
 if (shared instanceof SharedArrayBuffer) replace(new Int32Array(shared))
 
 function replace(words: Int32Array): void {
-  const methods = Linux.prototype as unknown as Record<string, (...args: unknown[]) => number>
   THREAD_KINDS.forEach((kind, at) => {
-    for (const name of KINDS[kind]) {
+    KINDS[kind](() => {
+      const count = Atomics.add(words, COUNTS + at, 1) + 1
+      const first = words[NTH]!
+      const fails = Atomics.load(words, KIND) === at + 1 && count >= first && count < first + words[TIMES]!
+      return fails ? -words[ERRNO]! : 0
+    })
+  })
+}
+
+/** Calls that answer at once. */
+function answered(...names: readonly (keyof Linux)[]): Replaces {
+  const methods = Linux.prototype as unknown as Record<string, (...args: unknown[]) => number>
+  return verdict => {
+    for (const name of names) {
       const real = methods[name]!
       methods[name] = function (this: Linux, ...args: unknown[]): number {
-        const count = Atomics.add(words, COUNTS + at, 1) + 1
-        const first = words[NTH]!
-        const fails = Atomics.load(words, KIND) === at + 1 && count >= first && count < first + words[TIMES]!
-        return fails ? -words[ERRNO]! : real.apply(this, args)
+        return verdict() || real.apply(this, args)
       }
     }
-  })
+  }
+}
+
+/** Reads of a ring: they fail when they have ended. */
+function ended(verdict: () => number): void {
+  const { ended } = Ring.prototype
+  Ring.prototype.ended = function (this: Ring, tell) {
+    ended.call(this, (place, result) => tell(place, verdict() || result))
+  }
 }

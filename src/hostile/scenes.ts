@@ -78,7 +78,9 @@ async function playFile(stage: Stage, direct: boolean): Promise<void> {
   const file = (await call('open', () => machine.open(pathOf(directory), { mode: 'r+', direct })))?.value
   const space = machine.space({ name: 'scene' })
   if (file !== undefined) {
-    const map = (await call('map', () => space.map(file, { prot: 'rw' })))?.value
+    // Page for page, or with what lies around it: short calls of the host and longer ones.
+    const advice = direct ? 'random' : 'normal'
+    const map = (await call('map', () => space.map(file, { prot: 'rw', advice })))?.value
     if (map !== undefined) {
       await storeTo(stage, map, [0, 3, 7, 12], 100)
       if (await call('sync', () => map.sync())) oracle.synced(...ALL.slice(0, PAGES))

@@ -25,6 +25,7 @@ const INCLUDES = [
   '<sys/uio.h>',
   '<sys/wait.h>',
   '<linux/falloc.h>',
+  '<linux/io_uring.h>',
   '<linux/memfd.h>',
   '<linux/sched.h>',
   '<linux/userfaultfd.h>',
@@ -36,6 +37,16 @@ const SAID_OTHERWISE: Readonly<Record<string, string>> = {
   SIGACTION_WORDS: 'sizeof(struct sigaction) / 8',
   HUGE_PAGE_BYTES: '1 << 21',
   UFFD_MSG_BYTES: 'sizeof(struct uffd_msg)',
+  SYS_IO_URING_SETUP: '__NR_io_uring_setup',
+  SYS_IO_URING_ENTER: '__NR_io_uring_enter',
+  SYS_IO_URING_REGISTER: '__NR_io_uring_register',
+  IORING_OP_READ: '(int)IORING_OP_READ',
+  IORING_REGISTER_EVENTFD: '(int)IORING_REGISTER_EVENTFD',
+  IO_URING_SQE_BYTES: 'sizeof(struct io_uring_sqe)',
+  IO_URING_CQE_BYTES: 'sizeof(struct io_uring_cqe)',
+  IO_URING_PARAMS_BYTES: 'sizeof(struct io_uring_params)',
+  IO_SQRING_OFFSETS_BYTE: 'offsetof(struct io_uring_params, sq_off)',
+  IO_CQRING_OFFSETS_BYTE: 'offsetof(struct io_uring_params, cq_off)',
   CMSG_BYTES: 'CMSG_SPACE(sizeof(int))',
   CMSG_DATA: '(char *)CMSG_DATA((struct cmsghdr *)4096) - (char *)4096',
 }
@@ -61,11 +72,26 @@ const PLACES: Readonly<Record<string, number>> = {
   'sizeof(struct uffdio_continue)': 32,
   'offsetof(struct uffdio_continue, mode)': 16,
   'offsetof(struct uffdio_continue, mapped)': 24,
+  'offsetof(struct io_uring_params, flags)': 8,
+  'offsetof(struct io_sqring_offsets, tail)': 4,
+  'offsetof(struct io_sqring_offsets, array)': 24,
+  'offsetof(struct io_cqring_offsets, tail)': 4,
+  'offsetof(struct io_cqring_offsets, cqes)': 20,
+  'offsetof(struct io_uring_sqe, fd)': 4,
+  'offsetof(struct io_uring_sqe, off)': 8,
+  'offsetof(struct io_uring_sqe, addr)': 16,
+  'offsetof(struct io_uring_sqe, len)': 24,
+  'offsetof(struct io_uring_sqe, user_data)': 32,
+  'offsetof(struct io_uring_cqe, res)': 8,
   'offsetof(struct sigaction, sa_flags)': 136,
 }
 
 /** What came later than the oldest headers that we meet, and with which version. */
-const NEWER: Readonly<Record<string, string>> = { UFFDIO_CONTINUE_MODE_WP: '6.4' }
+const NEWER: Readonly<Record<string, string>> = {
+  UFFDIO_CONTINUE_MODE_WP: '6.4',
+  IORING_SETUP_SINGLE_ISSUER: '6.0',
+  IORING_SETUP_DEFER_TASKRUN: '6.1',
+}
 
 /** What C says of each expression; undefined of a name that its headers don't have. */
 function asked(expressions: readonly string[]): (bigint | undefined)[] {

@@ -6,6 +6,11 @@
 /** asm/unistd_64.h and asm-generic/unistd.h. */
 export const SYS_USERFAULTFD: Readonly<Record<string, number>> = { x64: 323, arm64: 282 }
 
+/** The same on every processor that Node runs on. */
+export const SYS_IO_URING_SETUP = 425
+export const SYS_IO_URING_ENTER = 426
+export const SYS_IO_URING_REGISTER = 427
+
 /** asm-generic/fcntl.h */
 export const O_NONBLOCK = 0o4000
 export const O_CLOEXEC = 0o2000000
@@ -72,6 +77,21 @@ export const UFFD_PAGEFAULT_FLAG_WRITE = 1
 export const UFFD_PAGEFAULT_FLAG_WP = 2
 /** struct uffd_msg: event u8 at 0; flags u64 at 8; address u64 at 16; thread u32 at 24. */
 export const UFFD_MSG_BYTES = 32
+
+/** linux/io_uring.h */
+export const IORING_SETUP_SINGLE_ISSUER = 1 << 12
+export const IORING_SETUP_DEFER_TASKRUN = 1 << 13
+export const IORING_OFF_SQ_RING = 0
+export const IORING_OFF_SQES = 0x10000000
+export const IORING_ENTER_GETEVENTS = 1
+export const IORING_REGISTER_EVENTFD = 4
+export const IORING_OP_READ = 22
+export const IO_URING_SQE_BYTES = 64
+export const IO_URING_CQE_BYTES = 16
+/** struct io_uring_params: entries of both queues u32, flags u32 at 8; where things lie in each queue. */
+export const IO_URING_PARAMS_BYTES = 120
+export const IO_SQRING_OFFSETS_BYTE = 40
+export const IO_CQRING_OFFSETS_BYTE = 80
 
 /** linux/mount.h */
 export const MS_RDONLY = 1

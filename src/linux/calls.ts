@@ -115,7 +115,7 @@ export class Linux {
     this.closeCall = libc.call('close', 'int', ['int'])
     this.ioctlCall = libc.call('ioctl', 'int', ['int', 'long', 'pointer'])
     this.ioctlNewCall = libc.call('ioctl', 'int', ['int', 'long', 'long'])
-    this.syscallCall = libc.call('syscall', 'long', ['long', 'long'])
+    this.syscallCall = libc.call('syscall', 'long', ['long', 'long', 'long', 'long', 'long', 'long', 'long'])
     this.preadCall = libc.call('pread', 'long', ['int', 'long', 'long', 'long'])
     this.pwriteCall = libc.call('pwrite', 'long', ['int', 'long', 'long', 'long'])
     this.preadvCall = libc.call('preadv', 'long', ['int', 'pointer', 'int', 'long'])
@@ -169,6 +169,11 @@ export class Linux {
 
   munmap(address: Address, length: Bytes): void {
     this.checked('munmap', this.munmapCall(address, length))
+  }
+
+  /** The same of memory that nobody uses any more: a host that refuses to take it away keeps it. */
+  release(address: Address, length: Bytes): void {
+    this.munmapCall(address, length)
   }
 
   mprotect(address: Address, length: Bytes, protection: number): void {
@@ -317,7 +322,12 @@ export class Linux {
   }
 
   syscall(number: number, argument: number): number {
-    return this.checked('syscall', this.syscallCall(number, argument))
+    return this.checked('syscall', this.syscallCall(number, argument, 0, 0, 0, 0, 0))
+  }
+
+  /** What a system call answers, or -errno. */
+  trySyscall(number: number, first: number, second = 0, third = 0, fourth = 0): number {
+    return this.result(this.syscallCall(number, first, second, third, fourth, 0, 0))
   }
 
   /** Bytes moved, or -errno. */

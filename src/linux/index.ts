@@ -18,5 +18,6 @@ export {
 export { Linux, LinuxError } from './calls.ts'
 export { type Address, type Foreign, loadFfi, NoFfi, type Passed, type Watch } from './ffi.ts'
 export { flock } from './flock.ts'
+export { Ring, type RingRead } from './ring.ts'
 export { ThreadSignals } from './thread-signals.ts'
 export { copyPages, type FaultMessage, NoUserfaultfd, Userfaultfd } from './userfaultfd.ts'

@@ -37,7 +37,7 @@ export class Bounce {
   fill(range: Range, fd: number, position: Bytes): number {
     return this.move(range.length, (at, wanted) => {
       const got = this.linux.pread(fd, this.address, wanted, position + at)
-      return got <= 0 ? got : this.make(range, at, got)
+      return got <= 0 ? got : makePages(this.linux, this.userfaultfd, range, at, this.address, got)
     })
   }
 
@@ -59,15 +59,20 @@ export class Bounce {
       if (result < wanted) return moved
     }
   }
+}
 
-  /** The first `length` bytes of the buffer become those of the range from `at` on. */
-  private make({ fd, offset, address }: Range, at: Bytes, length: Bytes): number {
-    const { linux } = this
-    const whole = length - (length % linux.pageSize)
-    const made =
-      address === undefined ? 0 : copyPages(linux, this.userfaultfd, address + at, this.address, whole)
-    if (made === length) return length
-    const rest = linux.pwrite(fd, this.address + made, length - made, offset + at + made)
-    return rest < 0 && made === 0 ? rest : made + Math.max(0, rest)
-  }
+/** `length` bytes at `source`, of this process, become those of the range from `at` on. Returns how many did, or -errno if none. */
+export function makePages(
+  linux: Linux,
+  userfaultfd: number,
+  { fd, offset, address }: Range,
+  at: Bytes,
+  source: Address,
+  length: Bytes,
+): number {
+  const whole = length - (length % linux.pageSize)
+  const made = address === undefined ? 0 : copyPages(linux, userfaultfd, address + at, source, whole)
+  if (made === length) return length
+  const rest = linux.pwrite(fd, source + made, length - made, offset + at + made)
+  return rest < 0 && made === 0 ? rest : made + Math.max(0, rest)
 }

@@ -11,7 +11,7 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, threadId } from 'node:worker_threads'
 import type { MachineOptions, MappingHandle } from '../api/index.ts'
 import { type Bytes, NumberMap } from '../base/index.ts'
-import { type Address, HUGE_PAGE_BYTES, Linux, LinuxError, NoFfi } from '../linux/index.ts'
+import { type Address, HUGE_PAGE_BYTES, Linux, NoFfi } from '../linux/index.ts'
 import { bytes, FaultlineError, machineClosed } from '../map/index.ts'
 import { CallSlot } from './call-slot.ts'
 import type { IoThreadData } from './io-thread.ts'
@@ -121,7 +121,7 @@ export class Connection {
       await threads[0]!.ended()
       port1.close()
       linux.close(eventfd)
-      linux.munmap(bounce, HUGE_PAGE_BYTES)
+      linux.release(bounce, HUGE_PAGE_BYTES)
       throw received(first.error)
     }
     const length = HUGE_PAGE_BYTES / count
@@ -222,12 +222,7 @@ export class Connection {
     for (const [id, { method, take }] of this.pending.entries())
       take({ id, error: sent(machineClosed(method)) })
     this.linux.close(this.eventfd)
-    try {
-      this.linux.munmap(this.bounce, HUGE_PAGE_BYTES)
-    } catch (error) {
-      // A host that refuses to take it away keeps it; nobody uses it any more.
-      if (!(error instanceof LinuxError)) throw error
-    }
+    this.linux.release(this.bounce, HUGE_PAGE_BYTES)
   }
 
   /** Whether a worker was stopped for good. */

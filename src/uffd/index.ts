@@ -10,6 +10,7 @@
  *     attach.ts       arrays in other threads               store.ts      pages of files in memory files
  *     connection.ts         the wire, and the threads             areas.ts      addresses of mappings, to their end
  *     watchdog.ts     sees a pager die                      io-threads.ts       calls of the host, in threads of our own
+ *     ring-reads.ts   short reads without a thread          bounce.ts     bytes on their way to memory files
  *     calls.ts        which calls cross it                  poison.ts      pages that can't be had
  *     remote.ts       makes them                            served.ts     what becomes of each
  */

@@ -15,7 +15,7 @@ after(() => fs.rmSync(directory, { recursive: true }))
 
 /** Without a thread: what is not read at once stays queued. */
 function threadless() {
-  const threads = new IoThreads(new Linux(), {} as MemoryFiles, [])
+  const threads = new IoThreads(new Linux(), {} as MemoryFiles, undefined, [])
   const ended: (readonly [string | undefined, number])[] = []
   const read = (fd: number, buffers: readonly Uint8Array[], position: number) =>
     threads.read(fd, buffers, position, (failure, count) => ended.push([failure?.code, count]))

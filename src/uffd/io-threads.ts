@@ -6,10 +6,11 @@
  * A call waits for `start`: what it frees or reads must be so in the hardware first.
  *
  *     begun -> in the host's cache: read at once ----------------\
+ *        \---> a short read: given to the kernel ---------------\ \
  *         \--> queue -> given to a thread -> the thread has ended -> collected
  *
  * What the host has in its cache comes sooner by a copy here than by a thread's turn and back; the host says so without waiting for
- * its device (RWF_NOWAIT).
+ * its device (RWF_NOWAIT). Other short reads need no thread where the host has io_uring for us (ring-reads.ts).
  *
  * Invariants
  *   CR1 A call ends once, in a turn of the pager, never inside the call that began it.
@@ -31,6 +32,7 @@ import {
   VECTORS_MAX,
   WRITE,
 } from './call-slot.ts'
+import type { RingReads } from './ring-reads.ts'
 import type { MemoryFiles } from './store.ts'
 
 /** A longer read is a thread's: chosen, since to copy this much takes about as long as a turn of a thread. */
@@ -46,11 +48,17 @@ interface Call {
   readonly ended: Ended
 }
 
+/** A call that the kernel makes for the pager. */
+export interface RingCall extends Call {
+  readonly range: Range
+}
+
 export class IoThreads implements HostCalls {
   /** A call waits for `start`. */
   onBegun: () => void = () => {}
   private readonly linux: Linux
   private readonly store: MemoryFiles
+  private readonly ring: RingReads<RingCall> | undefined
   private readonly slots: readonly CallSlot[]
   private readonly running: (Call | undefined)[] = []
   /** Not looked at yet. */
@@ -59,9 +67,16 @@ export class IoThreads implements HostCalls {
   /** Read at once, not collected yet. */
   private readHere: Call[] = []
 
-  constructor(linux: Linux, store: MemoryFiles, slots: readonly SharedArrayBuffer[]) {
+  /** `ring`: undefined where the host has none. */
+  constructor(
+    linux: Linux,
+    store: MemoryFiles,
+    ring: RingReads<RingCall> | undefined,
+    slots: readonly SharedArrayBuffer[],
+  ) {
     this.linux = linux
     this.store = store
+    this.ring = ring
     this.slots = slots.map(buffer => new CallSlot(buffer))
   }
 
@@ -81,11 +96,14 @@ export class IoThreads implements HostCalls {
     this.begin({ kind: RESIZE, fd, position: length, buffers: [], ended })
   }
 
-  /** Reads what is in the host's cache, and gives threads that are free the rest of what has been begun. */
+  /** Reads what is in the host's cache, gives the kernel other short reads, and threads that are free the rest of what has been begun. */
   start(): void {
     const { begun } = this
     this.begun = []
-    for (const call of begun) (this.isReadHere(call) ? this.readHere : this.queue).push(call)
+    for (const call of begun)
+      if (this.isReadHere(call)) this.readHere.push(call)
+      else if (!this.isRingRead(call)) this.queue.push(call)
+    if (this.ring !== undefined) this.queue.push(...this.ring.submit())
     for (const at of this.slots.keys()) {
       if (this.running[at] !== undefined) continue
       const call = this.queue.shift()
@@ -104,13 +122,12 @@ export class IoThreads implements HostCalls {
     const { readHere } = this
     this.readHere = []
     for (const { buffers, ended } of readHere) ended(null, lengthOf(buffers))
+    this.ring?.collect(end)
     for (const [at, slot] of this.slots.entries()) {
       if (slot.state !== ENDED_CALL) continue
-      const { ended } = this.running[at]!
+      const call = this.running[at]!
       this.running[at] = undefined
-      const result = slot.take()
-      if (result < 0) ended(failure(result), 0)
-      else ended(null, result)
+      end(call, slot.take())
     }
   }
 
@@ -121,6 +138,7 @@ export class IoThreads implements HostCalls {
 
   stop(): void {
     for (const slot of this.slots) slot.stop()
+    this.ring?.close()
   }
 
   private begin(call: Call): void {
@@ -135,6 +153,16 @@ export class IoThreads implements HostCalls {
     const length = lengthOf(buffers)
     if (length > READ_HERE_MAX || this.linux.isDirect(fd)) return false
     return this.linux.preadvNow(fd, this.vectorsOf(buffers), position) === length
+  }
+
+  /** Gives it to the kernel, if it is short and lies in a row. */
+  private isRingRead(call: Call): boolean {
+    const { kind, buffers } = call
+    if (this.ring === undefined || kind !== READ || buffers.length !== 1) return false
+    const range = this.rangeOf(buffers[0]!)
+    if (range === undefined || !this.ring.takes(range.length)) return false
+    this.ring.take({ ...call, range })
+    return true
   }
 
   private vectorsOf(buffers: readonly Uint8Array[]): BigUint64Array {
@@ -157,6 +185,11 @@ export class IoThreads implements HostCalls {
     const place = this.store.placeOf(buffer)
     return place && { ...place, length: buffer.byteLength }
   }
+}
+
+function end({ ended }: Call, result: number): void {
+  if (result < 0) ended(failure(result), 0)
+  else ended(null, result)
 }
 
 function lengthOf(buffers: readonly Uint8Array[]): Bytes {

@@ -2,8 +2,8 @@
  * The pager of a hardware machine: the whole engine, with the library over it, in a thread of its own. Other threads
  * touch its pages and ask for things by messages.
  *
- *     turn:  flush -> start what was begun -> wait for a fault, an ended call, a message or a timer -> end, answer, begin
- *            -> a turn of the event loop
+ *     turn:  flush -> start what was begun -> wait for a fault, an ended call, a message or a timer -> begin and start what faults
+ *            want -> end calls -> a turn of the event loop, in which threads are woken
  *
  * It waits in poll, because a fault must be seen at once; whoever has something for it writes to its eventfd. While a server
  * is asked for ranges it waits in the event loop (loop-wait.ts). It never waits for another thread of the program, so any of them may be waiting for it.
@@ -19,11 +19,12 @@ import { type FaultlineError, Machine } from '../map/index.ts'
 import { Answers } from './answers.ts'
 import { Areas } from './areas.ts'
 import { Dispatcher } from './dispatcher.ts'
-import { IoThreads } from './io-threads.ts'
+import { IoThreads, type RingCall } from './io-threads.ts'
 import { LoopWait } from './loop-wait.ts'
 import { Mirror } from './mirror.ts'
 import { beforeAbort, Poison } from './poison.ts'
 import { refused } from './refused.ts'
+import { RingReads } from './ring-reads.ts'
 import { ENDED, HEARTBEAT, LOST, PAGER, REPLIES, SERVING, STATE } from './signals.ts'
 import { MemoryFiles } from './store.ts'
 import {
@@ -131,6 +132,7 @@ export class Pager {
         await Machine.start(data.options, { hardware, calls: ioThreads, asked: loop.asked }),
       )
     } catch (error) {
+      ioThreads.stop()
       loop.close()
       uffd.close()
       throw error
@@ -170,14 +172,15 @@ export class Pager {
   private turn(): void {
     if (Atomics.load(this.signals, STATE) === ENDED) return
     Atomics.add(this.signals, HEARTBEAT, 1)
-    // Memory is given back before more is filled, and stores have stopped before a page is written.
-    this.flush()
-    this.ioThreads.start()
+    this.start()
     const patience = this.ioThreads.hasReadHere ? 0 : this.patience()
     const ready = this.linux.poll(this.uffd.fd, this.eventfd, this.loop.isNeeded ? 0 : patience)
     if (ready.second) this.linux.clear(this.eventfd)
+    if (ready.first) {
+      for (const message of this.uffd.read()) void this.answers.answer(message)
+      this.start()
+    }
     if (ready.second || this.ioThreads.hasReadHere) this.ioThreads.collect()
-    if (ready.first) for (const message of this.uffd.read()) void this.answers.answer(message)
     if (this.poison.waiting) this.poison.sweep()
     if (this.areas.waiting) this.areas.sweep()
     const again = () => setImmediate(() => this.turn())
@@ -191,6 +194,12 @@ export class Pager {
     if (scheduler.hasWork()) return 0
     const timer = Math.max(0, Math.ceil((scheduler.timers.next - scheduler.now()) / MS))
     return Math.min(timer, this.poison.waiting || this.areas.waiting ? POLL_LOOKING : POLL_MAX)
+  }
+
+  /** Memory is given back before more is filled, and stores have stopped before a page is written. */
+  private start(): void {
+    this.flush()
+    this.ioThreads.start()
   }
 
   /** What the hardware shows is now what the engine says. */
@@ -293,7 +302,8 @@ function makeParts(linux: Linux, { options, slots, eventfd }: PagerData): Parts 
   const uffd = Userfaultfd.open(linux)
   const store = new MemoryFiles(linux, uffd, pageSize)
   const mirror = new Mirror(linux, uffd, store, pageSize)
-  const ioThreads = new IoThreads(linux, store, slots)
+  const ring = RingReads.open<RingCall>(linux, uffd.fd, eventfd)
+  const ioThreads = new IoThreads(linux, store, ring, slots)
   const loop = new LoopWait(linux, [uffd.fd, eventfd])
   ioThreads.onBegun = () => loop.wake()
   return { uffd, mirror, store, ioThreads, loop }

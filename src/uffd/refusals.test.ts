@@ -12,7 +12,7 @@ const SCENE = new URL('./refusals.suite.ts', import.meta.url)
 /** So many places are tried of each kind. */
 const PLACES = 8
 
-const { ENOMEM, EIO, ENOSPC } = errno
+const { EPERM, ENOMEM, EIO, ENOSPC } = errno
 const PLANS: readonly Plan[] = [
   { call: 'mmap', thread: 'main', errno: ENOMEM, times: 'once' },
   { call: 'mmap', thread: 'pager-thread', errno: ENOMEM, times: 'once' },
@@ -22,6 +22,7 @@ const PLANS: readonly Plan[] = [
   { call: 'madvise', thread: 'pager-thread', errno: ENOMEM, times: 'once' },
   { call: 'munmap', thread: 'pager-thread', errno: ENOMEM, times: 'for ever' },
   { call: 'fallocate', thread: 'pager-thread', errno: ENOMEM, times: 'once' },
+  { call: 'syscall', thread: 'pager-thread', errno: ENOMEM, times: 'once' },
   { call: 'pread', thread: 'io-thread', errno: EIO, times: 'once' },
   { call: 'pwrite', thread: 'io-thread', errno: ENOSPC, times: 'once' },
   { call: 'fsync', thread: 'io-thread', errno: EIO, times: 'once' },
@@ -41,6 +42,17 @@ describe('a host that refuses', { skip: unavailable, timeout: 600_000 }, () => {
       assert.ok(lines.length > 1, out)
       for (const line of lines) assert.match(line, /^\d+: (well|[a-z]+ E[A-Z]+(, [a-z]+ E[A-Z]+)*)$/)
     })
+
+  test('io_uring: to set it up, to tell of ends by it, or to submit to it; threads make the calls', async t => {
+    const path = numbered(t, 64)
+    const control = `${path}.control`
+    const plan: Plan = { call: 'syscall', thread: 'pager-thread', errno: EPERM, times: 'for ever' }
+    fs.writeFileSync(control, JSON.stringify({ ...plan, nth: 0 }))
+    const words = [path, JSON.stringify(plan), '1', '3']
+    const { status, out, err } = await play(t, SCENE, words, breaking(control))
+    assert.deepEqual([status, err], [0, ''])
+    assert.equal(out, '1: well\n2: well\n3: well\n')
+  })
 
   test('what must not be refused for ever: the process ends with a sentence', async t => {
     const path = numbered(t, 64)

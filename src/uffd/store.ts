@@ -124,8 +124,8 @@ export class MemoryFiles implements PageStore {
     for (const piece of found.pieces) {
       if (piece === undefined) continue
       ;(piece.bytes.buffer as ArrayBuffer).transfer()
-      this.release(piece.address)
-      if (piece.stage !== undefined) this.release(piece.stage)
+      this.linux.release(piece.address, PIECE)
+      if (piece.stage !== undefined) this.linux.release(piece.stage, PIECE)
     }
     this.linux.close(found.fd)
   }
@@ -156,15 +156,6 @@ export class MemoryFiles implements PageStore {
     }
   }
 
-  /** A host that refuses to take a range away keeps it: nobody has its address any more. */
-  private release(address: Address): void {
-    try {
-      this.linux.munmap(address, PIECE)
-    } catch (error) {
-      if (!(error instanceof LinuxError)) throw error
-    }
-  }
-
   private mapRegistered(fd: number, offset: Bytes, length: Bytes): Address {
     const address = this.linux.mmap(fd, offset, length)
     try {
@@ -190,7 +181,7 @@ export class MemoryFiles implements PageStore {
       // A huge page would bring neighbours that have no frame.
       linux.madvise(address, PIECE, MADV_NOHUGEPAGE)
     } catch (error) {
-      this.release(address)
+      this.linux.release(address, PIECE)
       throw error
     }
     const bytes = new Uint8Array(linux.ffi.view(address, PIECE))
