@@ -82,7 +82,7 @@ describe('a short read', { skip }, () => {
     assert.ok(content.subarray((PAGES - 1) * PAGE).equals(pages(20, 1).subarray(0, PAGE - 1000)))
   })
 
-  test('has its part of the bounce buffer to itself, and those beyond the last part are for threads (RR1)', t => {
+  test('has its part of the bounce buffer to itself, and those beyond the last part are for threads (RGR1)', t => {
     const { calls, ring, pages, read, until, content } = world(t)
     for (let at = 0; at < 40; at++) read(pages(at, 1), at * PAGE)
     calls.start()

@@ -5,7 +5,7 @@
  * Where the host has no io_uring for this process there are none, and threads make every call.
  *
  * Invariants
- *   RR1 A part of the bounce buffer belongs to one read, from when it is taken until it has ended or the kernel refuses it.
+ *   RGR1 A part of the bounce buffer belongs to one read, from when it is taken until it has ended or the kernel refuses it.
  */
 import type { Bytes } from '../base/index.ts'
 import { type Address, HUGE_PAGE_BYTES, type Linux, LinuxError, Ring } from '../linux/index.ts'
