@@ -31,6 +31,7 @@ import {
 import { perfettoTrace, renderPage, type Timeline } from '../report/index.ts'
 import { TraceError } from '../trace/index.ts'
 import { servePage } from '../web/index.ts'
+import { DaemonsHere, daemonsIn } from './observe-daemons.ts'
 import { checkOutputs, writeOutput } from './output.ts'
 import { explained, interruptible, Progress, printJson } from './terminal.ts'
 import { count, disciplineName, milliseconds, seconds, several, shownBytes, WrongWords } from './words.ts'
@@ -55,6 +56,7 @@ interface FileFlags extends AnalyzeFlags {
   readonly kernelDiscipline?: string
   readonly clockHz?: number
   readonly kallsyms?: string
+  readonly mountStatus?: readonly string[]
 }
 
 interface LiveFlags extends AnalyzeFlags {
@@ -91,6 +93,11 @@ export function observeCommand(): Command {
       ).argParser(count(1)),
     )
     .option('--kallsyms <file>', 'the symbols of the kernel that a perf.data was recorded on')
+    .option(
+      '--mount-status <file>',
+      'what `volume status --json` says of a mount in the trace; may be repeated',
+      several(path => path),
+    )
     .option('--out <file>', 'write a page to look at: report.html')
     .option('--perfetto <file>', 'write the worst moments for ui.perfetto.dev')
     .option('--json', 'print the whole account as JSON')
@@ -179,7 +186,9 @@ export function observeCommand(): Command {
 async function analyzeFiles(files: readonly string[], flags: FileFlags): Promise<void> {
   if (flags.kernelDiscipline !== undefined && flags.whatIf === undefined)
     throw new WrongWords('--kernel-discipline says what to compare with; expected --what-if beside it')
-  checkOutputs({ '--out': flags.out, '--perfetto': flags.perfetto }, [...files, flags.kallsyms])
+  const { mountStatus = [] } = flags
+  const inputs = [...files, flags.kallsyms, ...mountStatus]
+  checkOutputs({ '--out': flags.out, '--perfetto': flags.perfetto }, inputs)
   const isReadTwice = flags.out !== undefined || flags.perfetto !== undefined || flags.whatIf !== undefined
   if (isReadTwice) assertReadableTwice(files)
   const progress = new Progress()
@@ -194,7 +203,7 @@ async function analyzeFiles(files: readonly string[], flags: FileFlags): Promise
   }
   const thresholdMs = flags.threshold
   try {
-    const account = await analyze(files, { thresholdMs }, reading)
+    const account = await analyze(files, { thresholdMs, askDaemon: daemonsIn(mountStatus) }, reading)
     const scenes = isReadTwice ? await readScenes(files, momentsOf(account, thresholdMs), reading) : []
     const answer =
       flags.whatIf === undefined
@@ -272,6 +281,7 @@ async function watchKernel(flags: LiveFlags): Promise<void> {
     seconds: flags.seconds ?? null,
     bufferKb: flags.bufferKb,
     signal: interruptible(),
+    daemons: new DaemonsHere(),
     onStarted: underWay => {
       if (flags.watch && flags.json) for (const each of underWay) printInversion(each, flags)
       else if (flags.watch) process.stdout.write(underWayText(underWay))

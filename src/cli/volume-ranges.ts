@@ -2,7 +2,7 @@
 import { Command } from 'commander'
 import { printable } from '../base/index.ts'
 import { FaultlineError, type Volume } from '../map/index.ts'
-import { askMounted, type MountStatus, mountOf, type PathRange } from '../mount/index.ts'
+import { askMounted, type MountStatus, mountOf, type PathRange, type SlowRequest } from '../mount/index.ts'
 import { explained, printJson, printLine } from './terminal.ts'
 import { ask, inVolume } from './volume-open.ts'
 import { shownBytes, size, volumePath } from './words.ts'
@@ -120,7 +120,7 @@ function tellStatus(path: string, { json }: JsonFlag): void {
 
 const MS = 1e6
 
-function statusLines({ volume, target, pid, requests, machine }: MountStatus): string[] {
+function statusLines({ volume, target, pid, requests, slow, machine }: MountStatus): string[] {
   const { pages, tasks, bios, hanging, broken } = machine
   const memory = `${shownBytes((pages.total - pages.free) * pages.size)} of ${shownBytes(pages.total * pages.size)} used, ${shownBytes(pages.dirty * pages.size)} dirty`
   return [
@@ -138,5 +138,16 @@ function statusLines({ volume, target, pid, requests, machine }: MountStatus): s
     ),
     ...hanging,
     ...broken,
+    ...slow.slice(-SLOW_SHOWN).map(slowLine),
   ]
+}
+
+const SLOW_SHOWN = 10
+
+function slowLine({ name, inode, thread, ms, waits }: SlowRequest): string {
+  const asked = `${name} of inode ${inode}, asked by thread ${thread}, took ${ms.toFixed(1)} ms`
+  const chain = waits.map(({ task, waitsFor, why, ms: waited }) =>
+    waitsFor === '' ? `${task} ran` : `${task} waited ${waited.toFixed(1)} ms for ${waitsFor} (${why})`,
+  )
+  return [asked, ...chain].join('; ')
 }

@@ -201,6 +201,22 @@ test('what a request waits for is told by the daemon, while it waits', { skip },
     assert.match(out, new RegExp(`^${line}$`, 'm'))
   mounted.signal('SIGUSR2')
   assert.deepEqual(await ended, [0, null])
+  // Asking took longer than what is slow; what it has waited for is still known.
+  const { slow } = JSON.parse((await faultline('volume', 'status', mounted.target, '--json')).out)
+  const [longest] = slow.toSorted((a: { readonly ms: number }, b: { readonly ms: number }) => b.ms - a.ms)
+  assert.deepEqual([longest.name, longest.thread], ['READ', pid])
+  const [own, behind] = longest.waits
+  assert.match(own.waitsFor, /^read of inode \d+ page 0$/)
+  assert.match(behind.waitsFor, /data block \d+$/)
+  assert.ok(longest.ms >= own.ms && own.ms >= behind.ms && behind.ms >= 50)
+  const { out: after } = await faultline('volume', 'status', mounted.volume)
+  assert.match(
+    after,
+    new RegExp(
+      `^READ of inode \\d+, asked by thread ${pid}, took [\\d.]+ ms; read of inode \\d+ for thread ${pid} waited [\\d.]+ ms for read of inode \\d+ page 0 \\(read\\); read of inode \\d+ waited`,
+      'm',
+    ),
+  )
   assert.equal(await mounted.unmount(), 0)
 })
 

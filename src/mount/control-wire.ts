@@ -9,6 +9,7 @@
 import type { Bytes } from '../base/index.ts'
 import type { MachineDump } from '../engine/index.ts'
 import type { CheckReport, Stat, Usage } from '../volume/index.ts'
+import type { NumberedRequest, SlowRequest } from './slow-requests.ts'
 
 /** Bytes of the buffer; the number of an ioctl has 14 bits for it. */
 export const CONTROL_BYTES: Bytes = 16_000
@@ -61,8 +62,12 @@ export interface MountStatus {
   readonly volume: string
   readonly target: string
   readonly pid: number
+  /** The number of the connection to the kernel, as its traces have it. */
+  readonly connection: number
   /** Requests of the kernel that aren't answered yet, the oldest first. */
-  readonly requests: readonly { readonly name: string; readonly inode: number; readonly thread: number }[]
+  readonly requests: readonly NumberedRequest[]
+  /** The last that took long and are answered, the oldest first. */
+  readonly slow: readonly SlowRequest[]
   /** Its machine. */
   readonly machine: MachineDump
 }

@@ -11,4 +11,5 @@ export {
   MountedVolume,
   type MountOptions,
 } from './mounted.ts'
+export type { NumberedRequest, RequestWait, SlowRequest } from './slow-requests.ts'
 export { type Unmounted, unmountVolume } from './unmounting.ts'

@@ -28,7 +28,6 @@ import {
   type User,
   unmount,
   usersOf,
-  wire,
 } from '../fuse/index.ts'
 import type { Settings } from '../group/index.ts'
 import { Linux, PR_SET_IO_FLUSHER } from '../linux/index.ts'
@@ -57,6 +56,7 @@ import { A_MOMENT, FOREVER, type Parts } from './parts.ts'
 import { removeDead } from './place.ts'
 import { rangeOperations } from './ranges.ts'
 import { restarting } from './restarting.ts'
+import { SlowRequests } from './slow-requests.ts'
 import { xattrOperations } from './xattrs.ts'
 
 /** How a volume is mounted. */
@@ -104,6 +104,8 @@ export class MountedVolume {
   private readonly aside: Aside
   private readonly parts: Parts
   private readonly fd: number
+  /** The mount as a device, as `0:45`; undefined if it is gone. */
+  private readonly device: string | undefined
   private readonly onError: (message: string) => void
   private readonly notifications: Notifications
   private readonly commits: NodeJS.Timeout | undefined
@@ -121,7 +123,10 @@ export class MountedVolume {
     // What this process asks for to answer a request must not wait for pages that only its answer makes clean.
     linux.prctl(PR_SET_IO_FLUSHER, 1)
     const pageSize = await blockSizeOf(source, shared ?? {})
-    const machine = await Machine.start({ memory: options.memory ?? MEMORY_DEFAULT, pageSize })
+    const slow = new SlowRequests()
+    const memory = options.memory ?? MEMORY_DEFAULT
+    const machine = await Machine.start({ memory, pageSize, watcher: slow })
+    slow.attach(machine.engine.scheduler)
     try {
       const volume = await openedIn(machine, source, options)
       const who = chargedOf(machine, options)
@@ -137,7 +142,7 @@ export class MountedVolume {
       const fd = descriptor(linux, plan)
       if (fd < 0) throw refused(-fd, place)
       try {
-        return new MountedVolume(linux, machine, volume, place, fd, who, options)
+        return new MountedVolume(linux, machine, volume, place, fd, slow, who, options)
       } catch (error) {
         closeSync(fd)
         unmount(linux, place, 'detach')
@@ -155,6 +160,7 @@ export class MountedVolume {
     volume: Volume,
     target: string,
     fd: number,
+    slow: SlowRequests,
     { group, callers }: Charged,
     options: MountOptions,
   ) {
@@ -164,6 +170,7 @@ export class MountedVolume {
     this.volume = volume
     this.target = target
     this.fd = fd
+    this.device = mountsAt(target).at(-1)?.device
     this.onError = options.onError ?? (() => {})
     this.aside = new Aside()
     this.notifications = new Notifications(this.aside, fd)
@@ -175,7 +182,7 @@ export class MountedVolume {
     const handles = new Handles()
     const { blockSize } = core.parts.disk
     const validity = isFollowing(options) ? A_MOMENT : FOREVER
-    this.parts = { core, engine, performer, groupOf, files, handles, pages, blockSize, now, validity }
+    this.parts = { core, engine, performer, groupOf, files, handles, pages, slow, blockSize, now, validity }
     const { parts } = this
     hang(core, 'onFollowed', changed => void notifications.followed(changed, core.inodes))
     this.session = new Session(linux, {
@@ -183,20 +190,22 @@ export class MountedVolume {
       writes,
       isQuiet: () => isQuiet(engine),
       onError: error => this.onError(error instanceof Error ? (error.stack ?? error.message) : String(error)),
-      operations: restarting(parts, {
-        ...nameOperations(parts),
-        ...attributeOperations(parts),
-        ...dataOperations(parts),
-        ...directoryOperations(parts),
-        ...rangeOperations(parts),
-        ...xattrOperations(parts),
-        ...controlOperations(parts, {
-          volume,
-          notifications,
-          writes,
-          status: () => this.status(),
+      operations: slow.watched(
+        restarting(parts, {
+          ...nameOperations(parts),
+          ...attributeOperations(parts),
+          ...dataOperations(parts),
+          ...directoryOperations(parts),
+          ...rangeOperations(parts),
+          ...xattrOperations(parts),
+          ...controlOperations(parts, {
+            volume,
+            notifications,
+            writes,
+            status: () => this.status(),
+          }),
         }),
-      }),
+      ),
     })
     const seconds = options.commit ?? COMMIT_DEFAULT
     this.commits = setInterval(() => void this.commit(), seconds * MS)
@@ -212,18 +221,17 @@ export class MountedVolume {
 
   /** What it is doing at this moment. */
   status(): MountStatus {
-    const requests = [...this.session.requests].map(({ opcode, nodeid, pid }) => ({
-      name: wire.opcodeName(opcode),
-      inode: nodeid,
-      thread: pid,
-    }))
+    const { slow } = this.parts
+    const machine = this.machine.dump()
     const { path } = this.volume
     return {
       volume: path,
       target: this.target,
       pid: process.pid,
-      requests,
-      machine: this.machine.dump(),
+      connection: connectionOf(this.device),
+      requests: [...this.session.requests].map(request => slow.underWay(request, machine.time)),
+      slow: slow.answered,
+      machine,
     }
   }
 
@@ -280,7 +288,7 @@ export class MountedVolume {
 
   /** What the kernel gives a network's filesystem by default is little for one that is near. Where it can't be set it stays. */
   private async tune(): Promise<void> {
-    const device = mountsAt(this.target).at(-1)?.device
+    const { device } = this
     if (device === undefined) return
     const folder = `/sys/class/bdi/${device}`
     await this.aside.call({ what: 'set', path: `${folder}/read_ahead_kb`, value: String(READ_AHEAD_KB) })
@@ -301,6 +309,12 @@ function chargedOf(machine: Machine, { limits, groups }: MountOptions): Charged 
   const isOwn = limits !== undefined || groups !== undefined
   const group = isOwn ? machine.group('mount', limits) : machine.root
   return { group, callers: groups === undefined ? undefined : new Callers(group, groups) }
+}
+
+/** A kernel's dev_t. */
+function connectionOf(device: string | undefined): number {
+  const [major, minor] = (device ?? '0:0').split(':').map(Number) as [number, number]
+  return major * 2 ** 20 + minor
 }
 
 function isQuiet({ scheduler }: Machine['engine']): boolean {

@@ -23,6 +23,7 @@ import {
 import type { Files, Used } from './files.ts'
 import type { Handles } from './handles.ts'
 import type { KernelPages } from './kernel-pages.ts'
+import type { SlowRequests } from './slow-requests.ts'
 
 export interface Parts {
   readonly core: Core
@@ -33,6 +34,7 @@ export interface Parts {
   readonly files: Files
   readonly handles: Handles
   readonly pages: KernelPages
+  readonly slow: SlowRequests
   readonly blockSize: Bytes
   readonly now: () => Time
   /** How long the kernel may keep names and attributes without asking, in seconds. */
@@ -49,7 +51,7 @@ export const A_MOMENT = 1
  * Killed, it ends with EINTR.
  */
 export function perform<Args, T extends Answered | undefined = Answered>(
-  { performer, groupOf }: Parts,
+  { performer, groupOf, slow }: Parts,
   request: Request,
   verb: Verb<Args>,
   args: Args,
@@ -58,6 +60,7 @@ export function perform<Args, T extends Answered | undefined = Answered>(
   const name = `${verb.name} of inode ${request.nodeid} for thread ${request.pid}`
   const task = performer.beginAwaited(verb, args, { name, group: groupOf(request.pid) })
   if (task.state === 'ended') return then(task)
+  slow.works(request, task)
   request.kill = () => performer.kill(task)
   return performer
     .finished(task, ended => ended, undefined)

@@ -7,6 +7,7 @@
  *     record -> Locks  (waits, holds)  -.
  *            -> Tasks  (sleeps)        -+-> Past -> explain -> Inversion
  *            -> Devices (in flight)    -'
+ *            -> Requests (of FUSE)    ---> RequestWaiters ------> Inversion
  *
  * Invariants
  *   AY1  Memory depends on the tasks and locks alive and on the thresholds, never on the length of the trace.
@@ -17,11 +18,15 @@ import { Kind, type SeenTask, type TraceRecord } from '../trace/index.ts'
 import { type Behind, behindOf } from './behind.ts'
 import { Blocked } from './blocked.ts'
 import { asksForMmapLock, placeOf } from './causes.ts'
-import { type Cause, type Certainty, explain, type Link, type Preemptor } from './chain.ts'
+import { explain } from './chain.ts'
+import type { AskDaemon, DaemonWait, ToldByDaemon } from './daemons.ts'
 import { Devices } from './devices.ts'
+import type { Cause, Certainty, Link, Preemptor } from './link.ts'
 import { type Hold, Locks, type Wait } from './locks.ts'
 import { type Missing, missingOf } from './missing.ts'
 import { Past } from './past.ts'
+import { inversionOf, type RequestWait, RequestWaiters } from './request-waiters.ts'
+import { Requests } from './requests.ts'
 import { chainsOfState, NO_HISTORY } from './state.ts'
 import { learnMm, type Runnable, type Sleep, type Task, Tasks } from './tasks.ts'
 import { type HolderTotals, type LockTotals, Totals, type WorstWait } from './totals.ts'
@@ -59,10 +64,16 @@ export interface AnalysisOptions {
   /** Kinds of events that were recorded: none of them is missing, it was only quiet. */
   readonly recorded?: ReadonlySet<Kind>
   readonly stretches?: Stretches
+  /** Hears of each wait for a request of FUSE when it ends; what it is given makes the account of it, with what the daemon has told by then. */
+  readonly onRequest?: (tell: () => Inversion) => void
+  /** What a daemon of FUSE has told of a request. */
+  readonly askDaemon?: AskDaemon
 }
 
 export interface Account {
   readonly inversions: readonly Inversion[]
+  /** Waits for requests of FUSE: who asked, and the daemon. Those that aren't answered have no end. */
+  readonly requests: readonly Inversion[]
   /** The inversions and open waits by the task right behind them: who kept how many waiting. */
   readonly behind: readonly Behind[]
   readonly locks: readonly LockTotals[]
@@ -90,7 +101,20 @@ export interface Account {
   }
 }
 
-export type { Behind, Cause, Certainty, HolderTotals, Link, LockTotals, Missing, Preemptor, WorstWait }
+export type {
+  AskDaemon,
+  Behind,
+  Cause,
+  Certainty,
+  DaemonWait,
+  HolderTotals,
+  Link,
+  LockTotals,
+  Missing,
+  Preemptor,
+  ToldByDaemon,
+  WorstWait,
+}
 
 const INVERSIONS_MAX = 1000
 const LOSSES_MAX = 4096
@@ -115,18 +139,16 @@ export class Analysis {
     oldestAsked: () => this.past.oldestAsked(),
   })
   private readonly devices = new Devices()
-  private readonly past: Past = new Past(
-    this.locks,
-    this.tasks,
-    this.devices,
-    () => this.unsettled[0]?.wait.start ?? Infinity,
-  )
+  private readonly requests = new Requests()
+  private readonly past: Past
+  private readonly waiters: RequestWaiters
   private readonly totals = new Totals()
   /** Until the first mmap_lock event. */
   private blocked: Blocked | null
   private readonly below = { waits: 0, waitMs: 0 }
   private readonly byCause = new Map<string, { waits: number; waitMs: number }>()
   private inversions: Inversion[] = []
+  private requestWaits: RequestWait[] = []
   private readonly evidence = new WeakMap<Inversion, Loss>()
   /** Waits that have ended and aren't explained yet, the earliest end first. */
   private readonly unsettled: { readonly wait: Wait; readonly group: string }[] = []
@@ -145,6 +167,13 @@ export class Analysis {
 
   constructor(options: AnalysisOptions) {
     this.options = options
+    const { locks, tasks, devices, requests } = this
+    this.past = new Past(
+      { locks, tasks, devices, requests },
+      options.askDaemon,
+      () => this.unsettled[0]?.wait.start ?? Infinity,
+    )
+    this.waiters = new RequestWaiters(requests, tasks, this.past, options.thresholdMs)
     this.blocked = new Blocked(options.thresholdMs, tid => this.past.nameOf(tid))
   }
 
@@ -193,7 +222,14 @@ export class Analysis {
       case Kind.released:
         this.lock(task, record)
         return
+      case Kind.asked:
+        this.requests.asked(task, record)
+        return
+      case Kind.answered:
+        this.requestWaited(this.waiters.answered(task, record))
+        return
       case Kind.waking:
+        this.requestWaited(this.waiters.woken(record))
         this.tasks.woken(this.tasks.named(record.nextTid, record.nextComm), record.tid, time)
         return
       case Kind.blocked:
@@ -215,6 +251,14 @@ export class Analysis {
     }
   }
 
+  /** The waits for requests that aren't answered. */
+  openRequests(): Inversion[] {
+    return this.waiters
+      .open()
+      .filter(each => this.concernsRequest(each))
+      .map(each => this.toldRequest(each))
+  }
+
   finish(): Account {
     const { now } = this.past
     this.settle(Infinity)
@@ -232,10 +276,15 @@ export class Analysis {
       .flatMap(wait => this.inversion({ ...wait, end: now }, this.tasks.get(wait.tid)!.group, null) ?? [])
       .sort((a, b) => b.waitMs - a.waitMs)
     const openWaits = [...seenOpen, ...stillWait]
+    const requests = [
+      ...longestOf(this.requestWaits).map(each => this.toldRequest(each)),
+      ...this.openRequests(),
+    ]
     this.tellOpen()
     const inversions = this.inversions.map(each => this.named(each))
     return {
       inversions,
+      requests,
       behind: behindOf([...inversions, ...openWaits]),
       tasksSeen: this.seen.length,
       atStart: this.records === 0 ? [] : ofState,
@@ -285,6 +334,24 @@ export class Analysis {
       this.locks.died(tid)
       this.tasks.died(tid, time)
     }
+  }
+
+  private requestWaited(wait: RequestWait | null): void {
+    if (wait === null || !this.concernsRequest(wait)) return
+    this.requestWaits.push(wait)
+    if (this.requestWaits.length >= 2 * INVERSIONS_MAX) this.requestWaits = longestOf(this.requestWaits)
+    this.options.onRequest?.(() => this.toldRequest(wait))
+  }
+
+  private concernsRequest({ waiter: { tid }, mm }: RequestWait): boolean {
+    return this.options.concerns?.(this.tasks.get(tid)!, mm) !== false
+  }
+
+  /** With what the daemon tells by now; nothing of it is certain if what it rests on was lost. */
+  private toldRequest(wait: RequestWait): Inversion {
+    const evidence = { start: wait.start, end: wait.end ?? this.now }
+    const inversion = this.named(inversionOf(wait, this.past.told(wait.asked)))
+    return this.losses.some(loss => touch(evidence, loss)) ? uncertain(inversion) : inversion
   }
 
   private lock(task: Task, record: TraceRecord): void {
@@ -495,6 +562,10 @@ const ZERO = 48
 function isHidden(mm: string): boolean {
   const first = mm.charCodeAt(0)
   return first === PARENTHESIS || (first === ZERO && mm.charCodeAt(mm.length - 1) === ZERO && /^0+$/.test(mm))
+}
+
+function longestOf(waits: readonly RequestWait[]): RequestWait[] {
+  return waits.toSorted((a, b) => b.waiter.ms - a.waiter.ms).slice(0, INVERSIONS_MAX)
 }
 
 const touch = (a: Loss, b: Loss): boolean => a.start <= b.end && b.start <= a.end

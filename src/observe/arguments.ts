@@ -16,6 +16,8 @@ const OPTIONS: Readonly<Record<keyof AnalysisOptions, Check>> = {
   onInversion: FUNCTION,
   recorded: ['a Set of kinds of events', value => value instanceof Set],
   stretches: ['an object of functions', value => typeof value === 'object'],
+  onRequest: FUNCTION,
+  askDaemon: FUNCTION,
 }
 
 const READING: Readonly<Record<keyof ReadOptions, Check>> = {

@@ -5,7 +5,7 @@
  */
 
 import type { Inversion } from './analysis.ts'
-import type { Cause } from './chain.ts'
+import type { Cause } from './link.ts'
 
 export interface Behind {
   /** The task right behind each of the waiters: a holder, or a writer queued before them. */

@@ -12,8 +12,8 @@
  */
 import type { Inversion } from './analysis.ts'
 import { asksForMmapLock, lockType, placeOf, whereOf } from './causes.ts'
-import { type Cause, type Link, unknown } from './chain.ts'
 import { overlap } from './history.ts'
+import { type Cause, type Link, unknown } from './link.ts'
 import type { Sleep } from './tasks.ts'
 
 const TASKS_MAX = 4096

@@ -17,63 +17,22 @@
  *   CN2  Only what events say is `certain`. A link from stacks or wake-ups is `inferred`, one from coincidence `guessed`;
  *       each carries its reason. A lock whose holder wasn't seen is never a certain cause.
  */
-import {
-  droppedItsLock,
-  isInFault,
-  isRemoteFault,
-  lockType,
-  type Place,
-  placeOf,
-  WAITS_FOR_DEVICE,
-  whereOf,
-} from './causes.ts'
+import { droppedItsLock, isInFault, isRemoteFault, lockType, type Place, placeOf, whereOf } from './causes.ts'
+import { answering, worded } from './daemons.ts'
 import { overlap } from './history.ts'
+import {
+  type Cause,
+  type Certainty,
+  causeOf,
+  type Link,
+  type LinkRole,
+  ms,
+  type Preemptor,
+  unknown,
+} from './link.ts'
 import type { Hold, Wait } from './locks.ts'
 import type { Past } from './past.ts'
 import type { Runnable, Sleep } from './tasks.ts'
-
-export type Certainty = 'certain' | 'inferred' | 'guessed'
-
-/** What a task is in a chain. */
-export type LinkRole = 'waiter' | 'queued before' | 'holder' | 'holder of a VMA lock'
-
-export interface Link {
-  readonly role: LinkRole
-  readonly comm: string
-  readonly tid: number
-  readonly group: string | null
-  /** What it holds that the link before waits for; null for the waiter. */
-  readonly holds: string | null
-  readonly waitsFor: string | null
-  /** The function, or the syscall, in which it waits. */
-  readonly at: string | null
-  /** For how long of the wait it was in the way. */
-  readonly ms: number
-  readonly certainty: Certainty
-  readonly why: string
-}
-
-/** Another task that had the CPU. */
-export interface Preemptor {
-  readonly comm: string
-  readonly tid: number
-  readonly ms: number
-}
-
-export interface Cause {
-  readonly kind: string
-  readonly function: string | null
-  readonly device: string | null
-  /** For how long of the sleep the device had nothing in flight; null if that can't be known. */
-  readonly deviceIdleMs: number | null
-  /** For how long of the time in the way the last link ran, and could have run and didn't; null if that can't be known. */
-  readonly ranMs: number | null
-  readonly runnableMs: number | null
-  /** Who had its CPU longest meanwhile. */
-  readonly preemptedBy: Preemptor | null
-  readonly certainty: Certainty
-  readonly why: string
-}
 
 export interface Explained {
   readonly chain: readonly Link[]
@@ -117,8 +76,6 @@ interface Spent {
 /** The reason of what is plainly certain. */
 export const EVENTS = 'mmap_lock events'
 const LINKS_MAX = 12
-/** Places that are told by what is known of a stack's frames, when the innermost aren't. */
-const VAGUE: ReadonlySet<string> = new Set(['sleep', 'disk'])
 const VMA_EVIDENCE_MIN = 0.5
 /** What took less of the time in the way than this isn't the reason for it. */
 const TELLING_PART = 0.2
@@ -200,6 +157,17 @@ class Explainer {
     const place = placeOf(sleep.frames)
     const at = atOf(sleep)
     this.since = Math.min(this.since, sleep.start)
+    const isLock = place?.kind === 'lock' || place?.kind === 'mmap_lock' || place?.kind === 'vma lock'
+    const asked = isLock ? undefined : this.past.requestOf(sleep)
+    if (asked !== undefined) {
+      const shown = answering(asked, intersect(sleep, blocker), this.past)
+      const { goal, links, cause } = worded(shown, asked, this.past.told(asked))
+      this.push(blocker, goal, at)
+      this.chain.push(
+        ...links.filter(link => !this.isFull && !this.chain.some(each => each.tid === link.tid)),
+      )
+      return cause
+    }
     if (place === null || place.kind === 'vma lock') {
       const reader = this.isFull ? null : this.vmaReader(sleep, blocker, place)
       if (reader !== null) {
@@ -207,7 +175,6 @@ class Explainer {
         return this.followTask(reader)
       }
     }
-    const isLock = place?.kind === 'lock' || place?.kind === 'mmap_lock' || place?.kind === 'vma lock'
     if (place === null || !isLock) {
       const cause = causeOf(sleep, place, this.past)
       this.push(blocker, cause.device === null ? cause.kind : `${cause.kind} on ${cause.device}`, at)
@@ -512,45 +479,6 @@ class Explainer {
   }
 }
 
-function causeOf(sleep: Sleep, place: Place | null, past: Past): Cause {
-  const kind = place?.kind ?? 'sleep'
-  const why =
-    place === null
-      ? `it slept in state ${sleep.state}; the trace has no stack that says where`
-      : 'kernel stack'
-  const base = {
-    ...unknown(why),
-    kind,
-    function: place?.function ?? null,
-    certainty:
-      place === null ? ('guessed' as const) : VAGUE.has(kind) ? ('inferred' as const) : ('certain' as const),
-  }
-  if (place !== null && !WAITS_FOR_DEVICE.has(place.kind)) return base
-  const writes = kind === 'writeback' || kind === 'journal' || kind === 'dirty throttle'
-  const near = sleep.devices.find(each => kind === 'sleep' || each.isWrite === writes) ?? sleep.devices[0]
-  const device = near?.device ?? past.stillInFlight(sleep)
-  if (device === null) return base
-  const idle = ms(sleep.end - sleep.start - past.busyNs(device, sleep.start, sleep.end))
-  const seen =
-    near === undefined
-      ? 'its request is still in flight'
-      : `a request of ${device} completed ${ms(near.beforeNs)} ms before the end`
-  return { ...base, device, deviceIdleMs: idle, why: `${why}; ${seen}` }
-}
-
-/** A cause of which nothing is known but why. */
-export const unknown = (why: string): Cause => ({
-  kind: 'unknown',
-  function: null,
-  device: null,
-  deviceIdleMs: null,
-  ranMs: null,
-  runnableMs: null,
-  preemptedBy: null,
-  certainty: 'guessed',
-  why,
-})
-
 const atOf = (sleep: Sleep): string | null => whereOf(sleep.frames) ?? (sleep.syscall || null)
 
 const lockName = (lock: string, write: boolean): string => `${lock} (${write ? 'write' : 'read'})`
@@ -597,5 +525,3 @@ const intersect = (a: Window, b: Window): Window => ({
   start: Math.max(a.start, b.start),
   end: Math.min(a.end, b.end),
 })
-
-const ms = (ns: number): number => Math.round(ns / 1e3) / 1e3

@@ -23,15 +23,18 @@ export type WatchedJson = Inversion
 export { FaultlineError } from '../base/index.ts'
 export type {
   Account,
+  AskDaemon,
   Behind,
   Cause,
   Certainty,
+  DaemonWait,
   HolderTotals,
   Inversion,
   Link,
   LockTotals,
   Missing,
   Preemptor,
+  ToldByDaemon,
   WorstWait,
 } from './analysis.ts'
 export { type AnalyzedFile, type AnalyzedFiles, analyze } from './analyze.ts'

@@ -17,12 +17,13 @@ export interface Doubt {
 }
 
 export function doubtOf(
-  { inversions, openWaits, missing, tasksSeen }: Account,
+  { inversions, requests, openWaits, missing, tasksSeen }: Account,
   files: readonly (ReadResult & { readonly path: string })[],
   thresholdMs: number,
 ): Doubt {
   const found =
     inversions.length > 0 ||
+    requests.length > 0 ||
     openWaits.some(wait => (wait.from === 'state' || wait.waitMs >= thresholdMs) && wait.chain.length > 1)
   const doubts = [
     ...files.flatMap(unreadOf),

@@ -10,18 +10,21 @@ export {
   type Account,
   Analysis,
   type AnalysisOptions,
+  type AskDaemon,
   type Cause,
   type Certainty,
+  type DaemonWait,
   type HolderTotals,
   type Inversion,
   type Link,
   type LockTotals,
   type Missing,
   type Stretches,
+  type ToldByDaemon,
   type WorstWait,
 } from './analysis.ts'
 export { type AnalyzedFile, type AnalyzedFiles, analyze } from './analyze.ts'
-export { type LiveOptions, observeLive } from './live.ts'
+export { type Daemons, type LiveOptions, observeLive } from './live.ts'
 export { readTrace } from './open.ts'
 export { type PageParts, reportOf, timelinesOf } from './page.ts'
 export { type RecorderOptions, recorderScript } from './recorder.ts'

@@ -29,10 +29,23 @@ import {
 } from '../trace/index.ts'
 import { type Account, Analysis, type AnalysisOptions, type Inversion } from './analysis.ts'
 import { tasksNow } from './begun.ts'
+import type { AskDaemon } from './daemons.ts'
 import { chainsOfState } from './state.ts'
 import { closeAll, Instance } from './tracefs.ts'
 
-export interface LiveOptions extends Omit<AnalysisOptions, 'concerns'> {
+/** Daemons of FUSE on this machine, which may tell what a request of theirs has waited for. */
+export interface Daemons {
+  /** What has been told of a request by now. */
+  readonly told: AskDaemon
+  /** Asks those of whose requests nothing was told. Settles when they have answered, or won't. */
+  refresh(): Promise<void>
+  /** Whether a thread only asks for this. */
+  isOwn(tid: number): boolean
+}
+
+export interface LiveOptions extends Omit<AnalysisOptions, 'concerns' | 'onRequest' | 'askDaemon'> {
+  /** If left out, none tells anything. */
+  readonly daemons?: Daemons
   /** Only waits by these processes, or for their memory; all when null. */
   readonly pids: readonly number[] | null
   /** Stop after so long; null observes until aborted. */
@@ -44,13 +57,17 @@ export interface LiveOptions extends Omit<AnalysisOptions, 'concerns'> {
   readonly onStarted?: (underWay: readonly Inversion[]) => void
 }
 
+const SILENT: Daemons = { told: () => undefined, refresh: async () => {}, isOwn: () => false }
 const POLL_MS = 100
+/** Daemons are asked for about this part of the time. */
+const ASKING_PART = 0.2
 const HOST: Words = { order: endianness() === 'BE' ? 'big' : 'little', longBytes: 8 }
 const PAGE_BYTES = 4096
 const LOCK_EVENTS = ['start_locking', 'acquire_returned', 'released'].map(
   name => `mmap_lock:mmap_lock_${name}`,
 )
 const BLOCK_EVENTS = ['block:block_rq_issue', 'block:block_rq_complete', 'block:block_rq_requeue']
+const FUSE_EVENTS = ['fuse:fuse_request_send', 'fuse:fuse_request_end']
 const LOCK_ENDS: ReadonlySet<Kind> = new Set([Kind.acquired, Kind.released])
 const ASLEEP = 'prev_state == 2'
 
@@ -73,7 +90,8 @@ function configure(instance: Instance, bufferKb: number): string[] {
       `this kernel has no ${missing[0]}; expected Linux 5.11 or later with mmap_lock tracepoints`,
       'ENOTSUP',
     )
-  const enabled = [...LOCK_EVENTS, ...BLOCK_EVENTS.filter(event => instance.enable(event))]
+  const others = [...BLOCK_EVENTS, ...FUSE_EVENTS].filter(event => instance.enable(event))
+  const enabled = [...LOCK_EVENTS, ...others]
   if (instance.enable('sched:sched_switch', { trigger: `stacktrace if ${ASLEEP}` }))
     enabled.push('sched:sched_switch', 'ftrace:kernel_stack')
   if (instance.enable('sched:sched_waking')) enabled.push('sched:sched_waking')
@@ -95,14 +113,26 @@ async function observe(
   const pidsOf = new Set(options.pids?.map(pid => `of process ${pid}`))
   // With its last process gone there is nothing left to observe.
   const isAlive = () => options.pids === null || options.pids.some(pid => existsSync(`/proc/${pid}`))
+  const { daemons = SILENT } = options
+  const untold: (() => Inversion)[] = []
+  /** Tells the waits for requests that have ended, when the daemons have said why. */
+  let tellingFrom = 0
+  const tellRequests = async () => {
+    const began = now()
+    const ended = untold.splice(0)
+    for (const tell of ended) tell()
+    await daemons.refresh()
+    for (const tell of ended) options.onInversion?.(tell())
+    tellingFrom = now() + (now() - began) / ASKING_PART
+  }
   const analysis = new Analysis({
     ...options,
+    askDaemon: daemons.told,
+    onRequest: tell => untold.push(tell),
     recorded: new Set(enabled.flatMap(event => KIND_OF_EVENT.get(event.split(':')[1]!) ?? [])),
-    ...(wanted === null
-      ? {}
-      : {
-          concerns: (waiter, mm) => wanted.has(waiter.tid) || ownMms.has(mm) || (mm !== '' && pidsOf.has(mm)),
-        }),
+    concerns: ({ tid }, mm) =>
+      !daemons.isOwn(tid) &&
+      (wanted === null || wanted.has(tid) || ownMms.has(mm) || (mm !== '' && pidsOf.has(mm))),
   })
   const take: Sink = record => {
     // A process writes only its own mm's lock, but for a child's while forking, which waits for nobody.
@@ -131,13 +161,21 @@ async function observe(
       ),
     )
     const end = options.seconds === null ? Number.POSITIVE_INFINITY : now() + options.seconds * 1e9
+    let telling: Promise<void> | undefined
     while (!options.signal.aborted && now() < end && isAlive()) {
       merge.until(now())
+      if (untold.length > 0 && now() >= tellingFrom)
+        telling ??= tellRequests().finally(() => {
+          telling = undefined
+        })
       const leftMs = Math.min(POLL_MS, Math.max(0, (end - now()) / 1e6))
       await sleep(leftMs, undefined, { signal: options.signal }).catch(ignoreAbort)
     }
     instance.write('tracing_on', '0')
     merge.until(Number.POSITIVE_INFINITY)
+    await telling
+    analysis.openRequests()
+    await tellRequests()
   } finally {
     closeAll(buffers)
   }

@@ -33,11 +33,12 @@ export function timelinesOf(scenes: readonly Scene[]): Timeline[] {
 
 export function reportOf(parts: PageParts): Report {
   const { account, timelines, whatIf, thresholdMs, madeBy } = parts
-  const { inversions, openWaits, trace, lostEvents, missing } = account
+  const { inversions, requests, openWaits, trace, lostEvents, missing } = account
   const found = [
     ...inversions,
     ...openWaits.filter(wait => wait.from === 'state' || wait.waitMs >= thresholdMs),
   ].sort((a, b) => b.waitMs - a.waitMs)
+  const asked = requests.toSorted((a, b) => b.waitMs - a.waitMs).slice(0, CHAINS_MAX)
   const seconds = (trace.endSec - trace.startSec).toFixed(2)
   const lost = lostEvents === 0 ? '' : ` ${lostEvents} events were lost.`
   return {
@@ -52,6 +53,7 @@ export function reportOf(parts: PageParts): Report {
     madeBy,
     sections: [
       ...(found.length === 0 ? [] : [chainsSection(found.slice(0, CHAINS_MAX), timelines)]),
+      ...(asked.length === 0 ? [] : [requestsSection(asked)]),
       ...timelines,
       ...(whatIf === null ? [] : whatIfSections(whatIf)),
       ...totals(account),
@@ -97,6 +99,15 @@ function chainsSection(
       const seen = timelines.find(({ stalls }) => stalls?.some(stall => stall.sentence === sentence))
       return seen === undefined ? { sentence } : { sentence, link: seen.id }
     }),
+  }
+}
+
+function requestsSection(asked: Account['requests']): Section {
+  return {
+    kind: 'chains',
+    id: 'requests',
+    title: 'The longest waits for requests of FUSE',
+    chains: asked.map(wait => ({ sentence: chainSentence(wait) })),
   }
 }
 

@@ -4,9 +4,11 @@
  * Everything chain.ts looks at comes from here; an open interval is given an end at `now`, so that a window of the present
  * reads like one of the past.
  */
+import type { AskDaemon, ToldByDaemon } from './daemons.ts'
 import type { Devices } from './devices.ts'
 import { History } from './history.ts'
 import type { Hold, Locks, Wait } from './locks.ts'
+import type { Asked, Requests } from './requests.ts'
 import type { Runnable, Sleep, Task, Tasks } from './tasks.ts'
 
 export class Past {
@@ -16,6 +18,8 @@ export class Past {
   private readonly locks: Locks
   private readonly tasks: Tasks
   private readonly devices: Devices
+  private readonly requests: Requests
+  private readonly askDaemon: AskDaemon | undefined
   private readonly unsettled: () => number
   private readonly endedWaits = new History<Wait>()
   private readonly endedHolds = new History<Hold>()
@@ -23,10 +27,26 @@ export class Past {
   private readonly endedRunnables = new History<Runnable>()
 
   /** `unsettled` gives the beginning of the earliest wait that has ended and isn't explained yet, or Infinity. */
-  constructor(locks: Locks, tasks: Tasks, devices: Devices, unsettled: () => number) {
+  constructor(
+    {
+      locks,
+      tasks,
+      devices,
+      requests,
+    }: {
+      readonly locks: Locks
+      readonly tasks: Tasks
+      readonly devices: Devices
+      readonly requests: Requests
+    },
+    askDaemon: AskDaemon | undefined,
+    unsettled: () => number,
+  ) {
     this.locks = locks
     this.tasks = tasks
     this.devices = devices
+    this.requests = requests
+    this.askDaemon = askDaemon
     this.unsettled = unsettled
   }
 
@@ -50,7 +70,10 @@ export class Past {
   readonly oldestAsked = (): number =>
     this.locks
       .openWaits()
-      .reduce((oldest, wait) => Math.min(oldest, wait.start), Math.min(this.now, this.unsettled()))
+      .reduce(
+        (oldest, wait) => Math.min(oldest, wait.start),
+        Math.min(this.now, this.unsettled(), this.requests.oldest),
+      )
 
   task(tid: number): Task | undefined {
     return this.tasks.get(tid)
@@ -95,6 +118,20 @@ export class Past {
     const open = this.tasks.get(tid)?.runnable ?? null
     if (open !== null && open.start < end) yield { ...open, end: this.now }
     for (const each of this.endedRunnables.overlapping(start, end)) if (each.tid === tid) yield each
+  }
+
+  /** The request of FUSE that a sleeper waited for. */
+  requestOf(sleep: Sleep): Asked | undefined {
+    return this.requests.of(sleep)
+  }
+
+  daemonOf(connection: string): number {
+    return this.requests.daemonOf(connection)
+  }
+
+  /** What the daemon itself tells of a request. */
+  told({ connection, unique }: Asked): ToldByDaemon | undefined {
+    return this.askDaemon?.(connection, unique)
   }
 
   busyNs(device: string, start: number, end: number): number {

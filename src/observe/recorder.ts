@@ -14,7 +14,7 @@ export interface RecorderOptions {
 }
 
 export const recorderScript = ({ seconds, bufferKb }: RecorderOptions): string => `#!/bin/sh
-# Records who waits for whose mmap_lock, and why. Made by: faultline observe recorder
+# Records who waits for whose mmap_lock or for a FUSE daemon, and why. Made by: faultline observe recorder
 # As root:    sh record.sh [FILE] [SECONDS]        Ctrl-C ends it sooner
 # Then:       faultline observe analyze FILE
 set -u
@@ -99,6 +99,7 @@ for event in start_locking acquire_returned released; do enable "mmap_lock/mmap_
 enable sched/sched_switch 'stacktrace if prev_state == 2'
 enable sched/sched_waking
 for event in issue complete requeue; do enable "block/block_rq_$event"; done
+for event in send end; do enable "fuse/fuse_request_$event"; done
 
 # Who sleeps now: a hang that began before has no events of its own.
 for task in /proc/[0-9]*/task/[0-9]*; do

@@ -7,7 +7,8 @@
 import { printable } from '../base/index.ts'
 import type { Account, Cause, Inversion } from './analysis.ts'
 import type { AnalyzedFiles } from './analyze.ts'
-import { EVENTS, type Link } from './chain.ts'
+import { EVENTS } from './chain.ts'
+import type { Link } from './link.ts'
 
 const COLUMNS = 80
 const ROWS = 5
@@ -37,9 +38,22 @@ export function accountText(account: Account, thresholdMs: number): string {
     lines.push(...numbered(at + 1, inversionText(inversion)), '')
   })
   if (found > CHAINS) lines.push(`These are the ${CHAINS} longest; --json has more.`, '')
+  lines.push(...requestsText(account.requests, thresholdMs))
   lines.push(...openText(account, thresholdMs))
   lines.push(...totalsText(account))
   return `${lines.join('\n').trimEnd()}\n`
+}
+
+/** Waits for daemons of FUSE. */
+function requestsText(requests: readonly Inversion[], thresholdMs: number): string[] {
+  if (requests.length === 0) return []
+  const shown = requests.toSorted((a, b) => b.waitMs - a.waitMs).slice(0, CHAINS)
+  return [
+    `${count(requests.length, 'wait')} of ${thresholdMs} ms or more for a request of FUSE:`,
+    '',
+    ...shown.flatMap((wait, at) => [...numbered(at + 1, inversionText(wait)), '']),
+    ...(requests.length > CHAINS ? [`These are the ${CHAINS} longest; --json has more.`, ''] : []),
+  ]
 }
 
 function openText(account: Account, thresholdMs: number): string[] {
@@ -59,7 +73,11 @@ export function watchedText(account: Account, thresholdMs: number): string {
     found === 0
       ? `No wait of ${thresholdMs} ms or more for an mmap_lock is explained by another task.`
       : `${count(found, 'priority inversion')} told above.`
-  return `${[told, '', ...openText(account, thresholdMs), ...totalsText(account)].join('\n').trimEnd()}\n`
+  const requests = requestsText(
+    account.requests.filter(each => each.endSec === null),
+    thresholdMs,
+  )
+  return `${[told, '', ...requests, ...openText(account, thresholdMs), ...totalsText(account)].join('\n').trimEnd()}\n`
 }
 
 /** What was under way when tracing began. */

@@ -27,7 +27,7 @@ import {
   placeOf,
   whereOf,
 } from './causes.ts'
-import { type Cause, type Certainty, type Link, unknown } from './chain.ts'
+import { type Cause, type Certainty, type Link, unknown } from './link.ts'
 import type { Missing } from './missing.ts'
 
 /** Functions that run with mmap_lock held for write, and may sleep there. */

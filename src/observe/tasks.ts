@@ -9,8 +9,8 @@
  *     running --switchOut, state S D ...--> asleep --waking--> runnable --seen running--> running --state X--> dead
  *        '------switchOut, state R------------------------------^
  *
- * Told are stretches that may explain a wait: uninterruptible sleeps, and any stretch of a task that holds or waits for a lock
- * or is in a fault. A server idling in epoll explains nothing.
+ * Told are stretches that may explain a wait: uninterruptible sleeps, and any stretch of a task that holds or waits for a lock,
+ * is in a fault, or asks for or answers requests of FUSE. A server idling in epoll explains nothing.
  *
  * Invariants
  *   KT1  A task has at most one open sleep, and none while it has an open runnable stretch.
@@ -72,6 +72,10 @@ export interface Task {
   /** The mm whose lock it waits for, '' if none. */
   waitsFor: string
   faultOpen: boolean
+  /** How many requests of FUSE it has asked for that aren't answered. */
+  asks: number
+  /** Since when it is known to answer such, -1 if it isn't: its sleeps are told from then on. */
+  answersSince: number
   syscall: string
   /** Where it slept when the trace began; empty if it didn't, or that isn't known. */
   framesFirst: readonly string[]
@@ -157,6 +161,8 @@ export class Tasks {
         holds: 0,
         waitsFor: '',
         faultOpen: false,
+        asks: 0,
+        answersSince: -1,
         syscall: '',
         framesFirst: [],
         ranFirst: -1,
@@ -220,6 +226,7 @@ export class Tasks {
   matters(stretch: Sleep | Runnable): boolean {
     const task = this.byTid.get(stretch.tid)
     if (task === undefined || task.holds > 0 || task.waitsFor !== '' || task.faultOpen) return true
+    if (task.asks > 0 || task.answersSince !== -1) return true
     if ('state' in stretch && (stretch.state === 'D' || stretch.waitsFor !== '' || stretch.inFault))
       return true
     return stretch.frames.length > 0 && isInFault(stretch.frames)

@@ -29,6 +29,8 @@ export interface Format {
   readonly fields: ReadonlyMap<string, Field>
   /** The letters of sched_switch's prev_state, by bit. */
   readonly states: ReadonlyMap<number, string>
+  /** The names of FUSE's opcodes. */
+  readonly opcodes: ReadonlyMap<number, string>
 }
 
 /** Fills a record from an event's payload in [start, end). */
@@ -52,11 +54,18 @@ export function readFormat(text: string): Format {
   const states = new Map(
     [...text.matchAll(/\{\s*(0x[0-9a-f]+|\d+),\s*"(\w)"\s*\}/g)].map(each => [Number(each[1]), each[2]!]),
   )
+  const opcodes = new Map(
+    [...text.matchAll(/\{\s*(\d+),\s*"(?:FUSE_)?([A-Z_0-9]{2,})"\s*\}/g)].map(each => [
+      Number(each[1]),
+      each[2]!,
+    ]),
+  )
   return {
     name: /name:\s*(\S+)/.exec(text)?.[1] ?? '',
     id: Number(/ID:\s*(\d+)/.exec(text)?.[1] ?? -1),
     fields,
     states,
+    opcodes,
   }
 }
 
@@ -160,11 +169,24 @@ function fillOf(kind: Kind, format: Format, { names, kallsyms, words }: Context)
       const sectors = number('nr_sector')
       const rwbs = string('rwbs')
       return (record, bytes, start) => {
-        const dev = device(bytes, start)
-        record.device = `${dev >>> 20},${dev & 0xfffff}`
+        record.device = deviceName(device(bytes, start))
         record.sector = sector(bytes, start)
         record.sectors = sectors(bytes, start)
         record.rwbs = rwbs(bytes, start)
+      }
+    }
+    case Kind.asked:
+    case Kind.answered: {
+      const connection = number('connection')
+      const unique = number('unique')
+      const opcode = number('opcode')
+      const error = number('error')
+      return (record, bytes, start) => {
+        record.device = deviceName(connection(bytes, start))
+        record.unique = unique(bytes, start)
+        const code = opcode(bytes, start)
+        record.name = format.opcodes.get(code) ?? `opcode ${code}`
+        record.code = error(bytes, start) | 0
       }
     }
     case Kind.syscallEnter:
@@ -185,6 +207,9 @@ function fillOf(kind: Kind, format: Format, { names, kallsyms, words }: Context)
       return null
   }
 }
+
+/** `7,0`, of a kernel's dev_t. */
+export const deviceName = (dev: number): string => `${dev >>> 20},${dev & 0xfffff}`
 
 type Read<T> = (bytes: Buffer, start: number) => T
 

@@ -14,6 +14,7 @@
  *   stack                     frames, innermost first; belongs to the latest event of tid
  *   lost                      count, on cpu, since its last event; cpu is -1 if unknown, count 0 for a line that can't be read
  *   blocked                   nextTid: a task that is woken, frames: the function in which it slept
+ *   asked answered            device: the connection to a daemon of FUSE, unique; asked also name, answered also code: tid asks, or answers
  *   wrapped                   nothing: the buffers were full, and what each CPU had before its first event was overwritten
  *
  * Units    time: nanoseconds of the trace's clock, exact to 104 days of uptime (2^53).
@@ -37,6 +38,8 @@ export const Kind = {
   lost: 14,
   wrapped: 15,
   blocked: 16,
+  asked: 17,
+  answered: 18,
 } as const
 
 export type Kind = (typeof Kind)[keyof typeof Kind]
@@ -61,6 +64,8 @@ export interface TraceRecord {
   rwbs: string
   address: number
   code: number
+  /** The number of a request on its connection. */
+  unique: number
   name: string
   frames: readonly string[]
   count: number
@@ -88,6 +93,7 @@ export function emptyRecord(): TraceRecord {
     rwbs: '',
     address: 0,
     code: 0,
+    unique: 0,
     name: '',
     frames: [],
     count: 0,
@@ -112,6 +118,8 @@ export const KIND_OF_EVENT: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ['sys_exit', Kind.syscallExit],
   ['kernel_stack', Kind.stack],
   ['sched_blocked_reason', Kind.blocked],
+  ['fuse_request_send', Kind.asked],
+  ['fuse_request_end', Kind.answered],
 ])
 
 /** A trace that can't be read, told to whoever gave it: what was wrong, what was expected, what to do. */

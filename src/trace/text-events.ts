@@ -4,6 +4,7 @@
  * Each reader fills a record from the bytes [args, end) of a line and says whether they were whole. Values that may hold
  * anything (task names, cgroup paths) are found by what must follow them, never by splitting at spaces.
  */
+import { deviceName } from './format.ts'
 import type { Interner } from './interner.ts'
 import { Kind, type TraceRecord } from './record.ts'
 import { isDigit, skipSpaces } from './text-line.ts'
@@ -68,6 +69,9 @@ export function readArguments(
     case Kind.completed:
     case Kind.requeued:
       return readBlock(record, line, args, end, names)
+    case Kind.asked:
+    case Kind.answered:
+      return readRequest(record, line.toString('latin1', args, end))
     case Kind.syscallEnter:
     case Kind.syscallExit:
       record.name = names.get(line, args, wordEnd(line, args, end))
@@ -213,10 +217,25 @@ function readRawBlock(record: TraceRecord, args: string): boolean {
   const field = (name: string) => new RegExp(`(?:^| )${name}=(\\S+)`).exec(args)?.[1]
   const [dev, sector, sectors] = [field('dev'), field('sector'), field('nr_sector')]
   if (dev === undefined || sector === undefined || sectors === undefined) return false
-  record.device = dev.includes(',') ? dev : `${Number(dev) >>> 20},${Number(dev) & 0xfffff}`
+  record.device = dev.includes(',') ? dev : deviceName(Number(dev))
   record.sector = Number(sector)
   record.sectors = Number(sectors)
   record.rwbs = field('rwbs') ?? ''
+  return true
+}
+
+/** `connection 45 req 4 opcode 15 (FUSE_READ) len 80`, `connection 45 req 4 len 16 error 0`; with `=` as raw fields, `unique` for `req`. */
+const REQUEST =
+  /^connection[ =](0x[0-9a-f]+|\d+) (?:req|unique)[ =](0x[0-9a-f]+|\d+)(?: opcode[ =](\d+)(?: \((?:FUSE_)?(\w+)\))?)? len[ =]\S+(?: error[ =](-?\d+))? *$/
+
+function readRequest(record: TraceRecord, args: string): boolean {
+  const [, connection, unique, opcode, name, error] = REQUEST.exec(args) ?? []
+  const isWhole = (record.kind === Kind.asked ? opcode : error) !== undefined
+  if (connection === undefined || !isWhole) return false
+  record.device = deviceName(Number(connection))
+  record.unique = Number(unique)
+  record.name = name ?? `opcode ${opcode}`
+  record.code = Number(error ?? 0)
   return true
 }
 
