@@ -58,8 +58,9 @@ export class VolumeCalls {
     }
   }
 
-  async syncFile({ cached }: VolumeFile): Promise<void> {
-    const args = syncArgs(cached, 0, Infinity, { seen: cached.errorCount })
+  /** What was stored to the file is in blocks of its own, which the next commit makes durable. */
+  async write({ cached }: VolumeFile): Promise<void> {
+    const args = syncArgs(cached, 0, Infinity, { seen: cached.errorCount }, 'written')
     await this.perform(this.context.engine.verbs.sync, args, { operation: 'sync', where: cached.name })
   }
 

@@ -72,6 +72,24 @@ describe('a volume', () => {
     )
   })
 
+  test('sync makes the stores to all of its files durable by one commit', async t => {
+    const { machine, volume, path } = await world(t)
+    const names = ['/a', '/b', '/c']
+    const space = machine.space({ name: 's' })
+    for (const [at, name] of names.entries()) {
+      await volume.put(parts(new Uint8Array(PAGE)), name)
+      const map = await space.map(await volume.open(name, { mode: 'r+' }), { prot: 'rw' })
+      await map.run(view => view.setU32(0, 70 + at))
+    }
+    const before = volume.core.parts.commits.count
+    await volume.sync()
+    assert.equal(volume.core.parts.commits.count, before + 1)
+    fs.cpSync(path, `${path}-copy`, { recursive: true })
+    await using other = await Machine.start({ memory: '1 MiB' })
+    const copy = await other.openVolume(`${path}-copy`)
+    for (const [at, name] of names.entries()) assert.equal((await held(copy, name)).readUInt32LE(), 70 + at)
+  })
+
   test('clones share blocks until one of them is stored to', async t => {
     const { machine, volume } = await world(t)
     await volume.put(parts(random(8 * PAGE)), '/a')
