@@ -7,7 +7,7 @@
 export type { Backing } from './backing.ts'
 export { CachedFile, type Invalidation } from './cached-file.ts'
 export { type Copying, partAt, requestAt } from './copying.ts'
-export { type Dropping, dropSome, newDropping } from './dropping.ts'
+export { type Dropping, dropSome, newDropping, unmapSome } from './dropping.ts'
 export { Forget, type ForgetArgs } from './forget.ts'
 export { type CacheSizes, PageCache } from './page-cache.ts'
 export { type CopyArgs, copyArgs, ReadCall, WriteCall } from './read-write.ts'

@@ -156,10 +156,10 @@ export class PageCache {
   }
 
   /** What to wait for before more of a range of the file is begun: its oldest bio, while more would only stand in a queue. */
-  crowded(file: CachedFile, group: GroupId): Ticket | undefined {
+  crowded(file: CachedFile): Bio | undefined {
     if (file.bios.size < BIOS_MAX) return undefined
     const [oldest] = file.bios
-    return this.boostBio(oldest!, group)
+    return oldest
   }
 
   /** The ticket of a frame in flight. Its bio goes by the waiter's limits too from now on. */

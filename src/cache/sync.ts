@@ -82,8 +82,8 @@ export class Sync implements Verb<SyncArgs> {
     const { args } = task
     if (args.next === -1) this.begin(args)
     if (args.next < args.end) {
-      const crowded = this.cache.crowded(args.file, task.group)
-      if (crowded !== undefined) return wait(crowded, 'writeback')
+      const crowded = this.cache.crowded(args.file)
+      if (crowded !== undefined) return wait(this.cache.boostBio(crowded, task.group), 'writeback')
       this.writeSome(args)
       if (args.next < args.end) return again
     }

@@ -99,10 +99,10 @@ export class Advise implements Verb<AdviseArgs> {
     const to = Math.min(end, vma?.end ?? end, Math.max(from, vma?.start ?? end) + this.mm.cache.slicePages)
     if (vma !== undefined && vma.start < end) {
       const file = cachedFileOf(this.mm, vma)
-      const crowded = file && this.mm.cache.crowded(file, task.group)
+      const crowded = file && this.mm.cache.crowded(file)
       if (crowded !== undefined) {
         releaseAll(task)
-        return wait(crowded, 'read')
+        return wait(this.mm.cache.boostBio(crowded, task.group), 'read')
       }
       readAhead(this.mm, vma, Math.max(from, vma.start), to, task.group)
     }

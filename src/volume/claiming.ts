@@ -24,16 +24,19 @@ export interface Claimable {
   readonly node: Node
   readonly size: Bytes
   invalidation: Invalidation | undefined
-  /** The claim stands from now on: entries that would not ask any more go. */
-  claimed(claim: Claim): void
-  /** An attempt: nothing of the claimed range is on its way, and the bytes that the claim needs are on the device. */
+  /**
+   * An attempt, in slices: no entry of the claimed range lets a store in without asking, nothing of it is on its way, and the
+   * bytes that the claim needs are on the device.
+   */
   settle(claim: Claim): Outcome
   /** An attempt, in slices: what the pages of `range`, which is claimed, held is gone, and what was promised for them. */
   drop(claim: Claim, range: PageRange): Outcome
   /** The file is so long from now on, if it wasn't longer. */
   grow(size: Bytes): void
-  /** What its claimed pages hold has moved, and it is so long from now on. Private copies of what is cut off go. */
+  /** What its claimed pages hold has moved, and it is so long from now on. */
   shifted(size: Bytes): void
+  /** An attempt, in slices: private copies of what lies behind its end are mapped no more. */
+  cut(claim: Claim): Outcome
 }
 
 export interface Claim extends PageRange {
@@ -44,6 +47,8 @@ export interface Claim extends PageRange {
   written: 'not yet' | PageIndex | 'all of it'
   /** How far they have been dropped. */
   dropping: Dropping | undefined
+  /** Behind the end of the file, up to which page no private copy is mapped any more. */
+  cut: PageIndex
 }
 
 export interface ClaimingArgs {
@@ -120,10 +125,8 @@ export abstract class Claiming<Args extends ClaimingArgs> implements Verb<Args> 
     )
     args.ticket = ticket
     args.claims = claims
-    for (const claim of claims) {
-      const { file, start, end } = claim
+    for (const { file, start, end } of claims) {
       file.invalidation = { start, end, ticket }
-      file.claimed(claim)
     }
   }
 
@@ -139,5 +142,5 @@ export abstract class Claiming<Args extends ClaimingArgs> implements Verb<Args> 
 
 /** A claim of a range that isn't written yet. */
 export function claimOf(file: Claimable, { start, end }: PageRange, needs: Claim['needs']): Claim {
-  return { file, start, end, needs, written: 'not yet', dropping: undefined }
+  return { file, start, end, needs, written: 'not yet', dropping: undefined, cut: 0 }
 }

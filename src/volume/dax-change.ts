@@ -3,7 +3,7 @@
  * with what a new size cuts off, and stay with a punch.
  *
  * Invariants
- *   DG1 While a range is claimed no entry maps the file there.
+ *   DG1 When a range that is claimed begins to change, no entry maps the file there.
  *   DG2 A task that fails has changed nothing; one that is killed is seen through, or had not begun.
  */
 import { type Bytes, type Errno, errno } from '../base/index.ts'
@@ -22,10 +22,12 @@ export type DaxChangePlan =
 export interface DaxChangeArgs extends ClaimingArgs {
   readonly plan: DaxChangePlan
   reshaping: ReshapingArgs | undefined
+  /** The file is as it is to be, and its private copies are left. */
+  isReshaped: boolean
 }
 
 export function daxChangeArgs(plan: DaxChangePlan): DaxChangeArgs {
-  return { plan, ...unclaimed(), reshaping: undefined }
+  return { plan, ...unclaimed(), reshaping: undefined, isReshaped: false }
 }
 
 export class DaxChange extends Claiming<DaxChangeArgs> {
@@ -64,10 +66,13 @@ export class DaxChange extends Claiming<DaxChangeArgs> {
           : { operation: 'zero', position: plan.position, length: plan.length, buffers: [] },
       plan: undefined,
     }
-    const outcome = this.transfers.reshaping.step(args.reshaping)
-    if (outcome.kind !== 'done') return outcome
-    if (plan.how === 'resize') file.resize(plan.size)
-    return done
+    if (!args.isReshaped) {
+      const outcome = this.transfers.reshaping.step(args.reshaping)
+      if (outcome.kind !== 'done') return outcome
+      if (plan.how === 'resize') file.resize(plan.size)
+      args.isReshaped = true
+    }
+    return plan.how === 'resize' ? file.cut(args.claims[0]!) : done
   }
 
   protected override isUnderWay({ reshaping }: DaxChangeArgs): boolean {

@@ -34,6 +34,8 @@ export interface DaxPlace {
   /** The frame of the device's block 0. */
   readonly first: Pfn
   readonly mappers: Mappers
+  /** Entries that one attempt takes away at most. */
+  readonly slicePages: number
   bytes(frame: Pfn): Uint8Array
 }
 

@@ -21,10 +21,18 @@
  *   DX4 What is stored behind the end of the file never shows.
  *   DX5 If `durable` is asked for, a store is let in only when the extent that it goes to is durable (MAP_SYNC).
  */
-import { type Bytes, errno, type FileId, NumberMap, type PageIndex, type Pfn } from '../base/index.ts'
-import type { Invalidation } from '../cache/index.ts'
+import {
+  type Bytes,
+  errno,
+  type FileId,
+  NumberMap,
+  type PageIndex,
+  type PageRange,
+  type Pfn,
+} from '../base/index.ts'
+import { type Invalidation, newDropping, unmapSome } from '../cache/index.ts'
 import { carriedError, type Mappable, type PageRequest } from '../memmap/index.ts'
-import { done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
+import { again, done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
 import type { Claim, Claimable } from './claiming.ts'
 import type { Copy, DaxCopying, DaxPlace } from './dax-copy.ts'
 import { blocksOf, LOST, PLAIN, UNWRITTEN, WRITTEN } from './extents.ts'
@@ -142,12 +150,9 @@ export class DaxFile implements Mappable, Claimable {
 
   // ---- what changes it from outside its pages
 
-  claimed({ start, end }: Claim): void {
-    this.place.mappers.unmapRange(this.id, start, end, 'shared pages')
-  }
-
   settle(claim: Claim): Outcome {
     const { start, end } = claim
+    if (this.unmap(claim).kind !== 'done') return again
     for (const [index, { ticket }] of this.copies.entries())
       if (index >= start && index < end) return wait(ticket, 'copy')
     // Once: what claims the range may move it, and the end with it.
@@ -155,6 +160,16 @@ export class DaxFile implements Mappable, Claimable {
     const cleared = this.clearTail()
     if (cleared.kind === 'done') claim.written = 'all of it'
     return cleared
+  }
+
+  /** No entry of the claimed range is left: it would go on to let stores in. */
+  unmap(claim: Claim): Outcome {
+    claim.dropping ??= newDropping()
+    const { dropping, end } = claim
+    if (dropping.unmapped === Infinity) return done
+    const mapped = { start: Math.max(claim.start, dropping.unmapped), end }
+    dropping.unmapped = this.unmapSome(mapped, 'shared pages')
+    return dropping.unmapped === Infinity ? done : again
   }
 
   drop(): Outcome {
@@ -170,17 +185,24 @@ export class DaxFile implements Mappable, Claimable {
 
   /** Its tail was cleared when it was claimed; where the old end was there may be another block now. */
   shifted(size: Bytes): void {
-    const end = Math.ceil(size / this.parts.disk.blockSize)
-    if (size < this.size) this.place.mappers.unmapRange(this.id, end, NUMBERS_MAX, 'with private copies')
     this.size = size
   }
 
-  /** The file has been given another size: private copies of what was cut off go too. */
+  cut(claim: Claim): Outcome {
+    const start = Math.max(Math.ceil(this.size / this.parts.disk.blockSize), claim.cut)
+    claim.cut = this.unmapSome({ start, end: NUMBERS_MAX }, 'with private copies')
+    return claim.cut === Infinity ? done : again
+  }
+
+  /** The file has been given another size. */
   resize(size: Bytes): void {
-    const end = Math.ceil(size / this.parts.disk.blockSize)
-    if (size < this.size) this.place.mappers.unmapRange(this.id, end, NUMBERS_MAX, 'with private copies')
     this.grow(size)
     this.size = size
+  }
+
+  private unmapSome(range: PageRange, which: 'shared pages' | 'with private copies'): PageIndex {
+    const { mappers, slicePages } = this.place
+    return unmapSome(mappers, this.id, range, which, { left: slicePages })
   }
 
   private clearTail(): Outcome {

@@ -14,7 +14,7 @@
  * Compare   Linux vfs_fallocate, xfs_file_fallocate: what they refuse.
  */
 import { type Bytes, type Errno, errno, type PageIndex } from '../base/index.ts'
-import { again, done, fail, type Outcome } from '../sched/index.ts'
+import { again, fail, type Outcome } from '../sched/index.ts'
 import { type Claim, type Claimable, Claiming, type ClaimingArgs, claimOf, unclaimed } from './claiming.ts'
 import { canBeLong } from './parts.ts'
 import { NUMBERS_MAX } from './records.ts'
@@ -33,7 +33,7 @@ export interface ShiftingArgs extends ClaimingArgs {
   readonly runs: Run[]
   /** Up to which page it has been looked at. */
   looked: PageIndex
-  state: 'looks' | 'moves' | 'has moved'
+  state: 'looks' | 'moves' | 'has moved' | 'is so long'
 }
 
 export function shiftingArgs(plan: ShiftPlan): ShiftingArgs {
@@ -72,13 +72,22 @@ export class Shifting extends Claiming<ShiftingArgs> {
 
   protected change(args: ShiftingArgs): Outcome {
     const { file, how, length } = args.plan
-    if (args.state === 'looks') return this.look(args)
-    if (args.state === 'moves') return this.move(args)
     const [claim] = args.claims
-    const dropped = file.drop(claim!, { start: claim!.start, end: NUMBERS_MAX })
-    if (dropped.kind !== 'done') return dropped
-    file.shifted(file.size + (how === 'insert' ? length : -length))
-    return done
+    switch (args.state) {
+      case 'looks':
+        return this.look(args)
+      case 'moves':
+        return this.move(args)
+      case 'has moved': {
+        const dropped = file.drop(claim!, { start: claim!.start, end: NUMBERS_MAX })
+        if (dropped.kind !== 'done') return dropped
+        file.shifted(file.size + (how === 'insert' ? length : -length))
+        args.state = 'is so long'
+        return again
+      }
+      case 'is so long':
+        return file.cut(claim!)
+    }
   }
 
   protected override isUnderWay({ state }: ShiftingArgs): boolean {

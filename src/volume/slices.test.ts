@@ -7,6 +7,7 @@ import type { Task, Verb } from '../sched/index.ts'
 import { bulkReadArgs } from './bulk.ts'
 import { checkingArgs } from './checking.ts'
 import { countingArgs } from './counting.ts'
+import { daxChangeArgs } from './dax-change.ts'
 import { Failure } from './failure.ts'
 import { preallocatingArgs } from './preallocating.ts'
 import { remappingArgs } from './remapping.ts'
@@ -30,6 +31,12 @@ function begin<Args>({ world }: VolumeWorld, verb: Verb<Args>, args: Args): Task
 /** Runs attempts of the task alone, until `until`, or until it has to wait or has ended. */
 function runUntil({ world }: VolumeWorld, task: Task, until: () => boolean): void {
   while (!until() && world.scheduler.ready().includes(task)) world.scheduler.step(task)
+}
+
+/** One attempt of the task, when all that it waits for is over. */
+function runOnce({ world: { scheduler } }: VolumeWorld, task: Task<never>): void {
+  while (!scheduler.ready().includes(task as unknown as Task)) scheduler.step(scheduler.ready()[0]!)
+  scheduler.step(task as unknown as Task)
 }
 
 function story(): VolumeWorld {
@@ -324,6 +331,60 @@ describe('a check', () => {
     ok(at.volume.create('/new', 'directory'))
     at.commit()
     assert.deepEqual(names(at.crash(), '/'), ['d', 'new'])
+  })
+})
+
+describe('the end of a DAX file that is cut off', () => {
+  const PAGES = 20
+  const SLICE = 8
+
+  /** Mapped as it is, and as private copies; all of it is there. */
+  function mapped() {
+    const at = new VolumeWorld({ ...SMALL, slicePages: SLICE, dax: true })
+    at.close(at.create('/a', PAGES))
+    const file = at.openDax('/a')
+    const space = at.world.space('app')
+    const shared = at.world.map(space, file.open)
+    const copies = at.world.map(space, file.open, { share: 'private' })
+    for (let page = 0; page < PAGES; page++) {
+      at.world.fault(space, shared + page, 'load')
+      at.world.fault(space, copies + page, 'store')
+    }
+    const plan = { how: 'resize', file: file.dax, size: PAGE } as const
+    const there = (start: number) =>
+      Array.from({ length: PAGES }, (_, page) => at.world.rights(space, start + page)).filter(Boolean).length
+    return { at, space, shared, copies, file: file.dax, plan, there }
+  }
+
+  it('is unmapped a slice at a time: what maps it before it changes, private copies after that', () => {
+    const { at, shared, copies, file, plan, there } = mapped()
+    const task = begin(at, at.volume.daxChange, daxChangeArgs(plan))
+    for (let before = 2 * PAGES; at.world.says(task as never) !== 'done'; ) {
+      runOnce(at, task as never)
+      const left = there(shared) + there(copies)
+      assert.ok(before - left <= SLICE, `${before - left} entries in one attempt`)
+      before = left
+      assert.equal(file.size, there(shared) > 1 ? PAGES * PAGE : file.size, 'it changes when nothing maps it')
+      if (there(copies) < PAGES) assert.equal(file.size, PAGE, 'copies stay until it has changed')
+    }
+    assert.deepEqual([there(shared), there(copies), file.size], [1, 1, PAGE])
+    at.commit()
+    at.recount()
+  })
+
+  it('is as it was when that is killed before it changes', () => {
+    const { at, space, shared, copies, file, plan, there } = mapped()
+    const task = begin(at, at.volume.daxChange, daxChangeArgs(plan))
+    runOnce(at, task as never)
+    at.world.scheduler.kill(task)
+    at.world.settle()
+    assert.equal(at.world.says(task as never), 'EINTR')
+    for (let page = 0; page < PAGES; page++) {
+      at.world.fault(space, shared + page, 'load')
+      assert.equal(at.world.value(space, shared + page), 1 + page)
+    }
+    assert.deepEqual([there(copies), file.size], [PAGES, PAGES * PAGE])
+    at.recount()
   })
 })
 

@@ -1,6 +1,13 @@
 /** A file of a volume that is open, with its pages in the cache. */
 import type { Bytes, PageIndex, PageRange } from '../base/index.ts'
-import { type CachedFile, dropSome, type Invalidation, newDropping, type PageCache } from '../cache/index.ts'
+import {
+  type CachedFile,
+  dropSome,
+  type Invalidation,
+  newDropping,
+  type PageCache,
+  unmapSome,
+} from '../cache/index.ts'
 import type { Bio } from '../io/index.ts'
 import { again, done, fail, type Outcome, wait } from '../sched/index.ts'
 import type { Claim, Claimable } from './claiming.ts'
@@ -39,10 +46,7 @@ export class VolumeFile implements Claimable {
     this.cached.dropping = false
   }
 
-  claimed(): void {
-    // An entry of a clean page can't be stored through, and dirty pages are written or dropped.
-  }
-
+  /** Entries stay: one of a clean page can't be stored through, and dirty pages are written or dropped. */
   settle(claim: Claim): Outcome {
     const { cache, cached } = this
     if (claim.written === 'not yet') {
@@ -51,6 +55,8 @@ export class VolumeFile implements Claimable {
       claim.written = claim.start
     }
     if (claim.written !== 'all of it') {
+      const crowded = cache.crowded(cached)
+      if (crowded !== undefined) return this.waitFor(crowded)
       const most = Math.max(cache.slicePages, cache.pagesPerBio)
       const indexes = this.needed(claim, claim.written, most)
       cache.writeOut(cached, indexes)
@@ -75,10 +81,16 @@ export class VolumeFile implements Claimable {
 
   shifted(size: Bytes): void {
     const { cache, cached } = this
-    const end = Math.ceil(size / cache.frames.pageSize)
-    if (size < cached.size) cache.mappers.unmapRange(cached.id, end, NUMBERS_MAX, 'with private copies')
     cached.size = Math.min(cached.size, size)
     cache.extend(cached, size)
+  }
+
+  cut(claim: Claim): Outcome {
+    const { cache, cached } = this
+    const start = Math.max(cached.pages, claim.cut)
+    const slice = { left: cache.slicePages }
+    claim.cut = unmapSome(cache.mappers, cached.id, { start, end: NUMBERS_MAX }, 'with private copies', slice)
+    return claim.cut === Infinity ? done : again
   }
 
   /** The first page from `from` on that is dirty, or on its way to the device; Infinity: none is. */

@@ -211,7 +211,7 @@ export class Volume {
     this.daxCopying = new DaxCopying(this.parts)
     if (region !== undefined) {
       const bytes = (frame: Pfn) => cache.frames.bytes(frame)
-      this.place = { first: region.first, mappers: cache.mappers, bytes }
+      this.place = { first: region.first, mappers: cache.mappers, slicePages: cache.slicePages, bytes }
     }
   }
 

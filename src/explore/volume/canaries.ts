@@ -83,7 +83,7 @@ export const VOLUME_CANARIES: readonly (Omit<Canary, 'under'> & Partial<Canary>)
   {
     name: 'clone-keeps-entries',
     says: 'a clone leaves the right to store with those who map its source',
-    ...inVolume(on => eachDax(on, file => replace(file, 'claimed', () => nothing))),
+    ...inVolume(on => eachDax(on, file => replace(file, 'unmap', () => () => done))),
   },
   {
     name: 'hasty-change',
