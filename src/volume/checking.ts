@@ -10,7 +10,7 @@ import { Check, type Checked, type CheckReport } from './check.ts'
 import { Absent, Failure } from './failure.ts'
 import type { Overlay } from './overlay.ts'
 import type { Parts } from './parts.ts'
-import { decodeLink, decodeNumbers, inoIn, nameIn, numberIn, ROOT_INO } from './records.ts'
+import { decodeLink, decodeNumbers, FORMAT, inoIn, nameIn, numberIn, ROOT_INO } from './records.ts'
 import { type BadBlock, Scrub, type ScrubArgs, scrubArgs } from './scrub.ts'
 
 /** To look at a record takes a part of what making one does. */
@@ -84,7 +84,10 @@ export class Checking implements Verb<CheckingArgs> {
 
   /** An attempt at the metadata. */
   private checkSome(args: CheckingArgs): Outcome {
-    const { commits, overlay, sliceRecords } = this.parts
+    const { commits, overlay, header, sliceRecords } = this.parts
+    // Of a volume of format 1 nothing changes but all of it, by an upgrade.
+    if (!args.holds && header.format < FORMAT && commits.held !== undefined)
+      return wait(commits.held, 'metadata')
     if (!args.holds) commits.hold('check of the metadata')
     args.holds = true
     if (commits.underWay !== undefined) return wait(commits.underWay, 'device')

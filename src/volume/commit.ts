@@ -76,8 +76,8 @@ export class Commits implements Verb<CommitArgs> {
   private running = false
   /** The ticket of the commit that is on its way. */
   underWay: Ticket | undefined
-  /** Completes when commits may begin again. */
-  private held: Ticket | undefined
+  /** Completes when nobody holds commits any more. */
+  held: Ticket | undefined
   private holders = 0
 
   constructor(

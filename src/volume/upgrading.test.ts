@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { errno } from '../base/index.ts'
+import { checkingArgs } from './checking.ts'
 import { inFormat1 } from './format-1.ts'
 import { snapshotArgs } from './snapshot.ts'
-import { Upgrading, upgradingArgs } from './upgrading.ts'
+import { Upgrading, type UpgradingArgs, upgradingArgs } from './upgrading.ts'
 import { ok, VolumeWorld } from './volume-world.suite.ts'
 
 const now = { seconds: 1_700_000_000, nanoseconds: 5 }
@@ -25,6 +26,16 @@ function older(): VolumeWorld {
   at.commit()
   const image = at.image()
   return new VolumeWorld({ image: { ...image, store: inFormat1(image.store) } })
+}
+
+/** The same where a slice is one record, and an upgrade that is begun and has run until `until`. */
+function underWay(until: (args: UpgradingArgs) => boolean) {
+  const at = new VolumeWorld({ image: older().image(), slicePages: 4 })
+  const { scheduler } = at.world
+  const args = upgradingArgs({ volume: at.volume, uid: 7, gid: 8, now })
+  const task = scheduler.spawn(new Upgrading(), args, { name: 'upgrade', group: 1 })
+  while (!until(args)) scheduler.step(task as never)
+  return { at, scheduler, task }
 }
 
 function upgrade(at: VolumeWorld) {
@@ -71,6 +82,51 @@ describe('a volume of format 1', () => {
     assert.deepEqual(later.pages(later.open('/d/e/a')), [1, 2, 3])
     later.recount()
     assert.equal(later.world.says(upgrade(later)), 'done', 'there is nothing to do')
+  })
+
+  it('is of format 1 between two slices of its upgrade, if it crashes', () => {
+    for (let written = 0; written < 9; written++) {
+      const { at } = underWay(args => args.written === written)
+      const later = at.crash()
+      assert.deepEqual([later.volume.header.format, later.volume.check().wrong], [1, []])
+    }
+  })
+
+  it('stays as it is if the upgrade is killed before it has written an inode', () => {
+    const { at, scheduler, task } = underWay(args => args.judged === 3)
+    scheduler.kill(task)
+    at.world.settle()
+    assert.equal(at.world.says(task as never), 'EINTR')
+    assert.deepEqual([at.volume.header.format, at.volume.check().wrong], [1, []])
+    assert.equal(at.world.says(upgrade(at)), 'done')
+    at.recount()
+  })
+
+  it('is upgraded all the same if the upgrade is killed after that (UG2)', () => {
+    const { at, scheduler, task } = underWay(args => args.written === 2)
+    scheduler.kill(task)
+    at.world.settle()
+    assert.equal(at.world.says(task as never), 'EINTR')
+    at.recount()
+    assert.equal(at.crash().volume.header.format, 2)
+  })
+
+  it('is upgraded once by two who want it at the same time', () => {
+    const { at, task } = underWay(args => args.written === 4)
+    const other = upgrade(at)
+    at.world.settle()
+    assert.deepEqual([at.world.says(task as never), at.world.says(other)], ['done', 'done'])
+    at.commit()
+    at.crash().recount()
+  })
+
+  it('is checked before its upgrade or after it, not between two slices', () => {
+    const { at, scheduler, task } = underWay(args => args.written === 4)
+    const args = checkingArgs('metadata only')
+    const check = scheduler.spawn(at.volume.checking, args, { name: 'check', group: 1 })
+    at.world.settle()
+    assert.deepEqual([at.world.says(task as never), at.world.says(check as never)], ['done', 'done'])
+    assert.deepEqual(args.report?.wrong, [])
   })
 
   it('is in the one format or the other after a crash at any moment', () => {
