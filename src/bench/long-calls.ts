@@ -3,13 +3,14 @@
  * much longer it stands still over the larger.
  *
  * A stall is the time between two turns of the event loop by the clock. On a busy host part of it is other processes' turn:
- * what this thread itself has run of it stands beside it.
+ * the longest that this thread itself has run between two turns stands beside it.
  */
 import fs from 'node:fs'
 import type { Bytes } from '../base/index.ts'
 import { type File, Machine, type Mapping, type Space, type Volume } from '../map/index.ts'
 import { type Figure, MIB, median, type Plan } from './measure.ts'
 import { makeFile, scratchPath } from './scratch.ts'
+import { threadClock } from './thread-clock.ts'
 
 /** What is asked of each call, in ms. */
 const STALL_MAX = 10
@@ -19,7 +20,7 @@ const GROWN = 1.5
 
 interface Stall {
   readonly wall: number
-  /** What this thread has run meanwhile. */
+  /** The longest that this thread has run between two turns, which may be two others. */
   readonly own: number
 }
 
@@ -50,7 +51,7 @@ function row(name: string, stalls: readonly Stall[]): Figure {
   const shares = stalls.map(({ wall }) => wall / STALL_MAX)
   return {
     name: `longest stall: ${name}`,
-    what: `the longest time between two turns of the event loop, of ${STALL_MAX} ms; theirs: what the thread itself ran of it`,
+    what: `the longest time between two turns of the event loop, of ${STALL_MAX} ms; theirs: the longest that the thread itself ran between two`,
     ours: median(stalls.map(({ wall }) => wall)),
     theirs: median(stalls.map(({ own }) => own)),
     unit: 'ms',
@@ -160,17 +161,18 @@ async function told(stalls: Stalls, name: string, call: () => Promise<unknown>):
 }
 
 export async function longestStall(work: () => Promise<unknown>): Promise<Stall> {
-  let longest: Stall = { wall: 0, own: 0 }
+  const ownClock = threadClock()
+  const longest = { wall: 0, own: 0 }
   let over = false
   let last = performance.now()
-  let ran = process.threadCpuUsage()
+  let ran = ownClock()
   const watch = () => {
     const now = performance.now()
-    const cpu = process.threadCpuUsage()
-    const own = (cpu.user + cpu.system - ran.user - ran.system) / 1000
-    if (now - last > longest.wall) longest = { wall: now - last, own: Math.min(own, now - last) }
+    const own = ownClock()
+    longest.wall = Math.max(longest.wall, now - last)
+    longest.own = Math.max(longest.own, own - ran)
     last = now
-    ran = cpu
+    ran = own
     if (!over) setImmediate(watch)
   }
   setImmediate(watch)
