@@ -58,8 +58,19 @@ export class VolumeCalls {
     }
   }
 
+  /** Makes all durable that was stored and changed, by one commit. What can't be written is told when the rest is durable. */
+  async settle(path: string): Promise<void> {
+    let failed: unknown
+    for (const file of [...this.core.dirtyFiles()])
+      await this.write(file).catch(error => {
+        failed ??= error
+      })
+    await this.sync('sync', path)
+    if (failed !== undefined) throw failed
+  }
+
   /** What was stored to the file is in blocks of its own, which the next commit makes durable. */
-  async write({ cached }: VolumeFile): Promise<void> {
+  private async write({ cached }: VolumeFile): Promise<void> {
     const args = syncArgs(cached, 0, Infinity, { seen: cached.errorCount }, 'written')
     await this.perform(this.context.engine.verbs.sync, args, { operation: 'sync', where: cached.name })
   }

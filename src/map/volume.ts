@@ -469,15 +469,7 @@ export class Volume implements VolumeFace {
 
   /** For the machine: makes durable what was changed and what was stored, through whatever mapping. */
   async settle(): Promise<void> {
-    await this.during(async () => {
-      let failed: unknown
-      for (const file of [...this.core.dirtyFiles()])
-        await this.calls.write(file).catch(error => {
-          failed ??= error
-        })
-      await this.calls.sync('sync', this.path)
-      if (failed !== undefined) throw failed
-    })
+    await this.during(() => this.calls.settle(this.path))
   }
 
   /**
