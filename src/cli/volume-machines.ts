@@ -65,10 +65,13 @@ async function collectGarbage(name: string, words: JsonFlag & { readonly dryRun?
     progress.stop()
     if (words.json === true) printJson({ volume: name, dryRun: isDry, ...collected })
     else {
-      const { segments, bytes, live, dead, deadBytes, orphans } = collected
+      const { segments, bytes, live, dead, deadBytes, thin, thinBytes, orphans } = collected
       printLine(`${name}: ${segments} segments of ${shownBytes(bytes)}, ${shownBytes(live)} of them in use`)
       printLine(
         `${dead} segments of ${shownBytes(deadBytes)} and ${orphans} objects that were never part of it ${isDry ? 'would go' : 'are gone'}`,
+      )
+      printLine(
+        `${thin} segments that are mostly dead ${isDry ? 'would be' : 'were'} rewritten, which frees ${shownBytes(thinBytes)}`,
       )
     }
   } finally {

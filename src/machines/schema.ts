@@ -7,7 +7,7 @@
  *     record    a record from commit `since` on, up to before `until`: reads see any commit from the horizon on
  *     log       each commit's changes, for those who follow
  *     reader    the commit that a reader is at, for as long as it renews
- *     segment   objects of data in the bucket; run: which blocks lie where in them
+ *     segment   objects of data in the bucket, condemned when they are to go, or aren't whole yet; run: which blocks lie where in them
  *
  * All calls that depend on one another lock the row of their volume first.
  *
@@ -238,6 +238,30 @@ begin
     select ctid from faultline.log where volume = v and number <= vol.head - ${LOG_KEPT} limit ${SWEPT}));
   update faultline.volume set log_start = greatest(log_start, coalesce(
     (select min(number) from faultline.log where volume = v), vol.head + 1)) where id = v;
+end $$;
+`,
+  `
+create function faultline.rewrite(v bigint, e bigint, n bigint, epochs bigint[], numbers bigint[],
+  starts bigint[], stops bigint[], places bigint[]) returns boolean language plpgsql as $$
+declare
+  there bigint;
+begin
+  perform from faultline.volume where id = v for update;
+  with old as (
+    select from faultline.segment s join unnest(epochs, numbers) as o(epoch, number) using (epoch, number)
+      where s.volume = v and not s.condemned for update of s)
+  select count(*) into there from old;
+  if there < cardinality(epochs) then return false; end if;
+  update faultline.segment set condemned = false
+    where volume = v and epoch = e and number = n and condemned and head >= 0;
+  if not found then return false; end if;
+  delete from faultline.run r using unnest(epochs, numbers) as old(epoch, number)
+    where r.volume = v and r.epoch = old.epoch and r.number = old.number;
+  insert into faultline.run (volume, stop, start, epoch, number, place)
+    select v, r.stop, r.start, e, n, r.place from unnest(starts, stops, places) as r(start, stop, place);
+  update faultline.segment s set condemned = true from unnest(epochs, numbers) as old(epoch, number)
+    where s.volume = v and s.epoch = old.epoch and s.number = old.number;
+  return true;
 end $$;
 `,
 ]

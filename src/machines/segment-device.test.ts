@@ -22,7 +22,9 @@ const soon = () => new Promise(resolve => setImmediate(resolve))
 
 class World {
   readonly objects = new Map<string, Uint8Array>()
-  readonly runs: PlacedRun[] = []
+  runs: PlacedRun[] = []
+  /** What the device knows of runs without asking. */
+  stale: PlacedRun[] = []
   /** What the bucket says to puts; undefined: it takes them. */
   refusal: Errno | undefined
   isFenced = false
@@ -48,7 +50,10 @@ class World {
     } as unknown as Bucket
     const at = (block: number) => this.runs.find(({ start, stop }) => start <= block && block < stop)
     const index = {
-      at: () => undefined,
+      at: (block: number) => this.stale.find(({ start, stop }) => start <= block && block < stop),
+      forget: (run: PlacedRun) => {
+        this.stale = this.stale.filter(each => each !== run)
+      },
       bring: async (block: number) => {
         await soon()
         return at(block)
@@ -198,6 +203,21 @@ describe('blocks in segments', () => {
     await world.ask('flush')
     world.objects.clear()
     assert.equal(await world.ask('read', 0, new Uint8Array(PAGE)), errno.ESTALE)
+  })
+
+  test('are found where they lie by now when their segment was rewritten, and those that died are ESTALE', async () => {
+    const world = new World()
+    await world.ask('write', 3, filled(1, 1), filled(2, 1), filled(3, 1))
+    await world.ask('flush')
+    const [old] = world.runs
+    world.stale = [old!]
+    world.objects.clear()
+    world.objects.set('segments/0/1', filled(2, 1))
+    world.runs = [{ start: 4, stop: 5, place: 0, epoch: 0, number: 1, bytes: PAGE }]
+    assert.deepEqual(await world.read(4, 1), [2])
+    assert.deepEqual(world.stale, [])
+    world.stale = [old!]
+    assert.equal(await world.ask('read', 3, new Uint8Array(PAGE)), errno.ESTALE)
   })
 
   test('are told of in as few runs as can be', () => {

@@ -204,7 +204,7 @@ export class SegmentDevice implements Device {
   }
 
   private async read(request: Request): Promise<Errno> {
-    const { index, blockSize } = this.plan
+    const { blockSize } = this.plan
     const pieces: { readonly block: number; readonly into: Uint8Array; readonly from: Bytes }[] = []
     let position = request.position
     for (const buffer of request.buffers)
@@ -223,16 +223,7 @@ export class SegmentDevice implements Device {
             into.set(here.subarray(from, from + into.length))
             return
           }
-          const run = index.at(block) ?? (await this.find(block))
-          // What was never written holds nothing (D2).
-          if (run === undefined) into.fill(0)
-          else
-            await this.chunks.read(
-              { key: segmentKey(run), bytes: run.bytes },
-              (run.place + block - run.start) * blockSize + from,
-              into,
-              request,
-            )
+          await this.bringBlock(block, from, into, request)
         }),
       )
       return errno.OK
@@ -242,6 +233,28 @@ export class SegmentDevice implements Device {
       // A segment is removed when nobody may see its blocks any more.
       if (error instanceof RemoteError && error.errno === errno.ENOENT) return errno.ESTALE
       return error instanceof RemoteError ? error.errno : errno.EIO
+    }
+  }
+
+  /** A segment that is gone may have been rewritten: then the index knows another. */
+  private async bringBlock(block: number, from: Bytes, into: Uint8Array, request: Request): Promise<void> {
+    const { index, blockSize } = this.plan
+    for (let gone: { readonly key: string; readonly error: RemoteError } | undefined; ; ) {
+      const run = index.at(block) ?? (await this.find(block))
+      // What was never written holds nothing (D2).
+      if (run === undefined && gone === undefined) into.fill(0)
+      if (run === undefined && gone !== undefined) throw gone.error
+      if (run === undefined) return
+      const key = segmentKey(run)
+      try {
+        const position = (run.place + block - run.start) * blockSize + from
+        await this.chunks.read({ key, bytes: run.bytes }, position, into, request)
+        return
+      } catch (error) {
+        if (!(error instanceof RemoteError) || error.errno !== errno.ENOENT || key === gone?.key) throw error
+        gone = { key, error }
+        index.forget(run)
+      }
     }
   }
 

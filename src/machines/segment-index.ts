@@ -1,6 +1,6 @@
 /**
- * Which segment of the bucket a block lies in, as PostgreSQL knows it. A run of blocks is written once, with its segment, and never
- * changes: what is known of it stays known.
+ * Which segment of the bucket a block lies in, as PostgreSQL knows it. A run of blocks is written once, with its segment. What is
+ * known of it stays right until the segment is rewritten (rewriting.ts): who finds it gone forgets where it was, and asks again.
  *
  * Invariants
  *   SGI1 A block is in one run at most: its number was given out once.
@@ -14,8 +14,11 @@ const KEPT_MAX = 200_000
 /** Of keys: as many digits as a number below 2^53 has. */
 const DIGITS = 14
 
+/** In place of an epoch: of segments that were put together of others. Writers' epochs begin with 1. */
+export const REWRITTEN = 0
+
 export interface SegmentName {
-  /** The first epoch of the writer who made it. */
+  /** The first epoch of the writer who made it; REWRITTEN. */
   readonly epoch: number
   readonly number: number
 }
@@ -63,6 +66,11 @@ export class SegmentIndex {
     if (this.known.size > KEPT_MAX) this.known = new SortedMap()
     for (const run of rows) this.add(run)
     return this.at(block)
+  }
+
+  /** What is known of the run is so no more. */
+  forget(run: PlacedRun): void {
+    this.known.delete(keyOf(run.stop))
   }
 
   /** Says that a segment is there and what lies in it; false: somebody else writes now. Throws PostgresError. */

@@ -10,6 +10,8 @@
  *     sleep     SIGSTOP for longer than its lease, and nobody comes: the writer goes on by itself
  *     minute    the bucket refuses for a minute: the writer goes on by itself
  *
+ * Garbage is collected all the time: by one that a moment ends in the middle as often as not.
+ *
  * After each, and in between: a reader finds one round, whole, of one writer, and none before the last that was promised.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -20,7 +22,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { startFauxqs } from 'fauxqs'
 import { Prng } from '../../base/index.ts'
 import { PostgresServer } from '../../machines/postgres-server.fixture.ts'
-import { fenceShared, Machine } from '../../map/index.ts'
+import { collectShared, FaultlineError, fenceShared, Machine } from '../../map/index.ts'
 import { RefusingProxy } from './refusing-proxy.suite.ts'
 import { begin, wholeRound } from './rounds.suite.ts'
 
@@ -43,6 +45,8 @@ export interface CampaignReport {
   readonly looks: number
   readonly refused: number
   readonly answersLost: number
+  /** Segments that were rewritten, or that nothing of lived. */
+  readonly collected: number
   readonly seconds: number
 }
 
@@ -165,6 +169,21 @@ export async function machinesCampaign({ seed, plan, progress }: Campaign): Prom
     looks++
     if (round < known) throw new Error(`round ${known} was promised, and a reader sees round ${round}`)
   }
+  let collected = 0
+  const collector = new AbortController()
+  const collecting = async () => {
+    while (!collector.signal.aborted) {
+      const signal = AbortSignal.any([collector.signal, AbortSignal.timeout(1 + prng.below(2 * MOMENT))])
+      try {
+        const { thin, dead } = await collectShared(NAME, place, { how: 'collect', signal })
+        collected += thin + dead
+        await sleep(prng.below(MOMENT))
+      } catch (error) {
+        // The database was away, or the moment came.
+        if (!(error instanceof FaultlineError)) throw error
+      }
+    }
+  }
   const next = async () => {
     const writer = new Writer(meta, proxy.address)
     stack.defer(() => writer.kill())
@@ -223,6 +242,11 @@ export async function machinesCampaign({ seed, plan, progress }: Campaign): Prom
   })
   proxy.loses = 5
   let writer = await next()
+  const isCollected = collecting()
+  stack.defer(async () => {
+    collector.abort()
+    await isCollected
+  })
   for (const [done, kind] of plan.entries()) {
     try {
       writer = await turn(kind, writer)
@@ -235,6 +259,8 @@ export async function machinesCampaign({ seed, plan, progress }: Campaign): Prom
     progress?.(done + 1)
   }
   await writer.kill()
+  collector.abort()
+  await isCollected
   promised = Math.max(promised, writer.promised)
   await look(undefined)
   await fenceShared(NAME, meta)
@@ -246,5 +272,13 @@ export async function machinesCampaign({ seed, plan, progress }: Campaign): Prom
   })
   if (wrong.length > 0) throw new Error(`the check found: ${wrong.join('; ')}`)
   const { refused, lost: answersLost } = proxy
-  return { turns: count, promised, looks, refused, answersLost, seconds: (performance.now() - start) / 1000 }
+  return {
+    turns: count,
+    promised,
+    looks,
+    refused,
+    answersLost,
+    collected,
+    seconds: (performance.now() - start) / 1000,
+  }
 }
