@@ -22,6 +22,19 @@ export function difference(kernel: View, ours: View, traits: Traits): string | u
   return undefined
 }
 
+/** Whether all that they differ in is that the kernel lacks pages of files, in memory and so in entries: the row "taken". */
+export function hasLost(kernel: View, ours: View): boolean {
+  const [theirs, own] = [kernel, ours].map(view => joined(view.vmas).map(line).join('\n'))
+  const pages = [...kernel.resident].map((is, page) => ({ is, page }))
+  const lost = pages.filter(({ is, page }) => is !== ours.resident[page])
+  return (
+    theirs === own &&
+    lost.length > 0 &&
+    lost.every(({ is }) => is === '0') &&
+    pages.every(({ page }) => kernel.present[page] === ours.present[page] || kernel.present[page] === '-')
+  )
+}
+
 /** Runs of pages of [0, SEEN) that are mapped and may be loaded from. */
 export function loadable({ vmas, present }: View): readonly (readonly [number, number])[] {
   const runs: [number, number][] = []

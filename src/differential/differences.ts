@@ -57,10 +57,10 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     name: 'taken',
     kernel:
-      'takes pages of files that nobody has mapped, when memory is short or somebody drops the caches (mm/vmscan.c, fs/drop_caches.c)',
+      'takes pages of files that nobody has mapped when it likes: memory is short, somebody drops the caches (mm/vmscan.c, fs/drop_caches.c)',
     ours: 'nothing is taken but what a group is short of',
     follows:
-      'a story with a difference is played again; one that comes no more, while the counters of /proc/vmstat have moved, is this',
+      'a story in which only the kernel lacks pages is played again; what comes no more is this, and the end tells how often it was',
   },
   {
     name: 'fsync of btrfs',

@@ -4,6 +4,5 @@ export { type Campaign, campaign, type Failure, type Result, replay } from './ca
 export { Coverage, KINDS, kindsOf, neverWell } from './coverage.ts'
 export { DIFFERENCES, type Difference, FILESYSTEMS, type FilesystemName } from './differences.ts'
 export { Filesystem, NotHere } from './filesystem.ts'
-export { pagesTaken } from './reclaim.ts'
 export type { Stage } from './story.ts'
 export { type Tracee, Tracer } from './tracee.ts'

@@ -10,7 +10,6 @@ import { type Campaign, campaign, type Failure, replay } from './campaign.ts'
 import { type Counts, Coverage, coverageText } from './coverage.ts'
 import { FILESYSTEMS, type FilesystemName } from './differences.ts'
 import { Filesystem, NotHere } from './filesystem.ts'
-import { pagesTaken } from './reclaim.ts'
 import type { Stage } from './story.ts'
 import { Tracer } from './tracee.ts'
 
@@ -38,6 +37,8 @@ interface Report {
   readonly filesystem: FilesystemName
   readonly seed: number
   readonly operations: number
+  /** Stories that were played again, since the kernel had taken pages of files by itself. */
+  readonly taken: number
   readonly seconds: number
   readonly failure: Failure | null
   /** Of each kind of operation. */
@@ -111,7 +112,6 @@ async function on(filesystem: FilesystemName, act: (stage: Stage) => Promise<Rep
       filesystem,
       directory: made.directory,
       coverage: new Coverage(),
-      pagesTaken,
     })
   } finally {
     made.remove()
@@ -120,11 +120,11 @@ async function on(filesystem: FilesystemName, act: (stage: Stage) => Promise<Rep
 
 async function played(stage: Stage, plan: Campaign): Promise<Report> {
   const began = performance.now()
-  const { operations, failure } = await campaign(stage, plan)
+  const { operations, taken, failure } = await campaign(stage, plan)
   const seconds = (performance.now() - began) / 1000
   const { filesystem, coverage } = stage
   const played = coverage.counts
-  return { filesystem, seed: plan.seed, operations, seconds, failure: failure ?? null, played }
+  return { filesystem, seed: plan.seed, operations, taken, seconds, failure: failure ?? null, played }
 }
 
 function again(stage: Stage, seed: number, story: number, kept: readonly number[]): Report {
@@ -133,14 +133,16 @@ function again(stage: Stage, seed: number, story: number, kept: readonly number[
   const seconds = (performance.now() - began) / 1000
   const failure = found === undefined ? null : { story, kept, operations: [], message: found.message }
   const { filesystem, coverage } = stage
-  return { filesystem, seed, operations: kept.length, seconds, failure, played: coverage.counts }
+  return { filesystem, seed, operations: kept.length, taken: 0, seconds, failure, played: coverage.counts }
 }
 
-function print({ filesystem, seed, operations, seconds, failure }: Report): void {
+function print({ filesystem, seed, operations, taken, seconds, failure }: Report): void {
   const rate = Math.round(operations / seconds)
   console.log(
     `${filesystem}: ${operations} operations in ${seconds.toFixed(1)} s (${rate} a second)${failure === null ? '; no difference outside the table' : '; a difference'}`,
   )
+  if (taken > 0)
+    console.log(`in ${taken} stories the kernel had taken pages by itself, and not again (the row "taken")`)
   if (failure === null) return
   for (const operation of failure.operations) console.log(`  ${JSON.stringify(operation)}`)
   console.log(failure.message)

@@ -5,7 +5,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { type Bytes, Prng } from '../base/index.ts'
-import { around, difference, isCleaner, keepsApart, loadable, unlike } from './compare.ts'
+import { around, difference, hasLost, isCleaner, keepsApart, loadable, unlike } from './compare.ts'
 import type { Coverage } from './coverage.ts'
 import { type FilesystemName, traitsOf } from './differences.ts'
 import { Kernel } from './kernel.ts'
@@ -32,14 +32,14 @@ export interface Stage {
   readonly directory: string
   /** What is played is counted here. */
   readonly coverage: Coverage
-  /** Another number than before: the computer took pages from memory by itself. */
-  readonly pagesTaken: () => number
 }
 
 export interface Difference {
   /** Which operation showed it, and what it was. */
   readonly at: number
   readonly message: string
+  /** Some process lacks pages in memory on the kernel's side alone. */
+  readonly hasLost: boolean
 }
 
 export function storyOf(seed: number, story: number): readonly Operation[] {
@@ -63,7 +63,8 @@ export function play(stage: Stage, operations: readonly Operation[]): Difference
       } catch (error) {
         message = (error as Error).stack ?? String(error)
       }
-      if (message !== undefined) return { at, message: `${JSON.stringify(operation)}\n${message}` }
+      if (message !== undefined)
+        return { at, message: `${JSON.stringify(operation)}\n${message}`, hasLost: anyLost(kernel, ours) }
     }
     return undefined
   } finally {
@@ -73,6 +74,17 @@ export function play(stage: Stage, operations: readonly Operation[]): Difference
     } catch {
       // What it broke has been said.
     }
+  }
+}
+
+function anyLost(kernel: Kernel, ours: Ours): boolean {
+  try {
+    return Array.from({ length: kernel.processes }, (_, process) => process).some(process =>
+      hasLost(kernel.view(process), ours.view(process)),
+    )
+  } catch {
+    // What is broken can't be looked at.
+    return false
   }
 }
 
