@@ -16,7 +16,7 @@
  *   OR2 A promise only takes away.
  */
 import type { Bytes } from '../base/index.ts'
-import { type Block, blockOf, textSum } from './image.ts'
+import { type Block, blockWith, textSum } from './image.ts'
 import { EMPTY, type Mode, PAGE, PAGES_MAX } from './stage.ts'
 
 export const DIRECTORY = ''
@@ -265,12 +265,9 @@ export class Oracle {
 
   private exactly(name: string): MayHold {
     const bytes = this.content.get(name)!
-    const pages = Array.from({ length: PAGES_MAX }, (_, page) => {
-      if (page * PAGE >= bytes.length) return [EMPTY.sum]
-      const whole = new Uint8Array(PAGE)
-      whole.set(bytes.subarray(page * PAGE, (page + 1) * PAGE))
-      return [this.know(whole)]
-    })
+    const blocks = pagesOf(bytes)
+    for (const block of blocks) this.versions.set(block.sum, block)
+    const pages = Array.from({ length: PAGES_MAX }, (_, page) => [(blocks[page] ?? EMPTY).sum])
     return {
       sizes: [bytes.length],
       pages,
@@ -333,7 +330,7 @@ export class Oracle {
   }
 
   private know(bytes: Uint8Array): number {
-    const block = blockOf(bytes)
+    const block = blockWith(bytes)
     this.versions.set(block.sum, block)
     return block.sum
   }
@@ -344,6 +341,23 @@ export class Oracle {
     const known = versions.map(version => this.versions.get(version)!.bytes)
     return found.every((byte, at) => known.some(bytes => bytes[at] === byte))
   }
+}
+
+/** The pages of contents, which are replaced and never change. */
+const PAGES = new WeakMap<Uint8Array, readonly Block[]>()
+
+/** The pages of a file that holds this, zeros behind the end. */
+export function pagesOf(content: Uint8Array): readonly Block[] {
+  let pages = PAGES.get(content)
+  if (pages === undefined) {
+    pages = Array.from({ length: Math.ceil(content.length / PAGE) }, (_, page) => {
+      const whole = new Uint8Array(PAGE)
+      whole.set(content.subarray(page * PAGE, (page + 1) * PAGE))
+      return blockWith(whole)
+    })
+    PAGES.set(content, pages)
+  }
+  return pages
 }
 
 function overlaps({ start, end }: Range, page: number): boolean {

@@ -57,7 +57,7 @@ export function* crashStates({ workload, image, oracle, seed, planted }: Play): 
   function* look(): Generator<CrashState> {
     const { version, store, device } = stage
     if (version === seen && allowed === oracle.key) return
-    if (store.commits !== commits) records = recordsOf(store.image())
+    if (store.commits !== commits) records = stage.records()
     commits = store.commits
     seen = version
     allowed = oracle.key

@@ -29,7 +29,7 @@ import {
   type VolumeFile,
 } from '../volume/index.ts'
 import { CrashDevice, type Order } from './crash-device.ts'
-import { type Block, blockOf, type Image, recordsOf } from './image.ts'
+import { type Block, blockOf, type Image, type Records, recordsOf } from './image.ts'
 
 export const PAGE: Bytes = 4096
 /** Blocks of the device: enough that no workload meets ENOSPC. */
@@ -38,6 +38,10 @@ export const BLOCKS = 32
 export const PAGES_MAX = 8
 
 const FRAMES = 40
+/** The most memory that a machine has. */
+export const MEMORY: Bytes = (FRAMES + 1 + BLOCKS) * PAGE
+/** After the keys of all records. */
+const LAST_KEY = '\uffff'
 export const EMPTY = blockOf(new Uint8Array(PAGE))
 
 export type Mode = 'cache' | 'dax' | 'dax-sync'
@@ -55,6 +59,8 @@ export interface StagePlan {
   readonly order: Order
   /** What is there; undefined: nothing yet. */
   readonly image: Image | undefined
+  /** Zeros that nobody else uses, `MEMORY` bytes; undefined: memory of its own. */
+  readonly memory?: ArrayBuffer
 }
 
 /** An operation didn't do what it must. */
@@ -72,10 +78,10 @@ export class Stage {
   private readonly space: Space
   private steps = 0
 
-  constructor({ mode, order, image }: StagePlan) {
+  constructor({ mode, order, image, memory: buffer }: StagePlan) {
     this.mode = mode
     const dax = mode !== 'cache'
-    this.engine = rigEngine({ frames: FRAMES + 1 + (dax ? BLOCKS : 0) })
+    this.engine = rigEngine({ frames: FRAMES + 1 + (dax ? BLOCKS : 0), ...(buffer && { buffer }) })
     const { scheduler, memory, cache, io, mm } = this.engine
     this.store = new MemoryStore(scheduler, image?.records.entries)
     const blocks = image?.blocks ?? emptyDevice()
@@ -126,7 +132,12 @@ export class Stage {
 
   /** Everything that is written and committed: what a clean end leaves. */
   image(): Image {
-    return { blocks: this.device.content(), records: recordsOf(this.store.image()) }
+    return { blocks: this.device.content(), records: this.records() }
+  }
+
+  /** What is committed. */
+  records(): Records {
+    return recordsOf(Array.from(this.store.range('', LAST_KEY), ({ key, value }) => [key, value]))
   }
 
   spawn<Args>(verb: Verb<Args>, args: Args): Task<Args> {

@@ -25,13 +25,16 @@ export type RigOptions = Omit<EngineOptions, 'buffer' | 'driver' | 'frames' | 'p
   readonly frames: number
   readonly pageSize?: Bytes
   readonly driver?: Driver
+  /** Zeros; by default memory of its own. */
+  readonly buffer?: ArrayBuffer
 }
 
 export function rigEngine({
   frames,
   pageSize = PAGE,
   driver = new StillClock(),
+  buffer = new ArrayBuffer(frames * pageSize),
   ...options
 }: RigOptions): Engine {
-  return new Engine({ ...options, driver, buffer: new ArrayBuffer(frames * pageSize), pageSize })
+  return new Engine({ ...options, driver, buffer, frames, pageSize })
 }
