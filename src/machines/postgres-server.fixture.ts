@@ -5,13 +5,14 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import os from 'node:os'
 import { join } from 'node:path'
 import { Postgres, PostgresError } from './postgres.ts'
 
 const STARTED_WITHIN = 60_000
 /** Lock of a directory, and durable commits: as anybody runs it. A small server, though. */
-const SETTINGS = ['listen_addresses=', 'shared_buffers=16MB', 'max_connections=60']
+const SETTINGS = ['shared_buffers=16MB', 'max_connections=60']
 
 /** Where its programs are; undefined: nowhere. */
 function programs(): string | undefined {
@@ -36,22 +37,35 @@ function account(): { readonly uid: number; readonly gid: number } | undefined |
 export const NO_POSTGRES: string | false =
   programs() === undefined || account() === 'none' ? 'no PostgreSQL server here: install postgresql' : false
 
+/** Who comes by TCP must come by TLS. */
+export interface Tls {
+  readonly certificate: string
+  readonly key: string
+}
+
 export class PostgresServer {
   /** postgres://… */
   readonly address: string
+  /** By which it is reached over TLS, if it has any; at its socket it has none. */
+  readonly port: number
   private readonly directory: string
+  private readonly settings: readonly string[]
   private child: ChildProcess | undefined
 
-  private constructor(directory: string) {
+  private constructor(directory: string, port: number, settings: readonly string[]) {
     this.directory = directory
-    this.address = `postgres://postgres@/postgres?host=${encodeURIComponent(directory)}`
+    this.port = port
+    this.settings = settings
+    this.address = `postgres://postgres@/postgres?host=${encodeURIComponent(directory)}&port=${port}`
   }
 
-  static async start(): Promise<PostgresServer> {
+  static async start(tls?: Tls): Promise<PostgresServer> {
     const directory = fs.mkdtempSync(join(os.tmpdir(), 'faultline-postgres-'))
     const who = account()
     if (typeof who === 'object') fs.chownSync(directory, who.uid, who.gid)
-    const server = new PostgresServer(directory)
+    const port = tls === undefined ? 5432 : await freePort()
+    const settings = tls === undefined ? ['listen_addresses='] : tlsSettings(directory, tls, port)
+    const server = new PostgresServer(directory, port, settings)
     execFileSync(
       join(programs()!, 'initdb'),
       [
@@ -75,11 +89,12 @@ export class PostgresServer {
   /** Starts it, and waits until it answers. */
   async begin(): Promise<void> {
     const { directory } = this
+    const settings = [...SETTINGS, ...this.settings]
     const who = account()
     const log = fs.openSync(join(directory, 'log'), 'a')
     this.child = spawn(
       join(programs()!, 'postgres'),
-      ['-D', join(directory, 'data'), '-k', directory, ...SETTINGS.flatMap(each => ['-c', each])],
+      ['-D', join(directory, 'data'), '-k', directory, ...settings.flatMap(each => ['-c', each])],
       { cwd: directory, stdio: ['ignore', log, log], ...(typeof who === 'object' ? who : {}) },
     )
     fs.closeSync(log)
@@ -115,4 +130,33 @@ export class PostgresServer {
     await this.kill()
     fs.rmSync(this.directory, { recursive: true, force: true })
   }
+}
+
+/** Its files must be its own. */
+function tlsSettings(directory: string, { certificate, key }: Tls, port: number): string[] {
+  const who = account()
+  const own = (name: string, text: string) => {
+    const path = join(directory, name)
+    fs.writeFileSync(path, text, { mode: 0o600 })
+    if (typeof who === 'object') fs.chownSync(path, who.uid, who.gid)
+    return path
+  }
+  const hba = own('hba', 'local all all trust\nhostssl all all 127.0.0.1/32 trust\n')
+  return [
+    'listen_addresses=127.0.0.1',
+    `port=${port}`,
+    'ssl=on',
+    `ssl_cert_file=${own('server.crt', certificate)}`,
+    `ssl_key_file=${own('server.key', key)}`,
+    `hba_file=${hba}`,
+  ]
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
 }

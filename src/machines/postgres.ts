@@ -23,6 +23,8 @@ const CONNECTIONS = 6
 const LISTEN_PAUSE = 500
 const CHANNEL = 'faultline'
 
+/** Of errors of TLS: the server isn't who it was to be. */
+const UNTRUSTED = /^(CERT_|ERR_TLS|ERR_SSL|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED|HOSTNAME_MISMATCH|INVALID_CA)/
 /**
  * SQLSTATEs that say nothing of a call, or that it may succeed when it is made again: of connections (08), rolled back (40), out of
  * resources (53), by an operator (57), and of the system (58) (PostgreSQL 15, appendix A).
@@ -31,8 +33,8 @@ const PASSING = /^(08|40|57|58|53(000|200|300))/
 
 /** What the server refused, or why it couldn't be asked. */
 export class PostgresError extends Error {
-  /** 'refused': nothing was changed, and asking again is no use. */
-  readonly kind: 'unknown' | 'refused'
+  /** 'refused': nothing was changed, and asking again is no use. 'untrusted': neither was, since its certificate is wrong. */
+  readonly kind: 'unknown' | 'refused' | 'untrusted'
   /** SQLSTATE, or the code of the connection's error. */
   readonly code: string | undefined
 
@@ -42,7 +44,8 @@ export class PostgresError extends Error {
     super(text === '' ? String(code) : text, { cause })
     this.code = typeof code === 'string' ? code : undefined
     const isFromServer = /^[0-9A-Z]{5}$/.test(this.code ?? '') && 'severity' in (cause as object)
-    this.kind = isFromServer && !PASSING.test(this.code!) ? 'refused' : 'unknown'
+    if (isFromServer) this.kind = PASSING.test(this.code!) ? 'unknown' : 'refused'
+    else this.kind = UNTRUSTED.test(this.code ?? '') ? 'untrusted' : 'unknown'
   }
 }
 
@@ -147,7 +150,7 @@ export class Postgres {
 
   private config(): PoolConfig {
     return {
-      connectionString: this.address,
+      connectionString: asLibpq(this.address),
       connectionTimeoutMillis: CONNECT_WITHIN,
       keepAlive: true,
       application_name: 'faultline',
@@ -167,6 +170,13 @@ export function isAddress(text: unknown): text is string {
 /** What may be shown of an address: its password isn't. */
 export function shownAddress(address: string): string {
   return address.replace(/^([a-z]+:\/\/[^:@/?]*):[^@/]*@/i, '$1@').replace(/([?&]password=)[^&]*/i, '$1…')
+}
+
+/** `sslmode` means what PostgreSQL's own clients take it for, whichever version of `pg` there is: 'require' encrypts, and checks nothing. */
+function asLibpq(address: string): string {
+  return /[?&]sslmode=/.test(address) && !address.includes('uselibpqcompat=')
+    ? `${address}&uselibpqcompat=true`
+    : address
 }
 
 async function loadPg(): Promise<Pg> {

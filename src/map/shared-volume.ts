@@ -48,6 +48,8 @@ import { keepIn } from './volume-keep.ts'
 const PLACE_KEYS = ['meta', 'endpoint', 'region', 'credentials', 'fetch', 'cache']
 /** Numbers of blocks that a volume can give out, each once: 2^40, or as many as have a place in 2^53 bytes. */
 const BLOCKS_MAX = 2 ** 40 - 1
+/** Of TLS: the certificate is somebody else's. */
+const MISNAMED = 'ERR_TLS_CERT_ALTNAME_INVALID'
 const NAME = /^[^\0/]{1,200}$/
 
 /** What a session is opened with, beside its volume. */
@@ -343,6 +345,11 @@ function translated(error: unknown, operation: string, name: string, meta: strin
     return say(
       'EBUSY',
       `it is open to be written by ${error.message}; wait until it has been closed, or fence it`,
+    )
+  if (error instanceof PostgresError && error.kind === 'untrusted')
+    return say(
+      'EPROTO',
+      `${meta} could not be trusted: ${error.message}; ${error.code === MISNAMED ? 'ask it by a name that its certificate has' : 'name who has signed its certificate with sslrootcert=FILE in the address'}`,
     )
   if (error instanceof PostgresError)
     return say(
