@@ -31,7 +31,7 @@ import {
   UPTODATE,
   WRITEBACK,
 } from '../memory/index.ts'
-import type { Space } from '../mm/index.ts'
+import type { Space, VmaFlags } from '../mm/index.ts'
 import { frameOf, LOAD, PRESENT, STORE, WRITABLE } from '../mmu/index.ts'
 import type { Task, Ticket } from '../sched/index.ts'
 import { DaxFile } from '../volume/index.ts'
@@ -148,7 +148,7 @@ export class Keys {
       if (this.machine.moves) this.put(((vma.start - vma.anonOffset) << 1) | (vma.hasAnon ? 1 : 0))
       this.put(vma.open === undefined ? 0 : vma.open.file.id)
       const locked = vma.lock.writeSequence === mmap.sequence ? 1 : 0
-      this.put((vma.prot << 3) | (vma.share === 'shared' ? 4 : 0) | (vma.locked ? 2 : 0) | locked)
+      this.put((flagsIn(vma) << 5) | (vma.prot << 2) | (vma.share === 'shared' ? 2 : 0) | locked)
       if (vma.open !== undefined && vma.advice !== 'random') this.putValue(vma.open.read)
       for (let vpn = vma.start; vpn < vma.end; vpn++) {
         const entry = space.table.get(vpn)
@@ -363,4 +363,18 @@ export function hashOf(row: ArrayLike<number>): number {
   a = Math.imul(a ^ (a >>> 16), 0x7feb352d)
   b = Math.imul(b ^ (b >>> 16), 0x846ca68b)
   return (a >>> 0) * 0x200000 + ((b ^ (b >>> 15)) & 0x1fffff)
+}
+
+/** The advice is in what is read ahead, or says that nothing is. */
+const FLAG_BITS: Readonly<Record<Exclude<keyof VmaFlags, 'advice'>, number>> = {
+  locked: 1,
+  leftOut: 2,
+  wiped: 4,
+}
+const FLAGS = Object.keys(FLAG_BITS) as (keyof typeof FLAG_BITS)[]
+
+function flagsIn(vma: VmaFlags): number {
+  let bits = 0
+  for (const flag of FLAGS) if (vma[flag]) bits |= FLAG_BITS[flag]
+  return bits
 }
