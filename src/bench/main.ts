@@ -15,6 +15,7 @@ import { hardwareLoads } from './hardware-loads.ts'
 import { hardwareScans } from './hardware-scans.ts'
 import { loads, records } from './hits.ts'
 import { isolation } from './isolation.ts'
+import { crashes, explorer } from './lab.ts'
 import { machines } from './machines.bench.ts'
 import { type Bench, type Figure, meets, type Plan, Skipped, type Target } from './measure.ts'
 import { coldReads, stalls } from './misses.ts'
@@ -36,6 +37,8 @@ const BENCHES: readonly Bench[] = [
   footprint,
   traces,
   observed,
+  explorer,
+  crashes,
   volumeClone,
   volumeStores,
   volumeCopies,

@@ -294,7 +294,7 @@ function checkReads(machine: Machine): string | undefined {
     }
   }
   // Where a stash is let go, what was read may be reclaimed while its fault queues for the lock, as in Linux.
-  if (machine.row.stash === 'let go' && machine.scenario.reclaims) return undefined
+  if (machine.scenario.reclaims && machine.row.stash === 'let go') return undefined
   for (const task of machine.engine.scheduler.tasks.values()) {
     const fault = faultOf(task)
     if (fault !== undefined && fault.reads > machine.readsMax)
