@@ -1,13 +1,12 @@
 /**
  * Directories: opened, listed, with the attributes of what is in them or without, made durable, closed.
  *
- * A position in a directory is how many entries were told before it, "." and ".." with them. What comes behind a position is
- * what comes behind the name that was told there, in the order of names: that holds whatever comes and goes meanwhile.
+ * Position 1 is behind ".", 2 behind "..", and each name has one of its own from there on (positions.ts). What comes behind a position is
+ * what comes behind its name, in the order of names: that holds whatever comes and goes meanwhile.
  */
 import { errno } from '../base/index.ts'
 import { type Answered, answer, type Operations, type Request, wire } from '../fuse/index.ts'
 import { bytesOf, type Found } from '../volume/index.ts'
-import type { DirectoryHandle } from './handles.ts'
 import { accessed, direntType, entryOf, hold, type Parts, perform } from './parts.ts'
 
 const { Opcode, Dirent, Direntplus, EntryOut, DIRENT_ALIGN } = wire
@@ -22,8 +21,17 @@ export function directoryOperations(parts: Parts): Operations {
   const { core, handles, files } = parts
 
   function open(request: Request): Answered {
-    const fh = handles.directories.add({ ino: request.nodeid, told: [] })
-    return answer(wire.OpenOut, { fh, open_flags: wire.FOPEN_KEEP_CACHE | wire.FOPEN_CACHE_DIR })
+    const ino = request.nodeid
+    // What the kernel has kept of it has positions that nobody knows any more.
+    const keeping = handles.told.opened(ino) === 'known' ? wire.FOPEN_KEEP_CACHE : 0
+    const fh = handles.directories.add({ ino })
+    request.unsent = () => close(fh)
+    return answer(wire.OpenOut, { fh, open_flags: keeping | wire.FOPEN_CACHE_DIR })
+  }
+
+  function close(fh: number): void {
+    const handle = handles.directories.take(fh)
+    if (handle !== undefined) handles.told.released(handle.ino)
   }
 
   function list(request: Request, how: 'plain' | 'plus'): Answered {
@@ -33,25 +41,30 @@ export function directoryOperations(parts: Parts): Operations {
     const { value: directory, errno: failed } = core.inodes.getattr(handle.ino)
     if (directory === undefined) return failed
     const listing = new Listing(parts, request, size, how)
-    if (offset === 0) accessed(parts, handle.ino)
+    if (offset === 0) {
+      accessed(parts, handle.ino)
+      handles.told.rewound(handle.ino)
+    }
     if (offset === 0 && !listing.dot('.', handle.ino, 1)) return listing.payload()
     if (offset <= 1 && !listing.dot('..', directory.parent, DOTS)) return listing.payload()
-    const wrong = addEntries(handle, Math.max(DOTS, offset), listing)
+    const wrong = addEntries(handle.ino, Math.max(DOTS, offset), listing)
     return wrong === errno.OK || listing.length > 0 ? listing.payload() : wrong
   }
 
-  function addEntries(handle: DirectoryHandle, from: number, listing: Listing): number {
-    const { ino, told } = handle
-    for (let at = from - DOTS; ; ) {
-      // A position that was never told: seekdir with a number of its own.
-      if (at > told.length) return errno.OK
-      const part = core.inodes.readdir(ino, at === 0 ? undefined : told[at - 1], listing.most)
+  function addEntries(ino: number, from: number, listing: Listing): number {
+    const positions = handles.told.positions(ino)
+    let behind = from === DOTS ? undefined : positions.nameAt(from - DOTS - 1)
+    // A position that was never told: seekdir with a number of its own.
+    if (from > DOTS && behind === undefined) return errno.OK
+    for (;;) {
+      const part = core.inodes.readdir(ino, behind, listing.most)
       // One that was removed has no entry any more.
       if (part.errno === errno.ESTALE || part.errno === errno.ENOENT) return errno.OK
       if (part.value === undefined) return part.errno
       for (const entry of part.value.entries) {
-        if (!listing.add(entry.name, entry.ino, entry.kind, DOTS + at + 1)) return errno.OK
-        told[at++] = entry.name
+        if (!listing.add(entry.name, entry.ino, entry.kind, DOTS + positions.of(entry.name) + 1))
+          return errno.OK
+        behind = entry.name
       }
       if (part.value.isLast) return errno.OK
     }
@@ -69,7 +82,7 @@ export function directoryOperations(parts: Parts): Operations {
     [Opcode.READDIR]: request => list(request, 'plain'),
     [Opcode.READDIRPLUS]: request => list(request, 'plus'),
     [Opcode.RELEASEDIR](request) {
-      handles.directories.take(request.take(wire.ReleaseIn).fh)
+      close(request.take(wire.ReleaseIn).fh)
       return errno.OK
     },
     [Opcode.FSYNCDIR]: fsync,

@@ -1,6 +1,7 @@
 /** What processes have open: numbers that the kernel gives back with each call on an open file. */
 import { newReadState, type ReadState } from '../memmap/index.ts'
 import type { Used } from './files.ts'
+import { ToldDirectories } from './positions.ts'
 
 /** A file that is open. */
 export interface FileHandle {
@@ -15,8 +16,6 @@ export interface FileHandle {
 /** A directory that is open. */
 export interface DirectoryHandle {
   readonly ino: number
-  /** The names that have been told, in order: position 2 + n is behind the n-th of them. */
-  readonly told: string[]
   /** What it was answered to a control call, if all of it hasn't been fetched. */
   said?: Uint8Array
 }
@@ -49,6 +48,7 @@ class Table<T> {
 }
 
 export class Handles {
+  readonly told = new ToldDirectories()
   readonly files = new Table<FileHandle>()
   readonly directories = new Table<DirectoryHandle>()
 
