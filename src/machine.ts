@@ -4,6 +4,7 @@
  *
  *     RealDriver     the event loop's time               MemoryDevice   a device in memory; or implement Device
  *     Engine         the composition root                LinearFile     a device's bytes as a file
+ *     httpDevice     a file on a server, by fetch        RemoteError    why it can't be had
  *     engine.verbs   map, fault, msync, …                Attempts, View sections, and what they load and store through
  *
  * docs/browsers.md has a whole program. These are the engine's own parts: they may change with a minor version.
@@ -17,5 +18,13 @@ export { LinearFile } from './fs/index.ts'
 export { newReadState, newVmFault } from './memmap/index.ts'
 export { faultArgs, type OpenFile, PROT_READ, PROT_WRITE } from './mm/index.ts'
 export { Attempts, Cold, View } from './mmu/index.ts'
+export {
+  HttpDevice,
+  type HttpDevicePlan,
+  httpDevice,
+  Origin,
+  RemoteError,
+  type RemoteSettings,
+} from './remote/index.ts'
 export { RealDriver, type Task, TimedDriver, type Verb } from './sched/index.ts'
 export { msyncArgs } from './space/index.ts'

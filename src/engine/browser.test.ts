@@ -4,25 +4,8 @@
  * the browser.
  */
 import assert from 'node:assert/strict'
-import fs from 'node:fs'
-import { createServer, type Server } from 'node:http'
-import { stripTypeScriptTypes } from 'node:module'
-import { join, normalize } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { chromium } from 'playwright-core'
-
-const CHROMIUM = '/usr/bin/chromium'
-const ARGUMENTS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
-const SOURCES = join(import.meta.dirname, '..')
+import { test } from 'node:test'
+import { inBrowser, NO_BROWSER } from './browser.suite.ts'
 
 /** Runs in the page. */
 const PROGRAM = `
@@ -84,47 +67,11 @@ device.peek(200 * PAGE, durable)
 window.result = { sum, errno: mapped.errno + synced.errno, durable: [...durable], faults: space.stat.faults > 0 }
 `
 
-/** Hands out the sources as a browser can run them, and a page that runs the program. */
-async function serve(t: TestContext): Promise<string> {
-  const server: Server = createServer((request, response) => {
-    const path = normalize(new URL(request.url ?? '/', 'http://host').pathname)
-    if (path === '/') {
-      response.setHeader('content-type', 'text/html')
-      response.end(`<!doctype html><title>engine</title><script type="module">${PROGRAM}</script>`)
-      return
-    }
-    const source = join(SOURCES, path)
-    if (!path.endsWith('.ts') || !fs.existsSync(source)) {
-      response.statusCode = 404
-      response.end()
-      return
-    }
-    response.setHeader('content-type', 'text/javascript')
-    response.end(stripTypeScriptTypes(fs.readFileSync(source, 'utf8')))
-  })
-  await new Promise<void>(listening => server.listen(0, '127.0.0.1', listening))
-  t.after(() => server.close())
-  const address = server.address()
-  return typeof address === 'object' ? `http://127.0.0.1:${address?.port}/` : ''
-}
-
-test('the engine maps, faults, stores and syncs in a browser', { timeout: 60_000 }, async t => {
-  if (!fs.existsSync(CHROMIUM)) {
-    t.skip(`there is no browser at ${CHROMIUM}`)
-    return
-  }
-  const address = await serve(t)
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS })
-  t.after(() => browser.close())
-  const page = await browser.newPage()
-  const errors: string[] = []
-  page.on('pageerror', error => errors.push(String(error)))
-  page.on('console', message => errors.push(message.text()))
-  await page.goto(address)
-  const result = await Promise.race([
-    page.waitForFunction('window.result').then(handle => handle.jsonValue()),
-    page.waitForEvent('pageerror').then(error => Promise.reject(error)),
-  ]).catch(error => assert.fail(`${error}\n${errors.join('\n')}`))
+test('the engine maps, faults, stores and syncs in a browser', {
+  timeout: 60_000,
+  skip: NO_BROWSER,
+}, async t => {
+  const result = await inBrowser(t, PROGRAM)
   let sum = 0
   for (let byte = 0; byte < 256; byte++) sum += byte % 251
   assert.deepEqual(result, { sum, errno: 0, durable: [4, 3, 2, 1], faults: true })

@@ -288,7 +288,5 @@ function settingsOf(options: RemoteOptions, authorization: Authorization): Remot
     headersWithin,
     progressWithin,
     deadline,
-    // A browser would ask the server for leave before each request with If-Match, and keep nothing in its cache.
-    preconditions: 'document' in globalThis || 'WorkerGlobalScope' in globalThis ? 'compared' : 'sent',
   }
 }

@@ -53,16 +53,23 @@ export type Answer =
 export interface Head {
   readonly status: number
   readonly headers: Headers
+  /** Of a browser, 'cors' where the page is of another origin: it sees the headers that the server says it may. */
+  readonly type?: string
 }
 
 /** `pinned`: undefined at the first request of all. `now`: milliseconds since 1970, for Retry-After. */
 export function judge(
   asked: Asked,
   pinned: Pinned | undefined,
-  { status, headers }: Head,
+  { status, headers, type }: Head,
   rules: Rules,
   now: number,
 ): Answer {
+  if (status === 206 && type === 'cors' && headers.get('content-range') === null)
+    return failed(
+      errno.EPROTO,
+      'it shows pages of other origins no Content-Range; have it send Access-Control-Expose-Headers: Content-Range, ETag',
+    )
   switch (status) {
     case 206:
       return judgePart(asked, pinned, headers, rules)

@@ -2,6 +2,7 @@
 export { Chunks } from './chunks.ts'
 export { HttpDevice } from './http-device.ts'
 export { below, type Keep } from './keep.ts'
+export { type HttpDevicePlan, httpDevice } from './open.ts'
 export { Origin } from './origin.ts'
 export { RangeFetch, type RemoteCounts } from './range-fetch.ts'
 export { RemoteError } from './remote-error.ts'

@@ -52,6 +52,9 @@ export class MisbehavingServer {
     this.asked.push({ from, to })
     this.headers.push(request.headers)
     response.on('error', () => {})
+    // What a page of another origin must be told before it sees them.
+    response.setHeader('access-control-allow-origin', '*')
+    response.setHeader('access-control-expose-headers', 'content-range, etag')
     this.behaviour({ request, response, from, to, nth }, this)
   }
 }

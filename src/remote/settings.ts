@@ -32,17 +32,18 @@ export interface RemoteSettings {
   readonly deadline: number
   /** A server that knows no ranges may send a file of so many bytes whole. */
   readonly wholeMax: Bytes
-  /** Whether the version is also asked for (If-Match), or only compared: a browser would ask for leave each time. */
+  /** Whether the version is also asked for (If-Match), or only compared: a browser would ask the server for leave each time, and keep nothing. */
   readonly preconditions: 'sent' | 'compared'
 }
 
-export const REMOTE_DEFAULTS: Omit<RemoteSettings, 'fetch' | 'authorization' | 'preconditions'> = {
+export const REMOTE_DEFAULTS: Omit<RemoteSettings, 'fetch' | 'authorization'> = {
   pin: 'strong',
   connections: 16,
   headersWithin: 5000,
   progressWithin: 5000,
   deadline: 30_000,
   wholeMax: 8 * 2 ** 20,
+  preconditions: 'document' in globalThis || 'WorkerGlobalScope' in globalThis ? 'compared' : 'sent',
 }
 
 /** Headers that never change. */
