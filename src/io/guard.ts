@@ -12,6 +12,9 @@
  *
  *     paces --a window went wrong--> drains --nothing of the others is on its way--> looks --a window--> paces
  *
+ * A rate alone would let many go at once after a moment in which none did, and a protected bio would stand behind all of them: so
+ * as many may be on their way as keep the rate up, by how long one takes.
+ *
  * The rate is in cost (cost.ts) a nanosecond, so it is the share of a device that the others may keep busy. It begins
  * with four fifths of what they had when the first window went wrong, and comes down fast until a window goes well; from
  * then on it moves by little steps around the point where targets are just met. Steps up in a row become larger: they lead past
@@ -21,7 +24,8 @@
  * Invariants
  *   GU1  A protected bio is never held back here, nor is anybody while no target is set or no protected bio about.
  *   GU2  What isn't protected costs, in any time t, at most rate * (t + BURST), and one bio.
- *   GU3  While something waits, `next` is when the first of it may go.
+ *   GU6  No more of what isn't protected is on its way than keeps the rate up, and one.
+ *   GU3  While something waits and nothing of its kind is on its way, `next` is when the first of it may go.
  *   GU4  The rate isn't below a hundredth of the most that the disk was seen to do, however late the protected are without others.
  *   GU5  The others stand still for a window at most once in PROBE_EVERY, and for WINDOW_MAX at the longest.
  */
@@ -58,6 +62,8 @@ const SAME = 0.01
 /** Of a target that is missed more often than this on the disk alone, others are to blame for the rest all the same. */
 const ALONE_MAX = 0.2
 
+const MEDIAN_STEP = 0.02
+
 export interface GuardReport {
   readonly target: Ns
   /** Of a device, what others may keep busy; Infinity: no limit. */
@@ -93,6 +99,8 @@ export class Guard implements Policy {
   private standUntil: Ns = 0
   /** Bios of the others that the disk is at work on. */
   private readonly others = new Set<Bio>()
+  /** How long one of them takes, for each nanosecond of its cost; 0: none has ended yet. */
+  private slowness = 0
   /** The share that misses its target on the disk alone; undefined: it hasn't been looked at. */
   private alone: number | undefined
   private probeAt: Ns = -Infinity
@@ -159,9 +167,11 @@ export class Guard implements Policy {
       this.pace(now)
     }
     this.earn(now)
-    if (this.budget >= 0) return false
+    const isFull = this.others.size >= this.atOnce
+    if (!isFull && this.budget >= 0) return false
     this.waited = true
-    this.next = Math.min(this.next, now + Math.ceil(-this.budget / this.rate))
+    // Who waits for the end of another is asked again then.
+    if (!isFull) this.next = Math.min(this.next, now + Math.ceil(-this.budget / this.rate))
     return true
   }
 
@@ -184,7 +194,10 @@ export class Guard implements Policy {
 
   ended(bio: Bio, now: Ns): void {
     const target = this.targetOf(bio.group)
-    if (this.others.delete(bio)) this.lookIfAlone(now)
+    if (this.others.delete(bio)) {
+      this.took((now - bio.issuedAt) / costOf(bio))
+      this.lookIfAlone(now)
+    }
     if (target === 0) return
     this.inFlight = Math.max(0, this.inFlight - 1)
     if (bio.operation === 'flush') return
@@ -195,6 +208,17 @@ export class Guard implements Policy {
     if (now - bio.queuedAt > target) this.missed++
     const time = now - this.windowStart
     if (time >= WINDOW && this.total >= (time < WINDOW_MAX ? SAMPLES : SAMPLES_MIN)) this.judge(now)
+  }
+
+  /** The median, by steps: what took very long in a moment of standstill moves it as little as anything else. */
+  private took(time: number): void {
+    if (this.slowness === 0) this.slowness = time
+    else this.slowness *= time > this.slowness ? 1 + MEDIAN_STEP : 1 - MEDIAN_STEP
+  }
+
+  /** So many of the others on their way keep the rate up (Little's law). */
+  private get atOnce(): number {
+    return Math.max(1, Math.ceil(this.rate * this.slowness))
   }
 
   private judge(now: Ns): void {

@@ -12,22 +12,34 @@ import { Weights } from './weights.ts'
 const READ = { operation: 'read', length: 4096 } as const
 const COST = costOf(READ)
 
-const bioOf = (group: GroupId, queuedAt: Ns): Bio => ({ ...READ, group, issuer: group, queuedAt }) as Bio
+const bioOf = (group: GroupId, queuedAt: Ns): Bio =>
+  ({ ...READ, group, issuer: group, queuedAt, issuedAt: queuedAt }) as Bio
 
 function guarded() {
   const tree = new GroupTree()
   const guard = new Guard(tree)
   const [app, hog] = [tree.create(ROOT), tree.create(ROOT)]
   let now: Ns = 0
-  /** A second of the application's reads, one a millisecond, each `took` long, while the hog issues what it may. */
+  const flying: Bio[] = []
+  const landed = () => {
+    for (const bio of flying.splice(0)) guard.ended(bio, now)
+  }
+  /** The hog issues what it may, up to `wanted`. */
+  const issued = (wanted: number) => {
+    let hogs = 0
+    for (; hogs < wanted && !guard.holds(hog, now); hogs++) {
+      const bio = bioOf(hog, now)
+      guard.started(bio, now)
+      flying.push(bio)
+    }
+    return hogs
+  }
+  /** A second of the application's reads, one a millisecond, each `took` long, while the hog has one millisecond's of its own. */
   const pass = (time: Ns, took: (hogs: number) => Ns, wanted = 10) => {
     let gone = 0
     for (const end = now + time; now < end; now += MS) {
-      let hogs = 0
-      while (hogs < wanted && !guard.holds(hog, now)) {
-        guard.started(bioOf(hog, now), now)
-        hogs++
-      }
+      landed()
+      const hogs = issued(wanted)
       gone += hogs
       const bio = bioOf(app, now)
       guard.started(bio, now)
@@ -35,7 +47,7 @@ function guarded() {
     }
     return gone
   }
-  return { tree, guard, app, hog, pass, now: () => now, wait: (time: Ns) => (now += time) }
+  return { tree, guard, app, hog, pass, landed, issued, now: () => now, wait: (time: Ns) => (now += time) }
 }
 
 describe('io.protect', () => {
@@ -68,9 +80,10 @@ describe('io.protect', () => {
   })
 
   it('lets everybody go 100 ms after the last protected bio, and begins anew with the next', () => {
-    const { guard, app, hog, pass, wait, now } = guarded()
+    const { guard, app, hog, pass, issued, wait, now } = guarded()
     guard.setTarget(app, 2 * MS)
     pass(SECOND, () => 3 * MS)
+    issued(10)
     assert.equal(guard.holds(hog, now()), true)
     wait(101 * MS)
     assert.equal(guard.holds(hog, now()), false)
@@ -127,7 +140,7 @@ describe('io.protect', () => {
   })
 
   it('issues no more than the rate allows, over any time (GU2)', () => {
-    const { guard, app, hog, pass, now, wait } = guarded()
+    const { guard, app, pass, landed, issued, now, wait } = guarded()
     guard.setTarget(app, 2 * MS)
     pass(SECOND, () => 3 * MS)
     const { rate } = guard.report(app)
@@ -135,13 +148,36 @@ describe('io.protect', () => {
     let spent = 0
     const began = now()
     for (let step = 0; step < 400; step++) {
-      while (!guard.holds(hog, now())) {
-        guard.started(bioOf(hog, now()), now())
-        spent += COST
-      }
+      landed()
+      spent += COST * issued(100)
       assert.ok(spent <= rate * (now() - began + MS) + COST, `${spent} after ${now() - began}`)
       wait(0.3 * MS)
     }
+  })
+})
+
+describe('io.protect of others that are quick', () => {
+  it('lets no more of them go at once than keep the rate up, however long nothing went (GU6)', () => {
+    const { guard, app, landed, issued, now, wait } = guarded()
+    guard.setTarget(app, 2 * MS)
+    let [sum, recent, most] = [0, 0, 0]
+    for (let step = 0; step < 40_000; step++, wait(MS / 10)) {
+      landed()
+      // The host stands still now and then: a burst could follow.
+      if (step % 1000 === 999) wait(5 * MS)
+      const hogs = issued(4)
+      recent += hogs
+      if (step > 20_000) most = Math.max(most, hogs)
+      if (step > 20_000) sum += hogs
+      if (step % 10 !== 0) continue
+      // Four of them a millisecond are one too many.
+      const bio = bioOf(app, now())
+      guard.started(bio, now())
+      guard.ended({ ...bio, queuedAt: now() - (recent > 3 ? 3 * MS : MS) }, now())
+      recent = 0
+    }
+    assert.equal(most, 1)
+    assert.ok(sum >= 2.4 * 2000, `${sum} in two seconds`)
   })
 })
 
