@@ -1,10 +1,11 @@
 /** The store on disk: the contract of every store, and a bit flipped anywhere in its file. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { Prng } from '../base/index.ts'
+import { errno, Prng } from '../base/index.ts'
 import { Scheduler, TimedDriver } from '../sched/index.ts'
 import { type Change, MIX53, Unreadable } from '../volume/index.ts'
 import { type StoreUnderTest, storeSuite } from '../volume/store.suite.ts'
@@ -240,3 +241,32 @@ function recordPages(image: Buffer): Set<number> {
   fs.closeSync(fd)
   return found
 }
+
+test('a rule of ours that breaks in a commit fails the commit, and is told in its own words', () => {
+  const program = `
+    import { broken } from '${new URL('../base/index.ts', import.meta.url)}'
+    import { Scheduler, TimedDriver } from '${new URL('../sched/index.ts', import.meta.url)}'
+    import { LmdbStore } from '${new URL('./index.ts', import.meta.url)}'
+    const told = []
+    process.on('uncaughtException', error => told.push(error.message))
+    const scheduler = new Scheduler(new TimedDriver())
+    const store = await LmdbStore.open(${JSON.stringify(fresh())}, scheduler, async () => {
+      await new Promise(setImmediate)
+      console.log(JSON.stringify({ code: ticket.errno, told }))
+      await store.close()
+    })
+    store.roomFor = () => broken('XX1: of a test')
+    const ticket = store.commit([{ key: 'a', value: new Uint8Array([1]) }])
+  `
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--conditions=faultline-source', '--input-type=module', '-e', program],
+    {
+      encoding: 'utf8',
+    },
+  )
+  assert.equal(stderr, '')
+  const { code, told } = JSON.parse(stdout)
+  assert.equal(code, errno.ENOTRECOVERABLE)
+  assert.match(told.join(), /^faultline broke its own rule: XX1: of a test/)
+})

@@ -22,7 +22,7 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { type Bytes, type Errno, errno } from '../base/index.ts'
+import { AssertionError, type Bytes, type Errno, errno } from '../base/index.ts'
 import { closeDescriptor, makeDirectories } from '../host/index.ts'
 import type { Scheduler, Ticket } from '../sched/index.ts'
 import { type Change, type Entry, Failure, type Store, Unreadable } from '../volume/index.ts'
@@ -550,9 +550,18 @@ async function loadLmdb(): Promise<Lmdb> {
   }
 }
 
-/** Damage that a commit meets, what the host refused, or EIO for the rest. */
+/**
+ * Damage that a commit meets, what the host refused, or EIO for the rest. A rule of ours that broke goes on by itself to whoever
+ * hears what nobody catches, as one in an attempt does.
+ */
 function errnoOf(error: unknown): Errno {
   if (error instanceof Failure) return error.errno
+  if (error instanceof AssertionError) {
+    process.nextTick(() => {
+      throw error
+    })
+    return errno.ENOTRECOVERABLE
+  }
   // The host's errors have a number below 0, LMDB's one above, or an own one (lmdb.h).
   const { code, errno: number } = error as { code?: unknown; errno?: unknown }
   if (code === MDB_MAP_FULL) return errno.ENOSPC
