@@ -3,7 +3,8 @@
  *
  *     node --conditions=faultline-source src/mount/foreign.fuzz.ts [WORD]        those whose name has the word; all if left out
  *
- * Takes root, and 4 GiB where temporary files go. Ends with 1 if one failed.
+ * `seconds=600` in the environment: so long goes each run of fio, 200 if left out. Takes root, and 4 GiB where temporary files go.
+ * Ends with 1 if one failed, with 2 if no name has the word.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,13 +14,18 @@ import { has, Mounted, runs, unavailable } from './mounting.suite.ts'
 
 const HOUR = 3_600_000
 
+const word = process.argv[2] ?? ''
+const all = [...FOREIGN, ...LONG]
+const chosen = all.filter(({ name }) => name.includes(word))
+if (chosen.length === 0) {
+  console.error(`no name has the word ${word}; they are:\n${all.map(({ name }) => name).join('\n')}`)
+  process.exit(2)
+}
 const why = unavailable()
 if (why !== undefined) throw new Error(why)
-const word = process.argv[2] ?? ''
 const mounted = await Mounted.make({ after: () => {} }, '4GiB', '--allow-other')
 let failed = 0
-for (const [at, { name, needs, script }] of [...FOREIGN, ...LONG].entries()) {
-  if (!name.includes(word)) continue
+for (const [at, { name, needs, script }] of chosen.entries()) {
   const missing = needs.find(program => !has(program))
   if (missing !== undefined) {
     console.log(`skipped  ${name}: needs ${missing}`)

@@ -17,6 +17,13 @@ test('random operations against a flat model, with the kernel writing when it li
   assert.deepEqual(await mounted.check(), [])
 })
 
+test('the longer form ends with 2 where no name has the word that it was given', async () => {
+  const words = ['--conditions=faultline-source', join(import.meta.dirname, 'foreign.fuzz.ts'), 'nosuchname']
+  const { status, err } = await runs(process.execPath, words)
+  assert.equal(status, 2)
+  assert.match(err, /^no name has the word nosuchname; they are:\n/)
+})
+
 test('programs of others on a mounted volume', { skip: unavailable() ?? false }, async t => {
   const mounted = await Mounted.make(t, '256MiB', '--allow-other')
   for (const [at, { name, needs, script }] of FOREIGN.entries()) {
