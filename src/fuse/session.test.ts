@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Linux } from '../linux/index.ts'
+import { Buffers } from './buffers.ts'
 import { type Answered, type Handler, type Operations, type Request, Session, SILENT, wire } from './index.ts'
 
 const EAGAIN = 11
@@ -28,6 +29,7 @@ class Kernel {
   constructor(operations: Operations) {
     const linux = {
       ffi: {
+        addressOf: () => 0,
         watch: (_: number, seen: () => void) => {
           this.ready = seen
           return { start: () => {}, stop: () => {}, close: () => {} }
@@ -199,4 +201,15 @@ test('FS4: a signal ends no request of a process that goes on, and every one of 
   kernel.ask(wire.Opcode.INTERRUPT, 11, interrupt)
   assert.equal(killed, 1)
   assert.deepEqual(kernel.answers, [], 'an interruption itself has no answer')
+})
+
+test('what lies behind the head of a message begins at a page, wherever memory is (BU1)', () => {
+  for (const address of [0, 16, 4079, 4080, 8191]) {
+    const buffers = new Buffers(80, 10_000, () => address)
+    const buffer = buffers.take()
+    assert.equal(buffer.length, buffers.size)
+    assert.equal((address + buffer.byteOffset + 80) % 4096, 0)
+    buffers.giveBack(buffer)
+    assert.equal(buffers.take(), buffer)
+  }
 })

@@ -55,8 +55,8 @@ export class Session {
   negotiated: Negotiated | undefined
   private readonly linux: Linux
   private readonly setting: SessionSetting
-  private readonly buffers = new Buffers(InHeader.size + WriteIn.size + WRITE_MAX)
-  private readonly rooms = new Buffers(OutHeader.size + READ_MAX)
+  private readonly buffers: Buffers
+  private readonly rooms: Buffers
   private readonly underWay = new Map<number, Request>()
   private watch: Watch | undefined
   private ended: (how: SessionEnd) => void = () => {}
@@ -66,6 +66,9 @@ export class Session {
   constructor(linux: Linux, setting: SessionSetting) {
     this.linux = linux
     this.setting = setting
+    const { addressOf } = linux.ffi
+    this.buffers = new Buffers(InHeader.size + WriteIn.size, WRITE_MAX, addressOf)
+    this.rooms = new Buffers(OutHeader.size, READ_MAX, addressOf)
     this.end = new Promise(resolve => {
       this.ended = resolve
     })
