@@ -430,13 +430,16 @@ export class PageCache {
   /** Onto an LRU list: the active one, if the page was evicted from the working set. */
   private enter(file: CachedFile, index: PageIndex, frame: Pfn): void {
     const distance = this.workingset.refaultDistance(file.id, index)
-    const group = this.frames.group[frame]!
-    if (distance !== Infinity) this.memory.ledger.stat(group).refault++
-    if (distance <= this.inUse(group)) {
-      this.frames.raise(frame, ACTIVE | WORKINGSET)
-      this.workingset.activated()
-    }
+    if (distance !== Infinity) this.refaulted(frame, distance)
     this.memory.enterLru(frame)
+  }
+
+  private refaulted(frame: Pfn, distance: number): void {
+    const group = this.frames.group[frame]!
+    this.memory.ledger.stat(group).refault++
+    if (distance > this.inUse(group)) return
+    this.frames.raise(frame, ACTIVE | WORKINGSET)
+    this.workingset.activated()
   }
 
   private inUse(group: GroupId): number {

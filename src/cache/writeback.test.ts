@@ -26,3 +26,22 @@ test('as much goes out as comes in above the background threshold: what is on it
   assert.deepEqual(machine.held(data), ['write 0-16', 'write 17-33'])
   machine.finish()
 })
+
+test('a limit that a group is given holds for what it dirties from then on', () => {
+  const machine = new World({
+    frames: 257,
+    writeback: { ...WRITEBACK_DEFAULTS, backgroundRatio: 0.25, ratio: 1 },
+  })
+  const data = machine.file('data', { pages: 40 })
+  const group = machine.group()
+  const write = (page: number, pages: number) => {
+    machine.write(data, page * PAGE, new Uint8Array(pages * PAGE).fill(7), group)
+    machine.settle()
+  }
+  write(0, 16)
+  assert.deepEqual(machine.held(data), [])
+  machine.engine.memory.ledger.setLimits(group, { max: 40 })
+  write(16, 1)
+  assert.deepEqual(machine.held(data), ['write 0-16'])
+  machine.finish()
+})

@@ -70,6 +70,9 @@ export class Writeback implements Chore {
   private readonly settings: WritebackSettings
   private readonly alarm: Alarm
   private readonly domains = new Map<GroupId, Domain>()
+  /** hot: those of a group, as long as no limit has changed. */
+  private readonly known = new Map<GroupId, readonly Domain[]>()
+  private knownAt = 0
   /** Whether the last pass could not begin all that it should have: a device that takes pages makes room for more. */
   private isBehind = false
 
@@ -157,11 +160,11 @@ export class Writeback implements Chore {
   }
 
   private isAbove(group: GroupId): boolean {
-    return this.domainsOf(group).some(
-      domain =>
-        this.dirtyOf(domain) - this.onTheirWayOf(domain) >
-        this.dirtyable(domain) * this.settings.backgroundRatio,
-    )
+    for (const domain of this.domainsOf(group)) {
+      const waiting = this.dirtyOf(domain) - this.onTheirWayOf(domain)
+      if (waiting > this.dirtyable(domain) * this.settings.backgroundRatio) return true
+    }
+    return false
   }
 
   /** How long a writer of this domain pauses for what it dirtied (balance_dirty_pages, wb_position_ratio). */
@@ -203,7 +206,19 @@ export class Writeback implements Chore {
     return sum
   }
 
-  private domainsOf(group: GroupId): Domain[] {
+  private domainsOf(group: GroupId): readonly Domain[] {
+    const { changes } = this.cache.memory.ledger
+    if (this.knownAt !== changes) this.known.clear()
+    this.knownAt = changes
+    let domains = this.known.get(group)
+    if (domains === undefined) {
+      domains = this.findDomains(group)
+      this.known.set(group, domains)
+    }
+    return domains
+  }
+
+  private findDomains(group: GroupId): Domain[] {
     const found = [this.domain(ROOT)]
     for (let id = group; id > ROOT; id = this.tree.parent(id))
       if (this.cache.memory.ledger.limits(id).max !== Infinity) {

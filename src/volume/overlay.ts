@@ -76,6 +76,8 @@ export class Overlay {
   private running: Layer = new SortedMap()
   private sealed: Layer | undefined
   private undo: Undo[] | undefined
+  /** hot: most edits are questions, and change nothing. */
+  private readonly emptied: Undo[] = []
   /** Changes that were made and taken back, and commits that ended. */
   private changesMade = 0
   /** Keys of commits that failed, and may be durable all the same (J4). */
@@ -172,7 +174,7 @@ export class Overlay {
   /** The same, with what `change` has to say. */
   ask<T>(change: () => T): Answer<T> {
     assert(this.undo === undefined, 'J1: no edit begins inside another')
-    this.undo = []
+    this.undo = this.emptied
     try {
       return { errno: errno.OK, value: change(), outcome: done }
     } catch (error) {
@@ -185,6 +187,7 @@ export class Overlay {
       if (error instanceof Failure) return refusal(error.errno)
       throw error
     } finally {
+      this.emptied.length = 0
       this.undo = undefined
     }
   }

@@ -63,6 +63,7 @@ export interface Room {
 
 /** Whether so many blocks can be had: now, after files have been erased, after a commit that gives freed ones back, or not at all. */
 export function roomFor({ space, commits, erasing, overlay }: Room, blocks: number): Outcome {
+  if (blocks <= (space.availableAsKnown ?? -1)) return done
   const now = overlay.ask(() => ({ available: space.available, deferred: space.deferred }))
   if (now.value === undefined) return now.outcome
   if (now.value.available >= blocks) return done
