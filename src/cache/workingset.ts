@@ -17,6 +17,8 @@ const AGE_MASK = 0xffff
 export class Workingset {
   private readonly shadows: Uint32Array
   private readonly bucketOrder: number
+  /** hot: how many shadows aren't 0. Most pages are brought where none is. */
+  private remembered = 0
   private age = 0
 
   constructor(frames: number) {
@@ -27,7 +29,9 @@ export class Workingset {
   evicted(file: FileId, index: PageIndex): void {
     this.age++
     const hash = hashOf(file, index)
-    this.shadows[hash % this.shadows.length] = (tagOf(hash) | this.clock()) >>> 0
+    const slot = hash % this.shadows.length
+    if (this.shadows[slot] === 0) this.remembered++
+    this.shadows[slot] = (tagOf(hash) | this.clock()) >>> 0
   }
 
   activated(): void {
@@ -36,11 +40,13 @@ export class Workingset {
 
   /** How many pages came and went since this one was evicted; Infinity: not remembered. It is forgotten then. */
   refaultDistance(file: FileId, index: PageIndex): number {
+    if (this.remembered === 0) return Infinity
     const hash = hashOf(file, index)
     const slot = hash % this.shadows.length
     const shadow = this.shadows[slot]!
     if (shadow === 0 || (shadow & ~AGE_MASK) !== tagOf(hash)) return Infinity
     this.shadows[slot] = 0
+    this.remembered--
     return ((this.clock() - (shadow & AGE_MASK)) & AGE_MASK) * 2 ** this.bucketOrder
   }
 
