@@ -11,9 +11,9 @@
  *   DV1  Whenever a task is ready, `pump` is running or is about to: at the end of the present callback, or, when its
  *       slice is used up, after other callbacks have had a turn.
  *   DV2  Nothing runs inside a section of a program.
- *   DV4  What is left when the task that a caller awaits has ended runs at the end of the present callback.
  *   DV3  Between two turns of the event loop a call of `pump` begins no attempt after all of them together have had SLICE of their own
  *       time.
+ *   DV4  What is left when the task that a caller awaits has ended runs at the end of the present callback.
  */
 import { MS, type Ns } from '../base/index.ts'
 import type { Driver, Scheduler } from './scheduler.ts'
