@@ -140,7 +140,11 @@ describe('a file on a server, in a worker of a browser', { skip: NO_BROWSER, tim
       const { length, sum, code, message } = seen[at]!
       if (end === 'right bytes')
         assert.deepEqual([length, sum], [BODY.length, expected()], `${name}: ${code} ${message}`)
-      else assert.ok(end.split('|').includes(code!), `${name}: ${code} ${message}`)
+      else
+        assert.ok(
+          end.split('|').includes(code!),
+          `${name}: ${JSON.stringify(seen[at])}, of ${expected()}, ${servers[at]!.asked.length} requests`,
+        )
       t.diagnostic(
         `${name}: ${code ?? 'right bytes'} ${message ?? ''}, ${servers[at]!.asked.length} requests`,
       )

@@ -143,7 +143,7 @@ describe('of a file that is kept on this computer', { concurrency: 8 }, () => {
       const keep = new MemoryKeep()
       const behaviour: Behaviour = BEHAVIOURS[name as keyof typeof BEHAVIOURS]
       await using server = await MisbehavingServer.start(BODY, afterOpening(behaviour))
-      const { read, hurry } = await opened(server.url, { deadline: 1000 }, undefined, keep)
+      const { read, hurry } = await opened(server.url, { deadline: 5000 }, undefined, keep)
       if (STALLS.includes(name)) hurry()
       const reading = read(200 * KIB, 100_000)
       if (end === 'right bytes') same(await reading, 200 * KIB)

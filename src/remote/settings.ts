@@ -32,7 +32,7 @@ export interface RemoteSettings {
   readonly deadline: number
   /** A server that knows no ranges may send a file of so many bytes whole. */
   readonly wholeMax: Bytes
-  /** Whether the version is also asked for (If-Match), or only compared: a browser would ask the server for leave each time, and keep nothing. */
+  /** Whether the version is also asked for (If-Match), or only compared: a browser would ask the server for leave each time. */
   readonly preconditions: 'sent' | 'compared'
 }
 
