@@ -54,6 +54,16 @@ test('bad words and places that cannot be written get one sentence, and no stack
     [[TRACE, '--what-if', 'linus'], /none of the disciplines/, 2],
     [[TRACE, '--kernel-discipline', 'hold'], /expected --what-if beside it/, 2],
     [[TRACE, '--out', join(folder, 'nowhere', 'x.html')], /can't be written: .*folder that exists/, 1],
+    [
+      [TRACE, '--mount-status', '/nowhere'],
+      /nowhere can't be read: .*expected what faultline volume status/,
+      1,
+    ],
+    [
+      [TRACE, '--mount-status', join(FIXTURES, 'anonymous-6.18.txt.gz')],
+      /is no status of a mount; expected/,
+      1,
+    ],
     [[TRACE, '--threshold', 'soon'], /expected a time such as 50ms/, 2],
     [[TRACE, '--jsn'], /Did you mean --json/, 2],
     [[join(FIXTURES, 'anonymous-6.18.txt.gz'), '--perfetto', join(folder, 'x')], /no inversion to show/, 1],

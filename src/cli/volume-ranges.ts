@@ -4,7 +4,7 @@ import { printable } from '../base/index.ts'
 import { FaultlineError, type Volume } from '../map/index.ts'
 import { askMounted, type MountStatus, mountOf, type PathRange, type SlowRequest } from '../mount/index.ts'
 import { explained, printJson, printLine } from './terminal.ts'
-import { ask, inVolume } from './volume-open.ts'
+import { ask, inVolume, sharedMeta } from './volume-open.ts'
 import { shownBytes, size, volumePath } from './words.ts'
 
 interface JsonFlag {
@@ -102,6 +102,13 @@ async function growTo(volume: string, bytes: number, { json }: JsonFlag): Promis
 }
 
 async function shrinkTo(volume: string, bytes: number, { json }: JsonFlag): Promise<void> {
+  const mount = sharedMeta() === undefined ? mountOf(volume) : undefined
+  if (mount !== undefined)
+    throw new FaultlineError(
+      'EBUSY',
+      'shrink',
+      `shrink of ${mount.source}: it is mounted at ${mount.target}, and can't become smaller while it is; faultline umount ${mount.target} first`,
+    )
   const usage = await inVolume(volume, 'r+', async each => {
     await each.shrink(bytes)
     return each.usage

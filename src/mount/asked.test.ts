@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmdirSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { mountinfo, parseMountinfo } from '../fuse/index.ts'
@@ -70,6 +70,13 @@ PYTHON
   assert.equal(pid, mounted.pid)
   assert.deepEqual(requests, [])
   assert.match((await faultline('volume', 'status', target)).out, /is mounted at .* by process/)
+  const shrunk = await faultline('volume', 'shrink', target, '8MiB')
+  assert.equal(shrunk.status, 1)
+  assert.match(shrunk.err, /shrink of .* can't become smaller while it is; faultline umount .* first/)
+  mkdirSync(join(mounted.folder, 'other'))
+  const twice = await faultline('mount', volume, join(mounted.folder, 'other'))
+  assert.equal(twice.status, 1)
+  assert.match(twice.err, /mount of .*: it is mounted at .* already; faultline umount .* first/)
   const elsewhere = await faultline('volume', 'mkdir', volume, '/new')
   assert.match(elsewhere.err, /is mounted at .*: do it with the files there, or faultline umount/)
   assert.equal(await mounted.unmount(), 0)

@@ -17,12 +17,14 @@ import type { SharedPlaceOptions } from '../api/index.ts'
 import { type Errno, errno, errnoName, hang } from '../base/index.ts'
 import {
   Aside,
+  FILESYSTEM,
   FusermountFailed,
   type MountPlan,
   mountAs,
   mountinfo,
   mountOver,
   mountsAt,
+  parseMountinfo,
   Session,
   type SessionEnd,
   type User,
@@ -131,7 +133,9 @@ export class MountedVolume {
     const machine = await Machine.start({ memory, pageSize, writeback, watcher: slow })
     slow.attach(machine.engine.scheduler)
     try {
-      const volume = await openedIn(machine, source, options)
+      const volume = await openedIn(machine, source, options).catch((error: unknown) => {
+        throw asMounted(error, source)
+      })
       const who = chargedOf(machine, options)
       const readOnly = options.readOnly === true || volume.readOnly
       const plan = {
@@ -402,6 +406,20 @@ function checkSource(source: string, place: string): void {
       'mount',
       `mount of ${source}: it lies in its own mount at ${over.target}`,
     )
+}
+
+/** That a volume can't be opened since it is mounted elsewhere already. */
+function asMounted(error: unknown, source: string): unknown {
+  if (!(error instanceof FaultlineError) || error.code !== 'EBUSY') return error
+  const other = parseMountinfo(mountinfo()).find(each => each.type === FILESYSTEM && each.source === source)
+  if (other === undefined) return error
+  const { target } = other
+  return new FaultlineError(
+    'EBUSY',
+    'mount',
+    `mount of ${source}: it is mounted at ${target} already; faultline umount ${target} first`,
+    error,
+  )
 }
 
 function descriptor(linux: Linux, plan: MountPlan): number {

@@ -51,6 +51,7 @@ interface Waited {
 
 export class SlowRequests implements Watcher {
   private scheduler: Scheduler | undefined
+  private lastEnded: Task | undefined
   private readonly longest = new WeakMap<Task, Waited>()
   private readonly tasks = new WeakMap<Request, Task>()
   private readonly kept: SlowRequest[] = []
@@ -76,7 +77,8 @@ export class SlowRequests implements Watcher {
 
   resumes(task: Task, wait: Wait, waited: Ns): void {
     if (waited < SLOW || waited <= (this.longest.get(task)?.wait.ms ?? 0) * MS) return
-    const by = this.scheduler?.current
+    const { ticket } = wait
+    const by = ticket === this.lastEnded?.end ? this.lastEnded : this.scheduler?.current
     const next =
       by === undefined || by === task
         ? undefined
@@ -84,8 +86,9 @@ export class SlowRequests implements Watcher {
     this.longest.set(task, { task, wait: waitOf(task, wait, waited), next })
   }
 
-  ended(): void {
-    // Its last wait has been written down.
+  /** Who waits for its end hears of it next. */
+  ended(task: Task): void {
+    this.lastEnded = task
   }
 
   /** The task that works for a request: the last, if there are several. */
