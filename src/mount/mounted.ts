@@ -180,7 +180,7 @@ export class MountedVolume {
     this.device = mountsAt(target).at(-1)?.device
     this.onError = options.onError ?? (() => {})
     this.aside = new Aside()
-    this.notifications = new Notifications(this.aside, fd)
+    this.notifications = new Notifications(this.aside, fd, volume.core.parts.disk.blockSize)
     const { notifications } = this
     const groupOf = (thread: number) => (callers?.groupOf(thread) ?? group).id
     const writes = options.writes ?? 'through'

@@ -6,19 +6,28 @@
  *   MNO1 Who asked for a change is answered when the kernel knows nothing any more that isn't so.
  *   MNO2 After `end` nothing is told: the descriptor's number may be another file's by then.
  */
+
+import type { Bytes } from '../base/index.ts'
 import { type Aside, invalidateEntry, invalidateInode } from '../fuse/index.ts'
-import { bytesOf, type Changed, type Inodes, type Place } from '../volume/index.ts'
+import { bytesOf, type Changed, type Inodes, type Pages, type Place } from '../volume/index.ts'
+
+/** More ranges of a file than these are told as one. */
+const RANGES_MAX = 16
+/** No pages: the attributes alone (fuse_reverse_inval_inode). */
+const ATTRIBUTES_ALONE = -1
 
 export class Notifications {
   private readonly aside: Aside
   private readonly fd: number
+  private readonly blockSize: Bytes
   /** Calls are made in the order in which they were asked for: with this one all have been made. */
   private last: Promise<unknown> = Promise.resolve()
   private hasEnded = false
 
-  constructor(aside: Aside, fd: number) {
+  constructor(aside: Aside, fd: number, blockSize: Bytes) {
     this.aside = aside
     this.fd = fd
+    this.blockSize = blockSize
   }
 
   /** Settles when nothing is being told any more, and nothing will be. */
@@ -40,9 +49,25 @@ export class Notifications {
 
   /** What others have committed. Where it isn't known what, each inode that the kernel has; the names that it knows it keeps for a moment. */
   async followed(changed: Changed, known: Pick<Inodes, 'heldNow'>): Promise<void> {
-    const { inodes, places } = changed === 'everything' ? { inodes: known.heldNow, places: [] } : changed
-    for (const place of places) await this.name(place)
-    for (const ino of inodes) await this.inode(ino)
+    if (changed === 'everything') {
+      for (const ino of known.heldNow) await this.inode(ino)
+      return
+    }
+    for (const place of changed.places) await this.name(place)
+    for (const [ino, pages] of changed.inodes) await this.pages(ino, pages)
+  }
+
+  /** The attributes of an inode, and these pages of it. */
+  private async pages(ino: number, pages: readonly Pages[]): Promise<void> {
+    const { blockSize } = this
+    if (pages.length === 0) await this.tell(invalidateInode(ino, ATTRIBUTES_ALONE, 0))
+    const [first, last] = [pages[0], pages.at(-1)]
+    const told = pages.length > RANGES_MAX ? [{ start: first!.start, end: last!.end }] : pages
+    // A length of 0 is all that lies behind.
+    for (const { start, end } of told)
+      await this.tell(
+        invalidateInode(ino, start * blockSize, end === Infinity ? 0 : (end - start) * blockSize),
+      )
   }
 
   private async name({ directory, name }: Place): Promise<void> {

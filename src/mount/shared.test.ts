@@ -74,6 +74,13 @@ describe('a mount of a volume of many machines', { skip: unavailable() ?? NO_POS
     await shows('TWO, longer\n', `cat ${r}/d/a`)
     await sh(`dd if=/dev/urandom of=${w}/d/large bs=1M count=9 conv=fsync status=none`)
     await shows(await sh(`sha256sum < ${w}/d/large`), `sha256sum < ${r}/d/large`)
+    // One page of it in place: the kernel keeps the others.
+    const byte = `bs=1 status=none`
+    await sh(`printf X | dd of=${w}/d/large seek=5000000 conv=notrunc,fsync ${byte}`)
+    await shows('X', `dd if=${r}/d/large skip=5000000 count=1 ${byte}`)
+    const resident = Number(await sh(`fincore --noheadings --bytes --output RES ${r}/d/large`))
+    assert.ok(resident > 8 * 2 ** 20, `${resident} bytes are in the kernel's cache`)
+    assert.equal(await sh(`sha256sum < ${r}/d/large`), await sh(`sha256sum < ${w}/d/large`))
     await reader.unmount()
     await writer.unmount()
   })

@@ -1,30 +1,28 @@
 /**
  * A volume that is read goes on to what another machine has committed meanwhile: what was changed is read anew, what wasn't stays.
  *
- *     news -> every open file claimed -> what is on its way is here -> in one attempt: the store goes on, pages of changed extents go
+ *     news -> every open file claimed -> what is on its way is here -> in one attempt: the store goes on, pages whose blocks are others go
  *          -> sizes, when their records are here -> the claims end
  *
  * A section of a program sees one commit: it runs whole before that attempt or after it, and begins again if it missed a page. A
  * fault waits for the claim.
  *
  * Invariants
- *   FLW1 No page that is shown after it is of an extent that the new commit doesn't have.
+ *   FLW1 No page that is shown after it is of a block that the new commit doesn't have there.
  *   FLW2 A file that was removed is empty to who has it open.
  */
 import { dropSome, newDropping, type PageCache } from '../cache/index.ts'
 import { done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
-import { Absent } from './failure.ts'
+import { ALL_PAGES, changedPages, type Pages } from './changed-pages.ts'
 import type { Place } from './names.ts'
 import type { NetworkedStore } from './networked-store.ts'
-import { decodeNumbers, inodeKey, inoIn, NUMBERS_MAX, nameIn, numberIn } from './records.ts'
+import { decodeNumbers, inodeKey, inoIn, nameIn, numberIn } from './records.ts'
+import type { Run } from './runs.ts'
 import type { Volume } from './volume.ts'
 import type { VolumeFile } from './volume-file.ts'
 
 /** The numbers of a run; a checksum follows them. */
 const RUN_BYTES = 24
-
-/** Pages of a file, by the record of the run that they are in; 'unknown': the record isn't here. */
-type Start = number | 'unknown' | undefined
 
 export interface FollowingArgs {
   readonly claims: Map<VolumeFile, Ticket>
@@ -38,8 +36,8 @@ export interface FollowingArgs {
 export type Changed =
   | 'everything'
   | {
-      /** Whose attributes, bytes or names. */
-      readonly inodes: ReadonlySet<number>
+      /** Whose attributes, bytes or names, and which pages of it. */
+      readonly inodes: ReadonlyMap<number, readonly Pages[]>
       /** What names mean, or whether they are there. */
       readonly places: readonly Place[]
     }
@@ -47,13 +45,14 @@ export type Changed =
 /** Of an inode: its record, its extents, its extended attributes and its link target. */
 const OF_AN_INODE = 'ieay'
 
-function changedBy(keys: ReadonlySet<string>): Changed {
-  const inodes = new Set<number>()
+/** `pages`: of files whose extents were changed. */
+function changedBy(keys: ReadonlySet<string>, pages: ReadonlyMap<number, readonly Pages[]>): Changed {
+  const inodes = new Map<number, readonly Pages[]>(pages)
   const places: Place[] = []
   for (const key of keys)
-    if (OF_AN_INODE.includes(key[0]!)) inodes.add(inoIn(key))
+    if (OF_AN_INODE.includes(key[0]!)) inodes.set(inoIn(key), pages.get(inoIn(key)) ?? [])
     else if (key[0] === 'd') {
-      inodes.add(inoIn(key))
+      inodes.set(inoIn(key), ALL_PAGES)
       places.push({ directory: inoIn(key), name: nameIn(key) })
     }
   return { inodes, places }
@@ -122,42 +121,53 @@ export class Following implements Verb<FollowingArgs> {
     const news = store.pendingNews
     const keys = new Set(news.flatMap(each => (each.kind === 'commit' ? each.keys : [])))
     const isReset = news.some(({ kind }) => kind === 'reset')
-    args.changed = isReset ? 'everything' : changedBy(keys)
-    const runs = [...keys].filter(key => key[0] === 'e').map(key => ({ key, before: this.startOf(key) }))
+    const runs = [...keys].filter(key => key[0] === 'e')
+    const before = this.extents(runs)
     store.advance()
     const files = new Map([...claims.keys()].map(file => [file.node.ino, file]))
     if (isReset) {
-      for (const file of files.values()) this.drop(file, 0, NUMBERS_MAX)
+      args.changed = 'everything'
+      for (const file of files.values()) this.drop(file, ALL_PAGES)
       return [...files.values()]
     }
-    const changed = new Set<VolumeFile>()
-    for (const { key, before } of runs) {
-      const file = files.get(inoIn(key))
-      if (file === undefined) continue
-      changed.add(file)
-      for (const start of [before, this.startOf(key)])
-        if (start === 'unknown') this.drop(file, 0, NUMBERS_MAX)
-        else if (start !== undefined) this.drop(file, start, numberIn(key) + 1)
+    const after = this.extents(runs)
+    const pages = new Map<number, readonly Pages[]>()
+    for (const [ino, was] of before) {
+      const is = after.get(ino)!
+      pages.set(ino, was === 'unknown' || is === 'unknown' ? ALL_PAGES : changedPages(was, is))
     }
-    for (const [ino, file] of files) if (keys.has(inodeKey(ino))) changed.add(file)
+    args.changed = changedBy(keys, pages)
+    const changed = new Set<VolumeFile>()
+    for (const [ino, file] of files) {
+      const others = pages.get(ino)
+      if (others !== undefined) this.drop(file, others)
+      if (others !== undefined || keys.has(inodeKey(ino))) changed.add(file)
+    }
     return [...changed]
   }
 
-  /** The first page of the run whose record has that key. */
-  private startOf(key: string): Start {
-    try {
-      const value = this.store.get(key)
-      return value === undefined ? undefined : decodeNumbers(value.subarray(0, RUN_BYTES), 3, key)[0]!
-    } catch (error) {
-      if (error instanceof Absent) return 'unknown'
-      throw error
+  /** The extents whose records have the keys, by file; 'unknown': not all of them are here. */
+  private extents(keys: readonly string[]): Map<number, Run[] | 'unknown'> {
+    const found = new Map<number, Run[] | 'unknown'>()
+    for (const key of keys) {
+      const ino = inoIn(key)
+      const runs = found.get(ino) ?? []
+      const record = this.store.known(key)
+      found.set(ino, record === 'unknown' ? 'unknown' : runs)
+      if (runs === 'unknown') found.set(ino, runs)
+      else if (record !== undefined && record !== 'unknown') {
+        const [start, value, tag] = decodeNumbers(record.subarray(0, RUN_BYTES), 3, key)
+        runs.push({ start: start!, end: numberIn(key) + 1, value: value!, tag: tag! })
+      }
     }
+    return found
   }
 
-  private drop({ cached }: VolumeFile, start: number, end: number): void {
-    const dropping = newDropping()
-    while (dropping.dropped !== Infinity)
-      dropSome(this.cache, cached, { start, end }, 'shared pages', dropping)
+  private drop({ cached }: VolumeFile, pages: readonly Pages[]): void {
+    for (const span of pages) {
+      const dropping = newDropping()
+      while (dropping.dropped !== Infinity) dropSome(this.cache, cached, span, 'shared pages', dropping)
+    }
   }
 
   private size({ cached, node }: VolumeFile): Outcome {

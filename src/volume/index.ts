@@ -5,6 +5,7 @@
 
 export type { SetHow } from './attributes.ts'
 export { type BulkReadArgs, bulkReadArgs, bulkWriteArgs } from './bulk.ts'
+export { ALL_PAGES, type Pages } from './changed-pages.ts'
 export type { CheckReport } from './check.ts'
 export { type CheckingArgs, checkingArgs } from './checking.ts'
 export { type Checksum, MIX53 } from './checksum.ts'

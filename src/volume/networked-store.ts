@@ -68,6 +68,11 @@ export class NetworkedStore implements Store, Client {
     return this.records.get(key)
   }
 
+  /** What is here of a record, asking nobody; 'unknown': it isn't here. */
+  known(key: string): Uint8Array | undefined | 'unknown' {
+    return this.rangeOf(key) === undefined ? 'unknown' : this.records.get(key)
+  }
+
   *range(start: string, end: string): Generator<Entry> {
     for (let from = start; from < end; ) {
       const range = this.need(from)
