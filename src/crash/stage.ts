@@ -87,7 +87,8 @@ export class Stage {
     const blocks = image?.blocks ?? emptyDevice()
     const region = dax ? new Region(scheduler, memory, 'pmem', BLOCKS) : undefined
     const inner = region ?? new MemoryDevice(scheduler, { name: 'disk', length: BLOCKS * PAGE })
-    const stored = (block: number) => memory.frames.bytes(region!.first + block)
+    const views = dax ? blocks.map((_, block) => memory.frames.bytes(region!.first + block)) : []
+    const stored = (block: number) => views[block]!
     blocks.forEach(({ bytes }, block) => {
       if (bytes === EMPTY.bytes) return
       if (inner instanceof MemoryDevice) inner.poke(block * PAGE, bytes)

@@ -49,8 +49,6 @@ export const UNREAD = 'frame' satisfies keyof VmFault
 export class Keys {
   private readonly ints = new Int32Array(INTS_MAX)
   private at = 0
-  /** Hashes of words; the same in every machine. */
-  private readonly words = new Map<string, number>()
   /** Names of frames in the order in which they were met; 0: it wasn't yet. */
   private names = new Uint16Array(0)
   private named = 0
@@ -243,12 +241,7 @@ export class Keys {
   }
 
   private putWord(word: string): void {
-    let number = this.words.get(word)
-    if (number === undefined) {
-      number = hashOfWord(word)
-      this.words.set(word, number)
-    }
-    this.put(number)
+    this.put(hashOfWord(word))
   }
 
   /** Arguments of any verb: everything in them counts, but for what `putFault` leaves out. */

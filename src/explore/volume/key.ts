@@ -17,6 +17,8 @@ interface Layer extends Iterable<readonly [string, Value]> {
 
 /** The values of records never change, so each is looked at once. */
 const HASHES = new WeakMap<Uint8Array, number>()
+/** Of all words that were met: names and the keys of records, which are few. */
+const WORDS = new Map<string, number>()
 
 /** The metadata: what was changed last, what is on its way, what is durable. */
 export function metadataRow({ volume, store }: LabVolume): number[] {
@@ -67,8 +69,12 @@ export function isValueOfRecord(view: ArrayBufferView): boolean {
 }
 
 export function hashOfWord(word: string): number {
-  let number = 0x811c9dc5 | 0
-  for (let at = 0; at < word.length; at++) number = Math.imul(number ^ word.charCodeAt(at), 0x01000193)
+  let number = WORDS.get(word)
+  if (number === undefined) {
+    number = 0x811c9dc5 | 0
+    for (let at = 0; at < word.length; at++) number = Math.imul(number ^ word.charCodeAt(at), 0x01000193)
+    WORDS.set(word, number)
+  }
   return number
 }
 
