@@ -218,6 +218,11 @@ describe('the explorer', () => {
 })
 
 describe('the catalogue', () => {
+  test('has a name for each scenario', () => {
+    const names = SCENARIOS.map(({ name }) => name)
+    assert.deepEqual(names, [...new Set(names)])
+  })
+
   test('is explored completely under every discipline, and nothing is broken that shouldn’t be', () => {
     for (const scenario of SCENARIOS)
       for (const { discipline, complete, violations } of exploreEach(scenario, DISCIPLINES)) {

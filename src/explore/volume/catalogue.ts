@@ -139,7 +139,7 @@ export const VOLUME_PLANS: readonly Plan[] = [
     slicePages: 1,
   },
   {
-    name: 'sliced-truncate',
+    name: 'sliced-cut',
     about: 'a file in pieces is cut short extent by extent: nobody is given a page that has gone',
     from: 'xfs_itruncate_extents: a transaction for each extent; RS3 of volume/reshaping.ts',
     volume: CACHED,
