@@ -200,7 +200,7 @@ export class Machine {
   }
 
   take(choice: Choice): void {
-    this.monitor.before(choice)
+    this.monitor.before(choice < TIME ? this.taskOf(choice) : undefined)
     if (choice < IO_WELL) {
       const task = this.taskOf(choice)!
       this.engine.scheduler.step(task)
@@ -330,8 +330,11 @@ export class Machine {
     for (let steps = 0; task.state !== 'ended' || this.inFlight.length > 0; steps++) {
       assert(steps < BEFORE_STEPS_MAX, `\`${phrase.text}\` ends before the scenario begins`)
       const ready = scheduler.ready()[0]
-      if (ready !== undefined) scheduler.step(ready)
-      else if (this.inFlight.length > 0) this.endIo(IO_WELL)
+      if (ready !== undefined) {
+        this.monitor.before(ready)
+        scheduler.step(ready)
+        this.monitor.after()
+      } else if (this.inFlight.length > 0) this.endIo(IO_WELL)
       else {
         this.clock.time = scheduler.timers.next
         scheduler.fireTimers()

@@ -26,7 +26,6 @@ import type {
   RemappingArgs,
   VolumeFile,
 } from '../volume/index.ts'
-import { type Choice, TIME } from './choice.ts'
 import type { LabDevice } from './lab-device.ts'
 import type { Machine } from './machine.ts'
 import { UnderVolume } from './volume/under.ts'
@@ -94,15 +93,16 @@ export class Monitor implements Watcher {
     this.prepared++
   }
 
-  before(choice: Choice): void {
+  /** Of a step that `actor` takes; without one nobody does. */
+  before(actor: Task | undefined): void {
     this.breach = undefined
     this.prepared = 0
     this.dirtied = 0
-    this.actor = choice < TIME ? this.machine.taskOf(choice) : undefined
-    this.heldBefore = this.actor === undefined ? [] : [...this.actor.held]
-    this.copiedBefore = copied(this.actor)
-    this.reachedBefore = this.actor?.reached
-    this.movedBefore = this.movedBy(this.actor)
+    this.actor = actor
+    this.heldBefore = actor === undefined ? [] : [...actor.held]
+    this.copiedBefore = copied(actor)
+    this.reachedBefore = actor?.reached
+    this.movedBefore = this.movedBy(actor)
     this.locks = [...this.machine.engine.mm.spaces.values()].map(space => ({
       space,
       held: space.locks.mmap.holders().length > 0,

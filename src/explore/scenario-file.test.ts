@@ -87,8 +87,62 @@ describe('a scenario file', () => {
   test('says that it isn’t YAML', refused('tasks:', 'tasks: [', /^own\.yaml:\d+:\d+: this isn't YAML: /))
   test(
     'refuses a kill of nobody',
-    refused('kills: [1]', 'kills: [5]', /^own\.yaml:1:1: `kills` names task 5; the last is 1$/),
+    refused('kills: [1]', 'kills: [1, 5]', /^own\.yaml:13:12: `kills` names task 5; the last is 1$/),
   )
+  for (const [phrase, space] of [
+    ['load child/data 0', 'child'],
+    ['proc maps child', 'child'],
+    ['exit other', 'other'],
+    ['fork constructor', 'constructor'],
+  ])
+    test(
+      `knows the spaces that \`${phrase}\` may name`,
+      refused(
+        '- store data 0',
+        `- ${phrase}`,
+        new RegExp(`^own\\.yaml:10:5: \`${phrase}\`: there is no space \`${space}\`, only app; `),
+      ),
+    )
+  test(
+    'knows no child before the fork that makes it',
+    refused('before: [store data 0]', 'before: [load child/data 0, fork]', /^own\.yaml:7:10: .*`child`/),
+  )
+  test('knows the child that `before` has forked, and the spaces of mappings', () => {
+    const forked = GOOD.replace('before: [store data 0]', 'before: [fork, load child/data 0]')
+    const named = forked.replace('pages: 2 }\nbefore', 'pages: 2, space: other }\nbefore')
+    const text = named.replace('- store data 0', '- proc maps child\n  - exit other')
+    assert.deepEqual(explore(readScenario('own.yaml', text), RESTART).violations, [])
+  })
+  test('tells phrases by their words, however they are spaced', () => {
+    const text = GOOD.replace('- store data 0', "- '  store   data 0 '")
+    assert.deepEqual(readScenario('own.yaml', text), readScenario('own.yaml', GOOD))
+  })
+  test('has private memory where a mapping names no file, and refuses what would be shared', () => {
+    const own = 'name: own\nmappings:\n  heap: {}\ntasks: [store heap 0, store heap 0]\n'
+    const scenario = readScenario('own.yaml', own)
+    assert.equal(scenario.mappings.heap!.share, 'private')
+    assert.deepEqual(explore(scenario, RESTART).violations, [])
+    assert.throws(
+      () => readScenario('own.yaml', own.replace('{}', '{ share: shared }')),
+      /^ScenarioError: own\.yaml:3:18: memory without a file is private here; /,
+    )
+  })
+  for (const before of [
+    'write data 0',
+    'truncate data 1',
+    'store heap 0, dontneed heap',
+    'store heap 0, mremap heap away',
+    'store heap 0, remap heap',
+    'store heap 0, munmap heap',
+    'store heap 0, fork',
+  ])
+    test(`goes by what \`${before}\` left before it began`, () => {
+      const text = GOOD.replace('mappings:', 'mappings:\n  heap: { pages: 2 }').replace(
+        'store data 0]',
+        `${before}]`,
+      )
+      assert.deepEqual(explore(readScenario('own.yaml', text), RESTART).violations, [])
+    })
   test('wants tasks', refused('tasks:', 'about:', /^own\.yaml:/))
   test('wants something', () => {
     assert.throws(
@@ -119,7 +173,20 @@ tasks: [store a 0, proc maps]
   test('is needed for what only its files know', () => {
     assert.throws(
       () => readScenario('own.yaml', OWN.replace('volume: { open: dax }\n', '')),
-      /^ScenarioError: own\.yaml:1:1: `clone a b` is for files of a volume; say `volume: \{ open: cached \}` or dax$/,
+      /^ScenarioError: own\.yaml:7:10: `clone a b` is for files of a volume; say `volume: \{ open: cached \}` or dax$/,
     )
+  })
+
+  test('says when the volume is too small for them', () => {
+    const blocks = (count: number) =>
+      readScenario(
+        'own.yaml',
+        OWN.replace('open: dax', `open: dax, blocks: ${count}`).replace('pages: 0', 'pages: 2'),
+      )
+    assert.throws(
+      () => blocks(3),
+      /^ScenarioError: own\.yaml:2:30: a volume of 3 blocks is too small: its first and the pages of its files are 4$/,
+    )
+    assert.deepEqual(explore(blocks(4), RESTART).violations, [])
   })
 })

@@ -29,6 +29,7 @@ import {
   type FileSpec,
   MAPPING_DEFAULTS,
   type MappingSpec,
+  type Phrase,
   parsePhrase,
   SCENARIO_DEFAULTS,
   type Scenario,
@@ -43,6 +44,12 @@ export class ScenarioError extends Error {
 /** Reads one value, or fails with a sentence about its node. */
 type Read<Value> = (reader: Reader, node: Node) => Value
 type Readers<Spec> = { readonly [Key in keyof Spec]-?: Read<Spec[Key]> }
+
+/** A phrase, and where it stands. */
+interface Said {
+  readonly node: Node
+  readonly phrase: Phrase
+}
 
 /** `path` is only said in errors. */
 export function readScenario(path: string, text: string): Scenario {
@@ -80,6 +87,7 @@ class Reader {
   private readonly lines: LineCounter
   private files: readonly string[] = []
   private mappings: readonly string[] = []
+  private readonly said: { before: readonly Said[]; tasks: readonly Said[] } = { before: [], tasks: [] }
 
   constructor(path: string, lines: LineCounter) {
     this.path = path
@@ -99,15 +107,46 @@ class Reader {
     })
     if (scenario.tasks === undefined) this.fail(node, 'a scenario needs `tasks`')
     if (scenario.name === undefined) this.fail(node, 'a scenario needs a `name`')
-    const foreign = [...scenario.before, ...scenario.tasks].find(text =>
-      VOLUME_VERBS.has(text.split(' ')[0]!),
-    )
-    if (foreign !== undefined && scenario.volume === undefined)
-      this.fail(node, `\`${foreign}\` is for files of a volume; say \`volume: { open: cached }\` or dax`)
-    for (const place of scenario.kills)
+    this.checkSaid(scenario)
+    this.checkBlocks(node, scenario)
+    for (const [at, place] of scenario.kills.entries())
       if (place >= scenario.tasks.length)
-        this.fail(node, `\`kills\` names task ${place}; the last is ${scenario.tasks.length - 1}`)
+        this.fail(
+          within(node, 'kills', at),
+          `\`kills\` names task ${place}; the last is ${scenario.tasks.length - 1}`,
+        )
     return scenario as Scenario
+  }
+
+  /** What a phrase can't say by itself: whether there is a volume, and the space that it names when its turn comes. */
+  private checkSaid({ volume, mappings }: Scenario): void {
+    const { before, tasks } = this.said
+    const spaces = new Set(['app', ...Object.values(mappings).map(({ space }) => space)])
+    for (const said of [...before, ...tasks]) {
+      const { node, phrase } = said
+      if (VOLUME_VERBS.has(phrase.verb) && volume === undefined)
+        this.fail(
+          node,
+          `\`${phrase.text}\` is for files of a volume; say \`volume: { open: cached }\` or dax`,
+        )
+      const space = phrase.target.startsWith('child/') ? 'child' : phrase.space
+      if (!spaces.has(space))
+        this.fail(
+          node,
+          `\`${phrase.text}\`: there is no space \`${space}\`, only ${[...spaces].join(', ')}; a mapping's \`space\` makes one, and a \`fork\` in \`before\` makes \`child\``,
+        )
+      if (phrase.verb === 'fork' && before.includes(said)) spaces.add('child')
+    }
+  }
+
+  /** The pages of all files have blocks of the volume, beside its first. */
+  private checkBlocks(node: Node, { volume, files }: Scenario): void {
+    const needed = Object.values(files).reduce((sum, { pages }) => sum + pages, 1)
+    if (volume !== undefined && volume.blocks < needed)
+      this.fail(
+        within(node, 'volume', 'blocks'),
+        `a volume of ${volume.blocks} blocks is too small: its first and the pages of its files are ${needed}`,
+      )
   }
 
   /** A map with known keys; what it lacks comes from `defaults`. */
@@ -151,11 +190,20 @@ class Reader {
   }
 
   readMappings(node: Node): Record<string, MappingSpec> {
-    const mappings = this.named(node, 'mappings', (reader, each) =>
-      reader.record(each, 'a mapping', MAPPING, MAPPING_DEFAULTS),
-    )
+    const mappings = this.named(node, 'mappings', (reader, each) => reader.mapping(each))
     this.mappings = Object.keys(mappings)
     return mappings
+  }
+
+  private mapping(node: Node): MappingSpec {
+    const { share: usual, ...defaults } = MAPPING_DEFAULTS
+    const spec = this.record<MappingSpec>(node, 'a mapping', MAPPING, defaults)
+    if (spec.file === '' && spec.share === 'shared')
+      this.fail(
+        within(node, 'share'),
+        'memory without a file is private here; leave out `share`, or name a `file`',
+      )
+    return { ...spec, share: spec.share ?? (spec.file === '' ? 'private' : usual) }
   }
 
   fileName(node: Node): string {
@@ -168,12 +216,23 @@ class Reader {
     return name
   }
 
-  phrase(node: Node): string {
-    const text = word(this, node)
-    const phrase = parsePhrase(text, this.files, this.mappings)
-    if (typeof phrase === 'string') this.fail(node, phrase)
-    return text
+  phrases(node: Node, key: 'before' | 'tasks'): string[] {
+    this.said[key] = this.list(node, `\`${key}\``, (each, item) => each.phrase(item))
+    return this.said[key].map(({ phrase }) => phrase.text)
   }
+
+  private phrase(node: Node): Said {
+    const phrase = parsePhrase(word(this, node), this.files, this.mappings)
+    if (typeof phrase === 'string') this.fail(node, phrase)
+    return { node, phrase }
+  }
+}
+
+/** The part of a map or a list that a path of keys leads to, or the last on the way there that is written. */
+function within(node: Node, ...keys: readonly (string | number)[]): Node {
+  const [key, ...rest] = keys
+  const part = key !== undefined && (isMap(node) || isSeq(node)) ? node.get(key, true) : undefined
+  return part === undefined ? node : within(part as Node, ...rest)
 }
 
 function word(reader: Reader, node: Node): string {
@@ -237,9 +296,9 @@ const SCENARIO: Readers<Scenario> = {
   volume: (reader, node) => reader.record(node, 'a volume', VOLUME, { blocks: 16, open: 'cached' }),
   files: (reader, node) => reader.readFiles(node),
   mappings: (reader, node) => reader.readMappings(node),
-  before: (reader, node) => reader.list(node, '`before`', (each, item) => each.phrase(item)),
+  before: (reader, node) => reader.phrases(node, 'before'),
   tasks: (reader, node) => {
-    const tasks = reader.list(node, '`tasks`', (each, item) => each.phrase(item))
+    const tasks = reader.phrases(node, 'tasks')
     if (tasks.length < 1 || tasks.length > 8) reader.fail(node, `expected 1 to 8 tasks, got ${tasks.length}`)
     return tasks
   },

@@ -18,7 +18,7 @@
  *     clone FILE FILE, dedupe FILE FILE         the whole of the first; the second is the one that changes
  *     unshare FILE, allocate FILE, zero FILE PAGE, commit, snapshot (of all)
  *
- * A mapping of a forked child is named `child/MAPPING`, the place that mremap takes one to `away/MAPPING`.
+ * A mapping of a child that `before` has forked is named `child/MAPPING`, the place that mremap takes one to `away/MAPPING`.
  */
 import { type PageIndex, SLICE_PAGES } from '../base/index.ts'
 
@@ -203,7 +203,16 @@ export function parsePhrase(
   if (!Object.hasOwn(GRAMMAR, verb))
     return `\`${verb}\` is no verb; the verbs are ${Object.keys(GRAMMAR).join(', ')}`
   const grammar: readonly WordKind[] = GRAMMAR[verb as VerbName]
-  const phrase = { text, verb: verb as VerbName, target: '', source: '', space: 'app', number: 0, word: '' }
+  const said = [verb, ...words].join(' ')
+  const phrase = {
+    text: said,
+    verb: verb as VerbName,
+    target: '',
+    source: '',
+    space: 'app',
+    number: 0,
+    word: '',
+  }
   for (const [at, kind] of grammar.entries()) {
     const word = words[at]
     if (word === undefined && kind === 'space') continue
