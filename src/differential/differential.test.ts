@@ -3,7 +3,7 @@
  * ours is seen, and its line plays it again.
  */
 import assert from 'node:assert/strict'
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
 import os from 'node:os'
@@ -152,6 +152,36 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
       assert.deepEqual(left(), [])
     })
   })
+
+function saysOf(args: readonly string[], env: NodeJS.ProcessEnv = {}): [number | null, string] {
+  const program = fileURLToPath(new URL('main.ts', import.meta.url))
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    ['--conditions=faultline-source', program, '--filesystem', 'tmpfs', ...args],
+    { env: { ...process.env, ...env }, encoding: 'utf8' },
+  )
+  return [status, stderr]
+}
+
+for (const [args, says] of [
+  [['--operations', '0'], '--operations 0: expected a whole number from 1'],
+  [['--keep', '3,250'], '--keep 250: expected a whole number from 0 to 249'],
+  [['--keep', '1,,2'], "--keep '': expected a whole number from 0 to 249"],
+] as const)
+  test(`${args.join(' ')} is refused`, () => {
+    assert.deepEqual(saysOf(args), [2, `${says}\ntry --help\n`])
+  })
+
+test('where nothing can be written it says so, and what to do', async t => {
+  await on(t, 'tmpfs', async () => {
+    const [status, says] = saysOf(['--operations', '1'], { TMPDIR: '/proc/self' })
+    assert.equal(status, 2)
+    assert.match(
+      says,
+      /^nothing can be written in \/proc\/self \(E[A-Z]+\); name a folder that can with TMPDIR\n/,
+    )
+  })
+})
 
 /** Those that a process traces. */
 function tracedBy(pid: number): readonly string[] {

@@ -37,11 +37,11 @@ export class Filesystem {
       throw new NotHere(`it needs Linux on x64; this is ${process.platform} on ${process.arch}`)
     if (process.getuid?.() !== 0)
       throw new NotHere('it needs root, to mount filesystems and to trace processes')
-    const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'faultline-differential-'))
+    const scratch = scratchFolder()
     const directory = path.join(scratch, 'mounted')
-    fs.mkdirSync(directory)
     let device: string | undefined
     try {
+      fs.mkdirSync(directory)
       if (name === 'tmpfs') command('mount', '-t', 'tmpfs', '-o', 'size=64m', 'faultline', directory)
       else {
         const image = path.join(scratch, 'image')
@@ -70,6 +70,17 @@ export class Filesystem {
     command('umount', '--lazy', this.directory)
     if (this.device !== undefined) command('losetup', '--detach', this.device)
     fs.rmSync(this.scratch, { recursive: true, force: true })
+  }
+}
+
+function scratchFolder(): string {
+  try {
+    return fs.mkdtempSync(path.join(os.tmpdir(), 'faultline-differential-'))
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new NotHere(
+      `nothing can be written in ${os.tmpdir()} (${code}); name a folder that can with TMPDIR`,
+    )
   }
 }
 

@@ -10,7 +10,7 @@ import { type Campaign, campaign, type Failure, replay } from './campaign.ts'
 import { type Counts, Coverage, coverageText } from './coverage.ts'
 import { FILESYSTEMS, type FilesystemName } from './differences.ts'
 import { Filesystem, NotHere } from './filesystem.ts'
-import type { Stage } from './story.ts'
+import { STORY, type Stage } from './story.ts'
 import { Tracer } from './tracee.ts'
 
 const HELP = `The same random operations on the engine's space and on the kernel's own mmap, compared after each.
@@ -28,6 +28,9 @@ usage: npm run differential -- [options]      needs root, on Linux on x64
 examples
   npm run differential -- --operations 1000000 --seed 1 --filesystem ext4
   npm run differential -- --seed 1 --filesystem btrfs --story 17 --keep 3,8,21
+
+exit status: 0 no difference outside the table; 1 a difference; 2 wrong words, or it can't be made here; 130 and 143 it was
+interrupted, and has taken away what it had made
 
 Compared are errors, bytes, /proc/<pid>/maps, entries, mincore, the counters of smaps, and files after a sync. Where the two
 may differ is in docs/differential.md. A difference is made small and printed with the line that plays it again.
@@ -80,8 +83,8 @@ async function main(signal: AbortSignal): Promise<number> {
     throw new Unknown(`--filesystem ${values.filesystem}: expected one of ${FILESYSTEMS.join(', ')}, or all`)
   const seed = wholeNumber('seed', values.seed)
   const from = wholeNumber('story', values.story)
-  const operations = wholeNumber('operations', values.operations)
-  const kept = values.keep?.split(',').map(each => wholeNumber('keep', each))
+  const operations = wholeNumber('operations', values.operations, 1)
+  const kept = values.keep?.split(',').map(each => wholeNumber('keep', each, 0, STORY - 1))
   const reports: Report[] = []
   for (const filesystem of filesystems) {
     const report = await on(filesystem, async stage =>
@@ -156,10 +159,11 @@ function say(line: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}`)
 }
 
-function wholeNumber(option: string, value: string): number {
+function wholeNumber(option: string, value: string, least = 0, most = Number.MAX_SAFE_INTEGER): number {
   const number = Number(value.replaceAll('_', ''))
-  if (value !== '' && Number.isSafeInteger(number) && number >= 0) return number
-  throw new Unknown(`--${option} ${value}: expected a whole number`)
+  if (value.trim() !== '' && Number.isSafeInteger(number) && number >= least && number <= most) return number
+  const range = most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`
+  throw new Unknown(`--${option} ${value === '' ? "''" : value}: expected a whole number ${range}`)
 }
 
 const stopping = new AbortController()
