@@ -174,6 +174,8 @@ describe('a local volume keeps what was fetched from a server', () => {
       await volume.put(BODY.subarray(0, 100_000), '/mine')
     }
     for (let times = 0; times < 3; times++) await readOnce(server, directory)
+    // Of one read the parts come in any order, and the last of the file may be the first that goes.
+    await readOnce(server, directory, { from: 5 * MIB })
     assert.equal(await readOnce(server, directory, { from: 5 * MIB }), 1, 'what was read last is there')
     const machine = await machineOf(t)
     const volume = await machine.openVolume(directory)
