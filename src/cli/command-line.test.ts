@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { type Command, CommanderError } from 'commander'
 import { program } from './program.ts'
-import { WrongWords } from './words.ts'
+import { several, WrongWords } from './words.ts'
 
 const MAIN = join(import.meta.dirname, 'main.ts')
 
@@ -168,4 +168,26 @@ test('a reader that has seen enough ends the program quietly', () => {
   )
   assert.equal(stderr, '')
   assert.ok(status === 0 || status === 141, `${status}`)
+})
+
+test('a word that is said twice counts once', () => {
+  const take = several(text => text)
+  assert.deepEqual(take('xfs', take('ext4', take('xfs'))), ['xfs', 'ext4'])
+})
+
+test('lab validate shows the traces that it can read beside one that it can’t, and takes the rate of their clocks', () => {
+  const fixture = (name: string) => join(import.meta.dirname, '../observe/fixtures', name)
+  const both = ['/nonexistent', fixture('page-mkwrite-6.18.txt.gz')]
+  const { status, out, err } = say('lab', 'validate', '--json', '--trace', ...both)
+  assert.equal(status, 1)
+  assert.equal(JSON.parse(out).length, 1)
+  assert.match(JSON.parse(err).error.message, /^\/nonexistent does not exist/)
+  const rate = say('lab', 'validate', '--clock-hz', '1000', '--trace', fixture('anonymous-6.18.txt.gz'))
+  assert.equal(rate.status, 0)
+  const alone = say('lab', 'validate', '--clock-hz', '1000')
+  assert.equal(alone.status, 2)
+  assert.match(
+    alone.err,
+    /^faultline: --clock-hz is the rate of a trace’s clock; name the trace with --trace/,
+  )
 })

@@ -1,6 +1,7 @@
 /** faultline lab validate: the lab's model against the kernel that runs, or against traces of others. */
 import { Command, Option } from 'commander'
 import { renderPage, type Timeline } from '../report/index.ts'
+import { TraceError } from '../trace/index.ts'
 import {
   FAULTS,
   FILESYSTEMS,
@@ -16,7 +17,7 @@ import {
 } from '../validate/index.ts'
 import { checkOutputs, writeOutput } from './output.ts'
 import { explained, interruptible, Progress, printJson, printText } from './terminal.ts'
-import { nameOf, several, WrongWords } from './words.ts'
+import { clockHz, nameOf, several, WrongWords } from './words.ts'
 
 /** Above this the model says something else than the kernel. */
 const ERROR_MAX = 0.1
@@ -27,6 +28,7 @@ interface ValidateFlags {
   readonly writer?: readonly (typeof WRITERS)[number][]
   readonly reader?: readonly (typeof READERS)[number][]
   readonly trace?: readonly string[]
+  readonly clockHz?: number
   readonly out?: string
   readonly json?: true
 }
@@ -44,6 +46,7 @@ export function validateCommand(): Command {
         'in place of experiments, traces of kernels elsewhere, each by itself',
       ).conflicts(['filesystem', 'fault', 'writer', 'reader']),
     )
+    .addOption(clockHz())
     .option('--out <page>', 'write a page to look at: validated.html')
     .option('--json', 'print one row for each experiment or trace as JSON')
     .action((flags: ValidateFlags) => run(flags))
@@ -69,31 +72,46 @@ function one<T extends string>(flag: string, about: string, names: readonly T[],
 
 async function run(flags: ValidateFlags): Promise<void> {
   const { trace, out, json } = flags
+  if (flags.clockHz !== undefined && trace === undefined)
+    throw new WrongWords('--clock-hz is the rate of a trace’s clock; name the trace with --trace')
   checkOutputs({ '--out': out }, trace ?? [])
-  const { rows, timelines } = await compared(flags)
-  if (out !== undefined) {
+  const { rows, timelines, unread } = await compared(flags)
+  if (rows.length > 0 && out !== undefined) {
     const madeBy = `faultline ${process.argv.slice(2).join(' ')}`
     const given = trace === undefined ? GIVEN.experiments : GIVEN.traces
     writeOutput(out, [renderPage(validationReport({ rows, timelines, given, madeBy }))])
   }
-  if (json) printJson(rows)
-  else printText(validatedText(rows))
+  if (rows.length > 0) {
+    if (json) printJson(rows)
+    else printText(validatedText(rows))
+  }
+  const [first] = unread
+  if (first !== undefined) throw new TraceError(unread.map(({ message }) => message).join('; '), first.code)
   if (rows.some(({ error }) => error !== null && error > ERROR_MAX)) process.exitCode = 1
 }
 
 interface Compared {
   readonly rows: readonly Validated[]
   readonly timelines: readonly Timeline[]
+  readonly unread: readonly TraceError[]
 }
 
-async function compared({ filesystem, fault, writer, reader, trace }: ValidateFlags): Promise<Compared> {
+async function compared({
+  filesystem,
+  fault,
+  writer,
+  reader,
+  trace,
+  clockHz: hz,
+}: ValidateFlags): Promise<Compared> {
   const progress = new Progress()
   const onStep = (name: string, at: number, of: number) => progress.step(`${at}/${of}  ${name}`)
   const signal = interruptible()
   try {
-    if (trace !== undefined) return await validateTraces(trace, { onStep, signal })
+    if (trace !== undefined)
+      return await validateTraces(trace, { onStep, signal, ...(hz !== undefined && { clockHz: hz }) })
     const wanted = { filesystems: filesystem, faults: fault, writers: writer, readers: reader }
-    return { rows: await validate({ ...wanted, onStep, signal }), timelines: [] }
+    return { rows: await validate({ ...wanted, onStep, signal }), timelines: [], unread: [] }
   } catch (error) {
     if (error instanceof NotHere) throw new WrongWords(`lab validate can’t be made here: ${error.message}`)
     throw error

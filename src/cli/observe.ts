@@ -34,7 +34,16 @@ import { servePage } from '../web/index.ts'
 import { DaemonsHere, daemonsIn } from './observe-daemons.ts'
 import { checkOutputs, writeOutput } from './output.ts'
 import { explained, interruptible, Progress, printJson } from './terminal.ts'
-import { count, disciplineName, milliseconds, seconds, several, shownBytes, WrongWords } from './words.ts'
+import {
+  clockHz,
+  count,
+  disciplineName,
+  milliseconds,
+  seconds,
+  several,
+  shownBytes,
+  WrongWords,
+} from './words.ts'
 
 const STATUS =
   '0 the trace was read, whatever was found; 1 it, or the kernel, could not be read, or nothing could be concluded from it.'
@@ -86,12 +95,7 @@ export function observeCommand(): Command {
     .addOption(
       discipline('--kernel-discipline <name>', 'the one the kernel had, if the trace doesn’t tell it right'),
     )
-    .addOption(
-      new Option(
-        '--clock-hz <n>',
-        'the rate of the clock, for times without a point (x86-tsc, counter)',
-      ).argParser(count(1)),
-    )
+    .addOption(clockHz())
     .option('--kallsyms <file>', 'the symbols of the kernel that a perf.data was recorded on')
     .option(
       '--mount-status <file>',

@@ -23,11 +23,11 @@ export function nameOf<T extends string>(names: readonly T[], what: string): (te
   }
 }
 
-/** A parser for an option that takes several words. */
+/** A parser for an option that takes several words; one that is said twice counts once. */
 export function several<T>(
   parse: (text: string) => T,
 ): (text: string, before?: readonly T[]) => readonly T[] {
-  return (text, before = []) => [...before, parse(text)]
+  return (text, before = []) => [...new Set([...before, parse(text)])]
 }
 
 export function disciplineNamed(text: string): Discipline {
@@ -107,6 +107,14 @@ export function workers(): Option {
 /** The seed of what is chosen by chance. */
 export function seed(about: string): Option {
   return new Option('--seed <n>', about).default(1).argParser(count(0, 0xffff_ffff))
+}
+
+/** Of traces whose times are counts. */
+export function clockHz(): Option {
+  return new Option(
+    '--clock-hz <n>',
+    'the rate of the clock, for times without a point (x86-tsc, counter)',
+  ).argParser(count(1))
 }
 
 const UNITS = [

@@ -2,19 +2,24 @@
  * Traces of kernels elsewhere in place of experiments here: what each waiter of the worst moments waited, and what they
  * wait in the model when everybody arrives, holds and reads as in the trace (src/observe/what-if.ts).
  */
-import { analyze, momentsOf, readScenes, timelinesOf, whatIf } from '../observe/index.ts'
+import { analyze, momentsOf, readScenes, type Scene, timelinesOf, whatIf } from '../observe/index.ts'
 import type { Timeline } from '../report/index.ts'
+import { TraceError } from '../trace/index.ts'
 import { errorOf, rounded, STALL, type Validated } from './validate.ts'
 
 /** Any will do: only what the kernel's own says is asked for. */
 const OTHER = 'restart'
 
 export interface TracesOptions {
+  /** The rate of clocks whose times have no point. */
+  readonly clockHz?: number
   readonly onStep: (name: string, at: number, of: number) => void
   readonly signal: AbortSignal
 }
 
 export interface ValidatedTraces {
+  /** What is wrong with those that couldn't be read; they have no row. */
+  readonly unread: readonly TraceError[]
   readonly rows: readonly Validated[]
   /** The moments that were replayed. */
   readonly timelines: readonly Timeline[]
@@ -22,35 +27,48 @@ export interface ValidatedTraces {
 
 export async function validateTraces(
   paths: readonly string[],
-  { onStep, signal }: TracesOptions,
+  { onStep, ...reading }: TracesOptions,
 ): Promise<ValidatedTraces> {
   const rows: Validated[] = []
   const timelines: Timeline[] = []
+  const unread: TraceError[] = []
   for (const [at, path] of paths.entries()) {
     onStep(path, at + 1, paths.length)
-    const account = await analyze([path], { thresholdMs: STALL }, { signal })
-    const moments = momentsOf(account, STALL)
-    const scenes = await readScenes([path], moments, { signal })
-    const { waits, kernelDiscipline } = whatIf(scenes, {
-      discipline: OTHER,
-      kernelDiscipline: null,
-      thresholdMs: STALL,
-    })
-    const stalls = waits.filter(({ observedMs, replayedMs }) => Math.max(observedMs, replayedMs) > STALL)
-    const name = `trace ${path}`
-    rows.push(
-      stalls.length > 0
-        ? rowOf(`${name}, ${kernelDiscipline}`, stalls)
-        : { experiment: name, readers: [], kernelMs: [], modelMs: [], ...nothingIn(account) },
-    )
-    for (const [moment, timeline] of timelinesOf(scenes).entries())
-      timelines.push({
-        ...timeline,
-        id: `trace-${at + 1}-moment-${moment + 1}`,
-        title: `${path}: ${timeline.title}`,
-      })
+    try {
+      const { row, scenes } = await traceOf(path, reading)
+      rows.push(row)
+      for (const [moment, timeline] of timelinesOf(scenes).entries())
+        timelines.push({
+          ...timeline,
+          id: `trace-${at + 1}-moment-${moment + 1}`,
+          title: `${path}: ${timeline.title}`,
+        })
+    } catch (error) {
+      if (!(error instanceof TraceError)) throw error
+      unread.push(error)
+    }
   }
-  return { rows, timelines }
+  return { rows, timelines, unread }
+}
+
+async function traceOf(
+  path: string,
+  reading: Omit<TracesOptions, 'onStep'>,
+): Promise<{ readonly row: Validated; readonly scenes: readonly Scene[] }> {
+  const account = await analyze([path], { thresholdMs: STALL }, reading)
+  const scenes = await readScenes([path], momentsOf(account, STALL), reading)
+  const { waits, kernelDiscipline } = whatIf(scenes, {
+    discipline: OTHER,
+    kernelDiscipline: null,
+    thresholdMs: STALL,
+  })
+  const stalls = waits.filter(({ observedMs, replayedMs }) => Math.max(observedMs, replayedMs) > STALL)
+  const name = `trace ${path}`
+  const row =
+    stalls.length > 0
+      ? rowOf(`${name}, ${kernelDiscipline}`, stalls)
+      : { experiment: name, readers: [], kernelMs: [], modelMs: [], ...nothingIn(account) }
+  return { row, scenes }
 }
 
 type Stall = ReturnType<typeof whatIf>['waits'][number]

@@ -124,3 +124,13 @@ test('a trace in which nobody waits is a row without an error; of a dump the mod
   assert.equal(rows[1]!.error, null)
   assert.match(rows[1]!.says!, /^the model has no answer: a dump/)
 })
+
+test('a trace that can’t be read keeps no other from its row', async () => {
+  const { rows, unread } = await validateTraces(
+    ['/nonexistent', traceOf('anonymous-6.18.txt.gz'), fileURLToPath(import.meta.url)],
+    QUIET,
+  )
+  assert.equal(rows.length, 1)
+  assert.equal(unread.length, 2)
+  assert.match(unread[0]!.message, /^\/nonexistent does not exist/)
+})
