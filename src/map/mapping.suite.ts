@@ -163,6 +163,7 @@ export function mappings(mmu: Mmu): void {
         'remap',
         /mapped behind it/,
       )
+      await refuses(() => map.remap({ length: 2 ** 52 }), 'ENOMEM', 'remap', /the space has no room for it/)
       assert.equal(map.length, 5 * PAGE)
       await map.remap({ length: PAGE, where: 'stays' })
       assert.deepEqual([map.address, map.length], [fixed, PAGE])

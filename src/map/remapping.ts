@@ -59,5 +59,7 @@ export function notRemapped(error: unknown, name: string, call: RemapCall, { whe
     return says('EINVAL', 'the new place overlaps the old one; choose one that lies apart')
   if (error.code === 'ENOMEM' && where === 'stays')
     return says('ENOMEM', 'something else is mapped behind it; let it move, or unmap that first')
+  if (error.code === 'ENOMEM')
+    return says('ENOMEM', 'the space has no room for it; ask for less, or unmap something')
   return error
 }
