@@ -145,7 +145,7 @@ test('what it may not mount, and where, it says in a sentence', { skip }, async 
   await refused(/a filesystem of FUSE is mounted there; faultline umount/, volume, target)
   symlinkSync(target, join(folder, 'link'))
   await refused(/a filesystem of FUSE is mounted there/, volume, join(folder, 'link'))
-  await refused(/process \d+/, volume, folderIn(folder, 'other'))
+  await refused(/it is mounted at .* already; faultline umount/, volume, folderIn(folder, 'other'))
   await refused(/there is no such directory; make it first/, volume, join(folder, 'nowhere'))
   await refused(/it is not a directory; expected one to mount at/, volume, join(volume, 'data.mdb'))
   await refused(/lies below that directory, and would be hidden by its own mount/, volume, folder)
