@@ -18,7 +18,8 @@ function mounted(answers: readonly (Answered | Promise<Answered>)[]) {
   driver.attach(scheduler)
   const overlay: { missing: Ticket | undefined } = { missing: undefined }
   const performer = new Performer(driver, scheduler)
-  const parts = { performer, groupOf: () => ROOT, core: { parts: { overlay } } } as unknown as Parts
+  const slow = { works: () => {} }
+  const parts = { performer, groupOf: () => ROOT, slow, core: { parts: { overlay } } } as unknown as Parts
   const names: string[] = []
   const { [Opcode.LOOKUP]: lookup } = restarting(parts, {
     [Opcode.LOOKUP](request) {
