@@ -57,7 +57,7 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     name: 'taken',
     kernel:
-      'takes pages of files that nobody has mapped when it likes: memory is short, somebody drops the caches (mm/vmscan.c, fs/drop_caches.c)',
+      'takes pages of files when it likes: memory is short, somebody drops the caches, DAMON pages out what is cold (mm/vmscan.c, fs/drop_caches.c, mm/damon/paddr.c)',
     ours: 'nothing is taken but what a group is short of',
     follows:
       'a story in which only the kernel lacks pages is played again; what comes no more is this, and the end tells how often it was',

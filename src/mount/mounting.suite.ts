@@ -152,15 +152,16 @@ export class Mounted {
   }
 
   /** Unmounts, and returns when the daemon has ended, with its status. */
-  async unmount(): Promise<number | null> {
+  async unmount(): Promise<number | NodeJS.Signals> {
     const { status, err } = await runs('umount', [this.target])
     if (status !== 0) throw new Error(err)
     return this.ended()
   }
 
-  async ended(): Promise<number | null> {
-    const [status] = (await this.exited!) as [number | null]
-    return status
+  /** Its exit status, or the signal that ended it. */
+  async ended(): Promise<number | NodeJS.Signals> {
+    const [status, signal] = (await this.exited!) as [number, null] | [null, NodeJS.Signals]
+    return status ?? signal
   }
 
   signal(name: NodeJS.Signals): void {
