@@ -19,8 +19,8 @@ const PAUSE = 100
 const PAUSE_MAX = 10_000
 /** Milliseconds until a request other than a read has its answer. */
 const ANSWER_WITHIN = 60_000
-/** For how long a put is tried, in milliseconds. */
-const PUT_WITHIN = 10 * 60_000
+/** For how long a put is tried, in milliseconds, unless something else is said. */
+export const PUT_WITHIN = 10 * 60_000
 const BUSY: ReadonlySet<number> = new Set([408, 409, 425, 429])
 
 export interface BucketPlace {
@@ -49,6 +49,8 @@ type Judged =
 export class Bucket {
   readonly name: string
   readonly counts: BucketCounts = { puts: 0, gets: 0, others: 0, bytesPut: 0, bytesGot: 0, retries: 0 }
+  /** For how long a put is tried, in milliseconds. */
+  putWithin = PUT_WITHIN
   private readonly place: BucketPlace
   private readonly origin: Origin
   private readonly settings: RemoteSettings
@@ -61,12 +63,12 @@ export class Bucket {
     this.settings = settings
   }
 
-  /** Makes an object. `within`: milliseconds. Throws RemoteError: EACCES, ENOENT, EEXIST, EREMOTEIO, ETIMEDOUT. */
-  async put(key: string, body: Uint8Array<ArrayBuffer>, within = PUT_WITHIN): Promise<void> {
+  /** Makes an object. Throws RemoteError: EACCES, ENOENT, EEXIST, EREMOTEIO, ETIMEDOUT. */
+  async put(key: string, body: Uint8Array<ArrayBuffer>): Promise<void> {
     this.counts.puts++
     this.counts.bytesPut += body.length
     const headers = { 'if-none-match': '*', 'content-type': 'application/octet-stream' }
-    await this.ask(key, { method: 'PUT', headers, body }, within, async ({ status }) => {
+    await this.ask(key, { method: 'PUT', headers, body }, this.putWithin, async ({ status }) => {
       if (status !== 412) return
       const length = await this.lengthOf(key)
       if (length !== body.length)

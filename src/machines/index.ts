@@ -1,5 +1,5 @@
 /** Where a volume of many machines lies: metadata in PostgreSQL, data in a bucket. */
-export { Bucket, type BucketCounts, type BucketPlace } from './bucket.ts'
+export { Bucket, type BucketCounts, type BucketPlace, PUT_WITHIN } from './bucket.ts'
 export {
   type Attendance,
   attendanceOf,

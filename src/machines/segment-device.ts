@@ -232,7 +232,7 @@ export class SegmentDevice implements Device {
       this.lastFailure = error
       // A segment is removed when nobody may see its blocks any more.
       if (error instanceof RemoteError && error.errno === errno.ENOENT) return errno.ESTALE
-      return error instanceof RemoteError ? error.errno : errno.EIO
+      return error instanceof RemoteError ? error.errno : errno.EREMOTEIO
     }
   }
 

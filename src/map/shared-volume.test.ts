@@ -57,6 +57,42 @@ describe('a volume of many machines', { skip: NO_POSTGRES }, () => {
       await volume.close()
     }))
 
+  test('is opened to write though its bucket cannot be asked, and is not taken for damaged', () =>
+    machines(async (one, other) => {
+      await (await one.createVolume('away', { ...place, data })).close()
+      let answer: (() => Promise<Response>) | undefined
+      const refuse = async () => {
+        throw new TypeError('fetch failed', {
+          cause: Object.assign(new Error('ECONNREFUSED'), { code: 'ECONNREFUSED' }),
+        })
+      }
+      const mayAnswer: typeof fetch = (...asked) => answer?.() ?? fetch(...asked)
+      const open = () => other.openVolume('away', { ...place, mode: 'r+', fetch: mayAnswer })
+      answer = refuse
+      const volume = await open()
+      assert.equal(volume.readOnly, false)
+      answer = undefined
+      await volume.put(new Uint8Array(5000).fill(7), '/a')
+      assert.deepEqual((await volume.check()).wrong, [])
+      await volume.close()
+      answer = async () => new Response(null, { status: 403 })
+      const barred = await open()
+      await refuses(() => barred.put(new Uint8Array(1), '/b'), 'EACCES', 'put', /./)
+      await barred.close().catch(() => {})
+    }))
+
+  test('is not made for long where its bucket cannot be asked, and its name stays free', () =>
+    machines(async one => {
+      const busy = async () => new Response(null, { status: 503, headers: { 'retry-after': '60' } })
+      await refuses(
+        () => one.createVolume('early', { ...place, data, fetch: busy }),
+        'EIO',
+        'createVolume',
+        /answered 503; gave up after 30000 ms/,
+      )
+      await (await one.createVolume('early', { ...place, data })).close()
+    }))
+
   test('is read from a local cache, by the machine that filled it and by the next, and damage there costs a request', async t => {
     const directory = join(scratch(t), 'cache.vol')
     const bytes = new Uint8Array(3 * 2 ** 20 + 5).map((_, at) => (at * 31 + (at >> 9)) & 0xff)

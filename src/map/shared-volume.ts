@@ -8,7 +8,7 @@
  *   SHV1 What fails leaves nothing open, and no lease; a volume whose making failed is made anew by who makes it next.
  */
 import type { CreateVolumeOptions, OpenVolumeOptions, SharedPlaceOptions } from '../api/index.ts'
-import { ROOT } from '../base/index.ts'
+import { type Errno, errno, ROOT } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import {
   findVolume,
@@ -18,6 +18,7 @@ import {
   PgMissing,
   Postgres,
   PostgresError,
+  PUT_WITHIN,
   placeOf,
   SchemaTooNew,
   Session,
@@ -48,8 +49,18 @@ import { keepIn } from './volume-keep.ts'
 const PLACE_KEYS = ['meta', 'endpoint', 'region', 'credentials', 'fetch', 'cache']
 /** Numbers of blocks that a volume can give out, each once: 2^40, or as many as have a place in 2^53 bytes. */
 const BLOCKS_MAX = 2 ** 40 - 1
+/** For how long making a volume tries to put its first block, in milliseconds. */
+const MAKING_WITHIN = 30_000
 /** Of TLS: the certificate is somebody else's. */
 const MISNAMED = 'ERR_TLS_CERT_ALTNAME_INVALID'
+/** Of the bucket, or the database: what says nothing of the bytes that lie there. */
+const UNASKED: ReadonlySet<Errno> = new Set([
+  errno.EREMOTEIO,
+  errno.ETIMEDOUT,
+  errno.EACCES,
+  errno.EKEYREJECTED,
+  errno.EPROTO,
+])
 const NAME = /^[^\0/]{1,200}$/
 
 /** What a session is opened with, beside its volume. */
@@ -182,7 +193,10 @@ export async function makeShared(
         root: owned('directory', {}, 'createVolume'),
         now: now(),
       })
+      // Nobody has written anything yet that could be lost: an address that was typed wrong is told of soon.
+      session.bucket.putWithin = MAKING_WITHIN
       await perform(context, new Making(), args, `making of ${name}`, () => '').catch(because(at, session))
+      session.bucket.putWithin = PUT_WITHIN
       const core = args.volume!
       return { core, path: name, purpose: 'r+', noted: 0, ground: new SharedGround(name, session) }
     }),
@@ -222,7 +236,7 @@ export async function mountShared(
       const follower = follow === 'commits' ? new Follower(context) : undefined
       const session = await enter(at, postgres, row, mode, follower)
       undo(() => session.close())
-      const args = openArgs(planOf(context, session))
+      const args = openArgs({ ...planOf(context, session), unasked: UNASKED })
       await perform(context, new Opening(), args, `opening of ${name}`, () => args.why).catch(
         because(at, session),
       )

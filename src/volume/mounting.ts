@@ -7,8 +7,9 @@
  * Invariants
  *   MN1 A volume that isn't wholly made can't be opened: its header is in the one commit that makes it.
  *   MN2 Damage that opening meets leaves a volume that is open to be read, if one of its two headers can be believed.
+ *   MN3 A device that couldn't be asked isn't taken for damaged: the store's header is believed without its first block.
  */
-import { type Bytes, errno, hang } from '../base/index.ts'
+import { type Bytes, type Errno, errno, hang } from '../base/index.ts'
 import type { CopyArgs, PageCache } from '../cache/index.ts'
 import type { Device } from '../device/index.ts'
 import type { Io } from '../io/index.ts'
@@ -115,6 +116,8 @@ export interface OpenPlan extends MountPlan {
   readonly damage?: readonly string[]
   /** How long the device is, where that can be told. */
   readonly length?: Bytes
+  /** Errors of the device that say nothing of what lies on it: it couldn't be asked. None if left out. */
+  readonly unasked?: ReadonlySet<Errno>
 }
 
 export interface OpenArgs {
@@ -182,6 +185,7 @@ export class Opening implements Verb<OpenArgs> {
     if (header.outcome.kind === 'wait') return header.outcome
     if (header.value === undefined) {
       damage.push(args.why)
+      if (isUnasked(args)) return fail(args.block!.errno)
       header = overlay.ask(() => {
         checkBlock(bytes, checksum, disk.name)
         return decodeHeader(bytes)
@@ -197,7 +201,7 @@ export class Opening implements Verb<OpenArgs> {
     for (const what of damage) volume.parts.damaged(what)
     this.measure(volume, plan.length ?? Infinity)
     const looked = volume.parts.overlay.edit(() => {
-      checkHeaderBlock(bytes, header.value!, checksum, disk.name)
+      if (!isUnasked(args)) checkHeaderBlock(bytes, header.value!, checksum, disk.name)
       volume.parts.space.look()
     })
     if (looked.kind === 'wait') return looked
@@ -222,6 +226,10 @@ export class Opening implements Verb<OpenArgs> {
       `${parts.disk.name}, offset ${length}: the device ends here; the volume has ${blocks} blocks of ${blockSize} bytes`,
     )
   }
+}
+
+function isUnasked({ plan, block }: OpenArgs): boolean {
+  return plan.unasked?.has(block!.errno) ?? false
 }
 
 /** Why this machine can't open a volume with such a header; '' if it can. */
