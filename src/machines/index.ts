@@ -12,6 +12,14 @@ export {
 } from './catalog.ts'
 export { type Collected, collect } from './collecting.ts'
 export { type Owner, ownerNow } from './metadata.ts'
-export { isAddress, PgMissing, Postgres, PostgresError, shownAddress } from './postgres.ts'
+export {
+  isAddress,
+  PgMissing,
+  Postgres,
+  PostgresError,
+  SSL_MODES,
+  shownAddress,
+  wrongSslMode,
+} from './postgres.ts'
 export { Occupied, Session } from './session.ts'
 export { SchemaTooNew, upgradeSchema } from './upgrade.ts'

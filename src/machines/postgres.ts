@@ -167,9 +167,18 @@ export function isAddress(text: unknown): text is string {
   )
 }
 
-/** What may be shown of an address: its password isn't. */
+/** What `sslmode` may say. */
+export const SSL_MODES = ['disable', 'require', 'verify-ca', 'verify-full', 'no-verify'] as const
+
+/** What an address says of `sslmode` that isn't among them: `allow` and `prefer`, too, which take whatever there is. */
+export function wrongSslMode(address: string): string | undefined {
+  const said = /[?&]sslmode=([^&#]*)/.exec(address)?.[1]
+  return SSL_MODES.some(mode => mode === said) ? undefined : said
+}
+
+/** What may be shown of an address: its password isn't, whatever stands in it; rather too little is shown. */
 export function shownAddress(address: string): string {
-  return address.replace(/^([a-z]+:\/\/[^:@/?]*):[^@/]*@/i, '$1@').replace(/([?&]password=)[^&]*/i, '$1…')
+  return address.replace(/^([a-z]+:\/\/[^:@/?]*):.*@/is, '$1@').replace(/([?&]password=)[^&]*/i, '$1…')
 }
 
 /** `sslmode` means what PostgreSQL's own clients take it for, whichever version of `pg` there is: 'require' encrypts, and checks nothing. */

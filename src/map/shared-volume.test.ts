@@ -211,6 +211,20 @@ describe('a volume of many machines', { skip: NO_POSTGRES }, () => {
         'openVolume',
         /somebody@127.*ECONNREFUSED/,
       )
+      for (const mode of ['prefer', 'bogus'])
+        await refuses(
+          () => open('a', { meta: `postgres://127.0.0.1:1/there?sslmode=${mode}` }),
+          'EINVAL',
+          'openVolume',
+          new RegExp(`meta: sslmode: expected one of disable, .*got "${mode}"$`),
+        )
+      for (const password of ['se/cret', 'se@cret', 'se#cret', 'se:cret', 'se?cret']) {
+        const failed = await open('a', { meta: `postgres://somebody:${password}@127.0.0.1:1/there` }).catch(
+          error => error,
+        )
+        assert.match(failed.message, /somebody@127/)
+        assert.doesNotMatch(failed.message, /cret/, password)
+      }
       const create = (options: object) => one.createVolume('wrong', { ...place, data, ...options })
       await refuses(() => create({ data: '/tmp/x' }), 'EINVAL', 'createVolume', /data: expected where/)
       await refuses(() => create({ data: 's3://nowhere/x' }), 'EIO', 'createVolume', /s3:.*it answered 404/)

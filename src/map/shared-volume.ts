@@ -22,9 +22,11 @@ import {
   placeOf,
   SchemaTooNew,
   Session,
+  SSL_MODES,
   shownAddress,
   upgradeSchema,
   type VolumeRow,
+  wrongSslMode,
 } from '../machines/index.ts'
 import type { Task } from '../sched/index.ts'
 import {
@@ -344,6 +346,9 @@ export function checkMeta(meta: unknown, operation: string): asserts meta is str
       operation,
       `meta: expected an address like postgres://user@host/database, got ${shownMeta(meta)}`,
     )
+  const mode = wrongSslMode(meta)
+  if (mode !== undefined)
+    throw invalid(operation, `meta: sslmode: expected one of ${SSL_MODES.join(', ')}, got ${shown(mode)}`)
 }
 
 function shownMeta(meta: unknown): string {
