@@ -51,6 +51,20 @@ describe('volumes of many machines from the command line', { skip: NO_POSTGRES }
       assert.equal(await does('get', 'photos', '/a', '-', ...meta, '--cache', cache, ...sized), 'some bytes')
     const kept = (await does('ls', cache, '/.faultline-cache')).trim().split(' ').at(-1)!.replace('/', '')
     assert.match(await does('ls', cache, `/.faultline-cache/${kept}`), / 0\n$/)
+    const withoutCache = async () => {
+      const { status, out, err } = await volume(['get', 'photos', '/a', '-', ...meta, '--cache', cache])
+      assert.deepEqual([status, out], [0, 'some bytes'], err)
+      return err
+    }
+    const filling = await Machine.start({ memory: '8 MiB' })
+    await filling.openVolume(cache, { mode: 'r+' })
+    assert.match(await withoutCache(), /^faultline: going on without the cache: .* has it open to write/)
+    await filling.close()
+    fs.truncateSync(join(cache, 'data.mdb'), 100)
+    assert.match(
+      await withoutCache(),
+      /^faultline: going on without the cache: .*; remove it, and it is made anew\n$/,
+    )
     assert.match(await does('who', 'photos', ...meta), /commit \d+, epoch 2; nobody has it open\n$/)
 
     const machine = await Machine.start({ memory: '8 MiB' })

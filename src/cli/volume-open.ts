@@ -3,7 +3,8 @@
  * only it can do; the rest is done with the files of the mount.
  */
 import { type Command, Option } from 'commander'
-import type { SharedPlaceOptions } from '../api/index.ts'
+import type { SharedPlaceOptions, VolumeFace } from '../api/index.ts'
+import { printable } from '../base/index.ts'
 import {
   blockSizeOf,
   type CachePlace,
@@ -24,6 +25,12 @@ const CACHE_SIZE = 2 ** 30
 const CACHE_SIZE_MIN = 2 ** 20
 /** Commands that read what files hold. */
 const READING: ReadonlySet<string> = new Set(['get', 'check'])
+
+/** Why a cache isn't used, and what else there is to say. */
+const WITHOUT: Readonly<Record<string, string>> = {
+  EBUSY: '',
+  EUCLEAN: '; remove it, and it is made anew',
+}
 
 /** What is told of a volume of many machines, beside its name. */
 interface SharedWords {
@@ -141,12 +148,25 @@ export async function inVolume<T>(
 ): Promise<T> {
   if (meta === undefined) refuseMounted(path)
   return withMachine(await blockSizeOf(path, sharedPlace()), async machine => {
-    const kept = cache && { cache: await openCache(machine, cache) }
+    const kept = cache && (await cacheFor(machine, cache))
     const volume = await machine.openVolume(path, { mode, ...sharedPlace(), ...kept })
     const said = await act(volume)
     await volume.close()
     return said
   })
+}
+
+/** A cache that another process fills, or of which too little is left, costs requests: what is to be done is done without it. */
+async function cacheFor(machine: Machine, place: CachePlace): Promise<{ readonly cache?: VolumeFace }> {
+  try {
+    return { cache: await openCache(machine, place) }
+  } catch (error) {
+    if (!(error instanceof FaultlineError) || !(error.code in WITHOUT)) throw error
+    process.stderr.write(
+      `faultline: going on without the cache: ${printable(error.message)}${WITHOUT[error.code]}\n`,
+    )
+    return {}
+  }
 }
 
 /** Asks the daemon if the volume is mounted, else the volume. The path may be the directory that it is mounted at. */
