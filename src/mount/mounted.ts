@@ -134,7 +134,8 @@ export class MountedVolume {
     slow.attach(machine.engine.scheduler)
     try {
       const volume = await openedIn(machine, source, options).catch((error: unknown) => {
-        throw asMounted(error, source)
+        // Of many machines it says itself who has it; what is mounted here by that name may be another's, or its cache be held.
+        throw options.shared === undefined ? asMounted(error, source) : error
       })
       const who = chargedOf(machine, options)
       const readOnly = options.readOnly === true || volume.readOnly

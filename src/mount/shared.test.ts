@@ -124,6 +124,9 @@ describe('a mount of a volume of many machines', { skip: unavailable() ?? NO_POS
       const words = ['--read-only', '--cache', cache, '--cache-size', size]
       await reader.start(CLI, ['mount', 'kept', reader.target, ...words, ...meta])
       assert.equal(await sh(`sha256sum < ${reader.target}/a`), sum)
+      const second = await faultline('mount', 'kept', writer.target, ...words, ...meta)
+      assert.equal(second.status, 1)
+      assert.match(second.err, /openVolume of .*cache\.vol: process \d+ of .* has it open to write/)
       await reader.unmount()
     }
     const { out } = await faultline('volume', 'du', cache, '/.faultline-cache')
