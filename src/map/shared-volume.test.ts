@@ -81,6 +81,29 @@ describe('a volume of many machines', { skip: NO_POSTGRES }, () => {
       await barred.close().catch(() => {})
     }))
 
+  test('has blocks that are gone told of alone, not with those that were asked for with them (SC2)', () =>
+    machines(async (one, other) => {
+      const puts: string[] = []
+      const noting: typeof fetch = (url, init) => {
+        if (init?.method === 'PUT') puts.push(String(url))
+        return fetch(url, init)
+      }
+      const volume = await one.createVolume('holed', { ...place, data, fetch: noting })
+      await volume.put(new Uint8Array(3 * 4096).fill(1), '/gone')
+      const gone = puts.at(-1)
+      await volume.put(new Uint8Array(3 * 4096).fill(2), '/here')
+      await volume.close()
+      const lacking: typeof fetch = async (url, init) =>
+        String(url) === gone ? new Response(null, { status: 404 }) : fetch(url, init)
+      const holed = await other.openVolume('holed', { ...place, fetch: lacking })
+      const { wrong } = await holed.check()
+      assert.deepEqual(
+        wrong.map(each => String(each).split(',')[0]),
+        ['/gone', '/gone', '/gone'],
+      )
+      await holed.close()
+    }))
+
   test('is not made for long where its bucket cannot be asked, and its name stays free', () =>
     machines(async one => {
       const busy = async () => new Response(null, { status: 503, headers: { 'retry-after': '60' } })

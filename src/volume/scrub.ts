@@ -4,8 +4,9 @@
  *
  * Invariants
  *   SC1 A block is told to be bad only if its checksum is still the one it was compared with: writers may go on meanwhile.
+ *   SC2 A block that can't be read is told of alone: its neighbours are read without it.
  */
-import { errno } from '../base/index.ts'
+import { type Errno, errno } from '../base/index.ts'
 import { again, done, type Outcome, type Ticket, wait } from '../sched/index.ts'
 import { sumsOf } from './checksum.ts'
 import { Extents } from './extents.ts'
@@ -27,6 +28,9 @@ export interface BadBlock {
   readonly block: number
   readonly why: 'unreadable' | "doesn't match its checksum"
 }
+
+/** Errors that some block of what was asked for has; others are of all: nobody could be asked. */
+const LIES_THERE: ReadonlySet<Errno> = new Set([errno.EIO, errno.ESTALE])
 
 export interface ScrubArgs {
   /** In order, without overlap. */
@@ -61,7 +65,8 @@ export class Scrub {
     if (read === undefined) return done
     if (!read.ticket.complete) return wait(read.ticket, 'device')
     args.reads.shift()
-    this.compare(args, read)
+    if (read.end - read.start > 1 && LIES_THERE.has(read.ticket.errno)) this.halve(args, read)
+    else this.compare(args, read)
     return again
   }
 
@@ -86,6 +91,23 @@ export class Scrub {
     const bytes = whole.subarray(0, (end - start) * disk.blockSize)
     args.reads.push({ start, end, bytes, sums, ticket: disk.read(start, [bytes]) })
     return true
+  }
+
+  /** A block that can't be read doesn't speak for those that were asked for with it. */
+  private halve({ reads }: ScrubArgs, { start, end, bytes, sums }: Read): void {
+    const { disk } = this.parts
+    const middle = start + Math.floor((end - start) / 2)
+    const part = (from: number, to: number): Read => {
+      const into = bytes.subarray((from - start) * disk.blockSize, (to - start) * disk.blockSize)
+      return {
+        start: from,
+        end: to,
+        bytes: into,
+        sums: sums.slice(from - start, to - start),
+        ticket: disk.read(from, [into]),
+      }
+    }
+    reads.unshift(part(start, middle), part(middle, end))
   }
 
   private compare(args: ScrubArgs, read: Read): void {
