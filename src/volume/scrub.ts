@@ -29,8 +29,15 @@ export interface BadBlock {
   readonly why: 'unreadable' | "doesn't match its checksum"
 }
 
-/** Errors that some block of what was asked for has; others are of all: nobody could be asked. */
-const LIES_THERE: ReadonlySet<Errno> = new Set([errno.EIO, errno.ESTALE])
+/** What is said of all that was asked for: it is read, or nobody could be asked. Other errors are of some block of it. */
+const NOBODY_ASKED: ReadonlySet<Errno> = new Set([
+  errno.OK,
+  errno.EREMOTEIO,
+  errno.ETIMEDOUT,
+  errno.EACCES,
+  errno.EKEYREJECTED,
+  errno.EPROTO,
+])
 
 export interface ScrubArgs {
   /** In order, without overlap. */
@@ -65,7 +72,7 @@ export class Scrub {
     if (read === undefined) return done
     if (!read.ticket.complete) return wait(read.ticket, 'device')
     args.reads.shift()
-    if (read.end - read.start > 1 && LIES_THERE.has(read.ticket.errno)) this.halve(args, read)
+    if (read.end - read.start > 1 && !NOBODY_ASKED.has(read.ticket.errno)) this.halve(args, read)
     else this.compare(args, read)
     return again
   }
