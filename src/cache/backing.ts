@@ -17,6 +17,8 @@ export interface Backing {
   /** Pages may not change while they are written: they are checksummed or mirrored below. */
   readonly stablePages: boolean
   readonly readOnly: boolean
+  /** So many bytes in a row are brought as soon as one of them; 0: each page costs. */
+  readonly readUnit: Bytes
   /** Brings pages [index, index + frames.length). */
   read(file: CachedFile, index: PageIndex, frames: readonly Pfn[], group: GroupId): Bio
   /** Takes them, up to the file's size. */

@@ -78,8 +78,16 @@ describe('readahead', () => {
 describe('a read call', () => {
   /** The runs of pages that a device was asked for, in order. */
   function asked(...calls: readonly (readonly [page: number, pages: number])[]): string[] {
-    const world = new World({ frames: 4000, checked: false })
+    return askedOf({ frames: 4000, readUnit: 0 }, calls)
+  }
+
+  function askedOf(
+    { frames, readUnit }: { frames: number; readUnit: number },
+    calls: readonly (readonly [page: number, pages: number])[],
+  ): string[] {
+    const world = new World({ frames, checked: false })
     const data = world.file('data', { pages: 2000 })
+    Object.defineProperty(data.file.backing, 'readUnit', { value: readUnit })
     const runs: string[] = []
     for (const [page, pages] of calls) {
       const call = world.read(data, page * PAGE, pages * PAGE)
@@ -96,6 +104,30 @@ describe('a read call', () => {
   it('here and there asks for what it reads, at once and no more', () => {
     assert.deepEqual(asked([500, 1], [100, 1], [900, 3]), ['500+1', '100+1', '900+3'])
     assert.deepEqual(asked([700, 100]), ['700+100'])
+  })
+
+  it('here and there asks a device that is far for all that is there as soon, at the end of memory too', () => {
+    const far = { frames: 4000, readUnit: 16 * PAGE }
+    assert.deepEqual(
+      askedOf(far, [
+        [500, 1],
+        [510, 2],
+        [501, 3],
+        [900, 20],
+      ]),
+      ['496+16', '896+32'],
+    )
+    // What is read again and again stays, though everything else goes by.
+    const calls = Array.from(
+      { length: 60 },
+      (_, at) => (at % 2 === 0 ? [500, 1] : [600 + at * 16, 1]) as [number, number],
+    )
+    const runs = askedOf({ frames: 128, readUnit: 16 * PAGE }, calls)
+    assert.ok(
+      runs.every(run => run.endsWith('+16')),
+      runs.join(' '),
+    )
+    assert.equal(runs.filter(run => run === '496+16').length, 1)
   })
 
   it('reads ahead where calls go on where the last one ended', () => {

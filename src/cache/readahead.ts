@@ -41,7 +41,7 @@ export function windowFor(cache: PageCache, file: CachedFile, request: PageReque
   const { index, read, fault, wanted } = request
   if (file.readAlone) return alone(index)
   return wanted > 0
-    ? readWindow(cache, index, wanted, read, fault.group)
+    ? readWindow(cache, file, request, Math.min(wanted, cache.slicePages))
     : faultWindow(cache, index, read, fault.group)
 }
 
@@ -55,22 +55,32 @@ function faultWindow(cache: PageCache, index: PageIndex, read: ReadState, group:
 }
 
 /**
- * The window for a read call of [index, index + wanted): what is asked for as a range is read as a range, and no more where
- * the call is the first of its kind. It grows while calls go on where the last one ended.
+ * The window for a read call of [index, index + asked): what is asked for as a range is read as a range, and no more where
+ * the call is the first of its kind, unless more is there as soon. It grows while calls go on where the last one ended.
  */
-function readWindow(
-  cache: PageCache,
-  index: PageIndex,
-  wanted: number,
-  read: ReadState,
-  group: GroupId,
-): Window {
-  const asked = Math.min(wanted, cache.slicePages)
-  if (read.advice === 'random' || cache.congested(group)) return { start: index, size: asked, mark: -1 }
+function readWindow(cache: PageCache, file: CachedFile, request: PageRequest, asked: number): Window {
+  const { index, read, fault } = request
+  if (read.advice === 'random' || cache.congested(fault.group)) return { start: index, size: asked, mark: -1 }
   const goesOn = index === read.next || index === read.start + read.size
-  if (index > 0 && !goesOn) return { start: index, size: asked, mark: -1 }
+  if (index > 0 && !goesOn) return unitsAround(cache, file, index, asked, fault.group)
   const next = sequential(read, index, largestWindow(cache))
   return next.size >= asked ? next : remember(read, index, asked, index > 0 ? asked : 0)
+}
+
+/** The units of the file's backing that the range lies in, for which older pages give way. */
+function unitsAround(
+  cache: PageCache,
+  file: CachedFile,
+  index: PageIndex,
+  asked: number,
+  group: GroupId,
+): Window {
+  const unit = Math.floor(file.backing.readUnit / cache.frames.pageSize)
+  if (unit <= 1) return { start: index, size: asked, mark: -1 }
+  const start = index - (index % unit)
+  const size = Math.ceil((index + asked) / unit) * unit - start
+  cache.makeRoom(size, 0, group)
+  return { start, size, mark: -1 }
 }
 
 /**

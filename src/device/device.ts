@@ -34,6 +34,8 @@ export interface Device {
   readonly name: string
   /** The queue it shares with other devices of the same disk, in the kernel's form "major:minor". */
   readonly disk: string
+  /** So many bytes are read as soon as one of them: of a device that is far away. Left out: a byte is sooner there. */
+  readonly readUnit?: Bytes
   /** A device that was read-only may become writable; never the other way round. */
   readonly readOnly: boolean
   /** Where ends are reported: to the I/O scheduler that starts requests, which sets it before its first. */

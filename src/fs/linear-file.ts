@@ -66,6 +66,10 @@ export class LinearFile implements Backing {
     return this.device.readOnly
   }
 
+  get readUnit(): Bytes {
+    return this.device.readUnit ?? 0
+  }
+
   read(file: CachedFile, index: PageIndex, frames: readonly Pfn[], group: GroupId): Bio {
     return this.submitPages('read', 'fill', file, index, frames, group, Infinity)
   }

@@ -14,6 +14,7 @@ import { type Bytes, type Errno, errno } from '../base/index.ts'
 import type { Device, Request, Spent } from '../device/index.ts'
 import type { Pinned } from './answer.ts'
 import { Chunks, type StoredFile } from './chunks.ts'
+import { GAP_MIN } from './origin.ts'
 import { type Fetched, RangeFetch, type RemoteCounts } from './range-fetch.ts'
 import { RemoteError } from './remote-error.ts'
 import type { RemoteFile } from './remote-file.ts'
@@ -43,6 +44,7 @@ export class HttpDevice implements Device {
   readonly name: string
   readonly disk: string
   readonly readOnly = true
+  readonly readUnit = GAP_MIN
   readonly length: Bytes
   onEnd: (request: Request, error: Errno) => void = () => {}
   onSpent: (request: Request, spent: Spent) => void = () => {}

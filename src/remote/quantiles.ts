@@ -9,8 +9,8 @@ const BUCKETS = 256
 /** Bucket 0 ends here, in milliseconds; the last ends after 4 hours. */
 const LEAST = 0.05
 const FADE = 1024
-/** Below so many a tail is nothing to speak of. */
-const ENOUGH = 20
+/** Below so many nothing is said. */
+const ENOUGH = 5
 
 export class Quantiles {
   private readonly counts = new Float64Array(BUCKETS)
@@ -24,9 +24,9 @@ export class Quantiles {
     if (++this.since === FADE) this.fade()
   }
 
-  /** Milliseconds; undefined while too few are known. */
+  /** Milliseconds; undefined while too few are known: of a tail one must be in it. */
   at(share: number): number | undefined {
-    if (this.total < ENOUGH) return undefined
+    if (this.total < Math.max(ENOUGH, 1 / (1 - share))) return undefined
     let left = share * this.total
     for (let at = 0; at < BUCKETS; at++) {
       left -= this.counts[at]!

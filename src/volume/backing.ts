@@ -24,6 +24,7 @@ import { canBeLong, type Node, type Parts, roomFor } from './parts.ts'
 export class VolumeBacking implements Backing {
   /** Blocks are checksummed as they go out. */
   readonly stablePages = true
+  readonly readUnit = 0
   private readonly parts: Parts
   private readonly io: Io
   private readonly node: Node
