@@ -62,24 +62,17 @@ function readWindow(cache: PageCache, file: CachedFile, request: PageRequest, as
   const { index, read, fault } = request
   if (read.advice === 'random' || cache.congested(fault.group)) return { start: index, size: asked, mark: -1 }
   const goesOn = index === read.next || index === read.start + read.size
-  if (index > 0 && !goesOn) return unitsAround(cache, file, index, asked, fault.group)
+  if (index > 0 && !goesOn) return unitsAround(cache, file, index, asked)
   const next = sequential(read, index, largestWindow(cache))
   return next.size >= asked ? next : remember(read, index, asked, index > 0 ? asked : 0)
 }
 
-/** The units of the file's backing that the range lies in, for which older pages give way. */
-function unitsAround(
-  cache: PageCache,
-  file: CachedFile,
-  index: PageIndex,
-  asked: number,
-  group: GroupId,
-): Window {
+/** The units of the file's backing that the range lies in. */
+function unitsAround(cache: PageCache, file: CachedFile, index: PageIndex, asked: number): Window {
   const unit = Math.floor(file.backing.readUnit / cache.frames.pageSize)
   if (unit <= 1) return { start: index, size: asked, mark: -1 }
   const start = index - (index % unit)
   const size = Math.ceil((index + asked) / unit) * unit - start
-  cache.makeRoom(size, 0, group)
   return { start, size, mark: -1 }
 }
 
