@@ -18,6 +18,8 @@ function perform(call: AsideCall): number {
       return unmount(linux, call.target, call.how)
     case 'notify':
       return Math.min(0, linux.tryWrite(call.fd, call.message))
+    case 'nothing':
+      return 0
     case 'set':
       try {
         writeFileSync(call.path, call.value)

@@ -3,6 +3,7 @@
  * for a page that somebody is reading. The thread that answers must not make them; this one does, and never answers.
  *
  * Invariants
+ *   AS2 The thread is ended when it has loaded what it needs (as FPW3).
  *   AS1 Calls are made one after the other, in the order in which they were asked for, each in a thread that answers nobody.
  */
 import { extname } from 'node:path'
@@ -22,6 +23,8 @@ export type AsideCall =
       readonly how: 'when nobody uses it' | 'detach'
     }
   | { readonly what: 'notify'; readonly fd: number; readonly message: Uint8Array }
+  /** Answered when the thread has loaded what it needs. */
+  | { readonly what: 'nothing' }
   /** Writes a file of /sys. */
   | { readonly what: 'set'; readonly path: string; readonly value: string }
 
@@ -33,6 +36,7 @@ export interface AsideResult {
 export class Aside {
   private readonly worker: Worker
   private readonly waiting = new Map<number, (result: number) => void>()
+  private readonly loaded: Promise<number>
   private next = 1
 
   constructor() {
@@ -43,6 +47,8 @@ export class Aside {
       this.waiting.delete(id)
     })
     this.worker.unref()
+    this.loaded = this.call({ what: 'nothing' })
+    this.worker.on('exit', () => this.waiting.get(1)?.(0))
   }
 
   /** Settles with 0, or -errno. */
@@ -55,6 +61,8 @@ export class Aside {
   }
 
   async end(): Promise<void> {
+    this.worker.ref()
+    await this.loaded
     await this.worker.terminate()
   }
 }

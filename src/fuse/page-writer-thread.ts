@@ -17,6 +17,7 @@ const U32 = 2 ** 32
 const linux = new Linux()
 const separated = linux.unshareFiles()
 if (separated === 0) closeSync(device)
+say('loaded')
 
 parentPort!.on('message', (files: readonly PagesOf[]) => {
   const open: number[] = []

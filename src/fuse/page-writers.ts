@@ -8,6 +8,7 @@
  *
  * Invariants
  *   FPW1 Whose pages can't be written for now keeps nobody else's from being written.
+ *   FPW3 A thread is ended when it has loaded what it needs: native code that is loaded in a thread that ends takes the process along.
  *   FPW2 Its threads have none of the session's descriptors: a process that is killed leaves nobody waiting.
  */
 import { extname } from 'node:path'
@@ -33,12 +34,13 @@ export interface HandedOver {
   readonly failed: Errno
 }
 
-export type PageWriterSaid = { readonly handedOver: HandedOver } | 'idle'
+export type PageWriterSaid = { readonly handedOver: HandedOver } | 'loaded' | 'idle'
 
 export class PageWriters {
   private readonly setting: PageWriterSetting
   private readonly idle: Worker[] = []
-  private readonly all = new Set<Worker>()
+  /** Each settles when its thread has loaded what it needs, or is gone. */
+  private readonly all = new Map<Worker, Promise<void>>()
   private readonly waiting = new Map<Worker, (handedOver: HandedOver) => void>()
 
   constructor(setting: PageWriterSetting) {
@@ -55,16 +57,20 @@ export class PageWriters {
   }
 
   async end(): Promise<void> {
-    await Promise.all([...this.all].map(worker => worker.terminate()))
+    for (const worker of this.all.keys()) worker.ref()
+    await Promise.all([...this.all].map(([worker, loaded]) => loaded.then(() => worker.terminate())))
   }
 
   private start(): Worker {
     const file = new URL(`./page-writer-thread${extname(import.meta.url)}`, import.meta.url)
     // Files that are opened by handle Node doesn't know of.
     const worker = new Worker(file, { workerData: this.setting, trackUnmanagedFds: false })
-    this.all.add(worker)
+    const loaded = Promise.withResolvers<void>()
+    this.all.set(worker, loaded.promise)
+    worker.on('exit', () => loaded.resolve())
     worker.on('message', (said: PageWriterSaid) => {
-      if (said === 'idle') this.idle.push(worker)
+      if (said === 'loaded') loaded.resolve()
+      else if (said === 'idle') this.idle.push(worker)
       else this.waiting.get(worker)!(said.handedOver)
     })
     worker.on('error', () => {
