@@ -36,7 +36,7 @@ export interface AsideResult {
 export class Aside {
   private readonly worker: Worker
   private readonly waiting = new Map<number, (result: number) => void>()
-  private readonly loaded: Promise<number>
+  private readonly loaded: Promise<unknown>
   private next = 1
 
   constructor() {
@@ -47,8 +47,8 @@ export class Aside {
       this.waiting.delete(id)
     })
     this.worker.unref()
-    this.loaded = this.call({ what: 'nothing' })
-    this.worker.on('exit', () => this.waiting.get(1)?.(0))
+    const gone = new Promise(resolve => this.worker.on('exit', resolve))
+    this.loaded = Promise.race([this.call({ what: 'nothing' }), gone])
   }
 
   /** Settles with 0, or -errno. */
