@@ -60,6 +60,7 @@ interface Options {
   readonly json?: true
   readonly smoke?: true
   readonly only?: readonly string[]
+  readonly part?: string
   readonly dir: string
 }
 
@@ -77,6 +78,7 @@ function options(): Options {
     .option('--json', 'print one JSON document instead of tables')
     .option('--smoke', 'run everything once with tiny counts; the figures mean nothing')
     .option('--only <name>', 'run this bench only; may be given again', benchNamed)
+    .option('--part <words>', 'of the benches of a mount only the works whose name has these words')
     .option('--dir <directory>', 'where files are made, on a disk and not in memory', os.tmpdir())
     .addHelpText('after', `\nBenches:\n${BENCHES.map(b => `  ${b.name.padEnd(20)}${b.about}`).join('\n')}`)
     .parse()
@@ -84,12 +86,12 @@ function options(): Options {
 }
 
 async function main(): Promise<void> {
-  const { json, smoke = false, only = NAMES, dir } = options()
+  const { json, smoke = false, only = NAMES, part = '', dir } = options()
   const terminal = process.stderr.isTTY
   const say = (text: string) => {
     if (terminal) process.stderr.write(`\r\x1b[K${text.slice(0, (process.stderr.columns ?? 80) - 1)}`)
   }
-  const plan: Plan = { smoke, directory: dir, say }
+  const plan: Plan = { smoke, part, directory: dir, say }
   const figures: Figure[] = []
   const skipped: { name: string; why: string }[] = []
   if (json === undefined) console.log(machineFacts().join('\n'))

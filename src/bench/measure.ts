@@ -13,6 +13,8 @@ import type { Bytes } from '../base/index.ts'
 export interface Plan {
   /** As little as runs everything once: it shows that nothing throws, and measures nothing. */
   readonly smoke: boolean
+  /** What the name of a work has; '': any. */
+  readonly part: string
   /** For files; on a device, not in memory, or cold reads are none. */
   readonly directory: string
   /** Progress, for a terminal. */

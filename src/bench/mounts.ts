@@ -54,6 +54,7 @@ async function withAll(plan: Plan, works: readonly Work[]): Promise<Figure[]> {
   try {
     const { ours, others } = filesystems
     for (const { name, what, unit, asked, in: work } of works) {
+      if (!name.includes(plan.part)) continue
       const side = (directory: string) => () => work(directory)
       const found = await compareWith(plan, {
         name,
