@@ -55,7 +55,7 @@ const STAND_INS: Readonly<Record<string, string>> = {
 }
 
 /** Who asks Node for something and runs in the page. */
-const RUNS_IN_PAGE = /src\/(trace\/[\w-]+|observe\/(open|apart|scene)|timed\/(run|cost))\.ts$/
+const RUNS_IN_PAGE = /src\/(trace\/[\w-]+|unpack\/(open|apart)|observe\/scene|timed\/(run|cost))\.ts$/
 
 const PACKAGES: ReadonlySet<string> = new Set(['buffer', 'fflate', 'fzstd', 'yaml'])
 
@@ -71,7 +71,7 @@ const standIns: Plugin = {
     // Of the rest only names are asked, by functions that the page has no use for and that don't stay in it.
     setup.onLoad({ filter: /./, namespace: 'absent' }, () => ({ contents: 'module.exports = {}' }))
     setup.onResolve({ filter: /^\.\/unpackers\.ts$/ }, ({ importer }) =>
-      standIn(importer.includes('/trace/') ? 'trace-unpackers' : 'observe-unpackers'),
+      standIn(importer.includes('/trace/') ? 'trace-unpackers' : 'unpack-unpackers'),
     )
     // A report's script is the text of its functions, which a bundle may name otherwise; its hash is in its policy.
     setup.onLoad({ filter: /report\/script\.ts$/ }, () => ({

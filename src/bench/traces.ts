@@ -10,7 +10,8 @@ import { spawn, spawnSync } from 'node:child_process'
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { Analysis, observeLive, readTrace } from '../observe/index.ts'
+import { Analysis } from '../analysis/index.ts'
+import { observeLive } from '../observe/index.ts'
 import {
   decoders,
   Kallsyms,
@@ -20,6 +21,7 @@ import {
   type Sink,
   TextReader,
 } from '../trace/index.ts'
+import { readTrace } from '../unpack/index.ts'
 import { type Bench, compare, type Figure, median, type Plan, Skipped } from './measure.ts'
 import { scratchPath } from './scratch.ts'
 

@@ -8,9 +8,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
+import type { AskDaemon, ToldByDaemon } from '../analysis/index.ts'
 import { FILESYSTEM, mountinfo, parseMountinfo } from '../fuse/index.ts'
 import type { MountStatus } from '../mount/index.ts'
-import type { AskDaemon, Daemons, ToldByDaemon } from '../observe/index.ts'
+import type { Daemons } from '../observe/index.ts'
 import { TraceError } from '../trace/index.ts'
 
 type Told = Pick<MountStatus, 'target' | 'pid' | 'connection' | 'requests' | 'slow'>

@@ -5,7 +5,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import type { Account, WhatIf } from '../observe/index.ts'
+import type { Account } from '../analysis/index.ts'
+import type { WhatIf } from '../observe/index.ts'
 
 const MAIN = join(import.meta.dirname, 'main.ts')
 const FIXTURES = join(import.meta.dirname, '..', 'observe', 'fixtures')

@@ -8,13 +8,13 @@
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
+import type { Inversion } from '../analysis/index.ts'
 import {
   accountText,
   analyze,
   assertReadableTwice,
   doubtText,
   filesText,
-  type Inversion,
   inversionText,
   momentsOf,
   observeLive,

@@ -1,4 +1,6 @@
 /** From trace files to one account: reads each, in the order given, into one analysis. */
+
+import { type Account, Analysis, type AnalysisOptions } from '../analysis/index.ts'
 import {
   Kind,
   type ReadOptions,
@@ -7,10 +9,9 @@ import {
   type Sink,
   TraceError,
 } from '../trace/index.ts'
-import { type Account, Analysis, type AnalysisOptions } from './analysis.ts'
+import { readTrace } from '../unpack/index.ts'
 import { checkAnalysis } from './arguments.ts'
 import { type Doubt, doubtOf } from './doubt.ts'
-import { readTrace } from './open.ts'
 
 /** Clocks of CPUs differ by less. */
 const CLOCKS_NS = 10e6

@@ -1,7 +1,8 @@
 /** What a program may give `analyze`: each argument is looked at once, and what is wrong with it is said in one sentence. */
+
+import type { AnalysisOptions } from '../analysis/index.ts'
 import { didYouMean, shown } from '../group/index.ts'
 import { type ReadOptions, TraceError } from '../trace/index.ts'
-import type { AnalysisOptions } from './analysis.ts'
 
 type Check = readonly [expected: string, isRight: (value: unknown) => boolean]
 

@@ -4,7 +4,7 @@
  *
  * Every field is always there; null says that it isn't known.
  */
-import type { Account, Inversion } from './analysis.ts'
+import type { Account, Inversion } from '../analysis/index.ts'
 import type { AnalyzedFiles } from './analyze.ts'
 import type { WhatIf } from './what-if.ts'
 
@@ -20,7 +20,6 @@ export type LiveJson = Account
 /** A line of `observe live --watch --json`, and what --exec gives its command. */
 export type WatchedJson = Inversion
 
-export { FaultlineError } from '../base/index.ts'
 export type {
   Account,
   AskDaemon,
@@ -36,7 +35,8 @@ export type {
   Preemptor,
   ToldByDaemon,
   WorstWait,
-} from './analysis.ts'
+} from '../analysis/index.ts'
+export { FaultlineError } from '../base/index.ts'
 export { type AnalyzedFile, type AnalyzedFiles, analyze } from './analyze.ts'
 export { accountText } from './sentences.ts'
 export type { WhatIf, WhatIfWait } from './what-if.ts'

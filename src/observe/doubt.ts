@@ -3,8 +3,9 @@
  *
  * An account without an inversion is an answer only when it has none of these; with one, nothing could be concluded.
  */
+
+import type { Account } from '../analysis/index.ts'
 import type { ReadResult } from '../trace/index.ts'
-import type { Account } from './analysis.ts'
 
 /** More unread lines of a kind than this part are told first. */
 const UNREAD_PART = 0.01

@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
+import type { Account } from '../analysis/index.ts'
 import { Kind, TraceError } from '../trace/index.ts'
 import { onBigEndian, type Recorded, version6, version7 } from '../trace/trace-dat.fixture.ts'
+import { readTrace } from '../unpack/index.ts'
 import { REFUSED, SAME, type Tool } from './forms.fixture.ts'
-import { type Account, type AnalyzedFiles, accountText, analyze, readTrace } from './index.ts'
+import { type AnalyzedFiles, accountText, analyze } from './index.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'faultline-forms-'))
 after(() => rmSync(folder, { recursive: true }))

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Account, analyze, type Inversion, observeLive, recorderScript } from './index.ts'
+import type { Account, Inversion } from '../analysis/index.ts'
+import { analyze, observeLive, recorderScript } from './index.ts'
 import {
   aloneWithTheKernel,
   ended,

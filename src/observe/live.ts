@@ -16,6 +16,14 @@
 import { existsSync, readdirSync, readFileSync, readSync } from 'node:fs'
 import { endianness } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { AskDaemon } from '../analysis/index.ts'
+import {
+  type Account,
+  Analysis,
+  type AnalysisOptions,
+  chainsOfState,
+  type Inversion,
+} from '../analysis/index.ts'
 import {
   decoders,
   Kallsyms,
@@ -27,10 +35,7 @@ import {
   TraceError,
   type Words,
 } from '../trace/index.ts'
-import { type Account, Analysis, type AnalysisOptions, type Inversion } from './analysis.ts'
 import { tasksNow } from './begun.ts'
-import type { AskDaemon } from './daemons.ts'
-import { chainsOfState } from './state.ts'
 import { closeAll, Instance } from './tracefs.ts'
 
 /** Daemons of FUSE on this machine, which may tell what a request of theirs has waited for. */

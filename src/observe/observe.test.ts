@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
+import type { Inversion } from '../analysis/index.ts'
 import { TraceError } from '../trace/index.ts'
 import {
   accountText,
   analyze,
   doubtText,
   filesText,
-  type Inversion,
   momentsOf,
   readScenes,
   underWayText,

@@ -2,8 +2,9 @@
  * An account as a report to look at: the worst chains as sentences, the moments around them as timelines, what another
  * discipline would have changed, the totals, and what the trace couldn't say.
  */
+
+import type { Account } from '../analysis/index.ts'
 import type { Cell, Column, Report, Section, Timeline } from '../report/index.ts'
-import type { Account } from './analysis.ts'
 import { timelineOf } from './picture.ts'
 import type { Scene } from './scene.ts'
 import { chainSentence, percent } from './sentences.ts'

@@ -9,9 +9,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import type { Account } from '../analysis/index.ts'
 import { TraceError } from '../trace/index.ts'
 import { type ByteOrder, writePerfData } from '../trace/perf-data.fixture.ts'
-import { type Account, analyze } from './index.ts'
+import { analyze } from './index.ts'
 import { aloneWithTheKernel, LOAD, ok, whyNoKernel, withExt4, withTracefs } from './load.suite.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'faultline-perf-'))

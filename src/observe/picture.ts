@@ -7,13 +7,13 @@
  *
  * Invariants   MR2, MR3 (report/model.ts)
  */
+
+import type { Inversion, Sleep } from '../analysis/index.ts'
+import { isInFault, placeOf, WAITS_FOR_DEVICE, whereOf } from '../analysis/index.ts'
 import type { Arrow, Row, Span, SpanKind, Stall, Timeline } from '../report/index.ts'
-import type { Inversion } from './analysis.ts'
-import { isInFault, placeOf, WAITS_FOR_DEVICE, whereOf } from './causes.ts'
 import { vmaLinks } from './plan.ts'
 import type { Scene } from './scene.ts'
 import { chainSentence } from './sentences.ts'
-import type { Sleep } from './tasks.ts'
 
 const ROWS_MAX = 24
 const OTHERS_PART = 0.001

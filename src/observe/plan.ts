@@ -18,12 +18,11 @@
  *   PN1 Steps of a task are in order, and begin at the times of the trace, or later if the one before took longer.
  *   PN2 Every hold, drain and fault of the scene is in exactly one step, or counted in `leftOut`.
  */
+
+import type { Hold, Inversion, Sleep, Wait } from '../analysis/index.ts'
+import { droppedItsLock, isInFault, isRemoteFault, placeOf } from '../analysis/index.ts'
 import type { Why } from '../sched/index.ts'
-import type { Inversion } from './analysis.ts'
-import { droppedItsLock, isInFault, isRemoteFault, placeOf } from './causes.ts'
-import type { Hold, Wait } from './locks.ts'
 import type { Scene } from './scene.ts'
-import type { Sleep } from './tasks.ts'
 
 /** A wait of a fault, and how long it took. */
 export interface FaultWait {

@@ -4,11 +4,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import type { AskDaemon } from '../analysis/daemons.ts'
+import type { Account } from '../analysis/index.ts'
+import { Requests } from '../analysis/requests.ts'
+import { Tasks } from '../analysis/tasks.ts'
 import { emptyRecord, Kind } from '../trace/index.ts'
-import type { AskDaemon } from './daemons.ts'
-import { type Account, accountText, analyze } from './index.ts'
-import { Requests } from './requests.ts'
-import { Tasks } from './tasks.ts'
+import { accountText, analyze } from './index.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'faultline-requests-'))
 after(() => rmSync(folder, { recursive: true }))

@@ -11,12 +11,11 @@
  *   SQ2  A scene keeps at most STRETCHES_MAX stretches. When there are more, the shortest go, and are counted.
  */
 import { statSync } from 'node:fs'
+import type { Hold, Runnable, Sleep, Task, Wait } from '../analysis/index.ts'
+import { type Account, Analysis, type Inversion } from '../analysis/index.ts'
 import type { ReadOptions } from '../trace/index.ts'
 import { TraceError } from '../trace/index.ts'
-import { type Account, Analysis, type Inversion } from './analysis.ts'
-import type { Hold, Wait } from './locks.ts'
-import { readTrace } from './open.ts'
-import type { Runnable, Sleep, Task } from './tasks.ts'
+import { readTrace } from '../unpack/index.ts'
 
 /** Nanoseconds of the trace's clock. */
 export interface Moment {

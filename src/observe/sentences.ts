@@ -4,11 +4,11 @@
  * Every sentence says only what the account says; how sure a link is stands behind it in brackets, with the reason when it
  * isn't certain.
  */
+
+import type { Account, Cause, Inversion, Link } from '../analysis/index.ts'
+import { EVENTS } from '../analysis/index.ts'
 import { printable } from '../base/index.ts'
-import type { Account, Cause, Inversion } from './analysis.ts'
 import type { AnalyzedFiles } from './analyze.ts'
-import { EVENTS } from './chain.ts'
-import type { Link } from './link.ts'
 
 const COLUMNS = 80
 const ROWS = 5

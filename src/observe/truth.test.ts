@@ -8,7 +8,8 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { type Account, accountText, analyze, type Inversion } from './index.ts'
+import type { Account, Inversion } from '../analysis/index.ts'
+import { accountText, analyze } from './index.ts'
 
 const thresholdMs = 50
 const SHARED = join(import.meta.dirname, '..', '..', '..', 'shared', 'traces')

@@ -6,9 +6,10 @@
  *
  * The figure of the first replay says how far the second can be trusted.
  */
+
+import { droppedItsLock, isInFault, placeOf } from '../analysis/index.ts'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import { TraceError } from '../trace/index.ts'
-import { droppedItsLock, isInFault, placeOf } from './causes.ts'
 import { type ObservedWait, type Plan, planOf, vmaLinks } from './plan.ts'
 import { replay } from './replay.ts'
 import type { Scene } from './scene.ts'

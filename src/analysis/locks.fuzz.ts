@@ -1,5 +1,5 @@
 /**
- *     node src/observe/locks.fuzz.ts [--seed 1] [--count 100000] [--mode pairing|damaged]
+ *     node src/analysis/locks.fuzz.ts [--seed 1] [--count 100000] [--mode pairing|damaged]
  *
  * Generated traces of several tasks and mms, printed as text, read, and compared with a brute-force reading.
  *

@@ -1,6 +1,6 @@
 /**
  * What files are packed with on their way, taken off as the bytes flow. The page that runs in a browser has other hands for the
- * same (web/stand-ins/observe-unpackers.ts).
+ * same (web/stand-ins/unpack-unpackers.ts).
  */
 import { Readable, type Transform } from 'node:stream'
 import { createGunzip, createInflate, createInflateRaw, createZstdDecompress, gunzipSync } from 'node:zlib'

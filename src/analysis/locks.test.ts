@@ -1,4 +1,4 @@
-/** Pairing agrees with a brute-force reading. A longer run: node src/observe/locks.fuzz.ts --count 100000 --seed 1 */
+/** Pairing agrees with a brute-force reading. A longer run: node src/analysis/locks.fuzz.ts --count 100000 --seed 1 */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { emptyRecord, Kind } from '../trace/index.ts'

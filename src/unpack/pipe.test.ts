@@ -8,7 +8,7 @@ import { pipeline } from 'node:stream/promises'
 import { after, describe, it } from 'node:test'
 import { readTrace } from './open.ts'
 
-const fixture = join(import.meta.dirname, 'fixtures/anonymous-6.18.txt.gz')
+const fixture = join(import.meta.dirname, '../observe/fixtures/anonymous-6.18.txt.gz')
 
 describe('a FIFO', { timeout: 60_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'faultline-pipe-'))

@@ -1,4 +1,4 @@
-/** observe/unpackers.ts where there is no Node. */
+/** unpack/unpackers.ts where there is no Node. */
 import { Buffer } from 'buffer'
 import { Gunzip, gunzipSync, Inflate, Unzlib } from 'fflate'
 import { Decompress } from 'fzstd'
