@@ -95,6 +95,14 @@ test('wrong words end with 2 and name the nearest right ones', async () => {
     [['lab', 'explore', '--all', 'extra'], /leave extra out/],
     [['lab', 'explore'], /name a scenario, or say --all/],
     [['lab', 'run', 'threds'], /did you mean threads/],
+    [
+      ['lab', 'run', 'threads', '--without', 'preemption'],
+      /--without preemption: threads has none; leave out --without/,
+    ],
+    [
+      ['lab', 'run', 'dax-copy', '--without', 'preemption'],
+      /--without preemption: dax-copy has none; what can be left out there: dax-copy/,
+    ],
     [['lab', 'crash', '--canary', 'none'], /"none" is none of the canaries/],
     [['lab', 'explore', 'mkwrite-fork-proc', '--workers', '0'], /expected a whole number from 1 to 256/],
     [['volume', 'create', 'x', '--size', 'much'], /expected whole bytes/],

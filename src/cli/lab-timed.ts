@@ -13,13 +13,14 @@ import {
   runText,
   runWorkload,
   timelinesOf,
+  traitsOf,
   WORKLOADS,
   type Workload,
   workloadNamed,
 } from '../timed/index.ts'
 import { checkOutputs, writeOutput } from './output.ts'
 import { explained, interruptible, Progress, printJson, printText } from './terminal.ts'
-import { disciplineNamed, nameOf, seconds, seed, several } from './words.ts'
+import { disciplineNamed, nameOf, seconds, seed, several, WrongWords } from './words.ts'
 
 interface RunWords {
   readonly discipline: Discipline
@@ -86,6 +87,7 @@ export function compareCommand(): Command {
 }
 
 async function run(played: Workload, words: RunWords): Promise<void> {
+  checkLeftOut([played], words.without)
   const progress = new Progress()
   progress.step(`${played.name}, ${words.discipline.name}`)
   try {
@@ -110,12 +112,14 @@ async function run(played: Workload, words: RunWords): Promise<void> {
 }
 
 async function runCompare(words: CompareWords): Promise<void> {
+  const { workload: workloads = WORKLOADS, without } = words
+  checkLeftOut(workloads, without)
   checkOutputs({ '--out': words.out, '--trace': words.trace }, [])
   const progress = new Progress()
   const disciplines = (words.discipline ?? DISCIPLINES).map(({ name }) => name)
   try {
     const comparison = await compare({
-      workloads: (words.workload ?? WORKLOADS).map(each => leaveOut(each, words.without)),
+      workloads: workloads.map(each => leaveOut(each, without)),
       disciplines,
       seed: words.seed,
       signal: interruptible(),
@@ -136,6 +140,17 @@ async function runCompare(words: CompareWords): Promise<void> {
   } finally {
     progress.stop()
   }
+}
+
+/** Each has to be left out of one of them. */
+function checkLeftOut(workloads: readonly Workload[], without: readonly KernelTrait[]): void {
+  if (without.length === 0) return
+  const has = new Set(workloads.flatMap(each => [...traitsOf(each)]))
+  for (const trait of without)
+    if (!has.has(trait))
+      throw new WrongWords(
+        `--without ${trait}: ${workloads.map(({ name }) => name).join(', ')} has none; ${has.size === 0 ? 'leave out --without' : `what can be left out there: ${[...has].join(', ')}`}`,
+      )
 }
 
 function without(): Option {

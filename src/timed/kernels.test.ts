@@ -2,7 +2,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { disciplineNamed } from '../mm/index.ts'
-import { KERNEL_TRAITS, type KernelTrait, leaveOut, runWorkload, WORKLOADS, workloadNamed } from './index.ts'
+import {
+  KERNEL_TRAITS,
+  type KernelTrait,
+  leaveOut,
+  runWorkload,
+  traitsOf,
+  WORKLOADS,
+  workloadNamed,
+} from './index.ts'
 
 async function play(name: string, discipline: string, seconds?: number) {
   const workload = workloadNamed(name)!
@@ -84,6 +92,9 @@ test('a workload that something is left out of plays as the control that lacks i
   assert.deepEqual(pairs.map(([trait]) => trait).sort(), Object.keys(KERNEL_TRAITS).sort())
   for (const [trait, has, lacks] of pairs) {
     assert.deepEqual(await play(has, [trait]), await play(lacks, []), trait)
+    assert.deepEqual([...traitsOf(workloadNamed(has)!)], [trait])
+    assert.deepEqual([...traitsOf(workloadNamed(lacks)!)], [])
+    assert.equal(leaveOut(workloadNamed(lacks)!, [trait]), workloadNamed(lacks), 'it has none')
     const { without: _, ...left } = await play(lacks, [])
     const { without: __, ...kept } = await play(has, [])
     assert.notDeepEqual(left, kept, `${trait} changes who waits`)

@@ -54,6 +54,8 @@ export class Stage {
   readonly engine: Engine
   readonly driver = new TimedDriver()
   readonly prng: Prng
+  /** What of the things that kernels do it has. */
+  readonly traits = new Set<KernelTrait>()
   private readonly without: readonly KernelTrait[]
   private readonly slowFork: SlowFork
   private readonly devices = new Map<DeviceName, string>()
@@ -68,7 +70,9 @@ export class Stage {
   }
 
   kernelHas(trait: KernelTrait): boolean {
-    return !this.without.includes(trait)
+    if (this.without.includes(trait)) return false
+    this.traits.add(trait)
+    return true
   }
 
   group(name: string, settings: Settings = {}): GroupId {

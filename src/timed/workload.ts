@@ -48,13 +48,6 @@ export type Actor = {
   | { readonly does: 'touch'; readonly plan: TouchPlan }
 )
 
-/** The same workload on a kernel that lacks these too. */
-export function leaveOut(workload: Workload, traits: readonly KernelTrait[]): Workload {
-  if (traits.length === 0) return workload
-  const without = [...new Set([...(workload.without ?? []), ...traits])]
-  return { ...workload, without, about: `${workload.about} Left out: ${without.join(', ')}.` }
-}
-
 export function roleOf(name: string): string {
   return name.replace(/ \d+$/, '')
 }
