@@ -32,6 +32,16 @@ describe('pressure', () => {
     assert.match(pressure.read(child, 'io', 4 * SECOND), /^some avg10=14\.83 avg60=3\.16 .*total=2000000\n/)
   })
 
+  it('by hand: averages that rise are rounded up', () => {
+    const { pressure, child } = world()
+    for (const period of [0, 2 * SECOND]) {
+      pressure.begin(child, 'io', period)
+      pressure.end(child, 'io', period + 20 * MS)
+    }
+    // 2048 * (2048 - 1677) / 2048 = 371, then 371 * 1677 / 2048 + 371 = 674.8, which is 675 = 0.3296 * 2048.
+    assert.match(pressure.read(child, 'io', 4 * SECOND), /^some avg10=0\.32 .*total=40000\n/)
+  })
+
   it('changes averages at the end of a period only', () => {
     const { pressure, child } = world()
     pressure.begin(child, 'memory', 0)
@@ -89,7 +99,7 @@ describe('pressure', () => {
     pressure.begin(child, 'io', 0)
     assert.match(
       pressure.read(child, 'io', 1e9 * SECOND),
-      /^some avg10=100\.00 avg60=100\.00 avg300=100\.00 /,
+      /^some avg10=100\.00 avg60=100\.00 avg300=100\.00 total=1000000000000000\n/,
     )
     pressure.end(child, 'io', 1e9 * SECOND)
     assert.match(pressure.read(child, 'io', 2e9 * SECOND), /^some avg10=0\.00 avg60=0\.00 avg300=0\.00 /)

@@ -21,7 +21,7 @@ export const RANK = { mmap: 1, vma: 2 } as const
 export function assertMayTake(task: Task, lock: Lock): void {
   if (holds(task, lock)) broken(`L2: ${task.name} already holds ${lock.name}`)
   const last = task.held.at(-1)
-  if (last !== undefined && last.lock.rank > lock.rank)
+  if (last !== undefined && last.lock.rank >= lock.rank)
     broken(`L1: ${task.name} takes ${lock.name} while it holds ${last.lock.name}`)
 }
 

@@ -321,6 +321,7 @@ describe('the rules of taking', () => {
     const high = new RwLock(w.scheduler, 'high', RANK.vma)
     const a = w.reader()
     assert.throws(() => low.read(a), AssertionError)
+    assert.throws(() => new RwLock(w.scheduler, 'of another space', RANK.mmap).read(a), AssertionError)
     assert.equal(high.read(a), undefined)
     assert.deepEqual(
       a.held.map(held => held.lock.name),

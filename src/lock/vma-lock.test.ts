@@ -44,6 +44,17 @@ describe('the lock of a VMA', () => {
     assert.equal(space.tryReadVma(vmas[0], task('reader')), true)
   })
 
+  it('that ended stays so through whatever becomes of the space’s lock later (V2)', () => {
+    const { space, vmas, task } = world()
+    const writer = task('writer')
+    space.mmap.write(writer)
+    space.writeVma(vmas[0], writer)
+    space.mmap.release(writer)
+    space.mmap.write(writer)
+    space.mmap.downgrade(writer)
+    assert.equal(space.tryReadVma(vmas[0], task('reader')), true)
+  })
+
   it('leaves VMAs that the writer doesn’t change to their readers', () => {
     const { space, vmas, task } = world()
     const writer = task('writer')

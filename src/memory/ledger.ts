@@ -158,8 +158,9 @@ export class Ledger {
     for (const child of this.tree.children(parent))
       siblings += Math.min(this.usage(child), this.account(child).limits[kind])
     if (siblings > above) return (wanted * above) / siblings
+    if (usage <= wanted) return wanted
+    // More than 0: what this one uses beyond what it claims is a part of it.
     const unclaimedUsage = this.usage(parent) - siblings
-    if (unclaimedUsage <= 0 || usage <= wanted) return wanted
     return wanted + ((above - siblings) * (usage - wanted)) / unclaimedUsage
   }
 

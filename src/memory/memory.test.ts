@@ -108,6 +108,20 @@ describe('frames', () => {
   })
 })
 
+describe('a page that may be dropped', () => {
+  it('stands with the pages of files until it may no more (AM2)', () => {
+    const { memory, frames, take } = world()
+    const frame = take(ROOT, ANON)
+    memory.enterLru(frame)
+    const sizes = () =>
+      (['inactive anon', 'inactive file'] as const).map(kind => frames.lru.size(memory.lruList(ROOT, kind)))
+    memory.mayDrop(frame, 'yes')
+    assert.deepEqual(sizes(), [0, 1])
+    memory.mayDrop(frame, 'no')
+    assert.deepEqual(sizes(), [1, 0])
+  })
+})
+
 describe('an allocation', () => {
   it('asks for relief until a frame can be had, and says no after sixteen tries', () => {
     const { memory, take } = world(1)
@@ -157,6 +171,20 @@ describe('the ledger', () => {
     )
     ledger.uncharge(child)
     assert.throws(() => ledger.uncharge(child), AssertionError)
+  })
+
+  it('tells the nearest group above its high, which it may reach, and counts each change of limits', () => {
+    const { tree, ledger } = world()
+    const parent = tree.create(ROOT)
+    const child = tree.create(parent)
+    const { changes } = ledger
+    ledger.setLimits(parent, { high: 2 })
+    assert.ok(ledger.changes > changes)
+    ledger.charge(child)
+    ledger.charge(child)
+    assert.equal(ledger.aboveHigh(child), 0)
+    ledger.charge(child)
+    assert.equal(ledger.aboveHigh(child), parent)
   })
 
   /** parent with min and low of its own, and children of given usage and setting. */
