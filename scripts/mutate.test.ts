@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { chosen, mutantsOf } from './mutate.ts'
+import { chosen, explained, mutantsOf, stale } from './mutate.ts'
 
 const TEXT = `/** A file: a < b && c. */
 import { x } from './x.ts'
@@ -34,11 +34,16 @@ test('a seed plants the same mutants again, each once', () => {
   assert.equal(new Set(chosen(all, 9, 3)).size, all.length)
 })
 
+test('what is explained is in its file still, and has a reason', () => {
+  assert.deepEqual(stale(), [])
+  for (const { why, before } of explained()) assert.ok(why.length > 0, before)
+})
+
 test('wrong words are refused with 2, in a sentence', () => {
   const mutate = (...words: string[]) =>
     spawnSync(process.execPath, [join(import.meta.dirname, 'mutate.ts'), ...words], { encoding: 'utf8' })
   for (const [words, says] of [
-    [[], /expected one room/],
+    [[], /expected a room/],
     [['attic'], /src\/attic has no source/],
     [['lock', '--count', 'many'], /--count: expected a whole number/],
   ] as const) {
