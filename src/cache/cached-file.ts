@@ -107,6 +107,12 @@ export class CachedFile implements Mappable {
     return this.dropping && this.invalidates(index)
   }
 
+  /** Whether a page of [start, end) is leaving. */
+  leaves(start: PageIndex, end: PageIndex): boolean {
+    const { invalidation } = this
+    return this.dropping && invalidation !== undefined && invalidation.start < end && start < invalidation.end
+  }
+
   /** The first bio on its way that carries pages of [start, end). */
   bioIn(start: PageIndex, end: PageIndex): Bio | undefined {
     for (const bio of this.bios) if (bio.index < end && bio.index + bio.frames.length > start) return bio

@@ -25,7 +25,7 @@ import { LOCKED, READAHEAD, WRITEBACK } from '../memory/index.ts'
 import { done, fail, type Outcome, wait } from '../sched/index.ts'
 import type { CachedFile } from './cached-file.ts'
 import type { PageCache } from './page-cache.ts'
-import { asyncReadahead, noteHit, windowFor } from './readahead.ts'
+import { asyncReadahead, noteHits, windowFor } from './readahead.ts'
 
 export function filemapFault(cache: PageCache, file: CachedFile, request: PageRequest): Outcome {
   const { index, fault, read } = request
@@ -34,7 +34,7 @@ export function filemapFault(cache: PageCache, file: CachedFile, request: PageRe
   if (frame !== 0) {
     if (file.isLeaving(index)) return wait(file.invalidation!.ticket, 'invalidate')
     if (cache.frames.has(frame, LOCKED)) return wait(cache.boost(frame, fault.group), 'page lock', frame)
-    noteHit(read)
+    noteHits(read, 1)
     if (cache.frames.has(frame, READAHEAD)) asyncReadahead(cache, file, index, frame, read, fault.group)
     cache.markAccessed(frame)
     fault.frame = frame

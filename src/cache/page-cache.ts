@@ -143,9 +143,9 @@ export class PageCache {
     return this.hash.find(file, index)
   }
 
-  /** The frame if it can be mapped now without starting or waiting for anything; else 0. */
-  mappable(file: FileId, index: PageIndex): Pfn {
-    const frame = this.hash.find(file, index)
+  /** The frame if it can be mapped now without starting or waiting for anything; else 0. `guess`: the frame that it may be in; 0: none. */
+  mappable(file: FileId, index: PageIndex, guess: Pfn = 0): Pfn {
+    const frame = this.hash.holds(guess, file, index) ? guess : this.hash.find(file, index)
     return frame !== 0 && (this.frames.flags[frame]! & (UPTODATE | LOCKED | READAHEAD)) === UPTODATE
       ? frame
       : 0

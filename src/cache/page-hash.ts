@@ -9,7 +9,7 @@
  *   H1  A CACHE frame is in the chain of its (owner, index), once; no two frames there have the same.
  */
 import type { FileId, PageIndex, Pfn } from '../base/index.ts'
-import type { Frames } from '../memory/index.ts'
+import { CACHE, type Frames } from '../memory/index.ts'
 
 export class PageHash {
   private readonly frames: Frames
@@ -31,6 +31,12 @@ export class PageHash {
     let frame = this.buckets[this.bucket(file, index)]!
     while (frame !== 0 && (owner[frame] !== file || indexes[frame] !== index)) frame = this.next[frame]!
     return frame
+  }
+
+  /** hot: of a file that was read in a row the next page lies in the next frame, which is sooner seen than found. */
+  holds(frame: Pfn, file: FileId, index: PageIndex): boolean {
+    const { kind, owner, index: indexes } = this.frames
+    return kind[frame] === CACHE && owner[frame] === file && indexes[frame] === index
   }
 
   /** Adds a frame whose owner and index are set. */

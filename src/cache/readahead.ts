@@ -110,8 +110,8 @@ function largestWindow({ readAheadPages, frames }: PageCache): number {
   return Math.max(least, Math.floor(readAheadPages / WINDOWS))
 }
 
-export function noteHit(read: ReadState): void {
-  if (read.mmapMiss > 0) read.mmapMiss--
+export function noteHits(read: ReadState, pages: number): void {
+  read.mmapMiss = Math.max(0, read.mmapMiss - pages)
 }
 
 function alone(index: PageIndex): Window {

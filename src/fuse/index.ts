@@ -21,7 +21,17 @@ export {
 } from './mounting.ts'
 export { WRITE_MAX } from './negotiation.ts'
 export { type HandedOver, PageWriters } from './page-writers.ts'
-export { type Answered, answer, type Handler, type Payload, Request, room, SILENT } from './request.ts'
+export {
+  type Answered,
+  answer,
+  type Handler,
+  lasting,
+  type Payload,
+  type Pieces,
+  Request,
+  room,
+  SILENT,
+} from './request.ts'
 export { type Operations, Session, type SessionEnd } from './session.ts'
 export type { Values } from './struct.ts'
 export * as wire from './wire.ts'

@@ -6,11 +6,13 @@ import { InHeader, OutHeader } from './wire.ts'
 
 /** The bytes of an answer, made by `room`. */
 export type Payload = Uint8Array
+/** The bytes of an answer where they lie. They must be right only until the handler that returned them has: who answers later has them in a payload. */
+export type Pieces = readonly Uint8Array[]
 /** Bytes, or an errno: 0 is an answer without bytes. */
 export type Answered = number | Payload
 /** Nothing is answered: the kernel waits for no answer. */
 export const SILENT = undefined
-export type Handler = (request: Request) => Answered | undefined | Promise<Answered | undefined>
+export type Handler = (request: Request) => Answered | Pieces | undefined | Promise<Answered | undefined>
 
 export class Request {
   readonly unique: number
@@ -101,6 +103,37 @@ export function answer<F extends Fields>(struct: Struct<F>, values: Values<F>): 
   const payload = room(struct.size).fill(0)
   struct.write(new DataView(payload.buffer, payload.byteOffset, payload.length), 0, values)
   return payload
+}
+
+/** The same answer, where it is given later than the handler returned it: pieces are copied. */
+export function lasting<T>(request: Request, answered: T | Answered | Pieces): T | Answered {
+  if (!isPieces(answered)) return answered
+  const payload = request.room(lengthOf(answered))
+  let at = 0
+  for (const piece of answered) {
+    payload.set(piece, at)
+    at += piece.length
+  }
+  return payload
+}
+
+export function isPieces(answered: unknown): answered is Pieces {
+  return Array.isArray(answered)
+}
+
+/** What goes to the kernel before pieces. */
+export function headerOf(unique: number, pieces: Pieces): Uint8Array {
+  const header = new Uint8Array(OutHeader.size)
+  OutHeader.write(new DataView(header.buffer), 0, {
+    len: OutHeader.size + lengthOf(pieces),
+    error: errno.OK,
+    unique,
+  })
+  return header
+}
+
+function lengthOf(pieces: Pieces): Bytes {
+  return pieces.reduce((sum, { length }) => sum + length, 0)
 }
 
 /** What goes to the kernel: the header, and the payload behind it in its own memory. */

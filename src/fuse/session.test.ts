@@ -14,6 +14,8 @@ const EIO = 5
 class Kernel {
   readonly answers: { readonly unique: number; readonly error: number; readonly bytes: number }[] = []
   readonly errors: unknown[] = []
+  /** Of answers that came in pieces. */
+  readonly pieces: (readonly Uint8Array[])[] = []
   /** How often it was waited for a request in the thread itself, and what comes then. */
   waits = 0
   readonly comes: Uint8Array[] = []
@@ -51,6 +53,10 @@ class Kernel {
         const { unique, error, len } = wire.OutHeader.read(new DataView(source.buffer, source.byteOffset), 0)
         this.answers.push({ unique, error, bytes: len - wire.OutHeader.size })
         return this.refuses === 0 ? source.length : -this.refuses
+      },
+      tryWritev: (fd: number, pieces: readonly Uint8Array[]) => {
+        this.pieces.push(pieces.slice(1))
+        return linux.tryWrite(fd, pieces[0]!)
       },
     } as unknown as Linux
     this.session = new Session(linux, {
@@ -186,6 +192,25 @@ test('what an answer gave the kernel is taken back if it did not take it', async
   kernel.ask(wire.Opcode.LOOKUP, 12)
   assert.equal(taken, 1)
   assert.equal(kernel.answers.length, 2, 'who asked is gone: nothing more is said')
+})
+
+test('an answer of pieces goes out as they are, and is told of if it is refused', () => {
+  const pieces = [new Uint8Array(3), new Uint8Array(5)]
+  let unsent = 0
+  const kernel = new Kernel({
+    [wire.Opcode.READ]: request => {
+      request.unsent = () => unsent++
+      return pieces
+    },
+  })
+  kernel.ask(wire.Opcode.READ, 10)
+  assert.deepEqual(kernel.answers, [{ unique: 10, error: 0, bytes: 8 }])
+  assert.deepEqual(kernel.pieces, [pieces])
+  kernel.refuses = 22
+  kernel.ask(wire.Opcode.READ, 12)
+  assert.equal(unsent, 1)
+  assert.equal(kernel.errors.length, 1)
+  assert.deepEqual(kernel.answers.at(-1), { unique: 12, error: -EIO, bytes: 0 }, 'nobody waits for ever')
 })
 
 test('FS4: a signal ends no request of a process that goes on, and every one of a process that is gone', async () => {

@@ -19,7 +19,16 @@ import { type Bytes, errno } from '../base/index.ts'
 import type { Linux, Watch } from '../linux/index.ts'
 import { Buffers } from './buffers.ts'
 import { type Negotiated, negotiate, READ_MAX, WRITE_MAX } from './negotiation.ts'
-import { type Answered, answer, type Handler, message, Request } from './request.ts'
+import {
+  type Answered,
+  answer,
+  type Handler,
+  headerOf,
+  isPieces,
+  message,
+  type Pieces,
+  Request,
+} from './request.ts'
 import { InHeader, InitIn, InitOut, InterruptIn, Opcode, OutHeader, WriteIn } from './wire.ts'
 
 /** How long the next request is waited for where nothing else is to be done. */
@@ -124,7 +133,7 @@ export class Session {
 
   private accept(buffer: Uint8Array, length: Bytes): void {
     const request = new Request(buffer.subarray(0, length), this.rooms)
-    const done = (answered: Answered | undefined) => {
+    const done = (answered: Answered | Pieces | undefined) => {
       this.buffers.giveBack(buffer)
       if (answered !== undefined) this.reply(request, answered)
       request.end()
@@ -172,18 +181,26 @@ export class Session {
     if (request?.kill !== undefined && isBeingKilled(request.pid)) request.kill()
   }
 
-  private reply({ unique, unsent }: Request, answered: Answered): void {
+  private reply({ unique, unsent }: Request, answered: Answered | Pieces): void {
     if (this.watch === undefined) {
       unsent?.()
       return
     }
-    const sent = this.linux.tryWrite(this.setting.fd, message(unique, answered))
+    const sent = this.send(unique, answered)
     if (sent < 0) unsent?.()
     // ENOENT: who asked is gone. EINVAL and the like would be a fault of ours: the caller must not wait for ever.
     if (sent < 0 && ![ENOENT, ENODEV, ECONNABORTED, 1].includes(-sent)) {
       this.setting.onError(new Error(`an answer to the kernel failed with errno ${-sent}`))
-      this.linux.tryWrite(this.setting.fd, message(unique, EIO))
+      this.send(unique, EIO)
     }
+  }
+
+  /** Bytes that were taken, or -errno. */
+  private send(unique: number, answered: Answered | Pieces): number {
+    const { fd } = this.setting
+    return isPieces(answered)
+      ? this.linux.tryWritev(fd, [headerOf(unique, answered), ...answered])
+      : this.linux.tryWrite(fd, message(unique, answered))
   }
 }
 

@@ -32,6 +32,9 @@ export const MADV_NOHUGEPAGE = 15
 /** Where pages have 4 KiB, on x64 and arm64. */
 export const HUGE_PAGE_BYTES = 2 ** 21
 
+/** linux/uio.h: pieces of one vectored read or write. */
+export const IOV_MAX = 1024
+
 /** asm-generic/signal.h. glibc keeps the first of the real-time signals for itself: it begins at SIGRTMIN + 2. */
 export const SIGRTMIN = 34
 export const SIGRTMAX = 64

@@ -17,6 +17,7 @@ import {
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
   HUGE_PAGE_BYTES,
+  IOV_MAX,
   MADV_HUGEPAGE,
   MAP_ANONYMOUS,
   MAP_FIXED,
@@ -69,6 +70,7 @@ export class Linux {
   private readonly pollCall: Foreign
   private readonly readCall: Foreign
   private readonly writeCall: Foreign
+  private readonly writevCall: Foreign
   private readonly closeCall: Foreign
   private readonly ioctlCall: Foreign
   private readonly ioctlNewCall: Foreign
@@ -97,6 +99,7 @@ export class Linux {
   private readonly fcntlCall: Foreign
   private readonly counter = new BigUint64Array(1)
   private readonly watched = new Int32Array(4)
+  private readonly vectors = new Uint32Array(2 * IOVEC_WORDS * IOV_MAX)
 
   constructor() {
     this.ffi = loadFfi()
@@ -112,6 +115,7 @@ export class Linux {
     this.pollCall = libc.call('poll', 'int', ['pointer', 'long', 'int'])
     this.readCall = libc.call('read', 'long', ['int', 'pointer', 'long'])
     this.writeCall = libc.call('write', 'long', ['int', 'pointer', 'long'])
+    this.writevCall = libc.call('writev', 'long', ['int', 'pointer', 'int'])
     this.closeCall = libc.call('close', 'int', ['int'])
     this.ioctlCall = libc.call('ioctl', 'int', ['int', 'long', 'pointer'])
     this.ioctlNewCall = libc.call('ioctl', 'int', ['int', 'long', 'long'])
@@ -249,6 +253,24 @@ export class Linux {
   /** Bytes that were taken, or -errno. */
   tryWrite(fd: number, source: NodeJS.TypedArray): number {
     return this.result(this.writeCall(fd, source, source.byteLength))
+  }
+
+  /** The same of several pieces, IOV_MAX of them at most. */
+  tryWritev(fd: number, pieces: readonly Uint8Array[]): number {
+    const { vectors } = this
+    let [memory, start]: [ArrayBufferLike | undefined, Address] = [undefined, 0]
+    for (let at = 0; at < pieces.length; at++) {
+      const piece = pieces[at]!
+      // hot: most lie in the same memory, and to ask for an address is a call
+      if (piece.buffer !== memory) start = this.ffi.addressOf(piece) - piece.byteOffset
+      memory = piece.buffer
+      const address = start + piece.byteOffset
+      // Numbers of 64 bits, without a BigInt for each.
+      vectors[4 * at] = address % 2 ** 32
+      vectors[4 * at + 1] = Math.floor(address / 2 ** 32)
+      vectors[4 * at + 2] = piece.length
+    }
+    return this.result(this.writevCall(fd, vectors, pieces.length))
   }
 
   /** 0 or -errno. `data`: what the kind of filesystem takes as options. */

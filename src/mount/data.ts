@@ -5,8 +5,8 @@
  * A write that has been answered has its blocks: a volume that is full is told of by the write itself, and not later.
  */
 import { type Errno, errno } from '../base/index.ts'
-import { copyArgs, syncArgs, truncateArgs } from '../cache/index.ts'
-import { type Answered, answer, type Operations, type Request, wire } from '../fuse/index.ts'
+import { copyArgs, lend, syncArgs, truncateArgs } from '../cache/index.ts'
+import { type Answered, answer, type Operations, type Pieces, type Request, wire } from '../fuse/index.ts'
 import type { Used } from './files.ts'
 import type { FileHandle } from './handles.ts'
 import { accessed, closeHandle, isSealed, openHandle, type Parts, perform, wrote } from './parts.ts'
@@ -58,17 +58,20 @@ export function dataOperations(parts: Parts): Operations {
     return announced === undefined ? answered : announced.then(() => answered)
   }
 
-  function read(request: Request): Answered | Promise<Answered> {
+  function read(request: Request): Answered | Pieces | Promise<Answered> {
     const { fh, offset, size } = request.take(wire.ReadIn)
     const from = handle(fh)
     if (from === undefined) return errno.EBADF
     const { used, read } = from
+    // Before anything is lent: what lies there stays as it is only while nothing else runs.
+    accessed(parts, used.ino)
+    const lent = lend(engine.cache, used.file.cached, { position: offset, length: size, read })
+    if (lent !== undefined) return lent
     const payload = request.room(size)
     const args = copyArgs(used.file.cached, offset, payload, read)
     return perform(parts, request, engine.verbs.read, args, ({ errno: failed }) => {
       // Less than was asked for means the end of the file to the kernel: after an error nothing is told of what came before.
       if (failed !== errno.OK) return ofData(failed)
-      accessed(parts, used.ino)
       return payload.subarray(0, args.copied)
     })
   }

@@ -10,7 +10,14 @@
  *        twice.
  */
 import { errno } from '../base/index.ts'
-import type { Answered, Handler, Operations, Request } from '../fuse/index.ts'
+import {
+  type Answered,
+  type Handler,
+  lasting,
+  type Operations,
+  type Pieces,
+  type Request,
+} from '../fuse/index.ts'
 import { done, type Ticket, type Verb, wait } from '../sched/index.ts'
 import { type Parts, perform } from './parts.ts'
 
@@ -30,12 +37,12 @@ function restarted(parts: Parts, handler: Handler): Handler {
   const handle = (request: Request, came: Ticket | undefined): ReturnType<Handler> => {
     const answered = handler(request)
     return answered instanceof Promise
-      ? answered.then(late => look(request, late, came))
+      ? answered.then(late => lasting(request, look(request, late, came)))
       : look(request, answered, came)
   }
   const look = (
     request: Request,
-    answered: Answered | undefined,
+    answered: Answered | Pieces | undefined,
     came: Ticket | undefined,
   ): ReturnType<Handler> => {
     const { missing } = parts.core.parts.overlay
@@ -43,7 +50,7 @@ function restarted(parts: Parts, handler: Handler): Handler {
     return perform(parts, request, COMING, missing, ({ errno: failed }) => {
       if (failed === errno.EINTR) return failed
       request.restart()
-      return handle(request, missing)
+      return lasting(request, handle(request, missing))
     })
   }
   return request => handle(request, undefined)
