@@ -134,5 +134,6 @@ describe('a read call', () => {
     const runs = asked(...Array.from({ length: 200 }, (_, at) => [at * 2, 2] as const))
     assert.ok(runs.length < 40, runs.join(' '))
     assert.ok(asked([0, 400]).length < 20)
+    assert.deepEqual(asked([0, 8], [8, 8]).slice(0, 2), ['0+8', '8+16'], 'twice as far as the call before')
   })
 })

@@ -175,7 +175,6 @@ export class Writeback implements Chore {
     const freerun = (limit + background) / 2
     const dirty = this.dirtyOf(domain)
     if (dirty <= freerun) return 0
-    if (dirty >= limit || domain.bandwidth === 0) return MAX_PAUSE
     const setpoint = (freerun + limit) / 2
     const distance = (setpoint - dirty) / (limit - setpoint)
     const ratio = Math.min(2, Math.max(0, 1 + distance * distance * distance))

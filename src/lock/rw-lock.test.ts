@@ -113,6 +113,17 @@ describe('readers', () => {
     assert.deepEqual(w.has(queue[3]!), [true])
   })
 
+  it('that try again while they queue stay where they are, once', () => {
+    const w = world()
+    const holder = w.writer('holder')
+    const [again, next] = [w.reader('again'), w.writer('next')]
+    assert.equal(w.lock.read(again)?.ticket, again.wait!.ticket)
+    w.end(holder)
+    assert.deepEqual(w.lock.holders(), [again])
+    w.end(again)
+    assert.deepEqual(w.lock.holders(), [next])
+  })
+
   it('come in 256 at a time', () => {
     const w = world()
     const writer = w.writer()
@@ -399,8 +410,10 @@ describe('who is in the way', () => {
     const w = world()
     const holder = w.reader('holder')
     const writer = w.writer('forker')
+    const monitor = w.reader('monitor')
     w.scheduler.complete(holder.wait!.ticket)
     assert.equal(hangs(writer), false)
+    assert.equal(hangs(monitor), false, 'nor behind somebody who waits for such a one')
     assert.match(
       linkText(holder, task => task.name),
       /^holder can go on, and keeps lock for reading$/,
