@@ -54,6 +54,17 @@ describe('the space of a page', () => {
     world.finish()
   })
 
+  it('goes with a truncation to where a page begins', () => {
+    const { world, data, space } = sparse(1)
+    const a = world.space('a')
+    world.fault(a, world.map(a, data) + 2, 'store')
+    assert.equal(space(), '10100000')
+    world.truncate(data, 2 * PAGE)
+    world.truncate(data, 8 * PAGE)
+    assert.equal(space(), '10000000')
+    world.finish()
+  })
+
   it('goes from where somebody else has cut the device off (LF3)', () => {
     const { world, data, space } = sparse(1)
     const a = world.space('a')
