@@ -44,6 +44,9 @@ export function filemapFault(cache: PageCache, file: CachedFile, request: PageRe
   if (carried !== errno.OK) return fail(carried)
   if (file.invalidates(index)) return wait(file.invalidation!.ticket, 'invalidate')
   fault.result |= VM_FAULT_MAJOR
+  // What a call asks for is no guess: older pages give way to all of it, and it isn't read page by page.
+  if (request.wanted > 1)
+    cache.makeRoom(Math.min(request.wanted, file.pages - index, cache.slicePages), 0, fault.group)
   const brought = cache.bring(file, index, windowFor(cache, file, request), fault.group)
   if (brought.kind === 'wait' && brought.why === 'read')
     fault.asked = { ticket: brought.ticket, file: file.id, index }

@@ -17,6 +17,7 @@ import { again, done, fail, type Outcome, type Task, type Verb, wait } from '../
 import type { CachedFile } from './cached-file.ts'
 import { type Copying, partAt, requestAt } from './copying.ts'
 import { filemapFault, filemapMkwrite } from './filemap.ts'
+import { lend } from './lending.ts'
 import type { PageCache } from './page-cache.ts'
 import type { Writeback } from './writeback.ts'
 
@@ -54,6 +55,7 @@ export class ReadCall extends Copy implements Verb<CopyArgs> {
   attempt(task: Task<CopyArgs>): Outcome {
     const { args } = task
     const { file } = args
+    if (this.copyAll(args)) return done
     for (let pages = 0; pages < this.cache.slicePages; pages++) {
       const end = Math.min(args.position + args.buffer.length, file.size)
       if (args.position + args.copied >= end) return done
@@ -67,6 +69,20 @@ export class ReadCall extends Copy implements Verb<CopyArgs> {
       args.read.next = request.index + 1
     }
     return again
+  }
+
+  /** hot: what is left of several pages is there as a whole: no page of it is looked at alone. */
+  private copyAll(args: CopyArgs): boolean {
+    const position = args.position + args.copied
+    const length = args.buffer.length - args.copied
+    if (length <= this.cache.frames.pageSize) return false
+    const pieces = lend(this.cache, args.file, { position, length, read: args.read })
+    if (pieces === undefined) return false
+    for (const piece of pieces) {
+      args.buffer.set(piece, args.copied)
+      args.copied += piece.length
+    }
+    return true
   }
 }
 

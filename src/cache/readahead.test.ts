@@ -106,6 +106,15 @@ describe('a read call', () => {
     assert.deepEqual(asked([700, 100]), ['700+100'])
   })
 
+  it('here and there asks for all of it at once where memory is full, too', () => {
+    const calls = [100, 300, 500, 700, 900].map(page => [page, 100] as const)
+    const runs = askedOf({ frames: 256, readUnit: 0 }, calls)
+    assert.deepEqual(
+      runs,
+      calls.map(([page, pages]) => `${page}+${pages}`),
+    )
+  })
+
   it('here and there asks a device that is far for all that is there as soon, at the end of memory too', () => {
     const far = { frames: 4000, readUnit: 16 * PAGE }
     assert.deepEqual(

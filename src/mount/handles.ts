@@ -52,12 +52,12 @@ export class Handles {
   readonly files = new Table<FileHandle>()
   readonly directories = new Table<DirectoryHandle>()
 
-  /** It is told of errors of writeback that come from now on. */
+  /** It is told of errors of writeback that come from now on. Who reads ahead is the kernel: what it asks for is read, and no more. */
   openFile(used: Used, { canDirty }: Pick<FileHandle, 'canDirty'>): number {
     return this.files.add({
       used,
       canDirty,
-      read: newReadState('normal'),
+      read: newReadState('random'),
       cursor: { seen: used.file.cached.errorCount },
     })
   }
