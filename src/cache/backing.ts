@@ -19,6 +19,8 @@ export interface Backing {
   readonly readOnly: boolean
   /** So many bytes in a row are brought as soon as one of them; 0: each page costs. */
   readonly readUnit: Bytes
+  /** Of a range that is read or written, no more is begun while so many bytes of the file are on their way. */
+  readonly inFlightBytes: Bytes
   /** Brings pages [index, index + frames.length). */
   read(file: CachedFile, index: PageIndex, frames: readonly Pfn[], group: GroupId): Bio
   /** Takes them, up to the file's size. */

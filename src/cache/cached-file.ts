@@ -43,6 +43,8 @@ export class CachedFile implements Mappable {
   readonly dirtyPages = new IndexSet()
   /** Its reads and writes of pages that are on their way, first begun first. */
   readonly bios = new Set<Bio>()
+  /** Their bytes. */
+  inFlight: Bytes = 0
   /** Where the flusher goes on (writeback_index). */
   flushedTo: PageIndex = 0
   /** When the flusher last began at the first page. */

@@ -157,7 +157,7 @@ export class PageCache {
 
   /** What to wait for before more of a range of the file is begun: its oldest bio, while more would only stand in a queue. */
   crowded(file: CachedFile): Bio | undefined {
-    if (file.bios.size < BIOS_MAX) return undefined
+    if (file.bios.size < BIOS_MAX && file.inFlight < file.backing.inFlightBytes) return undefined
     const [oldest] = file.bios
     return oldest
   }
@@ -343,7 +343,7 @@ export class PageCache {
   /** The end of a bio of ours. */
   endBio(bio: Bio): void {
     const file = this.files.get(bio.file)
-    file?.bios.delete(bio)
+    if (file?.bios.delete(bio)) file.inFlight -= bio.length
     if (bio.purpose === 'operation') {
       file?.backing.endOperation(bio)
       // A flush is everybody's: the device may have lost what any opening wrote.
@@ -423,6 +423,7 @@ export class PageCache {
 
   private submitted(file: CachedFile, bio: Bio): Bio {
     file.bios.add(bio)
+    file.inFlight += bio.length
     for (const frame of bio.frames) this.flights.set(frame, bio)
     return bio
   }

@@ -36,6 +36,8 @@ export interface Device {
   readonly disk: string
   /** So many bytes are read as soon as one of them: of a device that is far away. Left out: a byte is sooner there. */
   readonly readUnit?: Bytes
+  /** So many bytes of a range on their way keep it busy, and more only stand before what others want. Left out: it takes all. */
+  readonly inFlightBytes?: Bytes
   /** A device that was read-only may become writable; never the other way round. */
   readonly readOnly: boolean
   /** Where ends are reported: to the I/O scheduler that starts requests, which sets it before its first. */

@@ -70,6 +70,10 @@ export class LinearFile implements Backing {
     return this.device.readUnit ?? 0
   }
 
+  get inFlightBytes(): Bytes {
+    return this.device.inFlightBytes ?? Infinity
+  }
+
   read(file: CachedFile, index: PageIndex, frames: readonly Pfn[], group: GroupId): Bio {
     return this.submitPages('read', 'fill', file, index, frames, group, Infinity)
   }

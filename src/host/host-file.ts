@@ -21,6 +21,8 @@ import { closeDescriptor } from './descriptor.ts'
 /** What O_DIRECT asks of positions, lengths and memory everywhere we have met it. */
 const ALIGNMENT: Bytes = 4096
 const ZEROS = new Uint8Array(1024 * 1024)
+/** The half of libuv's four threads, at a MiB each: who wants a page finds a thread, and the event loop a processor. */
+const IN_FLIGHT: Bytes = 2 * 1024 * 1024
 
 export interface HostFileOptions {
   readonly mode: 'r' | 'r+'
@@ -50,6 +52,7 @@ export class HostFile implements Device {
   readonly inode: string
   /** Whether this opening made it. */
   readonly made: boolean
+  readonly inFlightBytes = IN_FLIGHT
   length: Bytes
   onEnd: (request: Request, error: Errno) => void = () => {}
   private fd: number

@@ -154,3 +154,25 @@ test('willneed begins no more than keeps a device busy, goes on as bios end, and
   for (let page = 0; page < 100; page++) assert.notEqual(data.file.residentPage(page), 0)
   world.finish()
 })
+
+for (const call of ['willneed', 'sync'] as const)
+  test(`${call} begins nothing more while as many bytes are on their way as keep the device busy`, () => {
+    const world = new World({ frames: 256, slicePages: SLICE, bioBytesMax: 2 * PAGE })
+    const data = world.file('data', { pages: 64, holding: call === 'willneed' })
+    Object.defineProperty(data.backing, 'inFlightBytes', { value: 5 * PAGE })
+    const space = world.space('app')
+    const start = world.map(space, data, { share: 'shared' })
+    if (call === 'sync') for (let page = 0; page < 64; page++) world.fault(space, start + page, 'store')
+    world.settle()
+    data.device.holding = true
+    const task = call === 'sync' ? world.sync(data) : world.advise(space, start, 64, 'willneed')
+    let most = 0
+    for (; data.device.held.length > 0; world.settle()) {
+      most = Math.max(most, data.file.inFlight)
+      data.device.release(data.device.held[0]!)
+    }
+    assert.ok(most >= 5 * PAGE && most < (5 + SLICE) * PAGE, `${most / PAGE} pages`)
+    assert.equal(world.says(task), 'done')
+    assert.equal(data.file.inFlight, 0)
+    world.finish()
+  })

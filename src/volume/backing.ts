@@ -25,6 +25,7 @@ export class VolumeBacking implements Backing {
   /** Blocks are checksummed as they go out. */
   readonly stablePages = true
   readonly readUnit = 0
+  readonly inFlightBytes = Infinity
   private readonly parts: Parts
   private readonly io: Io
   private readonly node: Node
