@@ -6,7 +6,8 @@
  *     work conservation   the device time that both get, of what the hogs get alone
  *
  * Nine scenes on a modelled disk under a simulated clock, where no neighbour of this host disturbs and each run is the
- * same, and one on a file of this host, past its page cache, in rounds. At last three groups by weights alone.
+ * same, and one on a file of this host, past its page cache, in rounds, with what the host gives at all beside it. Three groups
+ * by weights alone.
  */
 
 import { type GroupId, MS, type Ns, Prng, ROOT, SECOND } from '../base/index.ts'
@@ -18,6 +19,7 @@ import { Machine } from '../map/index.ts'
 import { PROT_READ } from '../mm/index.ts'
 import { rigEngine } from '../rig/index.ts'
 import { TimedDriver } from '../sched/index.ts'
+import { isolationBound } from './isolation-bound.ts'
 import { type Bench, type Figure, MIB, median, type Plan, quantile, type Target } from './measure.ts'
 import { Ends, type Habit, Worker } from './readers.ts'
 import { makeFile } from './scratch.ts'
@@ -115,10 +117,12 @@ export const isolation: Bench = {
     const host = { alone: 2 * second, settle: 4 * second, both: 5 * second }
     const path = makeFile(plan, 'cold', (plan.smoke ? 4 : 512) * MIB)
     const scene = { ...USUAL, name: 'a file of this host', work: 0.7 }
-    figures.push(
-      ...(await played(plan, scene, host, plan.smoke ? 1 : 5, () => onHost(plan, path, scene), HOST_TARGETS)),
-    )
-    return figures
+    const rounds = plan.smoke ? 1 : 5
+    const onFile = await played(plan, scene, host, rounds, () => onHost(plan, path, scene), HOST_TARGETS)
+    const got = (measured: string) =>
+      onFile.find(({ name }) => name === `${scene.name}, io.protect: ${measured}`)!.ratio
+    const kept = { isolation: got('isolation, mean'), work: got('work conservation') }
+    return [...figures, ...onFile, ...(await isolationBound(plan, path, kept))]
   },
 }
 
