@@ -71,6 +71,10 @@ export const hardwareFaults: Bench = {
     const native = new Native()
     const size = (plan.smoke ? 4 : 256) * MIB
     const path = makeFile(plan, 'hardware-faults', size)
+    const workers = Array.from(
+      { length: Math.max(...ROWS.map(({ threads }) => threads)) },
+      () => new Worker(new URL('./toucher.ts', import.meta.url)),
+    )
     await using machine = await startHardware({ memory: size + 16 * MIB })
     const ours = async ({ pages, threads }: Row) => {
       if (pages === 'warm') fs.readFileSync(path)
@@ -78,14 +82,14 @@ export const hardwareFaults: Bench = {
       await using file = await machine.open(path, { direct: pages === 'cold' })
       await using space = machine.space({ name: 'faults' })
       const map = await space.map(file, { mmu: 'hardware', advice: 'random' })
-      const times = await touched(plan, { handle: map.handle }, size, threads)
+      const times = await touched(plan, workers, { handle: map.handle }, size, threads)
       await map.unmap()
       return times
     }
     const theirs = ({ pages, threads, side }: Row) => {
       if (pages === 'warm') fs.readFileSync(path)
       else native.dropCache(path)
-      return touched(plan, side === 'mmap' ? { mmap: path } : { readSync: path }, size, threads)
+      return touched(plan, workers, side === 'mmap' ? { mmap: path } : { readSync: path }, size, threads)
     }
     const figures: Figure[] = []
     for (const row of ROWS) {
@@ -99,29 +103,35 @@ export const hardwareFaults: Bench = {
           what: `a ${pages} page at random through map.bytes against ${side === 'mmap' ? 'native mmap (MADV_RANDOM)' : `fs.readSync of ${PAGE} bytes`}`,
           unit,
           ratio,
-          rounds: 7,
+          rounds: 5,
           warmUps: 2,
           ours: async () => measure.of(await ours(row)),
           theirs: async () => measure.of(await theirs(row)),
         })),
       )
     }
+    for (const worker of workers) await worker.terminate()
     return figures
   },
 }
 
 /** Has threads touch pages, no page twice. Returns what each touch of each thread took, in milliseconds. */
-function touched(plan: Plan, file: Touches['file'], length: Bytes, threads: number): Promise<Float64Array[]> {
+function touched(
+  plan: Plan,
+  workers: readonly Worker[],
+  file: Touches['file'],
+  length: Bytes,
+  threads: number,
+): Promise<Float64Array[]> {
   const each = plan.smoke ? 50 : 2000
   const order = shuffled(length / PAGE, ++seeds)
   const ready = new Int32Array(new SharedArrayBuffer(4))
   return Promise.all(
-    Array.from({ length: threads }, async (_, thread) => {
+    workers.slice(0, threads).map(async (worker, thread) => {
       const pages = order.subarray(thread * each, (thread + 1) * each).slice()
       const touches: Touches = { file, length, pageSize: PAGE, pages, ready, threads }
-      const worker = new Worker(new URL('./toucher.ts', import.meta.url), { workerData: touches })
+      worker.postMessage(touches)
       const [times] = (await once(worker, 'message')) as [Float64Array]
-      await worker.terminate()
       return times
     }),
   )

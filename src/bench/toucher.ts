@@ -1,10 +1,11 @@
 /**
  * A worker thread of the benches that touches pages of a file and times each: the pages of a mapping of ours, of a native
- * one, or by read calls. It begins when all threads of a round are ready, so that they fault at once.
+ * one, or by read calls. It begins when all threads of a round are ready, so that they fault at once; then it waits for the next
+ * round.
  */
 
 import fs from 'node:fs'
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import type { MappingHandle } from '../api/index.ts'
 import type { Bytes } from '../base/index.ts'
 import { attach } from '../uffd/index.ts'
@@ -25,29 +26,39 @@ export interface Touches {
   readonly threads: number
 }
 
-const { file, length, pageSize, pages, ready, threads } = workerData as Touches
-const { touch, end } = toucher()
-Atomics.add(ready, 0, 1)
-Atomics.notify(ready, 0)
-for (let seen = Atomics.load(ready, 0); seen < threads; seen = Atomics.load(ready, 0))
-  Atomics.wait(ready, 0, seen)
+const native = new Native()
 
-const took = new Float64Array(pages.length)
-for (let at = 0; at < pages.length; at++) {
-  const start = performance.now()
-  sink.value += touch(pages[at]! * pageSize)
-  took[at] = performance.now() - start
+parentPort!.on('message', (touches: Touches) => parentPort!.postMessage(timed(touches)))
+
+/** What each touch took, in milliseconds. */
+function timed({ file, length, pageSize, pages, ready, threads }: Touches): Float64Array {
+  const { touch, end } = toucher(file, length, pageSize)
+  Atomics.add(ready, 0, 1)
+  Atomics.notify(ready, 0)
+  for (let seen = Atomics.load(ready, 0); seen < threads; seen = Atomics.load(ready, 0))
+    Atomics.wait(ready, 0, seen)
+  const took = new Float64Array(pages.length)
+  for (let at = 0; at < pages.length; at++) {
+    const start = performance.now()
+    sink.value += touch(pages[at]! * pageSize)
+    took[at] = performance.now() - start
+  }
+  end()
+  return took
 }
-end()
-parentPort!.postMessage(took)
 
-function toucher(): { touch(offset: Bytes): number; end(): void } {
+function toucher(
+  file: Touches['file'],
+  length: Bytes,
+  pageSize: Bytes,
+): { touch(offset: Bytes): number; end(): void } {
   if ('handle' in file) {
-    const { bytes } = attach(file.handle)
-    return { touch: offset => bytes[offset]!, end: () => {} }
+    const attached = attach(file.handle)
+    const { bytes } = attached
+    return { touch: offset => bytes[offset]!, end: () => attached.detach() }
   }
   if ('mmap' in file) {
-    const map = new Native().map(file.mmap, length)
+    const map = native.map(file.mmap, length)
     return { touch: offset => map.bytes[offset]!, end: () => map.unmap() }
   }
   const fd = fs.openSync(file.readSync, 'r')
