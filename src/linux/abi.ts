@@ -82,6 +82,8 @@ export const UFFD_PAGEFAULT_FLAG_WP = 2
 export const UFFD_MSG_BYTES = 32
 
 /** linux/io_uring.h */
+export const IORING_SETUP_TASKRUN_FLAG = 1 << 9
+export const IORING_SQ_TASKRUN = 1 << 2
 export const IORING_SETUP_SINGLE_ISSUER = 1 << 12
 export const IORING_SETUP_DEFER_TASKRUN = 1 << 13
 export const IORING_OFF_SQ_RING = 0

@@ -46,12 +46,13 @@ function world() {
     }
     return found
   }
+  const isTold = () => linux.poll(eventfd, eventfd, 0).first
   const close = () => {
     ring.close()
     fs.closeSync(fd)
     linux.close(eventfd)
   }
-  return { ring, fd, memory, read, results, close }
+  return { ring, fd, eventfd, memory, read, results, isTold, close }
 }
 
 /** Descriptors of rings that this process has: libuv has some, too. */
@@ -67,6 +68,27 @@ function rings(): string[] {
 }
 
 describe('a ring', { skip: unavailable }, () => {
+  test('has nothing more to tell when it has told, and forgets nothing that ends meanwhile (RNG2)', t => {
+    const { ring, fd, eventfd, read, results, isTold, close } = world()
+    read(fd, 0)
+    ring.submit()
+    assert.equal(results(1).size, 1)
+    assert.equal(isTold(), false)
+    const clear = t.mock.method(linux, 'clear')
+    clear.mock.mockImplementationOnce(() => {})
+    clear.mock.mockImplementationOnce(() => {
+      read(fd, PAGE)
+      ring.submit()
+      while (!isTold());
+      clear.mock.restore()
+      linux.clear(eventfd)
+    })
+    read(fd, 0)
+    ring.submit()
+    assert.equal(results(2).size, 2)
+    close()
+  })
+
   test('reads into the memory of each place, short at the end of the file, and says what fails', () => {
     const { ring, fd, memory, read, results, close } = world()
     const places = [read(fd, 3 * PAGE), read(fd, 8 * PAGE - 10), read(fd, 9 * PAGE), read(987_654, 0)]

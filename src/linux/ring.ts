@@ -5,10 +5,12 @@
  *                                 \--> not taken: the kernel refuses it
  *
  * It belongs to the thread that opened it, and the kernel moves its ends only inside that thread's own calls (DEFER_TASKRUN),
- * so neither side's view of the other's is ever old.
+ * so neither side's view of the other's is ever old. To have them moved counts the eventfd up once more, so it is cleared after
+ * that; what has ended in between the kernel shows by a flag.
  *
  * Invariants
  *   RNG1 At most as many reads are under way as there are places, so the kernel has room for every result.
+ *   RNG2 When `ended` returns the eventfd is clear, or will tell of what has ended since.
  */
 import { assert, type Bytes } from '../base/index.ts'
 import {
@@ -24,6 +26,8 @@ import {
   IORING_REGISTER_EVENTFD,
   IORING_SETUP_DEFER_TASKRUN,
   IORING_SETUP_SINGLE_ISSUER,
+  IORING_SETUP_TASKRUN_FLAG,
+  IORING_SQ_TASKRUN,
   SYS_IO_URING_ENTER,
   SYS_IO_URING_REGISTER,
   SYS_IO_URING_SETUP,
@@ -33,6 +37,9 @@ import type { Address } from './ffi.ts'
 
 /** So often results are asked for: without them nobody would hear of what is under way. */
 const TRIES = 5
+const ENTRY_WORDS = IO_URING_SQE_BYTES / 4
+/** What the second word of a number counts. */
+const WORD = 2 ** 32
 
 export interface RingRead {
   readonly fd: number
@@ -45,7 +52,12 @@ export interface RingRead {
 /** Where the kernel has put the parts, in words of the mapping. */
 interface Layout {
   readonly places: number
-  readonly submissions: { readonly head: number; readonly tail: number; readonly array: number }
+  readonly submissions: {
+    readonly head: number
+    readonly tail: number
+    readonly flags: number
+    readonly array: number
+  }
   readonly completions: {
     readonly head: number
     readonly tail: number
@@ -58,36 +70,39 @@ interface Layout {
 export class Ring {
   private readonly linux: Linux
   private readonly fd: number
+  private readonly eventfd: number
   private readonly layout: Layout
   private readonly ring: Address
   private readonly words: Int32Array
   private readonly entries: Address
-  private readonly entry: DataView
+  private readonly entry: Uint32Array
   /** Places of reads that are neither not submitted nor under way. */
   private readonly free: number[]
   private unsubmitted: number[] = []
 
-  private constructor(linux: Linux, fd: number, layout: Layout) {
+  private constructor(linux: Linux, fd: number, eventfd: number, layout: Layout) {
     this.linux = linux
     this.fd = fd
+    this.eventfd = eventfd
     this.layout = layout
     this.ring = linux.mmap(fd, IORING_OFF_SQ_RING, layout.ringBytes)
     const entriesBytes = layout.places * IO_URING_SQE_BYTES
     this.entries = linux.mmap(fd, IORING_OFF_SQES, entriesBytes)
     this.words = new Int32Array(linux.ffi.view(this.ring, layout.ringBytes))
-    this.entry = new DataView(linux.ffi.view(this.entries, entriesBytes))
+    this.entry = new Uint32Array(linux.ffi.view(this.entries, entriesBytes))
     this.free = Array.from({ length: layout.places }, (_, place) => layout.places - 1 - place)
   }
 
   /** `places`: a power of 2. Undefined where the host has no io_uring for this process: an old kernel, a switch, seccomp. */
   static open(linux: Linux, places: number, eventfd: number): Ring | undefined {
     const params = new DataView(new ArrayBuffer(IO_URING_PARAMS_BYTES))
-    params.setUint32(8, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, true)
+    const flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG
+    params.setUint32(8, flags, true)
     const bytes = new Uint8Array(params.buffer)
     const fd = linux.trySyscall(SYS_IO_URING_SETUP, places, linux.ffi.addressOf(bytes))
     if (fd < 0) return undefined
     try {
-      const ring = new Ring(linux, fd, layoutOf(params))
+      const ring = new Ring(linux, fd, eventfd, layoutOf(params))
       const descriptor = Int32Array.of(eventfd)
       const { ffi } = linux
       const error = linux.trySyscall(
@@ -121,15 +136,18 @@ export class Ring {
     const place = this.free.pop()
     assert(place !== undefined, 'RNG1: a read has a place')
     const { entry } = this
-    const at = place * IO_URING_SQE_BYTES
-    // struct io_uring_sqe: opcode, flags, priority, fd, offset, address, length; user_data at 32.
-    for (let byte = 0; byte < IO_URING_SQE_BYTES; byte += 8) entry.setBigUint64(at + byte, 0n, true)
-    entry.setUint8(at, IORING_OP_READ)
-    entry.setInt32(at + 4, fd, true)
-    entry.setBigUint64(at + 8, BigInt(position), true)
-    entry.setBigUint64(at + 16, BigInt(addressAt(place)), true)
-    entry.setUint32(at + 24, length, true)
-    entry.setUint32(at + 32, place, true)
+    const at = place * ENTRY_WORDS
+    const address = addressAt(place)
+    // struct io_uring_sqe: opcode, a byte, and flags and priority after it; fd; offset; address; length; user_data in words 8 and 9.
+    entry.fill(0, at, at + ENTRY_WORDS)
+    entry[at] = IORING_OP_READ
+    entry[at + 1] = fd
+    entry[at + 2] = position
+    entry[at + 3] = position / WORD
+    entry[at + 4] = address
+    entry[at + 5] = address / WORD
+    entry[at + 6] = length
+    entry[at + 8] = place
     this.unsubmitted.push(place)
     return place
   }
@@ -154,7 +172,11 @@ export class Ring {
 
   /** Tells of each read that has ended: its place, which is free from then on, and the bytes that were read, or -errno. */
   ended(tell: (place: number, result: number) => void): void {
+    const { flags } = this.layout.submissions
     this.take(0, tell)
+    this.linux.clear(this.eventfd)
+    // Once: the kernel may leave the flag set with nothing to move. What ends from here on is told anew.
+    if ((this.words[flags]! & IORING_SQ_TASKRUN) !== 0) this.take(0, tell)
   }
 
   /** Waits for at least so many results. */
@@ -197,7 +219,12 @@ function layoutOf(params: DataView): Layout {
   const completions = params.getUint32(4, true)
   return {
     places,
-    submissions: { head: submission(0) / 4, tail: submission(4) / 4, array: submission(24) / 4 },
+    submissions: {
+      head: submission(0) / 4,
+      tail: submission(4) / 4,
+      flags: submission(16) / 4,
+      array: submission(24) / 4,
+    },
     completions: {
       head: completion(0) / 4,
       tail: completion(4) / 4,
