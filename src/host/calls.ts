@@ -15,6 +15,8 @@ export interface HostCalls {
     position: Bytes,
     ended: (failure: Failure, got: Bytes) => void,
   ): void
+  /** The same where the descriptor goes past the host's cache (O_DIRECT): whoever waits for such a read waits for the device. */
+  readDirect: HostCalls['read']
   /** Takes some of the buffers' bytes, from the first on, and says how many. */
   write(
     fd: number,
@@ -26,12 +28,15 @@ export interface HostCalls {
   resize(fd: number, length: Bytes, ended: (failure: Failure) => void): void
 }
 
+const read: HostCalls['read'] = (fd, buffers, position, ended) => {
+  const [only] = buffers
+  if (buffers.length === 1) fs.read(fd, only!, 0, only!.length, position, ended)
+  else fs.readv(fd, buffers, position, ended)
+}
+
 export const NODE_CALLS: HostCalls = {
-  read(fd, buffers, position, ended) {
-    const [only] = buffers
-    if (buffers.length === 1) fs.read(fd, only!, 0, only!.length, position, ended)
-    else fs.readv(fd, buffers, position, ended)
-  },
+  read,
+  readDirect: read,
   write(fd, buffers, position, ended) {
     fs.writev(fd, buffers, position, ended)
   },

@@ -30,6 +30,11 @@ export class EndingCalls implements HostCalls {
     this.begin({ now, ended }, done => this.calls.read(fd, buffers, position, done))
   }
 
+  readDirect(fd: number, buffers: readonly Uint8Array[], position: Bytes, ended: Ended): void {
+    const now = () => fs.readvSync(fd, buffers, position)
+    this.begin({ now, ended }, done => this.calls.readDirect(fd, buffers, position, done))
+  }
+
   write(fd: number, buffers: readonly Uint8Array[], position: Bytes, ended: Ended): void {
     const now = () => fs.writevSync(fd, buffers, position)
     this.begin({ now, ended }, done => this.calls.write(fd, buffers, position, done))

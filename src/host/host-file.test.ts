@@ -7,7 +7,7 @@ import { after, describe, test } from 'node:test'
 import { errno } from '../base/index.ts'
 import { deviceSuite } from '../device/device.suite.ts'
 import type { Request } from '../device/index.ts'
-import { type HostCalls, HostFile, type HostFileOptions, memoryBuffer } from './index.ts'
+import { type HostCalls, HostFile, type HostFileOptions, memoryBuffer, NODE_CALLS } from './index.ts'
 
 const PAGE = 4096
 const directory = fs.mkdtempSync(join(tmpdir(), 'faultline-host-'))
@@ -72,12 +72,7 @@ describe('a host file', () => {
 
   test('is written down while it is being written, and what that says is told by the next flush (HF2, HF3)', async () => {
     const flushes: ((failure: NodeJS.ErrnoException | null) => void)[] = []
-    const calls: HostCalls = {
-      read: (fd, buffers, position, ended) => fs.readv(fd, buffers, position, ended),
-      write: (fd, buffers, position, ended) => fs.writev(fd, buffers, position, ended),
-      flush: (_, ended) => void flushes.push(ended),
-      resize: (fd, length, ended) => fs.ftruncate(fd, length, ended),
-    }
+    const calls: HostCalls = { ...NODE_CALLS, flush: (_, ended) => void flushes.push(ended) }
     const { file, perform } = opened(fresh(), { flushEvery: 2 * PAGE, calls })
     const page = new Uint8Array(PAGE)
     await perform('write', 0, page)

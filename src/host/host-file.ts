@@ -209,7 +209,7 @@ export class HostFile implements Device {
     const buffers = done === 0 ? request.buffers : after(request.buffers, done)
     const position = request.position + done
     const fd = this.fdFor(position, buffers)
-    this.calls.read(fd, buffers, position, (error, got) => {
+    const ended = (error: NodeJS.ErrnoException | null, got: Bytes) => {
       if (this.isToBeAskedAgain(error, fd)) return this.readOn(request, done, before)
       if (error !== null) return this.end(request, error)
       const there = done + got
@@ -218,7 +218,9 @@ export class HostFile implements Device {
       if (there < expected) return this.finish(request, errno.ESTALE)
       zeroFrom(request.buffers, there)
       this.finish(request, errno.OK)
-    })
+    }
+    if (fd === this.directFd) this.calls.readDirect(fd, buffers, position, ended)
+    else this.calls.read(fd, buffers, position, ended)
   }
 
   private write(request: Request, position: Bytes, buffers: readonly Uint8Array[]): void {

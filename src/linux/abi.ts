@@ -125,5 +125,4 @@ export const SCM_RIGHTS = 1
 export const CMSG_DATA = 16
 export const CMSG_BYTES = 24
 /** asm-generic/fcntl.h */
-export const F_GETFL = 3
 export const F_SETFL = 4

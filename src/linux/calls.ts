@@ -2,7 +2,6 @@
  * Calls of Linux that Node doesn't offer: memory, memory files, event counters, waiting for descriptors. One object a
  * thread. A call that fails throws a LinuxError, which names the call and the host's word for the error.
  */
-import { constants } from 'node:fs'
 import { getSystemErrorName } from 'node:util'
 import type { Bytes } from '../base/index.ts'
 import {
@@ -12,7 +11,6 @@ import {
   CMSG_DATA,
   EFD_CLOEXEC,
   EFD_NONBLOCK,
-  F_GETFL,
   F_SETFL,
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
@@ -369,11 +367,6 @@ export class Linux {
   /** The same of what the host has in its cache: -EAGAIN rather than wait for a device. */
   preadvNow(fd: number, vectors: BigUint64Array, position: Bytes): number {
     return this.result(this.preadv2Call(fd, vectors, vectors.length / IOVEC_WORDS, position, RWF_NOWAIT))
-  }
-
-  /** Whether what is read through it goes past the host's cache. */
-  isDirect(fd: number): boolean {
-    return (this.fcntlCall(fd, F_GETFL, 0) & constants.O_DIRECT) !== 0
   }
 
   pwritev(fd: number, vectors: BigUint64Array, position: Bytes): number {

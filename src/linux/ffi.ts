@@ -32,6 +32,9 @@ export interface Ffi {
 export interface Watch {
   start(): void
   stop(): void
+  /** Whether the event loop goes on for it alone. At first it does. */
+  ref(): void
+  unref(): void
   /** Before the descriptor is closed. */
   close(): void
 }
@@ -60,7 +63,13 @@ export function loadFfi(): Ffi {
     watch(fd, seen) {
       const handle = koffi.node.poll(fd, { readable: true }, seen)
       handle.stop()
-      return { start: () => handle.start(seen), stop: () => handle.stop(), close: () => handle.close() }
+      return {
+        start: () => handle.start(seen),
+        stop: () => handle.stop(),
+        ref: () => handle.ref(),
+        unref: () => handle.unref(),
+        close: () => handle.close(),
+      }
     },
     errno: () => koffi.errno(),
   }

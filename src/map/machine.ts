@@ -128,8 +128,15 @@ export class Machine implements MachineFace {
     this.remote = new RemoteFiles(context.engine, () => context.driver.pump(), context.asked)
   }
 
-  /** `platform`: for the hardware MMU, which runs the machine in a thread of its own. */
-  static async start(options: MachineOptions = {}, platform?: Platform): Promise<Machine> {
+  /**
+   * `platform`: for the hardware MMU, which runs the machine in a thread of its own; `calls`: what the software one reads and
+   * writes files by.
+   */
+  static async start(
+    options: MachineOptions = {},
+    platform?: Platform,
+    calls: HostCalls = NODE_CALLS,
+  ): Promise<Machine> {
     checkMachine(options)
     const { discipline: name = 'restart', readAhead, swap, watcher } = options
     const { frames, pageSize } = framesOf(options)
@@ -138,7 +145,7 @@ export class Machine implements MachineFace {
     const writeback = writebackOf(options.writeback)
     const trace = ownTrace()
     const driver = new RealDriver()
-    const ending = platform === undefined ? new EndingCalls(NODE_CALLS) : undefined
+    const ending = platform === undefined ? new EndingCalls(calls) : undefined
     const { hardware } = platform ?? {}
     const dax = daxFor(options.dax, frames, pageSize, hardware)
     const buffer = dax?.buffer ?? memoryFor(hardware === undefined ? frames : 1, pageSize)

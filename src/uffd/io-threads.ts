@@ -16,7 +16,6 @@
  *   CR1 A call ends once, in a turn of the pager, never inside the call that began it.
  *   CR2 Memory that a call reads or fills is kept until it has ended.
  */
-import { getSystemErrorName } from 'node:util'
 import { assert, type Bytes } from '../base/index.ts'
 import type { HostCalls } from '../host/index.ts'
 import type { Linux } from '../linux/index.ts'
@@ -32,6 +31,7 @@ import {
   VECTORS_MAX,
   WRITE,
 } from './call-slot.ts'
+import { failure } from './failure.ts'
 import type { RingReads } from './ring-reads.ts'
 import type { MemoryFiles } from './store.ts'
 
@@ -42,6 +42,8 @@ type Ended = (failure: NodeJS.ErrnoException | null, count: number) => void
 
 interface Call {
   readonly kind: CallKind
+  /** Through the host's cache, where what is asked for may be. */
+  readonly cached: boolean
   readonly fd: number
   readonly position: number
   readonly buffers: readonly Uint8Array[]
@@ -81,19 +83,23 @@ export class IoThreads implements HostCalls {
   }
 
   read(fd: number, buffers: readonly Uint8Array[], position: Bytes, ended: Ended): void {
-    this.begin({ kind: READ, fd, position, buffers, ended })
+    this.begin({ kind: READ, cached: true, fd, position, buffers, ended })
+  }
+
+  readDirect(fd: number, buffers: readonly Uint8Array[], position: Bytes, ended: Ended): void {
+    this.begin({ kind: READ, cached: false, fd, position, buffers, ended })
   }
 
   write(fd: number, buffers: readonly Uint8Array[], position: Bytes, ended: Ended): void {
-    this.begin({ kind: WRITE, fd, position, buffers, ended })
+    this.begin({ kind: WRITE, cached: false, fd, position, buffers, ended })
   }
 
   flush(fd: number, ended: Ended): void {
-    this.begin({ kind: FLUSH, fd, position: 0, buffers: [], ended })
+    this.begin({ kind: FLUSH, cached: false, fd, position: 0, buffers: [], ended })
   }
 
   resize(fd: number, length: Bytes, ended: Ended): void {
-    this.begin({ kind: RESIZE, fd, position: length, buffers: [], ended })
+    this.begin({ kind: RESIZE, cached: false, fd, position: length, buffers: [], ended })
   }
 
   /** Reads what is in the host's cache, gives the kernel other short reads, and threads that are free the rest of what has been begun. */
@@ -148,10 +154,10 @@ export class IoThreads implements HostCalls {
   }
 
   /** All of it, or none: what the host has a part of is asked for as a whole. */
-  private isReadHere({ kind, fd, position, buffers }: Call): boolean {
-    if (kind !== READ) return false
+  private isReadHere({ cached, fd, position, buffers }: Call): boolean {
+    if (!cached) return false
     const length = lengthOf(buffers)
-    if (length > READ_HERE_MAX || this.linux.isDirect(fd)) return false
+    if (length > READ_HERE_MAX) return false
     return this.linux.preadvNow(fd, this.vectorsOf(buffers), position) === length
   }
 
@@ -196,9 +202,4 @@ function lengthOf(buffers: readonly Uint8Array[]): Bytes {
   let length = 0
   for (const { byteLength } of buffers) length += byteLength
   return length
-}
-
-function failure(result: number): NodeJS.ErrnoException {
-  const code = getSystemErrorName(result)
-  return Object.assign(new Error(`the host failed with ${code}`), { errno: result, code })
 }

@@ -1,4 +1,5 @@
 /** The door: starts a machine with the MMU that is asked for. The hardware one is loaded only when it is wanted. */
+import { isMainThread } from 'node:worker_threads'
 import type { MachineFace, MachineOptions, MmuName } from '../api/index.ts'
 import { shown } from '../group/index.ts'
 import {
@@ -41,13 +42,13 @@ export async function start(given: StartOptions = {}): Promise<Machine> {
   const { mmu = 'software', ...options } = given
   checkMachine(given, DOOR_KEYS)
   checkFaults(options)
-  if (choice(mmu, MMUS, 'mmu', 'start') === 'software') return SoftwareMachine.start(software(options))
+  if (choice(mmu, MMUS, 'mmu', 'start') === 'software') return startSoftware(options)
   const { HardwareMachine } = await import('./machine.ts')
   try {
     return await HardwareMachine.start(options)
   } catch (error) {
     if (mmu === 'auto' && error instanceof FaultlineError && error.code === 'ENOTSUP')
-      return SoftwareMachine.start(software(options))
+      return startSoftware(options)
     throw error
   }
 }
@@ -56,6 +57,13 @@ function checkFaults({ onError = 'abort', onWorkerLost = () => {} }: HardwareOpt
   choice(onError, ['abort', 'terminate-worker'], 'onError', 'start')
   if (typeof onWorkerLost !== 'function')
     throw invalid('start', `onWorkerLost: expected a function, got ${shown(onWorkerLost)}`)
+}
+
+async function startSoftware(options: StartOptions): Promise<Machine> {
+  const given = software(options)
+  if (process.platform !== 'linux' || !isMainThread) return SoftwareMachine.start(given)
+  const { RING_CALLS } = await import('./ring-calls.ts')
+  return SoftwareMachine.start(given, undefined, RING_CALLS)
 }
 
 /** What concerns hardware faults has no meaning where there are none. */
