@@ -1,7 +1,7 @@
 /** What workloads begin with: a small volume with two files and a directory, made once for each way in which they can lie. */
 import { assert, type Bytes } from '../base/index.ts'
 import { inFormat1, preallocatingArgs } from '../volume/index.ts'
-import { type Image, recordsOf } from './image.ts'
+import { type Image, Records } from './image.ts'
 import { type Operation, operationNamed, write } from './operations.ts'
 import { Oracle } from './oracle.ts'
 import { openAll } from './play.ts'
@@ -33,7 +33,7 @@ export function begin(mode: Mode, start: Start): Beginning {
   let known = made.get(name)
   if (known === undefined) {
     const image = make(mode, start)
-    const { found, wrong } = recover(image, mode)
+    const { found, wrong } = recover(image, mode).verdict
     assert(found !== undefined, `a volume that lies ${start} opens: ${wrong}`)
     known = { image, found }
     made.set(name, known)
@@ -74,7 +74,7 @@ function make(mode: Mode, start: Start): Image {
   if (start === 'apart' || start === 'clones' || start === 'high') return first.image()
   if (start === 'format-1') {
     const { blocks, records } = first.image()
-    return { blocks, records: recordsOf(inFormat1(records.entries)) }
+    return { blocks, records: new Records(inFormat1(records.entries)) }
   }
   const stored = new Stage({ mode, order: 'oldest-first', image: first.image() })
   stored.settle()

@@ -25,6 +25,8 @@ export interface CrashDevicePlan {
   readonly order: Order
   /** The bytes of a block that programs may store to; undefined: none may. */
   readonly stored: ((block: number) => Uint8Array) | undefined
+  /** Where the blocks are noted that are read; undefined: nowhere. */
+  readonly reads: Set<number> | undefined
 }
 
 export class CrashDevice implements Device, Chore {
@@ -61,7 +63,8 @@ export class CrashDevice implements Device, Chore {
       operation === 'read' || operation === 'write' || operation === 'flush',
       'a volume reads, writes and flushes its device, and nothing else',
     )
-    if (operation === 'flush') {
+    if (operation === 'read') this.noteRead(request)
+    else if (operation === 'flush') {
       this.marks.set(request, this.covers())
     } else if (operation === 'write' && this.plan.stored === undefined) {
       this.unwritten.set(request, this.versionsOf(request))
@@ -124,6 +127,12 @@ export class CrashDevice implements Device, Chore {
     this.serving = undefined
     this.serveNext()
     this.onEnd(request, error)
+  }
+
+  private noteRead({ position, length }: Request): void {
+    const { reads } = this.plan
+    if (reads !== undefined)
+      for (let at = position; at < position + length; at += this.blockSize) reads.add(at / this.blockSize)
   }
 
   private versionsOf({ position, length, buffers }: Request): Block[] {

@@ -11,14 +11,14 @@
  *   CX1 What a batch finds is a function of the batch: neither of the others nor of who runs it.
  *   CX2 Each violation can be replayed from its line.
  */
-import { begin } from './begin.ts'
+import { Beginnings, playOf } from './beginnings.ts'
 import { type Image, keyOf } from './image.ts'
 import { COMMIT, type Operation, store, sync, UPGRADE, write } from './operations.ts'
 import { DIRECTORY, type Oracle } from './oracle.ts'
 import type { Planted } from './planted.ts'
 import { type CrashState, crashStates, DoesNotApply, type Play } from './play.ts'
 import { type Found, judge, oracleOf, Recoveries, sayOf } from './recovery.ts'
-import { type Mode, PAGE } from './stage.ts'
+import { MEMORY, type Mode, PAGE } from './stage.ts'
 import { type Batch, type Workload, wordsOf, workloadFrom, workloadsOf } from './workloads.ts'
 
 export interface CrashViolation {
@@ -41,10 +41,10 @@ export interface Crashed {
 const VIOLATIONS_MAX = 3
 
 export function crashBatch(batch: Batch, planted?: Planted): Crashed {
-  return crashWorkloads(workloadsOf(batch), batch.seed, planted)
+  return crashWorkloads([...workloadsOf(batch)], batch.seed, planted)
 }
 
-export function crashWorkloads(workloads: Iterable<Workload>, seed: number, planted?: Planted): Crashed {
+export function crashWorkloads(workloads: readonly Workload[], seed: number, planted?: Planted): Crashed {
   return new Search(seed, planted).run(workloads)
 }
 
@@ -54,6 +54,8 @@ class Search {
   private readonly judged = new Set<number>()
   private readonly used = new Set<number>()
   private readonly recoveries = new Recoveries()
+  /** hot: of one machine after the other. */
+  private readonly memory = new ArrayBuffer(MEMORY)
   private readonly violations: CrashViolation[] = []
   private workloads = 0
   private states = 0
@@ -64,22 +66,27 @@ class Search {
     this.planted = planted
   }
 
-  run(workloads: Iterable<Workload>): Crashed {
+  run(workloads: readonly Workload[]): Crashed {
+    const beginnings = new Beginnings(workloads, this.seed, this.planted)
     for (const workload of workloads) {
       if (this.violations.length >= VIOLATIONS_MAX) break
       const { states, afterwards } = this
-      if (this.explore(playOf(workload, this.seed, this.planted), `${wordsOf(workload)} @ `)) this.workloads++
+      const player = beginnings.playerOf(workload)
+      // These were seen with another workload.
+      this.states += player.states
+      if (this.explore(player.play, beginnings.rest(player, workload), `${wordsOf(workload)} @ `))
+        this.workloads++
       else Object.assign(this, { states, afterwards })
     }
     const { states, afterwards, violations } = this
     return { workloads: this.workloads, states, distinct: this.judged.size, afterwards, violations }
   }
 
-  /** Crashes a play at every moment, up to the first violation. Returns whether its operations apply. */
-  private explore(play: Play, line: string): boolean {
+  /** Looks at what crashes of a play leave, up to the first violation. Returns whether its operations apply. */
+  private explore(play: Play, crashStates: Iterable<CrashState>, line: string): boolean {
     let last: CrashState | undefined
     try {
-      for (const state of crashStates(play)) {
+      for (const state of crashStates) {
         last = state
         if (!this.visit(play, state, `${line}${state.moment}.${state.choice}`)) break
       }
@@ -107,7 +114,9 @@ class Search {
     if (isAfterwards || found === undefined || this.used.has(image.records.sum)) return true
     this.used.add(image.records.sum)
     const before = this.violations.length
-    this.explore(afterwards(play, image, found), `${line}/`)
+    new Uint8Array(this.memory).fill(0)
+    const next = { ...afterwards(play, image, found), memory: this.memory }
+    this.explore(next, crashStates(next), `${line}/`)
     return this.violations.length === before
   }
 }
@@ -152,10 +161,6 @@ function reach(play: Play, step: string): CrashState | string | undefined {
     return sayOf(error)
   }
   return undefined
-}
-
-function playOf(workload: Workload, seed: number, planted: Planted | undefined): Play {
-  return { workload, ...begin(workload.mode, workload.start), seed, planted, isAfterwards: false }
 }
 
 /** What is done with a volume that was recovered: it is of format 2 from then on, and its first file is written and synced. */

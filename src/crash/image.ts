@@ -5,14 +5,30 @@
 import type { Bytes } from '../base/index.ts'
 import { MIX53 } from '../volume/index.ts'
 
-export interface Block {
+export class Block {
   readonly bytes: Uint8Array
   readonly sum: number
+
+  /** With these very bytes, which nobody changes from now on. */
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
+    this.sum = MIX53.of(bytes)
+  }
 }
 
-export interface Records {
+export class Records {
   readonly entries: readonly (readonly [string, Uint8Array])[]
   readonly sum: number
+
+  constructor(entries: Records['entries']) {
+    this.entries = entries
+    const numbers = new Float64Array(entries.length * 2)
+    entries.forEach(([key, value], at) => {
+      numbers[at * 2] = keySum(key)
+      numbers[at * 2 + 1] = valueSum(value)
+    })
+    this.sum = sumOf(numbers)
+  }
 }
 
 export interface Image {
@@ -27,28 +43,32 @@ const VALUE_SUMS = new WeakMap<Uint8Array, number>()
 
 /** A block of these bytes, which are the caller's: they are copied. */
 export function blockOf(bytes: Uint8Array): Block {
-  return blockWith(new Uint8Array(bytes))
-}
-
-/** A block with these very bytes, which nobody changes from now on. */
-export function blockWith(bytes: Uint8Array): Block {
-  return { bytes, sum: MIX53.of(bytes) }
+  return new Block(new Uint8Array(bytes))
 }
 
 /** The bytes of `newer` in [from, to), and those of `older` elsewhere: what is left of a write that was cut short. */
 export function tornBlock(older: Block, newer: Block, from: Bytes, to: Bytes): Block {
   const bytes = older.bytes.slice()
   bytes.set(newer.bytes.subarray(from, to), from)
-  return blockWith(bytes)
+  return new Block(bytes)
 }
 
-export function recordsOf(entries: readonly (readonly [string, Uint8Array])[]): Records {
-  return { entries, sum: sumOf(entries.flatMap(([key, value]) => [keySum(key), valueSum(value)])) }
+/** Whether this is part of an image, and so never changes. */
+export function isOfImage(object: object): boolean {
+  return (
+    object instanceof Block ||
+    object instanceof Records ||
+    (object instanceof Uint8Array && VALUE_SUMS.has(object))
+  )
 }
 
 /** Tells images, and what may be found in them, from all others: a checksum over 53-bit checksums. */
 export function keyOf({ blocks, records }: Image, allowed: number): number {
-  return sumOf([records.sum, allowed, ...blocks.map(({ sum }) => sum)])
+  const numbers = new Float64Array(blocks.length + 2)
+  numbers[0] = records.sum
+  numbers[1] = allowed
+  for (let block = 0; block < blocks.length; block++) numbers[block + 2] = blocks[block]!.sum
+  return sumOf(numbers)
 }
 
 export function textSum(text: string): number {
@@ -73,6 +93,6 @@ function valueSum(value: Uint8Array): number {
   return sum
 }
 
-function sumOf(numbers: readonly number[]): number {
-  return MIX53.of(new Uint8Array(new Float64Array(numbers).buffer))
+function sumOf({ buffer }: Float64Array): number {
+  return MIX53.of(new Uint8Array(buffer))
 }

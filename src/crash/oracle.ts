@@ -16,7 +16,7 @@
  *   OR2 A promise only takes away.
  */
 import type { Bytes } from '../base/index.ts'
-import { type Block, blockWith, textSum } from './image.ts'
+import { Block, textSum } from './image.ts'
 import { EMPTY, type Mode, PAGE, PAGES_MAX } from './stage.ts'
 
 export const DIRECTORY = ''
@@ -260,6 +260,7 @@ export class Oracle {
     const now = new Uint8Array(Math.max(old.length, position + bytes.length))
     now.set(old)
     now.set(bytes, position)
+    keepPages(old, now, { start: position, end: position + bytes.length })
     this.content.set(name, now)
   }
 
@@ -330,7 +331,7 @@ export class Oracle {
   }
 
   private know(bytes: Uint8Array): number {
-    const block = blockWith(bytes)
+    const block = new Block(bytes)
     this.versions.set(block.sum, block)
     return block.sum
   }
@@ -350,14 +351,25 @@ const PAGES = new WeakMap<Uint8Array, readonly Block[]>()
 export function pagesOf(content: Uint8Array): readonly Block[] {
   let pages = PAGES.get(content)
   if (pages === undefined) {
-    pages = Array.from({ length: Math.ceil(content.length / PAGE) }, (_, page) => {
-      const whole = new Uint8Array(PAGE)
-      whole.set(content.subarray(page * PAGE, (page + 1) * PAGE))
-      return blockWith(whole)
-    })
+    pages = Array.from({ length: Math.ceil(content.length / PAGE) }, (_, page) => pageOf(content, page))
     PAGES.set(content, pages)
   }
   return pages
+}
+
+function pageOf(content: Uint8Array, page: number): Block {
+  const whole = new Uint8Array(PAGE)
+  whole.set(content.subarray(page * PAGE, (page + 1) * PAGE))
+  return new Block(whole)
+}
+
+/** `now` differs from `old` in this range alone, and is no shorter: the other pages needn't be made again. */
+function keepPages(old: Uint8Array, now: Uint8Array, range: Range): void {
+  const before = pagesOf(old)
+  const pages = Array.from({ length: Math.ceil(now.length / PAGE) }, (_, page) =>
+    overlaps(range, page) ? pageOf(now, page) : (before[page] ?? EMPTY),
+  )
+  PAGES.set(now, pages)
 }
 
 function overlaps({ start, end }: Range, page: number): boolean {

@@ -7,8 +7,8 @@
  */
 import { Prng } from '../base/index.ts'
 import type { Ticket } from '../sched/index.ts'
-import { type Image, type Records, recordsOf } from './image.ts'
-import { OPERATIONS } from './operations.ts'
+import { type Image, Records } from './image.ts'
+import { OPERATIONS, type Operation } from './operations.ts'
 import { DIRECTORY, type Oracle } from './oracle.ts'
 import type { Planted } from './planted.ts'
 import { expectDone, Stage } from './stage.ts'
@@ -35,6 +35,8 @@ export interface Play {
   readonly planted: Planted | undefined
   /** Whether it goes on from what another play left. */
   readonly isAfterwards: boolean
+  /** As in StagePlan. */
+  readonly memory?: ArrayBuffer
 }
 
 /** An operation makes no sense where the files stand. */
@@ -43,46 +45,94 @@ export class DoesNotApply extends Error {
 }
 
 /** Every state that a crash may leave while the workload is played. Throws Broken if an operation fails. */
-export function* crashStates({ workload, image, oracle, seed, planted }: Play): Generator<CrashState> {
-  const { mode, order, operations } = workload
-  const prng = new Prng(seed)
-  const stage = new Stage({ mode, order, image })
-  planted?.onDevice?.(stage)
-  let moment = 0
-  let seen = -1
-  let allowed = -1
-  let commits = 0
-  let records: Records = image?.records ?? recordsOf([])
-  let when = image === undefined ? 'make' : 'open'
-  function* look(): Generator<CrashState> {
-    const { version, store, device } = stage
-    if (version === seen && allowed === oracle.key) return
-    if (store.commits !== commits) records = stage.records()
-    commits = store.commits
-    seen = version
-    allowed = oracle.key
-    moment++
-    let choice = 0
-    for (const blocks of device.images(prng))
-      yield { moment, choice: choice++, image: { blocks, records }, oracle, when }
+export function* crashStates(play: Play): Generator<CrashState> {
+  const player = new Player(play)
+  const { operations } = play.workload
+  for (let step = player.next(operations); step !== undefined; step = player.next(operations)) yield* step
+}
+
+/** Who plays a workload. Between two operations it is plain data, and so can be put back to where it was. */
+export class Player {
+  readonly play: Play
+  /** The states that were seen. */
+  states = 0
+  private readonly stage: Stage
+  private readonly oracle: Oracle
+  private readonly prng: Prng
+  private begun = false
+  private readonly done: string[] = []
+  private moment = 0
+  private seen = -1
+  private allowed = -1
+  private commits = 0
+  private records: Records
+  private when: string
+
+  constructor(play: Play) {
+    const { workload, image, oracle, seed, planted, memory } = play
+    const { mode, order } = workload
+    this.play = play
+    this.prng = new Prng(seed)
+    this.stage = new Stage({ mode, order, image, ...(memory && { memory }) })
+    this.oracle = oracle
+    planted?.onDevice?.(this.stage)
+    this.records = image?.records ?? new Records([])
+    this.when = image === undefined ? 'make' : 'open'
   }
-  function* run(until?: Ticket): Generator<CrashState> {
-    do yield* look()
-    while (until?.complete !== true && stage.step())
+
+  /** How many operations it has performed. */
+  get performed(): number {
+    return this.done.length
   }
-  yield* run()
-  expectDone(stage.mount)
-  if (image === undefined) oracle.promiseChanges()
-  planted?.onVolume?.(stage)
-  openAll(stage, oracle)
-  for (const [number, operation] of operations.entries()) {
+
+  /** What comes next of a workload: to begin, or an operation. */
+  next(operations: readonly Operation[]): Generator<CrashState> | undefined {
+    if (!this.begun) return this.begin()
+    const operation = operations[this.done.length]
+    return operation && this.perform(operation)
+  }
+
+  /** Makes or opens the volume, and opens its files. */
+  private *begin(): Generator<CrashState> {
+    const { stage, oracle, play } = this
+    this.begun = true
+    yield* this.run()
+    expectDone(stage.mount)
+    if (play.image === undefined) oracle.promiseChanges()
+    play.planted?.onVolume?.(stage)
+    openAll(stage, oracle)
+  }
+
+  private *perform(operation: Operation): Generator<CrashState> {
+    const { stage, oracle, done } = this
     if (!operation.applies(stage, oracle)) throw new DoesNotApply(operation.name)
-    when = operations
-      .slice(0, number + 1)
-      .map(({ name }) => name)
-      .join(', ')
-    for (const awaited of operation.run(stage, oracle, byteOf(number, operation.name))) yield* run(awaited)
-    yield* run()
+    const value = byteOf(done.length, operation.name)
+    done.push(operation.name)
+    this.when = done.join(', ')
+    for (const awaited of operation.run(stage, oracle, value)) yield* this.run(awaited)
+    yield* this.run()
+  }
+
+  private *run(until?: Ticket): Generator<CrashState> {
+    do yield* this.look()
+    while (until?.complete !== true && this.stage.step())
+  }
+
+  private *look(): Generator<CrashState> {
+    const { stage, oracle, when } = this
+    const { version, store, device } = stage
+    if (version === this.seen && this.allowed === oracle.key) return
+    if (store.commits !== this.commits) this.records = stage.records()
+    this.commits = store.commits
+    this.seen = version
+    this.allowed = oracle.key
+    const moment = ++this.moment
+    const { records } = this
+    let choice = 0
+    for (const blocks of device.images(this.prng)) {
+      this.states++
+      yield { moment, choice: choice++, image: { blocks, records }, oracle, when }
+    }
   }
 }
 

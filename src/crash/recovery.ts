@@ -5,14 +5,17 @@
  *   the volume opens, or there never was one
  *   `check` finds nothing wrong, and no byte fails its checksum
  *   names, link counts, attributes, sizes and pages are those of one cut of the oracle
+ *
+ * Invariants
+ *   RVC1 What a recovery finds goes by the mode, the records and the blocks that it reads.
  */
-import { type Bytes, errnoName } from '../base/index.ts'
+import { assert, type Bytes, errnoName } from '../base/index.ts'
 import { copyArgs } from '../cache/index.ts'
 import { newReadState } from '../memmap/index.ts'
 import { bytesOf, MIX53, type Volume } from '../volume/index.ts'
-import { type Image, keyOf, textSum } from './image.ts'
+import type { Image } from './image.ts'
 import { type Cut, DIRECTORY, type MayHold, Oracle, pagesOf } from './oracle.ts'
-import { expectDone, expectValue, MEMORY, type Mode, PAGE, Stage } from './stage.ts'
+import { expectDone, expectValue, MEMORY, type Mode, PAGE, Stage, type StagePlan } from './stage.ts'
 
 interface FoundFile {
   readonly ino: number
@@ -31,33 +34,68 @@ export type Verdict =
   /** `found`: undefined if there is no volume, and needn't be. */
   | { readonly wrong: undefined; readonly found: Found | undefined }
 
+/** What opening an image has shown, and the blocks that were read for it, the first first. */
+export interface Recovery {
+  readonly verdict: Verdict
+  readonly reads: ReadonlySet<number>
+}
+
 /** Opens what is there, and looks at all of it, in this memory. */
-export function recover(image: Image, mode: Mode, memory = new ArrayBuffer(MEMORY)): Verdict {
+export function recover(image: Image, mode: Mode, memory = new ArrayBuffer(MEMORY)): Recovery {
+  const reads = new Set<number>()
   try {
-    return lookAt(image, mode, memory)
+    return { verdict: lookAt({ mode, order: 'oldest-first', image, memory, reads }), reads }
   } catch (error) {
-    return broken(sayOf(error))
+    return { verdict: broken(sayOf(error)), reads }
   }
+}
+
+/** A block that every recovery reads which has found the same until then; what follows goes by the sum of what it holds. */
+interface Question {
+  readonly block: number
+  readonly answers: Map<number, Question | Verdict>
 }
 
 /** So many verdicts are remembered; each has the bytes of all files. */
 const VERDICTS_MAX = 2000
 
-/** Recoveries that remember: what is found depends on the image alone, whatever the program was promised. */
+/**
+ * Recoveries that remember. What is found depends on the records and on the blocks that are read, and on nothing else: neither
+ * on other blocks nor on what the program was promised.
+ */
 export class Recoveries {
-  private readonly verdicts = new Map<number, Verdict>()
+  /** By mode and records, what is asked first. */
+  private readonly firsts = new Map<string, Question | Verdict>()
+  private count = 0
   /** hot: of one machine after the other; to get it anew took a tenth of the time. */
   private readonly memory = new ArrayBuffer(MEMORY)
 
   recover(image: Image, mode: Mode): Verdict {
-    const key = keyOf(image, textSum(mode))
-    let verdict = this.verdicts.get(key)
-    if (verdict === undefined) {
-      if (this.verdicts.size === VERDICTS_MAX) this.verdicts.clear()
-      new Uint8Array(this.memory).fill(0)
-      verdict = recover(image, mode, this.memory)
-      this.verdicts.set(key, verdict)
+    const key = `${mode} ${image.records.sum}`
+    let known = this.firsts.get(key)
+    while (known !== undefined && 'block' in known) known = known.answers.get(image.blocks[known.block]!.sum)
+    return known ?? this.recoverAnew(key, image, mode)
+  }
+
+  private recoverAnew(key: string, image: Image, mode: Mode): Verdict {
+    if (this.count++ === VERDICTS_MAX) {
+      this.firsts.clear()
+      this.count = 1
     }
+    new Uint8Array(this.memory).fill(0)
+    const { verdict, reads } = recover(image, mode, this.memory)
+    let [answers, answer]: [Map<string | number, Question | Verdict>, string | number] = [this.firsts, key]
+    for (const block of reads) {
+      let question = answers.get(answer)
+      if (question === undefined) {
+        question = { block, answers: new Map() }
+        answers.set(answer, question)
+      }
+      assert('block' in question && question.block === block, 'RVC1: a recovery goes by what it has read')
+      answers = question.answers
+      answer = image.blocks[block]!.sum
+    }
+    answers.set(answer, verdict)
     return verdict
   }
 }
@@ -67,8 +105,8 @@ export function sayOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-function lookAt(image: Image, mode: Mode, memory: ArrayBuffer): Verdict {
-  const stage = new Stage({ mode, order: 'oldest-first', image, memory })
+function lookAt(plan: StagePlan): Verdict {
+  const stage = new Stage(plan)
   stage.settle()
   if (stage.mount.errno !== 0) return broken(`the volume doesn’t open: ${errnoName(stage.mount.errno)}`)
   const { wrong } = stage.volume.check()

@@ -29,7 +29,7 @@ import {
   type VolumeFile,
 } from '../volume/index.ts'
 import { CrashDevice, type Order } from './crash-device.ts'
-import { type Block, blockOf, type Image, type Records, recordsOf } from './image.ts'
+import { type Block, blockOf, type Image, Records } from './image.ts'
 
 export const PAGE: Bytes = 4096
 /** Blocks of the device: enough that no workload meets ENOSPC. */
@@ -61,6 +61,8 @@ export interface StagePlan {
   readonly image: Image | undefined
   /** Zeros that nobody else uses, `MEMORY` bytes; undefined: memory of its own. */
   readonly memory?: ArrayBuffer
+  /** Where the blocks are noted that are read. */
+  readonly reads?: Set<number>
 }
 
 /** An operation didn't do what it must. */
@@ -78,7 +80,7 @@ export class Stage {
   private readonly space: Space
   private steps = 0
 
-  constructor({ mode, order, image, memory: buffer }: StagePlan) {
+  constructor({ mode, order, image, memory: buffer, reads }: StagePlan) {
     this.mode = mode
     const dax = mode !== 'cache'
     this.engine = rigEngine({ frames: FRAMES + 1 + (dax ? BLOCKS : 0), ...(buffer && { buffer }) })
@@ -94,7 +96,13 @@ export class Stage {
       if (inner instanceof MemoryDevice) inner.poke(block * PAGE, bytes)
       else stored(block).set(bytes)
     })
-    this.device = new CrashDevice(scheduler, { inner, blocks, order, stored: dax ? stored : undefined })
+    this.device = new CrashDevice(scheduler, {
+      inner,
+      blocks,
+      order,
+      stored: dax ? stored : undefined,
+      reads,
+    })
     const calls = this.engine.verbs
     const plan = { cache, io, calls, device: this.device, store: this.store, ...(region && { region }) }
     this.mount =
@@ -138,7 +146,7 @@ export class Stage {
 
   /** What is committed. */
   records(): Records {
-    return recordsOf(Array.from(this.store.range('', LAST_KEY), ({ key, value }) => [key, value]))
+    return new Records(Array.from(this.store.range('', LAST_KEY), ({ key, value }) => [key, value]))
   }
 
   spawn<Args>(verb: Verb<Args>, args: Args): Task<Args> {

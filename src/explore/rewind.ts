@@ -64,18 +64,18 @@ const MARK = Symbol('cell')
 
 export class Rewinder {
   private readonly fixed: ReadonlySet<object>
-  private readonly isConstant: (view: ArrayBufferView) => boolean
+  private readonly isConstant: (object: object) => boolean
   /** The known cells, by the number of their kind. */
   private readonly rows: Cell[][] = []
   private here: Snapshot
   private changes: Change[] = []
   private met: Cell[] = []
 
-  /** A view of a fixed buffer is as fixed as that; others are if `isConstant` says so. */
+  /** A view of a fixed buffer is as fixed as that; what else never changes, `isConstant` says. */
   constructor(
     roots: readonly object[],
     fixed: readonly object[],
-    isConstant: (view: ArrayBufferView) => boolean = () => false,
+    isConstant: (object: object) => boolean = () => false,
   ) {
     this.fixed = new Set(fixed)
     this.isConstant = isConstant
@@ -170,7 +170,7 @@ export class Rewinder {
   private meetObject(object: object): void {
     const marked = object as { [MARK]: Cell | undefined }
     let cell = marked[MARK]
-    if (cell?.knower === this ? cell.known : this.fixed.has(object)) return
+    if (cell?.knower === this ? cell.known : this.fixed.has(object) || this.isConstant(object)) return
     if (cell?.knower !== this) {
       cell = { object, kind: kindOf(object), knower: this, fields: NEVER, known: false }
       marked[MARK] = cell

@@ -64,8 +64,8 @@ export function commitOf({ volume }: LabVolume, ticket: Ticket): number {
 }
 
 /** Whether this is the value of a record, which never changes. */
-export function isValueOfRecord(view: ArrayBufferView): boolean {
-  return view instanceof Uint8Array && HASHES.has(view)
+export function isValueOfRecord(object: object): boolean {
+  return object instanceof Uint8Array && HASHES.has(object)
 }
 
 export function hashOfWord(word: string): number {
