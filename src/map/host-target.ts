@@ -55,12 +55,11 @@ export async function writeWhole(
     try {
       let length = 0
       for await (const part of parts) {
-        const writes: Promise<void>[] = []
         const solid = holes === 'kept' ? solidParts(part) : [{ start: 0, end: part.length }]
+        // One after the other: the kernel lets one into a file at a time, and those who wait for it spin.
         for (const { start, end } of solid)
           for (let at = start; at < end; at += WRITE_BYTES)
-            writes.push(writeAll(file, part.subarray(at, Math.min(end, at + WRITE_BYTES)), length + at))
-        await settled(writes)
+            await writeAll(file, part.subarray(at, Math.min(end, at + WRITE_BYTES)), length + at)
         const crossed = Math.floor(length / SYNC_BYTES) !== Math.floor((length + part.length) / SYNC_BYTES)
         length += part.length
         if (!crossed) continue
@@ -186,12 +185,6 @@ async function told<T>(target: string, act: () => Promise<T>): Promise<T> {
 
 function refused(code: string, target: string, words: string, cause?: unknown): FaultlineError {
   return new FaultlineError(code, 'getFile', `getFile to ${target} failed with ${code}: ${words}`, cause)
-}
-
-/** Waits for all of them: what is still written to a descriptor keeps it. */
-async function settled(writes: readonly Promise<void>[]): Promise<void> {
-  for (const { status, reason } of (await Promise.allSettled(writes)) as PromiseRejectedResult[])
-    if (status === 'rejected') throw reason
 }
 
 async function writeAll(file: FileHandle, bytes: Uint8Array, position: Bytes): Promise<void> {
