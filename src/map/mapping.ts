@@ -134,7 +134,7 @@ export class Mapping implements Participant, MappingFace {
 
   /**
    * Calls `section` with a view of the mapping. The section is synchronous and may be called more than once; what it
-   * stores takes effect once. Returns its value, or a promise of it if a page had to be brought. Inside another section
+   * stores takes effect once. Returns its value, or a promise of it if a page had to be waited for. Inside another section
    * it is part of that one, and always returns its value.
    *
    * Throws FaultlineError: EACCES, ENXIO (past the end of the file), EIO, ENOSPC, ENOMEM, and what the section throws.
@@ -344,18 +344,20 @@ export class Mapping implements Participant, MappingFace {
   }
 
   /** Begins the fault of a page that a section missed. For the sections of the machine. */
-  bring(miss: Miss, signal: AbortSignal | undefined): Promise<Brought> {
+  bring(miss: Miss, signal: AbortSignal | undefined): Brought | Promise<Brought> {
     if (!isWatched('fault')) return this.brought(miss, signal)
     const { name, space, pageSize, start } = this
     const { mmu } = this.context
     const offset = (miss.vpn - start) * pageSize
     const event = { name, space: space.name, offset, access: miss.access, mmu }
-    return told('fault', event, () => this.brought(miss, signal))
+    return told('fault', event, async () => this.brought(miss, signal))
   }
 
-  private brought(miss: Miss, signal: AbortSignal | undefined): Promise<Brought> {
+  private brought(miss: Miss, signal: AbortSignal | undefined): Brought | Promise<Brought> {
     const { place } = this
     const task = this.fault(miss)
+    // hot: most first stores to pages that are there
+    if (task.state === 'ended' && task.errno === 0) return task.args.kept
     const brought = ({ errno, args }: Task<FaultArgs>) => {
       if (errno === 0) return args.kept
       const error = this.faultError(task)

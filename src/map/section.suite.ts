@@ -49,6 +49,36 @@ export function sections(mmu: Mmu): void {
 
   describe('a section', () => {
     test(
+      'that stores to clean pages that are there returns its own value, and what fails at once fails by a promise (MP3, MP4)',
+      needs(mmu, 'the engine in this thread'),
+      async t => {
+        const { map, space, file } = await mapped(t)
+        await map.prefetch([{ offset: 0, length: 8 * PAGE }])
+        let own = 0
+        for (let page = 0; page < 8; page++) {
+          const stored = map.run(view => {
+            view.setU8(page * PAGE, 7)
+            return 'stored'
+          })
+          if (stored === 'stored') own++
+          assert.equal(await stored, 'stored')
+        }
+        // Where the slice of a turn is used up a store waits for the next turn.
+        assert.notEqual(own, 0)
+        const read = await space.map(file, { prot: 'r' })
+        const failed = read.run(view => view.setU8(0, 9))
+        assert.ok(failed instanceof Promise)
+        await assert.rejects(failed, { code: 'EACCES' })
+        const threw = map.run((view): number => {
+          view.setU8(8 * PAGE, 1)
+          throw new RangeError('its own')
+        })
+        await assert.rejects(Promise.resolve(threw), /its own/)
+        assert.equal(await map.run(view => view.u8(0)), 7)
+      },
+    )
+
+    test(
       'whose pages are there returns its own value, and nothing begins',
       needs(mmu, 'the engine in this thread'),
       async t => {

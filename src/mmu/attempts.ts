@@ -38,7 +38,13 @@ export class Cold<P extends Participant> {
   readonly misses: readonly { readonly mapping: P; readonly miss: Miss }[]
 
   constructor(running: readonly P[]) {
-    this.misses = running.flatMap(mapping => distinct(mapping.view.misses).map(miss => ({ mapping, miss })))
+    const [mapping] = running
+    const [miss] = mapping!.view.misses
+    // hot: a first store misses one page of one mapping
+    if (running.length === 1 && mapping!.view.misses.length === 1)
+      this.misses = [{ mapping: mapping!, miss: miss! }]
+    else
+      this.misses = running.flatMap(mapping => distinct(mapping.view.misses).map(miss => ({ mapping, miss })))
   }
 }
 

@@ -119,18 +119,18 @@ export class PageTable {
     return this.changed
   }
 
-  /** The first frame of pages [start, end), if all of them may be loaded from and their frames lie in a row; else 0. */
-  rowOf(start: Vpn, end: Vpn): Pfn {
+  /** The first page of [from, end) that may not be loaded from, or whose frame doesn't lie in a row with that of `start`; or `end`. */
+  rowEnd(start: Vpn, from: Vpn, end: Vpn): Vpn {
     const first = frameOf(this.get(start))
-    for (let vpn = start; vpn < end; ) {
+    for (let vpn = from; vpn < end; ) {
       const leaf = this.leafOf(vpn)
       const leafEnd = Math.min(end, vpn - (vpn & (leaf.length - 1)) + leaf.length)
       for (; vpn < leafEnd; vpn++) {
         const entry = leaf[vpn & (leaf.length - 1)]!
-        if ((entry & LOAD) === 0 || frameOf(entry) !== first + vpn - start) return 0
+        if ((entry & LOAD) === 0 || frameOf(entry) !== first + vpn - start) return vpn
       }
     }
-    return first
+    return end
   }
 
   /** Prepares for a mapping of [start, end): large aligned runs of it that hold nothing yet will get large leaves. */

@@ -61,10 +61,10 @@ describe('a mapping', () => {
   it('is looked through only after a section in which nothing changed (RV2)', () => {
     const { section, place, table } = world()
     let looks = 0
-    const { rowOf } = table
-    table.rowOf = (start, end) => {
-      looks++
-      return rowOf.call(table, start, end)
+    const { rowEnd } = table
+    table.rowEnd = (start, from, end) => {
+      if (from === start) looks++
+      return rowEnd.call(table, start, from, end)
     }
     for (let round = 0; round < 5; round++) {
       place(0, 3 + (round % 2) * 10)
@@ -73,6 +73,23 @@ describe('a mapping', () => {
     assert.equal(looks, 0)
     for (let round = 0; round < 5; round++) section(() => {})
     assert.equal(looks, 1)
+  })
+
+  it('is read on from where the row broke, while pages get other frames one after the other (RV2)', () => {
+    const { section, place, kind, table } = world()
+    section(() => {})
+    let read = 0
+    const { rowEnd } = table
+    table.rowEnd = (start, from, end) => {
+      const reached = rowEnd.call(table, start, from, end)
+      read += reached - from
+      return reached
+    }
+    for (let page = 0; page < PAGES; page++) {
+      place(page, 10 + page)
+      assert.equal(kind(), page === PAGES - 1 ? 'RowView' : 'View')
+    }
+    assert.ok(read <= 3 * PAGES, `${read} entries for ${PAGES} pages`)
   })
 
   it('moves with its frames', () => {

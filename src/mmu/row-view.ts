@@ -11,12 +11,13 @@
  * Invariants
  *   RV1 A load finds what the look-up of view.ts would find.
  *   RV2 The table is read through at most once for each change of it, and only after a section in which it didn't change:
- *       a busy table costs sections one comparison.
+ *       a busy table costs sections one comparison. It is read from where the row broke the last time, and from its start if
+ *       nothing breaks it from there on.
  *
  * Compare   contiguous entries of one large page, for which the processor needs one TLB entry (arm64 contpte, THP).
  */
 import type { Bytes, Pfn, Vpn } from '../base/index.ts'
-import type { PageTable } from './page-table.ts'
+import { frameOf, type PageTable } from './page-table.ts'
 import type { UndoLog } from './undo-log.ts'
 import { type FrameMemory, View } from './view.ts'
 
@@ -116,11 +117,14 @@ export class Views {
   private seen = -1
   private looked = -1
   private first: Pfn = 0
+  /** Where the row ended when the entries were last read through. */
+  private broke: Vpn
 
   constructor(table: PageTable, memory: FrameMemory, start: Vpn, length: Bytes, undo: UndoLog) {
     this.table = table
     this.start = start
     this.end = start + Math.ceil(length / memory.pageSize)
+    this.broke = start
     this.scattered = new View(table, memory, start, length, undo)
     this.inRow = new RowView(table, memory, start, length, undo)
   }
@@ -142,7 +146,11 @@ export class Views {
       return 0
     }
     this.looked = changes
-    this.first = this.table.rowOf(this.start, this.end)
+    const { table, start, end, broke } = this
+    // hot: where pages get other frames one after the other, all that is new is how far
+    this.broke = table.rowEnd(start, broke, end)
+    if (this.broke === end && broke > start) this.broke = table.rowEnd(start, start, end)
+    this.first = this.broke === end ? frameOf(table.get(start)) : 0
     return this.first
   }
 }
