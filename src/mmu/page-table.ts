@@ -133,6 +133,23 @@ export class PageTable {
     return end
   }
 
+  /** The first page of [from, end) that may not be loaded from; or `end`. */
+  presentEnd(from: Vpn, end: Vpn): Vpn {
+    for (let vpn = from; vpn < end; ) {
+      const leaf = this.leafOf(vpn)
+      const leafEnd = Math.min(end, vpn - (vpn & (leaf.length - 1)) + leaf.length)
+      for (; vpn < leafEnd; vpn++) if ((leaf[vpn & (leaf.length - 1)]! & LOAD) === 0) return vpn
+    }
+    return end
+  }
+
+  /** The entries of pages [start, end), if they lie in one leaf. They are the table's own. */
+  entriesOf(start: Vpn, end: Vpn): Int32Array | undefined {
+    const leaf = this.leafOf(start)
+    const first = start & (leaf.length - 1)
+    return first + end - start <= leaf.length ? leaf.subarray(first, first + end - start) : undefined
+  }
+
   /** Prepares for a mapping of [start, end): large aligned runs of it that hold nothing yet will get large leaves. */
   plan(start: Vpn, end: Vpn): void {
     assert(end <= VPN_END, 'a space ends at 2^31 pages')

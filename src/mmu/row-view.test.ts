@@ -1,4 +1,4 @@
-/** Mappings that lie in a row: the same loads as through the table, and never a row that isn't one any more. */
+/** Mappings that are all there, in a row or anywhere: the same loads as through the table, and never what was there before. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
@@ -7,18 +7,20 @@ import { entryOf, old, PageTable, readOnly, UndoLog, type View, Views } from './
 
 const PAGE = 64
 const PAGES = 6
+/** Whose pages lie in two leaves, and in one. */
 const BASE = 1021
+const IN_ONE_LEAF = 1024
 const LENGTH = PAGES * PAGE - 10
 
-function world() {
+function world(base = BASE) {
   const frames = new Frames(new ArrayBuffer(20 * PAGE), 20, PAGE)
   for (let at = 0; at < frames.data.length; at++) frames.data[at] = (at * 7 + (at >> 6) * 31) & 0xff
   const table = new PageTable(1024)
-  table.plan(BASE, BASE + PAGES)
-  const place = (page: number, frame: number) => table.set(BASE + page, entryOf(frame, 'writable'))
+  table.plan(base, base + PAGES)
+  const place = (page: number, frame: number) => table.set(base + page, entryOf(frame, 'writable'))
   for (let page = 0; page < PAGES; page++) place(page, 3 + page)
   const undo = new UndoLog()
-  const views = new Views(table, frames, BASE, LENGTH, undo)
+  const views = new Views(table, frames, base, LENGTH, undo)
   const section = <T>(use: (view: View) => T): T => {
     const view = views.choose()
     view.begin()
@@ -50,6 +52,23 @@ describe('a mapping', () => {
     assert.equal(kind(), 'RowView')
   })
 
+  it('is looked up without misses where all of it is there, and lies in one leaf', () => {
+    const { kind, place, table } = world(IN_ONE_LEAF)
+    assert.equal(kind(), 'RowView')
+    place(2, 15)
+    assert.equal(kind(), 'PresentView')
+    table.set(IN_ONE_LEAF + 4, old(table.get(IN_ONE_LEAF + 4)))
+    assert.equal(kind(), 'View')
+    place(4, 16)
+    assert.equal(kind(), 'PresentView')
+    place(2, 5)
+    place(4, 7)
+    assert.equal(kind(), 'RowView')
+    const apart = world()
+    apart.place(2, 15)
+    assert.equal(apart.kind(), 'View')
+  })
+
   it('isn’t once a page is old, and stays one when a page is write-protected (P6)', () => {
     const { kind, table } = world()
     table.set(BASE, readOnly(table.get(BASE)))
@@ -65,6 +84,11 @@ describe('a mapping', () => {
     table.rowEnd = (start, from, end) => {
       if (from === start) looks++
       return rowEnd.call(table, start, from, end)
+    }
+    const { presentEnd } = table
+    table.presentEnd = (from, end) => {
+      if (from === BASE) looks++
+      return presentEnd.call(table, from, end)
     }
     for (let round = 0; round < 5; round++) {
       place(0, 3 + (round % 2) * 10)
@@ -112,46 +136,60 @@ describe('a load', () => {
       offsets: fc.array(fc.nat({ max: LENGTH - 8 }), { minLength: 1, maxLength: 4 }),
     })
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 20, size: 'max' }), steps => {
-        const { section, place, table, frames } = world()
-        const byteAt = (offset: number) => {
-          const frame = table.get(BASE + Math.floor(offset / PAGE)) >>> 5
-          return frames.data[frame * PAGE + (offset % PAGE)]!
-        }
-        for (const { page, to, offsets } of steps) {
-          place(page, to === 'in place' ? 3 + page : to)
-          for (const offset of offsets) {
-            const bytes = new DataView(Uint8Array.from({ length: 8 }, (_, at) => byteAt(offset + at)).buffer)
-            section(view => {
-              assert.equal(view.u8(offset), bytes.getUint8(0))
-              assert.equal(view.u16(offset), bytes.getUint16(0, true))
-              assert.equal(view.u32(offset), bytes.getUint32(0, true))
-              assert.equal(view.i32(offset), bytes.getInt32(0, true))
-              assert.equal(view.f32(offset), bytes.getFloat32(0, true))
-              assert.equal(view.f64(offset), bytes.getFloat64(0, true))
-              assert.equal(view.u64(offset), bytes.getBigUint64(0, true))
-            })
+      fc.property(
+        fc.array(step, { maxLength: 20, size: 'max' }),
+        fc.constantFrom(BASE, IN_ONE_LEAF),
+        (steps, base) => {
+          const { section, place, table, frames } = world(base)
+          const byteAt = (offset: number) => {
+            const frame = table.get(base + Math.floor(offset / PAGE)) >>> 5
+            return frames.data[frame * PAGE + (offset % PAGE)]!
           }
-        }
-      }),
+          for (const { page, to, offsets } of steps) {
+            place(page, to === 'in place' ? 3 + page : to)
+            for (const offset of offsets) {
+              const bytes = new DataView(
+                Uint8Array.from({ length: 8 }, (_, at) => byteAt(offset + at)).buffer,
+              )
+              section(view => {
+                assert.equal(view.u8(offset), bytes.getUint8(0))
+                assert.equal(view.u16(offset), bytes.getUint16(0, true))
+                assert.equal(view.u32(offset), bytes.getUint32(0, true))
+                assert.equal(view.i32(offset), bytes.getInt32(0, true))
+                assert.equal(view.f32(offset), bytes.getFloat32(0, true))
+                assert.equal(view.f64(offset), bytes.getFloat64(0, true))
+                assert.equal(view.u64(offset), bytes.getBigUint64(0, true))
+              })
+            }
+          }
+        },
+      ),
     )
   })
 
   it('outside of the mapping, or of the section, is refused in our words (U1)', () => {
-    const { section, kind } = world()
-    assert.equal(kind(), 'RowView')
-    for (const offset of [-1, LENGTH - 3, LENGTH, 2 ** 40])
-      assert.throws(
-        () => section(view => view.u32(offset)),
-        /is outside the mapping: expected 0 <= offset <= 370/,
-      )
-    const leaked = section(view => view)
-    assert.throws(() => leaked.u8(0), /outside of its section/)
+    const scattered = world(IN_ONE_LEAF)
+    scattered.place(0, 17)
+    for (const [{ section, kind }, expected] of [
+      [world(), 'RowView'],
+      [scattered, 'PresentView'],
+    ] as const) {
+      assert.equal(kind(), expected)
+      for (const offset of [-1, LENGTH - 3, LENGTH, 2 ** 40])
+        assert.throws(
+          () => section(view => view.u32(offset)),
+          /is outside the mapping: expected 0 <= offset <= 370/,
+        )
+      const leaked = section(view => view)
+      assert.throws(() => leaked.u8(0), /outside of its section/)
+      assert.throws(() => leaked.f64(8), /outside of its section/)
+    }
   })
 
   it('sees what the section has stored, and a rollback takes it back (U2)', () => {
-    const { section, kind, frames, undo } = world()
-    assert.equal(kind(), 'RowView')
+    const { section, kind, place, frames, undo } = world(IN_ONE_LEAF)
+    place(1, 17)
+    assert.equal(kind(), 'PresentView')
     const before = frames.data.slice()
     section(view => {
       view.setU32(PAGE - 2, 0xdeadbeef)
