@@ -16,6 +16,7 @@ import { hardwareScans } from './hardware-scans.ts'
 import { loads, records } from './hits.ts'
 import { isolation } from './isolation.ts'
 import { crashes, explorer } from './lab.ts'
+import { lookups } from './lookups.ts'
 import { machines } from './machines.bench.ts'
 import { type Bench, type Figure, meets, type Plan, Skipped, type Target } from './measure.ts'
 import { coldReads, stalls } from './misses.ts'
@@ -29,6 +30,7 @@ import { volumeClone, volumeCopies, volumeStores } from './volumes.ts'
 const BENCHES: readonly Bench[] = [
   loads,
   records,
+  lookups,
   coldReads,
   stalls,
   isolation,

@@ -80,8 +80,8 @@ export async function compare(plan: Plan, comparison: Comparison): Promise<Figur
 export type Sides = () => Promise<readonly number[]>
 
 export interface Comparisons extends Omit<Comparison, 'target' | 'ours' | 'theirs'> {
-  /** What a round measures. */
-  readonly of: readonly { readonly name: string; readonly target: Target }[]
+  /** What a round measures, in the comparison's unit or in one of its own. */
+  readonly of: readonly { readonly name: string; readonly target: Target; readonly unit?: string }[]
   readonly ours: Sides
   readonly theirs: Sides
 }
@@ -100,12 +100,12 @@ export async function compareAll(plan: Plan, comparison: Comparisons): Promise<F
     }
   }
   const over = (a: number, b: number) => (ratio === 'ours/theirs' ? a / b : b / a)
-  return of.map(({ name, target }, at) => {
+  return of.map(({ name, target, unit: own = unit }, at) => {
     const each = measured.ours.map((measures, round) => over(measures[at]!, measured.theirs[round]![at]!))
     return {
       name,
       what,
-      unit,
+      unit: own,
       target,
       rounds,
       ours: median(measured.ours.map(measures => measures[at]!)),
