@@ -4,7 +4,7 @@
  *
  * Our side reads the file past the host's page cache, so the machine's memory is all that it has.
  */
-import { type ChildProcess, fork } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
 import { open } from 'lmdb'
@@ -17,8 +17,8 @@ import { Native } from './native.ts'
 import { makeFile, scratchPath } from './scratch.ts'
 import { measureLookups, type Rates, RECORD, Zipf } from './zipf.ts'
 
-/** What a process has beside pages of the database: it allocates a little while it looks up. */
-const HEAP: Bytes = 8 * MIB
+/** What a process has beside pages of the database: it allocates while it looks up. */
+const HEAP: Bytes = 16 * MIB
 const IN_FLIGHT = 32
 const SEED = 15
 
@@ -26,7 +26,7 @@ export const lookups: Bench = {
   name: 'lookups',
   about: 'zipf look-ups of records of 200 bytes, of half to four times the memory, against lmdb-js',
   async run(plan) {
-    const memory = (plan.smoke ? 4 : 32) * MIB
+    const memory = (plan.smoke ? 4 : 64) * MIB
     const figures: Figure[] = []
     for (const times of [0.5, 1, 2, 4]) figures.push(...(await lookupsOf(plan, memory, times)))
     return figures
@@ -36,7 +36,7 @@ export const lookups: Bench = {
 async function lookupsOf(plan: Plan, memory: Bytes, times: number): Promise<Figure[]> {
   const records = Math.floor((memory * times) / RECORD)
   const path = makeFile(plan, `lookups-${times}`, records * RECORD)
-  const count = plan.smoke ? 500 : times < 1 ? 400_000 : 100_000
+  const count = plan.smoke ? 500 : times < 1 ? 200_000 : 50_000
   const child = await start(await store(plan, path, records), memory)
   await using machine = await Machine.start({ memory })
   const file = await machine.open(path, { direct: true })
@@ -100,14 +100,22 @@ interface Child {
 }
 
 async function start(lookups: Lookups, memory: Bytes): Promise<Child> {
-  const child: ChildProcess = fork(new URL('./lmdb-lookups.ts', import.meta.url), [JSON.stringify(lookups)])
-  await once(child, 'message')
+  const child = fork(new URL('./lmdb-lookups.ts', import.meta.url), [JSON.stringify(lookups)], {
+    execArgv: [...process.execArgv, '--max-semi-space-size=1'],
+  })
+  const gone = once(child, 'exit').then(([status, signal]) => {
+    throw new Error(
+      `the process with lmdb-js ended with ${signal ?? `status ${status}`}; SIGKILL means that its limit of memory is too small for it`,
+    )
+  })
+  gone.catch(() => {})
+  await Promise.race([once(child, 'message'), gone])
   const limit = limitMemory(child.pid!, memory + HEAP)
   return {
     what: limit.what,
     async measure(count) {
       child.send(count)
-      const [rates] = await once(child, 'message')
+      const [rates] = await Promise.race([once(child, 'message'), gone])
       return rates as Rates
     },
     async end() {
