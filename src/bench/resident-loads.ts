@@ -30,7 +30,7 @@ export interface Layout {
 const layout = workerData as Layout
 const data = new DataView(new ArrayBuffer(layout.size))
 for (let at = 0; at < layout.size; at += 4) data.setUint32(at, at, true)
-const plan: Plan = { smoke: layout.smoke, directory: '', say: () => {} }
+const plan: Plan = { smoke: layout.smoke, part: '', directory: '', say: () => {} }
 parentPort!.postMessage(await loadsAt(plan, { run: section => section(data) }, layout))
 
 async function loadsAt(plan: Plan, raw: Raw, { size, pageSize, lie, random }: Layout): Promise<Figure[]> {
