@@ -67,6 +67,17 @@ describe('the memory device', () => {
     assert.equal(memory.allocated, 0)
   })
 
+  it('zeroes what it is told and nothing behind it, however few chunks it has', () => {
+    const { memory } = world()
+    const far = 65_536 * 5
+    memory.poke(far, new Uint8Array(100).fill(7))
+    memory.start(request('zero', 0, far - 100))
+    memory.run()
+    const seen = new Uint8Array(100)
+    memory.peek(far, seen)
+    assert.deepEqual(seen, new Uint8Array(100).fill(7))
+  })
+
   it('gives chunks back when it becomes shorter (MD1)', () => {
     const { memory } = world()
     memory.poke(0, new Uint8Array(65_536 * 3))

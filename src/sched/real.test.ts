@@ -1,6 +1,7 @@
 /** The real driver: the event loop turns while there is work, however much there is. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { MS } from '../base/index.ts'
 import { again, done, type Outcome, RealDriver, Scheduler, type Ticket, wait } from './index.ts'
 
 const ATTEMPTS = 60
@@ -93,5 +94,64 @@ describe('the real driver', () => {
     await Promise.resolve()
     assert.deepEqual(order, ['before', 'awaited', 'caller', 'behind'])
     driver.close()
+  })
+
+  it('begins no attempt in a turn whose slice was used to the last of it (DV3)', async t => {
+    const clock = { time: 0 }
+    t.mock.method(performance, 'now', () => clock.time)
+    const { driver, scheduler } = world()
+    let attempts = 0
+    const attempt = () => {
+      attempts++
+      clock.time += 1
+      return done
+    }
+    const spawn = () => scheduler.spawn({ name: 'exact', attempt }, undefined, { name: 'exact', group: 1 })
+    spawn()
+    driver.pump()
+    const ended = new Promise<void>(resolve => {
+      spawn().onEnd = resolve
+    })
+    driver.pump()
+    assert.equal(attempts, 1)
+    await ended
+    driver.close()
+  })
+
+  it('wakes whoever waits for a time', async () => {
+    const { driver, scheduler } = world()
+    driver.hold()
+    const soon = scheduler.after(MS, 'soon')
+    const attempt = () => (soon.complete ? done : wait(soon, 'timer'))
+    const task = scheduler.spawn({ name: 'sleeps', attempt }, undefined, { name: 'sleeps', group: 1 })
+    await new Promise<void>(resolve => {
+      task.onEnd = resolve
+    })
+    driver.letGo()
+    driver.close()
+  })
+
+  it('lets time leap to what is waited for when the process ends', () => {
+    const { driver, scheduler } = world()
+    const far = scheduler.after(3600_000 * MS, 'an hour')
+    driver.runOut(
+      () => false,
+      () => far.complete,
+    )
+    assert.ok(far.complete)
+    assert.ok(scheduler.now() >= 3600_000 * MS)
+    driver.close()
+  })
+
+  it('holds nothing of the event loop when it is closed, where turns are messages neither', async t => {
+    const ports = () => process.getActiveResourcesInfo().filter(name => name === 'MessagePort').length
+    const before = ports()
+    t.mock.property(globalThis, 'setImmediate', undefined as unknown as typeof setImmediate)
+    const { driver } = world()
+    assert.ok(ports() > before)
+    driver.close()
+    for (let turn = 0; turn < 100 && ports() > before; turn++)
+      await new Promise(resolve => setTimeout(resolve))
+    assert.equal(ports(), before)
   })
 })

@@ -72,6 +72,15 @@ describe('a slice', () => {
   })
 })
 
+describe('a driver', () => {
+  it('is told of a timer that is set while nothing runs', () => {
+    let told = 0
+    const scheduler = new Scheduler({ now: () => 0, wake: () => told++ })
+    scheduler.after(MS, 'soon')
+    assert.equal(told, 1)
+  })
+})
+
 describe('tasks', () => {
   it('run in the order they became ready (S4)', () => {
     const { scheduler, task, ran, settle } = world()
