@@ -67,6 +67,16 @@ describe('the memory device', () => {
     assert.equal(memory.allocated, 0)
   })
 
+  it('reads into its buffers one after the other, and writes from them so', () => {
+    const { memory } = world()
+    const four = { position: 100, length: 4 }
+    memory.start({ ...four, operation: 'write', buffers: [new Uint8Array([1, 2]), new Uint8Array([3, 4])] })
+    const into = [new Uint8Array(1), new Uint8Array(3)] as const
+    memory.start({ ...four, operation: 'read', buffers: [...into] })
+    memory.run()
+    assert.deepEqual([...into[0], ...into[1]], [1, 2, 3, 4])
+  })
+
   it('zeroes what it is told and nothing behind it, however few chunks it has', () => {
     const { memory } = world()
     const far = 65_536 * 5

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { MS } from '../base/index.ts'
 import { World } from '../engine/world.suite.ts'
 import { mayWaitForMemory, newVmFault } from '../memmap/index.ts'
+import { reclaimAboveHigh } from './reclaim.ts'
 
 test('what if memory is full of pages that were all used since anybody looked? Some are taken all the same (RC3)', () => {
   const world = new World({ frames: 3000, checked: false })
@@ -125,4 +126,19 @@ test('a fault waits for memory sixteen times while nobody gets any, or half a se
   const lucky = newVmFault(1, 'load', 1, 0)
   for (let wait = 0; wait <= 500; wait++) assert.ok(mayWaitForMemory(lucky, wait, wait * MS))
   assert.ok(!mayWaitForMemory(lucky, 501, 501 * MS))
+})
+
+test('what is far above memory.high comes down by sixteen batches of 32 pages at a time', () => {
+  const world = new World({ frames: 3000, checked: false })
+  const group = world.group()
+  const data = world.file('data', { pages: 1000, holding: false })
+  const a = world.space('a', group)
+  const at = world.map(a, data)
+  world.populate(a, at, at + 1000, 'load')
+  const { mm, memory } = world.engine
+  const before = memory.ledger.usage(group)
+  memory.ledger.setLimits(group, { high: 10 })
+  reclaimAboveHigh(mm, group)
+  assert.equal(before - memory.ledger.usage(group), 16 * 32)
+  world.finish()
 })

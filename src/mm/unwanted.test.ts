@@ -71,3 +71,23 @@ test('pages of a file that are paged out come back from it; dirty ones stay', ()
   assert.equal(world.value(a, at + 1), 2)
   world.finish()
 })
+
+test('what is freed while it is in swap is gone at once, and frames that have its numbers are left alone', () => {
+  const world = new World({ frames: 64, swap: 16 })
+  const a = world.space('a')
+  const at = world.map(a, undefined, { pages: 16, share: 'private' })
+  for (let page = 0; page < 16; page++) {
+    world.fault(a, at + page, 'store')
+    world.store(a, at + page, page + 1)
+  }
+  world.advise(a, at + 8, 8, 'pageout')
+  world.complete({ device: world.swap! })
+  world.advise(a, at + 8, 8, 'pageout')
+  assert.equal(a.resident, 8, 'half of them are in swap')
+  world.advise(a, at + 8, 8, 'free')
+  for (let page = 0; page < 16; page++) {
+    if (page >= 8) world.fault(a, at + page, 'load')
+    assert.equal(world.value(a, at + page), page < 8 ? page + 1 : 0)
+  }
+  world.finish()
+})
