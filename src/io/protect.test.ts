@@ -51,6 +51,22 @@ function guarded() {
 }
 
 describe('io.protect', () => {
+  it('holds the others back when more than a twentieth was late, and not when just that was', () => {
+    const rateAfter = (late: number) => {
+      const { guard, app } = guarded()
+      guard.setTarget(app, MS)
+      for (let read = 0; read < 60; read++) {
+        const now = read < 59 ? 0 : 20 * MS
+        const bio = bioOf(app, now)
+        guard.started(bio, now)
+        guard.ended({ ...bio, queuedAt: now - (read < late ? 2 : 1) * MS }, now)
+      }
+      return guard.report(app).rate
+    }
+    assert.equal(rateAfter(3), Infinity)
+    assert.ok(rateAfter(4) < Infinity)
+  })
+
   it('holds back nobody while no target is set, and never a protected group (GU1)', () => {
     const { guard, app, hog, pass, tree } = guarded()
     assert.equal(

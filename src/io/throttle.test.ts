@@ -303,6 +303,19 @@ describe('io.max', () => {
     assert.ok(bios[0]!.queuedAt >= 4.8 * SECOND)
   })
 
+  it('remembers while a group is idle what it has had before its limit was lowered (IT1)', () => {
+    const w = ioWorld()
+    const group = w.group()
+    w.io.setMax(DISK, group, { ...NO_LIMIT, rbps: 1_000_000 })
+    w.until(100 * SECOND)
+    finish(w, [submit(w, group, 'read', 100_000)])
+    w.io.setMax(DISK, group, { ...NO_LIMIT, rbps: 1000 })
+    w.until(110 * SECOND)
+    const small = submit(w, group, 'read', 1000)
+    finish(w, [small])
+    assert.ok(small.queuedAt >= 200 * SECOND, `${small.queuedAt}`)
+  })
+
   it('saves nothing up while a group is idle: what it didn’t use is lost', () => {
     const w = ioWorld()
     const group = w.group()

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { MS, SECOND } from '../base/index.ts'
 import { World } from '../engine/world.suite.ts'
 import { DISCIPLINES } from './index.ts'
+import { resumeUserMode } from './resume-user-mode.ts'
 
 for (const discipline of DISCIPLINES) {
   test(`a fault above memory.high pays once, and then goes on (WO1), under ${discipline.name}`, () => {
@@ -52,5 +53,13 @@ test('the penalty is the square of how far above, a batch of 64 pages at a time,
   const { pressure } = world.engine
   assert.ok(pressure.total(group, 'memory', world.scheduler.now()).some - before > 1.04 * SECOND)
   assert.equal(pressure.total(group, 'io', world.scheduler.now()).some, 0)
+  world.finish()
+})
+
+test('who owes nothing doesn’t wait', () => {
+  const world = new World()
+  const a = world.space('a')
+  const at = world.map(a, undefined, { pages: 1 })
+  assert.equal(resumeUserMode(world.engine.mm, world.fault(a, at, 'store')), undefined)
   world.finish()
 })

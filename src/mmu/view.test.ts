@@ -109,6 +109,14 @@ describe('a view', () => {
       }
     })
 
+  it('looks for bytes no further than it is told', () => {
+    const { view, flat } = world(PAGES * PAGE, page => page !== 1)
+    for (const end of [PAGE, PAGES * PAGE]) {
+      const byte = (flat.getUint8(end - 1) + 1) & 0xff
+      assert.equal(view.indexOf(new Uint8Array([byte]), end - 8, end), -1)
+    }
+  })
+
   it('copies in and out, over any range', () => {
     fc.assert(
       fc.property(fc.nat({ max: PAGES * PAGE }), fc.nat({ max: PAGES * PAGE }), (a, b) => {

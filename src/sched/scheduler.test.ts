@@ -81,6 +81,24 @@ describe('a driver', () => {
   })
 })
 
+describe('an attempt', () => {
+  it('sees one moment, however long it takes (S6)', () => {
+    const clock = { time: 3, now: () => clock.time, wake() {} }
+    const scheduler = new Scheduler(clock)
+    const seen: number[] = []
+    const attempt = () => {
+      seen.push(scheduler.now())
+      clock.time += 5
+      seen.push(scheduler.now())
+      return done
+    }
+    scheduler.spawn({ name: 'long', attempt }, undefined, { name: 'long', group: 1 })
+    scheduler.run(Infinity)
+    assert.deepEqual(seen, [3, 3])
+    assert.equal(scheduler.now(), 8)
+  })
+})
+
 describe('tasks', () => {
   it('run in the order they became ready (S4)', () => {
     const { scheduler, task, ran, settle } = world()
