@@ -12,6 +12,7 @@ import { FILESYSTEMS, type FilesystemName } from './differences.ts'
 import { Filesystem, NotHere } from './filesystem.ts'
 import { STORY, type Stage } from './story.ts'
 import { Tracer } from './tracee.ts'
+import { assertZeroPage } from './zero-page.ts'
 
 const HELP = `The same random operations on the engine's space and on the kernel's own mmap, compared after each.
 
@@ -110,8 +111,10 @@ async function main(signal: AbortSignal): Promise<number> {
 async function on(filesystem: FilesystemName, act: (stage: Stage) => Promise<Report>): Promise<Report> {
   const made = Filesystem.make(filesystem)
   try {
+    const tracer = new Tracer()
+    assertZeroPage(tracer)
     return await act({
-      tracer: new Tracer(),
+      tracer,
       filesystem,
       directory: made.directory,
       coverage: new Coverage(),

@@ -28,6 +28,7 @@ const INCLUDES = [
   '<linux/io_uring.h>',
   '<linux/memfd.h>',
   '<linux/sched.h>',
+  '<sys/uio.h>',
   '<linux/userfaultfd.h>',
   '<asm/unistd.h>',
 ]

@@ -33,7 +33,7 @@ export const MADV_NOHUGEPAGE = 15
 export const HUGE_PAGE_BYTES = 2 ** 21
 
 /** linux/uio.h: pieces of one vectored read or write. */
-export const IOV_MAX = 1024
+export const UIO_MAXIOV = 1024
 
 /** asm-generic/signal.h. glibc keeps the first of the real-time signals for itself: it begins at SIGRTMIN + 2. */
 export const SIGRTMIN = 34

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { test } from 'node:test'
-import { IOV_MAX } from './abi.ts'
+import { UIO_MAXIOV } from './abi.ts'
 import { Linux } from './index.ts'
 
 test('pieces go out in order, in one memory or several, as many as the host takes', () => {
@@ -12,8 +12,8 @@ test('pieces go out in order, in one memory or several, as many as the host take
   const pieces = [one.subarray(4, 6), one.subarray(0, 1), other.subarray(2, 5), one.subarray(7)]
   assert.equal(linux.tryWritev(fd, pieces), 7)
   assert.equal(fs.readFileSync(`/proc/self/fd/${fd}`, 'latin1'), 'efa...h')
-  const many = Array.from({ length: IOV_MAX }, (_, at) => one.subarray(at % 8, (at % 8) + 1))
-  assert.equal(linux.tryWritev(fd, many), IOV_MAX)
+  const many = Array.from({ length: UIO_MAXIOV }, (_, at) => one.subarray(at % 8, (at % 8) + 1))
+  assert.equal(linux.tryWritev(fd, many), UIO_MAXIOV)
   assert.equal(linux.tryWritev(fd, [...many, one]), -22, 'one more is EINVAL')
   linux.close(fd)
 })

@@ -15,7 +15,6 @@ import {
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
   HUGE_PAGE_BYTES,
-  IOV_MAX,
   MADV_HUGEPAGE,
   MAP_ANONYMOUS,
   MAP_FIXED,
@@ -35,6 +34,7 @@ import {
   SOCK_STREAM,
   SOL_SOCKET,
   SYNC_FILE_RANGE_WRITE_AND_WAIT,
+  UIO_MAXIOV,
 } from './abi.ts'
 import { type Address, type Ffi, type Foreign, loadFfi } from './ffi.ts'
 
@@ -97,7 +97,7 @@ export class Linux {
   private readonly fcntlCall: Foreign
   private readonly counter = new BigUint64Array(1)
   private readonly watched = new Int32Array(4)
-  private readonly vectors = new Uint32Array(2 * IOVEC_WORDS * IOV_MAX)
+  private readonly vectors = new Uint32Array(2 * IOVEC_WORDS * UIO_MAXIOV)
 
   constructor() {
     this.ffi = loadFfi()
@@ -253,7 +253,7 @@ export class Linux {
     return this.result(this.writeCall(fd, source, source.byteLength))
   }
 
-  /** The same of several pieces, IOV_MAX of them at most. */
+  /** The same of several pieces, UIO_MAXIOV of them at most. */
   tryWritev(fd: number, pieces: readonly Uint8Array[]): number {
     const { vectors } = this
     let [memory, start]: [ArrayBufferLike | undefined, Address] = [undefined, 0]
