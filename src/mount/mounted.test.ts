@@ -54,7 +54,7 @@ test('what programs do with a mounted volume stays in it', { skip }, async t => 
 test('cp clones: a copy takes no block of its own', { skip }, async t => {
   const mounted = await Mounted.make(t, '32MiB')
   const out = await mounted.does(`
-    head -c 8000000 /dev/urandom > a; sync; df --output=used . | tail -1
+    (printf y; head -c 8000000 /dev/urandom) > a; sync; df --output=used . | tail -1
     cp a b; sync; df --output=used . | tail -1; cmp a b
     printf x | dd of=b conv=notrunc status=none; cmp -n 1 a b >/dev/null || echo differs`)
   const [before, after, differs] = out.split('\n')
