@@ -6,10 +6,11 @@
 import fs from 'node:fs'
 import { MADVICE } from './abi.ts'
 import { NotHere } from './filesystem.ts'
+import { PAGE } from './operations.ts'
+import { Smaps } from './smaps.ts'
 import type { Tracer } from './tracee.ts'
 
 const WHERE = 0x300000000000
-const PAGE = 4096
 const PROT_READ_WRITE = 3
 const MAP_PRIVATE_ANONYMOUS_FIXED = 0x32
 
@@ -19,17 +20,12 @@ export function assertZeroPage(tracer: Tracer): void {
   try {
     tracee.call('mmap', WHERE, PAGE, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_FIXED, -1, 0)
     tracee.call('madvise', WHERE, PAGE, MADVICE.populateRead)
-    if (makesPage(fs.readFileSync(`/proc/${tracee.pid}/smaps`, 'latin1')))
+    const [vma] = new Smaps(WHERE).parse(fs.readFileSync(`/proc/${tracee.pid}/smaps`, 'latin1'))
+    if (vma?.counters.Anonymous !== 0)
       throw new NotHere(
         'this kernel gives loads of untouched private memory a page of their own, where Linux maps its page of zeros; compare on another kernel',
       )
   } finally {
     tracee.exit()
   }
-}
-
-/** Whether what is mapped at WHERE has a page, by the text of smaps. */
-export function makesPage(smaps: string): boolean {
-  const vma = smaps.slice(smaps.indexOf(`${WHERE.toString(16)}-`))
-  return /^Anonymous: +(\d+) kB$/m.exec(vma)?.[1] !== '0'
 }

@@ -3,8 +3,8 @@
  * for a page that somebody is reading. The thread that answers must not make them; this one does, and never answers.
  *
  * Invariants
- *   AS2 The thread is ended when it has loaded what it needs (as FPW3).
  *   AS1 Calls are made one after the other, in the order in which they were asked for, each in a thread that answers nobody.
+ *   AS2 The thread is ended when it has loaded what it needs (as FPW3).
  */
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'

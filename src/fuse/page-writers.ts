@@ -8,8 +8,8 @@
  *
  * Invariants
  *   FPW1 Whose pages can't be written for now keeps nobody else's from being written.
- *   FPW3 A thread is ended when it has loaded what it needs: native code that is loaded in a thread that ends takes the process along.
  *   FPW2 Its threads have none of the session's descriptors: a process that is killed leaves nobody waiting.
+ *   FPW3 A thread is ended when it has loaded what it needs: native code that is loaded in a thread that ends takes the process along.
  */
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
