@@ -1,6 +1,10 @@
 /** Mutants: what is planted, and that a seed plants it again. */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { watch } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { chosen, explained, mutantsOf, stale } from './mutate.ts'
@@ -52,3 +56,41 @@ test('wrong words are refused with 2, in a sentence', () => {
     assert.match(stderr, says)
   }
 })
+
+/** Tests that never end, and have begun a process that keeps their output open: the command ends only after both. */
+const ENDLESS = `
+import { spawn } from 'node:child_process'
+import { renameSync, writeFileSync } from 'node:fs'
+import { test } from 'node:test'
+test('never ends', () => new Promise(() => {
+  spawn('sleep', ['600'], { stdio: 'inherit' })
+  writeFileSync('PLACE/begins', String(process.pid))
+  renameSync('PLACE/begins', 'PLACE/runs')
+}))
+`
+
+for (const [signal, expected] of [
+  ['SIGTERM', 143],
+  ['SIGINT', 130],
+] as const)
+  test(`${signal} ends the command with ${expected}, and nothing of it is left`, {
+    timeout: 120_000,
+  }, async () => {
+    const place = mkdtempSync(join(tmpdir(), 'faultline-stopped-'))
+    const endless = join(place, 'endless.test.mjs')
+    writeFileSync(endless, ENDLESS.replaceAll('PLACE', place))
+    const events = watch(place)
+    const words = [join(import.meta.dirname, 'mutate.ts'), 'lock', '--count', '1', '--tests', endless]
+    const env = { ...process.env, TMPDIR: place }
+    const command = spawn(process.execPath, words, { env, stdio: 'ignore' })
+    const ended = once(command, 'exit')
+    for await (const { filename } of events) if (filename === 'runs') break
+    assert.ok(readdirSync(place).some(name => name.startsWith('faultline-mutants-')))
+    command.kill(signal)
+    const [status] = await ended
+    assert.equal(status, expected)
+    assert.deepEqual(readdirSync(place).toSorted(), ['endless.test.mjs', 'runs'])
+    const tests = Number(readFileSync(join(place, 'runs'), 'utf8'))
+    assert.throws(() => process.kill(tests, 0), { code: 'ESRCH' })
+    rmSync(place, { recursive: true })
+  })

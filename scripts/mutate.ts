@@ -11,12 +11,15 @@
  * stands in `mutants-explained.json`, with the reason.
  *
  * Exit status   0  ENOUGH were killed or are explained     1  more live     2  wrong words, or tests that fail without a mutant
+ * 130, 143: stopped by SIGINT, SIGTERM, which end the running tests and take the copy away
  */
-import { spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Prng } from '../src/base/index.ts'
@@ -29,6 +32,11 @@ const LONGER = 4
 const LEAST_MS = 20_000
 /** What waits for nobody uses no processor; beside heavy work, and stopped for minutes, tests may take this long. */
 const HANGS_MS = 600_000
+
+const STOPS = [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const
 
 const WHOLE = ['src/engine/{engine,engine.fuzz}.test.ts', 'src/mm/{cases-retry,reclaim}.test.ts']
 
@@ -141,9 +149,10 @@ class Copy {
   /** What each file of tests took without a mutant. */
   readonly #took = new Map<string, { readonly processor: number; readonly wall: number }>()
 
+  #running: ChildProcess | undefined
+
   constructor() {
-    process.once('SIGINT', () => process.exit(130))
-    process.once('SIGTERM', () => process.exit(143))
+    for (const [signal, status] of STOPS) process.once(signal, () => void this.#stop(status))
     process.once('exit', () => rmSync(this.#directory, { recursive: true, force: true }))
     for (const each of ['src', 'package.json', 'docs', 'examples'])
       cpSync(join(ROOT, each), join(this.#directory, each), { recursive: true })
@@ -151,53 +160,80 @@ class Copy {
   }
 
   /** The tests, the quick ones first. Each has to pass as the tree is. */
-  sorted(globs: readonly string[]): string[] {
+  async sorted(globs: readonly string[]): Promise<string[]> {
     const tests = globs.flatMap(glob => globSync(glob, { cwd: ROOT }))
-    for (const test of tests) if (!this.#took.has(test)) this.#measure(test)
+    for (const test of tests) if (!this.#took.has(test)) await this.#measure(test)
     return tests.sort((a, b) => this.#took.get(a)!.wall - this.#took.get(b)!.wall)
   }
 
   /** True if one of the tests notices the mutant. */
-  isKilled({ path, line, after }: Mutant, tests: readonly string[]): boolean {
+  async isKilled({ path, line, after }: Mutant, tests: readonly string[]): Promise<boolean> {
     const place = join(this.#directory, path)
-    const text = readFileSync(place, 'utf8')
-    const lines = text.split('\n')
+    const original = readFileSync(place, 'utf8')
+    const lines = original.split('\n')
     const indent = /^\s*/.exec(lines[line - 1]!)![0]
     writeFileSync(place, lines.with(line - 1, indent + after).join('\n'))
     const own = path.replace(/\.ts$/, '')
     const first = tests.toSorted((a, b) => Number(b.startsWith(own)) - Number(a.startsWith(own)))
-    const killed = first.some(test => {
+    let killed = false
+    for (const test of first) {
       const { processor, wall } = this.#took.get(test)!
-      return this.#run(test, Math.max(LEAST_MS, LONGER * processor), HANGS_MS + LONGER * wall).status !== 0
-    })
-    writeFileSync(place, text)
+      const limit = Math.max(LEAST_MS, LONGER * processor)
+      killed = (await this.#run(test, limit, HANGS_MS + LONGER * wall)).status !== 0
+      if (killed) break
+    }
+    writeFileSync(place, original)
     return killed
   }
 
-  #measure(test: string): void {
+  async #measure(test: string): Promise<void> {
     const began = performance.now()
-    const { status, stdout } = this.#run(test, HANGS_MS, HANGS_MS)
+    const { status, stdout } = await this.#run(test, HANGS_MS, HANGS_MS)
     if (status !== 0) wrong(`${test} fails without a mutant`)
     const processor = Number(stdout.trimEnd().split('\n').at(-1))
     this.#took.set(test, { processor, wall: performance.now() - began })
   }
 
   /** One file of tests, up to its first failure, for so much time of the processor and of the clock. */
-  #run(test: string, processor: number, wall: number) {
+  async #run(test: string, processor: number, wall: number) {
     const node = ['--conditions=faultline-source', '--test', '--test-isolation=none', '--test-force-exit']
     const reporter = `--test-reporter=${pathToFileURL(join(import.meta.dirname, 'first-failure.ts'))}`
     const limited = ['-c', `ulimit -t ${Math.ceil(processor / 1000)}; exec "$0" "$@"`, process.execPath]
-    return spawnSync('/bin/sh', [...limited, ...node, reporter, test], {
+    const child = spawn('/bin/sh', [...limited, ...node, reporter, test], {
       cwd: this.#directory,
       env: { ...process.env, NODE_COMPILE_CACHE: join(this.#directory, '.compiled') },
-      encoding: 'utf8',
-      killSignal: 'SIGKILL',
-      timeout: Math.ceil(wall),
+      stdio: ['ignore', 'pipe', 'ignore'],
+      detached: true,
     })
+    this.#running = child
+    const timer = setTimeout(() => endGroup(child), wall)
+    child.once('exit', () => endGroup(child))
+    const [stdout] = await Promise.all([text(child.stdout), once(child, 'close')])
+    clearTimeout(timer)
+    this.#running = undefined
+    return { status: child.exitCode, stdout }
+  }
+
+  async #stop(status: number): Promise<never> {
+    const child = this.#running
+    if (child !== undefined) {
+      endGroup(child)
+      await once(child, 'close')
+    }
+    process.exit(status)
   }
 }
 
-function main(): void {
+/** Ends tests, and whatever they have begun and left running. */
+function endGroup({ pid }: ChildProcess): void {
+  try {
+    process.kill(-pid!, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+async function main(): Promise<void> {
   const words = wordsOf()
   const planted = words.rooms.map(room => ({
     room,
@@ -213,22 +249,23 @@ function main(): void {
   const copy = new Copy()
   const all = { planted: 0, killed: 0, explained: 0 }
   for (const { room, mutants } of planted) {
-    const own = copy.sorted(words.tests ?? [`src/${room}/*.test.ts`])
+    const own = await copy.sorted(words.tests ?? [`src/${room}/*.test.ts`])
     const isKernel = plan.order.indexOf(room) < plan.doorsFrom
-    const whole = words.tests !== undefined || !isKernel ? [] : copy.sorted(WHOLE)
+    const whole = words.tests !== undefined || !isKernel ? [] : await copy.sorted(WHOLE)
     const alive: Mutant[] = []
     let explanations = 0
-    mutants.forEach((mutant, at) => {
+    for (const [at, mutant] of mutants.entries()) {
       if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${room}: ${at + 1} of ${mutants.length}`)
       const isExplained = known.some(one => isSame(one, mutant))
-      if (copy.isKilled(mutant, isExplained ? own : [...own, ...whole.filter(test => !own.includes(test))])) {
+      const tests = isExplained ? own : [...own, ...whole.filter(test => !own.includes(test))]
+      if (await copy.isKilled(mutant, tests)) {
         if (isExplained) console.error(`explained, but a test notices it: ${told(mutant)}`)
       } else if (isExplained) explanations++
       else {
         alive.push(mutant)
         if (!words.json) console.log(`lives: ${told(mutant)}`)
       }
-    })
+    }
     if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
     const sum = {
       planted: mutants.length,
@@ -282,4 +319,4 @@ function wrong(what: string): never {
   process.exit(2)
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) main()
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main()
