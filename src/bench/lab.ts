@@ -5,8 +5,9 @@
  *          the clock on all processors, as who waits for a command has them.
  */
 import { runCampaign, WORKLOAD_KINDS } from '../crash/index.ts'
-import { explore, exploreEach, runJobs, SCENARIOS } from '../explore/index.ts'
+import { explore, exploreEach, runJobs } from '../explore/index.ts'
 import { DISCIPLINES, RESTART } from '../mm/index.ts'
+import { SCENARIOS } from '../scenarios/index.ts'
 import { type Bench, type Figure, median, type Plan } from './measure.ts'
 
 const ROUNDS = 5

@@ -13,15 +13,13 @@ import {
   isExpected,
   type Job,
   type Result,
-  readScenario,
   replay,
   runJobs,
-  SCENARIOS,
-  type Scenario,
   timelineText,
 } from '../explore/index.ts'
 import { didYouMean } from '../group/index.ts'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
+import { readScenario, SCENARIOS, type Scenario } from '../scenarios/index.ts'
 import { crashCommand } from './lab-crash.ts'
 import { compareCommand, runCommand } from './lab-timed.ts'
 import { validateCommand } from './lab-validate.ts'

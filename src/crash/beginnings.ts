@@ -8,7 +8,7 @@
  * Invariants
  *   BG1 A workload that goes on from a place has the moments, images and promises that it has when it is played from its start.
  */
-import { Rewinder, type Snapshot } from '../explore/index.ts'
+import { Rewinder, type Snapshot } from '../rewind/index.ts'
 import { begin } from './begin.ts'
 import { isOfImage } from './image.ts'
 import type { Planted } from './planted.ts'

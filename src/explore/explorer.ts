@@ -16,12 +16,12 @@
  *   EX2 Each state is looked at, and each step, under the discipline or under one that answers alike (STS1).
  */
 import { type Discipline, RESTART } from '../mm/index.ts'
+import type { Scenario } from '../scenarios/index.ts'
 import { chainOf } from './chain.ts'
 import { type Choice, scheduleText } from './choice.ts'
 import { StateGraph } from './graph.ts'
 import type { Breach } from './monitor.ts'
 import { inversion, isInversion } from './properties.ts'
-import type { Scenario } from './scenario.ts'
 import { type SpaceOptions, type State, StateSpace } from './state-space.ts'
 import type { Walker } from './walker.ts'
 

@@ -4,11 +4,11 @@
  */
 import { assert } from '../base/index.ts'
 import { disciplineNamed } from '../mm/index.ts'
+import type { Scenario } from '../scenarios/index.ts'
+import { SCENARIOS } from '../scenarios/index.ts'
 import { inWorkers, type WorkersOptions } from '../workers/index.ts'
 import { CANARIES } from './canaries.ts'
-import { SCENARIOS } from './catalogue.ts'
 import { type Exploration, explore, exploreEach, isExpected } from './explorer.ts'
-import type { Scenario } from './scenario.ts'
 
 export type Job =
   | { readonly kind: 'explore'; readonly scenario: Scenario; readonly disciplines: readonly string[] }

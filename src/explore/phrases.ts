@@ -9,6 +9,7 @@ import { copyArgs, syncArgs, truncateArgs } from '../cache/index.ts'
 import { newReadState } from '../memmap/index.ts'
 import { PROT_NONE, PROT_READ, PROT_WRITE, type Prot, type Space, shrink } from '../mm/index.ts'
 import { type ProcFile, procArgs } from '../proc/index.ts'
+import { AWAY, type Phrase, type VerbName } from '../scenarios/index.ts'
 import { done, type Outcome, type Task, type Verb } from '../sched/index.ts'
 import { mremapArgs, msyncArgs, populateArgs } from '../space/index.ts'
 import {
@@ -22,7 +23,6 @@ import {
   type VolumeFile,
 } from '../volume/index.ts'
 import type { Machine, Place } from './machine.ts'
-import { AWAY, type Phrase, type VerbName } from './scenario.ts'
 import type { LabVolume } from './volume/volume.ts'
 
 /** What the task of a phrase writes: its own word, the same for phrases of the same text. */

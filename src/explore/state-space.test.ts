@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { DISCIPLINES, disciplineNamed, RESTART } from '../mm/index.ts'
+import type { Scenario } from '../scenarios/index.ts'
+import { SCENARIOS } from '../scenarios/index.ts'
 import { AskedDiscipline, columnsApart } from './asked-discipline.ts'
-import { SCENARIOS } from './catalogue.ts'
 import { EXPLORE_DEFAULTS, Explorer, explore, exploreEach } from './explorer.ts'
 import { Machine } from './machine.ts'
-import type { Scenario } from './scenario.ts'
 import { StateSpace } from './state-space.ts'
 import { Walker } from './walker.ts'
 

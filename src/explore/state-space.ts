@@ -13,13 +13,13 @@
  */
 import { assert } from '../base/index.ts'
 import type { Discipline } from '../mm/index.ts'
+import type { Scenario } from '../scenarios/index.ts'
 import { AskedDiscipline, type Columns, columnsApart } from './asked-discipline.ts'
 import type { Canary } from './canaries.ts'
 import type { Choice } from './choice.ts'
 import { Machine } from './machine.ts'
 import type { Breach } from './monitor.ts'
 import { inversion } from './properties.ts'
-import type { Scenario } from './scenario.ts'
 import { type Place, Walker } from './walker.ts'
 
 /** The hash of the state that a step leads to, or what it broke. */

@@ -3,12 +3,12 @@
  */
 import { errnoName } from '../base/index.ts'
 import type { Discipline } from '../mm/index.ts'
+import type { Scenario } from '../scenarios/index.ts'
 import type { Task } from '../sched/index.ts'
 import type { Canary } from './canaries.ts'
 import { chainOf } from './chain.ts'
 import { type Choice, choiceText, parseSchedule } from './choice.ts'
 import { Machine } from './machine.ts'
-import type { Scenario } from './scenario.ts'
 import { Walker } from './walker.ts'
 
 export interface Step {

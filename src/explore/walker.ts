@@ -1,13 +1,13 @@
 /**
  * A machine that can be walked through its states: step forward, look, and go back.
  */
+
+import { Rewinder, type Snapshot, sideBySide } from '../rewind/index.ts'
 import type { Choice } from './choice.ts'
 import { hashOf, Keys } from './key.ts'
 import type { Machine } from './machine.ts'
 import type { Breach } from './monitor.ts'
 import { atTheEnd, safetyOf } from './properties.ts'
-import { Rewinder, type Snapshot } from './rewind.ts'
-import { sideBySide } from './side-by-side.ts'
 import { isValueOfRecord } from './volume/key.ts'
 
 /** A place to come back to: the machine, and the one byte of each page that carries its word. */

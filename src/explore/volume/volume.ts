@@ -7,6 +7,7 @@
  */
 import { assert, errno, ROOT } from '../../base/index.ts'
 import type { Engine } from '../../engine/index.ts'
+import type { Scenario } from '../../scenarios/index.ts'
 import { done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../../sched/index.ts'
 import {
   type Checksum,
@@ -21,7 +22,6 @@ import {
   type VolumeFile,
   WRITTEN,
 } from '../../volume/index.ts'
-import type { Scenario } from '../scenario.ts'
 import { FrameWords, OwnWords, VolumeDisk } from './disk.ts'
 
 /** The first byte tells pages apart, and metadata is as it was written: nothing here flips bits. */

@@ -3,7 +3,7 @@
  * it was asked to read stays with it, for further questions.
  */
 
-import { exploreEach, isExpected, readScenario, replay } from '../../explore/index.ts'
+import { exploreEach, isExpected, replay } from '../../explore/index.ts'
 import { disciplineNamed } from '../../mm/index.ts'
 import {
   type AnalyzedFiles,
@@ -16,6 +16,7 @@ import {
   whatIf,
 } from '../../observe/index.ts'
 import { perfettoTrace, type Report, renderContent, renderPage } from '../../report/index.ts'
+import { readScenario } from '../../scenarios/index.ts'
 import { compare, compareReport, workloadNamed } from '../../timed/index.ts'
 import type { Analyzed, Answers, ExploredRow, Question, Replayed, Shown, Told } from './messages.ts'
 import { choose } from './stand-ins/fs.ts'

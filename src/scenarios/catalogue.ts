@@ -4,7 +4,7 @@
  * ones come first.
  */
 import { type MappingSpec, type Plan, type Scenario, scenarioOf } from './scenario.ts'
-import { VOLUME_PLANS } from './volume/catalogue.ts'
+import { VOLUME_PLANS } from './volume-catalogue.ts'
 
 const HEAP: Partial<MappingSpec> = { share: 'private' }
 

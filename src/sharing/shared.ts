@@ -9,8 +9,8 @@
  * Invariants
  *   SH1 The same choices give the same machines.
  */
-import { assert, errno, ROOT } from '../../base/index.ts'
-import { type Message, MetadataServer, Network, StillClock } from '../../rig/index.ts'
+import { assert, errno, ROOT } from '../base/index.ts'
+import { type Message, MetadataServer, Network, StillClock } from '../rig/index.ts'
 import {
   done,
   fail,
@@ -20,7 +20,7 @@ import {
   type Ticket,
   type Verb,
   wait,
-} from '../../sched/index.ts'
+} from '../sched/index.ts'
 import {
   Absent,
   type Basis,
@@ -34,7 +34,7 @@ import {
   type Role,
   roomFor,
   Space,
-} from '../../volume/index.ts'
+} from '../volume/index.ts'
 
 const PAGE_KEY = 'n'
 const NOTHING_ERASED = { underWay: undefined }

@@ -2,9 +2,9 @@
  * The machines that share a store, in several plans, and ways for them to be wrong. Each must be found in one of the plans: they
  * show that its properties can fail.
  */
-import { errno } from '../../base/index.ts'
-import { type MetadataServer, replace } from '../../rig/index.ts'
-import type { Basis } from '../../volume/index.ts'
+import { errno } from '../base/index.ts'
+import { type MetadataServer, replace } from '../rig/index.ts'
+import type { Basis } from '../volume/index.ts'
 import type { Shared, SharedPlan } from './shared.ts'
 
 const PLANS = {

@@ -1,9 +1,9 @@
 /** A scenario of a user's own: what is read, and what is said of what can't be. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { explore } from '../explore/index.ts'
 import { RESTART } from '../mm/index.ts'
 import { SCENARIOS } from './catalogue.ts'
-import { explore } from './explorer.ts'
 import { readScenario, ScenarioError, writeScenario } from './scenario-file.ts'
 
 const GOOD = `name: two-stores

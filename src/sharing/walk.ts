@@ -4,9 +4,9 @@
  * Invariants
  *   SHW1 Two states with one key go on alike: the key has all that matters of what is in reach.
  */
-import type { Errno } from '../../base/index.ts'
-import type { Change, NetworkedStore, Overlay } from '../../volume/index.ts'
-import { Rewinder, type Snapshot } from '../rewind.ts'
+import type { Errno } from '../base/index.ts'
+import { Rewinder, type Snapshot } from '../rewind/index.ts'
+import type { Change, NetworkedStore, Overlay } from '../volume/index.ts'
 import { atTheEnd, PROPERTIES } from './properties.ts'
 import { Shared, type SharedPlan, type Writer } from './shared.ts'
 

@@ -2,7 +2,7 @@
  * Scenarios of files that share blocks: what the mail asked for, a pageMkwrite that changes the physical page, and whom it
  * lets wait. Each has the two beside it that make an inversion seen: a fork or a munmap, and a reader of /proc.
  */
-import type { MappingSpec, Plan } from '../scenario.ts'
+import type { MappingSpec, Plan } from './scenario.ts'
 
 const DAX = { blocks: 12, open: 'dax' } as const
 const CACHED = { blocks: 12, open: 'cached' } as const

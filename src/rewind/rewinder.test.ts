@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Prng } from '../base/index.ts'
+import { Machine } from '../explore/machine.ts'
+import { Walker } from '../explore/walker.ts'
 import { DISCIPLINES } from '../mm/index.ts'
-import { SCENARIOS } from './catalogue.ts'
-import { Machine } from './machine.ts'
-import { Walker } from './walker.ts'
+import { SCENARIOS } from '../scenarios/index.ts'
 
 test('a machine that was put back goes on as one that was run from the beginning', () => {
   const chance = new Prng(7)

@@ -1,6 +1,6 @@
 /** What must be true of machines that share a volume's metadata, whatever is late or lost. A sentence each, or undefined. */
-import { errno } from '../../base/index.ts'
-import { Failure, type NetworkedStore } from '../../volume/index.ts'
+import { errno } from '../base/index.ts'
+import { Failure, type NetworkedStore } from '../volume/index.ts'
 import type { Shared } from './shared.ts'
 
 type Check = (shared: Shared) => string | undefined
