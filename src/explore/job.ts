@@ -4,8 +4,7 @@
  */
 import { assert } from '../base/index.ts'
 import { disciplineNamed } from '../mm/index.ts'
-import type { Scenario } from '../scenarios/index.ts'
-import { SCENARIOS } from '../scenarios/index.ts'
+import { SCENARIOS, type Scenario } from '../scenarios/index.ts'
 import { inWorkers, type WorkersOptions } from '../workers/index.ts'
 import { CANARIES } from './canaries.ts'
 import { type Exploration, explore, exploreEach, isExpected } from './explorer.ts'

@@ -1,8 +1,8 @@
 /**
  * The small machine of a scenario: the engine itself, with devices and a clock that move only when they are told to.
  *
- * Whatever may happen next is a choice (choice.ts). Between two choices nothing happens, so the machine is plain data there: it can be hashed (key.ts), compared with what
- * must be true (properties.ts), and put back (rewind.ts).
+ * Whatever may happen next is a choice (choice.ts). Between two choices nothing happens, so the machine is plain data there:
+ * it can be hashed (key.ts), compared with what must be true (properties.ts), and put back (walker.ts).
  *
  * Invariants
  *   MA1 The same scenario, discipline and choices give the same machine.
