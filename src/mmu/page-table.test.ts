@@ -102,6 +102,26 @@ describe('a page table', () => {
     assert.equal(table.get(VPN_END - 1), 37)
     assert.deepEqual([...table.used(VPN_END - LEAF, VPN_END)], [VPN_END - 1])
   })
+
+  it('says where a range stops being present, wherever its leaves begin', () => {
+    const table = new PageTable(LEAF)
+    const [from, gap, end] = [5, 2 * LEAF + 9, 3 * LEAF - 1]
+    for (let vpn = from; vpn < end; vpn++) if (vpn !== gap) table.set(vpn, entryOf(vpn, 'read only'))
+    assert.equal(table.presentEnd(from, end), gap)
+    assert.equal(table.presentEnd(from, gap), gap)
+    assert.equal(table.presentEnd(from, LEAF), LEAF)
+    assert.equal(table.presentEnd(gap + 1, end), end)
+    assert.equal(table.presentEnd(gap + 1, end + 1), end)
+  })
+
+  it('shows the entries of a range in one leaf, up to the last of the leaf, and of no other', () => {
+    const table = new PageTable(LEAF)
+    for (let vpn = 0; vpn < 2 * LEAF; vpn++) table.set(vpn, vpn + 1)
+    const shown = table.entriesOf(LEAF - 3, LEAF)
+    assert.deepEqual([...shown!], [LEAF - 2, LEAF - 1, LEAF])
+    assert.equal(table.entriesOf(LEAF, 2 * LEAF)!.length, LEAF)
+    assert.equal(table.entriesOf(LEAF - 3, LEAF + 1), undefined)
+  })
 })
 
 describe('an entry', () => {

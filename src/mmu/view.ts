@@ -431,10 +431,10 @@ export class View {
     return this.data.subarray(at, at + Math.min(length, this.pageSize - (at & this.mask)))
   }
 
-  /** Whether the page of `offset`, at which it begins, is there and lies at `at` in the memory that is looked at. */
+  /** Whether the page of `offset`, behind the start of the window, is there and lies at `at` in the memory that is looked at. */
   private lies(offset: Bytes, at: number): boolean {
     const within = offset - this.from
-    if (within < 0 || within >= this.span) return false
+    if (within >= this.span) return false
     const entry = this.leaf[within >>> this.shift]!
     return (entry & LOAD) !== 0 && frameOf(entry) * this.pageSize === at
   }

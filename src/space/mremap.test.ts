@@ -145,6 +145,25 @@ describe('mremap', () => {
     world.finish()
   })
 
+  it('gives back the page tables of what it takes away, of its tail and of the old place', () => {
+    const leaf = 1024
+    const { world, space, heap } = heapOf(4)
+    const [one, other] = [2 ** 16, 2 ** 17]
+    const leaves = () => new Set(space.table.directory).size
+    for (const fixed of [one, other]) world.map(space, undefined, { pages: 3 * leaf, fixed })
+    put(world, space, one, 1)
+    const few = leaves()
+    for (const page of [0, leaf, 2 * leaf]) put(world, space, other + page, 2)
+    assert.ok(leaves() > few)
+    assert.equal(errs(world, world.mremap(space, one, 3 * leaf, 3 * leaf, { fixed: other })), 'done')
+    assert.equal(leaves(), few)
+    put(world, space, other + 2 * leaf, 3)
+    assert.equal(errs(world, world.mremap(space, other, 3 * leaf, leaf, 'stays')), 'done')
+    assert.equal(leaves(), few)
+    assert.deepEqual([get(world, space, heap), get(world, space, other)], [100, 1])
+    world.finish()
+  })
+
   it('leaves the old range mapped and empty, if asked (MREMAP_DONTUNMAP)', () => {
     const { world, space, heap } = heapOf(2)
     const task = world.mremap(space, heap, 2, 2, 'may move', 'stays mapped')
