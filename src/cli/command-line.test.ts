@@ -9,6 +9,7 @@ import { program } from './program.ts'
 import { several, WrongWords } from './words.ts'
 
 const MAIN = join(import.meta.dirname, 'main.ts')
+const BIN = join(import.meta.dirname, 'bin.ts')
 
 function say(...words: readonly string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...words], {
@@ -176,6 +177,18 @@ test('a reader that has seen enough ends the program quietly', () => {
   )
   assert.equal(stderr, '')
   assert.ok(status === 0 || status === 141, `${status}`)
+})
+
+test('a command that waits for what keeps no process alive does not end like one that did its work', () => {
+  const commander = import.meta.resolve('commander')
+  const preload = `
+    import { createRequire } from 'node:module'
+    const { Command } = createRequire('${commander}')('${commander.replace('file://', '')}')
+    Command.prototype.parseAsync = () => new Promise(() => {})`
+  const words = ['--import', `data:text/javascript,${encodeURIComponent(preload)}`, BIN, 'lab', 'list']
+  const { status, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8' })
+  assert.match(stderr, /^faultline: the process ended before the command had done its work/)
+  assert.equal(status, 1)
 })
 
 test('a word that is said twice counts once', () => {

@@ -64,9 +64,19 @@ for (const stream of [process.stdout, process.stderr])
     process.exit(1)
   })
 
+// A command that waits for what keeps no process alive would end with 0, as if it had done what was asked.
+function endedEarly(): void {
+  process.stderr.write(
+    'faultline: the process ended before the command had done its work, which is a defect of faultline\n',
+  )
+  process.exitCode = 1
+}
+process.once('beforeExit', endedEarly)
+
 const words = helpFirst(process.argv.slice(2))
 try {
   await (await program(words)).parseAsync(words, { from: 'user' })
 } catch (error) {
   process.exitCode = statusOf(error, words.includes('--json'))
 }
+process.off('beforeExit', endedEarly)

@@ -1,13 +1,19 @@
 /** A thread for calls that wait until the session has answered the kernel: umount2, notifications, settings of the mount. */
 import { writeFileSync } from 'node:fs'
 import { parentPort } from 'node:worker_threads'
-import { Linux } from '../linux/index.ts'
-import type { AsideCall, AsideResult } from './aside.ts'
+import { hasLoaded, Linux } from '../linux/index.ts'
+import type { AsideAsked, AsideCall, AsideResult } from './aside.ts'
 import { unmount } from './mounting.ts'
 
 const linux = new Linux()
+hasLoaded()
 
-parentPort!.on('message', ({ id, call }: { readonly id: number; readonly call: AsideCall }) => {
+parentPort!.on('message', (asked: AsideAsked) => {
+  if (asked === 'end') {
+    parentPort!.close()
+    return
+  }
+  const { id, call } = asked
   parentPort!.postMessage({ id, result: perform(call) } satisfies AsideResult)
 })
 
@@ -18,8 +24,6 @@ function perform(call: AsideCall): number {
       return unmount(linux, call.target, call.how)
     case 'notify':
       return Math.min(0, linux.tryWrite(call.fd, call.message))
-    case 'nothing':
-      return 0
     case 'set':
       try {
         writeFileSync(call.path, call.value)

@@ -1,36 +1,70 @@
-/** A thread that is ended at whatever moment of its beginning takes nobody along (AS2, FPW3). */
+/** Threads of a mount: ended at whatever moment of their beginning they take nobody along, and who waits for them is answered. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 
-const PROGRAM = `
+const ASIDE = `
   import { Aside } from '${new URL('./aside.ts', import.meta.url)}'
-  const aside = new Aside()
-  await new Promise(done => setTimeout(done, Number(process.argv[2])))
-  await aside.end()
-  console.log('ended')
-`
+  const aside = new Aside()`
+const WRITERS = `
+  import fs from 'node:fs'
+  import { PageWriters } from '${new URL('./page-writers.ts', import.meta.url)}'
+  const device = fs.openSync('/dev/null')
+  const writers = new PageWriters({ device, target: '/' })`
+const MOMENT = `await new Promise(done => setTimeout(done, Number(process.argv[2])))`
 
-test('what has begun a moment ago can be ended, and the process goes on', async t => {
+/** Plays a program that is given milliseconds; what it printed, and how it ended. */
+function player(t: TestContext, text: string): (ms: number) => Promise<readonly [string, unknown]> {
   const folder = fs.mkdtempSync(join(tmpdir(), 'faultline-aside-'))
   t.after(() => fs.rmSync(folder, { recursive: true }))
   const program = join(folder, 'program.mjs')
-  fs.writeFileSync(program, PROGRAM)
-  for (let ms = 0; ms < 60; ms++) {
+  fs.writeFileSync(program, text)
+  return async ms => {
     const words = ['--conditions=faultline-source', program, String(ms)]
     const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })
     let out = ''
     child.stdout.on('data', chunk => {
       out += chunk
     })
-    assert.deepEqual(
-      [await once(child, 'close'), out],
-      [[0, null], 'ended\n'],
-      `${ms} ms after its beginning`,
-    )
+    const [status, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
+    return [out, status ?? signal]
   }
+}
+
+test('what has begun a moment ago can be ended, and the process goes on', async t => {
+  const play = player(
+    t,
+    `${ASIDE}
+    ${MOMENT}
+    await aside.end()
+    console.log('ended')`,
+  )
+  for (let ms = 0; ms < 60; ms += 4)
+    assert.deepEqual(await play(ms), ['ended\n', 0], `${ms} ms after its beginning`)
+})
+
+test('AS2: who waits for calls is answered, though nothing else keeps the process alive', async t => {
+  const play = player(
+    t,
+    `${ASIDE}
+    const set = value => aside.call({ what: 'set', path: '/dev/null', value })
+    console.log(await Promise.all([set('0'), set('1')]), await set('2'))`,
+  )
+  assert.deepEqual(await play(0), ['[ 0, 0 ] 0\n', 0])
+})
+
+test('FPW3: who waits for pages is told, though nothing else keeps the process alive', async t => {
+  const play = player(
+    t,
+    `${WRITERS}
+    const { failed } = await writers.write([])
+    console.log(failed)
+    await writers.end()
+    console.log('ended')`,
+  )
+  assert.deepEqual(await play(0), ['0\nended\n', 0])
 })

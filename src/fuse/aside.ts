@@ -4,10 +4,11 @@
  *
  * Invariants
  *   AS1 Calls are made one after the other, in the order in which they were asked for, each in a thread that answers nobody.
- *   AS2 The thread is ended when it has loaded what it needs (as FPW3).
+ *   AS2 Who waits for a call isn't left alone: until it is answered the process goes on.
  */
-import { extname } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import { once } from 'node:events'
+import type { Worker } from 'node:worker_threads'
+import { startLoadingThread } from '../linux/index.ts'
 import {
   NOTIFY_INVAL_ENTRY,
   NOTIFY_INVAL_INODE,
@@ -23,10 +24,10 @@ export type AsideCall =
       readonly how: 'when nobody uses it' | 'detach'
     }
   | { readonly what: 'notify'; readonly fd: number; readonly message: Uint8Array }
-  /** Answered when the thread has loaded what it needs. */
-  | { readonly what: 'nothing' }
   /** Writes a file of /sys. */
   | { readonly what: 'set'; readonly path: string; readonly value: string }
+
+export type AsideAsked = { readonly id: number; readonly call: AsideCall } | 'end'
 
 export interface AsideResult {
   readonly id: number
@@ -36,19 +37,16 @@ export interface AsideResult {
 export class Aside {
   private readonly worker: Worker
   private readonly waiting = new Map<number, (result: number) => void>()
-  private readonly loaded: Promise<unknown>
   private next = 1
 
   constructor() {
-    const file = new URL(`./aside-thread${extname(import.meta.url)}`, import.meta.url)
-    this.worker = new Worker(file)
+    this.worker = startLoadingThread('aside-thread', import.meta.url, undefined)
     this.worker.on('message', ({ id, result }: AsideResult) => {
       this.waiting.get(id)!(result)
       this.waiting.delete(id)
+      if (this.waiting.size === 0) this.worker.unref()
     })
     this.worker.unref()
-    const gone = new Promise(resolve => this.worker.on('exit', resolve))
-    this.loaded = Promise.race([this.call({ what: 'nothing' }), gone])
   }
 
   /** Settles with 0, or -errno. */
@@ -56,14 +54,16 @@ export class Aside {
     const id = this.next++
     return new Promise(resolve => {
       this.waiting.set(id, resolve)
-      this.worker.postMessage({ id, call })
+      this.worker.ref()
+      this.worker.postMessage({ id, call } satisfies AsideAsked)
     })
   }
 
+  /** Settles when all calls have been made, and the thread is gone. */
   async end(): Promise<void> {
     this.worker.ref()
-    await this.loaded
-    await this.worker.terminate()
+    this.worker.postMessage('end' satisfies AsideAsked)
+    await once(this.worker, 'exit')
   }
 }
 

@@ -3,12 +3,18 @@
  * keep the session's device open: were the process killed, the kernel would wait for an answer that never comes.
  */
 import { closeSync, constants, openSync } from 'node:fs'
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import { errno } from '../base/index.ts'
-import { Linux } from '../linux/index.ts'
-import type { HandedOver, PagesOf, PageWriterSaid, PageWriterSetting } from './page-writers.ts'
+import { hasLoaded, Linux, settingOfThread } from '../linux/index.ts'
+import type {
+  HandedOver,
+  PagesOf,
+  PageWriterAsked,
+  PageWriterSaid,
+  PageWriterSetting,
+} from './page-writers.ts'
 
-const { device, target } = workerData as PageWriterSetting
+const { device, target } = settingOfThread<PageWriterSetting>()
 /** FILEID_INO64_GEN of FUSE: what fs/fuse/inode.c makes of an inode and its generation. */
 const HANDLE_TYPE = 0x81
 const HANDLE_BYTES = 12
@@ -17,9 +23,13 @@ const U32 = 2 ** 32
 const linux = new Linux()
 const separated = linux.unshareFiles()
 if (separated === 0) closeSync(device)
-say('loaded')
+hasLoaded()
 
-parentPort!.on('message', (files: readonly PagesOf[]) => {
+parentPort!.on('message', (files: PageWriterAsked) => {
+  if (files === 'end') {
+    parentPort!.close()
+    return
+  }
   const open: number[] = []
   say({ handedOver: separated === 0 ? handOver(files, open) : { unreachable: -separated, failed: errno.OK } })
   // It may wait for a lock of who waits for what was just said.

@@ -9,11 +9,12 @@
  * Invariants
  *   FPW1 Whose pages can't be written for now keeps nobody else's from being written.
  *   FPW2 Its threads have none of the session's descriptors: a process that is killed leaves nobody waiting.
- *   FPW3 A thread is ended when it has loaded what it needs: native code that is loaded in a thread that ends takes the process along.
+ *   FPW3 Who waits for pages isn't left alone: as long as a thread is at work the process goes on.
  */
-import { extname } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import { once } from 'node:events'
+import type { Worker } from 'node:worker_threads'
 import { type Errno, errno } from '../base/index.ts'
+import { startLoadingThread } from '../linux/index.ts'
 
 /** A file whose pages are to be written. */
 export interface PagesOf {
@@ -34,13 +35,14 @@ export interface HandedOver {
   readonly failed: Errno
 }
 
-export type PageWriterSaid = { readonly handedOver: HandedOver } | 'loaded' | 'idle'
+export type PageWriterAsked = readonly PagesOf[] | 'end'
+
+export type PageWriterSaid = { readonly handedOver: HandedOver } | 'idle'
 
 export class PageWriters {
   private readonly setting: PageWriterSetting
   private readonly idle: Worker[] = []
-  /** Each settles when its thread has loaded what it needs, or is gone. */
-  private readonly all = new Map<Worker, Promise<void>>()
+  private readonly all = new Set<Worker>()
   private readonly waiting = new Map<Worker, (handedOver: HandedOver) => void>()
 
   constructor(setting: PageWriterSetting) {
@@ -52,32 +54,36 @@ export class PageWriters {
     const worker = this.idle.pop() ?? this.start()
     return new Promise(resolve => {
       this.waiting.set(worker, resolve)
-      worker.postMessage(files)
+      worker.ref()
+      worker.postMessage(files satisfies PageWriterAsked)
     })
   }
 
   async end(): Promise<void> {
-    for (const worker of this.all.keys()) worker.ref()
-    await Promise.all([...this.all].map(([worker, loaded]) => loaded.then(() => worker.terminate())))
+    await Promise.all([...this.all].map(worker => this.endOne(worker)))
+  }
+
+  private async endOne(worker: Worker): Promise<void> {
+    worker.ref()
+    worker.postMessage('end' satisfies PageWriterAsked)
+    await once(worker, 'exit')
   }
 
   private start(): Worker {
-    const file = new URL(`./page-writer-thread${extname(import.meta.url)}`, import.meta.url)
     // Files that are opened by handle Node doesn't know of.
-    const worker = new Worker(file, { workerData: this.setting, trackUnmanagedFds: false })
-    const loaded = Promise.withResolvers<void>()
-    this.all.set(worker, loaded.promise)
-    worker.on('exit', () => loaded.resolve())
+    const options = { trackUnmanagedFds: false }
+    const worker = startLoadingThread('page-writer-thread', import.meta.url, this.setting, options)
+    this.all.add(worker)
     worker.on('message', (said: PageWriterSaid) => {
-      if (said === 'loaded') loaded.resolve()
-      else if (said === 'idle') this.idle.push(worker)
-      else this.waiting.get(worker)!(said.handedOver)
+      if (said === 'idle') {
+        this.idle.push(worker)
+        worker.unref()
+      } else this.waiting.get(worker)!(said.handedOver)
     })
     worker.on('error', () => {
       this.all.delete(worker)
       this.waiting.get(worker)?.({ unreachable: errno.EIO, failed: errno.OK })
     })
-    worker.unref()
     return worker
   }
 }

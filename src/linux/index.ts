@@ -18,6 +18,7 @@ export {
 export { Linux, LinuxError } from './calls.ts'
 export { type Address, type Foreign, loadFfi, NoFfi, type Passed, type Watch } from './ffi.ts'
 export { flock } from './flock.ts'
+export { hasLoaded, settingOfThread, startLoadingThread } from './loading-thread.ts'
 export { Ring, type RingRead } from './ring.ts'
 export { ThreadSignals } from './thread-signals.ts'
 export { copyPages, type FaultMessage, NoUserfaultfd, Userfaultfd } from './userfaultfd.ts'

@@ -341,7 +341,7 @@ describe('over the hardware MMU', { skip: unavailable, timeout: 300_000 }, () =>
     assert.equal(status, 0)
   })
 
-  test('TH3: a process that ends while threads load koffi waits until they have', async t => {
+  test('LTH1: a process that ends while threads load koffi waits until they have', async t => {
     const path = numbered(t, 64)
     // A thread of the machine's own begins to load it, and goes on when the process ends.
     const preload = `

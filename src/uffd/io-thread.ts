@@ -1,10 +1,9 @@
 /** A thread that makes calls of the host: those of its slot, one after the other, and wakes the pager. Then it is another's. */
 import { parentPort } from 'node:worker_threads'
 import type { Bytes } from '../base/index.ts'
-import { type Address, Linux } from '../linux/index.ts'
+import { type Address, hasLoaded, Linux } from '../linux/index.ts'
 import { Bounce } from './bounce.ts'
 import { CallSlot, FLUSH, type HostCall, READ, RESIZE, WRITE } from './call-slot.ts'
-import { hasLoaded } from './threads.ts'
 
 export interface IoThreadData {
   readonly slot: SharedArrayBuffer

@@ -1,9 +1,8 @@
 /** A thread for pagers, one after the other. */
 import { parentPort } from 'node:worker_threads'
-import { Linux } from '../linux/index.ts'
+import { hasLoaded, Linux } from '../linux/index.ts'
 import { Pager } from './pager.ts'
 import { abortProcess } from './poison.ts'
-import { hasLoaded } from './threads.ts'
 import type { PagerData } from './wire.ts'
 
 const linux = new Linux()

@@ -5,24 +5,18 @@
  * Invariants
  *   TH1 A thread has one task at a time. If it dies, the process ends: threads may be waiting for it.
  *   TH2 A thread that waits keeps no process alive.
- *   TH3 A process that ends waits until its threads have loaded: koffi aborts a process that stops a thread which loads it.
  */
-import { extname } from 'node:path'
-import { type MessagePort, Worker, workerData } from 'node:worker_threads'
-import { Linux } from '../linux/index.ts'
+import type { MessagePort, Worker } from 'node:worker_threads'
+import { Linux, startLoadingThread } from '../linux/index.ts'
 import { abortProcess } from './poison.ts'
 
 export type ThreadKind = 'pager-thread' | 'io-thread' | 'watchdog'
-
-/** A process that ends waits no longer than this for threads that load, in milliseconds. */
-const LOADING = 5000
 
 /** Of garbage a thread keeps no more before it is collected: what it holds, fork copies the page tables of. */
 const YOUNG_MB = 4
 
 const idle = new Map<ThreadKind, Worker[]>()
-/** A word for each thread that was made: 1 when it has loaded. */
-const loaded: Int32Array[] = []
+let endIsWatched = false
 let processEnds = false
 
 /** Gives a thread a task. The promise is kept when the task has ended; once it is asked for, it keeps the process alive. */
@@ -57,30 +51,18 @@ export class Thread {
   }
 }
 
-/** Said by a thread. */
-export function hasLoaded(): void {
-  const word = new Int32Array(workerData as SharedArrayBuffer)
-  Atomics.store(word, 0, 1)
-  Atomics.notify(word, 0)
-}
-
 function make(kind: ThreadKind): Worker {
-  if (loaded.length === 0) process.once('exit', endWithProcess)
-  const word = new Int32Array(new SharedArrayBuffer(4))
-  loaded.push(word)
-  const worker = new Worker(new URL(`./${kind}${extname(import.meta.url)}`, import.meta.url), {
-    workerData: word.buffer,
-    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
-  })
+  if (!endIsWatched)
+    process.once('exit', () => {
+      processEnds = true
+    })
+  endIsWatched = true
+  const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MB }
+  const worker = startLoadingThread(kind, import.meta.url, undefined, { resourceLimits })
   const linux = new Linux()
   worker.on('error', error => abortProcess(linux, `a thread of the machine failed: ${error.stack ?? error}`))
   worker.on('exit', () => {
     if (!processEnds) abortProcess(linux, `a thread of the machine is gone: ${kind}`)
   })
   return worker
-}
-
-function endWithProcess(): void {
-  processEnds = true
-  for (const word of loaded) Atomics.wait(word, 0, 0, LOADING)
 }

@@ -12,11 +12,10 @@
  */
 import { existsSync } from 'node:fs'
 import { parentPort, receiveMessageOnPort } from 'node:worker_threads'
-import { Linux } from '../linux/index.ts'
+import { hasLoaded, Linux } from '../linux/index.ts'
 import { Control } from './control.ts'
 import { abortProcess } from './poison.ts'
 import { HEARTBEAT, PAGER, SERVING, STATE } from './signals.ts'
-import { hasLoaded } from './threads.ts'
 import { Warden } from './warden.ts'
 import type { Held } from './wire.ts'
 
