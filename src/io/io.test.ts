@@ -4,6 +4,25 @@ import { describe, it } from 'node:test'
 import { errno, hang, MS } from '../base/index.ts'
 import { ioWorld } from './world.suite.ts'
 
+/** A group that may have one at once and has two, for a victim whose target was missed. */
+function scaledDown() {
+  const w = ioWorld({ held: true })
+  const [victim, worker] = [w.group(), w.group()]
+  w.io.configure('1:0', { nrRequests: 4, rotational: false })
+  w.io.setLatency('1:0', victim, 10 * MS)
+  w.io.submit(w.plan({ group: worker }))
+  for (let round = 0; round < 4; round++) {
+    w.io.submit(w.plan({ group: victim }))
+    w.until(w.driver.now() + 600 * MS)
+    w.device.release(w.device.held.at(-1)!)
+    w.settle()
+    w.io.submit(w.plan({ group: worker }))
+  }
+  const { depth, inflight } = w.io.latency('1:0', worker)
+  assert.deepEqual([depth, inflight], [1, 2], 'scaled down while two were in flight')
+  return { w, victim, worker }
+}
+
 describe('the I/O scheduler', () => {
   it('reads into frames what the device has, and tells the hook before the ticket (IO1)', () => {
     const w = ioWorld()
@@ -90,26 +109,19 @@ describe('the I/O scheduler', () => {
   })
 
   it('takes a bio past the depth of its own group for a group that has slots, and charges its own (FQ2)', () => {
-    const w = ioWorld({ held: true })
-    const [victim, worker] = [w.group(), w.group()]
-    w.io.configure('1:0', { nrRequests: 4, rotational: false })
-    w.io.setLatency('1:0', victim, 10 * MS)
-    w.io.submit(w.plan({ group: worker }))
-    for (let round = 0; round < 4; round++) {
-      w.io.submit(w.plan({ group: victim }))
-      w.until(w.driver.now() + 600 * MS)
-      w.device.release(w.device.held.at(-1)!)
-      w.settle()
-      w.io.submit(w.plan({ group: worker }))
-    }
-    const { depth, inflight } = w.io.latency('1:0', worker)
-    assert.deepEqual([depth, inflight], [1, 2], 'scaled down while two were in flight')
+    const { w, victim, worker } = scaledDown()
     const waiting = w.io.submit(w.plan({ group: worker }))
     assert.equal(waiting.state, 'queued')
     w.io.promote(waiting, victim)
     assert.equal(waiting.state, 'issued')
     assert.equal(waiting.issuer, victim)
     assert.equal(w.io.latency('1:0', worker).inflight, 3)
+  })
+
+  it('issues at once what waited for a target that has gone (IO5)', () => {
+    const { w, victim, worker } = scaledDown()
+    w.io.setLatency('1:0', victim, 0)
+    assert.equal(w.io.latency('1:0', worker).inflight, 4, 'all that the disk takes')
   })
 
   it('lends turns as well to a bio that io.max held when the other group began to wait', () => {

@@ -33,4 +33,19 @@ describe('a load maps the pages around it', () => {
     assert.deepEqual(mappedBy(1531, 20, 1533), [1531, 1536])
     assert.deepEqual(mappedBy(1531, 20, 1537), [1536, 1551])
   })
+
+  it('and tells the cache of no touch: who maps pages that are there tells by his entries (filemap_map_pages)', () => {
+    const world = new World()
+    const data = world.file('data', { pages: 4, holding: false })
+    world.read(data, 0, 4 * PAGE)
+    const { frames } = world.engine.memory
+    const before = [...frames.flags]
+    for (const advice of ['normal', 'random'] as const) {
+      const a = world.space(advice)
+      const at = world.map(a, data, { advice })
+      assert.equal(world.says(world.fault(a, at + 1, 'load')), 'done')
+    }
+    assert.deepEqual([...frames.flags], before)
+    world.finish()
+  })
 })
