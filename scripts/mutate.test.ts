@@ -7,7 +7,8 @@ import { watch } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { chosen, explained, mutantsOf, stale } from './mutate.ts'
+import { setImmediate as turn } from 'node:timers/promises'
+import { chosen, explained, mutantsOf, stale, usedAsleep } from './mutate.ts'
 
 const TEXT = `/** A file: a < b && c. */
 import { x } from './x.ts'
@@ -54,6 +55,26 @@ test('wrong words are refused with 2, in a sentence', () => {
     const { status, stderr } = mutate(...words)
     assert.equal(status, 2)
     assert.match(stderr, says)
+  }
+})
+
+test('who only sleeps is told from who runs and who is stopped', async () => {
+  const asleep = spawn('sleep', ['600'], { detached: true })
+  const busy = spawn('/bin/sh', ['-c', 'while :; do :; done'], { detached: true })
+  const used = async (child: typeof asleep, wanted: (used: number | undefined) => boolean) => {
+    for (;;) {
+      const found = usedAsleep(child.pid!)
+      if (wanted(found)) return found
+      await turn()
+    }
+  }
+  try {
+    assert.equal(await used(asleep, found => found !== undefined), usedAsleep(asleep.pid!))
+    assert.equal(await used(busy, found => found === undefined), undefined)
+    asleep.kill('SIGSTOP')
+    assert.equal(await used(asleep, found => found === undefined), undefined)
+  } finally {
+    for (const child of [asleep, busy]) child.kill('SIGKILL')
   }
 })
 

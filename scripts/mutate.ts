@@ -30,8 +30,11 @@ const ENOUGH = 0.95
 /** Times the processor time of a file of tests without a mutant, and at least LEAST_MS. */
 const LONGER = 4
 const LEAST_MS = 20_000
-/** What waits for nobody uses no processor; beside heavy work, and stopped for minutes, tests may take this long. */
+/** Beside heavy work, and stopped for minutes, tests may take this long. */
 const HANGS_MS = 600_000
+/** What has slept at so many looks in a row, and used no processor between them, waits for nobody. */
+const SLEEPS = 6
+const LOOK_MS = 5000
 
 const STOPS = [
   ['SIGINT', 130],
@@ -207,9 +210,11 @@ class Copy {
     })
     this.#running = child
     const timer = setTimeout(() => endGroup(child), wall)
+    const looks = setInterval(endIfAsleep, LOOK_MS, child, [])
     child.once('exit', () => endGroup(child))
     const [stdout] = await Promise.all([text(child.stdout), once(child, 'close')])
     clearTimeout(timer)
+    clearInterval(looks)
     this.#running = undefined
     return { status: child.exitCode, stdout }
   }
@@ -221,6 +226,36 @@ class Copy {
       await once(child, 'close')
     }
     process.exit(status)
+  }
+}
+
+/** Looks at tests, and ends those that only sleep. */
+function endIfAsleep(child: ChildProcess, looks: (number | undefined)[]): void {
+  looks.push(usedAsleep(child.pid!))
+  const last = looks.slice(-SLEEPS)
+  if (last.length === SLEEPS && last[0] !== undefined && last.every(used => used === last[0])) endGroup(child)
+}
+
+/** The processor time of a group of processes in ticks; undefined while one of them runs, waits for a disk or is stopped. */
+export function usedAsleep(group: number): number | undefined {
+  let used = 0
+  for (const path of globSync('/proc/[0-9]*/stat')) {
+    const stat = statOf(path)
+    if (Number(stat[2]) !== group) continue
+    if (stat[0] !== 'S') return undefined
+    used += Number(stat[11]) + Number(stat[12])
+  }
+  return used
+}
+
+/** The fields of a process behind its name: state, parent, group, …; none if it has ended (proc_pid_stat(5)). */
+function statOf(path: string): string[] {
+  try {
+    return readFileSync(path, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ')
+  } catch {
+    return []
   }
 }
 
