@@ -51,6 +51,7 @@ const MUTANTS: Record<string, (stage: Stage) => void> = {
     memory.frames.kind[world.engine.memory.frames.count - 1] = 2
   },
   'AM2: frame \\d+ belongs': ({ frames, clean }) => frames.raise(clean, 1 << 5),
+  'AM2: frame \\d+ belongs among the pages in flight': ({ memory, clean }) => memory.takeOff(clean),
   'AM2: reclaim can find': ({ memory, clean }) => memory.leaveLru(clean),
   'V2: as many tasks hold VMA at page': ({ a, at }) => {
     Object.assign(a.find(at)!.lock, { readers: 1 })

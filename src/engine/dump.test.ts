@@ -31,6 +31,7 @@ describe('a dump', () => {
       lock.queue.map(({ mode }) => mode),
       ['write', 'read'],
     )
+    assert.equal(dumped.locks.length, 1, 'a lock that nobody holds or waits for is left out')
     assert.deepEqual(
       dumped.bios.map(({ state }) => state),
       ['issued'],
