@@ -62,13 +62,16 @@ export function followingArgs(): FollowingArgs {
   return { claims: new Map(), unsized: undefined, changed: undefined }
 }
 
+/** What tells of commits that others have made. */
+export type Followed = Pick<NetworkedStore, 'pendingNews' | 'known' | 'advance'>
+
 export class Following implements Verb<FollowingArgs> {
   readonly name = 'follow commits'
   private readonly volume: Volume
   private readonly cache: PageCache
-  private readonly store: NetworkedStore
+  private readonly store: Followed
 
-  constructor(volume: Volume, cache: PageCache, store: NetworkedStore) {
+  constructor(volume: Volume, cache: PageCache, store: Followed) {
     this.volume = volume
     this.cache = cache
     this.store = store
@@ -114,7 +117,7 @@ export class Following implements Verb<FollowingArgs> {
     return done
   }
 
-  /** Returns the files that were changed. */
+  /** Returns the files whose size may be another. */
   private goOn(args: FollowingArgs): VolumeFile[] {
     const { claims } = args
     const { store } = this
@@ -137,13 +140,13 @@ export class Following implements Verb<FollowingArgs> {
       pages.set(ino, was === 'unknown' || is === 'unknown' ? ALL_PAGES : changedPages(was, is))
     }
     args.changed = changedBy(keys, pages)
-    const changed = new Set<VolumeFile>()
+    const unsized = new Set<VolumeFile>()
     for (const [ino, file] of files) {
       const others = pages.get(ino)
       if (others !== undefined) this.drop(file, others)
-      if (others !== undefined || keys.has(inodeKey(ino))) changed.add(file)
+      if (keys.has(inodeKey(ino))) unsized.add(file)
     }
-    return [...changed]
+    return [...unsized]
   }
 
   /** The extents whose records have the keys, by file; 'unknown': not all of them are here. */
