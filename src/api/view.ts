@@ -60,6 +60,11 @@ export interface ViewFace {
    */
   runs(offset: Bytes, length: Bytes): Iterable<Uint8Array>
   /**
+   * Hands each piece of `runs` to `act`. A loop over bytes is compiled better in a function than in the body of a `for ... of`:
+   * at small pages, or many pieces, this takes half the time.
+   */
+  eachRun(offset: Bytes, length: Bytes, act: (bytes: Uint8Array) => void): void
+  /**
    * Loads as many elements as `target` has, each from its offset in bytes; in a mapping they are little-endian. All that is
    * missing is brought together, so that N cold pages cost one round trip. Errors: EINVAL if there are more of one than of the other.
    */

@@ -8,6 +8,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { type Bytes, Prng } from '../base/index.ts'
 import { Machine, type Mapping } from '../map/index.ts'
+import type { View } from '../mmu/index.ts'
 import { compare, type Figure, MIB, nsEach, type Plan, sink } from './measure.ts'
 import { shuffled } from './scratch.ts'
 
@@ -82,7 +83,9 @@ async function loadsAt(plan: Plan, raw: Raw, { size, pageSize, lie, random }: La
     })
     figures.push(figure, await gathered(plan, map, raw, { offsets, name: figure.name }))
   }
-  figures.push(await walked(plan, map, raw, `whole runs, ${pageSize / 1024} KiB pages, ${lie}`))
+  const name = `whole runs, ${pageSize / 1024} KiB pages, ${lie}`
+  figures.push(await walked(plan, map, raw, { name, by: 'eachRun', sumIn: sumOfEachRun }))
+  figures.push(await walked(plan, map, raw, { name: `${name}, by for ... of`, by: 'runs', sumIn: sumOfRuns }))
   return figures
 }
 
@@ -117,18 +120,39 @@ function gathered(
   })
 }
 
+interface Walk {
+  readonly name: string
+  readonly by: 'runs' | 'eachRun'
+  readonly sumIn: (view: View, from: Bytes, length: Bytes) => number
+}
+
+function sum(bytes: Uint8Array): number {
+  let total = 0
+  for (let at = 0; at < bytes.length; at++) total = (total + bytes[at]!) | 0
+  return total
+}
+
+function sumOfRuns(view: View, from: Bytes, length: Bytes): number {
+  let total = 0
+  for (const bytes of view.runs(from, length)) total = (total + sum(bytes)) | 0
+  return total
+}
+
+function sumOfEachRun(view: View, from: Bytes, length: Bytes): number {
+  let total = 0
+  view.eachRun(from, length, bytes => {
+    total = (total + sum(bytes)) | 0
+  })
+  return total
+}
+
 /** Every byte in order, in sections of 16 MiB at most. */
-function walked(plan: Plan, map: Mapping, raw: Raw, name: string): Promise<Figure> {
+function walked(plan: Plan, map: Mapping, raw: Raw, { name, by, sumIn }: Walk): Promise<Figure> {
   const { length } = map
   const part = Math.min(length, 16 * MIB)
-  const sum = (bytes: Uint8Array) => {
-    let total = 0
-    for (let at = 0; at < bytes.length; at++) total = (total + bytes[at]!) | 0
-    return total
-  }
   return compare(plan, {
     name,
-    what: `every byte of view.runs against every byte of an Uint8Array, ${length / MIB} MiB`,
+    what: `every byte of view.${by} against every byte of an Uint8Array, ${length / MIB} MiB`,
     unit: 'ns',
     target: { atMost: 1.1 },
     ratio: 'ours/theirs',
@@ -136,11 +160,7 @@ function walked(plan: Plan, map: Mapping, raw: Raw, name: string): Promise<Figur
     ours: () =>
       nsEach(length, () => {
         for (let from = 0; from < length; from += part)
-          sink.value += map.run(view => {
-            let total = 0
-            for (const bytes of view.runs(from, part)) total = (total + sum(bytes)) | 0
-            return total
-          }) as number
+          sink.value += map.run(view => sumIn(view, from, part)) as number
       }),
     theirs: () =>
       nsEach(length, () => {

@@ -149,6 +149,13 @@ export function sections(mmu: Mmu): void {
       const whole = await map.run(view => Buffer.concat([...view.runs(3 * PAGE - 1, 10 * PAGE)]))
       assert.deepEqual(whole, Buffer.from(await map.run(view => view.bytes(3 * PAGE - 1, 10 * PAGE))))
       assert.equal(whole.readDoubleLE(1), 2)
+      await map.advise('dontneed')
+      const handed = await map.run(view => {
+        const pieces: Uint8Array[] = []
+        view.eachRun(3 * PAGE - 1, 10 * PAGE, piece => void pieces.push(piece))
+        return Buffer.concat(pieces)
+      })
+      assert.deepEqual(handed, whole)
     })
 
     test('that throws leaves nothing behind, whatever kind of store it made', async t => {

@@ -454,6 +454,12 @@ describe('many at once', () => {
         const pieces = [...view.runs(from, to - from)]
         assert.deepEqual(Buffer.concat(pieces), Buffer.from(flat.buffer.slice(from, to)))
         for (const { buffer } of pieces) assert.equal(buffer, frames.data.buffer)
+        const handed: Uint8Array[] = []
+        view.eachRun(from, to - from, piece => void handed.push(piece))
+        assert.deepEqual(
+          handed.map(({ byteOffset, length }) => [byteOffset, length]),
+          pieces.map(({ byteOffset, length }) => [byteOffset, length]),
+        )
       }),
     )
   })
@@ -488,7 +494,9 @@ describe('many at once', () => {
       assert.throws(() => view.gather([offset], new Uint32Array(1)), RangeError)
       assert.throws(() => view.scatter([offset], new Uint32Array(1)), RangeError)
       assert.throws(() => [...view.runs(offset, 4)], RangeError)
+      assert.throws(() => view.eachRun(offset, 4, () => {}), RangeError)
     }
+    assert.throws(() => view.eachRun(0, 4, undefined as never), ours)
     for (const offsets of [['0'], [1n], [Symbol('one')], [null], new BigInt64Array(1), new BigUint64Array(1)])
       for (const call of [
         () => view.gather(offsets as never, new Uint32Array(1)),

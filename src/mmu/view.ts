@@ -249,13 +249,20 @@ export class View {
   *runs(offset: Bytes, length: Bytes): Generator<Uint8Array, void, undefined> {
     this.check(offset, length)
     for (let done = 0; done < length; ) {
-      const first = this.partAt(offset + done, length - done)
-      const start = first.byteOffset - this.data.byteOffset
-      let size = first.length
-      while (done + size < length && this.lies(offset + done + size, start + size))
-        size += Math.min(this.pageSize, length - done - size)
-      yield this.data.subarray(start, start + size)
-      done += size
+      const bytes = this.runAt(offset + done, length - done)
+      yield bytes
+      done += bytes.length
+    }
+  }
+
+  /** Hands each piece of `runs` to `act`. */
+  eachRun(offset: Bytes, length: Bytes, act: (bytes: Uint8Array) => void): void {
+    this.check(offset, length)
+    if (typeof act !== 'function') throw notA('function', act, 'eachRun')
+    for (let done = 0; done < length; ) {
+      const bytes = this.runAt(offset + done, length - done)
+      act(bytes)
+      done += bytes.length
     }
   }
 
@@ -418,20 +425,31 @@ export class View {
     return frameOf(entry) * this.pageSize + (at & this.mask)
   }
 
-  /**
-   * The bytes of memory that are [offset, offset + length), as far as they lie in one page. If that page is missing, the
-   * others of the range are asked for with it.
-   */
+  /** The bytes of memory that are [offset, offset + length), as far as they lie in one page. */
   private partAt(offset: Bytes, length: Bytes): Uint8Array {
+    const at = this.startOf(offset, length)
+    return this.data.subarray(at, at + Math.min(length, this.pageSize - (at & this.mask)))
+  }
+
+  /** Where in memory [offset, offset + length) begins. If that page is missing, the others of the range are asked for with it. */
+  private startOf(offset: Bytes, length: Bytes): number {
     if ((this.table.get(this.vpnOf(offset)) & LOAD) === 0) {
       this.ask(offset, length, LOAD)
       this.settle()
     }
-    const at = this.find(offset, 1, LOAD)
-    return this.data.subarray(at, at + Math.min(length, this.pageSize - (at & this.mask)))
+    return this.find(offset, 1, LOAD)
   }
 
   /** Whether the page of `offset`, behind the start of the window, is there and lies at `at` in the memory that is looked at. */
+  /** As much of [offset, offset + length) as lies in a row from `offset` on. */
+  private runAt(offset: Bytes, length: Bytes): Uint8Array {
+    const start = this.startOf(offset, length)
+    let size = Math.min(length, this.pageSize - (start & this.mask))
+    while (size < length && this.lies(offset + size, start + size))
+      size += Math.min(this.pageSize, length - size)
+    return this.data.subarray(start, start + size)
+  }
+
   private lies(offset: Bytes, at: number): boolean {
     const within = offset - this.from
     if (within >= this.span) return false
