@@ -236,6 +236,22 @@ describe('a DAX mapping', () => {
     assert.match(at.volume.damage[0]!, /^\/a, page 0: block \d+ doesn't match its checksum$/)
   })
 
+  it('keeps the blocks of a file without a name until its last opening is closed', () => {
+    const at = new VolumeWorld({ dax: true })
+    const { free } = at.volume.usage
+    at.close(at.create('/a', 3))
+    const [one, two] = [at.openDax('/a'), at.openDax('/a')]
+    ok(at.volume.unlink('/a'))
+    ok(at.volume.closeDax(one.dax))
+    at.commit()
+    assert.deepEqual([...at.daxBytes(two, 2 * PAGE, 1)], [3])
+    ok(at.volume.closeDax(two.dax))
+    at.commit()
+    at.commit()
+    assert.equal(at.volume.usage.free, free)
+    at.recount()
+  })
+
   it('is of a file that isn’t in the cache at the same time', () => {
     const { at } = shared()
     assert.equal(at.volume.open('/a').errno, errno.EBUSY)
