@@ -36,6 +36,14 @@ const MUTANTS: Record<string, (stage: Stage) => void> = {
   'FA3: page \\d+ of a is writable': ({ a, at, clean }) => a.table.set(at, entryOf(clean, 'writable')),
   'FA4: page \\d+ of a has the zero page': ({ a, anon }) => a.table.set(anon + 1, entryOf(0, 'writable')),
   'T4: page \\d+ of a maps the page': ({ a, at, dirty }) => a.table.set(at, entryOf(dirty, 'read only')),
+  'T4: page \\d+ of a maps the page that its file has there': ({ world, a, at }) => {
+    const other = world.space('other')
+    const heap = world.map(other, undefined)
+    world.fault(other, heap, 'store')
+    a.table.set(at, other.table.get(heap))
+  },
+  'FA2: page \\d+ of a is shared and not': ({ a, at, anon }) => a.table.set(at, a.table.get(anon)),
+  'SP3: page \\d+ of a is the family': ({ a, anon }) => a.table.set(anon + 1, a.table.get(anon)),
   "X1: page \\d+ of a isn't past": ({ data }) => {
     data.file.size = 4096
   },
@@ -55,6 +63,9 @@ const MUTANTS: Record<string, (stage: Stage) => void> = {
   'AM2: reclaim can find': ({ memory, clean }) => memory.leaveLru(clean),
   'V2: as many tasks hold VMA at page': ({ a, at }) => {
     Object.assign(a.find(at)!.lock, { readers: 1 })
+  },
+  'W2: mmap_lock of a is free': ({ a }) => {
+    Object.assign(a.locks.mmap, { queued: [{ task: { state: 'waiting' } }] })
   },
   'B1: group 1 uses': ({ memory }) => memory.ledger.charge(1),
   'group 1 has 1 anon': ({ memory }) => memory.ledger.stat(1).anon++,

@@ -46,6 +46,18 @@ describe('a dump', () => {
     world.finish()
   })
 
+  it('says how long each has waited', () => {
+    const world = new World({})
+    const data = world.file('data', { pages: 4 })
+    const a = world.space('a')
+    world.later(7)
+    world.fault(a, world.map(a, data), 'load')
+    world.later(5)
+    const { time, tasks } = dump(world.engine)
+    assert.deepEqual([time, tasks.map(({ waited }) => waited)], [12, [5]])
+    world.finish()
+  })
+
   it('has nobody hanging under restart', () => {
     const { world, dumped } = inversion('restart')
     assert.deepEqual(dumped.hanging, [])
