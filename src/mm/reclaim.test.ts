@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MS } from '../base/index.ts'
-import { World } from '../engine/world.suite.ts'
+import { PAGE, World } from '../engine/world.suite.ts'
 import { mayWaitForMemory, newVmFault } from '../memmap/index.ts'
 import { reclaimAboveHigh } from './reclaim.ts'
 
@@ -140,5 +140,16 @@ test('what is far above memory.high comes down by sixteen batches of 32 pages at
   memory.ledger.setLimits(group, { high: 10 })
   reclaimAboveHigh(mm, group)
   assert.equal(before - memory.ledger.usage(group), 16 * 32)
+  world.finish()
+})
+
+test('what is read once passes by what was read twice, as long as that is less than half of memory', () => {
+  const world = new World({ frames: 64 })
+  const hot = world.file('hot', { pages: 16, holding: false })
+  const stream = world.file('stream', { pages: 256, holding: false })
+  for (const _ of [1, 2]) world.read(hot, 0, 16 * PAGE)
+  for (let page = 0; page < 256; page++) world.read(stream, page * PAGE, PAGE)
+  const cached = Array.from({ length: 16 }, (_, page) => world.engine.cache.find(hot.file.id, page) !== 0)
+  assert.deepEqual(cached, new Array(16).fill(true))
   world.finish()
 })

@@ -91,3 +91,18 @@ test('what is freed while it is in swap is gone at once, and frames that have it
   }
   world.finish()
 })
+
+test('a page that another space maps too stays as it is', () => {
+  const world = new World({ frames: 64 })
+  const data = world.file('data', { pages: 2, holding: false })
+  const [a, b] = [world.space('a'), world.space('b')]
+  const [atA, atB] = [world.map(a, data), world.map(b, data)]
+  for (const page of [0, 1]) world.fault(a, atA + page, 'load')
+  world.fault(b, atB, 'load')
+  for (const advice of ['cold', 'pageout'] as const) {
+    world.advise(a, atA, 2, advice)
+    assert.deepEqual([world.rights(a, atA), world.rights(b, atB)], ['r', 'r'], advice)
+    assert.equal(world.rights(a, atA + 1), '', advice)
+  }
+  world.finish()
+})
