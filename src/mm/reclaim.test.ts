@@ -144,12 +144,31 @@ test('what is far above memory.high comes down by sixteen batches of 32 pages at
 })
 
 test('what is read once passes by what was read twice, as long as that is less than half of memory', () => {
-  const world = new World({ frames: 64 })
+  const world = new World({ frames: 64, readAheadBytes: 4 * PAGE })
   const hot = world.file('hot', { pages: 16, holding: false })
   const stream = world.file('stream', { pages: 256, holding: false })
   for (const _ of [1, 2]) world.read(hot, 0, 16 * PAGE)
   for (let page = 0; page < 256; page++) world.read(stream, page * PAGE, PAGE)
   const cached = Array.from({ length: 16 }, (_, page) => world.engine.cache.find(hot.file.id, page) !== 0)
   assert.deepEqual(cached, new Array(16).fill(true))
+  world.finish()
+})
+
+test('a group whose pages are all in flight waits for one of them, wherever it stands among the groups', () => {
+  const world = new World({ frames: 64 })
+  const groups = [world.group({ max: 4 }), world.group({ max: 4 })]
+  const data = world.file('data', { pages: 10 })
+  const loads = groups.flatMap((group, place) => {
+    const space = world.space('a', group)
+    const at = world.map(space, data, { offset: 5 * place, pages: 5 })
+    return [0, 1, 2, 3, 4].map(page => world.fault(space, at + page, 'load'))
+  })
+  const waits = [...new Array(4).fill('waits: read'), 'waits: memory']
+  assert.deepEqual(
+    loads.map(load => world.says(load)),
+    [...waits, ...waits],
+  )
+  world.letGo(data)
+  assert.ok(loads.every(load => world.says(load) === 'done'))
   world.finish()
 })
