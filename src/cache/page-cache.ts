@@ -311,33 +311,34 @@ export class PageCache {
 
   /** Starts writing pages whose canWrite is true, and returns the bios. `indexes` rise; runs of them share a bio. */
   writeOut(file: CachedFile, indexes: readonly PageIndex[]): Bio[] {
+    const { dirtier } = this.frames
     const begun: Bio[] = []
     let run: Pfn[] = []
-    const submit = (next: PageIndex) => {
-      if (run.length > 0)
-        begun.push(
-          this.submitted(
-            file,
-            file.backing.write(file, next - run.length, run, this.frames.dirtier[run[0]!]!),
-          ),
-        )
-      run = []
-    }
-    let previous = -1
-    for (const index of indexes) {
+    for (let at = 0; at < indexes.length; at++) {
+      const index = indexes[at]!
       const frame = this.hash.find(file.id, index)
       const follows =
-        index === previous + 1 &&
-        run.length < this.pagesFor(this.frames.dirtier[frame]!) &&
-        (run.length === 0 || file.backing.isReserved(file, previous)) &&
-        (run.length === 0 || this.frames.dirtier[run[0]!] === this.frames.dirtier[frame])
-      if (!follows) submit(previous + 1)
-      this.beginWrite(file, index, frame)
+        run.length > 0 &&
+        index === indexes[at - 1]! + 1 &&
+        run.length < this.pagesFor(dirtier[frame]!) &&
+        dirtier[run[0]!] === dirtier[frame] &&
+        file.backing.isReserved(file, index - 1)
+      if (!follows && run.length > 0) {
+        begun.push(this.writeRun(file, indexes[at - 1]!, run))
+        run = []
+      }
       run.push(frame)
-      previous = index
     }
-    submit(previous + 1)
+    if (run.length > 0) begun.push(this.writeRun(file, indexes.at(-1)!, run))
     return begun
+  }
+
+  /** Starts writing the pages up to `last`, which are in `run`, by one bio. */
+  private writeRun(file: CachedFile, last: PageIndex, run: readonly Pfn[]): Bio {
+    const first = last + 1 - run.length
+    this.mappers.writeProtect(file.id, first, run)
+    for (let at = 0; at < run.length; at++) this.beginWrite(file, first + at, run[at]!)
+    return this.submitted(file, file.backing.write(file, first, run, this.frames.dirtier[run[0]!]!))
   }
 
   /** The end of a bio of ours. */
@@ -401,7 +402,7 @@ export class PageCache {
     const frame = this.hash.find(file.id, last)
     if (!endsAtPage && frame !== 0 && this.frames.has(frame, UPTODATE)) this.zeroTail(file, last, frame)
     file.size = size
-    if (frame !== 0 && !file.backing.isReserved(file, last)) this.mappers.writeProtect(file.id, last, frame)
+    if (frame !== 0 && !file.backing.isReserved(file, last)) this.mappers.writeProtect(file.id, last, [frame])
   }
 
   /** The pages that one bio of a group carries at most. */
@@ -424,7 +425,7 @@ export class PageCache {
   private submitted(file: CachedFile, bio: Bio): Bio {
     file.bios.add(bio)
     file.inFlight += bio.length
-    for (const frame of bio.frames) this.flights.set(frame, bio)
+    for (let at = 0; at < bio.frames.length; at++) this.flights.set(bio.frames[at]!, bio)
     return bio
   }
 
@@ -464,7 +465,6 @@ export class PageCache {
   }
 
   private beginWrite(file: CachedFile, index: PageIndex, frame: Pfn): void {
-    this.mappers.writeProtect(file.id, index, frame)
     this.zeroTail(file, index, frame)
     this.frames.clear(frame, DIRTY)
     this.frames.raise(frame, WRITEBACK)

@@ -77,10 +77,10 @@ const PLANTED: readonly (Omit<Canary, 'under'> & Partial<Canary>)[] = [
     name: 'one-mapper',
     says: 'writeback write-protects the first mapper of a page only',
     plant: ({ engine }) =>
-      replace(engine.mm.rmap, 'writeProtect', () => (_file, _index, frame) => {
-        for (const { space, vpn } of engine.mm.rmap.mappingsOf(frame)) {
-          space.table.set(vpn, readOnly(space.table.get(vpn)))
-          return
+      replace(engine.mm.rmap, 'writeProtect', () => (_file, _index, frames) => {
+        for (const frame of frames) {
+          const [first] = engine.mm.rmap.mappingsOf(frame)
+          first?.space.table.set(first.vpn, readOnly(first.space.table.get(first.vpn)))
         }
       }),
   },

@@ -55,8 +55,8 @@ export interface Mappable {
 export interface Mappers {
   /** Takes away the entries that map this file page, in every space. */
   unmapPage(file: FileId, index: PageIndex, frame: Pfn): void
-  /** Makes those entries read-only, so that the next store asks again (page_mkclean). */
-  writeProtect(file: FileId, index: PageIndex, frame: Pfn): void
+  /** Makes the entries that map pages from `index` on read-only, which are in `frames`: the next store asks again (page_mkclean). */
+  writeProtect(file: FileId, index: PageIndex, frames: readonly Pfn[]): void
   /** Takes away all entries of the range; `withCopies`: private copies too, as truncation must. */
   unmapRange(
     file: FileId,

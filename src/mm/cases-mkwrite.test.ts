@@ -5,11 +5,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { errno, MS } from '../base/index.ts'
+import { WRITEBACK_DEFAULTS } from '../cache/index.ts'
 import { check } from '../engine/index.ts'
 import { PAGE, World } from '../engine/world.suite.ts'
 import { DIRTY, WRITEBACK } from '../memory/index.ts'
 import { replace } from '../rig/index.ts'
-import { DISCIPLINES, type Discipline, newOpening, PROT_READ } from './index.ts'
+import { DISCIPLINES, type Discipline, newOpening, PROT_READ, type Space } from './index.ts'
 
 /** A dirty page 1 of `data` that is on its way to the device. */
 function writing(discipline: Discipline, { stablePages }: { readonly stablePages: boolean }) {
@@ -247,6 +248,39 @@ for (const discipline of DISCIPLINES) {
     world.finish()
   })
 }
+
+test('writeback write-protects each mapping of each page of a bio, and no other page (RM1)', () => {
+  const world = new World({ frames: 64, writeback: { ...WRITEBACK_DEFAULTS, backgroundRatio: 1, ratio: 1 } })
+  const data = world.file('data', { pages: 12, holding: false })
+  const other = world.file('other', { pages: 12, holding: false })
+  const [a, b] = [world.space('a'), world.space('b')]
+  const whole = world.map(a, data)
+  const middle = world.map(b, data, { offset: 3, pages: 4 })
+  const twice = world.map(a, data, { offset: 5, pages: 7 })
+  const copies = world.map(b, data, { share: 'private' })
+  const beside = world.map(b, other)
+  const store = (space: Space, start: number, pages: number) => {
+    for (let page = 0; page < pages; page++) world.fault(space, start + page, 'store')
+  }
+  store(b, beside, 12)
+  store(b, copies, 6)
+  store(a, whole, 10)
+  store(b, middle, 4)
+  store(a, twice, 7)
+  const rights = (space: Space, start: number, pages: number) =>
+    Array.from({ length: pages }, (_, page) => world.rights(space, start + page))
+  const copied = rights(b, copies, 12)
+  assert.equal(world.says(world.sync(data)), 'done')
+  for (const [space, start, pages] of [
+    [a, whole, 10],
+    [b, middle, 4],
+    [a, twice, 7],
+  ] as const)
+    assert.deepEqual(rights(space, start, pages), Array(pages).fill('r'))
+  assert.deepEqual(rights(b, copies, 12), copied)
+  assert.deepEqual(rights(b, beside, 12), Array(12).fill('rw'))
+  world.finish()
+})
 
 test('case 22: the recount would see a page that writeback forgot to write-protect', () => {
   const world = new World({ checked: false })

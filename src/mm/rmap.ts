@@ -100,10 +100,16 @@ export class Rmap implements Mappers {
     this.walk(frame, (space, vpn) => this.setEntry(space, vpn, 0))
   }
 
-  writeProtect(_file: FileId, _index: PageIndex, frame: Pfn): void {
-    this.walk(frame, (space, vpn) => {
-      const entry = space.table.get(vpn)
-      if ((entry & WRITABLE) !== 0) space.table.set(vpn, readOnly(entry))
+  // hot: one look at the file's VMAs for all of a bio
+  writeProtect(file: FileId, index: PageIndex, frames: readonly Pfn[]): void {
+    this.fileVmas.get(file)?.visit(index, index + frames.length, ({ space, start, end, pageOffset }) => {
+      const first = start + index - pageOffset
+      const last = Math.min(end, first + frames.length)
+      for (let vpn = Math.max(start, first); vpn < last; vpn++) {
+        const entry = space.table.get(vpn)
+        if ((entry & WRITABLE) !== 0 && frameOf(entry) === frames[vpn - first])
+          space.table.set(vpn, readOnly(entry))
+      }
     })
   }
 
