@@ -198,31 +198,52 @@ export class PageCache {
 
   /** Reads what is absent of a window, and `wanted`, whose frame is already in place, as far as memory lies free. */
   readAhead(file: CachedFile, window: Window, group: GroupId, wanted = -1): void {
-    const end = Math.min(window.start + window.size, file.pages)
-    let run: Pfn[] = []
-    const submit = (next: PageIndex) => {
-      if (run.length > 0) this.submitted(file, file.backing.read(file, next - run.length, run, group))
-      run = []
-    }
+    const indexes = this.absentIn(file, window, wanted)
+    const frames = this.allocateInRows(wanted === -1 ? indexes.length : indexes.length - 1, group)
     const most = this.pagesFor(group)
-    const first = Math.max(0, wanted === -1 ? window.start : Math.min(window.start, wanted))
-    const last = Math.max(end, wanted + 1)
-    for (let index = first; index < last; index++) {
+    let run: Pfn[] = []
+    let taken = 0
+    let end = 0
+    for (let at = 0; at < indexes.length; at++) {
+      const index = indexes[at]!
       let frame: Pfn = 0
       if (index === wanted) frame = this.hash.find(file.id, index)
-      else if (
-        index >= window.start &&
-        index < end &&
-        this.hash.find(file.id, index) === 0 &&
-        !file.invalidates(index)
-      )
-        frame = this.bringAlong(file, index, group)
-      if (frame === 0 || run.length >= most) submit(index)
+      else if (taken < frames.length) frame = this.bringAlong(file, index, frames[taken++]!)
       if (frame === 0) continue
+      if (run.length > 0 && (index !== end || run.length >= most)) {
+        this.submitted(file, file.backing.read(file, end - run.length, run, group))
+        run = []
+      }
       if (index === window.mark) this.frames.raise(frame, READAHEAD)
       run.push(frame)
+      end = index + 1
     }
-    submit(last)
+    if (run.length > 0) this.submitted(file, file.backing.read(file, end - run.length, run, group))
+  }
+
+  /** The pages of a window that may be brought, and `wanted`, in order. */
+  private absentIn(file: CachedFile, { start, size }: Window, wanted: PageIndex): PageIndex[] {
+    const found: PageIndex[] = []
+    const end = Math.min(start + size, file.pages)
+    if (wanted !== -1 && wanted < start) found.push(wanted)
+    for (let index = Math.max(0, start); index < end; index++)
+      if (index === wanted || (!file.cachedPages.has(index) && !file.invalidates(index))) found.push(index)
+    if (wanted >= end) found.push(wanted)
+    return found
+  }
+
+  /**
+   * As many free frames, up to `most`, as the limits allow, in order: those of a range lie in rows in memory then, however they
+   * came to be free, and a row is one buffer of an I/O. What was freed in order is handed out the other way round.
+   */
+  private allocateInRows(most: number, group: GroupId): Pfn[] {
+    const found: Pfn[] = []
+    while (found.length < most) {
+      const frame = this.memory.tryAllocate(group, CACHE)
+      if (frame === 0) break
+      found.push(frame)
+    }
+    return found.sort((a, b) => a - b)
   }
 
   /** Has older pages give way to a window, as far as reclaim goes without waiting; the page `kept`, which is in use now, stays. 0: none is. */
@@ -413,10 +434,12 @@ export class PageCache {
       : Math.min(this.pagesPerBio, Math.ceil(most / this.frames.pageSize))
   }
 
-  private bringAlong(file: CachedFile, index: PageIndex, group: GroupId): Pfn {
-    if (!this.admits(file, index)) return 0
-    const frame = this.memory.tryAllocate(group, CACHE)
-    if (frame === 0) return 0
+  /** Puts the frame in place for a page that is about to be read; gives it back, and returns 0, if the page may have none. */
+  private bringAlong(file: CachedFile, index: PageIndex, frame: Pfn): Pfn {
+    if (!this.admits(file, index)) {
+      this.memory.release(frame)
+      return 0
+    }
     this.insert(file, index, frame)
     this.frames.raise(frame, LOCKED)
     return frame

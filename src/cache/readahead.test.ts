@@ -1,6 +1,7 @@
 /** Readahead of a group that is at its limit: as far as its own older pages give way, and never the page in use. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { ROOT } from '../base/index.ts'
 import { PAGE, World } from '../engine/world.suite.ts'
 
 /** Loads each page of a file in order, in a group that may have `max` pages. Returns how often it waited for a device. */
@@ -38,6 +39,60 @@ describe('readahead', () => {
     )
     assert.deepEqual([cached[0], cached.at(-1), cached.length], [88, 112, 25])
     world.finish()
+  })
+
+  it('lays a range into memory in a row, the other way round than it was freed too: each bio has one buffer', () => {
+    const world = new World({ frames: 200, checked: false, bioBytesMax: 32 * PAGE })
+    const a = world.space('a')
+    const heap = world.map(a, undefined, { pages: 192 })
+    assert.equal(world.says(world.populate(a, heap, heap + 192, 'store')), 'done')
+    assert.equal(world.says(world.advise(a, heap, 192, 'dontneed')), 'done')
+    const data = world.file('data', { pages: 128 })
+    const at = world.map(a, data)
+    world.advise(a, at, 128, 'willneed')
+    assert.deepEqual(
+      data.device.held.map(({ position, length, buffers }) => [
+        position / PAGE,
+        length / PAGE,
+        buffers.length,
+      ]),
+      [0, 32, 64, 96].map(page => [page, 32, 1]),
+    )
+    world.letGo(data)
+    for (let page = 0; page < 128; page++) assert.equal(world.says(world.fault(a, at + page, 'load')), 'done')
+    for (let page = 0; page < 128; page++) assert.equal(world.value(a, at + page), (page + 1) & 255)
+    world.recount()
+  })
+
+  it('gives back the frame of a page that may have none, and reads those around it', () => {
+    const world = new World({ frames: 64 })
+    const { cache, memory } = world.engine
+    const data = world.file('data', { pages: 16, holding: false })
+    const a = world.space('a')
+    const at = world.map(a, data)
+    const { free } = memory
+    const admits = cache.admits.bind(cache)
+    cache.admits = (file, index) => index !== 5 && index !== 15 && admits(file, index)
+    assert.equal(world.says(world.advise(a, at, 16, 'willneed')), 'done')
+    const cached = Array.from({ length: 16 }, (_, page) => page).filter(
+      page => cache.find(data.file.id, page) !== 0,
+    )
+    assert.deepEqual(cached, [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14])
+    assert.equal(memory.free, free - 14)
+    world.finish()
+  })
+
+  it('brings the wanted page, in its window, before it or behind it, when memory is full', () => {
+    for (const wanted of [0, 7, 30]) {
+      const world = new World({ frames: 3 })
+      const { cache } = world.engine
+      const data = world.file('data', { pages: 40, holding: false })
+      const brought = cache.bring(data.file, wanted, { start: 4, size: 8, mark: -1 }, ROOT)
+      assert.equal(brought.kind, 'wait')
+      world.settle()
+      assert.notEqual(cache.find(data.file.id, wanted), 0)
+      assert.equal(data.file.cachedPages.size, 3)
+    }
   })
 
   it('keeps the page whose fault started it, however little there is', () => {
