@@ -14,6 +14,7 @@ export {
   mayWaitForMemory,
   newVmFault,
   type PageRequest,
+  renewVmFault,
   VM_FAULT_COMPLETED,
   VM_FAULT_DONE_COW,
   VM_FAULT_ERROR,

@@ -10,6 +10,7 @@ import {
   FAULT_FLAG_TRIED,
   FAULT_FLAG_WRITE,
   newVmFault,
+  renewVmFault,
   VM_FAULT_COMPLETED,
   VM_FAULT_ERROR,
   VM_FAULT_MAJOR,
@@ -31,6 +32,18 @@ describe('a new fault', () => {
     assert.equal(load.flags & FAULT_FLAG_TRIED, 0)
     assert.equal(newVmFault(16, 'store', 1, 5).flags & FAULT_FLAG_WRITE, FAULT_FLAG_WRITE)
   })
+})
+
+describe('the record of a fault that is over', () => {
+  for (const access of ['load', 'store'] as const)
+    it(`becomes one of a new ${access}, with nothing of what was`, () => {
+      const fresh = newVmFault(99, access, 1, 7)
+      const used = newVmFault(16, access, 1, 5)
+      for (const field of Object.keys(used))
+        if (field !== 'access' && field !== 'group') Object.assign(used, { [field]: 'of the first' })
+      renewVmFault(used, 99, 7)
+      assert.deepEqual(used, fresh)
+    })
 })
 
 describe('case 15: the two bits, as the kernel’s results', () => {

@@ -68,7 +68,7 @@ export interface Asked {
  * Nothing in it points to a VMA, an entry or a page.
  */
 export interface VmFault {
-  readonly vpn: Vpn
+  vpn: Vpn
   readonly access: 'load' | 'store'
   readonly group: GroupId
   flags: number
@@ -84,7 +84,7 @@ export interface VmFault {
   /** The frame that the last attempt found or mapped. */
   frame: Pfn
   /** When it began, for latency. */
-  readonly began: Ns
+  began: Ns
   /** Its waits for memory in which nobody got any, one after the other; and when the first of all was. */
   shortages: number
   shortSince: Ns
@@ -123,7 +123,7 @@ export function newVmFault(vpn: Vpn, access: 'load' | 'store', group: GroupId, n
     vpn,
     access,
     group,
-    flags: FAULT_FLAG_DEFAULT | (access === 'store' ? FAULT_FLAG_WRITE : 0),
+    flags: flagsOf(access),
     retries: 0,
     reads: 0,
     result: 0,
@@ -136,6 +136,28 @@ export function newVmFault(vpn: Vpn, access: 'load' | 'store', group: GroupId, n
     shortSince: Infinity,
     reclaimedThen: 0,
   }
+}
+
+// hot: who goes over a range would leave a record for each page to the collector
+/** The record of a fault that is over becomes that of the same access to another page. */
+export function renewVmFault(fault: VmFault, vpn: Vpn, now: Ns): void {
+  fault.vpn = vpn
+  fault.flags = flagsOf(fault.access)
+  fault.retries = 0
+  fault.reads = 0
+  fault.result = 0
+  fault.lockReleased = false
+  fault.retry = false
+  fault.asked = undefined
+  fault.frame = 0
+  fault.began = now
+  fault.shortages = 0
+  fault.shortSince = Infinity
+  fault.reclaimedThen = 0
+}
+
+function flagsOf(access: 'load' | 'store'): number {
+  return FAULT_FLAG_DEFAULT | (access === 'store' ? FAULT_FLAG_WRITE : 0)
 }
 
 /** The error of what this fault asked for, if it was this page of this file; else 0. */

@@ -17,19 +17,21 @@
  *   FP3 Each restart is paid for by a completed ticket.
  *   FP4 lockReleased and retry (vm-fault.ts) say truthfully what became of the lock, whatever the result.
  *   FP5 A frame is pinned for sections as often as `kept` says.
+ *   FP6 The record of a fault serves another one only when nothing of the first is left.
  *
  * Locks    mmap read, or the VMA's; none across a wait that the discipline drops for.
  * Waits    wherever faultPage says wait; for the mmap lock; and for the pauses of the way out, without locks.
  * Compare  Linux arch/x86/mm/fault.c do_user_addr_fault and mm/filemap.c maybe_unlock_mmap_for_io, which drop the lock
  *          once and do the rest of the I/O under it; here what a design keeps is a row of disciplines.ts.
  */
-import { assert, errno, type Pfn } from '../base/index.ts'
+import { assert, errno, type Ns, type Pfn, type Vpn } from '../base/index.ts'
 import {
   FAULT_FLAG_ALLOW_RETRY,
   FAULT_FLAG_RETRY_NOWAIT,
   FAULT_FLAG_TRIED,
   FAULT_FLAG_VMA_LOCK,
   mayWaitForMemory,
+  renewVmFault,
   VM_FAULT_MAJOR,
   type VmFault,
 } from '../memmap/index.ts'
@@ -62,6 +64,14 @@ export interface FaultArgs {
 
 export function faultArgs(space: Space, fault: VmFault, then: FaultArgs['then']): FaultArgs {
   return { space, fault, then, stage: 'faulting', kept: 0 }
+}
+
+/** Makes the record of a fault that is over, in which nothing was kept, that of another page. */
+export function renewFault(args: FaultArgs, vpn: Vpn, now: Ns): FaultArgs {
+  assert(args.stage === 'paying' && args.kept === 0, `FP6: the fault at page ${args.fault.vpn} is over`)
+  renewVmFault(args.fault, vpn, now)
+  args.stage = 'faulting'
+  return args
 }
 
 export class Fault implements Verb<FaultArgs> {

@@ -12,7 +12,7 @@ export {
   ruleFor,
   type Stash,
 } from './disciplines.ts'
-export { Fault, type FaultArgs, faultArgs } from './fault.ts'
+export { Fault, type FaultArgs, faultArgs, renewFault } from './fault.ts'
 export { Mm, type MmParts } from './mm.ts'
 export { shrink } from './reclaim.ts'
 export { resumeUserMode } from './resume-user-mode.ts'

@@ -18,6 +18,7 @@ import {
   type Mm,
   PROT_WRITE,
   type Prot,
+  renewFault,
   type Space,
 } from '../mm/index.ts'
 import { LOAD, STORE } from '../mmu/index.ts'
@@ -88,17 +89,15 @@ export class Populate implements Verb<PopulateArgs> {
     const { args } = task
     const { table } = args.space
     const allowed = args.access === 'store' ? STORE : LOAD
+    let over: FaultArgs | undefined
     for (let faults = 0, looks = 0; args.vpn < args.end; args.vpn++) {
       if (++looks > LOOKS) return again
       if (args.fault === undefined && (table.get(args.vpn) & allowed) !== 0) continue
       if (args.fault === undefined) this.readAhead(args, task.group)
-      args.fault ??= faultArgs(
-        args.space,
-        newVmFault(args.vpn, args.access, task.group, this.mm.scheduler.now()),
-        'go on',
-      )
+      args.fault ??= this.faultAt(args, task.group, over)
       const outcome = this.fault.step(task, args.fault)
       if (outcome.kind !== 'done') return outcome
+      over = args.fault
       args.fault = undefined
       if (++faults === BATCH) {
         args.vpn++
@@ -106,6 +105,18 @@ export class Populate implements Verb<PopulateArgs> {
       }
     }
     return done
+  }
+
+  /** `over`: the record of the page before in this attempt. */
+  private faultAt(
+    { space, vpn, access }: PopulateArgs,
+    group: GroupId,
+    over: FaultArgs | undefined,
+  ): FaultArgs {
+    const now = this.mm.scheduler.now()
+    return over === undefined
+      ? faultArgs(space, newVmFault(vpn, access, group, now), 'go on')
+      : renewFault(over, vpn, now)
   }
 
   /** Begins to read the next part of the range, when half of the last one is used. No lock: what is mapped isn't changed. */
