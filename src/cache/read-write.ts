@@ -131,7 +131,7 @@ export class WriteCall extends Copy implements Verb<CopyArgs> {
   private firstWrite(file: CachedFile, request: PageRequest, length: Bytes): Outcome {
     const { frames } = this.cache
     const outcome = filemapMkwrite(this.cache, file, request)
-    if (outcome.kind !== 'done' || length !== frames.pageSize) frames.bytes(request.fault.frame).fill(0)
+    if (outcome.kind !== 'done' || length !== frames.pageSize) frames.zero(request.fault.frame)
     return outcome
   }
 

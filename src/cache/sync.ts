@@ -112,12 +112,15 @@ export class Sync implements Verb<SyncArgs> {
     // A bio isn't cut where a slice ends.
     const most = Math.max(this.cache.slicePages, this.cache.pagesPerBio)
     const indexes = file.dirtyPages.take(args.next, end, most)
-    const now: PageIndex[] = []
-    for (const index of indexes)
-      if (this.cache.canWrite(file, this.cache.find(file.id, index))) now.push(index)
-      else left.push(index)
-    begun.push(...this.cache.writeOut(file, now))
     args.next = indexes.length < most ? end : indexes.at(-1)! + 1
+    let now = 0
+    for (let at = 0; at < indexes.length; at++) {
+      const index = indexes[at]!
+      if (this.cache.canWrite(file, this.cache.find(file.id, index))) indexes[now++] = index
+      else left.push(index)
+    }
+    indexes.length = now
+    begun.push(...this.cache.writeOut(file, indexes))
   }
 
   private begunIn(args: SyncArgs, task: Task): Outcome | undefined {

@@ -158,7 +158,8 @@ export class LinearFile implements Backing {
   private spaceOf(index: PageIndex): Bytes {
     const reserved = this.reserved.get(index)
     if (reserved !== undefined) return reserved
-    const given = index < this.spaceFor && this.holes.overlapping(index, index + 1).length === 0
+    const hole = this.holes.floor(index)
+    const given = index < this.spaceFor && (hole === undefined || hole.end <= index)
     return given ? (index + 1) * this.memory.frames.pageSize : 0
   }
 

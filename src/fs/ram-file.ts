@@ -37,7 +37,7 @@ export class RamFile implements Mappable {
     const frame = this.memory.allocate(fault.group, ANON)
     if (typeof frame !== 'number') return frame
     const { frames } = this.memory
-    frames.bytes(frame).fill(0)
+    frames.zero(frame)
     frames.owner[frame] = this.id
     frames.index[frame] = index
     frames.raise(frame, UPTODATE)

@@ -122,6 +122,13 @@ export class Frames {
     else this.bytes(frame).set(bytes, offset)
   }
 
+  /** Makes all of a frame zero. */
+  zero(frame: Pfn): void {
+    const from = frame * this.pageSize
+    if (this.store === undefined) this.data.fill(0, from, from + this.pageSize)
+    else this.bytes(frame).fill(0)
+  }
+
   has(frame: Pfn, flag: number): boolean {
     return (this.flags[frame]! & flag) !== 0
   }

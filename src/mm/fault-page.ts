@@ -86,7 +86,7 @@ function anonymous(mm: Mm, vma: Vma, fault: VmFault): Outcome {
   if (fault.access === 'load') return map(mm, vma, fault, ZERO_PAGE, 'read only')
   const frame = newAnonymous(mm, vma, fault)
   if (typeof frame !== 'number') return frame
-  mm.memory.frames.bytes(frame).fill(0)
+  mm.memory.frames.zero(frame)
   return map(mm, vma, fault, frame, 'writable')
 }
 
