@@ -26,12 +26,12 @@ import {
   type Header,
   inodeKey,
   inoIn,
+  isZero,
   linkKey,
   nameIn,
   numberIn,
   ROOT_INO,
   STATE_KEY,
-  u64,
   viewOf,
 } from './records.ts'
 import type { Blocks } from './space.ts'
@@ -245,10 +245,11 @@ export class Check {
   private *checkSums(start: number, end: number, what: string): Generator<undefined, void> {
     for (let block = start; block < end; ) {
       const chunk = Math.floor(block / CHUNK_BLOCKS)
-      const sums = chunkOf(this.overlay, chunk)
+      const bytes = chunkOf(this.overlay, chunk)
+      const sums = bytes && viewOf(bytes)
       const stop = Math.min(end, (chunk + 1) * CHUNK_BLOCKS)
       for (; block < stop; block++)
-        if (sums === undefined || u64(viewOf(sums), 8 * (block % CHUNK_BLOCKS)) === 0) {
+        if (sums === undefined || isZero(sums, 8 * (block % CHUNK_BLOCKS))) {
           this.wrong.push(`${what} are data, and block ${block} has no checksum`)
           return
         }

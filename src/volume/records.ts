@@ -28,7 +28,7 @@ import { spelt, unspelt } from './spelling.ts'
 /** What is written; a volume of an older format is read, and upgraded (upgrading.ts). */
 export const FORMAT = 2
 export const MAGIC = 'faultvol'
-export { decodeNumbers, encodeNumbers, putU64, u64, viewOf } from './fields.ts'
+export { decodeNumbers, encodeNumbers, isZero, putU64, u64, viewOf } from './fields.ts'
 
 /** Blocks that one record of checksums is about. */
 export const CHUNK_BLOCKS = 64
