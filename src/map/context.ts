@@ -5,13 +5,20 @@ import type { Space as MmSpace, OpenFile } from '../mm/index.ts'
 import type { RealDriver } from '../sched/index.ts'
 import type { Region } from '../volume/index.ts'
 import type { Appends } from './appends.ts'
-import type { DaxMemory } from './dax-memory.ts'
 import type { Performer } from './performer.ts'
 import type { Sections } from './sections.ts'
 
+/** The volume whose blocks are memory of the machine. */
+export interface Dax {
+  /** The file that holds them. */
+  readonly data: string
+  readonly region: Region
+  /** Nothing may look at the memory any more. */
+  unmap(): void
+}
+
 export interface Context {
-  /** The volume whose blocks are memory of the machine. */
-  readonly dax: { readonly memory: DaxMemory; readonly region: Region } | undefined
+  readonly dax: Dax | undefined
   readonly engine: Engine
   readonly driver: RealDriver
   readonly performer: Performer

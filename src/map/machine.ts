@@ -72,6 +72,7 @@ import { isShared, makeShared, mountShared } from './shared-volume.ts'
 import { Space, spaceName } from './space.ts'
 import { UnderWay } from './under-way.ts'
 import { Volume } from './volume.ts'
+import { keepIn } from './volume-keep.ts'
 
 /** What a machine stands on when another MMU than the software one shows its memory. */
 export interface Platform {
@@ -125,7 +126,11 @@ export class Machine implements MachineFace {
     this.root = Group.root(context)
     // The hardware machine's thread is told by the program's.
     if (context.mmu === 'software') started(this)
-    this.remote = new RemoteFiles(context.engine, () => context.driver.pump(), context.asked)
+    this.remote = new RemoteFiles(context.engine, {
+      pump: () => context.driver.pump(),
+      underWay: context.asked,
+      keep: keepIn,
+    })
   }
 
   /**
@@ -178,8 +183,9 @@ export class Machine implements MachineFace {
       exits: new WeakMap(),
       mmu: hardware === undefined ? 'software' : 'hardware',
       dax: dax && {
-        memory: dax,
+        data: dax.data,
         region: new Region(engine.scheduler, engine.memory, dax.data, dax.blocks),
+        unmap: () => dax.unmap(),
       },
       calls: platform?.calls ?? ending,
       asked: platform?.asked ?? (() => {}),
@@ -441,7 +447,7 @@ export class Machine implements MachineFace {
     performer.close()
     driver.close()
     this.trace?.write()
-    this.context.dax?.memory.unmap()
+    this.context.dax?.unmap()
     // What is on its way there is of no use to anybody: its descriptor goes when the host has ended it.
     void this.swap?.host.close()
     this.swap?.lock.release()

@@ -173,7 +173,7 @@ async function format(context: Context, { place, directory }: Draft, path: strin
 /** The volume whose blocks are memory of the machine is served from there. */
 function planOf({ engine, dax }: Context, host: HostFile, store: ClosableStore): MountPlan {
   const plan = { cache: engine.cache, io: engine.io, calls: engine.verbs, store }
-  if (dax?.memory.data !== host.name) return { ...plan, device: host }
+  if (dax?.data !== host.name) return { ...plan, device: host }
   return { ...plan, device: new MappedRegion(dax.region, host), region: dax.region }
 }
 

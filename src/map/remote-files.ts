@@ -13,6 +13,7 @@ import {
   type Authorization,
   freshHeaders,
   HttpDevice,
+  type Keep,
   Origin,
   plainHeaders,
   REMOTE_DEFAULTS,
@@ -26,7 +27,6 @@ import { FaultlineError } from './error.ts'
 import { FILE_BYTES_MAX, tooLong } from './file.ts'
 import { MODES } from './host-open.ts'
 import { checkKeys, choice, invalid } from './options.ts'
-import { keepIn } from './volume-keep.ts'
 
 const HTTP_KEYS = [
   'fetch',
@@ -67,20 +67,27 @@ export interface RemoteKnown {
   openings: number
 }
 
+/** What files on servers need of the machine that opens them. */
+export interface Around {
+  /** Runs what is ready. */
+  pump(): void
+  /** Hears how many ranges and openings are under way, whenever it changes. */
+  underWay(count: number): void
+  /** Where parts are kept, of an option `cache`. Throws EINVAL, EBADF. */
+  keep(cache: unknown, operation: string): Keep
+}
+
 export class RemoteFiles {
   private readonly engine: Engine
-  private readonly pump: () => void
+  private readonly around: Around
   private readonly origins = new Map<string, Origin>()
   /** By address and version: of a file that has changed there are two. */
   private readonly known = new Map<string, RemoteKnown>()
-  private readonly told: (underWay: number) => void
   private underWay = 0
 
-  /** `told`: how many ranges and openings are under way, whenever it changes. */
-  constructor(engine: Engine, pump: () => void, told: (underWay: number) => void) {
+  constructor(engine: Engine, around: Around) {
     this.engine = engine
-    this.pump = pump
-    this.told = told
+    this.around = around
   }
 
   /**
@@ -129,7 +136,7 @@ export class RemoteFiles {
     const file = isS3 ? await this.s3(name, address, options) : this.http(name, address, options)
     this.change(1)
     try {
-      return await HttpDevice.open(file, this.pump)
+      return await HttpDevice.open(file, () => this.around.pump())
     } catch (error) {
       if (!(error instanceof RemoteError)) throw error
       const code = errnoName(error.errno)
@@ -153,17 +160,22 @@ export class RemoteFiles {
             authorization: `Basic ${btoa(`${decoded(username, name)}:${decoded(password, name)}`)}`,
           }
     const settings = settingsOf(options, headersOf(options.headers, given))
-    return { ...this.file(name, plain.href, settings), ...kept(options) }
+    return { ...this.file(name, plain.href, settings), ...this.kept(options) }
   }
 
   private async s3(name: string, address: URL, options: RemoteOptions): Promise<RemoteFile> {
     const { urlOf, settings } = await s3Object(name, address, options)
-    return { ...this.file(name, urlOf(options.versionId), settings), urlOf, ...kept(options) }
+    return { ...this.file(name, urlOf(options.versionId), settings), urlOf, ...this.kept(options) }
   }
 
   private change(by: 1 | -1): void {
     this.underWay += by
-    this.told(this.underWay)
+    this.around.underWay(this.underWay)
+  }
+
+  /** Where parts of a file are kept, if anywhere. */
+  private kept({ cache }: RemoteOptions): Pick<RemoteFile, 'keep'> {
+    return cache === undefined ? {} : { keep: this.around.keep(cache, 'open') }
   }
 
   private file(name: string, url: string, settings: RemoteSettings): RemoteFile {
@@ -175,11 +187,6 @@ export class RemoteFiles {
     }
     return { name, identity: identityOf(url), url, origin, settings }
   }
-}
-
-/** Where parts of a file are kept, if anywhere. */
-function kept({ cache }: RemoteOptions): Pick<RemoteFile, 'keep'> {
-  return cache === undefined ? {} : { keep: keepIn(cache, 'open') }
 }
 
 /** An address that was signed for a while is of the same file as the next one. */
