@@ -1,4 +1,4 @@
-/** What a File asks the engine for, by the kind of file that it stands on: pages in the cache, or a device's own blocks (DAX). */
+/** What a File asks the engine for, by the kind of file that it stands on; and the kind whose pages are in the cache. */
 import type { Bytes } from '../base/index.ts'
 import {
   type CachedFile,
@@ -12,7 +12,6 @@ import type { Engine } from '../engine/index.ts'
 import type { Mappable, ReadState } from '../memmap/index.ts'
 import type { OpenFile } from '../mm/index.ts'
 import type { Verb } from '../sched/index.ts'
-import { type Volume as Core, type DaxFile, daxCallArgs, daxChangeArgs } from '../volume/index.ts'
 
 /** A task to be begun. */
 export interface Job<Args = unknown> {
@@ -85,45 +84,7 @@ export class CachedCalls implements FileCalls {
   }
 }
 
-export class DaxCalls implements FileCalls {
-  readonly file: DaxFile
-  /** Nothing is written back: a store is on the device, or has failed. */
-  readonly errorCount = 0
-  readonly isDirty = true
-  wrote?: () => void
-  private readonly core: Core
-
-  constructor(core: Core, file: DaxFile) {
-    this.core = core
-    this.file = file
-  }
-
-  read(target: Uint8Array, position: Bytes): Job<{ copied: number }> {
-    return job(this.core.daxRead, daxCallArgs(this.file, position, target))
-  }
-
-  write(source: Uint8Array, position: Bytes): Job {
-    return job(this.core.daxWrite, daxCallArgs(this.file, position, source))
-  }
-
-  truncate(size: Bytes): Job {
-    return job(this.core.daxChange, daxChangeArgs({ how: 'resize', file: this.file, size }))
-  }
-
-  punch(position: Bytes, length: Bytes): Job {
-    return job(this.core.daxChange, daxChangeArgs({ how: 'punch', file: this.file, position, length }))
-  }
-
-  sync(): Job {
-    return job(this.core.syncing, { commit: undefined })
-  }
-
-  refresh(): undefined {
-    return undefined
-  }
-}
-
 /** The kinds of arguments are the verbs' own matter: whoever performs a job only hands them on. */
-function job<Args, Seen>(verb: Verb<Args>, args: Args & Seen): Job<Seen> {
+export function job<Args, Seen>(verb: Verb<Args>, args: Args & Seen): Job<Seen> {
   return { verb, args } as unknown as Job<Seen>
 }
