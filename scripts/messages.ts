@@ -22,7 +22,7 @@ export interface Message {
 
 /** Where the message is among the arguments. */
 const SAYERS: Readonly<Record<string, number>> = { FaultlineError: 2, invalid: 1, SettingError: 1 }
-const DOORS = ['map', 'uffd', 'group', 'store', 'host', 'linux']
+const DOORS = ['calls', 'files', 'volumes', 'map', 'uffd', 'group', 'store', 'host', 'linux']
 /** Shorter texts than this match anything. */
 const WORDS_MIN = 8
 

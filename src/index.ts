@@ -64,6 +64,7 @@ export type {
 } from './api/index.ts'
 export type { Bytes, GroupId, Ns, SpaceId, TaskId, Unit } from './base/index.ts'
 export type { Settled, WritebackSettings } from './cache/index.ts'
+export { FaultlineError } from './calls/index.ts'
 export type { DumpedBio, DumpedGroup, DumpedLock, DumpedTask, MachineDump } from './engine/index.ts'
 export type {
   IoLatencySetting,
@@ -73,7 +74,7 @@ export type {
   Settings as GroupSettings,
   Size,
 } from './group/index.ts'
-export { type Elements, FaultlineError, type Offsets } from './map/index.ts'
+export type { Elements, Offsets } from './mmu/index.ts'
 export type { ProcFile, PsRow, Status } from './proc/index.ts'
 export type { Fetch, Pin, S3Credentials } from './remote/index.ts'
 export type { Why } from './sched/index.ts'

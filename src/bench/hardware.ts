@@ -1,6 +1,6 @@
 /** Hardware machines for the benches; where the host has none, the bench is skipped and says why. */
 import type { MachineFace } from '../api/index.ts'
-import { FaultlineError } from '../map/index.ts'
+import { FaultlineError } from '../calls/index.ts'
 import { type StartOptions, start } from '../uffd/index.ts'
 import { Skipped } from './measure.ts'
 

@@ -13,8 +13,10 @@
  */
 import fs from 'node:fs'
 import type { Bytes } from '../base/index.ts'
+import type { File } from '../files/index.ts'
 import { memoryBuffer } from '../host/index.ts'
-import { type File, Machine, type Mapping, type Space, type Volume } from '../map/index.ts'
+import { Machine, type Mapping, type Space } from '../map/index.ts'
+import type { Volume } from '../volumes/index.ts'
 import { type Figure, MIB, median, type Plan } from './measure.ts'
 import { makeFile, scratchPath } from './scratch.ts'
 import { threadClock } from './thread-clock.ts'

@@ -5,8 +5,10 @@
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { startFauxqs } from 'fauxqs'
+import type { File } from '../files/index.ts'
 import { NO_POSTGRES, PostgresServer } from '../machines/postgres-server.fixture.ts'
-import { type File, Machine, type Mapping, type Volume } from '../map/index.ts'
+import { Machine, type Mapping } from '../map/index.ts'
+import type { Volume } from '../volumes/index.ts'
 import { type Bench, compare, compareAll, type Figure, MIB, median, type Plan, Skipped } from './measure.ts'
 
 const PAGE = 4096

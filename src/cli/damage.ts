@@ -1,6 +1,6 @@
 /** What commands do that go over many files of a volume: what is damaged is told, and they go on; it ends with 1. */
 import { printable } from '../base/index.ts'
-import { FaultlineError } from '../map/index.ts'
+import { FaultlineError } from '../calls/index.ts'
 
 /** undefined: what it asked for is damaged, and `told` has heard of it. */
 export async function unlessDamaged<T>(

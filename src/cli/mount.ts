@@ -7,8 +7,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { FaultlineError } from '../calls/index.ts'
 import type { Settings } from '../group/index.ts'
-import { FaultlineError } from '../map/index.ts'
 import {
   COMMIT_DEFAULT,
   MEMORY_DEFAULT,

@@ -1,6 +1,6 @@
 /** faultline volume chmod, chown, touch, ln, readlink, mknod, attr and upgrade: what a volume's files are, beside what they hold. */
 import { Command, InvalidArgumentError, Option } from 'commander'
-import type { Volume } from '../map/index.ts'
+import type { Volume } from '../volumes/index.ts'
 import { explained, printJson, printLine } from './terminal.ts'
 import { inVolume } from './volume-open.ts'
 import { count, nameOf, volumePath } from './words.ts'

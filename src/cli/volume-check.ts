@@ -1,7 +1,7 @@
 /** faultline volume check and dump: what is wrong with a volume, what can be mended, and what it holds, record by record. */
 import { Command, Option } from 'commander'
 import { printable } from '../base/index.ts'
-import { dumpVolume, volumeBlockSize } from '../map/index.ts'
+import { dumpVolume, volumeBlockSize } from '../volumes/index.ts'
 import { explained, interruptible, Progress, printJson, printLine } from './terminal.ts'
 import { ask, refuseMounted, refuseShared, withMachine } from './volume-open.ts'
 import { shownBytes } from './words.ts'

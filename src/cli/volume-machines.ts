@@ -1,7 +1,7 @@
 /** faultline volume who, fence and collect: what is done with a volume of many machines without opening it. */
 import { Command } from 'commander'
-import { collectShared, fenceShared, whoShares } from '../map/index.ts'
 import { owners } from '../store/index.ts'
+import { collectShared, fenceShared, whoShares } from '../volumes/index.ts'
 import { explained, interruptible, Progress, printJson, printLine } from './terminal.ts'
 import { sharedMeta, sharedPlace } from './volume-open.ts'
 import { shownBytes, WrongWords } from './words.ts'

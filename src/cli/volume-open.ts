@@ -5,16 +5,10 @@
 import { type Command, Option } from 'commander'
 import type { SharedPlaceOptions, VolumeFace } from '../api/index.ts'
 import { printable } from '../base/index.ts'
-import {
-  blockSizeOf,
-  type CachePlace,
-  checkMeta,
-  FaultlineError,
-  Machine,
-  openCache,
-  type Volume,
-} from '../map/index.ts'
+import { FaultlineError } from '../calls/index.ts'
+import { Machine } from '../map/index.ts'
 import { askMounted, type ControlCalls, type ControlName, mountOf } from '../mount/index.ts'
+import { blockSizeOf, type CachePlace, checkMeta, openCache, type Volume } from '../volumes/index.ts'
 import { shownBytes, size, WrongWords } from './words.ts'
 
 /** Enough for the pages of what commands map and write; whole files go past it. */

@@ -1,8 +1,9 @@
 /** faultline volume dedupe, collapse, insert, grow, shrink and status: on a volume, or through the daemon of one that is mounted. */
 import { Command } from 'commander'
 import { printable } from '../base/index.ts'
-import { FaultlineError, type Volume } from '../map/index.ts'
+import { FaultlineError } from '../calls/index.ts'
 import { askMounted, type MountStatus, mountOf, type PathRange, type SlowRequest } from '../mount/index.ts'
+import type { Volume } from '../volumes/index.ts'
 import { explained, printJson, printLine } from './terminal.ts'
 import { ask, inVolume, sharedMeta } from './volume-open.ts'
 import { shownBytes, size, volumePath } from './words.ts'

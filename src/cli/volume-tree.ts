@@ -7,8 +7,9 @@ import { Buffer } from 'node:buffer'
 import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import { join } from 'node:path'
-import { FaultlineError, type Volume } from '../map/index.ts'
+import { FaultlineError } from '../calls/index.ts'
 import { bytesOf, type Kind, type Stat, type Time, textOf } from '../volume/index.ts'
+import type { Volume } from '../volumes/index.ts'
 import { unlessDamaged } from './damage.ts'
 
 export interface TreeOptions {

@@ -5,7 +5,8 @@
  */
 import { existsSync } from 'node:fs'
 import { Command, Option } from 'commander'
-import { FaultlineError, type Volume } from '../map/index.ts'
+import { FaultlineError } from '../calls/index.ts'
+import type { Volume } from '../volumes/index.ts'
 import { tellDamage, unlessDamaged } from './damage.ts'
 import { explained, interruptible, Progress, printJson, printLine } from './terminal.ts'
 import { attrCommand, attributeCommands, readlinkCommand } from './volume-attributes.ts'

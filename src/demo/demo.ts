@@ -8,7 +8,7 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import type { Bytes } from '../base/index.ts'
-import { FaultlineError } from '../map/index.ts'
+import { FaultlineError } from '../calls/index.ts'
 import { playScene, type SceneResult } from './scene.ts'
 
 export interface DemoOptions {

@@ -15,7 +15,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bytes } from '../base/index.ts'
-import { type File, type Group, Machine, type Mapping, type Space } from '../map/index.ts'
+import type { Group } from '../calls/index.ts'
+import type { File } from '../files/index.ts'
+import { Machine, type Mapping, type Space } from '../map/index.ts'
 import type { Timeline } from '../report/index.ts'
 import type { Task, Wait } from '../sched/index.ts'
 import { type Latencies, Recorder, summarize } from '../watch/index.ts'

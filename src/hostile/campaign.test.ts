@@ -12,7 +12,8 @@ import { Oracle } from './oracle.ts'
 import { SCENES } from './scenes.ts'
 
 const host = await FailingHost.install()
-const { Machine, FaultlineError } = await import('../map/index.ts')
+const { FaultlineError } = await import('../calls/index.ts')
+const { Machine } = await import('../map/index.ts')
 const library: Library = {
   start: options => Machine.start(options),
   repair: (machine, path) => machine.repairVolume(path),

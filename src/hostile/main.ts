@@ -46,7 +46,7 @@ if (!(share > 0 && share <= 1) || !Number.isSafeInteger(seed) || (mmu !== 'softw
 }
 
 const host = await FailingHost.install()
-const { FaultlineError } = await import('../map/index.ts')
+const { FaultlineError } = await import('../calls/index.ts')
 const { start } = await import('../uffd/index.ts')
 const campaign = new Campaign(host, {
   start: options => start({ ...options, mmu }),

@@ -1,7 +1,8 @@
 /** AbortSignal: every wait can be ended by its caller, and by its caller alone. */
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
-import { type File, Machine, type Mapping, type Space } from './index.ts'
+import type { File } from '../files/index.ts'
+import { Machine, type Mapping, type Space } from './index.ts'
 import { HostCalls, type Kind, numbered, PAGE, refuses, sparse } from './world.suite.ts'
 
 interface World {

@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { MachineOptions } from '../api/index.ts'
-import { type File, type Group, Machine, type Mapping, type Space } from './index.ts'
+import type { Group } from '../calls/index.ts'
+import type { File } from '../files/index.ts'
+import { Machine, type Mapping, type Space } from './index.ts'
 import { numbered, PAGE, refuses, sparse } from './world.suite.ts'
 
 /** What a program without types might pass. */

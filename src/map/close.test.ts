@@ -4,7 +4,10 @@ import fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, type TestContext, test } from 'node:test'
-import { FaultlineError, type File, Machine, type Mapping, type Space, type Volume } from './index.ts'
+import { FaultlineError } from '../calls/index.ts'
+import type { File } from '../files/index.ts'
+import type { Volume } from '../volumes/index.ts'
+import { Machine, type Mapping, type Space } from './index.ts'
 import { HostCalls, type Kind, numbered, PAGE, refuses, scratch } from './world.suite.ts'
 
 const SIZE = 2 ** 19

@@ -1,5 +1,6 @@
 /**
- * The contract of the library, for whichever MMU shows the memory: the suites of this room run over every kind of machine.
+ * The contract of the library, for whichever MMU shows the memory: the suites of sections, files and mappings run over every kind of
+ * machine.
  * What a machine can't do by its nature is skipped, with the reason.
  */
 import type { MachineFace, MachineOptions } from '../api/index.ts'

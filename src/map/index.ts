@@ -1,21 +1,5 @@
-/** The library: machines, groups, files, spaces and mappings on real files, and the one error they throw. */
+/** The library: machines, and the spaces and mappings in them. */
 
-export type { Elements, Offsets } from '../mmu/index.ts'
-export { isWatched, told } from './call-events.ts'
-export { FaultlineError, fromErrno } from './error.ts'
-export { checkClosing, File } from './file.ts'
-export { Group } from './group.ts'
-export { hostPath, textPath } from './host-path.ts'
 export { checkMachine, Machine, type Platform } from './machine.ts'
 export { Mapping } from './mapping.ts'
-export { bytes, checkBytes, checkKept, checkKeys, checkObject, choice, invalid } from './options.ts'
-export { machineClosed, Performer } from './performer.ts'
-export { remoteAddress, remoteName } from './remote-files.ts'
-export { dumpVolume, volumeBlockSize } from './repair-volume.ts'
-export { type Brought, type Participant, Sections } from './sections.ts'
-export { blockSizeOf, collectShared, fenceShared, whoShares } from './shared-keeping.ts'
-export { checkMeta } from './shared-volume.ts'
 export { MMUS, Space } from './space.ts'
-export { Volume } from './volume.ts'
-export { checkProgress } from './volume-calls.ts'
-export { type CachePlace, openCache } from './volume-keep.ts'

@@ -28,7 +28,42 @@ import {
   WRITEBACK_DEFAULTS,
   type WritebackSettings,
 } from '../cache/index.ts'
+import {
+  Appends,
+  bytes,
+  type Context,
+  checkKeys,
+  choice,
+  FaultlineError,
+  flag,
+  fromHost,
+  Group,
+  groupId,
+  hostPath,
+  INSPECT,
+  invalid,
+  machineClosed,
+  Performer,
+  Sections,
+  textPath,
+  told,
+  UnderWay,
+} from '../calls/index.ts'
 import { check, dump, Engine, type Hardware, type MachineDump } from '../engine/index.ts'
+import {
+  CachedCalls,
+  CREATES,
+  FILE_BYTES_MAX,
+  File,
+  leave,
+  MODES,
+  openHost,
+  openSwap,
+  RemoteFiles,
+  remoteAddress,
+  type SwapFile,
+  tooLong,
+} from '../files/index.ts'
 import { LinearFile } from '../fs/index.ts'
 import { type Settings, shown } from '../group/index.ts'
 import {
@@ -46,33 +81,22 @@ import type { PsRow } from '../proc/index.ts'
 import { RealDriver, watchers } from '../sched/index.ts'
 import { FileLock, holdsVolume, Taken } from '../store/index.ts'
 import { Region } from '../volume/index.ts'
-import { Appends } from './appends.ts'
-import { told } from './call-events.ts'
-import type { Context } from './context.ts'
-import { DaxMemory } from './dax-memory.ts'
-import { FaultlineError, fromHost } from './error.ts'
-import { FILE_BYTES_MAX, File, tooLong } from './file.ts'
-import { CachedCalls } from './file-calls.ts'
-import { Group, groupId } from './group.ts'
-import { CREATES, MODES, openHost, openSwap, type SwapFile } from './host-open.ts'
-import { hostPath, textPath } from './host-path.ts'
-import { INSPECT } from './inspect.ts'
-import { leave } from './leaving.ts'
+import {
+  DaxMemory,
+  isShared,
+  keepIn,
+  type Mounted,
+  makeShared,
+  makeVolume,
+  mountShared,
+  mountVolume,
+  repairVolume,
+  Volume,
+} from '../volumes/index.ts'
 import { metrics } from './metrics.ts'
-import { makeVolume, mountVolume } from './mount.ts'
-import type { Mounted } from './mounted.ts'
-import { bytes, checkKeys, choice, flag, invalid } from './options.ts'
 import { type OwnTrace, ownTrace } from './own-trace.ts'
-import { machineClosed, Performer } from './performer.ts'
 import { closed, started } from './process-end.ts'
-import { RemoteFiles, remoteAddress } from './remote-files.ts'
-import { repairVolume } from './repair-volume.ts'
-import { Sections } from './sections.ts'
-import { isShared, makeShared, mountShared } from './shared-volume.ts'
 import { Space, spaceName } from './space.ts'
-import { UnderWay } from './under-way.ts'
-import { Volume } from './volume.ts'
-import { keepIn } from './volume-keep.ts'
 
 /** What a machine stands on when another MMU than the software one shows its memory. */
 export interface Platform {

@@ -10,6 +10,23 @@ import type {
   RunOptions,
 } from '../api/index.ts'
 import { type Bytes, pagesOf, type Vpn } from '../base/index.ts'
+import {
+  aborted,
+  type Brought,
+  type Context,
+  checkKeys,
+  choice,
+  FaultlineError,
+  fromErrno,
+  INSPECT,
+  invalid,
+  isAborted,
+  isWatched,
+  type Participant,
+  pageAligned,
+  told,
+  type Who,
+} from '../calls/index.ts'
 import { shown } from '../group/index.ts'
 import { newVmFault } from '../memmap/index.ts'
 import { type FaultArgs, faultArgs, PROT_NONE, PROT_READ, PROT_WRITE, type Prot } from '../mm/index.ts'
@@ -26,14 +43,7 @@ import {
   populateArgs,
   residentPages,
 } from '../space/index.ts'
-import { isWatched, told } from './call-events.ts'
-import type { Context } from './context.ts'
-import { aborted, FaultlineError, fromErrno } from './error.ts'
-import { INSPECT } from './inspect.ts'
-import { checkKeys, choice, invalid, pageAligned } from './options.ts'
-import { isAborted, type Who } from './performer.ts'
 import { notRemapped, type RemapCall, type RemapPlan, remapPlan } from './remapping.ts'
-import type { Brought, Participant } from './sections.ts'
 import type { Space } from './space.ts'
 
 const ADVICE: readonly AdviceName[] = [

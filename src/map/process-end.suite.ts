@@ -1,7 +1,8 @@
 /** A program that stores and never closes, and ends in one of several ways: run by process-end.test.ts. */
 import fs from 'node:fs'
 import { join } from 'node:path'
-import { Machine, type Volume } from './index.ts'
+import type { Volume } from '../volumes/index.ts'
+import { Machine } from './index.ts'
 
 const [, , end, directory] = process.argv as [string, string, string, string]
 const PAGE = 4096

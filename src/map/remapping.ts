@@ -1,11 +1,10 @@
 /** What `resize` and `remap` of a mapping are asked for, looked at once, and what is said when it can't be had. */
 import type { RemapOptions } from '../api/index.ts'
 import { type Bytes, pagesOf } from '../base/index.ts'
+import { addressPage, bytes, checkKeys, choice, FaultlineError, invalid } from '../calls/index.ts'
+import { FILE_BYTES_MAX, tooLong } from '../files/index.ts'
 import { shown } from '../group/index.ts'
 import type { MremapArgs } from '../space/index.ts'
-import { FaultlineError } from './error.ts'
-import { FILE_BYTES_MAX, tooLong } from './file.ts'
-import { addressPage, bytes, checkKeys, choice, invalid } from './options.ts'
 
 export type RemapCall = 'resize' | 'remap'
 

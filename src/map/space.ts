@@ -1,19 +1,26 @@
 /** An address space of the library: what is mapped in it, its forks, and what /proc shows of it. */
 import type { AnonymousOptions, FileFace, MapOptions, SpaceFace } from '../api/index.ts'
 import { type Bytes, pagesOf } from '../base/index.ts'
+import {
+  addressPage,
+  bytes,
+  type Context,
+  checkKeys,
+  choice,
+  FaultlineError,
+  INSPECT,
+  invalid,
+  pageAligned,
+  type Who,
+} from '../calls/index.ts'
+import { FILE_BYTES_MAX, File, tooLong } from '../files/index.ts'
 import { RamFile } from '../fs/index.ts'
 import { shown } from '../group/index.ts'
 import { type Space as MmSpace, newOpening, type OpenFile } from '../mm/index.ts'
 import { type ProcFile, procArgs, type Status, status } from '../proc/index.ts'
 import type { Verb } from '../sched/index.ts'
 import type { ForkArgs, MapArgs } from '../space/index.ts'
-import type { Context } from './context.ts'
-import { FaultlineError } from './error.ts'
-import { FILE_BYTES_MAX, File, tooLong } from './file.ts'
-import { INSPECT } from './inspect.ts'
 import { Mapping, protOf } from './mapping.ts'
-import { addressPage, bytes, checkKeys, choice, invalid, pageAligned } from './options.ts'
-import type { Who } from './performer.ts'
 
 const ANONYMOUS_KEYS = ['length', 'prot', 'share', 'fixed', 'advice', 'mmu', 'signal']
 export const MMUS = ['software', 'hardware', 'auto'] as const

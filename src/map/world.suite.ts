@@ -7,7 +7,7 @@ import fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { FaultlineError } from './index.ts'
+import { FaultlineError } from '../calls/index.ts'
 
 export const PAGE = 4096
 

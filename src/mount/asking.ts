@@ -2,9 +2,9 @@
 import { closeSync, constants, openSync, realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Bytes, errno, errnoName } from '../base/index.ts'
+import { FaultlineError } from '../calls/index.ts'
 import { FILESYSTEM, type MountEntry, mountinfo, mountsAt, parseMountinfo } from '../fuse/index.ts'
 import { Linux } from '../linux/index.ts'
-import { FaultlineError } from '../map/index.ts'
 import {
   CONTROL_BYTES,
   CONTROL_IOCTL,

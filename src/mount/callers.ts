@@ -10,9 +10,9 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { FaultlineError, type Group } from '../calls/index.ts'
 import { mountinfo, parseMountinfo } from '../fuse/index.ts'
 import type { Settings } from '../group/index.ts'
-import { FaultlineError, type Group } from '../map/index.ts'
 
 const GROUPS_MAX = 256
 /** Milliseconds. */

@@ -3,8 +3,8 @@
  * is doing. Root may ask, and who has mounted it.
  */
 import { errno, errnoName } from '../base/index.ts'
+import { FaultlineError, fromErrno } from '../calls/index.ts'
 import { type Answered, type Operations, type Request, room, wire } from '../fuse/index.ts'
-import { FaultlineError, fromErrno } from '../map/index.ts'
 import type { Verb } from '../sched/index.ts'
 import {
   type Answer,

@@ -6,7 +6,7 @@
  *
  * Takes root. Ends with 1, and the line that replays it, at the first answer that isn't the model's.
  */
-import { FaultlineError } from '../map/index.ts'
+import { FaultlineError } from '../calls/index.ts'
 import { playAndTell, type Said, type Tool } from '../posix/index.ts'
 import { textOf } from '../volume/index.ts'
 import { askMounted } from './asking.ts'

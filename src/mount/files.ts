@@ -13,8 +13,8 @@
  */
 import { assert, type Errno, errno, type GroupId } from '../base/index.ts'
 import { syncArgs } from '../cache/index.ts'
+import type { Performer } from '../calls/index.ts'
 import type { Engine } from '../engine/index.ts'
-import type { Performer } from '../map/index.ts'
 import type { Volume as Core, VolumeFile } from '../volume/index.ts'
 import type { KernelPages } from './kernel-pages.ts'
 

@@ -15,8 +15,8 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { FaultlineError } from '../calls/index.ts'
 import { mountsAt } from '../fuse/index.ts'
-import { FaultlineError } from '../map/index.ts'
 import { MountedVolume } from './mounted.ts'
 import { CLI, faultline, has, Mounted, runs, unavailable } from './mounting.suite.ts'
 

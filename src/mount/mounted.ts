@@ -15,6 +15,7 @@ import { closeSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { SharedPlaceOptions } from '../api/index.ts'
 import { type Errno, errno, errnoName, hang } from '../base/index.ts'
+import { FaultlineError, type Group } from '../calls/index.ts'
 import {
   Aside,
   FILESYSTEM,
@@ -33,16 +34,9 @@ import {
 } from '../fuse/index.ts'
 import type { Settings } from '../group/index.ts'
 import { Linux, PR_SET_IO_FLUSHER } from '../linux/index.ts'
-import {
-  blockSizeOf,
-  type CachePlace,
-  FaultlineError,
-  type Group,
-  Machine,
-  openCache,
-  type Volume,
-} from '../map/index.ts'
+import { Machine } from '../map/index.ts'
 import type { Time } from '../volume/index.ts'
+import { blockSizeOf, type CachePlace, openCache, type Volume } from '../volumes/index.ts'
 import { attributeOperations } from './attributes.ts'
 import { Callers } from './callers.ts'
 import { controlOperations } from './control.ts'

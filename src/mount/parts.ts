@@ -1,5 +1,6 @@
 /** What the operations of a mounted volume work with, brought together. */
 import { type Bytes, errno, type GroupId } from '../base/index.ts'
+import type { Performer } from '../calls/index.ts'
 import type { Engine } from '../engine/index.ts'
 import {
   type Answered,
@@ -10,7 +11,6 @@ import {
   type Values,
   wire,
 } from '../fuse/index.ts'
-import type { Performer } from '../map/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
 import {
   type Answer,

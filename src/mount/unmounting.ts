@@ -3,9 +3,9 @@ import { readFileSync, realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { errno, errnoName } from '../base/index.ts'
+import { FaultlineError } from '../calls/index.ts'
 import { FILESYSTEM, mountsAt, type User, unmount, usersOf } from '../fuse/index.ts'
 import { Linux } from '../linux/index.ts'
-import { FaultlineError } from '../map/index.ts'
 import { owners } from '../store/index.ts'
 
 /** How often it is looked whether the daemon has gone, in milliseconds. */

@@ -8,8 +8,8 @@
  *   AN2 Each turn of an answer is paid for by a fault of the engine that ended well.
  */
 import type { Bytes, Pfn } from '../base/index.ts'
+import { FaultlineError } from '../calls/index.ts'
 import type { FaultMessage, Userfaultfd } from '../linux/index.ts'
-import { FaultlineError } from '../map/index.ts'
 import type { Areas, Placed } from './areas.ts'
 import type { Mirror } from './mirror.ts'
 import type { Poison } from './poison.ts'

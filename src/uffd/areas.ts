@@ -10,8 +10,9 @@
  *   AR1 A range is munmapped only when no thread is attached to it; until then its faults are answered here.
  */
 import { assert, type Bytes, type FileId, OrderedList, type PageIndex } from '../base/index.ts'
+import type { File } from '../files/index.ts'
 import { type Linux, LinuxError } from '../linux/index.ts'
-import type { File, Mapping } from '../map/index.ts'
+import type { Mapping } from '../map/index.ts'
 import { Control } from './control.ts'
 import type { Area, Mirror } from './mirror.ts'
 import type { MemoryFiles } from './store.ts'

@@ -6,7 +6,10 @@
  *   DE2 An object stays for as long as the other side has it; its number is never given again.
  */
 import { broken, NumberMap } from '../base/index.ts'
-import { File, Group, type Machine, Mapping, Space, Volume } from '../map/index.ts'
+import { Group } from '../calls/index.ts'
+import { File } from '../files/index.ts'
+import { type Machine, Mapping, Space } from '../map/index.ts'
+import { Volume } from '../volumes/index.ts'
 import type { Areas } from './areas.ts'
 import type { Call } from './calls.ts'
 import type { LoopWait } from './loop-wait.ts'

@@ -1,6 +1,7 @@
 /** The hardware machine, for the suites of the contract; or why there is none here. */
+
+import { FaultlineError } from '../calls/index.ts'
 import type { Mmu } from '../map/conformance.suite.ts'
-import { FaultlineError } from '../map/index.ts'
 import { start } from './index.ts'
 
 export const HARDWARE: Mmu = {

@@ -15,9 +15,10 @@ import type {
   TransferOptions,
 } from '../api/index.ts'
 import type { Bytes } from '../base/index.ts'
+import { FaultlineError, hostPath, invalid, textPath, told } from '../calls/index.ts'
 import type { MachineDump } from '../engine/index.ts'
+import { remoteAddress, remoteName } from '../files/index.ts'
 import type { Settings } from '../group/index.ts'
-import { FaultlineError, hostPath, invalid, remoteAddress, remoteName, textPath, told } from '../map/index.ts'
 import type { PsRow } from '../proc/index.ts'
 import type { MachineCalls } from './calls.ts'
 import { Connection } from './connection.ts'

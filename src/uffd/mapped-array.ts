@@ -10,8 +10,8 @@
  * `markAsUntransferable` would forbid those too, and us to detach it: the key that it takes is Node's own.
  */
 import type { Bytes } from '../base/index.ts'
+import { FaultlineError } from '../calls/index.ts'
 import type { Address, Linux } from '../linux/index.ts'
-import { FaultlineError } from '../map/index.ts'
 import type { Control } from './control.ts'
 
 export class MappedArray {

@@ -20,7 +20,7 @@ import type {
   SpaceFace,
 } from '../api/index.ts'
 import type { Bytes } from '../base/index.ts'
-import { type Brought, FaultlineError, isWatched, told } from '../map/index.ts'
+import { type Brought, FaultlineError, isWatched, told } from '../calls/index.ts'
 import type { Miss, View } from '../mmu/index.ts'
 import type { MappingCalls } from './calls.ts'
 import type { Connection } from './connection.ts'

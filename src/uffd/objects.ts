@@ -10,8 +10,9 @@ import type {
   SpaceFace,
 } from '../api/index.ts'
 import type { Bytes } from '../base/index.ts'
+import { checkBytes, checkKept, told } from '../calls/index.ts'
+import { checkClosing } from '../files/index.ts'
 import type { Settings } from '../group/index.ts'
-import { checkBytes, checkClosing, checkKept, told } from '../map/index.ts'
 import type { ProcFile, Status } from '../proc/index.ts'
 import type { FileCalls, GroupCalls, SpaceCalls } from './calls.ts'
 import type { Connection } from './connection.ts'

@@ -14,8 +14,9 @@
  */
 import type { MessagePort } from 'node:worker_threads'
 import { MS, type SpaceId } from '../base/index.ts'
+import type { FaultlineError } from '../calls/index.ts'
 import { type Linux, NoUserfaultfd, ThreadSignals, Userfaultfd } from '../linux/index.ts'
-import { type FaultlineError, Machine } from '../map/index.ts'
+import { Machine } from '../map/index.ts'
 import { Answers } from './answers.ts'
 import { Areas } from './areas.ts'
 import { Dispatcher } from './dispatcher.ts'

@@ -18,6 +18,7 @@
  */
 import fs from 'node:fs'
 import type { Bytes } from '../base/index.ts'
+import type { FaultlineError } from '../calls/index.ts'
 import {
   type Address,
   type Linux,
@@ -27,7 +28,6 @@ import {
   type ThreadSignals,
   type Userfaultfd,
 } from '../linux/index.ts'
-import type { FaultlineError } from '../map/index.ts'
 import type { Control } from './control.ts'
 import type { OnError } from './wire.ts'
 

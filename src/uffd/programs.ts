@@ -1,6 +1,6 @@
 /** The caller's thread: the sections that run in it, and the arrays that it holds. */
 import type { Pfn } from '../base/index.ts'
-import { type Brought, FaultlineError, type Participant, Sections } from '../map/index.ts'
+import { type Brought, FaultlineError, type Participant, Sections } from '../calls/index.ts'
 import type { Connection } from './connection.ts'
 import type { Control } from './control.ts'
 

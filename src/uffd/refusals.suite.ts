@@ -7,7 +7,7 @@
 import fs from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { FileFace, MachineFace, MappingFace } from '../api/index.ts'
-import { FaultlineError } from '../map/index.ts'
+import { FaultlineError } from '../calls/index.ts'
 import { start } from './index.ts'
 
 const PAGE = 4096

@@ -2,8 +2,9 @@
  * What becomes of a call that Linux refuses to the hardware MMU: an error of ours where somebody asked for something that
  * can be had or not, and the end of the process where the hardware can't be made to follow the page table.
  */
+
+import { FaultlineError } from '../calls/index.ts'
 import { type Linux, LinuxError } from '../linux/index.ts'
-import { FaultlineError } from '../map/index.ts'
 import { abortProcess } from './poison.ts'
 
 /** So often is asked again: what the host lacks for a moment it has the next. */

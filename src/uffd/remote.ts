@@ -1,5 +1,5 @@
 /** What the objects of a hardware machine have in common on the caller's side: a number on the wire, and the calls of it. */
-import { FaultlineError } from '../map/index.ts'
+import { FaultlineError } from '../calls/index.ts'
 import type { Answer, Call } from './calls.ts'
 import type { Connection } from './connection.ts'
 import type { Reference } from './wire.ts'

@@ -2,15 +2,10 @@
  * The pager's side of each call: what it does with the machine's own objects. Most calls are handed on; what concerns the
  * hardware is done beside them: a mapping gets its area, a page that a section misses is pinned, bytes go with the answer.
  */
-import {
-  FaultlineError,
-  type File,
-  type Group,
-  type Machine,
-  type Mapping,
-  type Space,
-  type Volume,
-} from '../map/index.ts'
+import { FaultlineError, type Group } from '../calls/index.ts'
+import type { File } from '../files/index.ts'
+import type { Machine, Mapping, Space } from '../map/index.ts'
+import type { Volume } from '../volumes/index.ts'
 import type { Areas } from './areas.ts'
 import type {
   Call,

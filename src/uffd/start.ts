@@ -1,16 +1,9 @@
 /** The door: starts a machine with the MMU that is asked for. The hardware one is loaded only when it is wanted. */
 import { isMainThread } from 'node:worker_threads'
 import type { MachineFace, MachineOptions, MmuName } from '../api/index.ts'
+import { checkObject, choice, FaultlineError, invalid } from '../calls/index.ts'
 import { shown } from '../group/index.ts'
-import {
-  checkMachine,
-  checkObject,
-  choice,
-  FaultlineError,
-  invalid,
-  MMUS,
-  Machine as SoftwareMachine,
-} from '../map/index.ts'
+import { checkMachine, MMUS, Machine as SoftwareMachine } from '../map/index.ts'
 import type { HardwareOptions } from './machine.ts'
 
 /** What a machine is made of. Each option is checked at once; a wrong one is named, with what was expected. */

@@ -21,8 +21,9 @@ import type {
   VolumeFileOptions,
 } from '../api/index.ts'
 import type { Bytes } from '../base/index.ts'
-import { checkKeys, checkProgress, FaultlineError } from '../map/index.ts'
+import { checkKeys, FaultlineError } from '../calls/index.ts'
 import type { CheckReport, Named, Stat, Usage, VolumeStatistics } from '../volume/index.ts'
+import { checkProgress } from '../volumes/index.ts'
 import type { VolumeCalls } from './calls.ts'
 import type { Connection } from './connection.ts'
 import { HardwareFile } from './objects.ts'

@@ -6,8 +6,8 @@
  *   WA1 A range stays registered while an array over it is held.
  */
 import type { Bytes } from '../base/index.ts'
+import { FaultlineError } from '../calls/index.ts'
 import { type Address, type Linux, LinuxError, ThreadSignals, Userfaultfd } from '../linux/index.ts'
-import { FaultlineError } from '../map/index.ts'
 import { Control } from './control.ts'
 import { Poison } from './poison.ts'
 import type { Held } from './wire.ts'

@@ -6,8 +6,8 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { MachineOptions } from '../api/index.ts'
 import type { Bytes } from '../base/index.ts'
+import { FaultlineError } from '../calls/index.ts'
 import type { Address } from '../linux/index.ts'
-import { FaultlineError } from '../map/index.ts'
 
 /** What the pager's thread is given. */
 export interface PagerData {

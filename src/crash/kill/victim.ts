@@ -6,7 +6,9 @@
  */
 import fs from 'node:fs'
 import { MS, Prng } from '../../base/index.ts'
-import { type File, Machine, type Mapping, type Space, type Volume } from '../../map/index.ts'
+import type { File } from '../../files/index.ts'
+import { Machine, type Mapping, type Space } from '../../map/index.ts'
+import type { Volume } from '../../volumes/index.ts'
 import { apply, nextOperation, type Operation } from './operations.ts'
 import { filesOf, NOTE, note, PAGE } from './volume-files.ts'
 

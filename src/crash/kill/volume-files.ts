@@ -1,5 +1,6 @@
 /** What the files of a volume hold, as stamps: each page must be full of one number. */
-import { FaultlineError, type Volume } from '../../map/index.ts'
+import { FaultlineError } from '../../calls/index.ts'
+import type { Volume } from '../../volumes/index.ts'
 import type { Files } from './operations.ts'
 
 export const PAGE = 4096

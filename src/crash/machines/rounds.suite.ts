@@ -1,5 +1,6 @@
 /** What a round leaves in a volume of many machines, and what a reader finds of it. */
-import type { Machine, Volume } from '../../map/index.ts'
+import type { Machine } from '../../map/index.ts'
+import type { Volume } from '../../volumes/index.ts'
 
 export const PAGE = 4096
 export const PAGES = 24

@@ -5,7 +5,8 @@
  *
  *     node writer.suite.ts META ENDPOINT VOLUME        "o" open · "b<n>" round n begins · "s<n>" it is promised · "e<code>" over, by an error
  */
-import { FaultlineError, Machine } from '../../map/index.ts'
+import { FaultlineError } from '../../calls/index.ts'
+import { Machine } from '../../map/index.ts'
 import { FILES, PAGE, PAGES, roundOf } from './rounds.suite.ts'
 
 const [, , meta, endpoint, name] = process.argv

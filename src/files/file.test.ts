@@ -1,0 +1,6 @@
+/** Files of the software machine. */
+
+import { SOFTWARE } from '../map/software.suite.ts'
+import { files } from './file.suite.ts'
+
+files(SOFTWARE)
