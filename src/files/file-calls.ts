@@ -1,5 +1,5 @@
 /** What a File asks the engine for, by the kind of file that it stands on; and the kind whose pages are in the cache. */
-import type { Bytes } from '../base/index.ts'
+import { type Bytes, ROOT } from '../base/index.ts'
 import {
   type CachedFile,
   copyArgs,
@@ -8,6 +8,7 @@ import {
   syncArgs,
   truncateArgs,
 } from '../cache/index.ts'
+import type { Context } from '../calls/index.ts'
 import type { Engine } from '../engine/index.ts'
 import type { Mappable, ReadState } from '../memmap/index.ts'
 import type { OpenFile } from '../mm/index.ts'
@@ -87,4 +88,11 @@ export class CachedCalls implements FileCalls {
 /** The kinds of arguments are the verbs' own matter: whoever performs a job only hands them on. */
 export function job<Args, Seen>(verb: Verb<Args>, args: Args & Seen): Job<Seen> {
   return { verb, args } as unknown as Job<Seen>
+}
+
+/** Lets go of all pages of a file that nobody has open. */
+export async function forget({ performer, engine }: Context, file: CachedFile): Promise<void> {
+  const who = { name: `close of ${file.name}`, group: ROOT }
+  const call = { operation: 'close', where: file.name }
+  await performer.perform(engine.verbs.forget, { file }, who, call)
 }

@@ -6,8 +6,7 @@
 import type { HeaderFields, OpenOptions, RemoteOptions } from '../api/index.ts'
 import { errnoName } from '../base/index.ts'
 import type { CachedFile } from '../cache/index.ts'
-import { checkKeys, choice, FaultlineError, invalid } from '../calls/index.ts'
-import type { Engine } from '../engine/index.ts'
+import { type Context, checkKeys, choice, FaultlineError, invalid } from '../calls/index.ts'
 import { LinearFile } from '../fs/index.ts'
 import { shown } from '../group/index.ts'
 import {
@@ -24,7 +23,8 @@ import {
   s3Address,
   signed,
 } from '../remote/index.ts'
-import { FILE_BYTES_MAX, tooLong } from './file.ts'
+import { FILE_BYTES_MAX, File, tooLong } from './file.ts'
+import { CachedCalls, forget } from './file-calls.ts'
 import { MODES } from './host-open.ts'
 
 const HTTP_KEYS = [
@@ -60,42 +60,50 @@ function known(url: URL): URL {
 }
 
 /** A version of a file as the machine has it, for all who opened it. */
-export interface RemoteKnown {
+interface Known {
   readonly device: HttpDevice
   readonly cached: CachedFile
   openings: number
 }
 
-/** What files on servers need of the machine that opens them. */
-export interface Around {
-  /** Runs what is ready. */
-  pump(): void
-  /** Hears how many ranges and openings are under way, whenever it changes. */
-  underWay(count: number): void
-  /** Where parts are kept, of an option `cache`. Throws EINVAL, EBADF. */
-  keep(cache: unknown, operation: string): Keep
-}
+/** Where parts of a file are kept, of an option `cache`. Throws EINVAL, EBADF. */
+export type KeepIn = (cache: unknown, operation: string) => Keep
 
 export class RemoteFiles {
-  private readonly engine: Engine
-  private readonly around: Around
+  readonly opened = new Set<File>()
+  private readonly context: Context
+  private readonly keepIn: KeepIn
   private readonly origins = new Map<string, Origin>()
   /** By address and version: of a file that has changed there are two. */
-  private readonly known = new Map<string, RemoteKnown>()
+  private readonly known = new Map<string, Known>()
   private underWay = 0
 
-  constructor(engine: Engine, around: Around) {
-    this.engine = engine
-    this.around = around
+  constructor(context: Context, keepIn: KeepIn) {
+    this.context = context
+    this.keepIn = keepIn
   }
 
   /**
-   * One opening more. The same version of a file opened twice has one set of pages.
+   * The same version of a file opened twice has one set of pages.
    * Errors: those of RemoteError, EINVAL, EROFS, EFBIG; ENOTSUP without aws4fetch where something is to be signed.
    */
-  async open(address: URL, options: RemoteOptions): Promise<RemoteKnown> {
+  async open(address: URL, options: OpenOptions & RemoteOptions): Promise<File> {
+    const known = await this.knownAt(address, options)
+    const calls = new CachedCalls(this.context.engine, known.cached)
+    const file = new File(this.context, calls, true, closed => this.release(known, closed))
+    this.opened.add(file)
+    return file
+  }
+
+  /** The bucket, and how it is asked, of an address below it. */
+  place(address: URL, options: RemoteOptions): Promise<Pick<RemoteFile, 'origin' | 'settings'>> {
+    return this.s3(remoteName(address), address, options)
+  }
+
+  /** One opening more. */
+  private async knownAt(address: URL, options: OpenOptions & RemoteOptions): Promise<Known> {
     const device = await this.device(address, options)
-    const { io, memory, cache } = this.engine
+    const { io, memory, cache } = this.context.engine
     if (device.length > FILE_BYTES_MAX) throw tooLong('open', device.name, device.length)
     const found = this.known.get(device.key)
     if (found !== undefined) {
@@ -109,23 +117,24 @@ export class RemoteFiles {
     return known
   }
 
-  /** One opening less; whether it was the last. */
-  leave(known: RemoteKnown): boolean {
-    if (--known.openings > 0) return false
-    this.known.delete(known.device.key)
-    return true
+  private async release(known: Known, file: File): Promise<void> {
+    const { device, cached } = known
+    try {
+      if (--known.openings > 0) return
+      this.known.delete(device.key)
+      // What is under way yet was read ahead, or nobody waits for it any more.
+      await device.close()
+      await forget(this.context, cached)
+    } finally {
+      this.opened.delete(file)
+    }
   }
 
-  /** The bucket, and how it is asked, of an address below it. */
-  place(address: URL, options: RemoteOptions): Promise<Pick<RemoteFile, 'origin' | 'settings'>> {
-    return this.s3(remoteName(address), address, options)
-  }
-
-  private async device(address: URL, options: RemoteOptions): Promise<HttpDevice> {
+  private async device(address: URL, options: OpenOptions & RemoteOptions): Promise<HttpDevice> {
     const name = remoteName(address)
     const isS3 = address.protocol === 's3:'
     checkKeys(options, [...HOST_KEYS, ...HTTP_KEYS, ...(isS3 ? S3_KEYS : [])], 'open')
-    const { mode } = options as OpenOptions
+    const { mode } = options
     if (choice(mode ?? 'r', MODES, 'mode', 'open') !== 'r')
       throw new FaultlineError(
         'EROFS',
@@ -135,7 +144,7 @@ export class RemoteFiles {
     const file = isS3 ? await this.s3(name, address, options) : this.http(name, address, options)
     this.change(1)
     try {
-      return await HttpDevice.open(file, () => this.around.pump())
+      return await HttpDevice.open(file, () => this.context.driver.pump())
     } catch (error) {
       if (!(error instanceof RemoteError)) throw error
       const code = errnoName(error.errno)
@@ -169,12 +178,12 @@ export class RemoteFiles {
 
   private change(by: 1 | -1): void {
     this.underWay += by
-    this.around.underWay(this.underWay)
+    this.context.asked(this.underWay)
   }
 
   /** Where parts of a file are kept, if anywhere. */
   private kept({ cache }: RemoteOptions): Pick<RemoteFile, 'keep'> {
-    return cache === undefined ? {} : { keep: this.around.keep(cache, 'open') }
+    return cache === undefined ? {} : { keep: this.keepIn(cache, 'open') }
   }
 
   private file(name: string, url: string, settings: RemoteSettings): RemoteFile {

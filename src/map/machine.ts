@@ -4,10 +4,8 @@
  *
  * Invariants
  *   MC1 After close every page that was stored has been written, or close has told which file could not be.
- *   MC2 A file of the host has one set of pages, however often and by whatever name it is opened.
  */
 
-import fs from 'node:fs'
 import type {
   CallOptions,
   CreateVolumeOptions,
@@ -22,12 +20,7 @@ import type {
   TransferOptions,
 } from '../api/index.ts'
 import { type Bytes, errno, hang } from '../base/index.ts'
-import {
-  type CachedFile,
-  type TruncateArgs,
-  WRITEBACK_DEFAULTS,
-  type WritebackSettings,
-} from '../cache/index.ts'
+import { WRITEBACK_DEFAULTS, type WritebackSettings } from '../cache/index.ts'
 import {
   Appends,
   bytes,
@@ -35,51 +28,23 @@ import {
   checkKeys,
   choice,
   FaultlineError,
-  flag,
-  fromHost,
   Group,
   groupId,
-  hostPath,
   INSPECT,
   invalid,
   machineClosed,
   Performer,
   Sections,
   textPath,
-  told,
   UnderWay,
 } from '../calls/index.ts'
 import { check, dump, Engine, type Hardware, type MachineDump } from '../engine/index.ts'
-import {
-  CachedCalls,
-  CREATES,
-  FILE_BYTES_MAX,
-  File,
-  leave,
-  MODES,
-  openHost,
-  openSwap,
-  RemoteFiles,
-  remoteAddress,
-  type SwapFile,
-  tooLong,
-} from '../files/index.ts'
-import { LinearFile } from '../fs/index.ts'
+import { type File, HostFiles, openSwap, RemoteFiles, remoteAddress, type SwapFile } from '../files/index.ts'
 import { type Settings, shown } from '../group/index.ts'
-import {
-  EndingCalls,
-  type HostCalls,
-  type HostFile,
-  type HostFileOptions,
-  hasDisk,
-  memoryBuffer,
-  NODE_CALLS,
-  syncName,
-} from '../host/index.ts'
+import { EndingCalls, type HostCalls, hasDisk, memoryBuffer, NODE_CALLS } from '../host/index.ts'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import type { PsRow } from '../proc/index.ts'
 import { RealDriver, watchers } from '../sched/index.ts'
-import { FileLock, holdsVolume, Taken } from '../store/index.ts'
 import { Region } from '../volume/index.ts'
 import {
   DaxMemory,
@@ -113,29 +78,16 @@ const FRAMES_MIN = 8
 const FRAMES_MAX = 2 ** 27 - 1
 const MACHINE_KEYS = ['memory', 'pageSize', 'readAhead', 'discipline', 'swap', 'writeback', 'watcher', 'dax']
 
-/** A file of the host as the machine has it, for all who opened it. */
-interface Known {
-  readonly host: HostFile
-  readonly cached: CachedFile
-  readonly backing: LinearFile
-  openings: number
-  /** Of the data of a volume, which nobody else may have meanwhile. */
-  guard: Promise<FileLock> | undefined
-}
-
 export class Machine implements MachineFace {
   readonly pageSize: Bytes
   /** The group of everything that was given none. */
   readonly root: Group
   private readonly context: Context
-  private readonly known = new Map<string, Known>()
-  private readonly opened = new Set<File>()
-  /** Files that are being let go of: one that is opened again is read anew, when it has gone. */
-  private readonly leaving = new Map<string, Promise<void>>()
+  private readonly hostFiles: HostFiles
+  private readonly remoteFiles: RemoteFiles
   private readonly volumes = new Set<Volume>()
   /** Volumes whose changes could not be made durable when the program had nothing else to do. */
   private readonly gaveUp = new WeakSet<Volume>()
-  private readonly remote: RemoteFiles
   private readonly underWay = new UnderWay()
   private readonly swap: SwapFile | undefined
   private readonly trace: OwnTrace | undefined
@@ -150,11 +102,8 @@ export class Machine implements MachineFace {
     this.root = Group.root(context)
     // The hardware machine's thread is told by the program's.
     if (context.mmu === 'software') started(this)
-    this.remote = new RemoteFiles(context.engine, {
-      pump: () => context.driver.pump(),
-      underWay: context.asked,
-      keep: keepIn,
-    })
+    this.hostFiles = new HostFiles(context, swap?.host)
+    this.remoteFiles = new RemoteFiles(context, keepIn)
   }
 
   /**
@@ -260,63 +209,20 @@ export class Machine implements MachineFace {
   async open(path: HostPath, options: OpenOptions & RemoteOptions = {}): Promise<File> {
     this.checkOpen('open')
     const address = remoteAddress(path)
-    if (address !== undefined) return this.underWay.during(() => this.openRemote(address, options))
-    checkKeys(options, ['mode', 'direct', 'stablePages'], 'open')
-    const mode = choice(options.mode ?? 'r', MODES, 'mode', 'open')
-    const direct = flag(options.direct, 'direct', 'open')
-    const stablePages = flag(options.stablePages, 'stablePages', 'open')
-    const place = hostPath(path, 'open')
-    const opening = { mode: mode === 'r' ? mode : 'r+', create: CREATES[mode], direct } as const
-    const event = { name: String(place), mmu: this.mmu }
-    const opened = async () => {
-      const { known, made } = await this.knownAt(place, opening, stablePages)
-      const calls = new CachedCalls(this.engine, known.cached, () => measured(known))
-      const file = new File(this.context, calls, mode === 'r', closed => this.release(known, closed))
-      this.opened.add(file)
-      try {
-        if (mode !== 'r') await this.guard(known, place)
-        if (mode === 'w+' && file.size > 0) await this.empty(file, calls)
-        if (made) await syncName(place, this.context.calls ?? NODE_CALLS)
-      } catch (error) {
-        await file.close().catch(() => {})
-        throw fromHost(error, 'open', file.name)
-      }
-      return file
-    }
-    return told('open', event, () => this.underWay.during(opened))
-  }
-
-  private async empty({ name }: File, calls: CachedCalls): Promise<void> {
-    const { verb, args } = calls.truncate(0)
-    const who = { name: `open of ${name}`, group: this.root.id }
-    await this.context.performer.perform(verb, args, who, { operation: 'open', where: name })
-  }
-
-  private async openRemote(address: URL, options: RemoteOptions): Promise<File> {
-    const known = await this.remote.open(address, options)
-    const calls = new CachedCalls(this.engine, known.cached)
-    const file = new File(this.context, calls, true, async closed => {
-      try {
-        if (!this.remote.leave(known)) return
-        // What is under way yet was read ahead, or nobody waits for it any more.
-        await known.device.close()
-        await this.forget(known.cached)
-      } finally {
-        this.opened.delete(closed)
-      }
-    })
-    this.opened.add(file)
-    return file
+    return this.underWay.during(() =>
+      address === undefined ? this.hostFiles.open(path, options) : this.remoteFiles.open(address, options),
+    )
   }
 
   /** Makes a volume: a directory, with its data in it or elsewhere. Opens it for writing. */
   async createVolume(path: HostPath, options: CreateVolumeOptions = {}): Promise<Volume> {
     this.checkOpen('createVolume')
-    if (isShared(options)) return this.volumeOf(makeShared(this.context, this.remote, String(path), options))
+    if (isShared(options))
+      return this.volumeOf(makeShared(this.context, this.remoteFiles, String(path), options))
     checkKeys(options, ['size', 'data', 'signal'], 'createVolume')
     const directory = textPath(path, 'createVolume')
     const { data, signal } = options
-    if (data !== undefined) this.refuseOpened(data)
+    if (data !== undefined) this.hostFiles.refuseOpened(data)
     const size = options.size === undefined ? undefined : bytes(options.size, 'size', 'createVolume')
     const plan = { size, data, signal: this.underWay.endedBy(signal) }
     return this.underWay.during(async () => this.volume(await makeVolume(this.context, directory, plan)))
@@ -325,7 +231,8 @@ export class Machine implements MachineFace {
   /** Opens a volume: one process to write, or many to read. One that is damaged opens to be read, whatever is asked. */
   async openVolume(path: HostPath, options: OpenVolumeOptions = {}): Promise<Volume> {
     this.checkOpen('openVolume')
-    if (isShared(options)) return this.volumeOf(mountShared(this.context, this.remote, String(path), options))
+    if (isShared(options))
+      return this.volumeOf(mountShared(this.context, this.remoteFiles, String(path), options))
     const directory = textPath(path, 'openVolume')
     checkKeys(options, ['mode'], 'openVolume')
     const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'openVolume')
@@ -390,7 +297,7 @@ export class Machine implements MachineFace {
   }
 
   [INSPECT](): string {
-    return `Machine of ${this.context.engine.memory.total} pages of ${this.pageSize} bytes, ${this.opened.size} open files`
+    return `Machine of ${this.context.engine.memory.total} pages of ${this.pageSize} bytes, ${[...this.files()].length} open files`
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -402,21 +309,9 @@ export class Machine implements MachineFace {
    * file that it could not be written to. Never throws.
    */
   leave(): readonly string[] {
-    const { engine, sections } = this.context
     // A section that hasn't ended has no effect.
-    sections.undo.rollback(0)
-    const cuts = new Map<CachedFile, Bytes>()
-    for (const { verb, args } of engine.scheduler.tasks.values()) {
-      if (verb !== engine.verbs.truncate) continue
-      const { file, change, backing } = args as TruncateArgs
-      if (backing !== undefined && 'size' in change) cuts.set(file, change.size)
-    }
-    const files = [...this.known.values()].map(({ host, cached }) => ({
-      host,
-      cached,
-      cutTo: cuts.get(cached) ?? Infinity,
-    }))
-    return [...leave(engine.memory.frames, files), ...this.settleNow()]
+    this.context.sections.undo.rollback(0)
+    return [...this.hostFiles.leave(), ...this.settleNow()]
   }
 
   /** What `settle` does, without the event loop, where that can be done. */
@@ -463,7 +358,7 @@ export class Machine implements MachineFace {
     // A fork that was under way may have made one more.
     for (const space of engine.mm.spaces.values()) await new Space(this.context, space).exit().catch(failed)
     await this.underWay.settled()
-    for (const file of [...this.opened]) await file.close().catch(failed)
+    for (const file of [...this.files()]) await file.close().catch(failed)
     // One may keep what another fetches: that one was opened later.
     for (const volume of [...this.volumes].reverse()) await volume.close().catch(failed)
     await Promise.all(leaving)
@@ -488,134 +383,14 @@ export class Machine implements MachineFace {
     return volume
   }
 
-  private async knownAt(
-    path: string | Buffer,
-    options: Pick<HostFileOptions, 'mode' | 'create' | 'direct'>,
-    stablePages: boolean,
-  ): Promise<{ readonly known: Known; readonly made: boolean }> {
-    const pump = () => this.context.driver.pump()
-    let made = false
-    for (;;) {
-      const create = made ? undefined : options.create
-      const host = openHost(path, { ...options, create, pump, calls: this.context.calls })
-      made ||= host.made
-      const left = this.leaving.get(host.inode)
-      if (left === undefined) return { known: this.knownFor(host, stablePages), made }
-      await host.close()
-      await left
-    }
-  }
-
-  /** One opening more of what the machine has of this file already, or begins to have. `host` is its own from here on, or closed. */
-  private knownFor(host: HostFile, stablePages: boolean): Known {
-    const found = this.known.get(host.inode)
-    if (found !== undefined) {
-      found.host.adopt(host)
-      found.openings++
-      return found
-    }
-    if (host.inode === this.swap?.host.inode || host.length > FILE_BYTES_MAX) {
-      void host.close()
-      throw host.inode === this.swap?.host.inode
-        ? new FaultlineError(
-            'EBUSY',
-            'open',
-            `open of ${host.name}: it is the machine's swap file; open another`,
-          )
-        : tooLong('open', host.name, host.length)
-    }
-    const { engine } = this.context
-    const spaceFor = host.sparse ? 0 : Math.floor(host.length / this.pageSize)
-    const backing = new LinearFile(host, engine.io, engine.memory, { stablePages, spaceFor })
-    const known: Known = {
-      host,
-      cached: engine.cache.add(host.name, host.length, backing),
-      backing,
-      openings: 1,
-      guard: undefined,
-    }
-    this.known.set(host.inode, known)
-    return known
-  }
-
-  /** Whoever writes to the data of a volume is its only writer. Throws EBUSY if somebody else has the volume. */
-  private async guard(known: Known, path: string | Buffer): Promise<void> {
-    const { name } = known.host
-    try {
-      if (!holdsVolume(path)) return
-      known.guard ??= FileLock.take(path, 'exclusive')
-      await known.guard
-    } catch (error) {
-      known.guard = undefined
-      if (!(error instanceof Taken)) throw error
-      throw new FaultlineError(
-        'EBUSY',
-        'open',
-        `open of ${name} failed with EBUSY: it is the data of a volume that somebody has open; close that first, or open it with mode 'r'`,
-        error,
-      )
-    }
-  }
-
-  /** A file that programs store to isn't made a volume under them. */
-  private refuseOpened(path: string): void {
-    const isPath = typeof path === 'string' && !path.includes('\0')
-    const stat = isPath ? fs.statSync(path, { throwIfNoEntry: false, bigint: true }) : undefined
-    if (stat !== undefined && this.known.has(`${stat.dev}:${stat.ino}`))
-      throw new FaultlineError(
-        'EBUSY',
-        'createVolume',
-        `createVolume with its data in ${path}: this machine has that file open; close it first`,
-      )
-  }
-
-  /** An opening has been synced and closed, and nobody maps it. */
-  private async release(known: Known, file: File): Promise<void> {
-    const { inode } = known.host
-    try {
-      if (--known.openings > 0) return
-      this.known.delete(inode)
-      const left = this.letGo(known).finally(() => this.leaving.delete(inode))
-      this.leaving.set(
-        inode,
-        left.catch(() => {}),
-      )
-      await left
-    } finally {
-      this.opened.delete(file)
-    }
-  }
-
-  private async letGo({ host, cached, guard }: Known): Promise<void> {
-    try {
-      await this.forget(cached)
-      host.trim(cached.size)
-    } catch (error) {
-      throw fromHost(error, 'close', cached.name)
-    } finally {
-      await host.close()
-      ;(await guard)?.release()
-    }
-  }
-
-  /** Lets go of all pages of a file that nobody has open. */
-  private async forget(file: CachedFile): Promise<void> {
-    const { performer, engine } = this.context
-    const who = { name: `close of ${file.name}`, group: this.root.id }
-    const call = { operation: 'close', where: file.name }
-    await performer.perform(engine.verbs.forget, { file }, who, call)
+  private *files(): Generator<File> {
+    yield* this.hostFiles.opened
+    yield* this.remoteFiles.opened
   }
 
   private checkOpen(operation: string): void {
     if (this.closing !== undefined) throw machineClosed(operation)
   }
-}
-
-/** How long a file of the host is by now; its backing learns of it. */
-function measured({ host, backing }: Known): Bytes {
-  const size = host.measure()
-  backing.measured(size)
-  return size
 }
 
 /** Throws what is wrong with the options, before anything is taken; `more` are options of who asks. */

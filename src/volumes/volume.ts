@@ -53,7 +53,6 @@ import {
   type AttributeChange,
   type CheckReport,
   type Volume as Core,
-  checkingArgs,
   type InodePlan,
   type Named,
   preallocatingArgs,
@@ -82,6 +81,7 @@ import {
   renameHow,
 } from './volume-attributes.ts'
 import { checkPath, checkProgress, checkWhole, VolumeCalls } from './volume-calls.ts'
+import { type Examined, examine } from './volume-check.ts'
 import { OpenFiles } from './volume-files.ts'
 import { listOf, lookAt, seekIn, statOf } from './volume-questions.ts'
 
@@ -490,29 +490,9 @@ export class Volume implements VolumeFace {
   }
 
   /** The same, with the blocks whose data is bad. */
-  async inspect(
-    options: CheckOptions,
-  ): Promise<{ readonly report: CheckReport; readonly bad: ReadonlySet<number> }> {
+  async inspect(options: CheckOptions): Promise<Examined> {
     this.checkCall('check')
-    checkKeys(options, ['data', 'signal', 'progress'], 'check')
-    checkProgress(options.progress, 'check')
-    const { data = 'with data', progress } = options
-    const signal = this.calls.underWay.endedBy(options.signal)
-    const args = checkingArgs(choice(data, ['with data', 'metadata only'], 'data', 'check'))
-    const { blockSize } = this.core.header
-    const timer = setInterval(() => progress?.((args.scrub?.compared ?? 0) * blockSize), 100)
-    try {
-      const call = { operation: 'check', where: this.path, signal }
-      return await this.during(async () => {
-        const { report, bad } = await this.calls.perform(this.core.checking, args, call)
-        const flaws = this.calls.asked('check', this.path, () => this.mounted.ground.flaws())
-        const wrong = [...flaws, ...report!.wrong]
-        for (const what of [...flaws, ...args.damage]) this.core.parts.damaged(what)
-        return { report: { ...report!, wrong }, bad }
-      })
-    } finally {
-      clearInterval(timer)
-    }
+    return this.during(() => examine(this.calls, this.mounted, options))
   }
 
   /**
