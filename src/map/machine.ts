@@ -50,11 +50,11 @@ import {
   DaxMemory,
   isShared,
   keepIn,
-  type Mounted,
+  makeHostVolume,
   makeShared,
-  makeVolume,
-  mountShared,
-  mountVolume,
+  type OpenVolume,
+  openHostVolume,
+  openShared,
   repairVolume,
   Volume,
 } from '../volumes/index.ts'
@@ -225,18 +225,18 @@ export class Machine implements MachineFace {
     if (data !== undefined) this.hostFiles.refuseOpened(data)
     const size = options.size === undefined ? undefined : bytes(options.size, 'size', 'createVolume')
     const plan = { size, data, signal: this.underWay.endedBy(signal) }
-    return this.underWay.during(async () => this.volume(await makeVolume(this.context, directory, plan)))
+    return this.underWay.during(async () => this.volume(await makeHostVolume(this.context, directory, plan)))
   }
 
   /** Opens a volume: one process to write, or many to read. One that is damaged opens to be read, whatever is asked. */
   async openVolume(path: HostPath, options: OpenVolumeOptions = {}): Promise<Volume> {
     this.checkOpen('openVolume')
     if (isShared(options))
-      return this.volumeOf(mountShared(this.context, this.remoteFiles, String(path), options))
+      return this.volumeOf(openShared(this.context, this.remoteFiles, String(path), options))
     const directory = textPath(path, 'openVolume')
     checkKeys(options, ['mode'], 'openVolume')
     const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'openVolume')
-    return this.underWay.during(async () => this.volume(await mountVolume(this.context, directory, mode)))
+    return this.underWay.during(async () => this.volume(await openHostVolume(this.context, directory, mode)))
   }
 
   /**
@@ -373,12 +373,12 @@ export class Machine implements MachineFace {
     if (untold.length > 0) throw untold[0]
   }
 
-  private volumeOf(opening: Promise<Mounted>): Promise<Volume> {
+  private volumeOf(opening: Promise<OpenVolume>): Promise<Volume> {
     return this.underWay.during(async () => this.volume(await opening))
   }
 
-  private volume(mounted: Mounted): Volume {
-    const volume = new Volume(this.context, mounted, () => void this.volumes.delete(volume))
+  private volume(opened: OpenVolume): Volume {
+    const volume = new Volume(this.context, opened, () => void this.volumes.delete(volume))
     this.volumes.add(volume)
     return volume
   }

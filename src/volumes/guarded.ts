@@ -1,6 +1,7 @@
 /** Making and opening in steps of which any may fail: what was done is undone, and what the host or a store meant is said. */
-import { type Bytes, errnoName } from '../base/index.ts'
-import { FaultlineError } from '../calls/index.ts'
+import { type Bytes, type Errno, errnoName, ROOT } from '../base/index.ts'
+import { type Context, FaultlineError, fromErrno } from '../calls/index.ts'
+import type { Verb } from '../sched/index.ts'
 import { BadPage, LmdbMissing, Locked, NoRoom, placeOf, Taken } from '../store/index.ts'
 import { Failure } from '../volume/index.ts'
 
@@ -24,6 +25,24 @@ export async function guarded<T>(
       }
     throw translated(error, operation, path)
   }
+}
+
+/** Makes or opens a volume by a verb; `why` says what an errno doesn't. */
+export async function perform<Args>(
+  { performer }: Context,
+  verb: Verb<Args>,
+  args: Args,
+  name: string,
+  why: () => string,
+): Promise<void> {
+  const task = performer.begin(verb, args, { name, group: ROOT })
+  const error = await performer.finished(task, ended => ended.errno, undefined)
+  if (error !== 0) throw refusal(error, name, why())
+}
+
+function refusal(error: Errno, name: string, why: string): FaultlineError {
+  if (why === '') return fromErrno(error, 'openVolume', name)
+  return new FaultlineError(errnoName(error), 'openVolume', `${name} failed with ${errnoName(error)}: ${why}`)
 }
 
 function translated(error: unknown, operation: string, path: string): unknown {

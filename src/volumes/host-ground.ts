@@ -3,7 +3,7 @@ import type { Bytes } from '../base/index.ts'
 import type { HostFile } from '../host/index.ts'
 import { type FileStore, LmdbStore, noteDamage, type Place, type VolumeLock } from '../store/index.ts'
 import type { Volume as Core } from '../volume/index.ts'
-import type { Ground } from './mounted.ts'
+import type { Ground } from './open-volume.ts'
 import type { VolumeCalls } from './volume-calls.ts'
 import { grow, shrink } from './volume-growth.ts'
 

@@ -30,7 +30,7 @@ import {
   repair,
 } from '../volume/index.ts'
 import { guarded } from './guarded.ts'
-import { checkedPlace, mountVolume } from './mount.ts'
+import { checkedPlace, openHostVolume } from './host-volume.ts'
 import { Volume } from './volume.ts'
 
 /** Records of one commit. */
@@ -44,7 +44,7 @@ export async function repairVolume(
 ): Promise<RepairReport> {
   checkedPlace(path, 'repairVolume')
   try {
-    return await repairMounted(context, path, options)
+    return await repairOpened(context, path, options)
   } catch (error) {
     if (!(error instanceof FaultlineError) || error.code === 'ABORT_ERR') throw error
     const { code, message } = error
@@ -57,14 +57,10 @@ export async function repairVolume(
   }
 }
 
-async function repairMounted(
-  context: Context,
-  path: string,
-  options: TransferOptions,
-): Promise<RepairReport> {
+async function repairOpened(context: Context, path: string, options: TransferOptions): Promise<RepairReport> {
   const place = placeOf(path)
-  const mounted = await mountVolume(context, path, 'repair')
-  const volume = new Volume(context, mounted, () => {})
+  const opened = await openHostVolume(context, path, 'repair')
+  const volume = new Volume(context, opened, () => {})
   try {
     const { report, bad } = await volume.inspect({ ...options, data: 'with data' })
     const wrong = [...new Set([...volume.damage, ...report.wrong])]

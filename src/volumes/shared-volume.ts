@@ -40,9 +40,8 @@ import {
   Opening,
   openArgs,
 } from '../volume/index.ts'
-import { guarded, type Undo } from './guarded.ts'
-import { perform } from './mount.ts'
-import type { Ground, Mounted } from './mounted.ts'
+import { guarded, perform, type Undo } from './guarded.ts'
+import type { Ground, OpenVolume } from './open-volume.ts'
 import { now, planOf as owned } from './volume-attributes.ts'
 import { keepIn } from './volume-keep.ts'
 
@@ -160,7 +159,7 @@ export async function makeShared(
   remote: RemoteFiles,
   name: string,
   options: CreateVolumeOptions,
-): Promise<Mounted> {
+): Promise<OpenVolume> {
   checkKeys(options, [...PLACE_KEYS, 'data', 'signal'], 'createVolume')
   const data = bucketIn(options.data)
   const at: Opened = {
@@ -203,12 +202,12 @@ export async function makeShared(
   )
 }
 
-export async function mountShared(
+export async function openShared(
   context: Context,
   remote: RemoteFiles,
   name: string,
   options: OpenVolumeOptions,
-): Promise<Mounted> {
+): Promise<OpenVolume> {
   checkKeys(options, [...PLACE_KEYS, 'mode', 'follow'], 'openVolume')
   const mode = choice(options.mode ?? 'r', ['r', 'r+'], 'mode', 'openVolume')
   const follow = choice(options.follow ?? 'open', ['open', 'commits'], 'follow', 'openVolume')

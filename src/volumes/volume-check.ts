@@ -2,7 +2,7 @@
 import type { CheckOptions } from '../api/index.ts'
 import { checkKeys, choice } from '../calls/index.ts'
 import { type CheckReport, checkingArgs } from '../volume/index.ts'
-import type { Mounted } from './mounted.ts'
+import type { OpenVolume } from './open-volume.ts'
 import { checkProgress, type VolumeCalls } from './volume-calls.ts'
 
 export interface Examined {
@@ -13,7 +13,7 @@ export interface Examined {
 
 export async function examine(
   calls: VolumeCalls,
-  { core, path, ground }: Mounted,
+  { core, path, ground }: OpenVolume,
   options: CheckOptions,
 ): Promise<Examined> {
   checkKeys(options, ['data', 'signal', 'progress'], 'check')

@@ -66,7 +66,7 @@ import {
   type VolumeStatistics,
 } from '../volume/index.ts'
 import { writeWhole } from './host-target.ts'
-import type { Mounted } from './mounted.ts'
+import type { OpenVolume } from './open-volume.ts'
 import { bringIn, originOf, takeOut } from './streams.ts'
 import {
   checkAttribute,
@@ -92,7 +92,7 @@ export class Volume implements VolumeFace {
   readonly path: string
   /** The engine's own part of it. */
   readonly core: Core
-  private readonly mounted: Mounted
+  private readonly opened: OpenVolume
   private readonly calls: VolumeCalls
   private readonly onClosed: () => void
   private readonly files: OpenFiles
@@ -100,14 +100,14 @@ export class Volume implements VolumeFace {
   private noted: number
   private closing: Promise<void> | undefined
 
-  constructor(context: Context, mounted: Mounted, onClosed: () => void) {
-    this.mounted = mounted
-    this.core = mounted.core
-    this.path = mounted.path
-    this.calls = new VolumeCalls(context, mounted.core, () => mounted.ground.trouble())
+  constructor(context: Context, opened: OpenVolume, onClosed: () => void) {
+    this.opened = opened
+    this.core = opened.core
+    this.path = opened.path
+    this.calls = new VolumeCalls(context, opened.core, () => opened.ground.trouble())
     this.files = new OpenFiles(context, this.calls, () => this.note())
     this.onClosed = onClosed
-    this.noted = mounted.noted
+    this.noted = opened.noted
   }
 
   get readOnly(): boolean {
@@ -258,14 +258,14 @@ export class Volume implements VolumeFace {
   async grow(size: Bytes): Promise<void> {
     checkWhole(size, 'size', 'grow')
     this.checkCall('grow')
-    await this.during(() => this.mounted.ground.grow(this.calls, size))
+    await this.during(() => this.opened.ground.grow(this.calls, size))
   }
 
   /** Lets it hold less: what lies in the blocks that go moves to others. None of its files is open. */
   async shrink(size: Bytes): Promise<void> {
     checkWhole(size, 'size', 'shrink')
     this.checkCall('shrink')
-    await this.during(() => this.mounted.ground.shrink(this.calls, size))
+    await this.during(() => this.opened.ground.shrink(this.calls, size))
   }
 
   /** What a directory holds, in order. */
@@ -471,7 +471,7 @@ export class Volume implements VolumeFace {
    * what was stored.
    */
   readonly leave = (): Task[] => {
-    this.mounted.ground.leave()
+    this.opened.ground.leave()
     return this.calls.syncTasks(this.core.dirtyFiles())
   }
 
@@ -492,7 +492,7 @@ export class Volume implements VolumeFace {
   /** The same, with the blocks whose data is bad. */
   async inspect(options: CheckOptions): Promise<Examined> {
     this.checkCall('check')
-    return this.during(() => examine(this.calls, this.mounted, options))
+    return this.during(() => examine(this.calls, this.opened, options))
   }
 
   /**
@@ -517,7 +517,7 @@ export class Volume implements VolumeFace {
   }
 
   private async end(): Promise<void> {
-    const { ground, path } = this.mounted
+    const { ground, path } = this.opened
     const { underWay } = this.calls
     underWay.beginToClose(`the volume ${path}`)
     do {
@@ -660,7 +660,7 @@ export class Volume implements VolumeFace {
   /** What was found damaged is written down, where that can be, so that the volume opens to be read next time. */
   private note(): void {
     const { damage } = this.core
-    const { purpose, ground } = this.mounted
+    const { purpose, ground } = this.opened
     if (damage.length === this.noted || purpose === 'repair') return
     try {
       ground.noteDamage(damage.slice(this.noted))

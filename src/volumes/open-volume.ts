@@ -24,7 +24,7 @@ export interface Ground {
   readonly endings: readonly (() => void | Promise<void>)[]
 }
 
-export interface Mounted {
+export interface OpenVolume {
   readonly core: Core
   readonly path: string
   readonly purpose: Purpose

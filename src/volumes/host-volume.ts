@@ -11,11 +11,10 @@
  */
 import fs from 'node:fs'
 import { join } from 'node:path'
-import { type Bytes, type Errno, errnoName, ROOT } from '../base/index.ts'
-import { aborted, type Context, FaultlineError, fromErrno, invalid, isAborted } from '../calls/index.ts'
+import type { Bytes } from '../base/index.ts'
+import { aborted, type Context, FaultlineError, invalid, isAborted } from '../calls/index.ts'
 import { shown } from '../group/index.ts'
 import { HostFile, nameBeside } from '../host/index.ts'
-import type { Verb } from '../sched/index.ts'
 import {
   allocateFile,
   contentOf,
@@ -32,9 +31,9 @@ import {
 } from '../store/index.ts'
 import { Making, type MountPlan, makeArgs, Opening, openArgs, Unreadable } from '../volume/index.ts'
 import { MappedRegion } from './dax-memory.ts'
-import { guarded, type Undo } from './guarded.ts'
+import { guarded, perform, type Undo } from './guarded.ts'
 import { HostGround } from './host-ground.ts'
-import type { Mounted, Purpose } from './mounted.ts'
+import type { OpenVolume, Purpose } from './open-volume.ts'
 import { now, planOf as owned } from './volume-attributes.ts'
 
 export interface CreatePlan {
@@ -53,7 +52,7 @@ const BLOCKS_MIN = 2
 const FLUSH_EVERY: Bytes = 16 * 2 ** 20
 
 /** Makes a volume, in a directory that holds none yet. */
-export async function makeVolume(context: Context, path: string, plan: CreatePlan): Promise<Mounted> {
+export async function makeHostVolume(context: Context, path: string, plan: CreatePlan): Promise<OpenVolume> {
   const directory = checkedPlace(path, 'createVolume')
   const { data: elsewhere } = plan
   if (elsewhere !== undefined && !isPath(elsewhere))
@@ -76,11 +75,11 @@ export async function makeVolume(context: Context, path: string, plan: CreatePla
     draft.finish()
     const lock = await VolumeLock.take(draft.place, 'r+', data)
     undo(() => lock.release())
-    return mount(context, path, draft.place, 'r+', lock, undo)
+    return openLocked(context, path, draft.place, 'r+', lock, undo)
   })
 }
 
-export async function mountVolume(context: Context, path: string, purpose: Purpose): Promise<Mounted> {
+export async function openHostVolume(context: Context, path: string, purpose: Purpose): Promise<OpenVolume> {
   const place = placeOf(checkedPlace(path, 'openVolume'))
   return guarded('openVolume', path, async undo => {
     if (fs.statSync(path, { throwIfNoEntry: false })?.isFile() === true)
@@ -98,7 +97,7 @@ export async function mountVolume(context: Context, path: string, purpose: Purpo
     checkParts(path, place)
     const lock = await VolumeLock.take(place, purpose === 'r' ? 'r' : 'r+')
     undo(() => lock.release())
-    return mount(context, path, place, purpose, lock, undo)
+    return openLocked(context, path, place, purpose, lock, undo)
   })
 }
 
@@ -125,14 +124,14 @@ function checkParts(path: string, { store, data }: Place): void {
     )
 }
 
-async function mount(
+async function openLocked(
   context: Context,
   path: string,
   place: Place,
   purpose: Purpose,
   lock: VolumeLock,
   undo: Undo,
-): Promise<Mounted> {
+): Promise<OpenVolume> {
   const damage = notedDamage(place)
   const noted = damage.length
   const { device, store, flaws } = await opened(
@@ -239,23 +238,6 @@ function refuseContent(path: string): void {
     'createVolume',
     `${shown(path)} holds ${holds}, and is not overwritten; ${remedy}`,
   )
-}
-
-export async function perform<Args>(
-  { performer }: Context,
-  verb: Verb<Args>,
-  args: Args,
-  name: string,
-  why: () => string,
-): Promise<void> {
-  const task = performer.begin(verb, args, { name, group: ROOT })
-  const error = await performer.finished(task, ended => ended.errno, undefined)
-  if (error !== 0) throw refusal(error, name, why())
-}
-
-function refusal(error: Errno, name: string, why: string): FaultlineError {
-  if (why === '') return fromErrno(error, 'openVolume', name)
-  return new FaultlineError(errnoName(error), 'openVolume', `${name} failed with ${errnoName(error)}: ${why}`)
 }
 
 function isPath(path: unknown): path is string {
