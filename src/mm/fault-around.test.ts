@@ -34,6 +34,30 @@ describe('a load maps the pages around it', () => {
     assert.deepEqual(mappedBy(1531, 20, 1537), [1536, 1551])
   })
 
+  it('but none that has an entry: a copy of one’s own, a page that may be stored to, one in swap', () => {
+    const world = new World({ swap: 8 })
+    const data = world.file('data', { pages: 8, holding: false })
+    world.read(data, 0, 8 * PAGE)
+    world.swap!.holding = false
+    for (const share of ['private', 'shared'] as const) {
+      const a = world.space(share)
+      const at = world.map(a, data, { share, advice: 'normal' })
+      for (const page of [1, 2]) {
+        assert.equal(world.says(world.fault(a, at + page, 'store')), 'done')
+        world.store(a, at + page, 100 + page)
+      }
+      if (share === 'private') for (const _ of ['written', 'dropped']) world.advise(a, at + 2, 1, 'pageout')
+      const before = [1, 2].map(page => a.table.get(at + page))
+      assert.equal(a.swapped, share === 'private' ? 1 : 0)
+      assert.equal(world.says(world.fault(a, at + 4, 'load')), 'done')
+      assert.deepEqual(
+        [1, 2].map(page => a.table.get(at + page)),
+        before,
+      )
+    }
+    world.finish()
+  })
+
   it('and tells the cache of no touch: who maps pages that are there tells by his entries (filemap_map_pages)', () => {
     const world = new World()
     const data = world.file('data', { pages: 4, holding: false })

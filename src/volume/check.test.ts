@@ -1,17 +1,31 @@
 /** What is new to format 2, broken on purpose: the check says each in a sentence, and what a repair makes of it has nothing wrong. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { errno } from '../base/index.ts'
 import { check } from './check.ts'
 import { MIX53 } from './checksum.ts'
+import { LOST, WRITTEN } from './extents.ts'
 import { encodeNumbers } from './fields.ts'
 import { decodeInode, encodeInode, type Inode, planned } from './inode.ts'
 import { MemoryStore } from './memory-store.ts'
 import { Overlay } from './overlay.ts'
-import { attributePrefix, encodeLink, inodeKey, linkKey, ROOT_INO, targetPrefix } from './records.ts'
+import {
+  attributePrefix,
+  decodeNumbers,
+  decodeState,
+  encodeLink,
+  encodeState,
+  hex,
+  inodeKey,
+  linkKey,
+  ROOT_INO,
+  STATE_KEY,
+  targetPrefix,
+} from './records.ts'
 import { repair } from './repair.ts'
 import { snapshotArgs } from './snapshot.ts'
 import type { Volume } from './volume.ts'
-import { ok, VolumeWorld } from './volume-world.suite.ts'
+import { ok, PAGE, VolumeWorld } from './volume-world.suite.ts'
 
 const EARLY = { seconds: 1, nanoseconds: 0 }
 const WORDS = new TextEncoder().encode('words')
@@ -192,6 +206,27 @@ describe('what format 2 says of itself', () => {
       assert.deepEqual(check(mended, at.volume.header).report.wrong, [])
     })
 
+  it('says what may not be changed: what is sealed', () => {
+    const { volume } = filled().at
+    assert.deepEqual(
+      ['/d/f', '/s', '/s/f', '/none'].map(path => volume.mayChange(path).errno),
+      [errno.OK, errno.EROFS, errno.EROFS, errno.ENOENT],
+    )
+  })
+
+  it('is believed of free blocks only as long as there are so many (VS1)', () => {
+    const { at } = filled()
+    const { overlay } = at.volume.parts
+    const { size } = at.volume.usage
+    const state = decodeState(overlay.get(STATE_KEY))
+    const says = overlay.edit(() =>
+      overlay.put(STATE_KEY, encodeState({ ...state, free: size, deferred: 5 })),
+    )
+    assert.equal(says.kind, 'done')
+    assert.equal(at.world.says(at.allocate(at.open('/d/f'), 4 * PAGE, PAGE)), 'EUCLEAN')
+    assert.match(at.volume.damage.join(), /VS1: of \d+ blocks \d+ are free and 5 wait for a commit/)
+  })
+
   it('is kept by a repair where nothing of it is lost (RR3)', () => {
     const { at } = filled()
     const { overlay, givenUp } = repaired(at.volume)
@@ -220,6 +255,11 @@ describe('what format 2 says of itself', () => {
     assert.match(told, /\/d\/e \(inode \d+\): its owner, mode and times/)
     assert.match(told, /the name "link"/)
     assert.match(told, /\/s\/f \(inode \d+\): its attribute "user.long"/)
+    const { blockSize } = later.volume.header
+    assert.equal(decodeInode(overlay.get(inodeKey(numbers.f)), 0).size, 2 * blockSize)
+    const runs = [...overlay.range(`e${hex(numbers.f)}`, `e${hex(numbers.f + 1)}`)]
+    const tags = runs.map(({ value }) => decodeNumbers(value, 3, 'a run')[2])
+    assert.deepEqual(tags, [WRITTEN, LOST], 'RR2: all but the page that may end anywhere')
     assert.equal(decodeInode(overlay.get(inodeKey(numbers.f)), 0).mode, 0o600, 'nobody sees more than before')
   })
 })

@@ -286,6 +286,8 @@ describe('paths', () => {
     assert.equal(volume.stat('/none').errno, errno.ENOENT)
     assert.equal(volume.stat('/up/x').errno, errno.ENOTDIR)
     assert.equal(ok(volume.readlink('/up')), 'd/e/../f')
+    link('/longest', 'x'.repeat(4095))
+    assert.equal(ok(volume.readlink('/longest')).length, 4095)
     ok(volume.unlink('/abs'))
     assert.equal(ok(volume.stat('/d')).kind, 'directory')
   })

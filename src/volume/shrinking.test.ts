@@ -167,3 +167,10 @@ test('whatever files there are, they are the same in a smaller volume', () => {
     { numRuns: 60 },
   )
 })
+
+test('a volume that can only be read neither shrinks nor grows', () => {
+  const at = scattered()
+  Object.assign(at.store, { readOnly: true })
+  assert.equal(at.world.says(shrink(at, 24)), 'EROFS')
+  assert.equal(at.volume.header.blocks, 64)
+})

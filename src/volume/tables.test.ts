@@ -37,6 +37,23 @@ describe('a sorted map', () => {
     )
   })
 
+  it('is the same whichever way many keys have come (SM1, SM2)', () => {
+    const names = Array.from({ length: 1000 }, (_, number) => String(number).padStart(4, '0'))
+    const odd = names.filter((_, at) => at % 2 === 1)
+    for (const order of [names, names.toReversed(), [...odd, ...names.toReversed()]]) {
+      const map = new SortedMap<string>()
+      for (const name of order) map.set(name, name)
+      assert.deepEqual(
+        [...map],
+        names.map(name => [name, name]),
+      )
+      for (const name of names) assert.equal(map.ceiling(name, '~')?.key, name)
+      for (const name of odd) assert.ok(map.delete(name))
+      for (const name of odd) assert.equal(map.get(name), undefined)
+      assert.equal(map.size, 500)
+    }
+  })
+
   it('is walked in order while keys come and go: the next is always the least behind the last', () => {
     const map = new SortedMap<number>()
     const model = new Set<number>()
