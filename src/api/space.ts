@@ -178,7 +178,8 @@ export type ProtName = 'none' | 'r' | 'w' | 'rw'
  * lets its pages go; 'populate-read' and 'populate-write' bring all of it and wait.
  *
  * 'free': private pages may be dropped if memory is wanted before they are stored to again. 'cold': its pages are the next
- * that reclaim looks at. 'pageout': its pages are reclaimed now, as far as that needs no waiting. 'dontfork' and 'dofork':
+ * that reclaim looks at. 'collapse': what is there of the range moves until it lies in a row in memory, so that a section loads
+ * from it without a look-up; EAGAIN if some of it can't be moved now. 'pageout': its pages are reclaimed now, as far as that needs no waiting. 'dontfork' and 'dofork':
  * whether a fork gets it. 'wipeonfork' and 'keeponfork': whether a fork gets what is in it, or zeros.
  */
 export type AdviceName =
@@ -192,6 +193,7 @@ export type AdviceName =
   | 'free'
   | 'cold'
   | 'pageout'
+  | 'collapse'
   | 'dontfork'
   | 'dofork'
   | 'wipeonfork'

@@ -86,6 +86,20 @@ export class IndexLists {
     this.sizes[list]!--
   }
 
+  /** `by`, which is on no list, takes the place of a member. */
+  replace(list: number, member: number, by: number): void {
+    const next = this.next[member]!
+    const prev = this.prev[member]!
+    this.next[by] = next
+    this.prev[by] = prev
+    if (prev === END) this.heads[list] = by
+    else this.next[prev] = by
+    if (next === END) this.tails[list] = by
+    else this.prev[next] = by
+    this.next[member] = END
+    this.prev[member] = END
+  }
+
   /** Members from head to tail. The list may lose the member just seen, and no other, meanwhile. */
   *walk(list: number): Generator<number> {
     for (let member = this.heads[list]!; member !== END; ) {

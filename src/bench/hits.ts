@@ -21,7 +21,7 @@ export const loads: Bench = {
   about: 'resident u32 loads, random and sequential, against a raw DataView',
   async run({ smoke, say }) {
     const figures: Figure[] = []
-    for (const lie of ['in a row', 'scattered'] as const)
+    for (const lie of ['in a row', 'scattered', 'collapsed'] as const)
       for (const [pageSize, random] of [
         [4096, 2.0],
         [65_536, 1.5],

@@ -290,6 +290,16 @@ export class PageCache {
     this.frames.store?.drop(file.id, this.frames.index[frame]!)
   }
 
+  /** A page that is neither on its way nor pinned goes into a free frame. Entries that map it are the caller's. */
+  move(from: Pfn, to: Pfn): void {
+    const { siblings } = this.frames
+    const file = this.fileOf(from)
+    siblings.replace(this.frames.has(from, DIRTY) ? file.dirty : file.clean, from, to)
+    this.hash.remove(from)
+    this.memory.move(from, to)
+    this.hash.add(to)
+  }
+
   /** Reclaim's way out of the cache: the page is remembered, so that its early return is noticed. */
   evict(frame: Pfn): void {
     const file = this.fileOf(frame)

@@ -41,6 +41,7 @@ import { ProcReader, Ps } from '../proc/index.ts'
 import { type Driver, Scheduler, type Watcher, watchers } from '../sched/index.ts'
 import {
   Advise,
+  Collapse,
   Exit,
   Fork,
   LockPages,
@@ -161,6 +162,7 @@ export class Verbs {
   readonly mremap: Mremap
   readonly protect: Protect
   readonly advise: Advise
+  readonly collapse: Collapse
   readonly lock: LockPages
   readonly fork: Fork
   readonly exit: Exit
@@ -182,6 +184,7 @@ export class Verbs {
     this.mremap = new Mremap(mm)
     this.protect = new Protect(mm)
     this.advise = new Advise(mm)
+    this.collapse = new Collapse(mm)
     this.lock = new LockPages(mm)
     this.fork = new Fork(mm)
     this.exit = new Exit(mm)

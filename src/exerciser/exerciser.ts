@@ -502,6 +502,8 @@ export class Exerciser {
 
   private excuses(operation: Operation, error: Errno): boolean {
     switch (operation.kind) {
+      case 'advise':
+        return operation.advice === 'collapse' && STAYS.has(error)
       case 'sync':
         return error === errno.EIO && (this.breaking || this.untold.has(operation.open))
       case 'msync':
@@ -543,6 +545,9 @@ export class Exerciser {
     }
   }
 }
+
+/** Why pages may stay where they are: in use, no frame to be had, on a device. */
+const STAYS: ReadonlySet<Errno> = new Set([errno.EAGAIN, errno.ENOMEM, errno.EINVAL])
 
 /** Linux's EINVALs of madvise. */
 function refuses({ locked, share }: ModelPage, advice: Of<'advise'>['advice']): boolean {

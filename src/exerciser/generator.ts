@@ -56,6 +56,7 @@ const ADVICE = [
   'free',
   'cold',
   'pageout',
+  'collapse',
   'dontfork',
   'dofork',
   'wipeonfork',

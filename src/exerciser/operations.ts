@@ -72,7 +72,7 @@ export type Operation = { readonly pause?: Ns } & (
   | ({ readonly kind: 'protect'; readonly allowed: Allowed } & Pages)
   | ({
       readonly kind: 'advise'
-      readonly advice: MemoryAdvice
+      readonly advice: MemoryAdvice | 'collapse'
     } & Pages)
   | ({ readonly kind: 'populate'; readonly access: 'load' | 'store' } & Pages)
   | ({ readonly kind: 'lock'; readonly to: 'locked' | 'unlocked' } & Pages)

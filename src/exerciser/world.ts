@@ -16,7 +16,7 @@ import {
 } from '../mm/index.ts'
 import type { View } from '../mmu/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
-import { type MapArgs, mremapArgs, msyncArgs, populateArgs } from '../space/index.ts'
+import { collapseArgs, type MapArgs, mremapArgs, msyncArgs, populateArgs } from '../space/index.ts'
 import {
   preallocatingArgs,
   rangeCopyingArgs,
@@ -145,6 +145,9 @@ export class World {
         )
       case 'advise': {
         const { advice } = operation
+        const { start, end } = rangeOf(operation)
+        if (advice === 'collapse')
+          return started(this.spawn(verbs.collapse, collapseArgs(space!, start, end)))
         return started(this.spawn(verbs.advise, { space: space!, ...rangeOf(operation), advice }))
       }
       case 'populate': {

@@ -494,6 +494,32 @@ export function mappings(mmu: Mmu): void {
       assert.deepEqual(machine.check(), [])
     })
 
+    test('lies in a row when it says so, and shows what it did', async t => {
+      const { file, space, machine } = await world(t)
+      const map = await space.map(file, { prot: 'rw', advice: 'random' })
+      for (const page of [5, 0, 3, 1, 4, 2]) await map.run(view => view.setU8(page * PAGE + 1, 40 + page))
+      await map.advise('collapse')
+      for (let page = 0; page < 6; page++)
+        assert.deepEqual(await map.run(view => [view.u8(page * PAGE), view.u8(page * PAGE + 1)]), [
+          page + 1,
+          40 + page,
+        ])
+      if (machine.mmu === 'software')
+        assert.equal(await map.run(view => [...view.runs(0, 6 * PAGE)].length), 1)
+      await map.sync()
+      assert.deepEqual(machine.check(), [])
+    })
+
+    test(
+      'refuses to move shared memory, which is known by its frames',
+      needs(mmu, 'private memory'),
+      async t => {
+        const { space } = await world(t)
+        const map = await space.mapAnonymous({ length: 4 * PAGE, share: 'shared' })
+        await refuses(() => map.advise('collapse'), 'EINVAL', 'advise', /'collapse' is for memory of its own/)
+      },
+    )
+
     test('is paged out when it says so, and comes back', async t => {
       const { file, space } = await world(t)
       const map = await space.map(file, { prot: 'r' })

@@ -37,6 +37,7 @@ import {
   type Bringing,
   bringing,
   bringingAsWritable,
+  collapseArgs,
   type LockArgs,
   mremapArgs,
   msyncArgs,
@@ -57,11 +58,17 @@ const ADVICE: readonly AdviceName[] = [
   'free',
   'cold',
   'pageout',
+  'collapse',
   'dontfork',
   'dofork',
   'wipeonfork',
   'keeponfork',
 ]
+const NOT_COLLAPSED: Readonly<Record<string, string | undefined>> = {
+  EINVAL:
+    'is for memory of its own and for files in the page cache; this is shared memory, or a file whose pages lie on a device',
+  EAGAIN: 'has left pages where they were, for they are in use or on their way; try again later',
+}
 const PROTS: Readonly<Record<ProtName, Prot>> = {
   none: PROT_NONE,
   r: PROT_READ,
@@ -194,7 +201,21 @@ export class Mapping implements Participant, MappingFace {
       await this.perform('advise', verbs.populate, populateArgs(this.mm, start, end, 'load'), options)
     else if (checked === 'populate-write')
       await this.perform('advise', verbs.populate, populateArgs(this.mm, start, end, 'store'), options)
+    else if (checked === 'collapse') await this.collapse(start, end, options)
     else await this.adviseMemory({ space: this.mm, start, end, advice: checked }, options)
+  }
+
+  private async collapse(start: Vpn, end: Vpn, options: RangeOptions): Promise<void> {
+    try {
+      const args = collapseArgs(this.mm, start, end)
+      await this.perform('advise', this.context.engine.verbs.collapse, args, options)
+    } catch (error) {
+      if (!(error instanceof FaultlineError)) throw error
+      const why = NOT_COLLAPSED[error.code]
+      if (why === undefined) throw error
+      const text = `advise of ${this.name}: 'collapse' ${why}`
+      throw new FaultlineError(error.code, 'advise', text, error)
+    }
   }
 
   private async adviseMemory(args: AdviseArgs, options: RangeOptions): Promise<void> {

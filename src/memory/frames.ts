@@ -129,6 +129,29 @@ export class Frames {
     else this.bytes(frame).fill(0)
   }
 
+  /** All that is known of a frame, and its bytes, is known of another one too. Lists are the caller's. */
+  copy(from: Pfn, to: Pfn): void {
+    this.kind[to] = this.kind[from]!
+    this.flags[to] = this.flags[from]!
+    this.mapped[to] = this.mapped[from]!
+    this.owner[to] = this.owner[from]!
+    this.index[to] = this.index[from]!
+    this.group[to] = this.group[from]!
+    this.dirtier[to] = this.dirtier[from]!
+    this.data.copyWithin(to * this.pageSize, from * this.pageSize, (from + 1) * this.pageSize)
+  }
+
+  /** Nothing is known of a frame any more (F1). */
+  empty(frame: Pfn): void {
+    this.kind[frame] = FREE
+    this.flags[frame] = 0
+    this.mapped[frame] = 0
+    this.owner[frame] = 0
+    this.index[frame] = 0
+    this.group[frame] = 0
+    this.dirtier[frame] = 0
+  }
+
   has(frame: Pfn, flag: number): boolean {
     return (this.flags[frame]! & flag) !== 0
   }

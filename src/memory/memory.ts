@@ -140,6 +140,31 @@ export class Memory {
     this.freeIfUnused(frame)
   }
 
+  /** A free frame that the next page would get; 0: none is free. */
+  get nextFree(): Pfn {
+    const frame = this.frames.lru.head(this.freeList)
+    return frame === END ? 0 : frame
+  }
+
+  /**
+   * What a frame holds goes into a free one: its bytes, what is known of it, its charge and its place on the LRU list. Who
+   * knows it by its number is told by the caller (mm/migrate.ts).
+   */
+  move(from: Pfn, to: Pfn): void {
+    const { frames } = this
+    assert(frames.kind[to] === FREE, `F1: frame ${to} is free when a page moves into it`)
+    assert(
+      frames.pins[from] === 0 && !frames.has(from, LOCKED | WRITEBACK),
+      `F2, F3: frame ${from} is nobody's when its page moves`,
+    )
+    frames.lru.remove(this.freeList, to)
+    if (frames.has(from, ON_LRU)) frames.lru.replace(this.listOf(from), from, to)
+    frames.copy(from, to)
+    frames.empty(from)
+    frames.lru.pushHead(this.freeList, from)
+    this.changes++
+  }
+
   pin(frame: Pfn): void {
     assert(frame !== 0, 'F3: the zero page needs no pin')
     this.frames.pins[frame]!++
@@ -160,12 +185,7 @@ export class Memory {
       return
     this.changes++
     this.ledger.uncharge(frames.group[frame]!)
-    frames.kind[frame] = FREE
-    frames.flags[frame] = 0
-    frames.owner[frame] = 0
-    frames.index[frame] = 0
-    frames.group[frame] = 0
-    frames.dirtier[frame] = 0
+    frames.empty(frame)
     frames.lru.pushHead(this.freeList, frame)
   }
 

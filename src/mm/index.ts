@@ -13,6 +13,7 @@ export {
   type Stash,
 } from './disciplines.ts'
 export { Fault, type FaultArgs, faultArgs, renewFault } from './fault.ts'
+export { isMovable, migrate } from './migrate.ts'
 export { Mm, type MmParts } from './mm.ts'
 export { shrink } from './reclaim.ts'
 export { resumeUserMode } from './resume-user-mode.ts'

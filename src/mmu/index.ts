@@ -4,6 +4,7 @@ export {
   type Entry,
   entryOf,
   frameOf,
+  inFrame,
   LOAD,
   old,
   PageTable,

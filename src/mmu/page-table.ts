@@ -58,6 +58,11 @@ export function swapEntry(slot: number): Entry {
   return (slot << FRAME_SHIFT) | SWAP
 }
 
+/** A present entry as it is, of another frame. */
+export function inFrame(entry: Entry, frame: Pfn): Entry {
+  return (frame << FRAME_SHIFT) | (entry & ((1 << FRAME_SHIFT) - 1))
+}
+
 /** The frame of a present entry, or the slot of a swapped one. */
 export function frameOf(entry: Entry): Pfn {
   return entry >>> FRAME_SHIFT

@@ -1,6 +1,7 @@
 /** The verbs on an address space, one file each. All of them are attempts under the locks of the space. */
 
 export { Advise, type AdviseArgs, type MemoryAdvice } from './advise.ts'
+export { Collapse, collapseArgs } from './collapse.ts'
 export { Exit, type ExitArgs } from './exit.ts'
 export { Fork, type ForkArgs } from './fork.ts'
 export { type LockArgs, LockPages } from './lock.ts'
