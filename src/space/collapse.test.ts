@@ -158,7 +158,7 @@ test('private pages go with those of a forked space that still share them', () =
   world.finish()
 })
 
-test('COL1: a long range goes in slices, and others run between them', () => {
+test('CLP1: a long range goes in slices, and others run between them', () => {
   const { world, space, at } = scattered({ frames: 64, slicePages: 4, checked: false }, 32)
   const task = world.scheduler.spawn(world.engine.verbs.collapse, collapseArgs(space, at, at + 32), {
     name: 'collapse',

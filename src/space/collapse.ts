@@ -15,7 +15,7 @@
  *          EINVAL: shared memory without a file, or a device's own pages, which stay where they are.
  *
  * Invariants
- *   COL1 An attempt looks at LOOKS entries or frames, or moves a slice of pages, at most.
+ *   CLP1 An attempt looks at LOOKS entries or frames, or moves a slice of pages, at most.
  */
 import { errno, type Pfn, type Vpn } from '../base/index.ts'
 import { FREE } from '../memory/index.ts'
