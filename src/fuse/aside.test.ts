@@ -57,6 +57,24 @@ test('AS2: who waits for calls is answered, though nothing else keeps the proces
   assert.deepEqual(await play(0), ['[ 0, 0 ] 0\n', 0])
 })
 
+test('who ends them while they are at work is told when they have ended', async t => {
+  const aside = player(
+    t,
+    `${ASIDE}
+    const set = aside.call({ what: 'set', path: '/dev/null', value: '0' })
+    await aside.end()
+    console.log(await set)`,
+  )
+  const writers = player(
+    t,
+    `${WRITERS}
+    const written = writers.write([])
+    await writers.end()
+    console.log((await written).failed)`,
+  )
+  for (const play of [aside, writers]) assert.deepEqual(await play(0), ['0\n', 0])
+})
+
 test('FPW3: who waits for pages is told, though nothing else keeps the process alive', async t => {
   const play = player(
     t,

@@ -38,13 +38,14 @@ export class Aside {
   private readonly worker: Worker
   private readonly waiting = new Map<number, (result: number) => void>()
   private next = 1
+  private isEnding = false
 
   constructor() {
     this.worker = startLoadingThread('aside-thread', import.meta.url, undefined)
     this.worker.on('message', ({ id, result }: AsideResult) => {
       this.waiting.get(id)!(result)
       this.waiting.delete(id)
-      if (this.waiting.size === 0) this.worker.unref()
+      if (this.waiting.size === 0 && !this.isEnding) this.worker.unref()
     })
     this.worker.unref()
   }
@@ -61,6 +62,7 @@ export class Aside {
 
   /** Settles when all calls have been made, and the thread is gone. */
   async end(): Promise<void> {
+    this.isEnding = true
     this.worker.ref()
     this.worker.postMessage('end' satisfies AsideAsked)
     await once(this.worker, 'exit')

@@ -60,7 +60,9 @@ export class PageWriters {
   }
 
   async end(): Promise<void> {
-    await Promise.all([...this.all].map(worker => this.endOne(worker)))
+    const all = [...this.all]
+    this.all.clear()
+    await Promise.all(all.map(worker => this.endOne(worker)))
   }
 
   private async endOne(worker: Worker): Promise<void> {
@@ -77,7 +79,8 @@ export class PageWriters {
     worker.on('message', (said: PageWriterSaid) => {
       if (said === 'idle') {
         this.idle.push(worker)
-        worker.unref()
+        // One that is to end is waited for.
+        if (this.all.has(worker)) worker.unref()
       } else this.waiting.get(worker)!(said.handedOver)
     })
     worker.on('error', () => {
