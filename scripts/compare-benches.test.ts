@@ -5,14 +5,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { Measured } from './bench-files.ts'
 import { changes } from './compare-benches.ts'
-import type { Measured } from './measured.ts'
 
 function measured(
   ratios: Record<string, number>,
   target: Measured['benches'][number]['target'] = { atMost: 2 },
 ): Measured {
   const benches = Object.entries(ratios).map(([name, ratio]) => ({
+    bench: 'loads',
     name,
     what: '',
     ratio,
@@ -29,7 +30,9 @@ function measured(
 }
 
 const verdicts = (before: Measured, after: Measured) =>
-  Object.fromEntries(changes(before, after).map(({ name, verdict }) => [name, verdict]))
+  Object.fromEntries(
+    changes(before, after).map(({ name, verdict }) => [name.replace('loads: ', ''), verdict]),
+  )
 
 test('a cost that rose beyond spread and noise is worse, one that fell is better, one within is the same', () => {
   const before = measured({ rose: 1, fell: 1, within: 1 })
@@ -68,5 +71,12 @@ test('the command ends with 1 if something is worse, 0 if not, 2 for wrong words
   assert.equal(status(slow, fast), 0)
   assert.equal(status(fast), 2)
   assert.equal(status(fast, file('no.json', 'no')), 2)
+  const parts = mkdtempSync(join(directory, 'parts-'))
+  assert.equal(status(fast, parts), 2)
+  writeFileSync(join(parts, 'one.json'), JSON.stringify(measured({ a: 1 })))
+  writeFileSync(join(parts, 'two.json'), JSON.stringify(measured({ b: 1 })))
+  assert.equal(status(parts, file('both.json', measured({ a: 1, b: 2 }))), 1)
+  assert.equal(status(parts, file('both.json', measured({ a: 2, b: 1 }))), 1)
+  assert.equal(status(parts, file('both.json', measured({ a: 1, b: 1 }))), 0)
   assert.equal(status(fast, file('other.json', {})), 2)
 })

@@ -1,7 +1,7 @@
 /**
  * Holds what `npm run bench -- --json` measured against what it measured before, of an earlier release perhaps:
  *
- *     npm run bench:compare -- docs/benches/0.1.0.json bench.json
+ *     npm run bench:compare -- docs/benches/0.1.0 bench.json
  *
  * A figure is worse if its median lies beyond the spread of the earlier one, in the direction that its target calls bad, by
  * more than NOISE. Figures without a target are told and not judged. Ratios of one host don't hold for another: if the two
@@ -9,9 +9,8 @@
  *
  * Exit status   0  nothing is worse     1  something is     2  wrong words, or a file that isn't of the bench
  */
-import { readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
-import type { Measured } from './measured.ts'
+import { type Measured, readMeasured } from './bench-files.ts'
 
 /** Chosen: what the medians of two runs on one quiet machine were seen to differ by. */
 const NOISE = 0.1
@@ -24,15 +23,16 @@ export interface Change {
 }
 
 export function changes(before: Measured, after: Measured): Change[] {
-  const left = new Map(before.benches.map(each => [each.name, each]))
+  const left = new Map(before.benches.map(each => [`${each.bench}: ${each.name}`, each]))
   const found = after.benches.map((now): Change => {
-    const then = left.get(now.name)
-    left.delete(now.name)
-    const { name, ratio } = now
+    const name = `${now.bench}: ${now.name}`
+    const then = left.get(name)
+    left.delete(name)
+    const { ratio } = now
     if (then === undefined) return { name, before: Number.NaN, after: ratio, verdict: 'new' }
     return { name, before: then.ratio, after: ratio, verdict: verdictOf(then, ratio, now.target) }
   })
-  for (const { name, ratio } of left.values())
+  for (const [name, { ratio }] of left)
     found.push({ name, before: ratio, after: Number.NaN, verdict: 'gone' })
   return found
 }
@@ -53,7 +53,7 @@ function main(): void {
   const [older, newer, ...rest] = process.argv.slice(2)
   if (older === undefined || newer === undefined || rest.length > 0)
     wrong(
-      'expected two files that `npm run bench -- --json` has printed: the earlier one, then the later one',
+      'expected two files that `npm run bench -- --json` has printed, or directories of such files: the earlier one, then the later one',
     )
   const [before, after] = [read(older), read(newer)]
   if (before.machine[0] !== after.machine[0])
@@ -73,13 +73,10 @@ function shown(ratio: number): string {
 
 function read(path: string): Measured {
   try {
-    const found: unknown = JSON.parse(readFileSync(path, 'utf8'))
-    if (typeof found === 'object' && found !== null && 'benches' in found && 'machine' in found)
-      return found as Measured
+    return readMeasured(path)
   } catch (error) {
-    wrong(`${path}: ${(error as Error).message}`)
+    return wrong((error as Error).message)
   }
-  return wrong(`${path}: expected what \`npm run bench -- --json\` prints, with machine and benches`)
 }
 
 function wrong(what: string): never {

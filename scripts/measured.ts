@@ -1,44 +1,27 @@
 /**
- * Writes docs/measured.md's table from what `npm run bench -- --json` has printed: `npm run measured -- bench.json`.
+ * Writes docs/measured.md's table from what `npm run bench -- --json` has printed: `npm run measured -- bench.json`,
+ * or a directory of such files.
  *
  * Only what stands between the two marks is replaced. A figure keeps the words of its bench; nothing is rounded twice.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { type Measured, readMeasured } from './bench-files.ts'
 
 const PAPER = join(import.meta.dirname, '..', 'docs/measured.md')
 const BEGIN = '<!-- bench: begin -->'
 const END = '<!-- bench: end -->'
 
-/** What bench/main.ts prints with --json. */
-export interface Measured {
-  readonly machine: readonly string[]
-  readonly benches: readonly {
-    readonly bench?: string
-    readonly name: string
-    readonly what: string
-    readonly ratio: number
-    readonly low: number
-    readonly high: number
-    readonly rounds: number
-    readonly ours: number
-    readonly theirs: number
-    readonly unit: string
-    readonly target: 'none' | { readonly atMost: number } | { readonly atLeast: number }
-    readonly meets: boolean | null
-  }[]
-  readonly skipped: readonly { readonly name: string; readonly why: string }[]
-}
-
 export function tableOf({ machine, benches, skipped }: Measured): string {
-  const rows = benches.map(({ name, what, ratio, low, high, rounds, ours, theirs, unit, target, meets }) =>
-    cells([
-      `**${name}**: ${what}`,
-      `${ratio.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)}, median of ${rounds})`,
-      `${shown(ours)} against ${shown(theirs)} ${unit}`,
-      asked(target, meets),
-    ]),
+  const rows = benches.map(
+    ({ bench, name, what, ratio, low, high, rounds, ours, theirs, unit, target, meets }) =>
+      cells([
+        `${bench}: **${name}**: ${what}`,
+        `${ratio.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)}, median of ${rounds})`,
+        `${shown(ours)} against ${shown(theirs)} ${unit}`,
+        asked(target, meets),
+      ]),
   )
   return [
     ...machine,
@@ -74,9 +57,10 @@ function asked(target: Measured['benches'][number]['target'], meets: boolean | n
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const [file] = process.argv.slice(2)
   if (file === undefined) {
-    console.error('measured: expected the file that `npm run bench -- --json > bench.json` wrote')
+    console.error(
+      'measured: expected the file that `npm run bench -- --json > bench.json` wrote, or a directory of such files',
+    )
     process.exit(2)
   }
-  const measured = JSON.parse(readFileSync(file, 'utf8')) as Measured
-  writeFileSync(PAPER, withTable(readFileSync(PAPER, 'utf8'), tableOf(measured)))
+  writeFileSync(PAPER, withTable(readFileSync(PAPER, 'utf8'), tableOf(readMeasured(file))))
 }

@@ -86,6 +86,7 @@ test('figures are written between their marks, and nowhere else', () => {
     machine: ['a processor'],
     benches: [
       {
+        bench: 'resident',
         name: 'loads',
         what: 'a | b',
         ratio: 0.834,
@@ -103,7 +104,7 @@ test('figures are written between their marks, and nowhere else', () => {
   })
   assert.match(
     table,
-    /\| \*\*loads\*\*: a \\\| b \| 0\.83 \(0\.80 to 0\.90, median of 5\) \| 12,345 against 1\.50 ns \| at most 2: \*\*missed\*\* \|/,
+    /\| resident: \*\*loads\*\*: a \\\| b \| 0\.83 \(0\.80 to 0\.90, median of 5\) \| 12,345 against 1\.50 ns \| at most 2: \*\*missed\*\* \|/,
   )
   assert.match(table, /\| xfs \| skipped \| it needs root \|/)
   const paper = 'before\n<!-- bench: begin -->\nold\n<!-- bench: end -->\nafter\n'

@@ -94,14 +94,14 @@ async function main(): Promise<void> {
     if (terminal) process.stderr.write(`\r\x1b[K${text.slice(0, (process.stderr.columns ?? 80) - 1)}`)
   }
   const plan: Plan = { smoke, part, directory: dir, say }
-  const figures: Figure[] = []
+  const figures: (Figure & { readonly bench: string })[] = []
   const skipped: { name: string; why: string }[] = []
   if (json === undefined) console.log(machineFacts().join('\n'))
   for (const bench of BENCHES) {
     if (!only.includes(bench.name)) continue
     try {
       const found = await bench.run(plan)
-      figures.push(...found)
+      figures.push(...found.map(figure => ({ ...figure, bench: bench.name })))
       say('')
       if (json === undefined && !smoke) console.log(`\n${bench.name}: ${bench.about}\n${table(found)}`)
     } catch (error) {
@@ -125,10 +125,23 @@ function machineFacts(): string[] {
   ]
 }
 
-function row(figure: Figure) {
-  const { name, what, ratio, target, ours, theirs, unit, rounds, spread } = figure
+function row(figure: Figure & { readonly bench: string }) {
+  const { bench, name, what, ratio, target, ours, theirs, unit, rounds, spread } = figure
   const [low, high] = spread
-  return { name, what, ratio, target, ours, theirs, unit, rounds, low, high, meets: meets(figure) ?? null }
+  return {
+    bench,
+    name,
+    what,
+    ratio,
+    target,
+    ours,
+    theirs,
+    unit,
+    rounds,
+    low,
+    high,
+    meets: meets(figure) ?? null,
+  }
 }
 
 function table(figures: readonly Figure[]): string {
