@@ -42,7 +42,10 @@ describe('a sorted map', () => {
     const odd = names.filter((_, at) => at % 2 === 1)
     for (const order of [names, names.toReversed(), [...odd, ...names.toReversed()]]) {
       const map = new SortedMap<string>()
-      for (const name of order) map.set(name, name)
+      for (const name of order) {
+        map.set(name, name)
+        assert.ok(map['blocks'].every(({ keys }) => keys.length > 0))
+      }
       assert.deepEqual(
         [...map],
         names.map(name => [name, name]),
