@@ -334,6 +334,24 @@ describe('a check', () => {
   })
 })
 
+describe('unsharing', () => {
+  it('stores to no page that nobody shares, wherever its slices end', () => {
+    const at = new VolumeWorld(SMALL)
+    const [file, other] = [at.create('/a', 0), at.create('/b', 0)]
+    for (let page = 0; page < 40; page++)
+      for (const each of [file, other]) {
+        at.write(each, page * 4096, new Uint8Array(4096).fill(page + 1))
+        at.sync(each)
+      }
+    const { extents } = file.volumeFile.node
+    const before = [...extents.inside(0, 40)]
+    assert.equal(before.length, 40, 'each page lies in an extent of its own')
+    assert.equal(at.world.says(at.unshare(file, 0, 40 * 4096)), 'done')
+    assert.deepEqual([...extents.inside(0, 40)], before)
+    at.recount()
+  })
+})
+
 describe('the end of a DAX file that is cut off', () => {
   const PAGES = 20
   const SLICE = 8
