@@ -8,6 +8,8 @@
  * nothing. Where that stands still for longer than is asked, no more is asked of us.
  *
  *     longest stall    at most 10 ms, or what that program has
+ *     ... served       the same without the time in which the thread could have run, and others had the processors: what is left on
+ *                      a busy host. What it waits for threads of its own is in it, the collector's too
  *     grown            the shortest of the larger's rounds over the shortest of the smaller's: what disturbs a round only adds to
  *                      it. 2.5 ms and less are all alike, and so is what that program has over as much
  */
@@ -19,7 +21,7 @@ import { Machine, type Mapping, type Space } from '../map/index.ts'
 import type { Volume } from '../volumes/index.ts'
 import { type Figure, MIB, median, type Plan } from './measure.ts'
 import { makeFile, scratchPath } from './scratch.ts'
-import { threadClock } from './thread-clock.ts'
+import { ThreadTimes } from './thread-clock.ts'
 
 /** What is asked of each call, in ms. */
 const STALL_MAX = 10
@@ -33,6 +35,8 @@ interface Stall {
   readonly wall: number
   /** The longest that this thread has run between two turns, which may be two others. */
   readonly own: number
+  /** The longest between two turns, again perhaps two others, without what it stood in the host's queue for a processor. */
+  readonly served: number
 }
 
 /** What a program without Faultline does beside: as much I/O of this kind, or nothing. */
@@ -89,6 +93,7 @@ const owns = (stalls: readonly Stall[]): number[] => stalls.map(({ own }) => own
 function rows(name: string, stalls: Stalls, call: Call): Figure[] {
   const besides = stalls.besides(call)
   const shares = call.stalls.map(({ wall }, round) => wall / Math.max(STALL_MAX, besides[round]!.wall))
+  const served = call.stalls.map((stall, round) => stall.served / Math.max(STALL_MAX, besides[round]!.served))
   const common = { unit: 'ms', rounds: call.stalls.length } as const
   const does = call.beside === 'nothing' ? 'does nothing' : `${call.beside} as much by Node's calls`
   const own = owns(call.stalls).map(each => each / STALL_MAX)
@@ -102,6 +107,16 @@ function rows(name: string, stalls: Stalls, call: Call): Figure[] {
       ratio: median(shares),
       target: { atMost: 1 },
       spread: [Math.min(...shares), Math.max(...shares)],
+    },
+    {
+      ...common,
+      name: `longest stall, served: ${name}`,
+      what: `the same without the time in which the thread stood in the host's queue for a processor (theirs: that program, without that too)`,
+      ours: median(call.stalls.map(stall => stall.served)),
+      theirs: median(besides.map(stall => stall.served)),
+      ratio: median(served),
+      target: { atMost: 1 },
+      spread: [Math.min(...served), Math.max(...served)],
     },
     {
       ...common,
@@ -247,18 +262,17 @@ async function ofPieces(volume: Volume, file: File, map: Mapping, stalls: Stalls
 }
 
 export async function longestStall(work: () => Promise<unknown>): Promise<Stall> {
-  const ownClock = threadClock()
-  const longest = { wall: 0, own: 0 }
+  const times = new ThreadTimes()
+  const longest = { wall: 0, own: 0, served: 0 }
   let over = false
-  let last = performance.now()
-  let ran = ownClock()
+  times.read()
+  let { at, ran, queued } = times
   const watch = () => {
-    const now = performance.now()
-    const own = ownClock()
-    longest.wall = Math.max(longest.wall, now - last)
-    longest.own = Math.max(longest.own, own - ran)
-    last = now
-    ran = own
+    times.read()
+    longest.wall = Math.max(longest.wall, times.at - at)
+    longest.own = Math.max(longest.own, times.ran - ran)
+    longest.served = Math.max(longest.served, times.at - at - (times.queued - queued))
+    ;({ at, ran, queued } = times)
     if (!over) setImmediate(watch)
   }
   setImmediate(watch)
@@ -266,5 +280,6 @@ export async function longestStall(work: () => Promise<unknown>): Promise<Stall>
   over = true
   watch()
   // The last turn that was asked for is still to come.
+  setImmediate(() => times.close())
   return { ...longest }
 }
