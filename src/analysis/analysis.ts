@@ -14,13 +14,15 @@
  *   AY2  Records are taken in order of time; one earlier than the last, as per-CPU clocks give, is taken as it comes.
  *   AY3  Nothing is certain over a time in which events were lost, on any CPU, even if that is learned later.
  */
+
 import { Kind, type SeenTask, type TraceRecord } from '../trace/index.ts'
 import { type Behind, behindOf } from './behind.ts'
 import { Blocked } from './blocked.ts'
 import { asksForMmapLock, placeOf } from './causes.ts'
 import { explain } from './chain.ts'
-import type { AskDaemon, DaemonWait, ToldByDaemon } from './daemons.ts'
+import type { AskDaemon, DaemonWait, ToldByDaemon } from './daemon-word.ts'
 import { Devices } from './devices.ts'
+import type { Inversion } from './inversion.ts'
 import type { Cause, Certainty, Link, Preemptor } from './link.ts'
 import { type Hold, Locks, type Wait } from './locks.ts'
 import { type Missing, missingOf } from './missing.ts'
@@ -30,23 +32,6 @@ import { Requests } from './requests.ts'
 import { chainsOfState, NO_HISTORY } from './state.ts'
 import { learnMm, type Runnable, type Sleep, type Task, Tasks } from './tasks.ts'
 import { type HolderTotals, type LockTotals, Totals, type WorstWait } from './totals.ts'
-
-export interface Inversion {
-  readonly waiter: {
-    readonly comm: string
-    readonly tid: number
-    readonly mm: string
-    readonly group: string | null
-  }
-  /** Where it is known from: its events, or a state of one moment, whose times are at least what is told. */
-  readonly from: 'events' | 'state'
-  readonly startSec: number
-  /** Null while the wait is open. */
-  readonly endSec: number | null
-  readonly waitMs: number
-  readonly chain: readonly Link[]
-  readonly cause: Cause
-}
 
 /** Told of each stretch of a task's time when it ends; those open when the trace ends get its end. */
 export interface Stretches {

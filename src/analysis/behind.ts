@@ -4,7 +4,7 @@
  * Together belong the inversions whose waiters wait right behind the same task, and that overlap in time.
  */
 
-import type { Inversion } from './analysis.ts'
+import type { Inversion } from './inversion.ts'
 import type { Cause } from './link.ts'
 
 export interface Behind {

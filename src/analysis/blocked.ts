@@ -10,9 +10,10 @@
  *   BS1  Memory is SLEEPS_MAX sleeps of TASKS_MAX tasks, whatever the length of the trace.
  *   BS2  A chain names each task once.
  */
-import type { Inversion } from './analysis.ts'
+
 import { asksForMmapLock, lockType, placeOf, whereOf } from './causes.ts'
 import { overlap } from './history.ts'
+import type { Inversion } from './inversion.ts'
 import { type Cause, type Link, unknown } from './link.ts'
 import type { Sleep } from './tasks.ts'
 

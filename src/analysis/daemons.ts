@@ -9,29 +9,12 @@
  */
 
 import { placeOf, whereOf } from './causes.ts'
+import type { ToldByDaemon } from './daemon-word.ts'
 import { type Interval, overlap } from './history.ts'
 import { type Cause, causeOf, type Link, unknown } from './link.ts'
 import type { Past } from './past.ts'
 import type { Asked } from './requests.ts'
 import type { Sleep } from './tasks.ts'
-
-/** What a daemon tells of a request. */
-export interface ToldByDaemon {
-  /** Where it is mounted. */
-  readonly target: string
-  readonly pid: number
-  /** The first is the request's own wait, and each next one of whoever was in the way of the one before; empty: it tells of none. */
-  readonly waits: readonly DaemonWait[]
-}
-
-export interface DaemonWait {
-  readonly task: string
-  readonly waitsFor: string
-  readonly ms: number
-}
-
-/** Asks what is known of a request, by its connection as `0,45` and its number on it. */
-export type AskDaemon = (connection: string, unique: number) => ToldByDaemon | undefined
 
 /** A daemon asleep or without a CPU for less than this part of the time is not why it took so long. */
 const TELLING_PART = 0.5

@@ -9,7 +9,8 @@ import assert from 'node:assert/strict'
 import { Prng } from '../base/index.ts'
 import { SAME } from '../observe/forms.fixture.ts'
 import { TextReader } from '../trace/index.ts'
-import { Analysis, type Inversion } from './analysis.ts'
+import { Analysis } from './analysis.ts'
+import type { Inversion } from './inversion.ts'
 
 const MMS = ['00000000aaaaaaaa', '00000000bbbbbbbb']
 const CPUS = 3

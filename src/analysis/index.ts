@@ -15,7 +15,6 @@ export {
   type Certainty,
   type DaemonWait,
   type HolderTotals,
-  type Inversion,
   type Link,
   type LockTotals,
   type Missing,
@@ -33,6 +32,7 @@ export {
   whereOf,
 } from './causes.ts'
 export { EVENTS } from './chain.ts'
+export type { Inversion } from './inversion.ts'
 export type { Hold, Wait } from './locks.ts'
 export { chainsOfState } from './state.ts'
 export type { Runnable, Sleep, Task } from './tasks.ts'

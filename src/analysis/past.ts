@@ -4,7 +4,7 @@
  * Everything chain.ts looks at comes from here; an open interval is given an end at `now`, so that a window of the present
  * reads like one of the past.
  */
-import type { AskDaemon, ToldByDaemon } from './daemons.ts'
+import type { AskDaemon, ToldByDaemon } from './daemon-word.ts'
 import type { Devices } from './devices.ts'
 import { History } from './history.ts'
 import type { Hold, Locks, Wait } from './locks.ts'

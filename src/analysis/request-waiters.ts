@@ -6,10 +6,11 @@
  *     answered, and the trace has no wake-ups  --> who asked, if it slept or that isn't known
  */
 import type { TraceRecord } from '../trace/index.ts'
-import type { Inversion } from './analysis.ts'
 import { placeOf, whereOf } from './causes.ts'
-import { type Answering, answering, type ToldByDaemon, worded } from './daemons.ts'
+import type { ToldByDaemon } from './daemon-word.ts'
+import { type Answering, answering, worded } from './daemons.ts'
 import { overlap } from './history.ts'
+import type { Inversion } from './inversion.ts'
 import type { Link } from './link.ts'
 import type { Past } from './past.ts'
 import type { Asked, Requests } from './requests.ts'

@@ -16,7 +16,6 @@
  *   OS2 A chain names each task once, and is followed by the best evidence: lockdep, the kernel's owner, stacks.
  */
 import type { LikelyOwner, SeenTask } from '../trace/index.ts'
-import type { Inversion } from './analysis.ts'
 import {
   asksForMmapLock,
   droppedItsLock,
@@ -27,6 +26,7 @@ import {
   placeOf,
   whereOf,
 } from './causes.ts'
+import type { Inversion } from './inversion.ts'
 import { type Cause, type Certainty, type Link, unknown } from './link.ts'
 import type { Missing } from './missing.ts'
 
