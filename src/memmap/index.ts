@@ -1,5 +1,6 @@
 /** The treaty between files and spaces: what each may ask of the other, and the words of a fault. */
-export { type Advice, type Mappable, type Mappers, newReadState, type ReadState } from './mappable.ts'
+export type { Mappable, Mappers } from './mappable.ts'
+export { type Advice, newReadState, type ReadState } from './read-state.ts'
 export {
   type Asked,
   carriedError,

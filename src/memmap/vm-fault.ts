@@ -23,7 +23,7 @@ import {
   type Vpn,
 } from '../base/index.ts'
 import type { Ticket } from '../sched/index.ts'
-import type { ReadState } from './mappable.ts'
+import type { ReadState } from './read-state.ts'
 
 export const FAULT_FLAG_WRITE = 1 << 0
 /** An existing read-only entry is to become writable. */

@@ -1,7 +1,8 @@
 /** What of the things that kernels do a workload has, and the same workload on a kernel that lacks some of them. */
 import { RESTART } from '../mm/index.ts'
+import type { KernelTrait } from './kernel-traits.ts'
 import { Stage } from './stage.ts'
-import type { KernelTrait, Workload } from './workload.ts'
+import type { Workload } from './workload.ts'
 
 /** What its stage asked for when it was set. */
 export function traitsOf({ cast, memory, bioBytesMax, without = [] }: Workload): ReadonlySet<KernelTrait> {

@@ -14,10 +14,11 @@ import type { Discipline } from '../mm/index.ts'
 import type { Timeline } from '../report/index.ts'
 import type { Task, Watcher } from '../sched/index.ts'
 import { type Latencies, type LockWait, LockWaits, Recorder, summarize } from '../watch/index.ts'
+import type { KernelTrait } from './kernel-traits.ts'
 import { Loop, loopArgs } from './loop.ts'
 import { Stage } from './stage.ts'
 import { Touch, touchArgs } from './touch.ts'
-import { type Actor, type Cast, type KernelTrait, roleOf, type Workload } from './workload.ts'
+import { type Actor, type Cast, roleOf, type Workload } from './workload.ts'
 
 export interface RunOptions {
   readonly workload: Workload

@@ -21,9 +21,9 @@ import { populateArgs } from '../space/index.ts'
 import { copyBeforeStore } from './copy-before-store.ts'
 import { type DeviceName, serviceTime } from './devices.ts'
 import { InodeLock } from './inode-lock.ts'
+import type { KernelTrait } from './kernel-traits.ts'
 import type { Call } from './loop.ts'
 import { SlowFork } from './slow-fork.ts'
-import type { KernelTrait } from './workload.ts'
 
 export interface StageOptions {
   readonly discipline: Discipline

@@ -4,21 +4,12 @@
  * A role is what a report adds up: `monitor`, `app`, `mapper` and `batch` are the columns that the demo has too; other
  * roles have latencies of their own.
  */
+
 import type { Bytes, GroupId, Ns } from '../base/index.ts'
+import type { KernelTrait } from './kernel-traits.ts'
 import type { LoopPlan } from './loop.ts'
 import type { Stage } from './stage.ts'
 import type { TouchPlan } from './touch.ts'
-
-/** What a kernel does, beside the locks of the fault path, that decides who waits for whom. A workload has what concerns it. */
-export const KERNEL_TRAITS = {
-  'inode-lock': 'fsync holds the lock of the inode across writeback (btrfs)',
-  'readers-pass':
-    'readers pass a writer of the mmap lock that was woken, until the hand-off after 4 ms (rwsem)',
-  preemption: 'a fork of the lowest priority loses its processor while it holds its locks',
-  'dax-copy': 'a store to a shared block copies it in the fault (DAX with reflinks)',
-} as const
-
-export type KernelTrait = keyof typeof KERNEL_TRAITS
 
 export interface Workload {
   readonly name: string
