@@ -27,21 +27,19 @@ export type {
 } from './space.ts'
 export type { ViewFace } from './view.ts'
 export type { RangeOfFiles, VolumeFace } from './volume.ts'
+export type { CreateVolumeOptions, OpenVolumeOptions, SharedPlaceOptions } from './volume-opening.ts'
 export type {
   CheckOptions,
   CloneOptions,
-  CreateVolumeOptions,
   Existing,
   GetFileOptions,
   LinkOptions,
   MakeOptions,
   NodeOptions,
-  OpenVolumeOptions,
   PutOptions,
   RenameOptions,
   RepairReport,
   SetAttributeOptions,
-  SharedPlaceOptions,
   SnapshotOptions,
   Source,
   TimesOfFile,

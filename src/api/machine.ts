@@ -9,12 +9,8 @@ import type { GroupFace } from './group.ts'
 import type { HostPath, OpenOptions, RemoteOptions } from './opening.ts'
 import type { SpaceFace } from './space.ts'
 import type { VolumeFace } from './volume.ts'
-import type {
-  CreateVolumeOptions,
-  OpenVolumeOptions,
-  RepairReport,
-  TransferOptions,
-} from './volume-options.ts'
+import type { CreateVolumeOptions, OpenVolumeOptions } from './volume-opening.ts'
+import type { RepairReport, TransferOptions } from './volume-options.ts'
 import type { Watcher } from './watcher.ts'
 
 /**

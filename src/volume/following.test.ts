@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hang } from '../base/index.ts'
+import type { Changed } from './changed.ts'
 import { ALL_PAGES } from './changed-pages.ts'
-import { type Changed, Following, followingArgs } from './following.ts'
+import { Following, followingArgs } from './following.ts'
 import { ROOT_INO } from './records.ts'
 import { ok, PAGE, VolumeWorld } from './volume-world.suite.ts'
 

@@ -11,12 +11,13 @@
  *   FLW1 No page that is shown after it is of a block that the new commit doesn't have there.
  *   FLW2 A file that was removed is empty to who has it open.
  */
+
 import { dropSome, newDropping, type PageCache } from '../cache/index.ts'
 import { done, fail, type Outcome, type Task, type Ticket, type Verb, wait } from '../sched/index.ts'
+import { type Changed, changedBy } from './changed.ts'
 import { ALL_PAGES, changedPages, type Pages } from './changed-pages.ts'
-import type { Place } from './names.ts'
 import type { NetworkedStore } from './networked-store.ts'
-import { decodeNumbers, inodeKey, inoIn, nameIn, numberIn } from './records.ts'
+import { decodeNumbers, inodeKey, inoIn, numberIn } from './records.ts'
 import type { Run } from './runs.ts'
 import type { Volume } from './volume.ts'
 import type { VolumeFile } from './volume-file.ts'
@@ -30,32 +31,6 @@ export interface FollowingArgs {
   unsized: VolumeFile[] | undefined
   /** What of it is told when the claims end; undefined: the store hasn't gone on. */
   changed: Changed | undefined
-}
-
-/** What may be otherwise since a reader went on; 'everything': it isn't known what. */
-export type Changed =
-  | 'everything'
-  | {
-      /** Whose attributes, bytes or names, and which pages of it. */
-      readonly inodes: ReadonlyMap<number, readonly Pages[]>
-      /** What names mean, or whether they are there. */
-      readonly places: readonly Place[]
-    }
-
-/** Of an inode: its record, its extents, its extended attributes and its link target. */
-const OF_AN_INODE = 'ieay'
-
-/** `pages`: of files whose extents were changed. */
-function changedBy(keys: ReadonlySet<string>, pages: ReadonlyMap<number, readonly Pages[]>): Changed {
-  const inodes = new Map<number, readonly Pages[]>(pages)
-  const places: Place[] = []
-  for (const key of keys)
-    if (OF_AN_INODE.includes(key[0]!)) inodes.set(inoIn(key), pages.get(inoIn(key)) ?? [])
-    else if (key[0] === 'd') {
-      inodes.set(inoIn(key), ALL_PAGES)
-      places.push({ directory: inoIn(key), name: nameIn(key) })
-    }
-  return { inodes, places }
 }
 
 export function followingArgs(): FollowingArgs {
