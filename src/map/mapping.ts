@@ -8,6 +8,7 @@ import type {
   RangeOptions,
   RemapOptions,
   RunOptions,
+  SpaceFace,
 } from '../api/index.ts'
 import { type Bytes, pagesOf, type Vpn } from '../base/index.ts'
 import {
@@ -29,7 +30,15 @@ import {
 } from '../calls/index.ts'
 import { shown } from '../group/index.ts'
 import { newVmFault } from '../memmap/index.ts'
-import { type FaultArgs, faultArgs, PROT_NONE, PROT_READ, PROT_WRITE, type Prot } from '../mm/index.ts'
+import {
+  type FaultArgs,
+  faultArgs,
+  PROT_NONE,
+  PROT_READ,
+  PROT_WRITE,
+  type Prot,
+  type Space,
+} from '../mm/index.ts'
 import { type Miss, type View, Views } from '../mmu/index.ts'
 import type { Task, Verb } from '../sched/index.ts'
 import {
@@ -45,7 +54,6 @@ import {
   residentPages,
 } from '../space/index.ts'
 import { notRemapped, type RemapCall, type RemapPlan, remapPlan } from './remapping.ts'
-import type { Space } from './space.ts'
 
 const ADVICE: readonly AdviceName[] = [
   'normal',
@@ -87,12 +95,19 @@ export interface Place {
   readonly offset: Bytes
 }
 
+/** The space that a mapping lies in, as it needs it. */
+export interface Around extends SpaceFace {
+  readonly mm: Space
+  /** Throws if it has ended. */
+  checkAlive(operation: string): void
+}
+
 /** So many are looked at before the event loop turns. */
 const LOOK_PAGES = 2 ** 16
 const RANGE_KEYS = ['offset', 'length', 'signal']
 
 export class Mapping implements Participant, MappingFace {
-  readonly space: Space
+  readonly space: Around
   /** What it maps, for messages. */
   readonly name: string
   private current: View
@@ -103,9 +118,9 @@ export class Mapping implements Participant, MappingFace {
   /** It may be moving. */
   private resizing: Promise<unknown> | undefined
   /** Spaces that were forked before it was resized. */
-  private readonly elsewhere = new WeakSet<Space['mm']>()
+  private readonly elsewhere = new WeakSet<Space>()
 
-  constructor(context: Context, space: Space, name: string, place: Place) {
+  constructor(context: Context, space: Around, name: string, place: Place) {
     this.context = context
     this.space = space
     this.name = name
@@ -363,8 +378,8 @@ export class Mapping implements Participant, MappingFace {
   }
 
   /** The same pages in a space that was forked from this mapping's. */
-  inFork(child: Space): Mapping {
-    if ((child as Space | undefined)?.mm?.family !== this.mm.family)
+  inFork(child: Around): Mapping {
+    if ((child as Around | undefined)?.mm?.family !== this.mm.family)
       throw invalid('inFork', `expected a space that was forked from ${this.space.name}`)
     if (this.elsewhere.has(child.mm))
       throw invalid(
@@ -425,7 +440,7 @@ export class Mapping implements Participant, MappingFace {
     )
   }
 
-  private get mm(): Space['mm'] {
+  private get mm(): Space {
     return this.space.mm
   }
 
