@@ -120,7 +120,6 @@ export class Engine {
       swapping,
       mirrorOf: hardware === undefined ? undefined : space => hardware.mirrorOf(space),
     })
-    swapping?.attach(this.mm)
     this.pressure = new Pressure(this.tree)
     const { io, tree, pressure } = this
     this.groups = new Groups({ tree, io, ledger, pressure, clock: this.scheduler, pageSize })

@@ -5,7 +5,7 @@
  *
  *     no VMA, or it forbids the access                 fail EFAULT, EACCES
  *     present                                          young again; a store to a read-only entry asks first
- *     a swap slot                                      swapping.ts
+ *     a swap slot                                      the page that was swapped out, once it is back
  *     absent, anonymous                                the zero page to read, a page of its own to store
  *     absent, of a file                                the file's page; its neighbours too, if they lie ready
  *       store, shared                                  and pageMkwrite, before the entry may be writable
@@ -16,12 +16,13 @@
  *   FA2  An entry is set only for a frame that the file has just said is up to date, inside EOF and its own.
  *   FA3  A shared entry is made writable only in the attempt that marks its page dirty, after pageMkwrite said done.
  *   FA4  A private page is stored to only where no one else maps it.
+ *   SW4  What comes back from swap becomes the faulter's own page; if others still name the slot, it is a copy.
  */
 import { errno, type PageIndex, type Pfn } from '../base/index.ts'
 import { type PageRequest, VM_FAULT_DONE_COW, type VmFault } from '../memmap/index.ts'
-import { ANON, type Frames, LAZYFREE, REFERENCED, UPTODATE } from '../memory/index.ts'
+import { ANON, type Frames, LAZYFREE, REFERENCED, UPTODATE, WRITEBACK } from '../memory/index.ts'
 import { entryOf, frameOf, PRESENT, SWAP, WRITABLE, young } from '../mmu/index.ts'
-import { done, fail, type Outcome } from '../sched/index.ts'
+import { done, fail, type Outcome, wait } from '../sched/index.ts'
 import type { Mm } from './mm.ts'
 import type { Space } from './space.ts'
 import { allows, anonIndexOf, indexOf, PROT_WRITE, type Vma, ZERO_PAGE } from './vma.ts'
@@ -45,7 +46,7 @@ export function faultPage(mm: Mm, vma: Vma | undefined, fault: VmFault): Outcome
       return writeProtected(mm, vma, fault, frameOf(entry))
     return makeYoung(mm, space, fault, entry)
   }
-  if ((entry & SWAP) !== 0) return mm.swapping!.fault(vma, fault, frameOf(entry))
+  if ((entry & SWAP) !== 0) return swapped(mm, vma, fault, frameOf(entry))
   if (vma.open === undefined) return anonymous(mm, vma, fault)
 
   const request = requestFor(vma, fault)
@@ -81,6 +82,27 @@ function mkwrite(mm: Mm, vma: Vma, fault: VmFault, request: PageRequest): Outcom
   return map(mm, vma, fault, fault.frame, 'writable')
 }
 
+/** do_swap_page: an entry that names `slot`. */
+function swapped(mm: Mm, vma: Vma, fault: VmFault, slot: number): Outcome {
+  const { memory, cache } = mm
+  const { swap, read } = mm.swapping!
+  const brought = swap.file.fault({ index: slot, fault, read, fileEnd: 0, wanted: 0 })
+  if (brought.kind !== 'done') return brought
+  const source = fault.frame
+  memory.ledger.stat(fault.group).swapIn++
+  if (swap.isShared(slot)) {
+    memory.pin(source)
+    const copy = newAnonymous(mm, vma, fault)
+    if (typeof copy === 'number') memory.frames.bytes(copy).set(memory.frames.bytes(source))
+    memory.unpin(source)
+    return typeof copy === 'number' ? map(mm, vma, fault, copy, 'writable') : copy
+  }
+  if (memory.frames.has(source, WRITEBACK)) return wait(cache.boost(source, fault.group), 'writeback', source)
+  mm.swapping!.take(source)
+  own(memory.frames, vma, fault, source)
+  return map(mm, vma, fault, source, 'writable')
+}
+
 /** do_anonymous_page */
 function anonymous(mm: Mm, vma: Vma, fault: VmFault): Outcome {
   if (fault.access === 'load') return map(mm, vma, fault, ZERO_PAGE, 'read only')
@@ -102,7 +124,7 @@ function copy(mm: Mm, vma: Vma, fault: VmFault, source: Pfn): Outcome {
 }
 
 /** A frame charged to the faulting group, owned by the space's family at this page's number. Its content is undefined. */
-export function newAnonymous(mm: Mm, vma: Vma, fault: VmFault): Pfn | Outcome {
+function newAnonymous(mm: Mm, vma: Vma, fault: VmFault): Pfn | Outcome {
   const { memory } = mm
   const frame = memory.allocate(fault.group, ANON)
   if (typeof frame !== 'number') return frame
@@ -113,20 +135,14 @@ export function newAnonymous(mm: Mm, vma: Vma, fault: VmFault): Pfn | Outcome {
 }
 
 /** Makes a frame a private page of the VMA's family (A4). */
-export function own(frames: Frames, vma: Vma, fault: VmFault, frame: Pfn): void {
+function own(frames: Frames, vma: Vma, fault: VmFault, frame: Pfn): void {
   frames.owner[frame] = vma.space.family.id
   frames.index[frame] = anonIndexOf(vma, fault.vpn)
   vma.hasAnon = true
 }
 
 /** Sets the entry. A private page becomes writable only if the VMA lets it, whatever the access was. */
-export function map(
-  mm: Mm,
-  vma: Vma,
-  fault: VmFault,
-  frame: Pfn,
-  writable: 'writable' | 'read only',
-): Outcome {
+function map(mm: Mm, vma: Vma, fault: VmFault, frame: Pfn, writable: 'writable' | 'read only'): Outcome {
   const may = writable === 'writable' && (vma.prot & PROT_WRITE) !== 0 ? 'writable' : 'read only'
   mm.rmap.setEntry(vma.space, fault.vpn, entryOf(frame, may))
   fault.frame = frame

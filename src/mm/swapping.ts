@@ -1,29 +1,24 @@
 /**
- * Anonymous pages to the swap area and back (Linux 6.12 mm/swapfile.c, mm/swap_state.c, do_swap_page), by way of the
+ * Anonymous pages to the swap area and back (Linux 6.12 mm/swapfile.c, mm/swap_state.c), by way of the
  * swap file's page cache.
  *
  * Invariants   SW1, SW2 (fs/swap.ts)
  *   SW3 A slot whose page is still on its way isn't used again until that is over.
- *   SW4 What comes back becomes the faulter's own page; if others still name the slot, it is a copy.
  */
 import { hang, type Pfn } from '../base/index.ts'
 import type { PageCache } from '../cache/index.ts'
 import type { Swap } from '../fs/index.ts'
-import { newReadState, type VmFault } from '../memmap/index.ts'
+import { newReadState } from '../memmap/index.ts'
 import { ANON, CACHE, LOCKED, WRITEBACK } from '../memory/index.ts'
 import { swapEntry } from '../mmu/index.ts'
-import { type Outcome, wait } from '../sched/index.ts'
-import { map, newAnonymous, own } from './fault-page.ts'
-import type { Mm } from './mm.ts'
 import type { Rmap } from './rmap.ts'
-import type { Vma } from './vma.ts'
 
 export class Swapping {
   readonly swap: Swap
   private readonly cache: PageCache
   private readonly rmap: Rmap
-  private mm: Mm | undefined
-  private readonly read = newReadState('random')
+  /** How slots are read: nothing is read ahead. */
+  readonly read = newReadState('random')
   /** Slots that nobody names, whose page is still on its way (SW3). */
   private readonly leaving = new Set<number>()
 
@@ -37,31 +32,6 @@ export class Swapping {
   /** Whether another page can go out. */
   get hasRoom(): boolean {
     return this.swap.freeSlots > 0
-  }
-
-  attach(mm: Mm): void {
-    this.mm = mm
-  }
-
-  /** An attempt at a fault on an entry that names `slot`. */
-  fault(vma: Vma, fault: VmFault, slot: number): Outcome {
-    const mm = this.mm!
-    const { file } = this.swap
-    const brought = file.fault({ index: slot, fault, read: this.read, fileEnd: 0, wanted: 0 })
-    if (brought.kind !== 'done') return brought
-    const source = fault.frame
-    mm.memory.ledger.stat(fault.group).swapIn++
-    if (this.swap.isShared(slot)) {
-      mm.memory.pin(source)
-      const copy = newAnonymous(mm, vma, fault)
-      if (typeof copy === 'number') mm.memory.frames.bytes(copy).set(mm.memory.frames.bytes(source))
-      mm.memory.unpin(source)
-      return typeof copy === 'number' ? map(mm, vma, fault, copy, 'writable') : copy
-    }
-    if (mm.memory.frames.has(source, WRITEBACK))
-      return wait(this.cache.boost(source, fault.group), 'writeback', source)
-    this.take(vma, fault, source)
-    return map(mm, vma, fault, source, 'writable')
   }
 
   /** Begins to write an anonymous page out. Says whether there was a slot for it. */
@@ -88,11 +58,10 @@ export class Swapping {
     this.swap.share(slot)
   }
 
-  private take(vma: Vma, fault: VmFault, frame: Pfn): void {
-    const { memory } = this.cache
+  /** Takes a page that has come back out of the swap file: an anonymous one again, whose owner is whoever takes it. */
+  take(frame: Pfn): void {
     this.cache.detach(this.swap.file, frame)
-    memory.recast(frame, ANON)
-    own(memory.frames, vma, fault, frame)
+    this.cache.memory.recast(frame, ANON)
   }
 
   /** An entry that named the slot is gone. */
