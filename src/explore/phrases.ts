@@ -11,7 +11,7 @@ import { PROT_NONE, PROT_READ, PROT_WRITE, type Prot, type Space, shrink } from 
 import { type ProcFile, procArgs } from '../proc/index.ts'
 import { AWAY, type Phrase, type VerbName } from '../scenarios/index.ts'
 import { done, type Outcome, type Task, type Verb } from '../sched/index.ts'
-import { mremapArgs, msyncArgs, populateArgs } from '../space/index.ts'
+import { collapseArgs, mremapArgs, msyncArgs, populateArgs } from '../space/index.ts'
 import {
   type DaxChangePlan,
   type DaxFile,
@@ -73,6 +73,10 @@ const MAKERS: Readonly<Record<VerbName, Maker>> = {
   dontneed: (machine, phrase) => advise(machine, phrase, 'dontneed'),
   cold: (machine, phrase) => advise(machine, phrase, 'cold'),
   pageout: (machine, phrase) => advise(machine, phrase, 'pageout'),
+  collapse: (machine, phrase) => {
+    const { space, start, end } = range(machine, phrase)
+    return spawn(machine, phrase, machine.engine.verbs.collapse, collapseArgs(space, start, end))
+  },
   willneed: (machine, phrase) => advise(machine, phrase, 'willneed'),
   mlock: (machine, phrase) =>
     spawn(machine, phrase, machine.engine.verbs.lock, { ...range(machine, phrase), to: 'locked' as const }),

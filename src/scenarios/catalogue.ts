@@ -94,6 +94,22 @@ const PLANS: readonly Plan[] = [
     slicePages: 1,
   },
   {
+    name: 'collapse-fault',
+    about:
+      'the pages of a mapping move into a row, one by one, while they are stored to, written, and dropped',
+    from: 'Linux mm/migrate.c, migrate_folio_unmap: entries wait for a page that moves; here nobody sees it',
+    files: { data: { pages: 2 } },
+    mappings: {
+      data: { file: 'data', pages: 2 },
+      theirs: { file: 'data', pages: 2, space: 'other' },
+      heap: HEAP,
+    },
+    before: ['load data 1', 'store heap 0', 'load theirs 0', 'load data 0'],
+    tasks: ['collapse data', 'store data 0', 'sync data', 'dontneed theirs', 'load theirs 1'],
+    kills: [0],
+    slicePages: 1,
+  },
+  {
     name: 'pageout-fault',
     about: 'a mapping is paged out and another made cold while faults of both come',
     from: 'Linux mm/madvise.c, madvise_cold_or_pageout_pte_range: pages go while their entries are looked at',

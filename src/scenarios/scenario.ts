@@ -5,7 +5,7 @@
  * Each task is a phrase of one verb and its words:
  *
  *     load|store MAPPING PAGE         one access through the page table, faulting as often as it must
- *     munmap MAPPING                  also: remap (anonymous memory takes its place), dontneed, willneed, cold, pageout, mlock, populate
+ *     munmap MAPPING                  also: remap (anonymous memory takes its place), dontneed, willneed, cold, pageout, collapse, mlock, populate
  *     mprotect MAPPING none|read|write
  *     mremap MAPPING longer|shorter|away        by a page where it is, or all of it to another place
  *     fork, exit, proc cmdline|maps|smaps       the space `app`; `proc maps other` for another one
@@ -142,6 +142,7 @@ export const GRAMMAR = {
   dontneed: ['mapping'],
   cold: ['mapping'],
   pageout: ['mapping'],
+  collapse: ['mapping'],
   willneed: ['mapping'],
   mlock: ['mapping'],
   populate: ['mapping'],
