@@ -93,6 +93,19 @@ export class PagedStore {
     }
   }
 
+  first(start: string, end: string): Entry | undefined {
+    const stop = end < RECORDS_END ? end : RECORDS_END
+    for (let from = start > RECORDS_START ? start : RECORDS_START; from < stop; ) {
+      const page = this.covering(from)
+      if (page === undefined) return undefined
+      const place = lower(page.keys, from)
+      const key = page.keys[place]
+      if (key !== undefined) return key < stop ? { key, value: page.values[place]! } : undefined
+      from = page.high
+    }
+    return undefined
+  }
+
   /** Looks through the tree, and whether it leads to all pages of the last commit and to no older ones. Records aren't read. */
   survey(): Survey {
     const flaws: BadPage[] = []

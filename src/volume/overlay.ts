@@ -229,7 +229,8 @@ export class Overlay {
     if (running?.key === start && running.value !== null)
       return { key: start, layered: running.value, stored: undefined }
     const sealed = this.sealed?.ceiling(start, end)
-    const stored = firstOf(this.store.range(start, end))
+    const { store } = this
+    const stored = store.first === undefined ? firstOf(store.range(start, end)) : store.first(start, end)
     const key = least(least(running?.key, sealed?.key), stored?.key)
     if (key === undefined) return undefined
     const layered = running?.key === key ? running.value : sealed?.key === key ? sealed.value : undefined

@@ -149,6 +149,16 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
               (await entries(each, from, end)).map(({ key }) => key),
               sorted.map(([key]) => key).filter(key => key >= from && key < end),
             )
+            for (const [start, stop] of [
+              [from, end],
+              [end, from],
+              [from, '~'],
+              ['', from],
+            ] as const) {
+              const first = await here(each, () => each.store.first?.(start, stop)?.key)
+              const expected = sorted.find(([key]) => key >= start && key < stop)?.[0]
+              assert.equal(each.store.first === undefined ? expected : first, expected)
+            }
             for (const [key, length] of sorted)
               assert.equal((await here(each, () => each.store.get(key)))?.length, length)
           }

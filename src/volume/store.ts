@@ -67,6 +67,8 @@ export interface Store {
   get(key: string): Uint8Array | undefined
   /** Entries with start <= key < end, in order. The store doesn't change while they are walked. Throws Absent, Unreadable. */
   range(start: string, end: string): Iterable<Entry>
+  /** hot: the first of them, where the store has a shorter way to it. */
+  first?(start: string, end: string): Entry | undefined
   /** Reads see the newest commit that is known from here on. Between attempts, and while nothing stands on what was read. */
   advance(): void
   /** Applies the changes, atomically and durably. The ticket's errno says how it went. */
