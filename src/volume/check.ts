@@ -16,6 +16,7 @@ import { BlockSweep, SortedParts } from './check-blocks.ts'
 import { LongValues } from './check-long-values.ts'
 import { chunkOf, LOST, UNWRITTEN, WRITTEN } from './extents.ts'
 import { Damage } from './failure.ts'
+import { decodeRun } from './fields.ts'
 import { decodeInode, formatOfInode, type Inode, type Kind } from './inode.ts'
 import type { Overlay, Record } from './overlay.ts'
 import {
@@ -210,19 +211,18 @@ export class Check {
   }
 
   private *noteExtent(key: string, value: Uint8Array): Generator<undefined, void> {
-    const [start, block, tag] = decodeNumbers(value, 3, `the run ${key}`)
-    const end = numberIn(key) + 1
+    const { start, end, value: block, tag } = decodeRun(key, value, numberIn(key) + 1)
     const ino = inoIn(key)
     this.extents++
-    if (tag === LOST) this.lost += end - start!
+    if (tag === LOST) this.lost += end - start
     else {
-      this.sweep.add('extents', block!, block! + end - start!)
-      this.blocks.set(ino, (this.blocks.get(ino) ?? 0) + end - start!)
+      this.sweep.add('extents', block, block + end - start)
+      this.blocks.set(ino, (this.blocks.get(ino) ?? 0) + end - start)
     }
     // What was lost of the inode makes its data no less worth reading.
     if (tag === WRITTEN) {
-      const last = Math.min(block! + end - start!, this.header.blocks)
-      this.data.set(block!, Math.max(last, this.data.get(block!) ?? 0))
+      const last = Math.min(block + end - start, this.header.blocks)
+      this.data.set(block, Math.max(last, this.data.get(block) ?? 0))
     }
     const inode = this.inodeNow(ino)
     const what = `pages ${start} to ${end - 1} of inode ${ino}`
@@ -230,7 +230,7 @@ export class Check {
     else if (tag !== UNWRITTEN && end > Math.ceil(inode.size / this.header.blockSize))
       this.wrong.push(`${what} lie past its end at ${inode.size} bytes`)
     if (tag !== WRITTEN) return
-    yield* this.checkSums(block!, Math.min(block! + end - start!, this.header.blocks), what)
+    yield* this.checkSums(block, Math.min(block + end - start, this.header.blocks), what)
   }
 
   /** Records come in order of key, extents before inodes, and those of one inode after another. */

@@ -16,11 +16,42 @@ export function decodeNumbers(bytes: Uint8Array | undefined, count: number, what
   // hot: one that grows takes room for seventeen
   const numbers = new Array<number>(count)
   for (let at = 0; at < count; at++) {
-    const number = u32(bytes, 8 * at) + u32(bytes, 8 * at + 4) * 2 ** 32
-    if (!Number.isSafeInteger(number)) throw new Damage(`${what} has a number above 2^53`)
+    const number = numberAt(bytes, 8 * at)
+    if (number === TOO_LARGE) throw new Damage(`${what} has a number above 2^53`)
     numbers[at] = number
   }
   return numbers
+}
+
+const TOO_LARGE = -1
+
+/** hot: one of the numbers of a record, without a list of them; TOO_LARGE: it is above 2^53. */
+function numberAt(bytes: Uint8Array, at: number): number {
+  const high = u32(bytes, at + 4)
+  if (high === 0) return u32(bytes, at)
+  return high < 2 ** 21 ? u32(bytes, at) + high * 2 ** 32 : TOO_LARGE
+}
+
+/** Half-open: [start, end). */
+export interface Run {
+  readonly start: number
+  readonly end: number
+  readonly value: number
+  readonly tag: number
+}
+
+const RUN_BYTES = 24
+
+/** hot: each look at a run decodes one. `end`: what its key says. */
+export function decodeRun(key: string, bytes: Uint8Array, end: number): Run {
+  if (bytes.length !== RUN_BYTES)
+    throw new Damage(`the run ${key} has ${bytes.length} bytes, expected ${RUN_BYTES}`)
+  const start = numberAt(bytes, 0)
+  const value = numberAt(bytes, 8)
+  const tag = numberAt(bytes, 16)
+  if (start === TOO_LARGE || value === TOO_LARGE || tag === TOO_LARGE)
+    throw new Damage(`the run ${key} has a number above 2^53`)
+  return { start, end, value, tag }
 }
 
 export function viewOf(bytes: Uint8Array): DataView {

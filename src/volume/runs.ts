@@ -11,17 +11,12 @@
  *   RU1 Runs of a table don't overlap.
  *   RU2 Two runs that touch, go on in value and have the same tag are one, after `add`.
  */
-import { verify } from './failure.ts'
+import { Damage } from './failure.ts'
+import { decodeRun, type Run } from './fields.ts'
 import type { Overlay, Record } from './overlay.ts'
-import { decodeNumbers, encodeNumbers, hex, NUMBERS_MAX, numberIn } from './records.ts'
+import { encodeNumbers, hex, NUMBERS_MAX, numberIn } from './records.ts'
 
-/** Half-open: [start, end). */
-export interface Run {
-  readonly start: number
-  readonly end: number
-  readonly value: number
-  readonly tag: number
-}
+export type { Run } from './fields.ts'
 
 export class RunTable {
   private readonly overlay: Overlay
@@ -78,10 +73,8 @@ export class RunTable {
       value = before.value
     }
     const next = this.from(end)
-    verify(
-      next === undefined || next.start >= run.end,
-      `RU1: the run at ${this.prefix}${hex(run.start)} lies over the one at ${next?.start}`,
-    )
+    if (next !== undefined && next.start < run.end)
+      throw new Damage(`RU1: the run at ${this.prefix}${hex(run.start)} lies over the one at ${next.start}`)
     if (next !== undefined && next.start === end && this.goesOn(run, next)) {
       this.drop(next)
       end = next.end
@@ -130,10 +123,9 @@ export class RunTable {
   }
 
   private decode({ key, value: bytes }: Record): Run {
-    const [start, value, tag] = decodeNumbers(bytes, 3, `the run ${key}`)
-    const end = numberIn(key) + 1
-    verify(start! < end, `the run ${key} begins at ${start}, behind its end`)
-    return { start: start!, end, value: value!, tag: tag! }
+    const run = decodeRun(key, bytes, numberIn(key) + 1)
+    if (run.start >= run.end) throw new Damage(`the run ${key} begins at ${run.start}, behind its end`)
+    return run
   }
 
   private key(number: number): string {
