@@ -14,10 +14,12 @@ import { SCENES } from './scenes.ts'
 const host = await FailingHost.install()
 const { FaultlineError } = await import('../calls/index.ts')
 const { Machine } = await import('../map/index.ts')
+const { databaseOf } = await import('./database.ts')
 const library: Library = {
   start: options => Machine.start(options),
   repair: (machine, path) => machine.repairVolume(path),
   FaultlineError,
+  databaseOf,
 }
 const campaign = new Campaign(host, library)
 
@@ -31,6 +33,11 @@ describe('a host whose n-th call fails', { timeout: 120_000 }, () => {
       assert.deepEqual(wrong, [], `npm run hostile -- --seed ${seed} --share 0.03 --only '${words(one)}'`)
     }
     assert.ok(played > 10, `${played}`)
+  })
+
+  test('can fail commits of LMDB, too', async () => {
+    for (const scene of SCENES) if (((await campaign.count(scene))['commit'] ?? 0) > 0) return
+    assert.fail('no scene has made a commit that could fail')
   })
 
   test('does none where the calls are those of a hardware machine’s threads', t => {

@@ -10,7 +10,7 @@
 import fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { MachineFace } from '../api/index.ts'
+import type { MachineFace, VolumeFace } from '../api/index.ts'
 import type { Prng } from '../base/index.ts'
 import { CALL_KINDS, type CallKind, type FailingHost, type Fault, type How } from './failing-host.ts'
 import { Oracle, type Value } from './oracle.ts'
@@ -23,6 +23,7 @@ export interface Library {
   start(options: { readonly memory: string }): Promise<MachineFace>
   repair(machine: MachineFace, path: string): Promise<{ readonly givenUp: readonly string[] }>
   readonly FaultlineError: new (...args: never[]) => Error
+  readonly databaseOf: (volume: VolumeFace) => object | undefined
 }
 
 export interface Case {
@@ -41,7 +42,6 @@ export class Campaign {
   private readonly host: FailingHost
   private readonly library: Library
   private readonly rejected: string[] = []
-  private lmdb = false
 
   constructor(host: FailingHost, library: Library) {
     this.host = host
@@ -108,12 +108,9 @@ export class Campaign {
     return undefined
   }
 
-  private failLmdb(volume: object): void {
-    if (this.lmdb) return
-    const { database } = (volume as { mounted?: { store: { database?: object } } }).mounted?.store ?? {}
-    if (database === undefined) return
-    this.host.addLmdb(database)
-    this.lmdb = true
+  private failLmdb(volume: VolumeFace): void {
+    const database = this.library.databaseOf(volume)
+    if (database !== undefined) this.host.addLmdb(database)
   }
 
   /** With a host that is well again. */

@@ -74,7 +74,7 @@ export class FailingHost {
     return host
   }
 
-  /** LMDB's, of the package lmdb: `database` is any that is open. */
+  /** LMDB's, of the package lmdb, whose databases have a class each. */
   addLmdb(database: object): void {
     for (let object = database; object !== Object.prototype; object = Object.getPrototypeOf(object))
       if (Object.hasOwn(object, 'batch')) {

@@ -48,10 +48,12 @@ if (!(share > 0 && share <= 1) || !Number.isSafeInteger(seed) || (mmu !== 'softw
 const host = await FailingHost.install()
 const { FaultlineError } = await import('../calls/index.ts')
 const { start } = await import('../uffd/index.ts')
+const { databaseOf } = await import('./database.ts')
 const campaign = new Campaign(host, {
   start: options => start({ ...options, mmu }),
   repair: (machine, path) => machine.repairVolume(path),
   FaultlineError,
+  databaseOf,
 })
 const failed: { readonly words: string; readonly wrong: readonly string[] }[] = []
 let played = 0

@@ -1,6 +1,7 @@
 /** Volumes as programs have them open: on this computer, and of many machines. */
 
 export { DaxMemory } from './dax-memory.ts'
+export { HostGround } from './host-ground.ts'
 export { makeHostVolume, openHostVolume } from './host-volume.ts'
 export type { OpenVolume } from './open-volume.ts'
 export { dumpVolume, repairVolume, volumeBlockSize } from './repair-volume.ts'
