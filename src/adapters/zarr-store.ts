@@ -1,5 +1,5 @@
 /** A directory of a volume as zarrita takes a store: its `AsyncReadable`. Each key is a file below the directory. */
-import { FaultlineError } from '../base/index.ts'
+import { codeOf, FaultlineError } from '../base/index.ts'
 import { bytesOf, type ReadableFile } from './readable-file.ts'
 
 /** What is asked of a volume. */
@@ -54,7 +54,7 @@ function placeOf(range: Range, size: number): readonly [number, number] {
 
 /** Zarr asks for what may not be there: a file, or a file below what is one. */
 function absent(error: unknown): undefined {
-  const { code } = error as { code?: unknown }
+  const code = codeOf(error)
   if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR') return undefined
   throw error
 }

@@ -12,6 +12,7 @@ export { OrderedList } from './ordered-list.ts'
 export { printable } from './printable.ts'
 export { Prng } from './prng.ts'
 export { SLICE_PAGES, type Slice } from './slice.ts'
+export { codeOf, messageOf, numberOf } from './thrown.ts'
 export {
   type Bytes,
   type FileId,

@@ -1,6 +1,6 @@
 /** A real limit on the memory of a child process: a cgroup of its own, made where root may, removed at the end. */
 import fs from 'node:fs'
-import type { Bytes } from '../base/index.ts'
+import { type Bytes, messageOf } from '../base/index.ts'
 
 /** Where the memory controller is, under cgroup2 and under its predecessor, and its limit. */
 const HIERARCHIES = [
@@ -28,7 +28,7 @@ export function limitMemory(pid: number, bytes: Bytes): Limit {
     fs.writeFileSync(`${group}/cgroup.procs`, String(pid))
   } catch (error) {
     fs.rmSync(group, { recursive: true, force: true })
-    return { what: `without a limit: ${(error as Error).message}`, remove: () => {} }
+    return { what: `without a limit: ${messageOf(error)}`, remove: () => {} }
   }
   return { what: `in a cgroup with ${found.limit}`, remove: () => fs.rmdirSync(group) }
 }

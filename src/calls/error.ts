@@ -1,7 +1,7 @@
 /**
  * The one error of the library. errno values inside become it here, once: what was wrong, what was expected, what to do.
  */
-import { type Errno, errno, errnoName, FaultlineError } from '../base/index.ts'
+import { codeOf, type Errno, errno, errnoName, FaultlineError } from '../base/index.ts'
 
 export { FaultlineError }
 
@@ -185,9 +185,9 @@ export function fromErrno(error: Errno, operation: string, where: string): Fault
 /** What the host has said about a file of its own, as an error of ours; what isn't the host's stays what it is. */
 export function fromHost(error: unknown, operation: string, path: string): unknown {
   if (error instanceof FaultlineError) return error
-  const { code, message } = error as { code?: unknown; message: string }
-  return typeof code === 'string' && error instanceof Error && 'syscall' in error
-    ? new FaultlineError(code, operation, `${operation}: ${path}: ${message}`, error)
+  const code = codeOf(error)
+  return code !== undefined && error instanceof Error && 'syscall' in error
+    ? new FaultlineError(code, operation, `${operation}: ${path}: ${error.message}`, error)
     : error
 }
 

@@ -1,5 +1,7 @@
 /** What callers name files of the host by: text, a file: URL, or the bytes of a name that need not be UTF-8. */
+
 import { fileURLToPath } from 'node:url'
+import { messageOf } from '../base/index.ts'
 import { shown } from '../group/index.ts'
 import { invalid } from './options.ts'
 
@@ -29,6 +31,6 @@ function asGiven(given: unknown, operation: string): unknown {
   try {
     return fileURLToPath(given)
   } catch (error) {
-    throw invalid(operation, `${operation} of ${shown(given.href)}: ${(error as Error).message}`)
+    throw invalid(operation, `${operation} of ${shown(given.href)}: ${messageOf(error)}`)
   }
 }

@@ -4,9 +4,11 @@
  * Mounted in the foreground it serves until it is unmounted. Ctrl-C and SIGTERM unmount it: while somebody uses it the command
  * says who and goes on serving; asked again it takes the mount out of sight, and ends when the last who uses it has let go.
  */
+
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { messageOf } from '../base/index.ts'
 import { FaultlineError } from '../calls/index.ts'
 import type { Settings } from '../group/index.ts'
 import {
@@ -200,7 +202,7 @@ async function stop(mounted: MountedVolume): Promise<void> {
 }
 
 function tell(error: unknown): void {
-  process.stderr.write(`faultline: ${(error as Error).message}\n`)
+  process.stderr.write(`faultline: ${messageOf(error)}\n`)
 }
 
 function busySentence(

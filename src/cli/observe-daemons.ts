@@ -4,11 +4,13 @@
  *
  * A daemon that can't tell is asked no more.
  */
+
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import type { AskDaemon, ToldByDaemon } from '../analysis/index.ts'
+import { messageOf } from '../base/index.ts'
 import { FILESYSTEM, mountinfo, parseMountinfo } from '../fuse/index.ts'
 import type { MountStatus } from '../mount/index.ts'
 import type { Daemons } from '../observe/index.ts'
@@ -95,7 +97,7 @@ function readStatus(path: string): Told {
   try {
     said = readFileSync(path, 'utf8')
   } catch (error) {
-    throw new TraceError(`${path} can't be read: ${(error as Error).message}; ${EXPECTED}`, 'EINVAL', error)
+    throw new TraceError(`${path} can't be read: ${messageOf(error)}; ${EXPECTED}`, 'EINVAL', error)
   }
   const status = statusIn(said)
   if (status === undefined) throw new TraceError(`${path} is no status of a mount; ${EXPECTED}`, 'EINVAL')

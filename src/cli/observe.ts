@@ -5,10 +5,12 @@
  *               1  it, or the kernel, could not be read, or nothing could be concluded from it
  *               2  the words were wrong                                  130  Ctrl-C, before `analyze` had read it all
  */
+
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import type { Inversion } from '../analysis/index.ts'
+import { messageOf } from '../base/index.ts'
 import {
   accountText,
   analyze,
@@ -266,9 +268,7 @@ function readSymbols(path: string): string {
   try {
     return readFileSync(path, 'latin1')
   } catch (error) {
-    throw new TraceError(
-      `${path} can't be read: ${(error as Error).message}; expected a copy of /proc/kallsyms`,
-    )
+    throw new TraceError(`${path} can't be read: ${messageOf(error)}; expected a copy of /proc/kallsyms`)
   }
 }
 

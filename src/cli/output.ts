@@ -8,7 +8,7 @@
  */
 import fs from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { FaultlineError } from '../base/index.ts'
+import { codeOf, FaultlineError, messageOf } from '../base/index.ts'
 import { nameBeside } from '../host/index.ts'
 import { WrongWords } from './words.ts'
 
@@ -84,12 +84,12 @@ function told<T>(path: string, act: () => T): T {
   try {
     return act()
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
+    const code = codeOf(error)
     if (code === undefined) throw error
     throw new FaultlineError(
       code,
       'write',
-      `${path} can't be written: ${message}; name a file in a folder that exists`,
+      `${path} can't be written: ${messageOf(error)}; name a file in a folder that exists`,
       error,
     )
   }

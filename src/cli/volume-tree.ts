@@ -7,6 +7,7 @@ import { Buffer } from 'node:buffer'
 import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import { join } from 'node:path'
+import { codeOf, messageOf } from '../base/index.ts'
 import { FaultlineError } from '../calls/index.ts'
 import { bytesOf, type Kind, type Stat, type Time, textOf } from '../volume/index.ts'
 import type { Volume } from '../volumes/index.ts'
@@ -225,7 +226,7 @@ function makeNode(place: Destination, { kind, rdev }: Stat, report: TreeReport):
     if (text === beside) fs.renameSync(beside, host)
     return true
   } catch (error) {
-    report.left.push(`${host}: ${(error as Error).message.trim()}`)
+    report.left.push(`${host}: ${messageOf(error).trim()}`)
     return false
   }
 }
@@ -246,7 +247,7 @@ function likeness(host: Buffer, { kind, mode, uid, gid, atime, mtime }: Stat): v
   try {
     fs.lchownSync(host, uid, gid)
   } catch (error) {
-    if ((error as { code?: unknown }).code !== 'EPERM') throw error
+    if (codeOf(error) !== 'EPERM') throw error
   }
   if (kind !== 'symlink') fs.chmodSync(host, mode)
   fs.lutimesSync(host, secondsOf(atime), secondsOf(mtime))

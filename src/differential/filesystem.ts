@@ -2,10 +2,12 @@
  * A filesystem of its own on a loop device over a file, or a tmpfs: where the files of both sides lie. Readahead is off,
  * so that what is in memory is what was asked for. It needs root.
  */
+
 import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { codeOf } from '../base/index.ts'
 import type { FilesystemName } from './differences.ts'
 
 const BDI = '/sys/class/bdi'
@@ -77,7 +79,7 @@ function scratchFolder(): string {
   try {
     return fs.mkdtempSync(path.join(os.tmpdir(), 'faultline-differential-'))
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
+    const code = codeOf(error)
     throw new NotHere(
       `nothing can be written in ${os.tmpdir()} (${code}); name a folder that can with TMPDIR`,
     )

@@ -6,6 +6,7 @@
  * be made here; 130 and 143 it was interrupted, and has taken away what it had made.
  */
 import { parseArgs } from 'node:util'
+import { codeOf, messageOf } from '../base/index.ts'
 import { type Campaign, campaign, type Failure, replay } from './campaign.ts'
 import { type Counts, Coverage, coverageText } from './coverage.ts'
 import { FILESYSTEMS, type FilesystemName } from './differences.ts'
@@ -175,10 +176,10 @@ for (const name of Object.keys(STOPS) as (keyof typeof STOPS)[])
 try {
   process.exitCode = await main(stopping.signal)
 } catch (error) {
-  const code = (error as { code?: string }).code
+  const code = codeOf(error)
   if (error instanceof Stopped) process.exitCode = error.status
   else if (error instanceof Unknown || error instanceof NotHere || code?.startsWith('ERR_PARSE_ARGS'))
     process.exitCode = 2
   else throw error
-  console.error(`${(error as Error).message}${process.exitCode === 2 ? '\ntry --help' : ''}`)
+  console.error(`${messageOf(error)}${process.exitCode === 2 ? '\ntry --help' : ''}`)
 }

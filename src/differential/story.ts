@@ -61,7 +61,7 @@ export function play(stage: Stage, operations: readonly Operation[]): Difference
       try {
         message = playOne(stage, kernel, ours, operation)
       } catch (error) {
-        message = (error as Error).stack ?? String(error)
+        message = error instanceof Error ? (error.stack ?? error.message) : String(error)
       }
       if (message !== undefined)
         return { at, message: `${JSON.stringify(operation)}\n${message}`, hasLost: anyLost(kernel, ours) }

@@ -9,6 +9,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { codeOf, messageOf } from '../base/index.ts'
 import { DISCIPLINES, disciplineNamed } from '../mm/index.ts'
 import type { Counts } from './exerciser.ts'
 import { inspect } from './inspect.ts'
@@ -167,7 +168,7 @@ function readRun(source: string): Run {
   try {
     run = JSON.parse(inline ? source : readFileSync(source, 'utf8')) as Partial<Run>
   } catch (error) {
-    throw new Unknown(`${what} can't be read: ${(error as Error).message}`)
+    throw new Unknown(`${what} can't be read: ${messageOf(error)}`)
   }
   if (run.plan === undefined || !Array.isArray(run.rounds))
     throw new Unknown(
@@ -212,8 +213,8 @@ function chosen(option: string, value: string, known: readonly string[]): readon
 try {
   process.exitCode = await main()
 } catch (error) {
-  const wrongUse = error instanceof Unknown || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')
+  const wrongUse = error instanceof Unknown || codeOf(error)?.startsWith('ERR_PARSE_ARGS')
   if (!wrongUse) throw error
-  console.error(`${(error as Error).message}\ntry --help`)
+  console.error(`${messageOf(error)}\ntry --help`)
   process.exitCode = 2
 }

@@ -1,6 +1,6 @@
 /** How files of the host are opened for a machine, and what is said when the host refuses. */
 import fs from 'node:fs'
-import type { Bytes } from '../base/index.ts'
+import { type Bytes, codeOf, messageOf } from '../base/index.ts'
 import { FaultlineError, hostPath, invalid } from '../calls/index.ts'
 import { HostFile, type HostFileOptions } from '../host/index.ts'
 import type { RealDriver } from '../sched/index.ts'
@@ -87,10 +87,10 @@ export function openHost(path: string | Buffer, options: HostFileOptions): HostF
     if (host.length > 0 || !isOfKernel(path)) return host
     void host.close()
   } catch (error) {
-    const code = (error as { code?: unknown }).code
-    if (typeof code !== 'string') throw error
+    const code = codeOf(error)
+    if (code === undefined) throw error
     const words = options.create === undefined ? undefined : CREATE_ERRORS.get(code)
-    const what = words ?? HOST_ERRORS.get(code) ?? (error as Error).message
+    const what = words ?? HOST_ERRORS.get(code) ?? messageOf(error)
     throw new FaultlineError(code, 'open', `open of ${path} failed with ${code}: ${what}`, error)
   }
   throw new FaultlineError(

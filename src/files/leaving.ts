@@ -4,7 +4,7 @@
  * ends, past the queues and limits of the machine; and it flushes nothing.
  */
 
-import type { Bytes } from '../base/index.ts'
+import { type Bytes, codeOf } from '../base/index.ts'
 import type { CachedFile } from '../cache/index.ts'
 import type { HostFile } from '../host/index.ts'
 import { CACHE, DIRTY, type Frames, WRITEBACK } from '../memory/index.ts'
@@ -33,7 +33,7 @@ export function leave(frames: Frames, files: Iterable<Left>): string[] {
     try {
       host.writeNow(position, frames.bytes(frame).subarray(0, length))
     } catch (error) {
-      const { code = 'EIO' } = error as NodeJS.ErrnoException
+      const code = codeOf(error) ?? 'EIO'
       failed.set(
         host.name,
         `${host.name}: the process ended without closing it, and what was stored from offset ${position} on could not be written: ${code}`,

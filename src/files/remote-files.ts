@@ -4,7 +4,7 @@
  * Files of one origin share its connections, its limits and what is known of its latency.
  */
 import type { HeaderFields, OpenOptions, RemoteOptions } from '../api/index.ts'
-import { errnoName } from '../base/index.ts'
+import { codeOf, errnoName } from '../base/index.ts'
 import type { CachedFile } from '../cache/index.ts'
 import { type Context, checkKeys, choice, FaultlineError, invalid } from '../calls/index.ts'
 import { LinearFile } from '../fs/index.ts'
@@ -270,7 +270,7 @@ async function signer(
     const { AwsV4Signer } = await import('aws4fetch')
     return signed(AwsV4Signer, region, ask)
   } catch (error) {
-    if ((error as { code?: string }).code !== 'ERR_MODULE_NOT_FOUND') throw error
+    if (codeOf(error) !== 'ERR_MODULE_NOT_FOUND') throw error
     throw new FaultlineError(
       'ENOTSUP',
       'open',

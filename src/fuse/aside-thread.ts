@@ -1,6 +1,8 @@
 /** A thread for calls that wait until the session has answered the kernel: umount2, notifications, settings of the mount. */
+
 import { writeFileSync } from 'node:fs'
 import { parentPort } from 'node:worker_threads'
+import { numberOf } from '../base/index.ts'
 import { hasLoaded, Linux } from '../linux/index.ts'
 import type { AsideAsked, AsideCall, AsideResult } from './aside.ts'
 import { unmount } from './mounting.ts'
@@ -29,7 +31,7 @@ function perform(call: AsideCall): number {
         writeFileSync(call.path, call.value)
         return 0
       } catch (error) {
-        return (error as NodeJS.ErrnoException).errno ?? -1
+        return numberOf(error) ?? -1
       }
   }
 }

@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, openSync } from 'node:fs'
 import { parentPort } from 'node:worker_threads'
-import { errno } from '../base/index.ts'
+import { errno, numberOf } from '../base/index.ts'
 import { hasLoaded, Linux, settingOfThread } from '../linux/index.ts'
 import type {
   HandedOver,
@@ -46,7 +46,7 @@ function handOver(files: readonly PagesOf[], open: number[]): HandedOver {
   try {
     open.push(openSync(target, constants.O_RDONLY | constants.O_DIRECTORY))
   } catch (error) {
-    return { unreachable: -((error as NodeJS.ErrnoException).errno ?? -errno.EIO), failed }
+    return { unreachable: -(numberOf(error) ?? -errno.EIO), failed }
   }
   for (const { ino, generation } of files) {
     const handle = Uint32Array.of(

@@ -13,7 +13,7 @@
  *   HF2 The number of a descriptor is used by nobody once it is closed: a request that comes later ends with EBADF.
  */
 import fs from 'node:fs'
-import { type Bytes, type Errno, errno } from '../base/index.ts'
+import { type Bytes, codeOf, type Errno, errno } from '../base/index.ts'
 import type { Device, Request } from '../device/index.ts'
 import { type HostCalls, NODE_CALLS } from './calls.ts'
 import { closeDescriptor } from './descriptor.ts'
@@ -325,7 +325,7 @@ function descriptorOf(
   try {
     return { fd: fs.openSync(path, flags), made: false }
   } catch (error) {
-    if (create === undefined || (error as { code?: unknown }).code !== 'ENOENT') throw error
+    if (create === undefined || codeOf(error) !== 'ENOENT') throw error
     return { fd: fs.openSync(path, flags | O_CREAT), made: true }
   }
 }

@@ -1,6 +1,8 @@
 /** Names of files that are made beside their place, and appear there when they are whole. */
+
 import fs from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { codeOf } from '../base/index.ts'
 import type { HostCalls } from './calls.ts'
 import { closeDescriptor } from './descriptor.ts'
 
@@ -27,7 +29,7 @@ export function renameToNew(from: string, to: string): void {
   try {
     fs.linkSync(from, to)
   } catch (error) {
-    if (!NO_LINKS.includes((error as { code?: string }).code ?? '')) throw error
+    if (!NO_LINKS.includes(codeOf(error) ?? '')) throw error
     if (fs.lstatSync(to, { throwIfNoEntry: false }) !== undefined)
       throw Object.assign(new Error(`${to} exists already`), { code: 'EEXIST' })
     fs.renameSync(from, to)
@@ -47,7 +49,7 @@ export async function syncName(path: string | Buffer, calls: Pick<HostCalls, 'fl
   try {
     fd = fs.openSync(Buffer.from(directory, 'latin1'), 'r')
   } catch (error) {
-    if ((error as { code?: unknown }).code === 'EACCES') return
+    if (codeOf(error) === 'EACCES') return
     throw error
   }
   try {

@@ -5,7 +5,7 @@
  * Each thread loads for itself: what is made here can't be posted.
  */
 import { createRequire } from 'node:module'
-import type { Bytes } from '../base/index.ts'
+import { type Bytes, codeOf, messageOf } from '../base/index.ts'
 
 export type Address = number
 
@@ -79,11 +79,11 @@ function requireKoffi(): typeof import('koffi') {
   try {
     return createRequire(import.meta.url)('koffi')
   } catch (error) {
-    const missing = (error as { code?: unknown }).code === 'MODULE_NOT_FOUND'
+    const missing = codeOf(error) === 'MODULE_NOT_FOUND'
     throw new NoFfi(
       missing
         ? 'package koffi is missing; install it: npm install koffi'
-        : `package koffi does not load: ${(error as Error).message}`,
+        : `package koffi does not load: ${messageOf(error)}`,
       { cause: error },
     )
   }

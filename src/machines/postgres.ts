@@ -8,7 +8,9 @@
  * Invariants
  *   PGC1 After an error that says nothing of what became of a call (`kind` 'unknown') it may have been done, or be done yet.
  */
+
 import type { Client as PgClient, Pool as PgPool, PoolConfig } from 'pg'
+import { codeOf, messageOf } from '../base/index.ts'
 
 type Pg = typeof import('pg')
 
@@ -39,11 +41,13 @@ export class PostgresError extends Error {
   readonly code: string | undefined
 
   constructor(cause: unknown) {
-    const { code, message } = cause as { code?: unknown; message: string }
+    const code = codeOf(cause)
+    const message = messageOf(cause)
     const text = message === '' && cause instanceof AggregateError ? String(cause.errors[0]) : message
     super(text === '' ? String(code) : text, { cause })
-    this.code = typeof code === 'string' ? code : undefined
-    const isFromServer = /^[0-9A-Z]{5}$/.test(this.code ?? '') && 'severity' in (cause as object)
+    this.code = code
+    const isFromServer =
+      /^[0-9A-Z]{5}$/.test(this.code ?? '') && cause instanceof Error && 'severity' in cause
     if (isFromServer) this.kind = PASSING.test(this.code!) ? 'unknown' : 'refused'
     else this.kind = UNTRUSTED.test(this.code ?? '') ? 'untrusted' : 'unknown'
   }
@@ -102,7 +106,7 @@ export class Postgres {
         await client.query('commit')
         return said
       } catch (error) {
-        failed = error as Error
+        failed = error instanceof Error ? error : new Error(String(error))
         throw error
       } finally {
         client.release(failed)
@@ -193,7 +197,7 @@ async function loadPg(): Promise<Pg> {
     const { default: pg } = await import('pg')
     return pg as unknown as Pg
   } catch (error) {
-    if ((error as { code?: string }).code !== 'ERR_MODULE_NOT_FOUND') throw error
+    if (codeOf(error) !== 'ERR_MODULE_NOT_FOUND') throw error
     throw new PgMissing(
       "the package pg isn't installed; the metadata of a volume on many machines lies in PostgreSQL, which is asked with it: npm install pg",
     )

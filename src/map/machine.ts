@@ -19,7 +19,7 @@ import type {
   SpaceOptions,
   TransferOptions,
 } from '../api/index.ts'
-import { type Bytes, errno, hang } from '../base/index.ts'
+import { type Bytes, errno, hang, messageOf } from '../base/index.ts'
 import { WRITEBACK_DEFAULTS, type WritebackSettings } from '../cache/index.ts'
 import {
   Appends,
@@ -346,7 +346,7 @@ export class Machine implements MachineFace {
           await volume.settle()
         } catch (error) {
           this.gaveUp.add(volume)
-          failed.push(`the program ended without closing ${volume.path}: ${(error as Error).message}`)
+          failed.push(`the program ended without closing ${volume.path}: ${messageOf(error)}`)
         }
     return failed
   }

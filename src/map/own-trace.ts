@@ -3,7 +3,9 @@
  * written when the machine is closed or the process ends, whole or not at all. Where a process has more machines than one,
  * `file` is the first one's, `file.2` the second's.
  */
+
 import fs from 'node:fs'
+import { messageOf } from '../base/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { nameBeside } from '../host/index.ts'
 import { perfettoTrace } from '../report/index.ts'
@@ -33,7 +35,7 @@ export class OwnTrace {
       fs.renameSync(beside, path)
     } catch (error) {
       fs.rmSync(beside, { force: true })
-      console.error(`faultline: FAULTLINE_TRACE: ${path} could not be written: ${(error as Error).message}`)
+      console.error(`faultline: FAULTLINE_TRACE: ${path} could not be written: ${messageOf(error)}`)
     }
   }
 }

@@ -1,7 +1,7 @@
 /** Asking the daemon of a mounted volume, from another process: what the kernel has kept back is handed to it first. */
 import { closeSync, constants, openSync, realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { type Bytes, errno, errnoName } from '../base/index.ts'
+import { type Bytes, codeOf, errno, errnoName } from '../base/index.ts'
 import { FaultlineError } from '../calls/index.ts'
 import { FILESYSTEM, type MountEntry, mountinfo, mountsAt, parseMountinfo } from '../fuse/index.ts'
 import { Linux } from '../linux/index.ts'
@@ -80,7 +80,7 @@ function opened(target: string, operation: string): number {
   try {
     return openSync(target, constants.O_RDONLY | constants.O_DIRECTORY)
   } catch (error) {
-    const { code = 'EIO' } = error as NodeJS.ErrnoException
+    const code = codeOf(error) ?? 'EIO'
     const why = code === 'ENOTCONN' ? 'its daemon is gone; faultline umount takes it away' : code
     throw new FaultlineError(code, operation, `${operation} at ${target}: ${why}`, error)
   }

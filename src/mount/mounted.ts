@@ -14,7 +14,7 @@
 import { closeSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { SharedPlaceOptions } from '../api/index.ts'
-import { type Errno, errno, errnoName, hang } from '../base/index.ts'
+import { type Errno, errno, errnoName, hang, messageOf } from '../base/index.ts'
 import { FaultlineError, type Group } from '../calls/index.ts'
 import {
   Aside,
@@ -344,7 +344,7 @@ function linuxHere(): Linux {
   try {
     return new Linux()
   } catch (error) {
-    throw new FaultlineError('ENOTSUP', 'mount', `mount: ${(error as Error).message}`, error)
+    throw new FaultlineError('ENOTSUP', 'mount', `mount: ${messageOf(error)}`, error)
   }
 }
 

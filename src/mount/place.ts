@@ -1,5 +1,7 @@
 /** Where volumes are mounted on this host, and what is left of a mount whose daemon is gone. */
+
 import { lstatSync, realpathSync } from 'node:fs'
+import { codeOf } from '../base/index.ts'
 import { FILESYSTEM, mountsAt, unmount } from '../fuse/index.ts'
 import type { Linux } from '../linux/index.ts'
 
@@ -11,7 +13,7 @@ function isDead(path: string): boolean {
     lstatSync(path)
     return false
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === DEAD
+    return codeOf(error) === DEAD
   }
 }
 

@@ -13,6 +13,7 @@
  *   LV1  The instance is removed on return, on an error and on abort.
  *   LV2  Memory is what one poll reads, and the analysis.
  */
+
 import { existsSync, readdirSync, readFileSync, readSync } from 'node:fs'
 import { endianness } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -24,6 +25,7 @@ import {
   chainsOfState,
   type Inversion,
 } from '../analysis/index.ts'
+import { codeOf } from '../base/index.ts'
 import {
   decoders,
   Kallsyms,
@@ -193,7 +195,7 @@ function readPage(file: number): Buffer | null {
     const length = readSync(file, page, 0, page.length, null)
     return length === 0 ? null : page.subarray(0, length)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return null
+    if (codeOf(error) === 'EAGAIN') return null
     throw error
   }
 }
@@ -225,5 +227,5 @@ function commsNow(): Map<number, string> {
 const now = (): number => Number(process.hrtime.bigint())
 
 function ignoreAbort(error: unknown): void {
-  if ((error as Error).name !== 'AbortError') throw error
+  if (!(error instanceof Error && error.name === 'AbortError')) throw error
 }

@@ -12,6 +12,7 @@
  *   TF1  Nothing outside our instance is written, but for the mount.
  *   TF2  `remove` may be called twice, from a signal handler, and after a half-made `create`.
  */
+
 import { spawnSync } from 'node:child_process'
 import {
   closeSync,
@@ -25,6 +26,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { messageOf } from '../base/index.ts'
 import { TraceError } from '../trace/index.ts'
 
 const PLACES = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing']
@@ -58,7 +60,7 @@ export class Instance {
     } catch (error) {
       instance.remove()
       throw new TraceError(
-        `a tracing instance can't be made in ${instances}: ${(error as Error).message}; run as root`,
+        `a tracing instance can't be made in ${instances}: ${messageOf(error)}; run as root`,
         'EPERM',
         error,
       )
@@ -149,7 +151,7 @@ function removeInstance(path: string): void {
     rmdirSync(path)
   } catch (error) {
     throw new TraceError(
-      `the tracing instance ${path} can't be removed: ${(error as Error).message}; close what reads it and run rmdir`,
+      `the tracing instance ${path} can't be removed: ${messageOf(error)}; close what reads it and run rmdir`,
       'EBUSY',
       error,
     )

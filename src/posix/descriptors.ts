@@ -1,6 +1,8 @@
 /** What is asked of descriptors: opened for too little, of the wrong kind, of what has no name any more; locks; programs that run. */
+
 import { spawn } from 'node:child_process'
 import { copyFileSync, fstatSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs'
+import { codeOf } from '../base/index.ts'
 import {
   FALLOC_FL_COLLAPSE_RANGE,
   FALLOC_FL_KEEP_SIZE,
@@ -33,7 +35,7 @@ function said(act: () => unknown): string {
     act()
     return 'OK'
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code ?? String(error)
+    return codeOf(error) ?? String(error)
   }
 }
 

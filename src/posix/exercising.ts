@@ -7,7 +7,7 @@
  *   FE1 An operation and its arguments depend on the seed and on the model alone, so that a seed and a count play the same again.
  */
 import fs from 'node:fs'
-import { Prng } from '../base/index.ts'
+import { messageOf, Prng } from '../base/index.ts'
 import {
   AT_SYMLINK_NOFOLLOW,
   Calls,
@@ -150,7 +150,7 @@ export class Exercising {
     try {
       return act()
     } catch (error) {
-      return (error as Error).message
+      return messageOf(error)
     }
   }
 

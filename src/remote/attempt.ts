@@ -4,7 +4,7 @@
  * It ends once, and never throws: with the bytes, or with why not. It holds to two deadlines, one for the head and one that
  * each piece of the body renews, since a connection that is neither closed nor used is the commonest way to wait for ever.
  */
-import { type Bytes, errno } from '../base/index.ts'
+import { type Bytes, codeOf, errno } from '../base/index.ts'
 import { type Answer, type Asked, judge, type Pinned } from './answer.ts'
 import { RemoteError } from './remote-error.ts'
 import type { RemoteFile } from './remote-file.ts'
@@ -165,7 +165,7 @@ export class Attempt {
   private failure(error: unknown): End {
     if (this.lateness !== undefined) return { kind: 'again', why: this.lateness, after: undefined }
     if (error instanceof RemoteError) return { kind: 'failed', errno: error.errno, why: error.message }
-    const code = codeOf(error)
+    const code = innerCodeOf(error)
     if ((code !== undefined && FOR_GOOD.test(code)) || REFUSED.test(reasonOf(error)))
       return { kind: 'failed', errno: errno.EPROTO, why: `the connection failed: ${reasonOf(error)}` }
     const why = `the connection failed: ${reasonOf(error)}`
@@ -189,10 +189,10 @@ function checkHeaders(headers: Readonly<Record<string, string>>): void {
 }
 
 /** fetch says "fetch failed" and keeps the reason below. */
-function codeOf(error: unknown): string | undefined {
+function innerCodeOf(error: unknown): string | undefined {
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    const { code } = at as { code?: unknown }
-    if (typeof code === 'string') return code
+    const code = codeOf(at)
+    if (code !== undefined) return code
   }
   return undefined
 }
@@ -201,6 +201,6 @@ function reasonOf(error: unknown): string {
   let deepest: unknown = error
   while (deepest instanceof Error && deepest.cause !== undefined) deepest = deepest.cause
   const text =
-    deepest instanceof Error ? deepest.message || (codeOf(deepest) ?? deepest.name) : String(deepest)
+    deepest instanceof Error ? deepest.message || (innerCodeOf(deepest) ?? deepest.name) : String(deepest)
   return text
 }

@@ -9,7 +9,7 @@ import fs from 'node:fs'
 import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
-import type { Bytes } from '../base/index.ts'
+import { type Bytes, codeOf } from '../base/index.ts'
 import { closeDescriptor, renameToNew, syncDirectory } from '../host/index.ts'
 
 const ZEROS = new Uint8Array(2 ** 20)
@@ -45,7 +45,7 @@ export async function allocateFile(
     renameToNew(beside, path)
     syncDirectory(dirname(path))
   } catch (error) {
-    const { code } = error as { code?: unknown }
+    const code = codeOf(error)
     throw code === 'ENOSPC' || code === 'EDQUOT' ? new NoRoom(freeBytes(dirname(path))) : error
   } finally {
     if (isMine) fs.rmSync(beside, { force: true })
@@ -61,7 +61,7 @@ export async function extendFile(path: string, size: Bytes): Promise<void> {
     if ((await byProgram(path, size, undefined)) === 'done') return
     await fill(path, size, undefined, size - more)
   } catch (error) {
-    const { code } = error as { code?: unknown }
+    const code = codeOf(error)
     throw code === 'ENOSPC' || code === 'EDQUOT' ? new NoRoom(freeBytes(dirname(path))) : error
   }
 }

@@ -13,10 +13,12 @@
  * Invariants
  *   FL1 While it is held exclusively nobody else holds it.
  */
+
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
 import { setTimeout } from 'node:timers/promises'
+import { codeOf } from '../base/index.ts'
 import { closeDescriptor } from '../host/index.ts'
 import { flock, NoFfi } from '../linux/index.ts'
 
@@ -73,7 +75,7 @@ function open(path: string | Buffer, hold: Hold, isDevice: boolean): number | un
     // Servers of files lock exclusively only what may be written.
     return fs.openSync(path, O_RDWR | O_NONBLOCK | alone)
   } catch (error) {
-    const { code } = error as { code?: string }
+    const code = codeOf(error)
     if (code === 'EBUSY') return undefined
     if (code !== 'EACCES' && code !== 'EROFS' && code !== 'EISDIR') throw error
     return fs.openSync(path, O_RDONLY | O_NONBLOCK | alone)

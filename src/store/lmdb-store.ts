@@ -22,7 +22,7 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { AssertionError, type Bytes, type Errno, errno } from '../base/index.ts'
+import { AssertionError, type Bytes, codeOf, type Errno, errno, numberOf } from '../base/index.ts'
 import { closeDescriptor, makeDirectories } from '../host/index.ts'
 import type { Scheduler, Ticket } from '../sched/index.ts'
 import { type Change, type Entry, Failure, type Store, Unreadable } from '../volume/index.ts'
@@ -545,7 +545,7 @@ async function loadLmdb(): Promise<Lmdb> {
   try {
     return await import('lmdb')
   } catch (error) {
-    if ((error as { code?: string }).code !== 'ERR_MODULE_NOT_FOUND') throw error
+    if (codeOf(error) !== 'ERR_MODULE_NOT_FOUND') throw error
     throw new LmdbMissing("the package lmdb isn't installed; a volume is written with it: npm install lmdb")
   }
 }
@@ -563,8 +563,9 @@ function errnoOf(error: unknown): Errno {
     return errno.ENOTRECOVERABLE
   }
   // The host's errors have a number below 0, LMDB's one above, or an own one (lmdb.h).
-  const { code, errno: number } = error as { code?: unknown; errno?: unknown }
+  const { code } = error as { code?: unknown }
   if (code === MDB_MAP_FULL) return errno.ENOSPC
-  if (typeof number === 'number' && number < 0) return -number
+  const number = numberOf(error)
+  if (number !== undefined && number < 0) return -number
   return typeof code === 'number' && code > 0 ? code : errno.EIO
 }

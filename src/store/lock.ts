@@ -14,7 +14,9 @@
  *   LK2 A lock goes with its process, however that ends.
  *   LK3 A note that is torn, or left over, keeps nobody out.
  */
+
 import fs from 'node:fs'
+import { codeOf } from '../base/index.ts'
 import { FileLock, Taken } from './file-lock.ts'
 import {
   canTell,
@@ -101,7 +103,7 @@ function noteOf({ directory }: Place, mode: 'r' | 'r+', kept: FileLock['kept']):
   try {
     return leaveNote(directory, mode, kept)
   } catch (error) {
-    const { code = '' } = error as { code?: string }
+    const code = codeOf(error) ?? ''
     if (NO_NOTE.includes(code) && (mode === 'r' || kept === 'by the kernel')) return undefined
     throw error
   }

@@ -12,10 +12,12 @@
  *   ON1 A note is there whole, or is nobody's: it is written under another name first, and only a crash of the host tears it.
  *   ON2 A note isn't taken for one of a process that is gone unless that is certain.
  */
+
 import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
 import { join } from 'node:path'
+import { codeOf } from '../base/index.ts'
 import { makeDirectories } from '../host/index.ts'
 import type { FileLock } from './file-lock.ts'
 
@@ -129,7 +131,7 @@ function read<T>(act: () => T): T | undefined {
   try {
     return act()
   } catch (error) {
-    if (typeof (error as { code?: unknown }).code === 'string') return undefined
+    if (codeOf(error) !== undefined) return undefined
     throw error
   }
 }
@@ -154,6 +156,6 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    return (error as { code?: string }).code === 'EPERM'
+    return codeOf(error) === 'EPERM'
   }
 }

@@ -10,7 +10,7 @@
 
 import { MessageChannel, type MessagePort, receiveMessageOnPort, threadId } from 'node:worker_threads'
 import type { MachineOptions, MappingHandle } from '../api/index.ts'
-import { type Bytes, NumberMap } from '../base/index.ts'
+import { type Bytes, messageOf, NumberMap } from '../base/index.ts'
 import { bytes, FaultlineError, machineClosed } from '../calls/index.ts'
 import { type Address, HUGE_PAGE_BYTES, Linux, NoFfi } from '../linux/index.ts'
 import { CallSlot } from './call-slot.ts'
@@ -289,7 +289,7 @@ function unsendable(method: string, error: unknown): FaultlineError {
   return new FaultlineError(
     'EINVAL',
     method,
-    `${method}: an argument can't be sent to the pager: ${(error as Error).message}`,
+    `${method}: an argument can't be sent to the pager: ${messageOf(error)}`,
     error,
   )
 }

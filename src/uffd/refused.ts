@@ -3,6 +3,7 @@
  * can be had or not, and the end of the process where the hardware can't be made to follow the page table.
  */
 
+import { messageOf } from '../base/index.ts'
 import { FaultlineError } from '../calls/index.ts'
 import { type Linux, LinuxError } from '../linux/index.ts'
 import { abortProcess } from './poison.ts'
@@ -23,7 +24,7 @@ const WORDS: Readonly<Record<string, string>> = {
 export function refused(error: unknown, operation: string, where: string): unknown {
   const code = error instanceof LinuxError ? error.code : error instanceof RangeError ? 'ENOMEM' : undefined
   if (code === undefined) return error
-  const words = WORDS[code] ?? (error as Error).message
+  const words = WORDS[code] ?? messageOf(error)
   return new FaultlineError(code, operation, `${operation} of ${where} failed with ${code}: ${words}`, error)
 }
 

@@ -5,7 +5,7 @@
 
 import type { MessagePort } from 'node:worker_threads'
 import type { MachineOptions } from '../api/index.ts'
-import type { Bytes } from '../base/index.ts'
+import { type Bytes, messageOf } from '../base/index.ts'
 import { FaultlineError } from '../calls/index.ts'
 import type { Address } from '../linux/index.ts'
 
@@ -125,8 +125,7 @@ export function sent(error: unknown): SentError {
     const { code, operation, message } = error
     return { code, operation, message }
   }
-  const { message } = error as Error
-  return { code: 'ERR_INTERNAL', operation: 'machine', message }
+  return { code: 'ERR_INTERNAL', operation: 'machine', message: messageOf(error) }
 }
 
 export function received({ code, operation, message }: SentError, cause?: unknown): FaultlineError {

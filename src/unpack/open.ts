@@ -6,6 +6,7 @@
  *
  * The form is read from the first bytes, never from the name.
  */
+
 import {
   closeSync,
   mkdtempSync,
@@ -19,6 +20,7 @@ import {
 import { open } from 'node:fs/promises'
 import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { codeOf } from '../base/index.ts'
 import {
   DumpReader,
   isDump,
@@ -305,7 +307,7 @@ function named(path: string, error: unknown, events: number): unknown {
     return error.message.startsWith(path)
       ? error
       : new TraceError(`${path}: ${error.message}`, error.code, error.cause)
-  const code = (error as NodeJS.ErrnoException).code ?? ''
+  const code = codeOf(error) ?? ''
   if (code === 'ENOENT') return new TraceError(`${path} does not exist; expected a trace file`, code, error)
   if (code === 'EACCES')
     return new TraceError(

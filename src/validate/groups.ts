@@ -8,8 +8,10 @@
  * Invariants
  *   LG1 No limit outlives the experiment: `remove` lifts it before the group goes.
  */
+
 import fs from 'node:fs'
 import path from 'node:path'
+import { codeOf } from '../base/index.ts'
 import { NotHere } from '../differential/index.ts'
 
 type Version = 1 | 2
@@ -124,7 +126,7 @@ export class MemoryGroup {
         fs.writeFileSync(path.join(this.folder, 'memory.reclaim'), '1G')
       } catch (error) {
         // It had less.
-        if ((error as { code?: string }).code !== 'EAGAIN') throw error
+        if (codeOf(error) !== 'EAGAIN') throw error
       }
     }
   }

@@ -1,5 +1,5 @@
 /** Making and opening in steps of which any may fail: what was done is undone, and what the host or a store meant is said. */
-import { type Bytes, type Errno, errnoName, ROOT } from '../base/index.ts'
+import { type Bytes, codeOf, type Errno, errnoName, messageOf, ROOT } from '../base/index.ts'
 import { type Context, FaultlineError, fromErrno } from '../calls/index.ts'
 import type { Verb } from '../sched/index.ts'
 import { BadPage, LmdbMissing, Locked, NoRoom, placeOf, Taken } from '../store/index.ts'
@@ -78,9 +78,9 @@ function translated(error: unknown, operation: string, path: string): unknown {
       `${operation} of ${path}: ${placeOf(path).store}, offset ${error.offset}: ${error.message}`,
       error,
     )
-  const { code, message } = error as { code?: unknown; message: string }
-  return typeof code === 'string'
-    ? new FaultlineError(code, operation, `${operation} of ${path}: ${message}`, error)
+  const code = codeOf(error)
+  return code !== undefined
+    ? new FaultlineError(code, operation, `${operation} of ${path}: ${messageOf(error)}`, error)
     : error
 }
 

@@ -13,7 +13,7 @@ import { type FileHandle, open, readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Existing } from '../api/index.ts'
-import { type Bytes, solidParts } from '../base/index.ts'
+import { type Bytes, codeOf, solidParts } from '../base/index.ts'
 import { FaultlineError, invalid } from '../calls/index.ts'
 import { shown } from '../group/index.ts'
 import { nameBeside, renameToNew, stemBeside, syncDirectory } from '../host/index.ts'
@@ -106,7 +106,7 @@ async function begun(path: string, mode: number): Promise<Begun> {
     } catch (error) {
       await file.close()
       // Somebody who clears up has found it before it was locked.
-      if (error instanceof Taken || (error as { code?: unknown }).code === 'ENOENT') continue
+      if (error instanceof Taken || codeOf(error) === 'ENOENT') continue
       fs.rmSync(beside, { force: true })
       throw error
     }

@@ -10,7 +10,7 @@ import { open } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { TransferOptions } from '../api/index.ts'
-import { type Bytes, solidParts } from '../base/index.ts'
+import { type Bytes, codeOf, solidParts } from '../base/index.ts'
 import { aborted, FaultlineError, invalid, isAborted } from '../calls/index.ts'
 import { shown } from '../group/index.ts'
 import { bulkReadArgs, bulkWriteArgs, type VolumeFile } from '../volume/index.ts'
@@ -303,7 +303,8 @@ const HOST_WORDS: Readonly<Record<string, string>> = {
 /** What the host says of a source; what a program's own source throws is its own. */
 function told(error: unknown, source = 'its source'): unknown {
   if (error instanceof FaultlineError || !(error instanceof Error) || !('syscall' in error)) return error
-  const { code = 'EIO', path = source, message } = error as NodeJS.ErrnoException
-  const words = HOST_WORDS[code] ?? message
+  const code = codeOf(error) ?? 'EIO'
+  const path = 'path' in error && typeof error.path === 'string' ? error.path : source
+  const words = HOST_WORDS[code] ?? error.message
   return new FaultlineError(code, 'put', `put of ${path} failed with ${code}: ${words}`, error)
 }

@@ -33,7 +33,7 @@ import type {
   VolumeFace,
   VolumeFileOptions,
 } from '../api/index.ts'
-import { type Bytes, errno } from '../base/index.ts'
+import { type Bytes, codeOf, errno } from '../base/index.ts'
 import {
   aborted,
   type Context,
@@ -665,7 +665,7 @@ export class Volume implements VolumeFace {
     try {
       ground.noteDamage(damage.slice(this.noted))
     } catch (error) {
-      if (!['EACCES', 'EPERM', 'EROFS', 'ENOSPC'].includes((error as { code: string }).code)) throw error
+      if (!['EACCES', 'EPERM', 'EROFS', 'ENOSPC'].includes(codeOf(error) ?? '')) throw error
     }
     this.noted = damage.length
   }

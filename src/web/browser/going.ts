@@ -1,4 +1,5 @@
 /** What goes on, as its user sees it: words, a bar, a button that ends it; and what went wrong, said aloud. */
+import { messageOf } from '../../base/index.ts'
 import { Cancelled } from './colleague.ts'
 import { the } from './dom.ts'
 
@@ -34,7 +35,7 @@ export class Going {
     try {
       return await work
     } catch (error) {
-      this.say(error instanceof Cancelled ? 'Cancelled.' : (error as Error).message)
+      this.say(error instanceof Cancelled ? 'Cancelled.' : messageOf(error))
       return undefined
     } finally {
       this.box.hidden = true
