@@ -222,6 +222,26 @@ describe('index lists', () => {
     )
   })
 
+  it('give the place of a member to one that is on no list (I1, I2)', () => {
+    for (const members of [[3], [3, 4], [4, 3], [4, 3, 5]]) {
+      const lists = new IndexLists(10)
+      const list = lists.create()
+      for (const member of members) lists.pushTail(list, member)
+      lists.replace(list, 3, 7)
+      const left = members.map(member => (member === 3 ? 7 : member))
+      assert.deepEqual([...lists.walk(list)], left)
+      assert.deepEqual(
+        [lists.head(list), lists.tail(list), lists.size(list)],
+        [left[0], left.at(-1), left.length],
+      )
+      const backwards: number[] = []
+      for (let member = lists.tail(list); member !== END; member = lists.prev[member]!) backwards.push(member)
+      assert.deepEqual(backwards, left.toReversed())
+      lists.pushHead(list, 3)
+      assert.deepEqual([...lists.walk(list)], [3, ...left])
+    }
+  })
+
   it('may lose the member just seen while they are walked', () => {
     const lists = new IndexLists(5)
     const list = lists.create()
