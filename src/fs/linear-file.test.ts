@@ -125,6 +125,17 @@ describe('the space of a page', () => {
     world.finish()
   })
 
+  it('goes with a punch where it was set aside, and not behind it', () => {
+    const { world, data, space } = sparse(1)
+    const a = world.space('a')
+    const at = world.map(a, data)
+    for (const page of [2, 3, 4]) world.fault(a, at + page, 'store')
+    assert.equal(space(), '10111000')
+    world.punch(data, 3 * PAGE, PAGE)
+    assert.equal(space(), '10101000')
+    world.finish()
+  })
+
   it('is what a set of pages says, under any punches', () => {
     const ranges = fc.array(fc.tuple(fc.integer({ min: 0, max: 7 }), fc.integer({ min: 1, max: 8 })), {
       maxLength: 6,

@@ -4,7 +4,19 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { AssertionError, errno, GroupTree, hang, ROOT } from '../base/index.ts'
 import { done, fail } from '../sched/index.ts'
-import { ANON, CACHE, DETACHED, FREE, Frames, Ledger, LOCKED, Memory, UNEVICTABLE } from './index.ts'
+import {
+  ANON,
+  CACHE,
+  DETACHED,
+  FREE,
+  Frames,
+  Ledger,
+  LOCKED,
+  Memory,
+  ON_LRU,
+  UNEVICTABLE,
+  UPTODATE,
+} from './index.ts'
 
 function world(count = 4) {
   const tree = new GroupTree()
@@ -53,6 +65,42 @@ describe('frames', () => {
     assert.equal(memory.ledger.usage(ROOT), 0)
     assert.throws(() => memory.unpin(pinned), AssertionError)
     assert.throws(() => memory.pin(0), AssertionError)
+  })
+
+  it('move with their bytes, what is known of them and their place on the list (F1, AM2)', () => {
+    const { memory, frames, take } = world()
+    const [first, from, last] = [take(), take(), take()]
+    for (const frame of [first, from, last]) memory.enterLru(frame)
+    const bytes = Uint8Array.from({ length: 4096 }, (_, at) => at * 7)
+    frames.bytes(from).set(bytes)
+    frames.raise(from, UPTODATE)
+    const to = memory.nextFree
+    const known = [frames.flags[from], frames.kind[from], frames.group[from]]
+    memory.move(from, to)
+    assert.deepEqual([...frames.lru.walk(memory.lruList(ROOT, 'inactive file'))], [last, to, first])
+    assert.deepEqual(frames.bytes(to), bytes)
+    assert.deepEqual([frames.flags[to], frames.kind[to], frames.group[to]], known)
+    assert.deepEqual([frames.flags[from], frames.kind[from], memory.nextFree], [0, FREE, from])
+    assert.equal(memory.ledger.usage(ROOT), 3)
+    memory.leaveLru(last)
+    memory.move(last, from)
+    assert.equal(frames.has(from, ON_LRU), false)
+    assert.throws(() => memory.move(first, to), AssertionError)
+  })
+
+  it('follow one another where their numbers do, or where a store has their pages behind one another', () => {
+    const { frames } = world()
+    assert.deepEqual([frames.follows(1, 2), frames.follows(1, 3), frames.follows(2, 1)], [true, false, false])
+    const file = new ArrayBuffer(8 * 4096)
+    const store = {
+      bytes: (_: number, index: number) => new Uint8Array(file, index * 4096, 4096),
+      admit: () => true,
+      drop() {},
+      forget() {},
+    }
+    const elsewhere = new Frames(new ArrayBuffer(4096), 4, 4096, store)
+    elsewhere.index.set([0, 5, 3, 6])
+    assert.deepEqual([elsewhere.follows(1, 2), elsewhere.follows(1, 3)], [false, true])
   })
 
   it('that are a device’s are never handed out, and the rest is what there is (AM1)', () => {
