@@ -17,7 +17,7 @@ import { Oracle, type Value } from './oracle.ts'
 import { SCENES, type Scene } from './scenes.ts'
 
 /** How long a call may take on a busy machine before it is said to hang. */
-const PATIENCE = 5_000
+const PATIENCE = 60_000
 
 export interface Library {
   start(options: { readonly memory: string }): Promise<MachineFace>

@@ -59,11 +59,17 @@ const failed: { readonly words: string; readonly wrong: readonly string[] }[] = 
 let played = 0
 const told = process.stderr.isTTY === true && !values.json
 
-for await (const one of cases(campaign, new Prng(seed), share)) {
-  if (!words(one).includes(values.only)) continue
-  played++
-  if (told) process.stderr.write(`\r\x1b[K${played} ${words(one)}`)
-  await tell(one)
+try {
+  for await (const one of cases(campaign, new Prng(seed), share)) {
+    if (!words(one).includes(values.only)) continue
+    played++
+    if (told) process.stderr.write(`\r\x1b[K${played} ${words(one)}`)
+    await tell(one)
+  }
+} catch (error) {
+  // The campaign listens to what nobody handles, as a part of what it looks for.
+  process.stderr.write(`hostile: ${(error as Error).stack}\n`)
+  process.exit(1)
 }
 if (told) process.stderr.write('\r\x1b[K')
 if (values.json) console.log(JSON.stringify({ seed, share, played, failed }))
