@@ -3,7 +3,7 @@
  * and a clean stop on Ctrl-C.
  */
 import type { Command } from 'commander'
-import { printable } from '../base/index.ts'
+import { namesOf, printable } from '../base/index.ts'
 
 /** Wider lines than this are hard to read. */
 const COLUMNS_MAX = 100
@@ -80,7 +80,7 @@ export function interruptible(): AbortSignal {
     interrupted = signal
     controller.abort()
   }
-  for (const signal of Object.keys(STATUS_OF_SIGNAL) as Interruption[]) process.on(signal, () => stop(signal))
+  for (const signal of namesOf(STATUS_OF_SIGNAL)) process.on(signal, () => stop(signal))
   return controller.signal
 }
 

@@ -2,6 +2,7 @@
  * What two views of a process differ in. What may differ, and why, is the table of differences.ts; everything else is a
  * mistake, of ours until shown otherwise.
  */
+import { byName } from '../base/index.ts'
 import type { Traits } from './differences.ts'
 import { SEEN } from './operations.ts'
 import { COUNTERS, type Counter, type View, type VmaView } from './side.ts'
@@ -152,5 +153,5 @@ function isAlike(one: VmaView, next: VmaView): boolean {
 }
 
 function sum(one: VmaView['counters'], other: VmaView['counters']): Record<Counter, number> {
-  return Object.fromEntries(COUNTERS.map(name => [name, one[name] + other[name]])) as Record<Counter, number>
+  return byName(COUNTERS, name => one[name] + other[name])
 }

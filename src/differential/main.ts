@@ -6,7 +6,7 @@
  * be made here; 130 and 143 it was interrupted, and has taken away what it had made.
  */
 import { parseArgs } from 'node:util'
-import { codeOf, messageOf } from '../base/index.ts'
+import { codeOf, messageOf, namesOf } from '../base/index.ts'
 import { type Campaign, campaign, type Failure, replay } from './campaign.ts'
 import { type Counts, Coverage, coverageText } from './coverage.ts'
 import { FILESYSTEMS, type FilesystemName } from './differences.ts'
@@ -171,8 +171,7 @@ function wholeNumber(option: string, value: string, least = 0, most = Number.MAX
 }
 
 const stopping = new AbortController()
-for (const name of Object.keys(STOPS) as (keyof typeof STOPS)[])
-  process.on(name, () => stopping.abort(new Stopped(name)))
+for (const name of namesOf(STOPS)) process.on(name, () => stopping.abort(new Stopped(name)))
 try {
   process.exitCode = await main(stopping.signal)
 } catch (error) {

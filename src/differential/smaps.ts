@@ -1,5 +1,5 @@
 /** The text of /proc/<pid>/smaps, the kernel's or ours, as VMAs of the arena. */
-import type { Bytes } from '../base/index.ts'
+import { type Bytes, byName } from '../base/index.ts'
 import { PAGE, SEEN } from './operations.ts'
 import { COUNTERS, type Counter, type VmaView } from './side.ts'
 
@@ -64,7 +64,7 @@ function headOf(line: string, arena: Bytes): Draft | undefined {
   if (head === null) return undefined
   const [start, end] = [head[1]!, head[2]!].map(each => (Number.parseInt(each, 16) - arena) / PAGE)
   if (start! < 0 || start! >= SEEN) return undefined
-  const counters = Object.fromEntries(COUNTERS.map(name => [name, 0])) as Record<Counter, number>
+  const counters = byName<Counter, number>(COUNTERS, () => 0)
   const name = head[5]!.slice(head[5]!.lastIndexOf('/') + 1).replace('zero (deleted)', 'shared memory')
   const offset = Number.parseInt(head[4]!, 16) / PAGE
   return { start: start!, end: end!, rights: head[3]!, offset, name, counters, flags: '' }

@@ -6,10 +6,12 @@
  * done it all the same, as in Linux. `short` and `interrupted` are no errors: a call does a part of what it was asked, or says
  * EINTR and is to be made again.
  */
+
 import fs from 'node:fs'
 import { type FileHandle, open as openHandle } from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import { constants } from 'node:os'
+import { namesOf } from '../base/index.ts'
 import { SharedFault, THREAD_KINDS, type ThreadKind } from './in-threads.ts'
 
 const KINDS = {
@@ -32,7 +34,7 @@ const KINDS = {
 } as const
 type OwnKind = keyof typeof KINDS
 export type CallKind = OwnKind | ThreadKind
-const OWN_KINDS = Object.keys(KINDS) as readonly OwnKind[]
+const OWN_KINDS = namesOf(KINDS)
 export const CALL_KINDS: readonly CallKind[] = [...OWN_KINDS, ...THREAD_KINDS]
 
 export type How = 'once' | 'for ever' | 'short' | 'interrupted'

@@ -3,7 +3,9 @@
  * all else (node --import), it counts and fails by words that all of them share. Calls that move bytes, flush and resize say
  * -errno.
  */
+
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads'
+import { namesOf } from '../base/index.ts'
 import { Linux, Ring } from '../linux/index.ts'
 
 const NAME = 'faultline hostile'
@@ -18,7 +20,7 @@ const KINDS = {
   'read by the kernel for a thread': ended,
 } as const
 export type ThreadKind = keyof typeof KINDS
-export const THREAD_KINDS = Object.keys(KINDS) as readonly ThreadKind[]
+export const THREAD_KINDS: readonly ThreadKind[] = namesOf(KINDS)
 
 /** Which kind fails, from which call on, how often, and with which errno; then a count for each kind. */
 const KIND = 0

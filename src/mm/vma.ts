@@ -9,7 +9,7 @@
  *       anonOffset + vpn - start. A VMA that has none of its own yet is numbered by where it lies, and one of a file by
  *       its neighbour's numbers, when it becomes one with that.
  */
-import type { PageIndex, Pfn, Vpn } from '../base/index.ts'
+import { namesOf, type PageIndex, type Pfn, type Vpn } from '../base/index.ts'
 import type { ErrorCursor } from '../cache/index.ts'
 import { VmaLock } from '../lock/index.ts'
 import { type Mappable, newReadState, type ReadState } from '../memmap/index.ts'
@@ -89,7 +89,7 @@ export interface VmaFlags {
 
 /** Each flag as it is of a new mapping: what is added here goes wherever flags go. */
 const NO_FLAGS: Readonly<VmaFlags> = { advice: 'normal', locked: false, leftOut: false, wiped: false }
-const FLAGS = Object.keys(NO_FLAGS) as (keyof VmaFlags)[]
+const FLAGS = namesOf(NO_FLAGS)
 
 export function flagsOf({ advice, locked, leftOut, wiped }: VmaFlags): VmaFlags {
   return { advice, locked, leftOut, wiped }

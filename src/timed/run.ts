@@ -9,7 +9,7 @@
  *       time is simulated, chance is seeded, and no function that engines round differently is used.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type GroupId, MS, type Ns, SECOND } from '../base/index.ts'
+import { byName, type GroupId, MS, type Ns, namesOf, SECOND } from '../base/index.ts'
 import type { Discipline } from '../mm/index.ts'
 import type { Timeline } from '../report/index.ts'
 import type { Task, Watcher } from '../sched/index.ts'
@@ -193,9 +193,7 @@ class Counters {
 
   take(elapsed: Ns) {
     const now = this.read()
-    const since = Object.fromEntries(
-      Object.entries(now).map(([name, value]) => [name, value - this.before[name as keyof typeof now]]),
-    ) as typeof now
+    const since = byName(namesOf(now), name => now[name] - this.before[name])
     return { ...since, elapsed }
   }
 
