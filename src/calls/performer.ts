@@ -53,7 +53,7 @@ export class Performer {
   beginAwaited<Args>(verb: Verb<Args>, args: Args, who: Who): Task<Args> {
     this.checkOpen(verb.name)
     const task = this.scheduler.spawn(verb, args, who)
-    this.driver.pump(task as Task)
+    this.driver.pump(task)
     return task
   }
 

@@ -7,7 +7,7 @@
 import fs from 'node:fs'
 import type { HostPath, OpenOptions } from '../api/index.ts'
 import { type Bytes, ROOT } from '../base/index.ts'
-import type { CachedFile, TruncateArgs } from '../cache/index.ts'
+import type { CachedFile } from '../cache/index.ts'
 import {
   type Context,
   checkKeys,
@@ -20,6 +20,7 @@ import {
 } from '../calls/index.ts'
 import { LinearFile } from '../fs/index.ts'
 import { type HostFile, type HostFileOptions, NODE_CALLS, syncName } from '../host/index.ts'
+import { does } from '../sched/index.ts'
 import { FileLock, holdsVolume, Taken } from '../store/index.ts'
 import { FILE_BYTES_MAX, File, tooLong } from './file.ts'
 import { CachedCalls, forget } from './file-calls.ts'
@@ -96,9 +97,9 @@ export class HostFiles {
   leave(): string[] {
     const { engine } = this.context
     const cuts = new Map<CachedFile, Bytes>()
-    for (const { verb, args } of engine.scheduler.tasks.values()) {
-      if (verb !== engine.verbs.truncate) continue
-      const { file, change, backing } = args as TruncateArgs
+    for (const task of engine.scheduler.tasks.values()) {
+      if (!does(task, engine.verbs.truncate)) continue
+      const { file, change, backing } = task.args
       if (backing !== undefined && 'size' in change) cuts.set(file, change.size)
     }
     const files = [...this.known.values()].map(({ host, cached }) => ({

@@ -16,7 +16,7 @@ import {
 import { FILE_BYTES_MAX, File, tooLong } from '../files/index.ts'
 import { RamFile } from '../fs/index.ts'
 import { shown } from '../group/index.ts'
-import { type Space as MmSpace, newOpening, type OpenFile } from '../mm/index.ts'
+import { type Space as MmSpace, newOpening, type OpenFile, worksOn } from '../mm/index.ts'
 import { type ProcFile, procArgs, type Status, status } from '../proc/index.ts'
 import type { Verb } from '../sched/index.ts'
 import type { ForkArgs, MapArgs } from '../space/index.ts'
@@ -137,8 +137,7 @@ export class Space implements SpaceFace {
   private async end(): Promise<void> {
     const { engine, performer } = this.context
     this.mm.state = 'exiting'
-    for (const task of [...engine.scheduler.tasks.values()])
-      if ((task.args as { space?: MmSpace } | undefined)?.space === this.mm) performer.kill(task)
+    for (const task of [...engine.scheduler.tasks.values()]) if (worksOn(task, this.mm)) performer.kill(task)
     await this.perform('exit', engine.verbs.exit, { space: this.mm }, undefined)
   }
 

@@ -18,7 +18,7 @@ export { Mm, type MmParts } from './mm.ts'
 export { shrink } from './reclaim.ts'
 export { resumeUserMode } from './resume-user-mode.ts'
 export { Rmap } from './rmap.ts'
-export { type Family, Space, type SpacePlan, type SpaceStat } from './space.ts'
+export { type Family, Space, type SpacePlan, type SpaceStat, worksOn } from './space.ts'
 export { Swapping } from './swapping.ts'
 export { cool, lazilyFree, pageOut } from './unwanted.ts'
 export {

@@ -12,7 +12,7 @@
 import { type GroupId, OrderedList, type SpaceId, type Vpn } from '../base/index.ts'
 import { SpaceLock } from '../lock/index.ts'
 import { PageTable, type TableMirror } from '../mmu/index.ts'
-import type { Scheduler } from '../sched/index.ts'
+import type { Scheduler, Task } from '../sched/index.ts'
 import type { Vma } from './vma.ts'
 
 /** The first page number that is handed out; page 0 stays unmapped, as everywhere. */
@@ -152,4 +152,9 @@ export class Space {
 function alignmentFor(pages: number): number {
   if (pages < 1024) return 1
   return Math.min(2 ** Math.ceil(Math.log2(pages)), 2 ** 19)
+}
+
+/** Whether a task works on this space. */
+export function worksOn({ args }: Task, space: Space): boolean {
+  return typeof args === 'object' && args !== null && 'space' in args && args.space === space
 }

@@ -24,6 +24,7 @@ import {
 } from '../mm/index.ts'
 import { rigEngine } from '../rig/index.ts'
 import {
+  does,
   done,
   holds,
   type Lock,
@@ -56,7 +57,7 @@ export function replay(plan: Plan, discipline: Discipline): Ns[] {
       began() {},
       waits() {},
       resumes(task, wait, ns) {
-        if (task.verb === verb) verb.resumed(task as Task<Part>, wait, ns)
+        if (does(task, verb)) verb.resumed(task, wait, ns)
       },
       ended() {},
     },

@@ -2,7 +2,7 @@
  * /proc/<pid>/status and stat: what can be said of a space from its counters alone, without any lock.
  */
 import type { Bytes, SpaceId } from '../base/index.ts'
-import type { Mm, Space } from '../mm/index.ts'
+import { type Mm, type Space, worksOn } from '../mm/index.ts'
 
 /** What can be said of a space without a lock. */
 export interface Status {
@@ -48,7 +48,7 @@ function stateOf(mm: Mm, space: Space): Status['state'] {
   if (space.state === 'exiting') return 'Z'
   let state: Status['state'] = 'S'
   for (const task of mm.scheduler.tasks.values()) {
-    if ((task.args as { space?: Space } | undefined)?.space !== space) continue
+    if (!worksOn(task, space)) continue
     if (task.state === 'ready') return 'R'
     state = 'D'
   }

@@ -20,6 +20,6 @@ export {
 } from './outcome.ts'
 export { RealDriver } from './real.ts'
 export { type Driver, type Keeper, Scheduler, type Spawn, type Watcher, watchers } from './scheduler.ts'
-export { type Held, holds, type Lock, releaseAll, type Task, type Verb } from './task.ts'
+export { does, type Held, holds, type Lock, releaseAll, type Task, type Verb } from './task.ts'
 export type { Ticket, Waitable } from './ticket.ts'
 export { TimedDriver } from './timed.ts'

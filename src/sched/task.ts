@@ -64,6 +64,11 @@ export interface Task<Args = unknown> {
   onEnd: (() => void) | undefined
 }
 
+/** Whether it is a task of this verb, so that its arguments are the verb's. */
+export function does<Args>(task: Task, verb: Verb<Args>): task is Task<Args> {
+  return task.verb === verb
+}
+
 /** Gives back every lock a task holds, the last taken first. */
 export function releaseAll(task: Task): void {
   for (let held = task.held.at(-1); held !== undefined; held = task.held.at(-1)) held.lock.release(task)
