@@ -8,7 +8,7 @@
 import { type Bytes, Prng } from '../base/index.ts'
 import { Machine } from '../map/index.ts'
 import { startHardware } from './hardware.ts'
-import { type Bench, compare, cpuNsEach, type Figure, MIB, sink } from './measure.ts'
+import { atOnce, type Bench, compare, cpuNsEach, type Figure, MIB, sink } from './measure.ts'
 import { makeFile } from './scratch.ts'
 
 const WORD: Bytes = 4
@@ -69,7 +69,7 @@ export const hardwareLoads: Bench = {
                   for (let at = from; at < end; at++) total = (total + view.u32(order[at]! * WORD)) | 0
                   return total
                 })
-                sink.value += sum as number
+                sink.value += atOnce(sum)
               }
             }),
         }),

@@ -8,7 +8,7 @@ import { Worker } from 'node:worker_threads'
 import { open } from 'lmdb'
 import { type Bytes, Prng } from '../base/index.ts'
 import { Machine } from '../map/index.ts'
-import { type Bench, compare, type Figure, MIB, nsEach, sink } from './measure.ts'
+import { atOnce, type Bench, compare, type Figure, MIB, nsEach, sink } from './measure.ts'
 import type { Layout } from './resident-loads.ts'
 import { makeFile, scratchPath } from './scratch.ts'
 
@@ -66,7 +66,7 @@ export const records: Bench = {
           for (const index of order) total = (total + view.u32(index * RECORD + FIELD)) | 0
           return total
         })
-        sink.value += sum as number
+        sink.value += atOnce(sum)
       })
     const copies = () =>
       nsEach(count, () => {
@@ -78,7 +78,7 @@ export const records: Bench = {
           }
           return total
         })
-        sink.value += sum as number
+        sink.value += atOnce(sum)
       })
     const readSync = (length: Bytes, skip: Bytes) => () =>
       nsEach(count, () => {

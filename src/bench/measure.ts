@@ -192,6 +192,12 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
 }
 
+/** What a section computed whose pages were all there: a bench that waits would measure something else. */
+export function atOnce<T>(value: T | Promise<T>): T {
+  if (value instanceof Promise) throw new Error('a section of the bench missed a page')
+  return value
+}
+
 /** Holds what a loop computed, so that no compiler leaves the loop out. */
 export const sink = { value: 0 }
 

@@ -9,7 +9,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { type Bytes, Prng } from '../base/index.ts'
 import { Machine, type Mapping } from '../map/index.ts'
 import type { View } from '../mmu/index.ts'
-import { compare, type Figure, MIB, nsEach, type Plan, sink } from './measure.ts'
+import { atOnce, compare, type Figure, MIB, nsEach, type Plan, sink } from './measure.ts'
 import { shuffled } from './scratch.ts'
 
 const SECTION = 65_536
@@ -66,7 +66,7 @@ async function loadsAt(plan: Plan, raw: Raw, { size, pageSize, lie, random }: La
               for (let at = from; at < end; at++) total = (total + view.u32(offsets[at]!)) | 0
               return total
             })
-            sink.value += sum as number
+            sink.value += atOnce(sum)
           }
         }),
       theirs: () =>
@@ -187,7 +187,7 @@ function walked(plan: Plan, map: Mapping, raw: Raw, { name, by, sumIn }: Walk): 
     ours: () =>
       nsEach(length, () => {
         for (let from = 0; from < length; from += part)
-          sink.value += map.run(view => sumIn(view, from, part)) as number
+          sink.value += atOnce(map.run(view => sumIn(view, from, part)))
       }),
     theirs: () =>
       nsEach(length, () => {

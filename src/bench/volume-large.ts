@@ -14,6 +14,9 @@ const ROUNDS = 9
 const EXTENTS = 100
 const COMMIT_RECORDS = 100_000
 
+/** What each round measured, by volume. */
+type Rounds = Readonly<Record<'large' | 'empty', number[]>>
+
 export const volumeOpen: Bench = {
   name: 'volume-open',
   about: 'opening a volume of 10^5 files and 10^7 extents, and the memory it takes, against an empty one',
@@ -21,8 +24,8 @@ export const volumeOpen: Bench = {
     const files = plan.smoke ? 10 : 100_000
     const large = await make(plan, 'large', files)
     const empty = await make(plan, 'empty', 0)
-    const opened = { large: [] as number[], empty: [] as number[] }
-    const held = { large: [] as number[], empty: [] as number[] }
+    const opened: Rounds = { large: [], empty: [] }
+    const held: Rounds = { large: [], empty: [] }
     for (let round = 0; round < (plan.smoke ? 1 : ROUNDS); round++)
       for (const which of ['large', 'empty'] as const) {
         const { ms, mib } = await openOnce(which === 'large' ? large : empty)
