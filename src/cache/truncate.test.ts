@@ -54,6 +54,23 @@ describe('a punch', () => {
   })
 })
 
+describe('a punch that begins or ends within a page', () => {
+  for (const [position, length] of [
+    [PAGE + 100, 50],
+    [PAGE + 100, PAGE],
+    [100, 3 * PAGE],
+  ] as const)
+    it(`zeroes ${length} bytes from ${position} on, and none beside them (X1)`, () => {
+      const world = new World()
+      const data = world.file('data', { pages: 4, holding: false })
+      const bytes = () => [...world.read(data, 0, 4 * PAGE).args.buffer]
+      const expected = bytes().fill(0, position, position + length)
+      assert.equal(world.says(world.punch(data, position, length)), 'done')
+      assert.deepEqual(bytes(), expected)
+      world.finish()
+    })
+})
+
 describe('a truncation that is killed', () => {
   it('before it has asked the backing: nothing has changed', () => {
     const world = new World()
