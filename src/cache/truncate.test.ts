@@ -54,6 +54,25 @@ describe('a punch', () => {
   })
 })
 
+describe('what a page holds past the end of its file', () => {
+  it('doesn’t show when the file grows: it was stored there, or cut off (Q3)', () => {
+    const world = new World()
+    const data = world.file('data', { pages: 2, size: PAGE + 100, holding: false })
+    const a = world.space('a')
+    const at = world.map(a, data)
+    world.fault(a, at + 1, 'store')
+    world.store(a, at + 1, 99, 200)
+    const seen = () => [...world.read(data, PAGE, PAGE).args.buffer]
+    const expected = new Array(PAGE).fill(0).fill(2, 0, 100)
+    assert.equal(world.says(world.truncate(data, 2 * PAGE)), 'done')
+    assert.deepEqual(seen(), expected)
+    assert.equal(world.says(world.truncate(data, PAGE + 50)), 'done')
+    assert.equal(world.says(world.truncate(data, 2 * PAGE)), 'done')
+    assert.deepEqual(seen(), expected.fill(0, 50))
+    world.finish()
+  })
+})
+
 describe('a punch that begins or ends within a page', () => {
   for (const [position, length] of [
     [PAGE + 100, 50],
