@@ -45,3 +45,30 @@ test('a limit that a group is given holds for what it dirties from then on', () 
   assert.deepEqual(machine.held(data), ['write 0-16'])
   machine.finish()
 })
+
+test('at the background threshold nothing goes out yet, above it all does', () => {
+  const machine = new World({
+    frames: 64,
+    writeback: { ...WRITEBACK_DEFAULTS, backgroundRatio: 0.25, ratio: 1 },
+  })
+  assert.equal(machine.engine.memory.total, 64)
+  const data = machine.file('data', { pages: 20 })
+  const write = (page: number, pages: number) =>
+    machine.says(machine.write(data, page * PAGE, new Uint8Array(pages * PAGE).fill(7)))
+  assert.equal(write(0, 16), 'done')
+  assert.deepEqual(machine.held(data), [])
+  assert.equal(write(16, 1), 'done')
+  assert.deepEqual(machine.held(data), ['write 0-16'])
+  machine.finish()
+})
+
+test('a sync has several bios on their way, as many as keep the device busy', () => {
+  const machine = new World({ slicePages: 4, bioBytesMax: 4 * PAGE })
+  const data = machine.file('data', { pages: 16 })
+  machine.write(data, 0, new Uint8Array(16 * PAGE).fill(7))
+  const task = machine.sync(data)
+  assert.deepEqual(machine.held(data), ['write 0-3', 'write 4-7', 'write 8-11', 'write 12-15'])
+  machine.letGo(data)
+  assert.equal(machine.says(task), 'done')
+  machine.finish()
+})
