@@ -277,11 +277,9 @@ const BYTES = newKind({
         for (let at = 0, end = cells.length; at < end; at++)
           if (!(cells[at]!.object as Buffer).equals(cells[at]!.fields as Buffer)) differs(cells[at]!)
       }
-    : each((object, fields) => {
-        const bytes = object as Uint8Array
-        for (let at = 0; at < bytes.length; at++) if (bytes[at] !== fields[at]) return false
-        return true
-      }),
+    : (cells, differs) => {
+        for (const cell of cells) if (!sameItems(cell.object as Uint8Array, cell.fields)) differs(cell)
+      },
 })
 
 /** For each buffer that views were met of: what stands for all of them. */
@@ -296,17 +294,7 @@ function wholeOf(buffer: ArrayBufferLike): Uint8Array {
   return whole
 }
 
-/** Calls back for each cell of the row whose object isn't `same`. */
-function each(
-  same: (object: object, fields: Fields) => boolean,
-): (cells: readonly Cell[], differs: (cell: Cell) => void) => void {
-  return (cells, differs) => {
-    for (let at = 0, end = cells.length; at < end; at++)
-      if (!same(cells[at]!.object, cells[at]!.fields)) differs(cells[at]!)
-  }
-}
-
-function sameItems(items: readonly unknown[], others: readonly unknown[]): boolean {
+function sameItems(items: ArrayLike<unknown>, others: ArrayLike<unknown>): boolean {
   if (items.length !== others.length) return false
   for (let at = 0; at < items.length; at++) if (items[at] !== others[at]) return false
   return true
@@ -326,10 +314,14 @@ function arrays(same: typeof sameItems): Ways {
       array.length = fields.length
       for (let at = 0; at < fields.length; at++) array[at] = fields[at]
     },
-    compare: each(same as (object: object, fields: Fields) => boolean),
+    compare(cells, differs) {
+      for (let at = 0, end = cells.length; at < end; at++)
+        if (!same(cells[at]!.object as unknown[], cells[at]!.fields)) differs(cells[at]!)
+    },
   }
 }
 
+/** hot: most maps of a small machine are empty, and an entry that is walked is an array made for it, so keys are. */
 const MAP = newKind({
   read(object) {
     const fields: unknown[] = []
@@ -341,15 +333,20 @@ const MAP = newKind({
     map.clear()
     for (let at = 0; at < fields.length; at += 2) map.set(fields[at], fields[at + 1])
   },
-  compare: each((object, fields) => {
-    const map = object as Map<unknown, unknown>
-    if (map.size * 2 !== fields.length) return false
-    if (map.size === 0) return true
-    let at = 0
-    for (const [key, value] of map) if (key !== fields[at++] || value !== fields[at++]) return false
-    return true
-  }),
+  compare(cells, differs) {
+    for (let at = 0, end = cells.length; at < end; at++) {
+      const { object, fields } = cells[at]!
+      const map = object as Map<unknown, unknown>
+      if (map.size * 2 !== fields.length || (map.size > 0 && !sameEntries(map, fields))) differs(cells[at]!)
+    }
+  },
 })
+
+function sameEntries(map: Map<unknown, unknown>, fields: Fields): boolean {
+  let at = 0
+  for (const key of map.keys()) if (key !== fields[at++] || map.get(key) !== fields[at++]) return false
+  return true
+}
 
 /** Its members come out in one order, wherever they lie. */
 const NUMBER_MAP = newKind({
@@ -359,14 +356,18 @@ const NUMBER_MAP = newKind({
     for (const [key] of map.entries()) map.delete(key)
     for (let at = 0; at < fields.length; at += 2) map.set(fields[at] as number, fields[at + 1])
   },
-  compare: each((object, fields) => {
-    const map = object as NumberMap<unknown>
-    if (map.size * 2 !== fields.length) return false
-    for (let at = 0; at < fields.length; at += 2)
-      if (map.get(fields[at] as number) !== fields[at + 1]) return false
-    return true
-  }),
+  compare(cells, differs) {
+    for (let at = 0, end = cells.length; at < end; at++)
+      if (!sameMembers(cells[at]!.object as NumberMap<unknown>, cells[at]!.fields)) differs(cells[at]!)
+  },
 })
+
+function sameMembers(map: NumberMap<unknown>, fields: Fields): boolean {
+  if (map.size * 2 !== fields.length) return false
+  for (let at = 0; at < fields.length; at += 2)
+    if (map.get(fields[at] as number) !== fields[at + 1]) return false
+  return true
+}
 
 const SET = newKind({
   read: object => [...(object as Set<unknown>)],
@@ -375,12 +376,17 @@ const SET = newKind({
     set.clear()
     for (const value of fields) set.add(value)
   },
-  compare: each((object, fields) => {
-    const set = object as Set<unknown>
-    if (set.size !== fields.length) return false
-    if (set.size === 0) return true
-    let at = 0
-    for (const value of set) if (value !== fields[at++]) return false
-    return true
-  }),
+  compare(cells, differs) {
+    for (let at = 0, end = cells.length; at < end; at++) {
+      const { object, fields } = cells[at]!
+      const set = object as Set<unknown>
+      if (set.size !== fields.length || (set.size > 0 && !sameValues(set, fields))) differs(cells[at]!)
+    }
+  },
 })
+
+function sameValues(set: Set<unknown>, fields: Fields): boolean {
+  let at = 0
+  for (const value of set) if (value !== fields[at++]) return false
+  return true
+}
