@@ -36,7 +36,7 @@ import { frameOf, LOAD, PRESENT, STORE, WRITABLE } from '../mmu/index.ts'
 import type { Task, Ticket } from '../sched/index.ts'
 import { DaxFile } from '../volume/index.ts'
 import type { Machine } from './machine.ts'
-import { commitOf, hashOfWord, metadataRow, volumeRow } from './volume/key.ts'
+import { commitOf, hashOfWord, metadataOf, volumeRow } from './volume/key.ts'
 import type { LabVolume } from './volume/volume.ts'
 
 const FRAME_FLAGS = UPTODATE | LOCKED | DIRTY | WRITEBACK | READAHEAD
@@ -83,24 +83,27 @@ export class Keys {
   private putFile(file: CachedFile): void {
     const { machine } = this
     const { cache } = machine.engine
-    const device = machine.devices.get(file.name)!
+    // What a volume has of its files is in `putVolume`.
+    const device = machine.volume === undefined ? machine.devices.get(file.name) : undefined
     this.put(file.pages)
     this.put(file.invalidation === undefined ? -1 : file.invalidation.start)
     this.put(file.invalidation === undefined ? -1 : file.invalidation.end)
     const retries = file.retryAt > this.machine.clock.time ? 2 : 0
     this.put(file.errorCount * 4 + retries + (file.readAlone ? 1 : 0))
-    this.put(device.free * 2 + (device.inDoubt ? 1 : 0))
+    if (device !== undefined) this.put(device.free * 2 + (device.inDoubt ? 1 : 0))
     const words = machine.truth.files.get(file.id)!
     for (let page = 0; page < words.length; page++) {
       const frame = cache.find(file.id, page)
-      this.put(words[page]! | (device.word(page) << 9) | (device.hasBlock(page) ? 1 << 18 : 0))
+      const below =
+        device === undefined ? 0 : (device.word(page) << 9) | (device.hasBlock(page) ? 1 << 18 : 0)
+      this.put(words[page]! | below)
       this.put(file.backing.isReserved(file, page) ? 1 : 0)
       this.putFrame(frame)
     }
   }
 
   private putVolume(volume: LabVolume): void {
-    for (const number of metadataRow(volume)) this.put(number)
+    for (const number of metadataOf(volume).row) this.put(number)
     for (const number of volumeRow(volume)) this.put(number)
     for (const file of volume.opened.values())
       if (file instanceof DaxFile) for (const word of this.machine.truth.files.get(file.id)!) this.put(word)
@@ -341,21 +344,6 @@ function compareRows(left: Int32Array, right: Int32Array): number {
   const shared = Math.min(left.length, right.length)
   for (let at = 0; at < shared; at++) if (left[at] !== right[at]) return left[at]! - right[at]!
   return left.length - right.length
-}
-
-/** 53 bits of a row, as one number. */
-export function hashOf(row: ArrayLike<number>): number {
-  let a = 0x9e3779b9 | 0
-  let b = 0x85ebca6b | 0
-  for (let at = 0; at < row.length; at++) {
-    const value = row[at]!
-    a = Math.imul(a ^ value, 0x01000193)
-    a ^= a >>> 15
-    b = Math.imul(b + value, 0xc2b2ae35) ^ (b >>> 13)
-  }
-  a = Math.imul(a ^ (a >>> 16), 0x7feb352d)
-  b = Math.imul(b ^ (b >>> 16), 0x846ca68b)
-  return (a >>> 0) * 0x200000 + ((b ^ (b >>> 15)) & 0x1fffff)
 }
 
 /** The advice is in what is read ahead, or says that nothing is. */

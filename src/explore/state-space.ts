@@ -157,7 +157,7 @@ export class StateSpace {
     const known = this.fullKeys.get(hash)
     if (known !== undefined && known !== full)
       throw new Error(
-        `two states of ${this.walker.machine.scenario.name} have one hash; widen hashOf in key.ts`,
+        `two states of ${this.walker.machine.scenario.name} have one hash; widen hashOf in row.ts`,
       )
     this.fullKeys.set(hash, full)
     return hash

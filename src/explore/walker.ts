@@ -4,11 +4,12 @@
 
 import { Rewinder, type Snapshot, sideBySide } from '../rewind/index.ts'
 import type { Choice } from './choice.ts'
-import { hashOf, Keys } from './key.ts'
+import { Keys } from './key.ts'
 import type { Machine } from './machine.ts'
 import type { Breach } from './monitor.ts'
 import { atTheEnd, safetyOf } from './properties.ts'
-import { isValueOfRecord } from './volume/key.ts'
+import { hashOf } from './row.ts'
+import { isConstant } from './volume/key.ts'
 
 /** A place to come back to: the machine, and the one byte of each page that carries its word. */
 export interface Place {
@@ -36,7 +37,7 @@ export class Walker {
     ]
     // Values of records are known as such once they are part of a key.
     this.keys.row(machine)
-    this.rewinder = new Rewinder([machine], fixed, isValueOfRecord)
+    this.rewinder = new Rewinder([machine], fixed, isConstant)
   }
 
   /** Takes a choice and says what broke, if something did. */

@@ -7,12 +7,32 @@
  */
 import type { Ticket } from '../../sched/index.ts'
 import { DaxFile } from '../../volume/index.ts'
+import { hashOf } from '../row.ts'
 import type { LabVolume } from './volume.ts'
 
 type Value = Uint8Array | null
 
-interface Layer extends Iterable<readonly [string, Value]> {
-  readonly size: number
+/** What the metadata says, in numbers. It never changes, and holds for as long as `moment` and `running` are the same. */
+export class Said {
+  readonly moment: number
+  /** The layer of what was changed last: another one, once that is sealed. */
+  readonly running: object
+  readonly row: readonly number[]
+  readonly hash: number
+  /** The blocks that are free, of the device's. */
+  readonly free: ReadonlySet<number>
+
+  constructor(on: LabVolume) {
+    const { overlay, space } = on.volume.parts
+    this.moment = overlay.moment
+    this.running = overlay['running']
+    this.row = rowOf(on)
+    this.hash = hashOf(this.row)
+    const { value: runs = [] } = overlay.ask(() => [...space['freeRuns'].inside(1, on.blocks)])
+    const free = new Set<number>()
+    for (const { start, end } of runs) for (let block = start; block < end; block++) free.add(block)
+    this.free = free
+  }
 }
 
 /** The values of records never change, so each is looked at once. */
@@ -20,13 +40,19 @@ const HASHES = new WeakMap<Uint8Array, number>()
 /** Of all words that were met: names and the keys of records, which are few. */
 const WORDS = new Map<string, number>()
 
-/** The metadata: what was changed last, what is on its way, what is durable. */
-export function metadataRow({ volume, store }: LabVolume): number[] {
+/** The metadata. hot: few steps change it, and what it said is put back with the machine. */
+export function metadataOf(on: LabVolume): Said {
+  const { overlay } = on.volume.parts
+  if (on.said?.moment !== overlay.moment || on.said.running !== overlay['running']) on.said = new Said(on)
+  return on.said
+}
+
+/** What was changed last, what is on its way, what is durable. */
+function rowOf({ volume, store }: LabVolume): number[] {
   const { overlay } = volume.parts
   const row: number[] = []
   // What parts keep to themselves, by names that the compiler checks.
-  const layers: readonly (Layer | undefined)[] = [overlay['running'], overlay['sealed'], store['committed']]
-  for (const layer of layers) {
+  for (const layer of [overlay['running'], overlay['sealed'], store['committed']]) {
     row.push(layer === undefined ? -8 : layer.size)
     for (const [key, value] of layer ?? []) row.push(hashOfWord(key), hashOfValue(value))
   }
@@ -34,8 +60,9 @@ export function metadataRow({ volume, store }: LabVolume): number[] {
 }
 
 /** The rest of it. */
-export function volumeRow({ volume, store, disk, opened, blocks }: LabVolume): number[] {
-  const { space, commits, overlay } = volume.parts
+export function volumeRow(on: LabVolume): number[] {
+  const { volume, store, disk, opened, blocks } = on
+  const { space, commits } = volume.parts
   const { next, running, broken } = {
     next: commits['next'],
     running: commits['running'],
@@ -44,12 +71,8 @@ export function volumeRow({ volume, store, disk, opened, blocks }: LabVolume): n
   const row = [space['promised'], space['cursor'], space['epoch']]
   row.push(next === undefined ? 0 : 1, running ? 1 : 0, broken)
   row.push(store.busy ? 1 : 0, volume.damageCount)
-  const { value: free = [] } = overlay.ask(() => [...space['freeRuns'].inside(1, blocks)])
-  let block = 1
-  for (const { start, end } of [...free, { start: blocks, end: blocks }]) {
-    for (; block < start; block++) row.push(disk.words.get(block))
-    for (; block < end; block++) row.push(-9)
-  }
+  const { free } = metadataOf(on)
+  for (let block = 1; block < blocks; block++) row.push(free.has(block) ? -9 : disk.words.get(block))
   for (const file of opened.values()) {
     row.push(file.size, file.invalidation?.start ?? -1, file.invalidation?.end ?? -1)
     if (!(file instanceof DaxFile)) continue
@@ -63,9 +86,9 @@ export function commitOf({ volume }: LabVolume, ticket: Ticket): number {
   return volume.parts.commits['next'] === ticket ? 1 : 0
 }
 
-/** Whether this is the value of a record, which never changes. */
-export function isValueOfRecord(object: object): boolean {
-  return object instanceof Uint8Array && HASHES.has(object)
+/** Whether this never changes: the value of a record, or what the metadata said. */
+export function isConstant(object: object): boolean {
+  return object instanceof Uint8Array ? HASHES.has(object) : object instanceof Said
 }
 
 export function hashOfWord(word: string): number {

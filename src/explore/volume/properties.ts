@@ -6,10 +6,9 @@
 import type { Vma } from '../../mm/index.ts'
 import { frameOf, WRITABLE } from '../../mmu/index.ts'
 import { DaxFile, PLAIN, type PreallocatingArgs, UNWRITTEN } from '../../volume/index.ts'
-import { hashOf } from '../key.ts'
 import type { Machine } from '../machine.ts'
 import type { Property } from '../monitor.ts'
-import { metadataRow } from './key.ts'
+import { metadataOf } from './key.ts'
 import type { LabVolume } from './volume.ts'
 
 /** More pages than a file of a scenario has. */
@@ -106,9 +105,9 @@ function checked(on: LabVolume): string | undefined {
     known = new Map()
     CHECKED.set(on, known)
   }
-  const state = hashOf(metadataRow(on))
-  if (!known.has(state)) known.set(state, on.volume.check().wrong[0])
-  return known.get(state)
+  const { hash } = metadataOf(on)
+  if (!known.has(hash)) known.set(hash, on.volume.check().wrong[0])
+  return known.get(hash)
 }
 
 function checkBlocks({ volume: on, truth, pageSize }: Machine): string | undefined {

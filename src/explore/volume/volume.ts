@@ -23,6 +23,7 @@ import {
   WRITTEN,
 } from '../../volume/index.ts'
 import { FrameWords, OwnWords, VolumeDisk } from './disk.ts'
+import type { Said } from './key.ts'
 
 /** The first byte tells pages apart, and metadata is as it was written: nothing here flips bits. */
 const WORD_SUMS: Checksum = { name: 'word', of: bytes => 1 + (bytes.length < 4096 ? 0 : bytes[0]!) }
@@ -35,6 +36,8 @@ export class LabVolume {
   readonly disk: VolumeDisk
   readonly store: MemoryStore
   readonly committing: Committing
+  /** What the metadata said when it was last looked at (key.ts). */
+  said: Said | undefined
   /** Files by the scenario's names. */
   readonly opened = new Map<string, VolumeFile | DaxFile>()
   /** Of the device. */
