@@ -168,7 +168,7 @@ describe('the explorer', () => {
         const discipline = disciplineNamed(name)!
         const explorer = explorerOf(model, discipline)
         assert.equal(explorer.run().complete, true)
-        assert.deepEqual(new Set(explorer.known.keys()), reachable(model, discipline))
+        assert.deepEqual(new Set(explorer.found), reachable(model, discipline))
       })
 
   test('tells states apart by their whole keys as by their hashes', () => {
@@ -187,7 +187,7 @@ describe('the explorer', () => {
           const explorer = explorerOf(scenario, disciplineNamed(name)!, canary)
           const { violations } = explorer.run()
           return {
-            states: new Set(explorer.known.keys()),
+            states: new Set(explorer.found),
             broken: violations.map(({ property }) => property),
           }
         }
@@ -206,7 +206,7 @@ describe('the explorer', () => {
     const seen = (canary?: Canary) => {
       const explorer = explorerOf(MODELS[0]!, RESTART, canary)
       explorer.run()
-      return new Set(explorer.known.keys())
+      return new Set(explorer.found)
     }
     assert.notDeepEqual(seen(spoiler('vpn')), seen())
   })

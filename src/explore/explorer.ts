@@ -111,7 +111,7 @@ function spaceFor(
   let space = spaces.find(each => each.isMadeAlike(discipline))
   if (space === undefined) {
     const made = new StateSpace(scenario, discipline, options)
-    space = spaces.find(({ first }) => first.hash === made.first.hash)
+    space = spaces.find(each => each.hashes[0] === made.hashes[0])
     if (space === undefined) {
       spaces.push(made)
       return made
@@ -123,12 +123,13 @@ function spaceFor(
 
 export class Explorer {
   readonly graph = new StateGraph()
-  /** The numbers of the states, by their hashes. */
-  readonly known = new Map<number, number>()
+  /** The places of the states in the graph, by their numbers in the space; -1: it wasn't found. */
+  private known = new Int32Array(1024).fill(-1)
   private readonly space: StateSpace
   private readonly discipline: Discipline
   private readonly options: ExploreOptions
-  private readonly hashes: number[] = []
+  /** And the other way round. */
+  private readonly met: number[] = []
   private readonly buckets: Pending[][] = []
   private readonly findings = new Map<string, Finding>()
   private executions = 0
@@ -142,7 +143,7 @@ export class Explorer {
 
   run(): Exploration {
     this.space.begin(this.discipline)
-    this.meet(-1, this.space.first.hash)
+    this.meet(-1, this.space.first.number)
     this.follow(this.space.first, 0)
     for (let delays = 0; delays < this.buckets.length && !this.stopped; delays++) {
       const bucket = this.buckets[delays] ?? []
@@ -170,12 +171,12 @@ export class Explorer {
   private follow(first: State | undefined, delays: number): void {
     this.executions++
     for (let state = first; state !== undefined && !this.stopped; ) {
-      const { choices, hash } = state
-      const number = this.known.get(hash)!
-      for (const breach of this.space.look(state)) this.find(breach, number, 'state')
+      const { choices, number } = state
+      const place = this.known[number]!
+      for (const breach of this.space.look(state)) this.find(breach, place, 'state')
       if (choices.length === 0) return
-      this.leave(number, state, delays)
-      state = this.step(number, state, 0)
+      this.leave(place, state, delays)
+      state = this.step(place, state, 0)
     }
   }
 
@@ -195,18 +196,24 @@ export class Explorer {
     return undefined
   }
 
+  /** The hashes of the states that were found. */
+  get found(): number[] {
+    return this.met.map(number => this.space.hashes[number]!)
+  }
+
   /** Notes a step to a state, and says whether it is new. */
-  private meet(from: number, hash: number): boolean {
-    const known = this.known.get(hash)
-    if (known !== undefined) {
+  private meet(from: number, number: number): boolean {
+    if (number >= this.known.length) this.known = longer(this.known, 2 * number)
+    const known = this.known[number]!
+    if (known !== -1) {
       this.graph.addEdge(from, known)
       return false
     }
-    const number = this.graph.addState()
-    this.known.set(hash, number)
-    this.hashes.push(hash)
-    if (from !== -1) this.graph.addEdge(from, number)
-    if (number + 1 >= this.options.statesMax) this.stopped = true
+    const place = this.graph.addState()
+    this.known[number] = place
+    this.met.push(number)
+    if (from !== -1) this.graph.addEdge(from, place)
+    if (place + 1 >= this.options.statesMax) this.stopped = true
     return true
   }
 
@@ -226,7 +233,7 @@ export class Explorer {
     const walker = this.space.walkerAtFirst()
     const schedule: Choice[] = []
     for (const state of this.graph.shortestPath(states).slice(1))
-      schedule.push(this.choiceTo(walker, this.hashes[state]!))
+      schedule.push(this.choiceTo(walker, this.space.hashes[this.met[state]!]!))
     let says = breach.says
     if (by === 'step') {
       const place = walker.save()
@@ -262,6 +269,12 @@ export class Explorer {
       `KE1: the way to a state of ${walker.machine.scenario.name} can’t be found again; its key lacks something`,
     )
   }
+}
+
+function longer(places: Int32Array, length: number): Int32Array<ArrayBuffer> {
+  const longer = new Int32Array(length).fill(-1)
+  longer.set(places)
+  return longer
 }
 
 /** Whether this is what sets a design apart, and not a bug: every design but `restart` lets others wait for its I/O. */

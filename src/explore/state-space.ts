@@ -22,7 +22,7 @@ import type { Breach } from './monitor.ts'
 import { inversion } from './properties.ts'
 import { type Place, Walker } from './walker.ts'
 
-/** The hash of the state that a step leads to, or what it broke. */
+/** The state that a step leads to, by its number in the space, or what it broke. */
 export type Target = number | Breach
 
 /** Something that was found out, and whom it holds for. */
@@ -34,7 +34,8 @@ interface Answer<Found> {
 }
 
 export interface State {
-  readonly hash: number
+  /** Its place among those that were found in the space. */
+  readonly number: number
   readonly choices: readonly Choice[]
   /** undefined: nobody comes back to it. */
   readonly place: Place | undefined
@@ -64,7 +65,12 @@ export class StateSpace {
   private apart: Columns[] = []
   /** Explorations that are still to come. */
   private toCome = 1
-  private readonly kept = new Map<number, State>()
+  /** The hashes of all states that were found, by their numbers, and the numbers by the hashes. */
+  readonly hashes: number[] = []
+  private readonly numbers = new Map<number, number>()
+  /** By number. */
+  private readonly kept: (State | undefined)[] = []
+  private keptCount = 0
   private readonly keptMax: number
   private readonly fullKeys: Map<number, string> | undefined
   /** Where the machine is, if that is a state that has been entered. */
@@ -76,8 +82,7 @@ export class StateSpace {
     this.walker = new Walker(new Machine(scenario, this.row, canary))
     this.fullKeys = keys === 'compared' ? new Map() : undefined
     this.askedFirst = this.row.asked
-    this.first = this.newState(this.hash(), true)
-    this.kept.set(this.first.hash, this.first)
+    this.first = this.newState(this.found(), true)
   }
 
   /** Whether a machine under this discipline would be made as this one was. */
@@ -99,13 +104,11 @@ export class StateSpace {
     this.back(this.first)
   }
 
-  /** The state of this hash, which nobody of this exploration was in before; it is kept, or the machine is there. */
-  enter(hash: number): State {
-    const kept = this.kept.get(hash)
+  /** The state of this number, which nobody of this exploration was in before; it is kept, or the machine is there. */
+  enter(number: number): State {
+    const kept = this.kept[number]
     if (kept !== undefined) return kept
-    const keeps = this.toCome > 0 && this.kept.size < this.keptMax
-    const state = this.newState(hash, keeps)
-    if (keeps) this.kept.set(hash, state)
+    const state = this.newState(number, this.toCome > 0 && this.keptCount < this.keptMax)
     this.here = state
     return state
   }
@@ -125,22 +128,38 @@ export class StateSpace {
   /** Takes a choice of a state. */
   take(state: State, at: number): Target {
     const known = this.answerIn(state.steps[at])
-    if (known !== undefined && (typeof known.found !== 'number' || this.kept.has(known.found)))
+    if (known !== undefined && (typeof known.found !== 'number' || this.kept[known.found] !== undefined))
       return known.found
     this.back(state)
     this.here = undefined
     this.row.asked = 0
-    const target = this.walker.take(state.choices[at]!) ?? this.hash()
+    const target = this.walker.take(state.choices[at]!) ?? this.found()
     state.steps[at] ??= []
     this.keep(state.steps[at], target)
     return target
   }
 
   /** The state that the machine is in. */
-  private newState(hash: number, keeps: boolean): State {
+  private newState(number: number, keeps: boolean): State {
     const choices = this.walker.machine.choices()
     const place = keeps || choices.length > 1 ? this.walker.save() : undefined
-    return { hash, choices, place, looks: [], steps: [] }
+    const state = { number, choices, place, looks: [], steps: [] }
+    if (keeps) {
+      this.kept[number] = state
+      this.keptCount++
+    }
+    return state
+  }
+
+  /** The number of the state that the machine is in. */
+  private found(): number {
+    const hash = this.hash()
+    let number = this.numbers.get(hash)
+    if (number === undefined) {
+      number = this.hashes.push(hash) - 1
+      this.numbers.set(hash, number)
+    }
+    return number
   }
 
   /** The machine at the beginning, for somebody to walk it a way of their own. */
