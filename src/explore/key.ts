@@ -36,6 +36,7 @@ import { frameOf, LOAD, PRESENT, STORE, WRITABLE } from '../mmu/index.ts'
 import type { Task, Ticket } from '../sched/index.ts'
 import { DaxFile } from '../volume/index.ts'
 import type { Machine } from './machine.ts'
+import { hashOf } from './row.ts'
 import { commitOf, hashOfWord, metadataOf, volumeRow } from './volume/key.ts'
 import type { LabVolume } from './volume/volume.ts'
 
@@ -57,6 +58,17 @@ export class Keys {
 
   /** The row of a machine, valid until the next call. */
   row(machine: Machine): Int32Array {
+    this.fill(machine)
+    return this.ints.subarray(0, this.at)
+  }
+
+  /** The hash of the row. */
+  hash(machine: Machine): number {
+    this.fill(machine)
+    return hashOf(this.ints, this.at)
+  }
+
+  private fill(machine: Machine): void {
     this.machine = machine
     this.inFlight = machine.bios
     this.at = 0
@@ -73,7 +85,6 @@ export class Keys {
     if (machine.scenario.reclaims) this.putLru()
     this.putTasks()
     assert(this.at < INTS_MAX, 'a small machine has a small state')
-    return this.ints.subarray(0, this.at)
   }
 
   private put(value: number): void {
@@ -312,6 +323,7 @@ export class Keys {
       return
     }
     this.put(-7)
+    if (items.length === 0) return
     const from = this.at
     const starts: number[] = []
     let rising = true

@@ -103,6 +103,8 @@ export class Monitor implements Watcher {
     this.copiedBefore = copied(actor)
     this.reachedBefore = actor?.reached
     this.movedBefore = this.movedBy(actor)
+    // Whose step it isn't takes no lock.
+    if (actor === undefined) return
     this.locks = [...this.machine.engine.mm.spaces.values()].map(space => ({
       space,
       held: space.locks.mmap.holders().length > 0,

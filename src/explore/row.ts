@@ -1,10 +1,10 @@
 /** Rows of numbers, and what tells them apart. */
 
-/** 53 bits of a row, as one number. */
-export function hashOf(row: ArrayLike<number>): number {
+/** 53 bits of a row, or of its first `length` numbers, as one number. */
+export function hashOf(row: ArrayLike<number>, length = row.length): number {
   let a = 0x9e3779b9 | 0
   let b = 0x85ebca6b | 0
-  for (let at = 0; at < row.length; at++) {
+  for (let at = 0; at < length; at++) {
     const value = row[at]!
     a = Math.imul(a ^ value, 0x01000193)
     a ^= a >>> 15

@@ -12,6 +12,15 @@ import { indexOf, type Space } from '../mm/index.ts'
 /** More pages than a small machine's spaces have. */
 const VPN_MAX = 4096
 
+/** A private page that was stored to. */
+export interface CopyPlace {
+  readonly space: SpaceId
+  readonly vpn: Vpn
+  readonly word: number
+}
+
+const NOWHERE: readonly CopyPlace[] = []
+
 export class Truth {
   readonly files = new Map<FileId, number[]>()
   readonly copies = new Map<number, number>()
@@ -56,9 +65,13 @@ export class Truth {
     this.copies.set(space * VPN_MAX + to, word)
   }
 
-  *copyPlaces(): Generator<{ readonly space: SpaceId; readonly vpn: Vpn; readonly word: number }> {
-    for (const [key, word] of this.copies)
-      yield { space: Math.floor(key / VPN_MAX), vpn: key % VPN_MAX, word }
+  copyPlaces(): readonly CopyPlace[] {
+    if (this.copies.size === 0) return NOWHERE
+    return [...this.copies].map(([key, word]) => ({
+      space: Math.floor(key / VPN_MAX),
+      vpn: key % VPN_MAX,
+      word,
+    }))
   }
 }
 

@@ -8,7 +8,6 @@ import { Keys } from './key.ts'
 import type { Machine } from './machine.ts'
 import type { Breach } from './monitor.ts'
 import { atTheEnd, safetyOf } from './properties.ts'
-import { hashOf } from './row.ts'
 import { isConstant } from './volume/key.ts'
 
 /** A place to come back to: the machine, and the one byte of each page that carries its word. */
@@ -61,7 +60,7 @@ export class Walker {
   }
 
   hash(): number {
-    return hashOf(this.keys.row(this.machine))
+    return this.keys.hash(this.machine)
   }
 
   /** The whole key, for comparing where a hash won't do. */

@@ -353,8 +353,10 @@ const NUMBER_MAP = newKind({
   read: object => (object as NumberMap<unknown>).entries().flat(),
   write(object, fields) {
     const map = object as NumberMap<unknown>
-    for (const [key] of map.entries()) map.delete(key)
     for (let at = 0; at < fields.length; at += 2) map.set(fields[at] as number, fields[at + 1])
+    if (map.size * 2 === fields.length) return
+    const keys = new Set(fields.filter((_, at) => at % 2 === 0))
+    for (const [key] of map.entries()) if (!keys.has(key)) map.delete(key)
   },
   compare(cells, differs) {
     for (let at = 0, end = cells.length; at < end; at++)
