@@ -67,7 +67,9 @@ describe('a load maps the pages around it', () => {
     for (const advice of ['normal', 'random'] as const) {
       const a = world.space(advice)
       const at = world.map(a, data, { advice })
-      assert.equal(world.says(world.fault(a, at + 1, 'load')), 'done')
+      const load = world.fault(a, at + 1, 'load')
+      assert.equal(world.says(load), 'done')
+      assert.equal(load.args.fault.frame, world.frame(a, at + 1), 'the fault knows its own page')
     }
     assert.deepEqual([...frames.flags], before)
     world.finish()
