@@ -1,18 +1,19 @@
 /**
- * MADV_COLLAPSE: the pages of a range move until they lie side by side in memory as they do in the range, so that a section
- * loads from it without a look-up (mmu/row-view.ts). In Linux the same makes a huge page, with one entry for all
+ * MADV_COLLAPSE: the pages of a range that are in memory move until they lie side by side there, in their order, so that a
+ * section loads from them without a look-up (mmu/row-view.ts). In Linux the same makes huge pages, with one entry for all
  * (Linux 6.18 mm/khugepaged.c).
  *
- *     look at entries   which of its pages lie in a row already: those may stay
- *     look at frames    frames in a row that nothing keeps from being had, the most of them free, or its own where they belong
+ *     look at entries   how many pages there are, and which lie in a row already: those may stay
+ *     look at frames    frames in a row that nothing keeps from being had, the most of them free, or its own where they belong;
+ *                       if there are not as many in one row, the longest rows there are
  *     move              page after page: who lies in its frame gives way to a free one
  *
- * It brings nothing: an absent page leaves a hole in the row for it. What it can't move now, it leaves, and says EAGAIN.
- * All that is known between attempts is a number of a frame, and nothing relies on it: each move asks anew.
+ * It brings nothing, and an absent page takes no place. What it can't move now, it leaves, and says EAGAIN. All that is known
+ * between attempts is numbers of frames, and nothing relies on them: each move asks anew.
  *
  * Locks    none: each page moves within an attempt, and all of its entries with it.
- * Errors   EAGAIN: some pages stay, or no frames in a row can be had; ENOMEM: no frame is free, or a hole in the range;
- *          EINVAL: shared memory without a file, or a device's own pages, which stay where they are.
+ * Errors   EAGAIN: some pages stay; ENOMEM: no frame is free, or a hole in the range; EINVAL: shared memory without a file, or
+ *          a device's own pages, which stay where they are.
  *
  * Invariants
  *   CLP1 An attempt looks at LOOKS entries or frames, or moves a slice of pages, at most.
@@ -27,20 +28,20 @@ import { coveredFrom } from './vmas.ts'
 /** Frames, or entries, that are looked at in one attempt: some 0.1 ms. */
 const LOOKS = 16_384
 
-/** Pages of the range that lie in a row: the first of the range would lie in frame `base`. */
+/** So many frames in a row, from `base` on. */
 interface Row {
-  base: number
+  base: Pfn
   pages: number
 }
 
-/** The frames [at - length, at) can all be had; `free` of the last ones, as many as the range has pages, are free. */
+/** The frames [at - length, at) can all be had; `free` of the last ones, as many as there are pages, are free. */
 interface Search {
   at: Pfn
   length: number
   free: number
 }
 
-/** Where the first page of the range goes, and how many pages needn't move, or move into a free frame. */
+/** Where the first page goes, and how many needn't move, or move into a free frame; -1: nowhere are as many frames in a row. */
 interface Choice {
   base: Pfn
   easy: number
@@ -53,10 +54,17 @@ export interface CollapseArgs {
   /** The entry at hand, of those that are looked at, and of those that are moved. */
   seen: Vpn
   moved: Vpn
-  readonly row: Row
+  /** How many pages were found. */
+  pages: number
+  /** Pages that lie in a row: the last such ones, and the most; `base` is where the first page of all would lie. */
+  readonly current: Row
   readonly longest: Row
   readonly search: Search
   readonly choice: Choice
+  /** Frames that can be had, row by row. */
+  readonly available: Row[]
+  /** Where the pages go, one after the other. */
+  places: Row[] | undefined
   /** How many pages could not be moved. */
   left: number
 }
@@ -68,10 +76,13 @@ export function collapseArgs(space: Space, start: Vpn, end: Vpn): CollapseArgs {
     end,
     seen: start,
     moved: start,
-    row: { base: 0, pages: 0 },
+    pages: 0,
+    current: { base: 0, pages: 0 },
     longest: { base: 0, pages: 0 },
     search: { at: 1, length: 0, free: 0 },
     choice: { base: 0, easy: -1 },
+    available: [],
+    places: undefined,
     left: 0,
   }
 }
@@ -91,9 +102,10 @@ export class Collapse implements Verb<CollapseArgs> {
     // An MMU of the host shows pages in the order of their file wherever they lie.
     if (frames.store !== undefined) return this.end(args)
     if (args.seen < args.end) return this.lookAtEntries(args)
-    if (args.longest.pages === args.end - args.start) return done
+    if (args.longest.pages === args.pages) return this.end(args)
     if (args.search.at < frames.count) return this.lookAtFrames(args)
-    return args.choice.easy === -1 ? fail(errno.EAGAIN) : this.move(task)
+    args.places ??= placesFor(args)
+    return this.move(task, args.places)
   }
 
   private refuses({ open }: Vma): boolean {
@@ -101,25 +113,26 @@ export class Collapse implements Verb<CollapseArgs> {
   }
 
   private lookAtEntries(args: CollapseArgs): Outcome {
-    const { space, start, end, row, longest } = args
+    const { space, end, current, longest } = args
     const last = Math.min(end, args.seen + LOOKS)
     for (; args.seen < last; args.seen++) {
       const entry = space.table.get(args.seen)
-      const base = hasPage(entry) ? frameOf(entry) - (args.seen - start) : 0
-      row.pages = base === row.base ? row.pages + 1 : 1
-      row.base = base
-      if (base > 0 && row.pages > longest.pages) Object.assign(longest, row)
+      if (!hasPage(entry)) continue
+      const base = frameOf(entry) - args.pages++
+      current.pages = base === current.base ? current.pages + 1 : 1
+      current.base = base
+      if (base > 0 && current.pages > longest.pages) Object.assign(longest, current)
     }
     return again
   }
 
-  private lookAtFrames({ search, choice, longest, start, end }: CollapseArgs): Outcome {
+  private lookAtFrames({ search, choice, longest, available, pages }: CollapseArgs): Outcome {
     const { kind, count } = this.mm.memory.frames
-    const pages = end - start
     const last = Math.min(count, search.at + LOOKS)
     for (; search.at < last; search.at++) {
       const isFree = kind[search.at] === FREE
       if (!isFree && !isMovable(this.mm, search.at)) {
+        if (search.length > 0) available.push({ base: search.at - search.length, pages: search.length })
         search.length = 0
         search.free = 0
         continue
@@ -131,24 +144,30 @@ export class Collapse implements Verb<CollapseArgs> {
       const easy = search.free + (base === longest.base ? longest.pages : 0)
       if (easy > choice.easy) Object.assign(choice, { base, easy })
     }
+    if (search.at === count && search.length > 0)
+      available.push({ base: count - search.length, pages: search.length })
     return again
   }
 
-  private move(task: Task<CollapseArgs>): Outcome {
+  private move(task: Task<CollapseArgs>, places: Row[]): Outcome {
     const { args } = task
     const { memory, cache } = this.mm
     for (let moves = 0, looks = 0; args.moved < args.end; args.moved++) {
       if (moves >= cache.slicePages || ++looks > LOOKS) return again
       const entry = args.space.table.get(args.moved)
       if (!hasPage(entry)) continue
-      const wanted = args.choice.base + args.moved - args.start
-      if (frameOf(entry) === wanted) continue
-      if (memory.nextFree === 0) {
-        const relief = memory.pressure(0, task.group)
-        return relief.kind === 'done' ? again : relief
+      const [place] = places
+      if (frameOf(entry) !== place?.base) {
+        if (memory.nextFree === 0) {
+          const relief = memory.pressure(0, task.group)
+          return relief.kind === 'done' ? again : relief
+        }
+        if (place !== undefined && this.into(frameOf(entry), place.base)) moves++
+        else args.left++
       }
-      if (this.into(frameOf(entry), wanted)) moves++
-      else args.left++
+      if (place === undefined) continue
+      place.base++
+      if (--place.pages === 0) places.shift()
     }
     return this.end(args)
   }
@@ -169,6 +188,12 @@ export class Collapse implements Verb<CollapseArgs> {
     if (left > 0) return fail(errno.EAGAIN)
     return coveredFrom(space, start, end) < end ? fail(errno.ENOMEM) : done
   }
+}
+
+/** One row for all pages, or the longest ones. */
+function placesFor({ choice, pages, available }: CollapseArgs): Row[] {
+  if (choice.easy !== -1) return [{ base: choice.base, pages }]
+  return available.toSorted((one, other) => other.pages - one.pages).map(row => ({ ...row }))
 }
 
 function hasPage(entry: Entry): boolean {
