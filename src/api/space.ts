@@ -103,7 +103,9 @@ export interface MappingFace extends AsyncDisposable {
    * madvise(2): how the range will be used, or what is to be done with its pages. What it does to the parts before one that it
    * isn't for stays done.
    *
-   * Errors: EINVAL for a part that is locked (dontneed, cold, pageout, free), or that is no private memory (free, wipeonfork).
+   * Errors: EINVAL for a part that is locked (dontneed, cold, pageout, free), or that is no private memory (free, wipeonfork), or whose
+   * pages don't move (collapse: shared memory, files whose pages lie on a device); EAGAIN, ENOMEM: collapse; EACCES: populate-read and
+   * populate-write of what may not be loaded from, or stored to.
    */
   advise(advice: AdviceName, options?: RangeOptions): Promise<void>
   /** Brings every page of the range: advise('populate-read'). */
@@ -178,9 +180,11 @@ export type ProtName = 'none' | 'r' | 'w' | 'rw'
  * lets its pages go; 'populate-read' and 'populate-write' bring all of it and wait.
  *
  * 'free': private pages may be dropped if memory is wanted before they are stored to again. 'cold': its pages are the next
- * that reclaim looks at. 'collapse': what is there of the range moves until it lies in a row in memory, so that a section loads
- * from it without a look-up; EAGAIN if some of it can't be moved now. 'pageout': its pages are reclaimed now, as far as that needs no waiting. 'dontfork' and 'dofork':
+ * that reclaim looks at. 'pageout': its pages are reclaimed now, as far as that needs no waiting. 'dontfork' and 'dofork':
  * whether a fork gets it. 'wipeonfork' and 'keeponfork': whether a fork gets what is in it, or zeros.
+ *
+ * 'collapse': what is there of the range moves until it lies in a row in memory, or in few, so that a section loads from it without
+ * a look-up; EAGAIN if some of it can't be moved now. The pages of a hardware machine lie in a row anyway.
  */
 export type AdviceName =
   | 'normal'

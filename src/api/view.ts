@@ -54,7 +54,7 @@ export interface ViewFace {
   indexOf(bytes: Uint8Array, from?: Bytes, to?: Bytes): Bytes
   /**
    * [offset, offset + length) as it lies in memory, piece by piece, to be read: nothing is copied, and a piece goes on as long as
-   * pages lie in a row. A piece is good until the next is asked for; a store to one isn't seen as a store, and may be lost.
+   * pages lie in a row. A piece is good until the next is asked for, or the view stores something; a store to one isn't seen as a store, and may be lost.
    *
    * Cost: at a missing page the section begins anew, with as much of the range as half of memory holds.
    */

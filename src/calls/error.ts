@@ -8,6 +8,8 @@ export { FaultlineError }
 /** What to do about an error, by operation; `else` for the others. */
 type Advice = Readonly<Record<string, string>> & { readonly else: string }
 
+const NOT_ALLOWED =
+  "the mapping does not allow it; map it, or protect it, with 'r', or with 'rw' where it is to be stored to"
 const HOLE = 'a part of the range is mapped no more; expected a range whose pages are all mapped'
 
 const NO_DIRECTORY = 'it is not a directory, or a part of the path is none; expected a directory'
@@ -63,6 +65,8 @@ const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
     {
       load: "the mapping does not allow it; map it, or protect it, with 'r' or 'rw'",
       store: "the mapping does not allow it; map it, or protect it, with 'rw'",
+      lock: NOT_ALLOWED,
+      advise: NOT_ALLOWED,
       else: "the file is open for reading; expected one that was opened with mode 'r+'",
     },
   ],

@@ -520,6 +520,19 @@ export function mappings(mmu: Mmu): void {
       },
     )
 
+    test('that may not be touched can’t be brought either, and it is said what would let it', async t => {
+      const { file, space } = await world(t)
+      const map = await space.map(file, { prot: 'rw' })
+      await map.protect('none')
+      for (const act of [() => map.lock(), () => map.advise('populate-write'), () => map.populate()])
+        await refuses(
+          act,
+          'EACCES',
+          act.toString().includes('lock') ? 'lock' : 'advise',
+          /the mapping does not allow it/,
+        )
+    })
+
     test('is paged out when it says so, and comes back', async t => {
       const { file, space } = await world(t)
       const map = await space.map(file, { prot: 'r' })
