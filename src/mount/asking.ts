@@ -47,8 +47,8 @@ export function askMounted<Name extends ControlName>(
   const linux = new Linux()
   const fd = opened(target, name)
   try {
-    // What a daemon is doing is asked when something hangs, writes of the kernel too.
-    if (name !== 'status') linux.syncfs(fd)
+    // What a daemon is doing is asked when something hangs, writes of the kernel too; unmounting hands them over itself.
+    if (name !== 'status' && name !== 'end') linux.syncfs(fd)
     const buffer = new Uint8Array(CONTROL_BYTES)
     const ask = <Each extends ControlName>(call: ControlCall<Each>, at: Bytes) => {
       const text = Buffer.from(JSON.stringify(call))

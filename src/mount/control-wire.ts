@@ -9,6 +9,7 @@
 import type { Bytes } from '../base/index.ts'
 import type { MachineDump } from '../engine/index.ts'
 import type { CheckReport, Stat, Usage } from '../volume/index.ts'
+import type { EndPlace } from './ending.ts'
 import type { NumberedRequest, SlowRequest } from './slow-requests.ts'
 
 /** Bytes of the buffer; the number of an ioctl has 14 bits for it. */
@@ -48,6 +49,8 @@ export interface ControlCalls {
     }
   }
   readonly status: { readonly takes: null; readonly gives: MountStatus }
+  /** Where it will write how it ended. */
+  readonly end: { readonly takes: null; readonly gives: EndPlace }
   readonly rest: { readonly takes: { readonly at: Bytes }; readonly gives: never }
 }
 

@@ -26,6 +26,7 @@ import {
   putText,
   textPart,
 } from './control-wire.ts'
+import type { EndPlace } from './ending.ts'
 import type { Used } from './files.ts'
 import type { Notifications } from './notifications.ts'
 import { type Parts, perform, wroteRange } from './parts.ts'
@@ -38,6 +39,7 @@ export interface ControlScope {
   readonly volume: { grow(size: number): Promise<void>; check(how: CheckWords): ReturnType<Check> }
   readonly notifications: Notifications
   readonly writes: 'through' | 'back'
+  readonly end: EndPlace
   status(): MountStatus
 }
 
@@ -50,7 +52,7 @@ type Performed<Name extends ControlName> = (
 
 export function controlOperations(
   parts: Parts,
-  { volume, notifications, writes, status }: ControlScope,
+  { volume, notifications, writes, end, status }: ControlScope,
 ): Operations {
   const { core, files, handles, pages } = parts
 
@@ -98,6 +100,7 @@ export function controlOperations(
       return { usage: said(core.usageNow(), 'usage', '/'), readOnly: core.isReadOnly, damage: core.damage }
     },
     status: async () => status(),
+    end: async () => end,
   }
 
   async function shift(request: Request, how: 'collapse' | 'insert', range: PathRange): Promise<null> {

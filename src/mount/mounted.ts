@@ -43,6 +43,7 @@ import { controlOperations } from './control.ts'
 import type { MountStatus } from './control-wire.ts'
 import { dataOperations } from './data.ts'
 import { directoryOperations } from './directories.ts'
+import { Ending } from './ending.ts'
 import { Files } from './files.ts'
 import { Handles } from './handles.ts'
 import { KernelPages } from './kernel-pages.ts'
@@ -111,10 +112,15 @@ export class MountedVolume {
   private readonly notifications: Notifications
   private readonly commits: NodeJS.Timeout | undefined
   private committing = false
+  /** It is out of sight: what is mounted there now is another. */
+  private isGone = false
   /** How the last commit that nobody asked for ended: what goes on failing is told once. */
   private lastCommit: Errno = errno.OK
 
-  /** Mounts a volume at a directory. Throws a FaultlineError. */
+  /**
+   * Mounts a volume at a directory. Throws a FaultlineError. From mount(2) until who waits for this goes on, the event loop has no
+   * turn: a signal's listener is called before, and nothing is mounted, or after.
+   */
   static async mount(volumePath: string, target: string, options: MountOptions = {}): Promise<MountedVolume> {
     const linux = linuxHere()
     const { shared } = options
@@ -129,6 +135,7 @@ export class MountedVolume {
     const writeback = { backgroundRatio: DIRTY_HELD }
     const machine = await Machine.start({ memory, pageSize, writeback, watcher: slow })
     slow.attach(machine.engine.scheduler)
+    const ending = new Ending(linux)
     try {
       const volume = await openedIn(machine, source, options).catch((error: unknown) => {
         // Of many machines it says itself who has it; what is mounted here by that name may be another's, or its cache be held.
@@ -147,13 +154,14 @@ export class MountedVolume {
       const fd = descriptor(linux, plan)
       if (fd < 0) throw refused(-fd, place)
       try {
-        return new MountedVolume(linux, machine, volume, place, fd, slow, who, options)
+        return new MountedVolume(linux, machine, volume, place, fd, ending, slow, who, options)
       } catch (error) {
         closeSync(fd)
         unmount(linux, place, 'detach')
         throw error
       }
     } catch (error) {
+      ending.discard()
       await machine.close().catch(() => {})
       throw error
     }
@@ -165,6 +173,7 @@ export class MountedVolume {
     volume: Volume,
     target: string,
     fd: number,
+    ending: Ending,
     slow: SlowRequests,
     { group, callers }: Charged,
     options: MountOptions,
@@ -207,6 +216,7 @@ export class MountedVolume {
             volume,
             notifications,
             writes,
+            end: ending.place,
             status: () => this.status(),
           }),
         }),
@@ -215,7 +225,7 @@ export class MountedVolume {
     const seconds = options.commit ?? COMMIT_DEFAULT
     this.commits = setInterval(() => void this.commit(), seconds * MS)
     this.session.serve()
-    this.ended = this.session.end.then(how => this.close(how))
+    this.ended = ending.tell(this.session.end.then(how => this.close(how)))
     void this.tune()
   }
 
@@ -243,7 +253,9 @@ export class MountedVolume {
   /** Asks the kernel to unmount. Settles with who uses it, if it didn't. */
   async unmount(): Promise<Busy | undefined> {
     const { target } = this
+    if (this.isGone) return undefined
     const failed = -(await this.aside.call({ what: 'unmount', target, how: 'when nobody uses it' }))
+    this.isGone ||= failed === errno.OK
     // EINVAL: it isn't mounted any more.
     if (failed === errno.OK || failed === errno.EINVAL) return undefined
     if (failed !== errno.EBUSY) throw unmountFailed(failed, target)
@@ -253,7 +265,9 @@ export class MountedVolume {
   /** Takes the mount out of the tree of files; it ends when the last who uses it has let go. */
   async detach(): Promise<void> {
     const { target } = this
+    if (this.isGone) return
     const failed = -(await this.aside.call({ what: 'unmount', target, how: 'detach' }))
+    this.isGone ||= failed === errno.OK
     if (failed !== errno.OK && failed !== errno.EINVAL) throw unmountFailed(failed, target)
   }
 
@@ -273,6 +287,7 @@ export class MountedVolume {
   }
 
   private async close(how: SessionEnd): Promise<SessionEnd> {
+    this.isGone = true
     clearInterval(this.commits)
     const { files, handles, pages } = this.parts
     await this.notifications.end()

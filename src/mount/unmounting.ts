@@ -6,9 +6,9 @@ import { errno, errnoName } from '../base/index.ts'
 import { FaultlineError } from '../calls/index.ts'
 import { FILESYSTEM, mountsAt, type User, unmount, usersOf } from '../fuse/index.ts'
 import { Linux } from '../linux/index.ts'
-import { owners } from '../store/index.ts'
+import { AwaitedEnd } from './ending.ts'
 
-/** How often it is looked whether the daemon has gone, in milliseconds. */
+/** How often it is looked whether the daemon has ended, in milliseconds. */
 const LOOK_EVERY = 20
 const BUSY_TRIES = 10
 
@@ -22,8 +22,9 @@ export interface Unmounted {
 }
 
 /**
- * Unmounts the volume at a directory, and waits until its daemon has made everything durable and let go of it. Throws EINVAL if no
- * volume is mounted there. `detach`: what is in use goes out of sight, and ends with its last user.
+ * Unmounts the volume at a directory, and waits until its daemon has made everything durable and let go of it. Throws what was
+ * lost, and EINVAL if no volume is mounted there. `detach`: what is in use goes out of sight, and ends with its last user, which
+ * isn't waited for.
  */
 export async function unmountVolume(
   path: string,
@@ -35,7 +36,43 @@ export async function unmountVolume(
   if (entry?.type !== FILESYSTEM)
     throw new FaultlineError('EINVAL', 'umount', `umount of ${target}: no volume is mounted there`)
   const { source: volume } = entry
-  const daemons = owners(volume).map(({ pid }) => pid)
+  const end = how === 'detach' ? undefined : endOf(target)
+  try {
+    const done = await unmounted(target, volume, how, signal)
+    if (done.state === 'unmounted' && end instanceof Error) throw unseen(target, end)
+    if (done.state === 'unmounted' && end instanceof AwaitedEnd)
+      while (!end.hasEnded()) await setTimeout(LOOK_EVERY, undefined, { signal })
+    return done
+  } finally {
+    if (end instanceof AwaitedEnd) end.close()
+  }
+}
+
+/** Whoever may not see how it ends may perhaps unmount it all the same. */
+function endOf(target: string): AwaitedEnd | Error | undefined {
+  try {
+    return AwaitedEnd.of(target)
+  } catch (error) {
+    if (error instanceof Error) return error
+    throw error
+  }
+}
+
+function unseen(target: string, error: Error): FaultlineError {
+  return new FaultlineError(
+    'EIO',
+    'umount',
+    `${target} is unmounted, but whether everything is durable can't be seen from here: ${error.message}`,
+    error,
+  )
+}
+
+async function unmounted(
+  target: string,
+  volume: string,
+  how: 'when nobody uses it' | 'detach',
+  signal: AbortSignal,
+): Promise<Unmounted> {
   const linux = new Linux()
   let failed = -unmount(linux, target, how)
   // The daemon itself is in it for a moment, when it has the kernel write pages of a file.
@@ -56,9 +93,6 @@ export async function unmountVolume(
       'umount',
       `umount of ${target} failed with ${errnoName(failed)}`,
     )
-  if (how === 'when nobody uses it')
-    while (owners(volume).some(({ pid }) => daemons.includes(pid)))
-      await setTimeout(LOOK_EVERY, undefined, { signal })
   return { target, volume, state: 'unmounted', users: [] }
 }
 
