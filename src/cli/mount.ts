@@ -3,6 +3,10 @@
  *
  * Mounted in the foreground it serves until it is unmounted. Ctrl-C and SIGTERM unmount it: while somebody uses it the command
  * says who and goes on serving; asked again it takes the mount out of sight, and ends when the last who uses it has let go.
+ *
+ * Invariants
+ *   CMT1 Whenever a signal comes, no mount is left that nobody serves.
+ *   CMT2 What has ended is told by the exit status, however many signals come meanwhile.
  */
 
 import { spawn } from 'node:child_process'
@@ -11,6 +15,8 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { messageOf } from '../base/index.ts'
 import { FaultlineError } from '../calls/index.ts'
 import type { Settings } from '../group/index.ts'
+import { lastAtExit } from '../host/index.ts'
+import { Linux } from '../linux/index.ts'
 import {
   COMMIT_DEFAULT,
   MEMORY_DEFAULT,
@@ -44,6 +50,8 @@ interface UmountWords {
   readonly detach?: true
   readonly json?: true
 }
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** Processes that are named when they keep a mount from being unmounted. */
 const USERS_TOLD = 5
@@ -119,7 +127,7 @@ export function umountCommand(): Command {
   return explained(
     command,
     ['umount /mnt/data', 'umount /mnt/data --detach'],
-    '0 it is unmounted; 1 somebody uses it, or no volume is mounted there.',
+    '0 it is unmounted, and everything is durable (with --detach it is out of sight: nothing is said of what is durable); 1 somebody uses it, or no volume is mounted there, or it is unmounted and something is lost.',
   )
 }
 
@@ -128,24 +136,49 @@ async function mount(volume: string, directory: string, words: MountWords): Prom
     await inBackground(volume, words)
     return
   }
-  let mounted: MountedVolume
+  let mounted: MountedVolume | undefined
+  for (const signal of SIGNALS)
+    process.on(signal, () => {
+      // Mounting has no turn of the event loop in it: nothing is mounted yet, or it has failed.
+      if (mounted === undefined) endBy(signal)
+      else void stop(mounted).catch(tell)
+    })
   try {
     mounted = await MountedVolume.mount(volume, directory, optionsOf({ ...words, ...words.o }))
   } catch (error) {
     if (!(error instanceof FaultlineError)) throw error
     const { code, operation, message } = error
-    process.send?.({ code, operation, message } satisfies Told)
+    tellLauncher({ code, operation, message })
     throw failureOf(error)
   }
   const { target } = mounted
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.on(signal, () => void stop(mounted).catch(tell))
   if (words.json === true) printJson({ volume: mounted.volume.path, mounted: target, pid: process.pid })
   else if (process.stdout.isTTY)
     printLine(`${volume} is mounted at ${target}, with ${shownBytes(words.memory)}; Ctrl-C unmounts it`)
-  process.send?.({ mounted: target } satisfies Told)
+  tellLauncher({ mounted: target })
   if (process.connected) process.disconnect()
-  await mounted.ended
+  try {
+    await mounted.ended
+  } finally {
+    endAtOnce()
+  }
+}
+
+/** As if nobody listened. */
+function endBy(signal: NodeJS.Signals): void {
+  process.removeAllListeners(signal)
+  process.kill(process.pid, signal)
+}
+
+/** Node gives signals back to the kernel while it ends, and one that comes then would be how it ended. */
+function endAtOnce(): void {
+  const linux = new Linux()
+  lastAtExit(status => linux.exitNow(Number(process.exitCode ?? status)))
+}
+
+/** It may be gone, which is nothing to the mount. */
+function tellLauncher(told: Told): void {
+  process.send?.(told, undefined, undefined, () => {})
 }
 
 function optionsOf(words: MountWords): MountOptions {
@@ -226,19 +259,25 @@ function failureOf({ code, operation, message }: Exclude<Told, { readonly mounte
   return operation === 'group' ? new WrongWords(message) : new FaultlineError(code, operation, message)
 }
 
-/** A process of its own, without a terminal, that outlives this one. */
+/** A process of its own, without a terminal, that outlives this one; interrupted it takes back what it has begun. */
 async function inBackground(volume: string, words: MountWords): Promise<void> {
+  const signal = interruptible()
   const given = process.argv.slice(1).filter(word => word !== '--background' && word !== '-b')
   const child = spawn(process.execPath, [...process.execArgv, ...given], {
     detached: true,
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   })
+  signal.addEventListener('abort', () => child.kill())
   const ended = once(child, 'exit').then(([status]) => ({
     code: 'EPROTO',
     operation: 'mount',
     message: `the process that was to mount ${volume} ended with ${status}; mount without --background to see why`,
   }))
   const told = await Promise.race([once(child, 'message').then(([message]) => message as Told), ended])
+  if (signal.aborted) {
+    if ('mounted' in told) await ended
+    signal.throwIfAborted()
+  }
   if (!('mounted' in told)) throw failureOf(told)
   child.unref()
   if (child.connected) child.disconnect()
