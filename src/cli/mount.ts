@@ -127,7 +127,7 @@ export function umountCommand(): Command {
   return explained(
     command,
     ['umount /mnt/data', 'umount /mnt/data --detach'],
-    '0 it is unmounted, and everything is durable (with --detach it is out of sight: nothing is said of what is durable); 1 somebody uses it, or no volume is mounted there, or it is unmounted and something is lost.',
+    "0 it is unmounted, and everything is durable (with --detach it is out of sight: nothing is said of what is durable); 1 somebody uses it, or no volume is mounted there; what was written can't be made durable, and it stays mounted; or it is unmounted, and something is lost.",
   )
 }
 

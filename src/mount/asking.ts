@@ -17,6 +17,12 @@ import {
   textPart,
 } from './control-wire.ts'
 
+/**
+ * What is answered while something hangs, writes of the kernel too: these aren't waited for. For `sync` the daemon asks the kernel
+ * itself.
+ */
+const AT_ONCE: ReadonlySet<ControlName> = new Set(['status', 'sync', 'end'])
+
 /** Where a volume is mounted: `path` is the volume, or the directory that it is mounted at. undefined: nowhere. */
 export function mountOf(path: string): Pick<MountEntry, 'target' | 'source'> | undefined {
   if (process.platform !== 'linux') return undefined
@@ -47,8 +53,7 @@ export function askMounted<Name extends ControlName>(
   const linux = new Linux()
   const fd = opened(target, name)
   try {
-    // What a daemon is doing is asked when something hangs, writes of the kernel too; unmounting hands them over itself.
-    if (name !== 'status' && name !== 'end') linux.syncfs(fd)
+    if (!AT_ONCE.has(name)) linux.syncfs(fd)
     const buffer = new Uint8Array(CONTROL_BYTES)
     const ask = <Each extends ControlName>(call: ControlCall<Each>, at: Bytes) => {
       const text = Buffer.from(JSON.stringify(call))

@@ -49,6 +49,14 @@ export interface ControlCalls {
     }
   }
   readonly status: { readonly takes: null; readonly gives: MountStatus }
+  /**
+   * Makes everything durable. It is asked again, by the same word of the asker's own, until it is: so an asker can give up while
+   * the disk doesn't answer.
+   */
+  readonly sync: {
+    readonly takes: { readonly asker: string }
+    readonly gives: { readonly isDurable: boolean }
+  }
   /** Where it will write how it ended. */
   readonly end: { readonly takes: null; readonly gives: EndPlace }
   readonly rest: { readonly takes: { readonly at: Bytes }; readonly gives: never }

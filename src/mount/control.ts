@@ -2,7 +2,7 @@
  * What only the tool asks of a mounted volume: snapshots, dedupe, ranges taken out and put in, growth, check, and what the daemon
  * is doing. Root may ask, and who has mounted it.
  */
-import { errno, errnoName } from '../base/index.ts'
+import { type Errno, errno, errnoName } from '../base/index.ts'
 import { FaultlineError, fromErrno } from '../calls/index.ts'
 import { type Answered, type Operations, type Request, room, wire } from '../fuse/index.ts'
 import type { Verb } from '../sched/index.ts'
@@ -55,6 +55,8 @@ export function controlOperations(
   { volume, notifications, writes, end, status }: ControlScope,
 ): Operations {
   const { core, files, handles, pages } = parts
+  /** Syncs that were asked for, by who did; undefined: under way. */
+  const syncs = new Map<string, Errno | undefined>()
 
   const calls: { readonly [Name in Exclude<ControlName, 'rest'>]: Performed<Name> } = {
     async snapshot(request, { from, to, mode }) {
@@ -101,6 +103,18 @@ export function controlOperations(
     },
     status: async () => status(),
     end: async () => end,
+    async sync(_request, { asker }) {
+      if (core.isReadOnly) return { isDurable: true }
+      if (!syncs.has(asker)) {
+        syncs.set(asker, undefined)
+        void files.sync().then(failed => syncs.set(asker, failed))
+      }
+      const failed = syncs.get(asker)
+      if (failed === undefined) return { isDurable: false }
+      syncs.delete(asker)
+      if (failed !== errno.OK) throw fromErrno(failed, 'sync', '/')
+      return { isDurable: true }
+    },
   }
 
   async function shift(request: Request, how: 'collapse' | 'insert', range: PathRange): Promise<null> {

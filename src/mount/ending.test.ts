@@ -1,12 +1,13 @@
 /** How a mount ends: what who unmounts it is told, and what signals do at which moment. */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { mountsAt } from '../fuse/index.ts'
-import { faultline, Mounted, type Ran, runs, unavailable } from './mounting.suite.ts'
+import { CLI, faultline, Mounted, type Ran, runs, unavailable } from './mounting.suite.ts'
 
 const SIGNALLED = join(import.meta.dirname, 'signalled.suite.ts')
 const skip = unavailable() ?? false
@@ -42,19 +43,38 @@ function endProcess(pid: number): void {
 const signalled = (...words: readonly string[]): Promise<Ran> =>
   runs(process.execPath, ['--conditions=faultline-source', SIGNALLED, ...words])
 
-test('umount says when what was written is lost, whoever mounted it', { skip }, async t => {
-  const { target } = await onFullDisk(t)
+test('what can’t be made durable stays mounted, and is kept when there is room', { skip }, async t => {
+  const { target, filler } = await onFullDisk(t)
   const { status, out, err } = await faultline('umount', target, '--json')
   assert.equal(status, 1)
   assert.equal(out, '')
-  assert.match(JSON.parse(err).error.message, /ENOSPC.*what was not durable yet is lost/)
+  assert.match(JSON.parse(err).error.message, /can't be made durable now \(ENOSPC\), and it stays mounted/)
+  assert.equal((await runs('cat', ['f2000'], { cwd: target })).out, '2000\n')
+  rmSync(filler)
+  assert.deepEqual(await faultline('umount', target), { status: 0, out: '', err: '' })
   assert.equal(mountsAt(target).length, 0)
 })
 
-test('umount says nothing of a disk that was full for a while', { skip }, async t => {
-  const { target, filler } = await onFullDisk(t)
-  rmSync(filler)
-  assert.deepEqual(await faultline('umount', target), { status: 0, out: '', err: '' })
+test('who unmounts can give up while the disk doesn’t answer', { skip }, async t => {
+  const mounted = await made(t)
+  const { volume, target } = mounted
+  await mounted.start(SIGNALLED, ['syncing', 'mount', volume, target, '--commit', '3600'])
+  const umount = spawn(process.execPath, ['--conditions=faultline-source', CLI, 'umount', target])
+  const ended = once(umount, 'close')
+  await mounted.says('syncing')
+  umount.kill('SIGINT')
+  assert.deepEqual(await ended, [130, null])
+  assert.equal((await runs('ls', ['.'], { cwd: target })).status, 0)
+})
+
+test('umount says what the daemon says of its end, if something is lost', { skip }, async t => {
+  const mounted = await made(t)
+  await mounted.start(SIGNALLED, ['losing', 'mount', mounted.volume, mounted.target])
+  const { status, out, err } = await faultline('umount', mounted.target, '--json')
+  assert.equal(status, 1)
+  assert.equal(out, '')
+  assert.equal(JSON.parse(err).error.message, 'what was not durable yet is lost')
+  assert.equal(await mounted.ended(), 1)
 })
 
 test('MEN1: umount says so when the daemon has ended without a word', { skip }, async t => {

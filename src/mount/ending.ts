@@ -5,6 +5,7 @@
  * Invariants
  *   MEN1 Who has the file open learns the end however it comes: the kernel gives the lock free with the process.
  */
+import { randomUUID } from 'node:crypto'
 import { closeSync, constants, ftruncateSync, openSync, readFileSync, readlinkSync, writeSync } from 'node:fs'
 import { errno, messageOf } from '../base/index.ts'
 import { FaultlineError } from '../calls/index.ts'
@@ -64,6 +65,7 @@ export class Ending {
 /** Of who waits. */
 export class AwaitedEnd {
   private readonly target: string
+  private readonly asker = randomUUID()
   private readonly fd: number
 
   private constructor(target: string, fd: number) {
@@ -85,6 +87,25 @@ export class AwaitedEnd {
     if (readlinkSync(path) !== `/memfd:${NAME} (deleted)`)
       throw new FaultlineError('ESRCH', 'umount', `umount of ${target}: its daemon can't be seen from here`)
     return new AwaitedEnd(target, openSync(path, constants.O_RDONLY | constants.O_NONBLOCK))
+  }
+
+  /** Whether everything is durable by now. Throws why it can't be; nothing is lost by that. */
+  isDurable(): boolean {
+    const { target } = this
+    try {
+      return askMounted(target, 'sync', { asker: this.asker }).isDurable
+    } catch (error) {
+      if (!(error instanceof FaultlineError)) throw error
+      const { code } = error
+      // Its end is told by what it has written.
+      if (GONE.has(code)) return true
+      throw new FaultlineError(
+        code,
+        'umount',
+        `umount of ${target}: what was written can't be made durable now (${code}), and it stays mounted: mend that, such as by making room on the volume's disk, and ask again; with --detach what isn't durable is lost`,
+        error,
+      )
+    }
   }
 
   /** Whether it has ended, and everything is durable. Throws what was lost. */

@@ -5,10 +5,14 @@
  *     mounted                it gets SIGTERM as soon as mount(2) has returned
  *     launcher killed        who started it in the background is gone before it is told of the mount
  *     launcher interrupted   who started it in the background gets SIGINT a while before it is told
+ *     syncing                nothing becomes durable, and nothing fails
+ *     losing                 it says at its end that something is lost
  *     closing                it is killed after it was unmounted, before it has said how it ended
  */
+import { FaultlineError } from '../calls/index.ts'
 import { Linux } from '../linux/index.ts'
 import { Machine } from '../map/index.ts'
+import { Files } from './files.ts'
 
 /** Milliseconds in which a launcher has done something about its signal. */
 const A_WHILE = 1500
@@ -36,6 +40,20 @@ Linux.prototype.mount = function (plan) {
     while (process.ppid === launcher) pause(1)
   }
   return failed
+}
+
+if (moment === 'syncing')
+  Files.prototype.sync = () => {
+    process.stderr.write('syncing\n')
+    return new Promise(() => {})
+  }
+
+if (moment === 'losing') {
+  const { close } = Machine.prototype
+  Machine.prototype.close = async function () {
+    await close.call(this)
+    throw new FaultlineError('ENOSPC', 'close', 'what was not durable yet is lost')
+  }
 }
 
 if (moment === 'closing')

@@ -22,8 +22,8 @@ export interface Unmounted {
 }
 
 /**
- * Unmounts the volume at a directory, and waits until its daemon has made everything durable and let go of it. Throws what was
- * lost, and EINVAL if no volume is mounted there. `detach`: what is in use goes out of sight, and ends with its last user, which
+ * Unmounts the volume at a directory, and waits until its daemon has made everything durable and let go of it. What can't be made
+ * durable stays mounted. Throws that, what was lost all the same, and EINVAL if no volume is mounted there. `detach`: what is in use goes out of sight, and ends with its last user, which
  * isn't waited for.
  */
 export async function unmountVolume(
@@ -38,6 +38,8 @@ export async function unmountVolume(
   const { source: volume } = entry
   const end = how === 'detach' ? undefined : endOf(target)
   try {
+    if (end instanceof AwaitedEnd)
+      while (!end.isDurable()) await setTimeout(LOOK_EVERY, undefined, { signal })
     const done = await unmounted(target, volume, how, signal)
     if (done.state === 'unmounted' && end instanceof Error) throw unseen(target, end)
     if (done.state === 'unmounted' && end instanceof AwaitedEnd)
