@@ -2,7 +2,7 @@
  * fusermount3: the set-uid program of libfuse that mounts for users who aren't root, and unmounts what is theirs. It sends the
  * descriptor of /dev/fuse over a socket whose number it is told in _FUSE_COMMFD.
  */
-import { spawnSync } from 'node:child_process'
+import { type SpawnSyncOptionsWithStringEncoding, spawnSync } from 'node:child_process'
 import { closeSync } from 'node:fs'
 import type { Linux } from '../linux/index.ts'
 import type { MountPlan } from './mount-plan.ts'
@@ -21,11 +21,14 @@ export function fusermount(linux: Linux, { source, target, readOnly, allowOther 
   if (allowOther) options.push('allow_other')
   const [ours, theirs] = linux.socketpair()
   try {
-    const { status, error, stderr } = spawnSync(PROGRAM, ['-o', options.join(','), '--', target], {
+    const how: SpawnSyncOptionsWithStringEncoding & { readonly detached: true } = {
       env: { ...process.env, _FUSE_COMMFD: String(SOCKET) },
       stdio: ['ignore', 'ignore', 'pipe', theirs],
       encoding: 'utf8',
-    })
+      // Ctrl-C goes to all programs of the terminal: ended between mounting and sending, it would leave a mount that nobody serves.
+      detached: true,
+    }
+    const { status, error, stderr } = spawnSync(PROGRAM, ['-o', options.join(','), '--', target], how)
     closeSync(theirs)
     if (error !== undefined || status !== 0)
       throw new FusermountFailed(error === undefined ? stderr.trim() : missing())
