@@ -288,6 +288,11 @@ export class View {
   scatter(offsets: Offsets, source: Elements): void {
     checkElements(offsets, source, 'scatter')
     const size = source.BYTES_PER_ELEMENT
+    const { buffer, byteOffset, length } = source
+    if (size === 4 && IS_LITTLE) {
+      this.scatterWords(offsets, new Uint32Array(buffer, byteOffset, length))
+      return
+    }
     this.askEach(offsets, size, STORE)
     this.settle()
     const from = new Uint8Array(source.buffer, source.byteOffset, source.length * size)
@@ -463,7 +468,7 @@ export class View {
     let missing: Set<Vpn> | undefined
     for (let each = 0; each < into.length; ) {
       const batchEnd = Math.min(each + BATCH, into.length)
-      const placed = this.placeWords(offsets, each, batchEnd)
+      const placed = this.placeWords(offsets, each, batchEnd, LOAD)
       const { words, places } = this
       for (let first = each; each < placed; each++) into[each] = words.getUint32(places[each - first]!, true)
       if (placed === batchEnd) continue
@@ -474,8 +479,32 @@ export class View {
     this.settle()
   }
 
+  // hot: as gatherWords. Nothing is stored before all pages are there.
+  private scatterWords(offsets: Offsets, from: Uint32Array): void {
+    let missing: Set<Vpn> | undefined
+    for (let each = 0; each < from.length; ) {
+      const batchEnd = Math.min(each + BATCH, from.length)
+      each = this.placeWords(offsets, each, batchEnd, STORE)
+      if (each < batchEnd) missing = this.note(offsets[each++]!, 4, STORE, missing)
+    }
+    this.settle()
+    for (let each = 0; each < from.length; ) {
+      const batchEnd = Math.min(each + BATCH, from.length)
+      const placed = this.placeWords(offsets, each, batchEnd, STORE)
+      const { words, places, undo, memory } = this
+      for (let first = each; each < placed; each++) {
+        const place = places[each - first]!
+        undo.note(memory, place, 4)
+        words.setUint32(place, from[each]!, true)
+      }
+      if (each === batchEnd) continue
+      this.scratch.setUint32(0, from[each]!, true)
+      this.store(offsets[each++]!, 4)
+    }
+  }
+
   /** Where in memory the words at the offsets [begin, end) lie, up to the first that isn't there, in the window, in one page. */
-  private placeWords(offsets: Offsets, begin: number, end: number): number {
+  private placeWords(offsets: Offsets, begin: number, end: number, need: typeof LOAD | typeof STORE): number {
     const { places, from, last, leaf, shift, mask, pageSize } = this
     let place = 0
     /** The offset behind the word before, and how many bytes from there on lie behind it in memory. */
@@ -488,7 +517,7 @@ export class View {
         if (at !== offset - from || at < 0 || at > last) return each
         const entry = leaf[at >>> shift]!
         const rest = at & mask
-        if ((entry & MAY_LOAD) === 0 || rest > pageSize - 4) return each
+        if ((entry & need) === 0 || rest > pageSize - 4) return each
         place = (entry >>> FRAME) * pageSize + rest
         left = Math.min(pageSize - rest, last + 4 - at)
       }
