@@ -91,11 +91,8 @@ function swapped(mm: Mm, vma: Vma, fault: VmFault, slot: number): Outcome {
   const source = fault.frame
   memory.ledger.stat(fault.group).swapIn++
   if (swap.isShared(slot)) {
-    memory.pin(source)
-    const copy = newAnonymous(mm, vma, fault)
-    if (typeof copy === 'number') memory.frames.bytes(copy).set(memory.frames.bytes(source))
-    memory.unpin(source)
-    return typeof copy === 'number' ? map(mm, vma, fault, copy, 'writable') : copy
+    const copied = copyOf(mm, vma, fault, source)
+    return typeof copied === 'number' ? map(mm, vma, fault, copied, 'writable') : copied
   }
   if (memory.frames.has(source, WRITEBACK)) return wait(cache.boost(source, fault.group), 'writeback', source)
   mm.swapping!.take(source)
@@ -114,13 +111,19 @@ function anonymous(mm: Mm, vma: Vma, fault: VmFault): Outcome {
 
 /** wp_page_copy, do_cow_fault: a private page of its own, with what `source` holds. */
 function copy(mm: Mm, vma: Vma, fault: VmFault, source: Pfn): Outcome {
+  const frame = copyOf(mm, vma, fault, source)
+  if (typeof frame !== 'number') return frame
+  fault.result |= VM_FAULT_DONE_COW
+  return map(mm, vma, fault, frame, 'writable')
+}
+
+/** A private page with what `source` holds, in no entry yet. */
+function copyOf(mm: Mm, vma: Vma, fault: VmFault, source: Pfn): Pfn | Outcome {
   if (source !== ZERO_PAGE) mm.memory.pin(source)
   const frame = newAnonymous(mm, vma, fault)
   if (typeof frame === 'number') mm.memory.frames.bytes(frame).set(mm.memory.frames.bytes(source))
   if (source !== ZERO_PAGE) mm.memory.unpin(source)
-  if (typeof frame !== 'number') return frame
-  fault.result |= VM_FAULT_DONE_COW
-  return map(mm, vma, fault, frame, 'writable')
+  return frame
 }
 
 /** A frame charged to the faulting group, owned by the space's family at this page's number. Its content is undefined. */

@@ -445,7 +445,6 @@ export class View {
     return this.find(offset, 1, LOAD)
   }
 
-  /** Whether the page of `offset`, behind the start of the window, is there and lies at `at` in the memory that is looked at. */
   /** As much of [offset, offset + length) as lies in a row from `offset` on. */
   private runAt(offset: Bytes, length: Bytes): Uint8Array {
     const start = this.startOf(offset, length)
@@ -455,6 +454,7 @@ export class View {
     return this.data.subarray(start, start + size)
   }
 
+  /** Whether the page of `offset`, behind the start of the window, is there and lies at `at` in the memory that is looked at. */
   private lies(offset: Bytes, at: number): boolean {
     const within = offset - this.from
     if (within >= this.span) return false

@@ -157,15 +157,18 @@ export class Collapse implements Verb<CollapseArgs> {
       const entry = args.space.table.get(args.moved)
       if (!hasPage(entry)) continue
       const [place] = places
-      if (frameOf(entry) !== place?.base) {
+      if (place === undefined) {
+        args.left++
+        continue
+      }
+      if (frameOf(entry) !== place.base) {
         if (memory.nextFree === 0) {
           const relief = memory.pressure(0, task.group)
           return relief.kind === 'done' ? again : relief
         }
-        if (place !== undefined && this.into(frameOf(entry), place.base)) moves++
+        if (this.into(frameOf(entry), place.base)) moves++
         else args.left++
       }
-      if (place === undefined) continue
       place.base++
       if (--place.pages === 0) places.shift()
     }
@@ -193,7 +196,7 @@ export class Collapse implements Verb<CollapseArgs> {
 /** One row for all pages, or the longest ones. */
 function placesFor({ choice, pages, available }: CollapseArgs): Row[] {
   if (choice.easy !== -1) return [{ base: choice.base, pages }]
-  return available.toSorted((one, other) => other.pages - one.pages).map(row => ({ ...row }))
+  return available.toSorted((one, other) => other.pages - one.pages)
 }
 
 function hasPage(entry: Entry): boolean {
