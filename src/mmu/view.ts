@@ -506,25 +506,19 @@ export class View {
   /** Where in memory the words at the offsets [begin, end) lie, up to the first that isn't there, in the window, in one page. */
   private placeWords(offsets: Offsets, begin: number, end: number, need: typeof LOAD | typeof STORE): number {
     const { places, from, last, leaf, shift, mask, pageSize } = this
-    let place = 0
-    /** The offset behind the word before, and how many bytes from there on lie behind it in memory. */
-    let next = -1
-    let left = 0
-    for (let each = begin; each < end; each++) {
-      const offset = offsets[each]!
-      if (offset !== next || left < 4) {
-        const at = (offset - from) | 0
-        if (at !== offset - from || at < 0 || at > last) return each
-        const entry = leaf[at >>> shift]!
-        const rest = at & mask
-        if ((entry & need) === 0 || rest > pageSize - 4) return each
-        place = (entry >>> FRAME) * pageSize + rest
-        left = Math.min(pageSize - rest, last + 4 - at)
-      }
-      places[each - begin] = place
-      place += 4
-      left -= 4
-      next = offset + 4
+    for (let each = begin; each < end; ) {
+      let offset = offsets[each]!
+      const at = (offset - from) | 0
+      if (at !== offset - from || at < 0 || at > last) return each
+      const entry = leaf[at >>> shift]!
+      const rest = at & mask
+      if ((entry & need) === 0 || rest > pageSize - 4) return each
+      let place = (entry >>> FRAME) * pageSize + rest
+      places[each++ - begin] = place
+      if (each === end || offsets[each] !== offset + 4) continue
+      // Words in a row lie in a row, as far as the page and the window go.
+      const rowEnd = Math.min(end, each - 1 + (Math.min(pageSize - rest, last + 4 - at) >>> 2))
+      while (each < rowEnd && offsets[each] === (offset += 4)) places[each++ - begin] = place += 4
     }
     return end
   }
