@@ -46,6 +46,8 @@ import type { Address } from './ffi.ts'
 
 const DEVICE = '/dev/userfaultfd'
 const MESSAGES_MAX = 64
+/** What the second word of a number counts. */
+const WORD = 2 ** 32
 const FEATURES =
   UFFD_FEATURE_MISSING_SHMEM |
   UFFD_FEATURE_MINOR_SHMEM |
@@ -72,8 +74,8 @@ export class Userfaultfd {
   private readonly linux: Linux
   private readonly messages = new DataView(new ArrayBuffer(MESSAGES_MAX * UFFD_MSG_BYTES))
   private readonly messageBytes = new Uint8Array(this.messages.buffer)
-  /** struct uffdio_range, uffdio_writeprotect, uffdio_continue: start, length, mode, mapped. */
-  private readonly argument = new BigUint64Array(4)
+  /** What an ioctl takes, numbers of 64 bits, in words of 32: no BigInt is made for each fault. */
+  private readonly argument = new Uint32Array(10)
 
   private constructor(linux: Linux, fd: number) {
     this.linux = linux
@@ -117,10 +119,10 @@ export class Userfaultfd {
     const found: FaultMessage[] = []
     for (let at = 0; at < length; at += UFFD_MSG_BYTES) {
       if (this.messages.getUint8(at) !== UFFD_EVENT_PAGEFAULT) continue
-      const flags = Number(this.messages.getBigUint64(at + 8, true))
+      const flags = this.messages.getUint32(at + 8, true)
       const stores = (flags & (UFFD_PAGEFAULT_FLAG_WRITE | UFFD_PAGEFAULT_FLAG_WP)) !== 0
       found.push({
-        address: Number(this.messages.getBigUint64(at + 16, true)),
+        address: this.messages.getUint32(at + 16, true) + this.messages.getUint32(at + 20, true) * WORD,
         access: stores ? 'store' : 'load',
         thread: this.messages.getUint32(at + 24, true),
       })
@@ -132,7 +134,7 @@ export class Userfaultfd {
   install(start: Address, length: Bytes, allowed: 'loads' | 'stores'): { done: Bytes; error: number } {
     const mode = UFFDIO_CONTINUE_MODE_DONTWAKE | (allowed === 'loads' ? UFFDIO_CONTINUE_MODE_WP : 0)
     const error = this.ask(UFFDIO_CONTINUE, start, length, mode)
-    return { done: Math.max(0, Number(BigInt.asIntN(64, this.argument[3]!))), error }
+    return { done: this.doneAt(3), error }
   }
 
   /** Lets stores to installed pages through, or stops them. Wakes nobody. */
@@ -153,26 +155,36 @@ export class Userfaultfd {
     this.linux.close(this.fd)
   }
 
-  private ask(request: number, start: Address, length: Bytes, mode: number): number {
-    const { argument } = this
-    argument[0] = BigInt(start)
-    argument[1] = BigInt(length)
-    argument[2] = BigInt(mode)
-    argument[3] = 0n
-    return this.linux.ioctl(this.fd, request, argument)
+  /**
+   * Makes pages of a memory file that it doesn't have, with bytes of this process, through a registered range. It takes no
+   * lock of the file's. Wakes nobody. Returns how many bytes it did; it stops at a page that is there.
+   */
+  copy(target: Address, source: Address, length: Bytes): Bytes {
+    // struct uffdio_copy: dst, src, len, mode, copy.
+    this.ask(UFFDIO_COPY, target, source, length, UFFDIO_COPY_MODE_DONTWAKE)
+    return this.doneAt(4)
   }
-}
 
-/**
- * Makes pages of a memory file that it doesn't have, with bytes of this process, through a range registered with `fd`.
- * Any thread may: it takes no lock of the file's. Returns how many bytes it did; it stops at a page that is there.
- */
-export function copyPages(linux: Linux, fd: number, target: Address, source: Address, length: Bytes): Bytes {
-  // struct uffdio_copy: dst, src, len, mode, copy.
-  const mode = UFFDIO_COPY_MODE_DONTWAKE
-  const argument = BigUint64Array.of(BigInt(target), BigInt(source), BigInt(length), BigInt(mode), 0n)
-  linux.ioctl(fd, UFFDIO_COPY, argument)
-  return Math.max(0, Number(BigInt.asIntN(64, argument[4]!)))
+  /** The others take start, length, mode, and say what they did. */
+  private ask(request: number, first: number, second: number, third: number, fourth = 0): number {
+    this.set(0, first)
+    this.set(1, second)
+    this.set(2, third)
+    this.set(3, fourth)
+    this.set(4, 0)
+    return this.linux.ioctl(this.fd, request, this.argument)
+  }
+
+  private set(at: number, value: number): void {
+    this.argument[2 * at] = value
+    this.argument[2 * at + 1] = value / WORD
+  }
+
+  /** A count of bytes that an ioctl has left, or 0 where it is -errno. */
+  private doneAt(at: number): Bytes {
+    const high = this.argument[2 * at + 1]! | 0
+    return high < 0 ? 0 : high * WORD + this.argument[2 * at]!
+  }
 }
 
 /** By the device where it may be opened, else by the system call. */

@@ -518,7 +518,10 @@ export class View {
       if (each === end || offsets[each] !== offset + 4) continue
       // Words in a row lie in a row, as far as the page and the window go.
       const rowEnd = Math.min(end, each - 1 + (Math.min(pageSize - rest, last + 4 - at) >>> 2))
-      while (each < rowEnd && offsets[each] === (offset += 4)) places[each++ - begin] = place += 4
+      for (offset += 4; each < rowEnd && offsets[each] === offset; each++, offset += 4) {
+        place += 4
+        places[each - begin] = place
+      }
     }
     return end
   }

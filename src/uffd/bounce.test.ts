@@ -39,7 +39,7 @@ test('what a bounce buffer moves arrives, pages there or not, whole or in part',
         fs.writeFileSync(path, bytes)
         const fd = fs.openSync(path, 'r+')
         try {
-          const bounce = new Bounce(linux, userfaultfd.fd, memory, part * PAGE)
+          const bounce = new Bounce(linux, userfaultfd, memory, part * PAGE)
           const [inMemory, inFile] = [Buffer.alloc(2 * PAGES * PAGE), Buffer.alloc(4 * PAGES * PAGE)]
           bytes.copy(inFile)
           let end = bytes.length
@@ -67,7 +67,7 @@ test('what a bounce buffer moves arrives, pages there or not, whole or in part',
     ),
     { numRuns: 60 },
   )
-  const bounce = new Bounce(linux, userfaultfd.fd, memory, PAGE)
+  const bounce = new Bounce(linux, userfaultfd, memory, PAGE)
   assert.equal(bounce.fill({ fd: 0, offset: 0, length: PAGE, address: undefined }, 9999, 0), -errno.EBADF)
   userfaultfd.close()
   linux.munmap(memory, HUGE_PAGE_BYTES)

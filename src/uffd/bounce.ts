@@ -9,7 +9,7 @@
  *     out    memory file -> bounce -> file
  */
 import type { Bytes } from '../base/index.ts'
-import { type Address, copyPages, type Linux } from '../linux/index.ts'
+import type { Address, Linux, Userfaultfd } from '../linux/index.ts'
 
 /** A range of a memory file. */
 export interface Range {
@@ -22,13 +22,13 @@ export interface Range {
 
 export class Bounce {
   private readonly linux: Linux
-  private readonly userfaultfd: number
+  private readonly uffd: Userfaultfd
   private readonly address: Address
   private readonly length: Bytes
 
-  constructor(linux: Linux, userfaultfd: number, address: Address, length: Bytes) {
+  constructor(linux: Linux, uffd: Userfaultfd, address: Address, length: Bytes) {
     this.linux = linux
-    this.userfaultfd = userfaultfd
+    this.uffd = uffd
     this.address = address
     this.length = length
   }
@@ -37,7 +37,7 @@ export class Bounce {
   fill(range: Range, fd: number, position: Bytes): number {
     return this.move(range.length, (at, wanted) => {
       const got = this.linux.pread(fd, this.address, wanted, position + at)
-      return got <= 0 ? got : makePages(this.linux, this.userfaultfd, range, at, this.address, got)
+      return got <= 0 ? got : makePages(this.linux, this.uffd, range, at, this.address, got)
     })
   }
 
@@ -64,14 +64,14 @@ export class Bounce {
 /** `length` bytes at `source`, of this process, become those of the range from `at` on. Returns how many did, or -errno if none. */
 export function makePages(
   linux: Linux,
-  userfaultfd: number,
+  uffd: Userfaultfd,
   { fd, offset, address }: Range,
   at: Bytes,
   source: Address,
   length: Bytes,
 ): number {
   const whole = length - (length % linux.pageSize)
-  const made = address === undefined ? 0 : copyPages(linux, userfaultfd, address + at, source, whole)
+  const made = address === undefined ? 0 : uffd.copy(address + at, source, whole)
   if (made === length) return length
   const rest = linux.pwrite(fd, source + made, length - made, offset + at + made)
   return rest < 0 && made === 0 ? rest : made + Math.max(0, rest)

@@ -1,7 +1,7 @@
 /** A thread that makes calls of the host: those of its slot, one after the other, and wakes the pager. Then it is another's. */
 import { parentPort } from 'node:worker_threads'
 import type { Bytes } from '../base/index.ts'
-import { type Address, hasLoaded, Linux } from '../linux/index.ts'
+import { type Address, hasLoaded, Linux, Userfaultfd } from '../linux/index.ts'
 import { Bounce } from './bounce.ts'
 import { CallSlot, FLUSH, type HostCall, READ, RESIZE, WRITE } from './call-slot.ts'
 
@@ -22,7 +22,7 @@ parentPort!.on(
   'message',
   ({ slot: buffer, eventfd, userfaultfd, bounce: { address, length } }: IoThreadData) => {
     const slot = new CallSlot(buffer)
-    const bounce = new Bounce(linux, userfaultfd, address, length)
+    const bounce = new Bounce(linux, Userfaultfd.of(linux, userfaultfd), address, length)
     for (let call = slot.next(); call !== undefined; call = slot.next()) {
       slot.end(perform(call, bounce))
       linux.notify(eventfd)

@@ -303,7 +303,7 @@ function makeParts(linux: Linux, { options, slots, eventfd }: PagerData): Parts 
   const uffd = Userfaultfd.open(linux)
   const store = new MemoryFiles(linux, uffd, pageSize)
   const mirror = new Mirror(linux, uffd, store, pageSize)
-  const ring = RingReads.open<RingCall>(linux, uffd.fd, eventfd)
+  const ring = RingReads.open<RingCall>(linux, uffd, eventfd)
   const ioThreads = new IoThreads(linux, store, ring, slots)
   const loop = new LoopWait(linux, [uffd.fd, eventfd])
   ioThreads.onBegun = () => loop.wake()

@@ -31,7 +31,7 @@ function world(t: TestContext) {
   const eventfd = linux.eventfd()
   const uffd = Userfaultfd.open(linux)
   const store = new MemoryFiles(linux, uffd, PAGE)
-  const ring = RingReads.open<RingCall>(linux, uffd.fd, eventfd)!
+  const ring = RingReads.open<RingCall>(linux, uffd, eventfd)!
   const calls = new IoThreads(linux, store, ring, [])
   const content = Buffer.from(
     Array.from({ length: PAGES * PAGE - 1000 }, (_, at) => (at * 31 + (at >> 8)) & 255),
@@ -126,5 +126,5 @@ describe('a short read', { skip }, () => {
 
 test('there are no reads by a ring where the host has none', t => {
   t.mock.method(Ring, 'open', () => undefined)
-  assert.equal(RingReads.open(linux, -1, -1), undefined)
+  assert.equal(RingReads.open(linux, Userfaultfd.of(linux, -1), -1), undefined)
 })

@@ -8,7 +8,14 @@
  *   RGR1 A part of the bounce buffer belongs to one read, from when it is taken until it has ended or the kernel refuses it.
  */
 import type { Bytes } from '../base/index.ts'
-import { type Address, HUGE_PAGE_BYTES, type Linux, LinuxError, Ring } from '../linux/index.ts'
+import {
+  type Address,
+  HUGE_PAGE_BYTES,
+  type Linux,
+  LinuxError,
+  Ring,
+  type Userfaultfd,
+} from '../linux/index.ts'
 import { makePages, type Range } from './bounce.ts'
 
 /** So many are under way at most; those that come then go to threads. */
@@ -25,14 +32,14 @@ export interface ShortRead {
 
 export class RingReads<Read extends ShortRead> {
   private readonly linux: Linux
-  private readonly userfaultfd: number
+  private readonly uffd: Userfaultfd
   private readonly ring: Ring
   private readonly bounce: Address
   private readonly reads: (Read | undefined)[] = []
 
-  private constructor(linux: Linux, userfaultfd: number, ring: Ring, bounce: Address) {
+  private constructor(linux: Linux, uffd: Userfaultfd, ring: Ring, bounce: Address) {
     this.linux = linux
-    this.userfaultfd = userfaultfd
+    this.uffd = uffd
     this.ring = ring
     this.bounce = bounce
   }
@@ -40,13 +47,13 @@ export class RingReads<Read extends ShortRead> {
   /** `eventfd`: is counted up when a read has ended. */
   static open<Read extends ShortRead>(
     linux: Linux,
-    userfaultfd: number,
+    uffd: Userfaultfd,
     eventfd: number,
   ): RingReads<Read> | undefined {
     const ring = Ring.open(linux, PLACES, eventfd)
     if (ring === undefined) return undefined
     try {
-      return new RingReads(linux, userfaultfd, ring, linux.hugePage())
+      return new RingReads(linux, uffd, ring, linux.hugePage())
     } catch (error) {
       ring.close()
       if (error instanceof LinuxError) return undefined
@@ -85,7 +92,7 @@ export class RingReads<Read extends ShortRead> {
   }
 
   private arrive({ range }: Read, place: number, length: Bytes): number {
-    return makePages(this.linux, this.userfaultfd, range, 0, this.partAt(place), length)
+    return makePages(this.linux, this.uffd, range, 0, this.partAt(place), length)
   }
 
   private partAt(place: number): Address {
