@@ -16,28 +16,38 @@
  *   RE2 Objects in `fixed` never change, or their changes matter to nobody; nothing that matters is reached only
  *       through one of them.
  *   RE3 The known cells are those that could be reached at `here` or at a place before it, in the order in which they were met;
- *       their `fields` are what their objects have at `here`.
+ *       what their rows have `seen` is what their objects hold at `here`.
  */
 import { assert, NumberMap } from '../base/index.ts'
 
-type Fields = readonly unknown[] | Uint8Array
+/** What an object that isn't a record holds, as a copy. */
+type Copy = readonly unknown[] | Uint8Array
 
-/** What is known of an object: how it is copied, and its fields at the present place. */
+/** What is known of an object: where it stands in its row, and what it held when it was met. */
 interface Cell {
   readonly object: object
-  readonly kind: Kind
-  /** Whose it is: machines may share an object. */
-  readonly knower: Rewinder
-  fields: Fields
-  /** Whether it is among the cells that are looked at. */
-  known: boolean
+  readonly row: Row
+  readonly first: readonly unknown[]
+  /** -1: it isn't among those that are looked at. */
+  place: number
 }
 
-/** A cell that a step changed. */
+/** The known objects of one kind, and what was last seen of each: `width` things, side by side. */
+interface Row {
+  /** Whose it is: machines may share an object. */
+  readonly knower: Rewinder
+  readonly kind: Kind
+  readonly cells: Cell[]
+  readonly objects: object[]
+  readonly seen: unknown[]
+}
+
+/** A thing that a step changed, of those that are seen of an object. */
 interface Change {
   readonly cell: Cell
-  readonly before: Fields
-  readonly after: Fields
+  readonly nth: number
+  readonly before: unknown
+  readonly after: unknown
 }
 
 /** A place to come back to. */
@@ -50,23 +60,33 @@ export interface Snapshot {
 }
 
 interface Kind {
-  /** Its cells' place in the rewinder's rows of cells. */
+  /** The place of its row among those of a rewinder. */
   readonly number: number
-  read(object: object): Fields
-  /** Gives the object these fields. */
-  write(object: object, fields: Fields): void
-  /** Calls back for each cell whose object has other fields by now. */
-  compare(cells: readonly Cell[], differs: (cell: Cell) => void): void
+  /** What is seen of an object: its fields, or one copy of all that it holds. */
+  readonly sees: 'fields' | 'a copy'
+  readonly width: number
+  read(object: object): unknown[]
+  /** Calls back for each place in the row whose object holds something else by now. */
+  compare(row: Row, differs: (row: Row, place: number) => void): void
+  /** Tells the things which an object holds now, and didn't when it was seen. */
+  tell(cell: Cell, object: object, seen: readonly unknown[], from: number, changed: Changed): void
+  /** Gives the object what was seen of it. */
+  writeBack(object: object, seen: readonly unknown[], from: number): void
+  /** Gives the object one thing. */
+  write(object: object, nth: number, thing: unknown): void
 }
+
+type Changed = (cell: Cell, nth: number, after: unknown) => void
 
 /** A property of ours on each object: a map from objects to cells would keep every dead object. */
 const MARK = Symbol('cell')
+type Marked = { [MARK]: Cell | undefined }
 
 export class Rewinder {
   private readonly fixed: ReadonlySet<object>
   private readonly isConstant: (object: object) => boolean
-  /** The known cells, by the number of their kind. */
-  private readonly rows: Cell[][] = []
+  /** By the number of their kind. */
+  private readonly rows: Row[] = []
   private here: Snapshot
   private changes: Change[] = []
   private met: Cell[] = []
@@ -79,7 +99,7 @@ export class Rewinder {
   ) {
     this.fixed = new Set(fixed)
     this.isConstant = isConstant
-    this.meetAll(roots, NEVER)
+    this.meetAll(roots, NOTHING)
     this.here = { parent: undefined, depth: 0, changes: [], met: this.met }
   }
 
@@ -88,15 +108,15 @@ export class Rewinder {
     this.changes = []
     this.met = []
     // What is met on the way is as it was met.
-    for (let kind = this.rows.length - 1; kind >= 0; kind--)
-      if (this.rows[kind]!.length > 0) KINDS[kind]!.compare(this.rows[kind]!, this.differs)
+    this.compare(this.differs)
     if (this.changes.length > 0)
       this.here = { parent: this.here, depth: this.here.depth + 1, changes: this.changes, met: this.met }
     return this.here
   }
 
   restore(goal: Snapshot): void {
-    this.revert()
+    // What came to be since `here` can't be reached any more.
+    this.compare(writeBack)
     let from = this.here
     const again: Snapshot[] = []
     let to = goal
@@ -112,82 +132,95 @@ export class Rewinder {
     this.here = goal
   }
 
-  /** Forgets what changed since `here`: what came to be since then can't be reached any more. */
-  private revert(): void {
-    for (let kind = this.rows.length - 1; kind >= 0; kind--)
-      if (this.rows[kind]!.length > 0) KINDS[kind]!.compare(this.rows[kind]!, writeBack)
+  private compare(differs: (row: Row, place: number) => void): void {
+    for (let number = this.rows.length - 1; number >= 0; number--) {
+      const row = this.rows[number]!
+      if (row.cells.length > 0) row.kind.compare(row, differs)
+    }
   }
 
   private undo({ changes, met }: Snapshot): void {
-    for (let at = met.length - 1; at >= 0; at--) {
-      const cell = met[at]!
-      cell.known = false
-      this.rows[cell.kind.number]!.pop()
-    }
-    for (const { cell, before } of changes) {
-      cell.kind.write(cell.object, before)
-      cell.fields = before
-    }
+    for (let at = met.length - 1; at >= 0; at--) forget(met[at]!)
+    for (const { cell, nth, before } of changes) give(cell, nth, before)
   }
 
   private redo({ changes, met }: Snapshot): void {
-    for (const { cell, after } of changes) {
-      cell.kind.write(cell.object, after)
-      cell.fields = after
-    }
-    for (const cell of met) this.know(cell)
+    for (const { cell, nth, after } of changes) give(cell, nth, after)
+    for (const cell of met) know(cell)
   }
 
-  private know(cell: Cell): void {
-    cell.known = true
-    const { number } = cell.kind
-    while (this.rows.length <= number) this.rows.push([])
-    this.rows[number]!.push(cell)
+  private rowOf(kind: Kind): Row {
+    for (let number = this.rows.length; number <= kind.number; number++)
+      this.rows.push({ knower: this, kind: KINDS[number]!, cells: [], objects: [], seen: [] })
+    return this.rows[kind.number]!
   }
 
-  private readonly differs = (cell: Cell): void => {
-    const before = cell.fields
-    const after = cell.kind.read(cell.object)
-    cell.fields = after
-    this.changes.push({ cell, before, after })
-    if (Array.isArray(after)) this.meetAll(after, before)
+  private readonly differs = ({ kind, cells, objects, seen }: Row, place: number): void =>
+    kind.tell(cells[place]!, objects[place]!, seen, place * kind.width, this.changed)
+
+  private readonly changed: Changed = (cell, nth, after) => {
+    const { kind, seen } = cell.row
+    const at = cell.place * kind.width + nth
+    const before = seen[at]
+    seen[at] = after
+    this.changes.push({ cell, nth, before, after })
+    if (kind.sees === 'fields') this.meetValue(after)
+    else if (Array.isArray(after)) this.meetAll(after, before as Copy)
   }
 
   /** Meets the objects among `values`, but for those that stand there already in `before`. */
-  private meetAll(values: readonly unknown[], before: Fields): void {
-    for (let at = 0; at < values.length; at++) {
-      const value = values[at]
-      if (typeof value === 'object' && value !== null && value !== before[at]) this.meet(value)
-    }
+  private meetAll(values: readonly unknown[], before: Copy): void {
+    for (let at = 0; at < values.length; at++) if (values[at] !== before[at]) this.meetValue(values[at])
   }
 
-  private meet(met: object): void {
-    if (ArrayBuffer.isView(met)) {
-      if (!this.fixed.has(met.buffer) && !this.isConstant(met)) this.meetObject(wholeOf(met.buffer))
-    } else this.meetObject(met)
+  private meetValue(value: unknown): void {
+    if (typeof value !== 'object' || value === null) return
+    if (!ArrayBuffer.isView(value)) this.meet(value)
+    else if (!this.fixed.has(value.buffer) && !this.isConstant(value)) this.meet(wholeOf(value.buffer))
   }
 
-  private meetObject(object: object): void {
-    const marked = object as { [MARK]: Cell | undefined }
-    let cell = marked[MARK]
-    if (cell?.knower === this ? cell.known : this.fixed.has(object) || this.isConstant(object)) return
-    if (cell?.knower !== this) {
-      cell = { object, kind: kindOf(object), knower: this, fields: NEVER, known: false }
-      marked[MARK] = cell
-    }
-    cell.fields = cell.kind.read(object)
-    this.know(cell)
+  private meet(object: object): void {
+    const known = (object as Marked)[MARK]
+    const isOurs = known?.row.knower === this
+    if (isOurs ? known.place !== -1 : this.fixed.has(object) || this.isConstant(object)) return
+    const row = isOurs ? known.row : this.rowOf(kindOf(object))
+    const cell: Cell = { object, row, first: row.kind.read(object), place: -1 }
+    know(cell)
     this.met.push(cell)
-    if (Array.isArray(cell.fields)) this.meetAll(cell.fields, NEVER)
+    if (row.kind.sees === 'fields') this.meetAll(cell.first, NOTHING)
+    else if (Array.isArray(cell.first[0])) this.meetAll(cell.first[0], NOTHING)
   }
 }
 
-function writeBack({ kind, object, fields }: Cell): void {
-  kind.write(object, fields)
+function know(cell: Cell): void {
+  const { object, row } = cell
+  const { cells, objects, seen } = row
+  ;(object as Marked)[MARK] = cell
+  cell.place = cells.length
+  cells.push(cell)
+  objects.push(object)
+  for (const thing of cell.first) seen.push(thing)
 }
 
-/** The fields of an object that wasn't looked at yet: they equal none. */
-const NEVER: Fields = []
+/** Of the cells of a row that which was met last. */
+function forget(cell: Cell): void {
+  const { cells, objects, seen, kind } = cell.row
+  cell.place = -1
+  cells.pop()
+  objects.pop()
+  for (let nth = 0; nth < kind.width; nth++) seen.pop()
+}
+
+function give({ object, row: { kind, seen }, place }: Cell, nth: number, thing: unknown): void {
+  kind.write(object, nth, thing)
+  seen[place * kind.width + nth] = thing
+}
+
+function writeBack({ kind, objects, seen }: Row, place: number): void {
+  kind.writeBack(objects[place]!, seen, place * kind.width)
+}
+
+const NOTHING: Copy = []
 
 /** All kinds, by their numbers: shared by all rewinders, so that their code is warm from the second machine on. */
 const KINDS: Kind[] = []
@@ -219,8 +252,9 @@ function recordKind(object: object): Kind {
   while (RECORDS.length <= keys.length) RECORDS.push([])
   const alike = RECORDS[keys.length]!
   for (const { of, keys: theirs, kind } of alike)
-    if (of === object.constructor && sameItems(theirs, keys)) return kind
-  const kind = newKind(MAY_COMPILE ? compiledRecord(keys) : loopedRecord(keys))
+    if (of === object.constructor && keys.every((key, at) => key === theirs[at])) return kind
+  const ways = MAY_COMPILE ? compiledRecord(keys) : loopedRecord(keys)
+  const kind = newKind({ sees: 'fields', width: keys.length, ...ways })
   alike.push({ of: object.constructor, keys, kind })
   return kind
 }
@@ -232,53 +266,99 @@ const MAY_COMPILE = typeof process !== 'undefined'
  * hot: the accesses are written out as code for each shape, so that each place in the code sees one shape only; a loop over
  * keys took 20 times as long, and this is what the explorer does most.
  */
-function compiledRecord(keys: readonly string[]): Ways {
-  const fields = keys.map(key => `object[${JSON.stringify(key)}]`)
-  const differ = fields.map((field, at) => `${field} !== fields[${at}]`).join(' || ')
-  const written = fields
-    .map((field, at) => `if (${field} !== fields[${at}]) ${field} = fields[${at}]`)
-    .join('; ')
+function compiledRecord(keys: readonly string[]): Omit<Ways, 'sees' | 'width'> {
+  const fields = keys.map((key, at) => ({
+    at,
+    field: `object[${JSON.stringify(key)}]`,
+    seen: `seen[from + ${at}]`,
+  }))
+  const differ = fields.map(({ field, seen }) => `${field} !== ${seen}`).join(' || ')
+  const each = (code: (field: (typeof fields)[number]) => string) => fields.map(code).join('\n')
   return {
-    read: new Function('object', `return [${fields.join(', ')}]`) as Kind['read'],
-    write: new Function('object', 'fields', written) as Kind['write'],
-    compare: new Function(
-      'cells',
-      'differs',
-      `for (let at = 0, end = cells.length; at < end; at++) {
-         const cell = cells[at], object = cell.object, fields = cell.fields
-         if (${differ || 'false'}) differs(cell)
+    read: compiled('object', `return [${fields.map(({ field }) => field).join(', ')}]`),
+    compare: compiled(
+      'row, differs',
+      `const { objects, seen } = row
+       for (let place = 0, from = 0, end = objects.length; place < end; place++, from += ${keys.length}) {
+         const object = objects[place]
+         if (${differ || 'false'}) differs(row, place)
        }`,
-    ) as Kind['compare'],
+    ),
+    tell: compiled(
+      'cell, object, seen, from, changed',
+      each(({ at, field, seen }) => `if (${field} !== ${seen}) changed(cell, ${at}, ${field})`),
+    ),
+    writeBack: compiled(
+      'object, seen, from',
+      each(({ field, seen }) => `if (${field} !== ${seen}) ${field} = ${seen}`),
+    ),
+    write: compiled(
+      'object, nth, thing',
+      `switch (nth) { ${each(({ at, field }) => `case ${at}: ${field} = thing; break`)} }`,
+    ),
   }
+}
+
+function compiled<Ran>(parameters: string, code: string): Ran {
+  return new Function(parameters, code) as Ran
 }
 
 /** The same where a page's policy forbids to compile. */
-function loopedRecord(keys: readonly string[]): Ways {
+function loopedRecord(keys: readonly string[]): Omit<Ways, 'sees' | 'width'> {
   type Plain = Record<string, unknown>
+  const differing = (object: object, seen: readonly unknown[], from: number) =>
+    keys.flatMap((key, nth) => ((object as Plain)[key] === seen[from + nth] ? [] : [{ key, nth }]))
   return {
     read: object => keys.map(key => (object as Plain)[key]),
-    write(object, fields) {
-      for (let at = 0; at < keys.length; at++)
-        if ((object as Plain)[keys[at]!] !== fields[at]) (object as Plain)[keys[at]!] = fields[at]
+    compare(row, differs) {
+      for (const [place, object] of row.objects.entries())
+        if (differing(object, row.seen, place * keys.length).length > 0) differs(row, place)
     },
-    compare(cells, differs) {
-      for (const cell of cells)
-        if (keys.some((key, at) => (cell.object as Plain)[key] !== cell.fields[at])) differs(cell)
+    tell(cell, object, seen, from, changed) {
+      for (const { key, nth } of differing(object, seen, from)) changed(cell, nth, (object as Plain)[key])
+    },
+    writeBack(object, seen, from) {
+      for (const { key, nth } of differing(object, seen, from)) (object as Plain)[key] = seen[from + nth]
+    },
+    write(object, nth, thing) {
+      ;(object as Plain)[keys[nth]!] = thing
     },
   }
 }
 
+/** How objects are seen that aren't records: as a copy of what they hold. */
+interface Copied<Held, Kept> {
+  copy(held: Held): Kept
+  fill(held: Held, kept: Kept): void
+  compare: Kind['compare']
+}
+
+function copiedKind<Held extends object, Kept extends Copy>(ways: Copied<Held, Kept>): Kind {
+  const { copy, fill, compare } = ways
+  return newKind({
+    sees: 'a copy',
+    width: 1,
+    read: object => [copy(object as Held)],
+    compare,
+    tell: (cell, object, _seen, _from, changed) => changed(cell, 0, copy(object as Held)),
+    writeBack: (object, seen, from) => fill(object as Held, seen[from] as Kept),
+    write: (object, _nth, thing) => fill(object as Held, thing as Kept),
+  })
+}
+
 /** The bytes of a buffer, for all views of it. hot: where there is Node, its buffers are compared at once. */
-const BYTES = newKind({
-  read: object => (MAY_COMPILE ? Buffer.from(object as Buffer) : (object as Uint8Array).slice()),
-  write: (object, fields) => (object as Uint8Array).set(fields as Uint8Array),
+const BYTES = copiedKind<Uint8Array, Uint8Array>({
+  copy: bytes => (MAY_COMPILE ? Buffer.from(bytes) : bytes.slice()),
+  fill: (bytes, kept) => bytes.set(kept),
   compare: MAY_COMPILE
-    ? (cells, differs) => {
-        for (let at = 0, end = cells.length; at < end; at++)
-          if (!(cells[at]!.object as Buffer).equals(cells[at]!.fields as Buffer)) differs(cells[at]!)
+    ? (row, differs) => {
+        const { objects, seen } = row
+        for (let at = 0, end = objects.length; at < end; at++)
+          if (!(objects[at] as Buffer).equals(seen[at] as Buffer)) differs(row, at)
       }
-    : (cells, differs) => {
-        for (const cell of cells) if (!sameItems(cell.object as Uint8Array, cell.fields)) differs(cell)
+    : (row, differs) => {
+        for (const [at, bytes] of row.objects.entries())
+          if (!sameItems(bytes as Uint8Array, row.seen[at] as Uint8Array)) differs(row, at)
       },
 })
 
@@ -301,94 +381,95 @@ function sameItems(items: ArrayLike<unknown>, others: ArrayLike<unknown>): boole
 }
 
 /** hot: the code is there twice, so that each copy sees arrays of few sorts. */
-const ARRAY = newKind(arrays(sameItems))
-const ARRAY_OF_NUMBERS = newKind(
+const ARRAY = copiedKind(arrays(sameItems))
+const ARRAY_OF_NUMBERS = copiedKind(
   arrays(MAY_COMPILE ? (new Function(`return ${sameItems}`)() as typeof sameItems) : sameItems),
 )
 
-function arrays(same: typeof sameItems): Ways {
+function arrays(same: typeof sameItems): Copied<unknown[], readonly unknown[]> {
   return {
-    read: object => (object as unknown[]).slice(),
-    write(object, fields) {
-      const array = object as unknown[]
-      array.length = fields.length
-      for (let at = 0; at < fields.length; at++) array[at] = fields[at]
+    copy: array => array.slice(),
+    /** hot: an array whose length is set, even to what it is, takes a slow way, and may be of another sort from then on. */
+    fill(array, kept) {
+      while (array.length > kept.length) array.pop()
+      for (let at = 0; at < array.length; at++) array[at] = kept[at]
+      for (let at = array.length; at < kept.length; at++) array.push(kept[at])
     },
-    compare(cells, differs) {
-      for (let at = 0, end = cells.length; at < end; at++)
-        if (!same(cells[at]!.object as unknown[], cells[at]!.fields)) differs(cells[at]!)
+    compare(row, differs) {
+      const { objects, seen } = row
+      for (let at = 0, end = objects.length; at < end; at++)
+        if (!same(objects[at] as unknown[], seen[at] as unknown[])) differs(row, at)
     },
   }
 }
 
 /** hot: most maps of a small machine are empty, and an entry that is walked is an array made for it, so keys are. */
-const MAP = newKind({
-  read(object) {
-    const fields: unknown[] = []
-    for (const [key, value] of object as Map<unknown, unknown>) fields.push(key, value)
-    return fields
+const MAP = copiedKind<Map<unknown, unknown>, readonly unknown[]>({
+  copy(map) {
+    const entries: unknown[] = []
+    for (const [key, value] of map) entries.push(key, value)
+    return entries
   },
-  write(object, fields) {
-    const map = object as Map<unknown, unknown>
+  fill(map, kept) {
     map.clear()
-    for (let at = 0; at < fields.length; at += 2) map.set(fields[at], fields[at + 1])
+    for (let at = 0; at < kept.length; at += 2) map.set(kept[at], kept[at + 1])
   },
-  compare(cells, differs) {
-    for (let at = 0, end = cells.length; at < end; at++) {
-      const { object, fields } = cells[at]!
-      const map = object as Map<unknown, unknown>
-      if (map.size * 2 !== fields.length || (map.size > 0 && !sameEntries(map, fields))) differs(cells[at]!)
+  compare(row, differs) {
+    const { objects, seen } = row
+    for (let at = 0, end = objects.length; at < end; at++) {
+      const map = objects[at] as Map<unknown, unknown>
+      const kept = seen[at] as readonly unknown[]
+      if (map.size * 2 !== kept.length || (map.size > 0 && !sameEntries(map, kept))) differs(row, at)
     }
   },
 })
 
-function sameEntries(map: Map<unknown, unknown>, fields: Fields): boolean {
+function sameEntries(map: Map<unknown, unknown>, kept: readonly unknown[]): boolean {
   let at = 0
-  for (const key of map.keys()) if (key !== fields[at++] || map.get(key) !== fields[at++]) return false
+  for (const key of map.keys()) if (key !== kept[at++] || map.get(key) !== kept[at++]) return false
   return true
 }
 
 /** Its members come out in one order, wherever they lie. */
-const NUMBER_MAP = newKind({
-  read: object => (object as NumberMap<unknown>).entries().flat(),
-  write(object, fields) {
-    const map = object as NumberMap<unknown>
-    for (let at = 0; at < fields.length; at += 2) map.set(fields[at] as number, fields[at + 1])
-    if (map.size * 2 === fields.length) return
-    const keys = new Set(fields.filter((_, at) => at % 2 === 0))
+const NUMBER_MAP = copiedKind<NumberMap<unknown>, readonly unknown[]>({
+  copy: map => map.entries().flat(),
+  fill(map, kept) {
+    for (let at = 0; at < kept.length; at += 2) map.set(kept[at] as number, kept[at + 1])
+    if (map.size * 2 === kept.length) return
+    const keys = new Set(kept.filter((_, at) => at % 2 === 0))
     for (const [key] of map.entries()) if (!keys.has(key)) map.delete(key)
   },
-  compare(cells, differs) {
-    for (let at = 0, end = cells.length; at < end; at++)
-      if (!sameMembers(cells[at]!.object as NumberMap<unknown>, cells[at]!.fields)) differs(cells[at]!)
+  compare(row, differs) {
+    const { objects, seen } = row
+    for (let at = 0, end = objects.length; at < end; at++)
+      if (!sameMembers(objects[at] as NumberMap<unknown>, seen[at] as readonly unknown[])) differs(row, at)
   },
 })
 
-function sameMembers(map: NumberMap<unknown>, fields: Fields): boolean {
-  if (map.size * 2 !== fields.length) return false
-  for (let at = 0; at < fields.length; at += 2)
-    if (map.get(fields[at] as number) !== fields[at + 1]) return false
+function sameMembers(map: NumberMap<unknown>, kept: readonly unknown[]): boolean {
+  if (map.size * 2 !== kept.length) return false
+  for (let at = 0; at < kept.length; at += 2) if (map.get(kept[at] as number) !== kept[at + 1]) return false
   return true
 }
 
-const SET = newKind({
-  read: object => [...(object as Set<unknown>)],
-  write(object, fields) {
-    const set = object as Set<unknown>
+const SET = copiedKind<Set<unknown>, readonly unknown[]>({
+  copy: set => [...set],
+  fill(set, kept) {
     set.clear()
-    for (const value of fields) set.add(value)
+    for (const value of kept) set.add(value)
   },
-  compare(cells, differs) {
-    for (let at = 0, end = cells.length; at < end; at++) {
-      const { object, fields } = cells[at]!
-      const set = object as Set<unknown>
-      if (set.size !== fields.length || (set.size > 0 && !sameValues(set, fields))) differs(cells[at]!)
+  compare(row, differs) {
+    const { objects, seen } = row
+    for (let at = 0, end = objects.length; at < end; at++) {
+      const set = objects[at] as Set<unknown>
+      const kept = seen[at] as readonly unknown[]
+      if (set.size !== kept.length || (set.size > 0 && !sameValues(set, kept))) differs(row, at)
     }
   },
 })
 
-function sameValues(set: Set<unknown>, fields: Fields): boolean {
+function sameValues(set: Set<unknown>, kept: readonly unknown[]): boolean {
   let at = 0
-  for (const value of set) if (value !== fields[at++]) return false
+  for (const value of set) if (value !== kept[at++]) return false
   return true
 }
