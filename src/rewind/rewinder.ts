@@ -66,8 +66,6 @@ interface Kind {
   readonly sees: 'fields' | 'a copy'
   readonly width: number
   read(object: object): unknown[]
-  /** Calls back for each place in the row whose object holds something else by now. */
-  compare(row: Row, differs: (row: Row, place: number) => void): void
   /** Tells the things which an object holds now, and didn't when it was seen. */
   tell(cell: Cell, object: object, seen: readonly unknown[], from: number, changed: Changed): void
   /** Gives the object what was seen of it. */
@@ -76,6 +74,9 @@ interface Kind {
   write(object: object, nth: number, thing: unknown): void
 }
 
+type Differs = (row: Row, place: number) => void
+/** Calls back for each place in some of the rows whose object holds something else by now. */
+type Comparison = (rows: readonly Row[], differs: Differs) => void
 type Changed = (cell: Cell, nth: number, after: unknown) => void
 
 /** A property of ours on each object: a map from objects to cells would keep every dead object. */
@@ -132,11 +133,9 @@ export class Rewinder {
     this.here = goal
   }
 
-  private compare(differs: (row: Row, place: number) => void): void {
-    for (let number = this.rows.length - 1; number >= 0; number--) {
-      const row = this.rows[number]!
-      if (row.cells.length > 0) row.kind.compare(row, differs)
-    }
+  private compare(differs: Differs): void {
+    this.rowOf(KINDS.at(-1)!)
+    for (const compare of COMPARISONS) compare(this.rows, differs)
   }
 
   private undo({ changes, met }: Snapshot): void {
@@ -155,7 +154,7 @@ export class Rewinder {
     return this.rows[kind.number]!
   }
 
-  private readonly differs = ({ kind, cells, objects, seen }: Row, place: number): void =>
+  private readonly differs: Differs = ({ kind, cells, objects, seen }, place) =>
     kind.tell(cells[place]!, objects[place]!, seen, place * kind.width, this.changed)
 
   private readonly changed: Changed = (cell, nth, after) => {
@@ -224,6 +223,8 @@ const NOTHING: Copy = []
 
 /** All kinds, by their numbers: shared by all rewinders, so that their code is warm from the second machine on. */
 const KINDS: Kind[] = []
+/** Of the rows of all kinds. */
+const COMPARISONS: Comparison[] = []
 
 type Ways = Omit<Kind, 'number'>
 
@@ -243,20 +244,42 @@ function newKind(ways: Ways): Kind {
   return kind
 }
 
-/** For each number of keys: the kinds of records with so many, and their keys. */
-const RECORDS: { readonly of: unknown; readonly keys: readonly string[]; readonly kind: Kind }[][] = []
-
 /** Objects with the same keys in the same order. */
+interface Shape {
+  readonly of: unknown
+  readonly keys: readonly string[]
+  readonly kind: Kind
+}
+
+/** By their number of keys. */
+const SHAPES: Shape[][] = []
+
 function recordKind(object: object): Kind {
   const keys = Object.keys(object)
-  while (RECORDS.length <= keys.length) RECORDS.push([])
-  const alike = RECORDS[keys.length]!
+  while (SHAPES.length <= keys.length) SHAPES.push([])
+  const alike = SHAPES[keys.length]!
   for (const { of, keys: theirs, kind } of alike)
     if (of === object.constructor && keys.every((key, at) => key === theirs[at])) return kind
   const ways = MAY_COMPILE ? compiledRecord(keys) : loopedRecord(keys)
   const kind = newKind({ sees: 'fields', width: keys.length, ...ways })
-  alike.push({ of: object.constructor, keys, kind })
+  const shape = { of: object.constructor, keys, kind }
+  alike.push(shape)
+  compareToo(shape)
   return kind
+}
+
+/** Those that are compared in the last of the comparisons. */
+let together: Shape[] = []
+/** hot: most kinds of a machine have one object, and a call for each took as long as to compare it. */
+const TOGETHER_MAX = 16
+
+function compareToo(shape: Shape): void {
+  if (!MAY_COMPILE) COMPARISONS.push(loopedComparison(shape))
+  else {
+    if (together.length === TOGETHER_MAX) together = []
+    if (together.push(shape) > 1) COMPARISONS.pop()
+    COMPARISONS.push(compiledComparison(together))
+  }
 }
 
 /** Node may; in a page its policy forbids it, and would complain of an attempt. */
@@ -267,23 +290,10 @@ const MAY_COMPILE = typeof process !== 'undefined'
  * keys took 20 times as long, and this is what the explorer does most.
  */
 function compiledRecord(keys: readonly string[]): Omit<Ways, 'sees' | 'width'> {
-  const fields = keys.map((key, at) => ({
-    at,
-    field: `object[${JSON.stringify(key)}]`,
-    seen: `seen[from + ${at}]`,
-  }))
-  const differ = fields.map(({ field, seen }) => `${field} !== ${seen}`).join(' || ')
+  const fields = fieldsOf(keys)
   const each = (code: (field: (typeof fields)[number]) => string) => fields.map(code).join('\n')
   return {
     read: compiled('object', `return [${fields.map(({ field }) => field).join(', ')}]`),
-    compare: compiled(
-      'row, differs',
-      `const { objects, seen } = row
-       for (let place = 0, from = 0, end = objects.length; place < end; place++, from += ${keys.length}) {
-         const object = objects[place]
-         if (${differ || 'false'}) differs(row, place)
-       }`,
-    ),
     tell: compiled(
       'cell, object, seen, from, changed',
       each(({ at, field, seen }) => `if (${field} !== ${seen}) changed(cell, ${at}, ${field})`),
@@ -299,21 +309,37 @@ function compiledRecord(keys: readonly string[]): Omit<Ways, 'sees' | 'width'> {
   }
 }
 
+function compiledComparison(shapes: readonly Shape[]): Comparison {
+  const each = shapes.map(({ keys, kind }) => {
+    const differ = fieldsOf(keys).map(({ field, seen }) => `${field} !== ${seen}`)
+    return `{
+      const row = rows[${kind.number}], { objects, seen } = row
+      for (let place = 0, from = 0, end = objects.length; place < end; place++, from += ${keys.length}) {
+        const object = objects[place]
+        if (${differ.join(' || ') || 'false'}) differs(row, place)
+      }
+    }`
+  })
+  return compiled('rows, differs', each.join('\n'))
+}
+
+/** Their places, and the accesses to them. */
+function fieldsOf(keys: readonly string[]) {
+  return keys.map((key, at) => ({ at, field: `object[${JSON.stringify(key)}]`, seen: `seen[from + ${at}]` }))
+}
+
 function compiled<Ran>(parameters: string, code: string): Ran {
   return new Function(parameters, code) as Ran
 }
 
+type Plain = { [key: string]: unknown }
+
 /** The same where a page's policy forbids to compile. */
 function loopedRecord(keys: readonly string[]): Omit<Ways, 'sees' | 'width'> {
-  type Plain = Record<string, unknown>
   const differing = (object: object, seen: readonly unknown[], from: number) =>
     keys.flatMap((key, nth) => ((object as Plain)[key] === seen[from + nth] ? [] : [{ key, nth }]))
   return {
     read: object => keys.map(key => (object as Plain)[key]),
-    compare(row, differs) {
-      for (const [place, object] of row.objects.entries())
-        if (differing(object, row.seen, place * keys.length).length > 0) differs(row, place)
-    },
     tell(cell, object, seen, from, changed) {
       for (const { key, nth } of differing(object, seen, from)) changed(cell, nth, (object as Plain)[key])
     },
@@ -326,24 +352,34 @@ function loopedRecord(keys: readonly string[]): Omit<Ways, 'sees' | 'width'> {
   }
 }
 
+function loopedComparison({ keys, kind: { number } }: Shape): Comparison {
+  return (rows, differs) => {
+    const row = rows[number]!
+    for (const [place, object] of row.objects.entries())
+      if (keys.some((key, nth) => (object as Plain)[key] !== row.seen[place * keys.length + nth]))
+        differs(row, place)
+  }
+}
+
 /** How objects are seen that aren't records: as a copy of what they hold. */
 interface Copied<Held, Kept> {
   copy(held: Held): Kept
   fill(held: Held, kept: Kept): void
-  compare: Kind['compare']
+  compare(row: Row, differs: Differs): void
 }
 
 function copiedKind<Held extends object, Kept extends Copy>(ways: Copied<Held, Kept>): Kind {
   const { copy, fill, compare } = ways
-  return newKind({
+  const kind = newKind({
     sees: 'a copy',
     width: 1,
     read: object => [copy(object as Held)],
-    compare,
     tell: (cell, object, _seen, _from, changed) => changed(cell, 0, copy(object as Held)),
     writeBack: (object, seen, from) => fill(object as Held, seen[from] as Kept),
     write: (object, _nth, thing) => fill(object as Held, thing as Kept),
   })
+  COMPARISONS.push((rows, differs) => compare(rows[kind.number]!, differs))
+  return kind
 }
 
 /** The bytes of a buffer, for all views of it. hot: where there is Node, its buffers are compared at once. */
