@@ -18,9 +18,10 @@ export function* solidParts(bytes: Uint8Array): Generator<{ readonly start: Byte
 }
 
 function isZero(bytes: Uint8Array): boolean {
-  const words = bytes.byteOffset % 4 === 0 ? Math.floor(bytes.length / 4) : 0
-  for (const word of new Int32Array(bytes.buffer, words === 0 ? 0 : bytes.byteOffset, words))
-    if (word !== 0) return false
-  for (let at = 4 * words; at < bytes.length; at++) if (bytes[at] !== 0) return false
+  const length = bytes.byteOffset % 4 === 0 ? Math.floor(bytes.length / 4) : 0
+  const words = new Int32Array(bytes.buffer, length === 0 ? 0 : bytes.byteOffset, length)
+  // hot: by number, since an iterator costs six times as much
+  for (let at = 0; at < length; at++) if (words[at] !== 0) return false
+  for (let at = 4 * length; at < bytes.length; at++) if (bytes[at] !== 0) return false
   return true
 }

@@ -211,7 +211,7 @@ export const volumeCopies: Bench = {
         name: 'get',
         what: `volume.getFile of ${size / MIB} MiB against cp and fsync: durable on both sides`,
         unit: 'MiB/s',
-        target: { atLeast: 0.7 },
+        target: { atLeast: 0.9 },
         ratio: 'ours/theirs',
         rounds: 7,
         ours: async () => {

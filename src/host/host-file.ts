@@ -19,7 +19,7 @@ import { type HostCalls, NODE_CALLS } from './calls.ts'
 import { closeDescriptor } from './descriptor.ts'
 
 /** What O_DIRECT asks of positions, lengths and memory everywhere we have met it. */
-const ALIGNMENT: Bytes = 4096
+export const ALIGNMENT: Bytes = 4096
 const ZEROS = new Uint8Array(1024 * 1024)
 /** The half of libuv's four threads, at a MiB each: who wants a page finds a thread, and the event loop a processor. */
 const IN_FLIGHT: Bytes = 2 * 1024 * 1024

@@ -18,18 +18,13 @@ import { FaultlineError, invalid } from '../calls/index.ts'
 import { shown } from '../group/index.ts'
 import { nameBeside, renameToNew, stemBeside, syncDirectory } from '../host/index.ts'
 import { FileLock, holdsVolume, Taken } from '../store/index.ts'
+import { NewFile } from './new-file.ts'
 
 /** Where a file is to lie, and the mode of the one that is replaced. */
 interface Place {
   readonly path: string
   readonly replaced: fs.Stats | undefined
 }
-
-/** Writes of this much are quickest by far: of larger ones Linux 6.18 makes folios that it has to look for. */
-const WRITE_BYTES: Bytes = 2 ** 20
-
-/** The device is kept busy meanwhile: a sync goes on beside the copy for each so many bytes. */
-const SYNC_BYTES: Bytes = 64 * 2 ** 20
 
 /** How copies on their way are called: 12 digits that nobody else has. */
 const ENDING = /^\.[0-9a-f]{12}\.part$/
@@ -38,7 +33,7 @@ function endingOf(digits: string): string {
   return `.${digits}.part`
 }
 
-/** Returns how many bytes it has. Each part is good until the next is asked for. */
+/** Returns how many bytes it has. Each part is good until the next but one is asked for. */
 export async function writeWhole(
   target: unknown,
   existing: Existing,
@@ -50,23 +45,15 @@ export async function writeWhole(
     const { path, replaced } = placeOf(name, existing)
     await clear(path)
     const { beside, file, lock } = await begun(path, (replaced?.mode ?? 0o666) & 0o7777)
-    let syncing = Promise.resolve()
+    const written = await NewFile.over(file, beside)
     try {
       let length = 0
       for await (const part of parts) {
         const solid = holes === 'kept' ? solidParts(part) : [{ start: 0, end: part.length }]
-        // One after the other: the kernel lets one into a file at a time, and those who wait for it spin.
-        for (const { start, end } of solid)
-          for (let at = start; at < end; at += WRITE_BYTES)
-            await writeAll(file, part.subarray(at, Math.min(end, at + WRITE_BYTES)), length + at)
-        const crossed = Math.floor(length / SYNC_BYTES) !== Math.floor((length + part.length) / SYNC_BYTES)
+        for (const { start, end } of solid) await written.write(part.subarray(start, end), length + start)
         length += part.length
-        if (!crossed) continue
-        await syncing
-        syncing = file.datasync()
-        syncing.catch(() => {})
       }
-      await syncing
+      await written.ended()
       if (holes === 'kept') await file.truncate(length)
       if (replaced !== undefined) await file.chmod(replaced.mode & 0o7777)
       await file.sync()
@@ -76,7 +63,7 @@ export async function writeWhole(
       syncDirectory(dirname(path))
       return length
     } catch (error) {
-      await syncing.catch(() => {})
+      await written.ended().catch(() => {})
       await file.close().catch(() => {})
       try {
         fs.rmSync(beside, { force: true })
@@ -184,11 +171,4 @@ async function told<T>(target: string, act: () => Promise<T>): Promise<T> {
 
 function refused(code: string, target: string, words: string, cause?: unknown): FaultlineError {
   return new FaultlineError(code, 'getFile', `getFile to ${target} failed with ${code}: ${words}`, cause)
-}
-
-async function writeAll(file: FileHandle, bytes: Uint8Array, position: Bytes): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done)
-    done += bytesWritten
-  }
 }

@@ -2,7 +2,7 @@
  * Files that come into a volume and go out of it whole: in large pieces, several on their way, in constant memory.
  *
  *     in    source -> pieces -> blocks of a file that has no name yet      (a commit now and then, so that records don't pile up)
- *     out   two windows in turn: one is read and checked while the caller has the other
+ *     out   three windows in turn: one is read and checked while the caller has the others
  */
 
 import fs from 'node:fs'
@@ -13,6 +13,7 @@ import type { TransferOptions } from '../api/index.ts'
 import { type Bytes, codeOf, solidParts } from '../base/index.ts'
 import { aborted, FaultlineError, invalid, isAborted } from '../calls/index.ts'
 import { shown } from '../group/index.ts'
+import { memoryBuffer } from '../host/index.ts'
 import { bulkReadArgs, bulkWriteArgs, type VolumeFile } from '../volume/index.ts'
 import type { VolumeCalls } from './volume-calls.ts'
 
@@ -25,7 +26,9 @@ const PIECES_MAX = 6
 /** After so much a commit begins. */
 const COMMIT_BYTES: Bytes = 256 * 2 ** 20
 /** Large, so that few turns of the event loop are waited for where processors are busy. */
-const WINDOW_BYTES: Bytes = 16 * 2 ** 20
+const WINDOW_BYTES: Bytes = 8 * 2 ** 20
+/** One is read while the caller has two. */
+const WINDOWS = 3
 
 /** What a source is, once it has been looked at. */
 export type Origin =
@@ -131,7 +134,7 @@ function isSparse(origin: Origin): boolean {
   }
 }
 
-/** What the file holds, from its start: each part is good until the next is asked for. */
+/** What the file holds, from its start: each part is good until the next but one is asked for. */
 export async function* takeOut(
   calls: VolumeCalls,
   operation: string,
@@ -140,11 +143,13 @@ export async function* takeOut(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { name, size } = file.cached
   const { blockSize } = calls.core.header
-  const window = Math.min(WINDOW_BYTES, Math.ceil(size / blockSize) * blockSize)
-  const buffers = [new Uint8Array(window), new Uint8Array(size > window ? window : 0)]
+  const memory = Math.min(WINDOWS * WINDOW_BYTES, Math.ceil(size / blockSize) * blockSize)
+  // Only long parts go past the host's cache, and memory that begins on a page takes longer to make.
+  const windows = new Uint8Array(memory < PIECE_BYTES ? new ArrayBuffer(memory) : memoryBuffer(memory))
   const bring = (position: Bytes) => {
     const blocks = Math.ceil(Math.min(WINDOW_BYTES, size - position) / blockSize)
-    const buffer = buffers[(position / WINDOW_BYTES) % 2]!.subarray(0, blocks * blockSize)
+    const start = position % (WINDOWS * WINDOW_BYTES)
+    const buffer = windows.subarray(start, start + blocks * blockSize)
     const call = { operation, where: name }
     const reading = calls.perform(calls.core.bulkRead, bulkReadArgs(file, position, buffer), call)
     reading.catch(() => {})

@@ -195,6 +195,22 @@ test('getFile takes a name that is free; of what is there, a regular file alone,
   assert.deepEqual(fs.readdirSync(folder).sort(), names, 'nothing else is left')
 })
 
+test('two parts in a row stay as they are while the third is read', async t => {
+  const { volume, folder } = await world(t)
+  const long = join(folder, 'long')
+  const windows = [1, 2, 3, 4].map(byte => Buffer.alloc(8 * 2 ** 20, byte))
+  fs.writeFileSync(long, Buffer.concat(windows))
+  await volume.grow(40 * 2 ** 20)
+  await volume.put(long, '/a')
+  const parts = volume.get('/a')
+  const two = [await parts.next(), await parts.next()].map(({ value }) => value)
+  // One read of a file comes after the other.
+  await volume.getFile('/a', join(folder, 'out'))
+  for (const [at, part] of two.entries()) assert.ok(part && windows[at]!.equals(part), `part ${at}`)
+  await parts.return()
+  assert.ok(fs.readFileSync(join(folder, 'out')).equals(fs.readFileSync(long)))
+})
+
 test('what a getFile that was killed has left beside its place, the next one removes, and nothing else', async t => {
   const { volume, folder } = await world(t)
   await volume.put(new Uint8Array(3 * 2 ** 20), '/a')
