@@ -31,6 +31,8 @@ interface Answer<Found> {
   readonly asked: Columns
   /** The discipline that answered, by its place in `explorers`. */
   readonly under: number
+  /** What others were answered before. */
+  readonly next: Answer<Found> | undefined
 }
 
 export interface State {
@@ -39,9 +41,9 @@ export interface State {
   readonly choices: readonly Choice[]
   /** undefined: nobody comes back to it. */
   readonly place: Place | undefined
-  readonly looks: Answer<readonly Breach[]>[]
+  looks: Answer<readonly Breach[]> | undefined
   /** By the place of the choice. */
-  readonly steps: (Answer<Target>[] | undefined)[]
+  readonly steps: (Answer<Target> | undefined)[]
 }
 
 export interface SpaceOptions {
@@ -121,7 +123,7 @@ export class StateSpace {
     this.row.asked = 0
     const { machine } = this.walker
     const found = [this.walker.check(state.choices), inversion(machine)].filter(each => each !== undefined)
-    this.keep(state.looks, found)
+    if (this.toCome > 0) state.looks = this.answer(found, state.looks)
     return found
   }
 
@@ -134,8 +136,7 @@ export class StateSpace {
     this.here = undefined
     this.row.asked = 0
     const target = this.walker.take(state.choices[at]!) ?? this.found()
-    state.steps[at] ??= []
-    this.keep(state.steps[at], target)
+    if (this.toCome > 0) state.steps[at] = this.answer(target, state.steps[at])
     return target
   }
 
@@ -143,7 +144,7 @@ export class StateSpace {
   private newState(number: number, keeps: boolean): State {
     const choices = this.walker.machine.choices()
     const place = keeps || choices.length > 1 ? this.walker.save() : undefined
-    const state = { number, choices, place, looks: [], steps: [] }
+    const state: State = { number, choices, place, looks: undefined, steps: [] }
     if (keeps) {
       this.kept[number] = state
       this.keptCount++
@@ -190,13 +191,13 @@ export class StateSpace {
     this.here = state
   }
 
-  private keep<Found>(answers: Answer<Found>[], found: Found): void {
-    if (this.toCome > 0) answers.push({ found, asked: this.row.asked, under: this.explorers.length - 1 })
+  private answer<Found>(found: Found, next: Answer<Found> | undefined): Answer<Found> {
+    return { found, asked: this.row.asked, under: this.explorers.length - 1, next }
   }
 
-  private answerIn<Found>(answers: readonly Answer<Found>[] | undefined): Answer<Found> | undefined {
-    if (answers === undefined) return undefined
-    for (const answer of answers) if ((this.apart[answer.under]! & answer.asked) === 0) return answer
-    return undefined
+  private answerIn<Found>(answers: Answer<Found> | undefined): Answer<Found> | undefined {
+    let answer = answers
+    while (answer !== undefined && (this.apart[answer.under]! & answer.asked) !== 0) answer = answer.next
+    return answer
   }
 }

@@ -259,7 +259,7 @@ function recordKind(object: object): Kind {
   while (SHAPES.length <= keys.length) SHAPES.push([])
   const alike = SHAPES[keys.length]!
   for (const { of, keys: theirs, kind } of alike)
-    if (of === object.constructor && keys.every((key, at) => key === theirs[at])) return kind
+    if (of === object.constructor && sameItems(theirs, keys)) return kind
   const ways = MAY_COMPILE ? compiledRecord(keys) : loopedRecord(keys)
   const kind = newKind({ sees: 'fields', width: keys.length, ...ways })
   const shape = { of: object.constructor, keys, kind }
