@@ -73,11 +73,11 @@ export function isZero(view: DataView, at: number): boolean {
 }
 
 // hot: every look at a run decodes one; a DataView for each took a tenth of a copy-on-write.
-function u32(bytes: Uint8Array, at: number): number {
+export function u32(bytes: Uint8Array, at: number): number {
   return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
 }
 
-function putU32(bytes: Uint8Array, at: number, number: number): void {
+export function putU32(bytes: Uint8Array, at: number, number: number): void {
   bytes[at] = number
   bytes[at + 1] = number >>> 8
   bytes[at + 2] = number >>> 16

@@ -22,6 +22,8 @@ import { assert, type Errno, errno, hang } from '../base/index.ts'
 import { type Done, done, type Fail, fail, type Ticket, type Wait, wait } from '../sched/index.ts'
 import type { Checksum } from './checksum.ts'
 import { Absent, Damage, Failure, Unreadable } from './failure.ts'
+import { putU32, u32 } from './fields.ts'
+import { PackedValues } from './packed-values.ts'
 import { after, SortedMap } from './sorted-map.ts'
 import type { Change, Store } from './store.ts'
 
@@ -64,7 +66,7 @@ const SUM_BYTES = 8
 const SOUND_MAX = 8192
 /** Behind all keys. */
 const KEYS_END = '~'
-const NOTHING: Layer = new SortedMap()
+const NOTHING = newLayer()
 
 export class Overlay {
   /** What was found damaged, a sentence each, as long as nobody has taken note. */
@@ -73,7 +75,7 @@ export class Overlay {
   missing: Ticket | undefined
   private readonly store: Store
   private readonly checksum: Checksum
-  private running: Layer = new SortedMap()
+  private running = newLayer()
   private sealed: Layer | undefined
   private undo: Undo[] | undefined
   /** hot: most edits are questions, and change nothing. */
@@ -82,8 +84,8 @@ export class Overlay {
   private changesMade = 0
   /** Keys of commits that failed, and may be durable all the same (J4). */
   private readonly doubtful = new Set<string>()
-  /** hot: values of the store whose checksum was right, as long as the store hands out the same bytes for the key. */
-  private readonly known = new Map<string, { readonly closed: Uint8Array; readonly value: Uint8Array }>()
+  /** hot: values of the store whose checksum was right, as long as the store has them at the same place. */
+  private readonly known = new Map<string, Uint8Array>()
   /** A value and its key, to be summed. */
   private summed = new Uint8Array(256)
 
@@ -108,7 +110,7 @@ export class Overlay {
 
   /** Whether what `key` says was changed since the last commit that is durable. */
   isPending(key: string): boolean {
-    return this.running.get(key) !== undefined || this.sealed?.get(key) !== undefined
+    return this.running.has(key) || this.sealed?.has(key) === true
   }
 
   /** The metadata as it is now, to be read while edits go on: as long as no commit begins or ends. */
@@ -196,15 +198,26 @@ export class Overlay {
   seal(): void {
     assert(this.sealed === undefined, 'ST3: one commit at a time')
     this.sealed = this.running
-    this.running = new SortedMap()
+    this.running = newLayer()
   }
 
   /** Up to `most` of the changes that are sealed, in order of key, behind `key`; '': from the first one. */
   changes(key: string, most: number): Change[] {
     const changes: Change[] = []
-    for (const { key: next, value } of this.sealed!.range(key === '' ? '' : after(key), KEYS_END)) {
+    let bytes = 0
+    for (const change of this.sealed!.range(key === '' ? '' : after(key), KEYS_END)) {
       if (changes.length === most) break
-      changes.push({ key: next, value: value === null ? null : this.close(next, value) })
+      changes.push(change)
+      if (change.value !== null) bytes += change.value.length + SUM_BYTES
+    }
+    // hot: one buffer for all: each of its own would be the collector's to free
+    const closed = new Uint8Array(bytes)
+    let end = 0
+    for (const [place, { key: next, value }] of changes.entries()) {
+      if (value === null) continue
+      const start = end
+      end += value.length + SUM_BYTES
+      changes[place] = { key: next, value: this.close(next, value, closed.subarray(start, end)) }
     }
     return changes
   }
@@ -217,7 +230,7 @@ export class Overlay {
     else
       for (const [key, value] of this.sealed) {
         this.doubtful.add(key)
-        if (this.running.get(key) === undefined) this.running.set(key, value)
+        if (!this.running.has(key)) this.running.set(key, value)
       }
     this.sealed = undefined
   }
@@ -258,12 +271,16 @@ export class Overlay {
     }
   }
 
-  private sound(found: Found, onBad: (damage: Unreadable) => void): Uint8Array | undefined {
+  /** Each is asked for once: none is remembered. */
+  private sound(
+    { key, layered, stored }: Found,
+    onBad: (damage: Unreadable) => void,
+  ): Uint8Array | undefined {
     try {
-      return this.valueOf(found)
+      return layered ?? this.opened(key, stored!)
     } catch (error) {
       if (!(error instanceof Damage)) throw error
-      onBad(new Unreadable(error.message, { start: found.key, end: after(found.key) }))
+      onBad(new Unreadable(error.message, { start: key, end: after(key) }))
       return undefined
     }
   }
@@ -283,7 +300,7 @@ export class Overlay {
   /** Whether a layer below the running one knows the key: if none does, nothing need say that it is gone. */
   private isBelow(key: string): boolean {
     if (this.doubtful.has(key)) return true
-    return this.sealed?.get(key) !== undefined || this.store.get(key) !== undefined
+    return this.sealed?.has(key) === true || this.store.get(key) !== undefined
   }
 
   private takeBack(): void {
@@ -293,22 +310,20 @@ export class Overlay {
       else this.running.set(key, before)
   }
 
-  private close(key: string, value: Uint8Array): Uint8Array {
-    const closed = new Uint8Array(value.length + SUM_BYTES)
+  private close(key: string, value: Uint8Array, closed: Uint8Array): Uint8Array {
     closed.set(value)
     const sum = this.sumOf(key, value)
-    const view = new DataView(closed.buffer)
-    view.setUint32(value.length, sum >>> 0, true)
-    view.setUint32(value.length + 4, Math.floor(sum / 2 ** 32), true)
+    putU32(closed, value.length, sum >>> 0)
+    putU32(closed, value.length + 4, Math.floor(sum / 2 ** 32))
     return closed
   }
 
   private open(key: string, closed: Uint8Array): Uint8Array {
     const known = this.known.get(key)
-    if (known?.closed === closed) return known.value
+    if (known !== undefined && isSame(known, closed)) return closed.subarray(0, closed.length - SUM_BYTES)
     const value = this.opened(key, closed)
     if (this.known.size >= SOUND_MAX) this.known.clear()
-    this.known.set(key, { closed, value })
+    this.known.set(key, closed)
     return value
   }
 
@@ -316,8 +331,7 @@ export class Overlay {
     const length = closed.length - SUM_BYTES
     if (length < 0) throw new Damage(`the record ${key} is too short for its checksum`)
     const value = closed.subarray(0, length)
-    const view = new DataView(closed.buffer, closed.byteOffset, closed.length)
-    const told = view.getUint32(length, true) + view.getUint32(length + 4, true) * 2 ** 32
+    const told = u32(closed, length) + u32(closed, length + 4) * 2 ** 32
     if (told !== this.sumOf(key, value)) throw new Damage(`the record ${key} doesn't match its checksum`)
     return value
   }
@@ -330,6 +344,18 @@ export class Overlay {
     for (let at = 0; at < key.length; at++) summed[value.length + at] = key.charCodeAt(at)
     return this.checksum.of(summed.subarray(0, length))
   }
+}
+
+function newLayer(): Layer {
+  return new SortedMap(() => new PackedValues())
+}
+
+/** Whether these are the same bytes, and not only equal ones. */
+function isSame(one: Uint8Array, other: Uint8Array): boolean {
+  return (
+    one === other ||
+    (one.byteOffset === other.byteOffset && one.length === other.length && one.buffer === other.buffer)
+  )
 }
 
 function firstOf<T>(entries: Iterable<T>): T | undefined {

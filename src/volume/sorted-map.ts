@@ -7,22 +7,39 @@
  * Invariants
  *   SM1 Keys rise strictly, across blocks too.
  *   SM2 No block is empty.
- *   SM3 Arrays that a copy of the map has too don't change.
+ *   SM3 What a copy of the map has too doesn't change.
  */
 const BLOCK_MAX = 128
 
+/** The values of a block, in order of its keys. */
+export interface Values<V> {
+  at(place: number): V
+  insert(place: number, value: V): void
+  replace(place: number, value: V): void
+  remove(place: number): void
+  /** Those from `place` on, which it has no more. */
+  cut(place: number): Values<V>
+  copy(): Values<V>
+}
+
 interface Block<V> {
   keys: string[]
-  values: V[]
-  /** A copy of the map has the same arrays: they are copied before they change. */
+  values: Values<V>
+  /** A copy of the map has the same keys and values: they are copied before they change. */
   shared: boolean
 }
 
 export class SortedMap<V> {
+  private readonly none: () => Values<V>
   private blocks: Block<V>[] = []
   private count = 0
   /** How often a key has come or gone. */
   private changes = 0
+
+  /** `none`: makes the values of a block that has none yet; they lie in an array if left out. */
+  constructor(none: () => Values<V> = () => new Listed<V>([])) {
+    this.none = none
+  }
 
   get size(): number {
     return this.count
@@ -30,7 +47,7 @@ export class SortedMap<V> {
 
   /** A map with the same entries; what changes in the one later doesn't show in the other. Costs a step for each block. */
   copy(): SortedMap<V> {
-    const copy = new SortedMap<V>()
+    const copy = new SortedMap<V>(this.none)
     for (const block of this.blocks) {
       block.shared = true
       copy.blocks.push({ ...block })
@@ -43,26 +60,25 @@ export class SortedMap<V> {
     const block = this.blocks[this.blockOf(key)]
     if (block === undefined) return undefined
     const at = lower(block.keys, key)
-    return block.keys[at] === key ? block.values[at] : undefined
+    return block.keys[at] === key ? block.values.at(at) : undefined
+  }
+
+  has(key: string): boolean {
+    const block = this.blocks[this.blockOf(key)]
+    return block !== undefined && block.keys[lower(block.keys, key)] === key
   }
 
   set(key: string, value: V): void {
     const place = Math.max(0, this.blockOf(key))
-    const block = this.blocks[place]
-    if (block === undefined) {
-      this.blocks.push({ keys: [key], values: [value], shared: false })
-      this.count++
-      this.changes++
-      return
-    }
+    const block = this.blocks[place] ?? this.firstBlock()
     const at = lower(block.keys, key)
     own(block)
     if (block.keys[at] === key) {
-      block.values[at] = value
+      block.values.replace(at, value)
       return
     }
     block.keys.splice(at, 0, key)
-    block.values.splice(at, 0, value)
+    block.values.insert(at, value)
     this.count++
     this.changes++
     if (block.keys.length > BLOCK_MAX) this.split(place, at)
@@ -76,7 +92,7 @@ export class SortedMap<V> {
     if (block.keys[at] !== key) return false
     own(block)
     block.keys.splice(at, 1)
-    block.values.splice(at, 1)
+    block.values.remove(at)
     this.count--
     this.changes++
     if (block.keys.length === 0) this.blocks.splice(place, 1)
@@ -90,7 +106,7 @@ export class SortedMap<V> {
       const at = lower(keys, key)
       if (at === keys.length) continue
       const found = keys[at]!
-      return found < end ? { key: found, value: values[at]! } : undefined
+      return found < end ? { key: found, value: values.at(at) } : undefined
     }
     return undefined
   }
@@ -108,7 +124,7 @@ export class SortedMap<V> {
         continue
       }
       if (key >= end) return
-      yield { key, value: values[at]! }
+      yield { key, value: values.at(at) }
       at++
       if (seen === this.changes) continue
       seen = this.changes
@@ -119,7 +135,7 @@ export class SortedMap<V> {
 
   *[Symbol.iterator](): Generator<readonly [string, V]> {
     for (const { keys, values } of this.blocks)
-      for (let at = 0; at < keys.length; at++) yield [keys[at]!, values[at]!]
+      for (let at = 0; at < keys.length; at++) yield [keys[at]!, values.at(at)]
   }
 
   /** The last block whose first key is at most `key`, or -1. */
@@ -134,18 +150,57 @@ export class SortedMap<V> {
     return low - 1
   }
 
+  private firstBlock(): Block<V> {
+    const block = { keys: [], values: this.none(), shared: false }
+    this.blocks.push(block)
+    return block
+  }
+
   /** In the middle; or, where keys come in order, behind all that were there, so that blocks are full. */
   private split(place: number, at: number): void {
     const { keys, values } = this.blocks[place]!
     const cut = at === keys.length - 1 ? at : keys.length >>> 1
-    this.blocks.splice(place + 1, 0, { keys: keys.splice(cut), values: values.splice(cut), shared: false })
+    this.blocks.splice(place + 1, 0, { keys: keys.splice(cut), values: values.cut(cut), shared: false })
+  }
+}
+
+/** Values in an array. */
+class Listed<V> implements Values<V> {
+  private readonly items: V[]
+
+  constructor(items: V[]) {
+    this.items = items
+  }
+
+  at(place: number): V {
+    return this.items[place]!
+  }
+
+  insert(place: number, value: V): void {
+    this.items.splice(place, 0, value)
+  }
+
+  replace(place: number, value: V): void {
+    this.items[place] = value
+  }
+
+  remove(place: number): void {
+    this.items.splice(place, 1)
+  }
+
+  cut(place: number): Listed<V> {
+    return new Listed(this.items.splice(place))
+  }
+
+  copy(): Listed<V> {
+    return new Listed([...this.items])
   }
 }
 
 function own<V>(block: Block<V>): void {
   if (!block.shared) return
   block.keys = [...block.keys]
-  block.values = [...block.values]
+  block.values = block.values.copy()
   block.shared = false
 }
 
