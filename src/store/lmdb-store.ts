@@ -386,7 +386,7 @@ export class LmdbStore extends PagedStore implements Store {
     for (const page of gone) {
       const low = page.low === '' ? RECORDS_START : page.low
       const high = page.high === KEYS_END ? RECORDS_END : page.high
-      atOnce(split({ low, high, records: recordsOf(page) }, 'rising', batch))
+      atOnce(split({ low, high, records: page.records() }, 'rising', batch))
     }
     await this.apply(batch)
   }
@@ -398,7 +398,7 @@ export class LmdbStore extends PagedStore implements Store {
       batch.made.push({ low: RECORDS_START, high: RECORDS_END, records: [] })
     for (let at = 0; at < changes.length; ) {
       const first = this.covering(changes[at]!.key)
-      const lastKey = first?.keys.at(-1) ?? ''
+      const lastKey = first === undefined || first.count === 0 ? '' : first.key(first.count - 1)
       const records: Entry[] = []
       let bytes = 0
       const keep = (record: Entry) => {
@@ -408,7 +408,7 @@ export class LmdbStore extends PagedStore implements Store {
       let high: string
       for (let page = first; ; page = this.covering(high)!) {
         high = page?.high ?? RECORDS_END
-        const old = page === undefined ? [] : recordsOf(page)
+        const old = page === undefined ? [] : page.records()
         if (page !== undefined) batch.gone.push(page)
         let place = 0
         // Both are in order: what a page holds, and what changes.
@@ -427,10 +427,6 @@ export class LmdbStore extends PagedStore implements Store {
     }
     return batch
   }
-}
-
-function recordsOf({ keys, values }: RecordPage): Entry[] {
-  return keys.map((key, place) => ({ key, value: values[place]! }))
 }
 
 /**

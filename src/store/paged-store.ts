@@ -77,8 +77,8 @@ export class PagedStore {
   get(key: string): Uint8Array | undefined {
     const page = this.covering(key)
     if (page === undefined) return undefined
-    const place = lower(page.keys, key)
-    return page.keys[place] === key ? page.values[place] : undefined
+    const at = page.lower(key)
+    return at < page.count && page.compare(at, key) === 0 ? page.value(at) : undefined
   }
 
   *range(start: string, end: string): Generator<Entry> {
@@ -86,10 +86,12 @@ export class PagedStore {
     for (let from = start > RECORDS_START ? start : RECORDS_START; from < stop; ) {
       const page = this.covering(from)
       if (page === undefined) return
-      const { keys, values, high } = page
-      for (let place = lower(page.keys, from); place < keys.length && keys[place]! < stop; place++)
-        yield { key: keys[place]!, value: values[place]! }
-      from = high
+      for (let at = page.lower(from); at < page.count; at++) {
+        const key = page.key(at)
+        if (key >= stop) return
+        yield { key, value: page.value(at) }
+      }
+      from = page.high
     }
   }
 
@@ -98,9 +100,9 @@ export class PagedStore {
     for (let from = start > RECORDS_START ? start : RECORDS_START; from < stop; ) {
       const page = this.covering(from)
       if (page === undefined) return undefined
-      const place = lower(page.keys, from)
-      const key = page.keys[place]
-      if (key !== undefined) return key < stop ? { key, value: page.values[place]! } : undefined
+      const at = page.lower(from)
+      if (at < page.count)
+        return page.compare(at, stop) < 0 ? { key: page.key(at), value: page.value(at) } : undefined
       from = page.high
     }
     return undefined

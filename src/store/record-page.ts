@@ -37,13 +37,79 @@ export interface Mark {
   readonly sum: number
 }
 
-export interface RecordPage {
+/** Numbers that tell where a record is: where its key begins, how long that is, and how long the value behind it. */
+const PLACE = 3
+
+/** hot: its records are made when they are asked for. A page that is kept leaves the collector nothing to move but this. */
+export class RecordPage {
   readonly low: string
   readonly high: string
   /** undefined: it has layout 0. */
   readonly mark: Mark | undefined
-  readonly keys: readonly string[]
-  readonly values: readonly Uint8Array[]
+  private readonly bytes: Buffer
+  private readonly places: Uint16Array
+  /** How many characters all keys between the fences begin with. */
+  private readonly alike: number
+
+  constructor(
+    { low, high, mark }: Pick<RecordPage, 'low' | 'high' | 'mark'>,
+    bytes: Buffer,
+    places: Uint16Array,
+  ) {
+    this.low = low
+    this.high = high
+    this.mark = mark
+    this.bytes = bytes
+    this.places = places
+    let alike = 0
+    while (alike < low.length && low[alike] === high[alike]) alike++
+    this.alike = alike
+  }
+
+  /** How many records it has. */
+  get count(): number {
+    return this.places.length / PLACE
+  }
+
+  key(at: number): string {
+    const start = this.places[PLACE * at]!
+    return this.bytes.toString('latin1', start, start + this.places[PLACE * at + 1]!)
+  }
+
+  /** A part of the bytes of the page: no Buffer, whose slice would be no copy. */
+  value(at: number): Uint8Array {
+    const { bytes, places } = this
+    const start = places[PLACE * at]! + places[PLACE * at + 1]!
+    return new Uint8Array(bytes.buffer, bytes.byteOffset + start, places[PLACE * at + 2])
+  }
+
+  /** The place of the first key that is at least `key`, which the page covers. */
+  lower(key: string): number {
+    let low = 0
+    let high = this.count
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.compare(middle, key, this.alike) < 0) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  /** Above 0: the key there comes behind `key`; 0: it is the same. The first `alike` characters are known to be. */
+  compare(at: number, key: string, alike = 0): number {
+    const start = this.places[PLACE * at]!
+    const length = this.places[PLACE * at + 1]!
+    const both = Math.min(length, key.length)
+    for (let place = alike; place < both; place++) {
+      const differs = this.bytes[start + place]! - key.charCodeAt(place)
+      if (differs !== 0) return differs
+    }
+    return length - key.length
+  }
+
+  records(): Entry[] {
+    return Array.from({ length: this.count }, (_, at) => ({ key: this.key(at), value: this.value(at) }))
+  }
 }
 
 /** How many bytes a record takes. */
@@ -96,8 +162,7 @@ export function decodePage(bytes: Buffer): RecordPage | string {
     headerBytes === HEADER_BYTES[0]
       ? undefined
       : { stamp: u64(bytes, 16), pages: u64(bytes, 24), sum: u64(bytes, 32) }
-  const keys: string[] = []
-  const values: Uint8Array[] = []
+  const count = bytes.readUInt16LE(8)
   let at: number = headerBytes
   const text = (length: number) => {
     const found = bytes.toString('latin1', at, at + length)
@@ -107,18 +172,20 @@ export function decodePage(bytes: Buffer): RecordPage | string {
   const low = text(bytes.readUInt16LE(10))
   const high = text(bytes.readUInt16LE(12))
   if (at > bytes.length || low >= high) return 'has fences without sense'
-  for (let left = bytes.readUInt16LE(8); left > 0; left--) {
+  if (count * RECORD_BYTES > bytes.length - at) return 'ends within a record'
+  const places = new Uint16Array(PLACE * count)
+  for (let place = 0; place < count; place++) {
     if (at + RECORD_BYTES > bytes.length) return 'ends within a record'
     const keyLength = bytes.readUInt16LE(at)
     const valueLength = bytes.readUInt16LE(at + 2)
     at += RECORD_BYTES
     if (at + keyLength + valueLength > bytes.length) return 'ends within a record'
-    keys.push(text(keyLength))
-    // No Buffer: its slice would be no copy.
-    values.push(new Uint8Array(bytes.buffer, bytes.byteOffset + at, valueLength))
-    at += valueLength
+    places[PLACE * place] = at
+    places[PLACE * place + 1] = keyLength
+    places[PLACE * place + 2] = valueLength
+    at += keyLength + valueLength
   }
-  return { low, high, mark, keys, values }
+  return new RecordPage({ low, high, mark }, bytes, places)
 }
 
 /** Numbers above 2^53 come out rounded: none that is written is so great. */

@@ -75,10 +75,9 @@ function* scan(fd: number): Generator<Seen> {
 }
 
 /** What a root page says; undefined: it is another page. */
-export function rootTally({ high, mark, values }: RecordPage): Tally | undefined {
-  return isRoot(high) && mark !== undefined && values.length === 1
-    ? Tally.decode(values[0]!, mark)
-    : undefined
+export function rootTally(page: RecordPage): Tally | undefined {
+  const { high, mark, count } = page
+  return isRoot(high) && mark !== undefined && count === 1 ? Tally.decode(page.value(0), mark) : undefined
 }
 
 /** What is known of the last commit. Its stamp is of the last transaction; if that isn't known, the greatest. */
