@@ -88,7 +88,10 @@ export class Writeback implements Chore {
   /** The pause that a writer of `group` owes now, or undefined. Call it for each page made dirty. */
   balance(group: GroupId): Wait | undefined {
     let longest: Ns = 0
-    for (const domain of this.domainsOf(group)) {
+    const domains = this.domainsOf(group)
+    // hot: here and below, an iterator would be garbage of each page that is made dirty
+    for (let at = 0; at < domains.length; at++) {
+      const domain = domains[at]!
       domain.dirtied++
       if (domain.dirtied * this.cache.frames.pageSize < RATELIMIT_BYTES) continue
       longest = Math.max(longest, this.pause(domain))
@@ -160,7 +163,9 @@ export class Writeback implements Chore {
   }
 
   private isAbove(group: GroupId): boolean {
-    for (const domain of this.domainsOf(group)) {
+    const domains = this.domainsOf(group)
+    for (let at = 0; at < domains.length; at++) {
+      const domain = domains[at]!
       const waiting = this.dirtyOf(domain) - this.onTheirWayOf(domain)
       if (waiting > this.dirtyable(domain) * this.settings.backgroundRatio) return true
     }

@@ -13,7 +13,7 @@
  *       writer, which waits for the reader: that is an assertion here, and a deadlock elsewhere.
  */
 import { assert, broken } from '../base/index.ts'
-import { holds, type Lock, type Task } from '../sched/index.ts'
+import { type Held, holds, type Lock, type Task } from '../sched/index.ts'
 
 export const RANK = { mmap: 1, vma: 2 } as const
 
@@ -25,8 +25,8 @@ export function assertMayTake(task: Task, lock: Lock): void {
     broken(`L1: ${task.name} takes ${lock.name} while it holds ${last.lock.name}`)
 }
 
-export function noteTaken(task: Task, lock: Lock, mode: 'read' | 'write'): void {
-  task.held.push({ lock, mode })
+export function noteTaken(task: Task, held: Held): void {
+  task.held.push(held)
 }
 
 export function noteReleased(task: Task, lock: Lock): void {

@@ -81,7 +81,7 @@ export class RwLock implements Lock {
       if (waiting !== undefined) this.queued.splice(this.queued.indexOf(waiting), 1)
       this.handoff = false
       this.writer = task
-      noteTaken(task, this, 'write')
+      noteTaken(task, { lock: this, mode: 'write' })
       return undefined
     }
     if (waiting === undefined) return this.enqueue(task, 'write')
@@ -172,7 +172,7 @@ export class RwLock implements Lock {
 
   private grantRead(task: Task): void {
     this.readers.push(task)
-    noteTaken(task, this, 'read')
+    noteTaken(task, { lock: this, mode: 'read' })
   }
 
   private wakeHead(): void {

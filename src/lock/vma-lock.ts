@@ -12,7 +12,16 @@
  *   V3  Whoever holds a VMA lock never queues for the mmap lock (a writer may hold that and wait for the VMA).
  */
 import { assert } from '../base/index.ts'
-import { holds, type Lock, queue, type Scheduler, type Task, type Ticket, type Wait } from '../sched/index.ts'
+import {
+  type Held,
+  holds,
+  type Lock,
+  queue,
+  type Scheduler,
+  type Task,
+  type Ticket,
+  type Wait,
+} from '../sched/index.ts'
 import { assertMayTake, noteReleased, noteTaken, RANK } from './classes.ts'
 import { RwLock } from './rw-lock.ts'
 
@@ -24,7 +33,8 @@ export class VmaLock implements Lock {
   // hot: who they are is looked for when it is asked; a list for each lock would be two more places to fetch
   private readers = 0
   private drained: Ticket | undefined
-
+  // hot: one for all readers: each of its own would be garbage of each fault
+  private readonly held: Held = { lock: this, mode: 'read' }
   private readonly scheduler: Scheduler
 
   constructor(scheduler: Scheduler, name: string) {
@@ -47,7 +57,7 @@ export class VmaLock implements Lock {
   enter(task: Task): void {
     assertMayTake(task, this)
     this.readers++
-    noteTaken(task, this, 'read')
+    noteTaken(task, this.held)
   }
 
   /** Lets a reader out, and the writer on once the last has left. */
