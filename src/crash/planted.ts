@@ -78,7 +78,14 @@ export const PLANTED: readonly Planted[] = [
   {
     name: 'unshared-forgotten',
     says: 'DAX stores to a block that a crash gives back to another file',
-    onVolume: ({ volume: { parts } }) => replace(parts.space, 'isExclusive', () => () => true),
+    onVolume: ({ volume: { parts } }) =>
+      replace(
+        parts.space,
+        'exclusiveEnd',
+        () =>
+          ({ end }) =>
+            end,
+      ),
   },
   {
     name: 'map-sync-forgotten',

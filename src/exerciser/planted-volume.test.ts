@@ -25,7 +25,7 @@ const FAULTS: readonly Planted[] = [
     plan: 'dax',
     plant({ parts: { space } }) {
       space.references = ({ end }) => ({ count: 1, end })
-      space.isExclusive = () => true
+      space.exclusiveEnd = ({ end }) => end
     },
   },
   {
@@ -72,7 +72,7 @@ const FAULTS: readonly Planted[] = [
     name: 'a block is stored to although a crash could bring its other owner back',
     plan: 'dax',
     plant({ parts: { space } }) {
-      space.isExclusive = () => true
+      space.exclusiveEnd = ({ end }) => end
     },
   },
   {

@@ -265,14 +265,14 @@ function oneOf<Word extends string>(...words: readonly Word[]): Read<Word> {
   }
 }
 
-const FILE: Readers<FileSpec> = { pages: whole(0, 8), stable: yesOrNo, free: whole(0, 8) }
+const FILE: Readers<FileSpec> = { pages: whole(0, 16), stable: yesOrNo, free: whole(0, 8) }
 
 const MAPPING: Readers<MappingSpec> = {
   space: word,
   file: (reader, node) => reader.fileName(node),
   share: oneOf('shared', 'private'),
   prot: oneOf('read', 'write'),
-  pages: whole(1, 8),
+  pages: whole(1, 16),
   offset: whole(0, 7),
   advice: oneOf('normal', 'random', 'sequential'),
 }

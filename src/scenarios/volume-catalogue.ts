@@ -14,6 +14,14 @@ const SHARED: Pick<Plan, 'files' | 'mappings' | 'before'> = {
   before: ['clone a b'],
 }
 
+/** `a` and its clone `b`, stored to up to page 8: from there on two pages are copied together. */
+const IN_ORDER: Pick<Plan, 'files' | 'mappings' | 'before' | 'volume'> = {
+  volume: { ...DAX, blocks: 36 },
+  files: { a: { pages: 10 }, b: { pages: 0 } },
+  mappings: { a: { file: 'a', pages: 10 }, b: { file: 'b', space: 'other' } },
+  before: ['clone a b', ...Array.from({ length: 8 }, (_, page) => `store a ${page}`)],
+}
+
 const HEAP: Partial<MappingSpec> = { share: 'private' }
 
 export const VOLUME_PLANS: readonly Plan[] = [
@@ -84,6 +92,29 @@ export const VOLUME_PLANS: readonly Plan[] = [
     mappings: { a: { file: 'a', pages: 2 } },
     before: ['clone a b'],
     tasks: ['store a 0', 'store a 1', 'fork', 'proc maps'],
+  },
+  {
+    ...IN_ORDER,
+    name: 'dax-neighbour',
+    about: 'a page is stored to that is copied with the one before, whose store had both copied',
+    from: 'NB1 of volume/stores-in-order.ts; cowextsize of XFS, xfs_reflink_allocate_cow',
+    tasks: ['store a 8', 'store a 9', 'load a 9', 'fork', 'proc maps'],
+  },
+  {
+    ...IN_ORDER,
+    name: 'dax-neighbour-truncate',
+    about:
+      'a file is truncated between two pages that are copied together, and the one that stays gets the store',
+    from: 'DC1 of volume/dax-copy.ts; generic/503 with a copy that reaches past the new end',
+    tasks: ['store a 8', 'truncate a 9', 'store a 9'],
+    kills: [0],
+  },
+  {
+    ...IN_ORDER,
+    name: 'dax-neighbour-clone',
+    about: 'a file is cloned while two pages are copied together: the clone has the stores, or it doesn’t',
+    from: 'DX1 of volume/dax-file.ts; generic/671 with a copy of pages that nobody has asked for',
+    tasks: ['store a 8', 'clone a b', 'commit'],
   },
   {
     ...SHARED,

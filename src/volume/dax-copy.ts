@@ -1,16 +1,19 @@
 /**
- * Giving a page of a DAX file a block of its own: copy-on-write as an operation, with no lock and no fault held up in it.
+ * Giving pages of a DAX file blocks of their own: copy-on-write as an operation, with no lock and no fault held up in it. It is of
+ * one page, or of a row that is stored to in order (stores-in-order.ts).
  *
- *     claim a block -> copy the old one into it (a hole: zeros) -> one edit: the page lies there, PLAIN
- *                                                                  and all entries of (file, index) go
- *                   -> the ticket completes
+ *     claim blocks in a row -> copy the old ones into them (a hole: zeros) -> one edit: the pages lie there, PLAIN
+ *                                                                             and all entries of (file, index) go
+ *                           -> the ticket completes
  *
  * A page that fallocate set aside has its block already: that is filled with zeros, and becomes PLAIN.
- * The new block's frame is known from the start: it is the stash of all who wait.
+ * The new blocks' frames are known from the start: each is the stash of all who wait for its page.
+ * If a row can't be copied the ticket completes all the same: who waits comes again, and has his page copied alone.
  *
  * Invariants
  *   DC1 One copy of a page at a time (`copies` of the file).
- *   DC2 A copy that fails leaves the extents and every entry as they were, and its block free.
+ *   DC2 A copy that fails leaves the extents and every entry as they were, and its blocks free.
+ *   DC3 Nobody's store fails for what became of a neighbour.
  */
 import {
   type Errno,
@@ -28,6 +31,7 @@ import type { Answer } from './overlay.ts'
 import type { Node, Parts } from './parts.ts'
 import type { Run } from './runs.ts'
 import type { Blocks } from './space.ts'
+import type { StoresInOrder } from './stores-in-order.ts'
 
 /** What a DAX file needs of the machine that maps it. */
 export interface DaxPlace {
@@ -41,6 +45,7 @@ export interface DaxPlace {
 
 /** A page whose block is being made. */
 export interface Copy {
+  /** The same for all pages that are copied together. */
   readonly ticket: Ticket
   /** The frame of the new block. */
   readonly frame: Pfn
@@ -53,15 +58,17 @@ export interface Copied {
   readonly node: Node
   readonly place: DaxPlace
   readonly copies: NumberMap<Copy>
+  readonly stores: StoresInOrder
 }
 
 interface DaxCopyArgs {
   readonly file: Copied
+  /** The first page. */
   readonly index: PageIndex
   readonly target: Blocks
   readonly how: 'allocated' | 'set aside'
-  readonly copy: Copy
-  /** The read of the old block into the new one's frame; undefined: there is nothing to copy. */
+  readonly ticket: Ticket
+  /** The read of the old blocks into the new ones' frames; undefined: there is nothing to copy. */
   readonly reading: Ticket | undefined
 }
 
@@ -73,33 +80,36 @@ export class DaxCopying implements Verb<DaxCopyArgs> {
     this.parts = parts
   }
 
-  /** Begins the copy of what `part` holds, or of zeros. */
+  /** Begins the copy of what `part` holds, from page `index` on and as far as there are blocks in a row; or of zeros. */
   begin(file: Copied, index: PageIndex, part: Run | undefined): Answer<Copy> {
     const { scheduler, overlay, space, disk } = this.parts
     const how = part?.tag === UNWRITTEN ? 'set aside' : 'allocated'
-    const found = overlay.ask(() => (how === 'allocated' ? space.allocate(1, 1) : blocksOf(part!)))
+    const wanted = part === undefined ? 1 : part.end - part.start
+    const found = overlay.ask(() => (how === 'allocated' ? space.allocate(wanted, wanted) : blocksOf(part!)))
     if (found.value === undefined) return found
     const target = found.value
     const frame = file.place.first + target.start
     const ticket = scheduler.ticket(`copy of ${file.name} page ${index}`)
-    const copy: Copy = { ticket, frame }
-    const bytes = file.place.bytes(frame)
+    const pages = Array.from({ length: target.end - target.start }, (_, at) => file.place.bytes(frame + at))
     const holdsNothing = part === undefined || how === 'set aside'
-    if (holdsNothing) bytes.fill(0)
-    const reading = holdsNothing ? undefined : disk.read(part.value, [bytes])
-    file.copies.set(index, copy)
-    const args: DaxCopyArgs = { file, index, target, how, copy, reading }
+    if (holdsNothing) for (const page of pages) page.fill(0)
+    const reading = holdsNothing ? undefined : disk.read(part.value, pages)
+    for (const at of pages.keys()) file.copies.set(index + at, { ticket, frame: frame + at })
+    const args: DaxCopyArgs = { file, index, target, how, ticket, reading }
     scheduler.spawn(this, args, { name: ticket.what, group: ROOT })
-    return { errno: errno.OK, value: copy, outcome: done }
+    return { errno: errno.OK, value: { ticket, frame }, outcome: done }
   }
 
   attempt({ args }: Task<DaxCopyArgs>): Outcome {
-    const { file, index, reading, copy } = args
+    const { file, index, target, reading, ticket } = args
     if (reading?.complete === false) return wait(reading, 'copy')
     const applied = this.apply(args, reading?.errno ?? errno.OK)
     if (applied.kind === 'wait') return applied
-    file.copies.delete(index)
-    this.parts.scheduler.complete(copy.ticket, applied.kind === 'fail' ? applied.errno : errno.OK)
+    const end = index + target.end - target.start
+    for (let page = index; page < end; page++) file.copies.delete(page)
+    const isAlone = end === index + 1
+    if (applied.kind === 'fail' && !isAlone) file.stores.forget()
+    this.parts.scheduler.complete(ticket, applied.kind === 'fail' && isAlone ? applied.errno : errno.OK)
     return done
   }
 
@@ -112,7 +122,8 @@ export class DaxCopying implements Verb<DaxCopyArgs> {
     const { file, index, target, how } = args
     const { overlay, space } = this.parts
     const placed = copied !== errno.OK ? fail(copied) : overlay.edit(() => this.place(args))
-    if (placed.kind === 'done') file.place.mappers.unmapRange(file.id, index, index + 1, 'shared pages')
+    const end = index + target.end - target.start
+    if (placed.kind === 'done') file.place.mappers.unmapRange(file.id, index, end, 'shared pages')
     if (placed.kind !== 'fail' || how !== 'allocated') return placed
     const cancelled = overlay.edit(() => space.cancel(target))
     return cancelled.kind === 'wait' ? cancelled : placed

@@ -20,6 +20,7 @@
  *   DX3 When a page's block changes, all entries of (file, index) go in the same attempt; those of other files stay.
  *   DX4 What is stored behind the end of the file never shows.
  *   DX5 If `durable` is asked for, a store is let in only when the extent that it goes to is durable (MAP_SYNC).
+ *   DX6 Neighbours are copied only from blocks that match their checksums, or are shared, and lose no room to them who need it.
  */
 import {
   type Bytes,
@@ -31,8 +32,9 @@ import {
   type Pfn,
 } from '../base/index.ts'
 import { type Invalidation, newDropping, unmapSome } from '../cache/index.ts'
-import { carriedError, type Mappable, type PageRequest } from '../memmap/index.ts'
+import { carriedError, type Mappable, type PageRequest, type VmFault } from '../memmap/index.ts'
 import { again, done, fail, type Outcome, type Ticket, wait } from '../sched/index.ts'
+import { sumsOf } from './checksum.ts'
 import type { Claim, Claimable } from './claiming.ts'
 import type { Copy, DaxCopying, DaxPlace } from './dax-copy.ts'
 import { blocksOf, LOST, PLAIN, UNWRITTEN, WRITTEN } from './extents.ts'
@@ -40,9 +42,15 @@ import { Damage, Failure } from './failure.ts'
 import { type Node, type Parts, roomFor } from './parts.ts'
 import { NUMBERS_MAX } from './records.ts'
 import type { Run } from './runs.ts'
+import { StoresInOrder } from './stores-in-order.ts'
 
 /** Zero, to be read: what a hole maps. */
 const ZERO_FRAME: Pfn = 0
+
+/** How far one look at the tables goes. */
+const SEEN_PAGES = 512
+/** Of the blocks that are free neighbours get at most one in so many. */
+const FREE_SHARE = 8
 
 type Owner = 'this page' | 'this page once a commit is durable' | 'nobody'
 
@@ -64,6 +72,9 @@ export class DaxFile implements Mappable, Claimable {
   openings = 0
   invalidation: Invalidation | undefined
   readonly copies = new NumberMap<Copy>()
+  readonly stores = new StoresInOrder()
+  /** hot: pages in a row that may be stored to, as long as nothing changes. */
+  private own: { readonly moment: number; readonly run: Run } | undefined
   private readonly parts: Parts
   private readonly copying: DaxCopying
 
@@ -85,6 +96,11 @@ export class DaxFile implements Mappable, Claimable {
   fault({ index, fault }: PageRequest): Outcome {
     if (index * this.parts.disk.blockSize >= this.size) return fail(errno.ENXIO)
     if (this.invalidates(index)) return wait(this.invalidation!.ticket, 'invalidate')
+    const own = this.ownAt(index)
+    if (own !== 0) {
+      fault.frame = own
+      return done
+    }
     const found = this.parts.overlay.ask(() => this.sound(index))
     if (found.outcome.kind !== 'done') return found.outcome
     fault.frame = found.value === undefined ? ZERO_FRAME : this.frameOf(found.value)
@@ -100,13 +116,12 @@ export class DaxFile implements Mappable, Claimable {
       fault.asked = { ticket: copy.ticket, file: this.id, index }
       return wait(copy.ticket, 'copy', copy.frame)
     }
+    const own = this.ownAt(index)
+    if (own !== 0) return this.letIn(fault, index, own)
     const found = overlay.ask(() => this.look(index))
     if (found.value === undefined) return found.outcome
     const { part, owner } = found.value
-    if (part !== undefined && owner === 'this page') {
-      fault.frame = this.frameOf(part)
-      return done
-    }
+    if (part !== undefined && owner === 'this page') return this.letIn(fault, index, this.frameOf(part))
     const carried = carriedError(fault, this.id, index)
     if (carried !== errno.OK) return fail(carried)
     if (owner === 'this page once a commit is durable') {
@@ -118,7 +133,7 @@ export class DaxFile implements Mappable, Claimable {
       const room = roomFor(this.parts, 1)
       if (room.kind !== 'done') return room
     }
-    const begun = this.copying.begin(this, index, part)
+    const begun = this.copying.begin(this, index, this.withNeighbours(index, part))
     if (begun.value === undefined) return begun.outcome
     fault.asked = { ticket: begun.value.ticket, file: this.id, index }
     return wait(begun.value.ticket, 'copy', begun.value.frame)
@@ -146,6 +161,39 @@ export class DaxFile implements Mappable, Claimable {
 
   frameOf(part: Run): Pfn {
     return this.place.first + part.value
+  }
+
+  private letIn(fault: VmFault, index: PageIndex, frame: Pfn): Outcome {
+    this.stores.note(index)
+    fault.frame = frame
+    return done
+  }
+
+  /** The frame of a page that is known to be exclusive; 0: it isn't known. */
+  private ownAt(index: PageIndex): Pfn {
+    const { own } = this
+    if (
+      this.durable ||
+      own?.moment !== this.parts.overlay.moment ||
+      index < own.run.start ||
+      index >= own.run.end
+    )
+      return 0
+    return this.frameOf(own.run) + index - own.run.start
+  }
+
+  /** The page's part of an extent, and of those that follow what is worth a copy now. */
+  private withNeighbours(index: PageIndex, part: Run | undefined): Run | undefined {
+    const { overlay, space, disk } = this.parts
+    if (part === undefined || part.tag === UNWRITTEN) return part
+    const pages = Math.min(
+      this.stores.worth(index),
+      Math.floor((space.availableAsKnown ?? 0) / FREE_SHARE),
+      Math.ceil(this.size / disk.blockSize) - index,
+    )
+    let end = index + 1
+    while (end < index + pages && !this.invalidates(end) && this.copies.get(end) === undefined) end++
+    return end === index + 1 ? part : (overlay.ask(() => this.copiable(index, end)).value ?? part)
   }
 
   // ---- what changes it from outside its pages
@@ -216,7 +264,10 @@ export class DaxFile implements Mappable, Claimable {
     if (part?.tag === LOST) throw new Failure(errno.EIO)
     if (part?.tag === WRITTEN) this.check(part, index)
     if (part?.tag !== PLAIN || space.references(blocksOf(part)).count > 1) return { part, owner: 'nobody' }
-    const settled = space.isExclusive(part.value) && (!this.durable || this.node.extents.isDurable(index))
+    const [run] = this.node.extents.inside(index, index + SEEN_PAGES)
+    const exclusive = space.exclusiveEnd(blocksOf(run!)) - part.value
+    const settled = exclusive > 0 && (!this.durable || this.node.extents.isDurable(index))
+    if (settled) this.own = { moment: this.parts.overlay.moment, run: { ...run!, end: index + exclusive } }
     return { part, owner: settled ? 'this page' : 'this page once a commit is durable' }
   }
 
@@ -227,6 +278,18 @@ export class DaxFile implements Mappable, Claimable {
     if (part.tag === LOST) throw new Failure(errno.EIO)
     if (part.tag === WRITTEN) this.check(part, index)
     return part
+  }
+
+  /** The page at `index` and those behind it, up to `end` at most, that lie in a row and may be copied with it (DX6). */
+  private copiable(index: PageIndex, end: PageIndex): Run {
+    const { space, checksum, disk } = this.parts
+    const [run] = this.node.extents.inside(index, end)
+    const { value, tag } = run!
+    if (tag === PLAIN) return { ...run!, end: index + space.references(blocksOf(run!)).end - value }
+    const sums = this.node.extents.sums(blocksOf(run!))
+    const blocks = sums.map((_, at) => this.place.bytes(this.place.first + value + at))
+    const wrong = sumsOf(checksum, blocks, disk.blockSize).findIndex((sum, at) => sum !== sums[at])
+    return wrong === -1 ? run! : { ...run!, end: index + Math.max(1, wrong) }
   }
 
   private check(part: Run, index: PageIndex): void {

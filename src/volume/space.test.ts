@@ -158,7 +158,7 @@ class Played {
       )
       const counted = this.ask(() => space.references({ start: block, end: block + 1 })).count
       if (refs[block]! > 0) assert.equal(counted, refs[block], `VS4: block ${block}`)
-      if (refs[block]! > 0 && this.ask(() => space.isExclusive(block)))
+      if (refs[block]! > 0 && this.ask(() => space.exclusiveEnd({ start: block, end: block + 1 }) > block))
         assert.ok(refs[block] === 1 && this.durable[block]! <= 1, `DX1: block ${block}`)
     }
     this.files.forEach((pages, at) => {

@@ -219,9 +219,11 @@ export class Space {
     return this.shared.overlapping(start, end)
   }
 
-  /** Whether one extent alone refers to the block, now and in the durable state: nobody else can come to see it. */
-  isExclusive(block: number): boolean {
-    return this.shared.at(block) === undefined && this.unshared.at(block) === undefined
+  /** Up to where one extent alone refers to each of the blocks, now and in the durable state: nobody else can come to see them. */
+  exclusiveEnd({ start, end }: Blocks): number {
+    const shared = this.shared.from(start)?.start ?? end
+    const unshared = this.unshared.from(start)?.start ?? end
+    return Math.max(start, Math.min(end, shared, unshared))
   }
 
   /**

@@ -34,13 +34,27 @@ export const VOLUME_CANARIES: readonly (Omit<Canary, 'under'> & Partial<Canary>)
     says: 'a shared block is stored to in place',
     ...inVolume(({ volume: { parts } }) => {
       replace(parts.space, 'references', () => ({ end }) => ({ count: 1, end }))
-      replace(parts.space, 'isExclusive', () => () => true)
+      replace(
+        parts.space,
+        'exclusiveEnd',
+        () =>
+          ({ end }) =>
+            end,
+      )
     }),
   },
   {
     name: 'crash-shares',
     says: 'a block is stored to although a crash could bring its other owner back',
-    ...inVolume(({ volume: { parts } }) => replace(parts.space, 'isExclusive', () => () => true)),
+    ...inVolume(({ volume: { parts } }) =>
+      replace(
+        parts.space,
+        'exclusiveEnd',
+        () =>
+          ({ end }) =>
+            end,
+      ),
+    ),
   },
   {
     name: 'keeps-for-copy',
@@ -52,6 +66,17 @@ export const VOLUME_CANARIES: readonly (Omit<Canary, 'under'> & Partial<Canary>)
     name: 'copied-twice',
     says: 'a store doesn’t see that its block is being copied, and has it copied too',
     ...inVolume(on => eachDax(on, ({ copies }) => replace(copies, 'get', () => () => undefined))),
+  },
+  {
+    name: 'neighbour-unseen',
+    says: 'a store doesn’t see that its block is being copied with that of the page before',
+    ...inVolume(on =>
+      eachDax(on, ({ copies }) =>
+        replace(copies, 'set', set => (index, copy) => {
+          if (copy.ticket.what.endsWith(` page ${index}`)) set(index, copy)
+        }),
+      ),
+    ),
   },
   {
     name: 'maps-old-block',

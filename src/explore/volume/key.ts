@@ -6,7 +6,7 @@
  * nothing but which free block they took are two states: more than need be, and none too few.
  */
 import type { Ticket } from '../../sched/index.ts'
-import { DaxFile } from '../../volume/index.ts'
+import { DaxFile, SHARE } from '../../volume/index.ts'
 import { hashOf } from '../row.ts'
 import type { LabVolume } from './volume.ts'
 
@@ -62,6 +62,7 @@ function rowOf({ volume, store }: LabVolume): number[] {
 /** The rest of it. */
 export function volumeRow(on: LabVolume): number[] {
   const { volume, store, disk, opened, blocks } = on
+  const { blockSize } = volume.parts.disk
   const { space, commits } = volume.parts
   const { next, running, broken } = {
     next: commits['next'],
@@ -77,6 +78,8 @@ export function volumeRow(on: LabVolume): number[] {
     row.push(file.size, file.invalidation?.start ?? -1, file.invalidation?.end ?? -1)
     if (!(file instanceof DaxFile)) continue
     for (const [index, { frame }] of file.copies.entries()) row.push(index, frame)
+    // A file as short as that never has stores enough for its neighbours to be copied.
+    if (file.size > SHARE * blockSize) row.push(file.stores.next, file.stores.stored)
   }
   return row
 }
