@@ -161,7 +161,7 @@ function recountFrames({ memory, mm }: Engine, mapped: ReadonlyMap<Pfn, number>,
 function recountPins(engine: Engine, check: Report): void {
   const { frames } = engine.memory
   const pins = new Int32Array(frames.count)
-  for (const [frame, times] of engine.verbs.fault.kept) pins[frame]! += times
+  for (const [frame, times] of engine.verbs.fault.kept.entries()) pins[frame]! += times
   for (const task of engine.scheduler.tasks.values()) if (task.stash !== 0) pins[task.stash]!++
   for (const { backing } of engine.cache.files.values())
     if (backing instanceof LinearFile)

@@ -24,7 +24,7 @@
  * Compare  Linux arch/x86/mm/fault.c do_user_addr_fault and mm/filemap.c maybe_unlock_mmap_for_io, which drop the lock
  *          once and do the rest of the I/O under it; here what a design keeps is a row of disciplines.ts.
  */
-import { assert, errno, type Ns, type Pfn, type Vpn } from '../base/index.ts'
+import { assert, errno, type Ns, NumberMap, type Pfn, type Vpn } from '../base/index.ts'
 import {
   FAULT_FLAG_ALLOW_RETRY,
   FAULT_FLAG_RETRY_NOWAIT,
@@ -77,7 +77,7 @@ export function renewFault(args: FaultArgs, vpn: Vpn, now: Ns): FaultArgs {
 export class Fault implements Verb<FaultArgs> {
   readonly name = 'fault'
   /** The frames that are pinned for sections, and how often. */
-  readonly kept = new Map<Pfn, number>()
+  readonly kept = new NumberMap<number>()
   private readonly mm: Mm
 
   constructor(mm: Mm) {

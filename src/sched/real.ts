@@ -77,19 +77,24 @@ export class RealDriver implements Driver {
       return
     }
     if (this.asked === 'soon') this.asked = 'nothing'
-    if (this.spent >= SLICE && scheduler.hasWork()) {
+    const began = this.now()
+    if (!scheduler.hasWork(began)) {
+      this.arm(scheduler.timers.next)
+      return
+    }
+    if (this.spent >= SLICE) {
       this.takeTurn()
       return
     }
     this.pumping = true
-    const began = this.now()
     try {
       scheduler.run(SLICE - Math.min(SLICE, this.spent), awaited)
     } finally {
       this.pumping = false
-      this.spent += this.now() - began
+      const ended = this.now()
+      this.spent += ended - began
       // When an attempt threw, too: the other tasks go on (DV1).
-      if (!scheduler.hasWork()) this.arm(scheduler.timers.next)
+      if (!scheduler.hasWork(ended)) this.arm(scheduler.timers.next)
       else if (awaited?.state === 'ended' && this.spent < SLICE) this.wake()
       else this.takeTurn()
     }

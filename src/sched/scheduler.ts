@@ -194,10 +194,10 @@ export class Scheduler {
   }
 
   /** Whether a task is ready or a timer is due. */
-  hasWork(): boolean {
+  hasWork(now?: Ns): boolean {
     if (this.hasReady) return true
     const { next } = this.timers
-    return next !== Infinity && next <= this.now()
+    return next !== Infinity && next <= (now ?? this.now())
   }
 
   /**
@@ -207,9 +207,10 @@ export class Scheduler {
   run(slice: Ns, awaited?: Task): void {
     if (this.current !== undefined) return
     for (let until: Ns = Infinity; awaited?.state !== 'ended'; ) {
-      this.fireTimers()
-      if (!this.hasReady) return
+      if (!this.hasReady && this.timers.next === Infinity) return
       const now = this.driver.now()
+      this.fireTimers(now)
+      if (!this.hasReady) return
       if (until === Infinity) until = now + slice
       else if (now >= until) return
       this.attempt(this.takeReady(), now)
@@ -224,9 +225,7 @@ export class Scheduler {
     this.attempt(task, this.driver.now())
   }
 
-  fireTimers(): void {
-    if (this.timers.next === Infinity) return
-    const now = this.now()
+  fireTimers(now: Ns = this.now()): void {
     for (let due = this.timers.takeDue(now); due !== undefined; due = this.timers.takeDue(now))
       if (!due.complete) this.complete(due)
   }
