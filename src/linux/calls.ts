@@ -149,10 +149,11 @@ export class Linux {
     return this.checked('mmap', this.mmapCall(0, length, protection, MAP_SHARED | MAP_NORESERVE, fd, offset))
   }
 
-  /** Shared memory of a file from its start, in place of what is mapped at `address`. */
-  mmapOver(address: Address, fd: number, length: Bytes): void {
+  /** Shared memory of a file, in place of what is mapped at `address`. It takes none until it is touched. */
+  mmapOver(address: Address, fd: number, offset: Bytes, length: Bytes): void {
     const protection = PROT_READ | PROT_WRITE
-    this.checked('mmap', this.mmapCall(address, length, protection, MAP_SHARED | MAP_FIXED, fd, 0))
+    const flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE
+    this.checked('mmap', this.mmapCall(address, length, protection, flags, fd, offset))
   }
 
   /** Memory of this process alone, zero, HUGE_PAGE_BYTES of it: one huge page where the host has one. */

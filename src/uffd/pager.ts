@@ -264,6 +264,7 @@ export class Pager {
     beforeAbort(() => [])
     Atomics.store(this.signals, STATE, ENDED)
     this.ioThreads.stop()
+    this.store.close()
     const ranges = this.areas.held
     const { fd: userfaultfd } = this.uffd
     const { pageSize } = this.machine

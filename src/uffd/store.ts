@@ -7,9 +7,12 @@
  *
  * Pages that leave the cache are given back in runs. A page of such a run that comes again is given back first.
  *
+ * Views of files that are gone show those that come: V8 counts each new one as memory, and collects garbage for it.
+ *
  * Invariants
  *   US1 A page of the memory file exists only if the page has a frame, or is in the run that is given back next.
  *   US2 A page that comes again after it was dropped is zero.
+ *   US3 A view shows one file, from before its first page is asked for: what it showed before is nowhere in it.
  */
 import type { Bytes, FileId, PageIndex } from '../base/index.ts'
 import {
@@ -28,6 +31,8 @@ import { firmly } from './refused.ts'
 const PIECE: Bytes = 2 ** 28
 /** Bytes of a file have safe numbers. A memory file takes no memory for what was never touched. */
 const FILE_PAGES = 2 ** 41
+/** So many views of files that are gone are kept. */
+const UNUSED_MAX = 4
 /** So many dropped pages are given back at once at most. */
 const DROPPED_MAX = 1024
 
@@ -39,10 +44,15 @@ export interface Place {
   readonly address: Address | undefined
 }
 
-interface Piece {
+/** The pager's of a piece. */
+interface View {
   readonly address: Address
-  readonly stage: Address | undefined
   readonly bytes: Uint8Array
+}
+
+interface Piece {
+  readonly view: View
+  readonly stage: Address | undefined
 }
 
 interface MemoryFile {
@@ -56,6 +66,8 @@ export class MemoryFiles implements PageStore {
   private readonly pageSize: Bytes
   private readonly piecePages: number
   private readonly files = new Map<FileId, MemoryFile>()
+  /** Views of files that are gone. */
+  private readonly unused: View[] = []
   /** Where the pieces of the view begin. */
   private readonly places = new WeakMap<ArrayBufferLike, Place>()
   /** Pages [start, end) of `file` are to be given back. */
@@ -123,11 +135,18 @@ export class MemoryFiles implements PageStore {
     this.files.delete(file)
     for (const piece of found.pieces) {
       if (piece === undefined) continue
-      ;(piece.bytes.buffer as ArrayBuffer).transfer()
-      this.linux.release(piece.address, PIECE)
-      if (piece.stage !== undefined) this.linux.release(piece.stage, PIECE)
+      const { view, stage } = piece
+      this.places.delete(view.bytes.buffer)
+      if (this.unused.length < UNUSED_MAX) this.unused.push(view)
+      else this.discard(view)
+      if (stage !== undefined) this.linux.release(stage, PIECE)
     }
     this.linux.close(found.fd)
+  }
+
+  /** Gives back what files that are gone have left. */
+  close(): void {
+    for (const view of this.unused.splice(0)) this.discard(view)
   }
 
   /** Gives back what was dropped. */
@@ -173,23 +192,40 @@ export class MemoryFiles implements PageStore {
   private piece(file: FileId, at: number): Uint8Array {
     const { pieces, fd } = this.file(file)
     const found = pieces[at]
-    if (found !== undefined) return found.bytes
+    if (found !== undefined) return found.view.bytes
+    const offset = at * PIECE
+    const view = this.viewOf(fd, offset)
+    const stage = this.stageFor(fd, offset)
+    pieces[at] = { view, stage }
+    this.places.set(view.bytes.buffer, { fd, offset, address: stage })
+    return view.bytes
+  }
+
+  private viewOf(fd: number, offset: Bytes): View {
     const { linux } = this
-    const address = linux.mmap(fd, at * PIECE, PIECE)
+    const view = this.unused.pop() ?? this.newView(fd, offset)
+    const { address } = view
     try {
+      linux.mmapOver(address, fd, offset, PIECE)
       linux.madvise(address, PIECE, MADV_DONTFORK)
       // A huge page would bring neighbours that have no frame.
       linux.madvise(address, PIECE, MADV_NOHUGEPAGE)
+      return view
     } catch (error) {
-      this.linux.release(address, PIECE)
+      this.discard(view)
       throw error
     }
-    const bytes = new Uint8Array(linux.ffi.view(address, PIECE))
-    const offset = at * PIECE
-    const stage = this.stageFor(fd, offset)
-    pieces[at] = { address, stage, bytes }
-    this.places.set(bytes.buffer, { fd, offset, address: stage })
-    return bytes
+  }
+
+  private newView(fd: number, offset: Bytes): View {
+    const address = this.linux.mmap(fd, offset, PIECE)
+    return { address, bytes: new Uint8Array(this.linux.ffi.view(address, PIECE)) }
+  }
+
+  /** Nobody may look at it any more. */
+  private discard({ address, bytes }: View): void {
+    ;(bytes.buffer as ArrayBuffer).transfer()
+    this.linux.release(address, PIECE)
   }
 
   private file(id: FileId): MemoryFile {

@@ -56,7 +56,7 @@ export class DaxMemory {
       try {
         const length = (frames + blocks) * pageSize
         const address = linux.mmap(memory, 0, length)
-        linux.mmapOver(address + frames * pageSize, fd, blocks * pageSize)
+        linux.mmapOver(address + frames * pageSize, fd, 0, blocks * pageSize)
         return new DaxMemory(linux, data, blocks, address, length)
       } finally {
         linux.close(memory)
