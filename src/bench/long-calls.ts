@@ -261,25 +261,36 @@ async function ofPieces(volume: Volume, file: File, map: Mapping, stalls: Stalls
   await file.close()
 }
 
+/** The watch leaves as little as it can to the collector: it is there in each turn, and what collects then isn't the call's matter. */
 export async function longestStall(work: () => Promise<unknown>): Promise<Stall> {
   const times = new ThreadTimes()
-  const longest = { wall: 0, own: 0, served: 0 }
+  /** Wall, own and served, in ms; and when the last turn was, by the three clocks. */
+  const longest = new Float64Array(3)
+  const last = new Float64Array(3)
   let over = false
-  times.read()
-  let { at, ran, queued } = times
-  const watch = () => {
+  const turn = () => {
     times.read()
-    longest.wall = Math.max(longest.wall, times.at - at)
-    longest.own = Math.max(longest.own, times.ran - ran)
-    longest.served = Math.max(longest.served, times.at - at - (times.queued - queued))
-    ;({ at, ran, queued } = times)
+    last[0] = times.at
+    last[1] = times.ran
+    last[2] = times.at - times.queued
+  }
+  const watch = () => {
+    const wall = last[0]!
+    const own = last[1]!
+    const served = last[2]!
+    turn()
+    if (last[0]! - wall > longest[0]!) longest[0] = last[0]! - wall
+    if (last[1]! - own > longest[1]!) longest[1] = last[1]! - own
+    if (last[2]! - served > longest[2]!) longest[2] = last[2]! - served
     if (!over) setImmediate(watch)
   }
+  turn()
   setImmediate(watch)
   await work()
   over = true
   watch()
   // The last turn that was asked for is still to come.
   setImmediate(() => times.close())
-  return { ...longest }
+  const [wall, own, served] = longest
+  return { wall: wall!, own: own!, served: served! }
 }
