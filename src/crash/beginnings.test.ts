@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Beginnings, playOf } from './beginnings.ts'
 import { blockOf, keyOf } from './image.ts'
-import { type CrashState, crashStates, DoesNotApply } from './play.ts'
+import { type CrashState, crashStates, DOES_NOT_APPLY } from './play.ts'
 import { recover } from './recovery.ts'
 import { PAGE } from './stage.ts'
 import { type Workload, workloadFrom } from './workloads.ts'
@@ -41,8 +41,8 @@ function told(states: Iterable<CrashState>): string[] {
     for (const { moment, choice, image, oracle, when } of states)
       found.push(`${moment}.${choice} ${keyOf(image, oracle.key)} ${when}`)
   } catch (error) {
-    if (!(error instanceof DoesNotApply)) throw error
-    found.push(error.message)
+    if (error !== DOES_NOT_APPLY) throw error
+    found.push('and no further')
   }
   return found
 }

@@ -16,7 +16,7 @@ import { type Image, keyOf } from './image.ts'
 import { COMMIT, type Operation, store, sync, UPGRADE, write } from './operations.ts'
 import { DIRECTORY, type Oracle } from './oracle.ts'
 import type { Planted } from './planted.ts'
-import { type CrashState, crashStates, DoesNotApply, type Play } from './play.ts'
+import { type CrashState, crashStates, DOES_NOT_APPLY, type Play } from './play.ts'
 import { type Found, judge, oracleOf, Recoveries, sayOf } from './recovery.ts'
 import { MEMORY, type Mode, PAGE } from './stage.ts'
 import { type Batch, type Workload, wordsOf, workloadFrom, workloadsOf } from './workloads.ts'
@@ -91,7 +91,7 @@ class Search {
         if (!this.visit(play, state, `${line}${state.moment}.${state.choice}`)) break
       }
     } catch (error) {
-      if (error instanceof DoesNotApply) return false
+      if (error === DOES_NOT_APPLY) return false
       this.violations.push({ says: sayOf(error), when: last?.when ?? '', replay: `${line}end` })
     }
     return true

@@ -37,7 +37,7 @@ export interface Image {
 }
 
 const TEXT = new TextEncoder()
-/** Of the keys and the values of records: there are few, and values never change. */
+/** Of the keys of records and other names, and of the values of records: there are few, and values never change. */
 const KEY_SUMS = new Map<string, number>()
 const VALUE_SUMS = new WeakMap<Uint8Array, number>()
 
@@ -75,7 +75,7 @@ export function textSum(text: string): number {
   return MIX53.of(TEXT.encode(text))
 }
 
-function keySum(key: string): number {
+export function keySum(key: string): number {
   let sum = KEY_SUMS.get(key)
   if (sum === undefined) {
     sum = textSum(key)
@@ -93,6 +93,6 @@ function valueSum(value: Uint8Array): number {
   return sum
 }
 
-function sumOf({ buffer }: Float64Array): number {
+export function sumOf({ buffer }: Float64Array): number {
   return MIX53.of(new Uint8Array(buffer))
 }

@@ -16,7 +16,7 @@
  *   OR2 A promise only takes away.
  */
 import type { Bytes } from '../base/index.ts'
-import { Block, textSum } from './image.ts'
+import { Block, keySum, sumOf, textSum } from './image.ts'
 import { EMPTY, type Mode, PAGE, PAGES_MAX } from './stage.ts'
 
 export const DIRECTORY = ''
@@ -84,9 +84,7 @@ export class Oracle {
 
   /** Tells oracles apart that allow different things. */
   get key(): number {
-    this.keyed ??= textSum(
-      JSON.stringify(this.cuts.map(({ names, files }) => [[...names], [...files], this.mayBeNothing])),
-    )
+    this.keyed ??= sumOf(Float64Array.from(this.numbers()))
     return this.keyed
   }
 
@@ -241,6 +239,19 @@ export class Oracle {
 
   // ---- inside
 
+  /** All that it allows. */
+  private *numbers(): Generator<number> {
+    yield Number(this.mayBeNothing)
+    for (const { names, files } of this.cuts) {
+      yield partSum(names)
+      yield files.size
+      for (const [name, held] of files) {
+        yield keySum(name)
+        yield partSum(held)
+      }
+    }
+  }
+
   private clear(name: string, { start, end }: Range, how: (page: number) => 'zeroed' | 'written'): void {
     const now = this.content.get(name)!.slice()
     now.fill(0, start, end)
@@ -342,6 +353,18 @@ export class Oracle {
     const known = versions.map(version => this.versions.get(version)!.bytes)
     return found.every((byte, at) => known.some(bytes => bytes[at] === byte))
   }
+}
+
+/** Of parts of cuts, which are replaced and never change. */
+const PART_SUMS = new WeakMap<Cut['names'] | MayHold, number>()
+
+function partSum(part: Cut['names'] | MayHold): number {
+  let sum = PART_SUMS.get(part)
+  if (sum === undefined) {
+    sum = textSum(JSON.stringify(part instanceof Map ? [...part] : part))
+    PART_SUMS.set(part, sum)
+  }
+  return sum
 }
 
 /** The pages of contents, which are replaced and never change. */

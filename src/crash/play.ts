@@ -39,10 +39,8 @@ export interface Play {
   readonly memory?: ArrayBuffer
 }
 
-/** An operation makes no sense where the files stand. */
-export class DoesNotApply extends Error {
-  override readonly name = 'DoesNotApply'
-}
+/** Thrown where an operation makes no sense. hot: made once, for nobody reads its stack. */
+export const DOES_NOT_APPLY = new Error('an operation makes no sense where the files stand')
 
 /** Every state that a crash may leave while the workload is played. Throws Broken if an operation fails. */
 export function* crashStates(play: Play): Generator<CrashState> {
@@ -105,7 +103,7 @@ export class Player {
 
   private *perform(operation: Operation): Generator<CrashState> {
     const { stage, oracle, done } = this
-    if (!operation.applies(stage, oracle)) throw new DoesNotApply(operation.name)
+    if (!operation.applies(stage, oracle)) throw DOES_NOT_APPLY
     const value = byteOf(done.length, operation.name)
     done.push(operation.name)
     this.when = done.join(', ')
