@@ -23,6 +23,7 @@ import { type Done, done, type Fail, fail, type Ticket, type Wait, wait } from '
 import type { Checksum } from './checksum.ts'
 import { Absent, Damage, Failure, Unreadable } from './failure.ts'
 import { putU32, u32 } from './fields.ts'
+import { Gaps } from './gaps.ts'
 import { PackedValues } from './packed-values.ts'
 import { after, SortedMap } from './sorted-map.ts'
 import type { Change, Store } from './store.ts'
@@ -79,13 +80,16 @@ export class Overlay {
   private sealed: Layer | undefined
   private undo: Undo[] | undefined
   /** hot: most edits are questions, and change nothing. */
-  private readonly emptied: Undo[] = []
+  private readonly noChanges: Undo[] = []
   /** Changes that were made and taken back, and commits that ended. */
   private changesMade = 0
   /** Keys of commits that failed, and may be durable all the same (J4). */
   private readonly doubtful = new Set<string>()
   /** hot: values of the store whose checksum was right, as long as the store has them at the same place. */
   private readonly known = new Map<string, Uint8Array>()
+  /** Where nothing lies, as long as the store is at this commit. */
+  private readonly gaps = new Gaps()
+  private gapsAt = 0
   /** A value and its key, to be summed. */
   private summed = new Uint8Array(256)
 
@@ -160,11 +164,20 @@ export class Overlay {
     }
   }
 
+  /** All that lay in [start, end) has been deleted: look-ups pass over it at once. */
+  emptied(start: string, end: string): void {
+    if (this.gapsAt !== this.store.at) this.gaps.clear()
+    this.gapsAt = this.store.at
+    this.gaps.add(start, end)
+  }
+
   put(key: string, value: Uint8Array): void {
+    this.gaps.cut(key)
     this.change(key, value)
   }
 
   delete(key: string): void {
+    this.gaps.join(key)
     this.change(key, null)
   }
 
@@ -176,7 +189,7 @@ export class Overlay {
   /** The same, with what `change` has to say. */
   ask<T>(change: () => T): Answer<T> {
     assert(this.undo === undefined, 'J1: no edit begins inside another')
-    this.undo = this.emptied
+    this.undo = this.noChanges
     try {
       return { errno: errno.OK, value: change(), outcome: done }
     } catch (error) {
@@ -189,7 +202,7 @@ export class Overlay {
       if (error instanceof Failure) return refusal(error.errno)
       throw error
     } finally {
-      this.emptied.length = 0
+      this.noChanges.length = 0
       this.undo = undefined
     }
   }
@@ -236,7 +249,9 @@ export class Overlay {
   }
 
   /** The first key that isn't gone, and where its value is. */
-  private find(start: string, end: string): Found | undefined {
+  private find(from: string, end: string): Found | undefined {
+    const start = this.gapsAt === this.store.at ? this.gaps.behind(from) : from
+    if (start >= end) return undefined
     const running = this.running.ceiling(start, end)
     // hot: nothing comes before `start`, so nobody else need be asked.
     if (running?.key === start && running.value !== null)
@@ -305,9 +320,11 @@ export class Overlay {
 
   private takeBack(): void {
     this.changesMade++
-    for (const { key, before } of this.undo!.reverse())
+    for (const { key, before } of this.undo!.reverse()) {
+      this.gaps.cut(key)
       if (before === undefined) this.running.delete(key)
       else this.running.set(key, before)
+    }
   }
 
   private close(key: string, value: Uint8Array, closed: Uint8Array): Uint8Array {

@@ -18,6 +18,9 @@ import { encodeNumbers, hex, NUMBERS_MAX, numberIn } from './records.ts'
 
 export type { Run } from './fields.ts'
 
+/** So many that are gone are worth passing over at once. */
+const GAP_RUNS = 8
+
 export class RunTable {
   private readonly overlay: Overlay
   private readonly prefix: string
@@ -91,6 +94,7 @@ export class RunTable {
       if (run.end > end) this.put(this.part(run, end, run.end))
       taken.push(this.part(run, start, end))
     }
+    if (taken.length >= GAP_RUNS) this.overlay.emptied(this.key(start), this.key(end))
     return taken
   }
 
