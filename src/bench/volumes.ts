@@ -144,7 +144,7 @@ export const volumeStores: Bench = {
             target: { atLeast: dax ? 0.15 : 0.4 },
             ratio: 'ours/theirs',
             // V8 has compiled the loop by then.
-            warmUps: 4,
+            warmUps: 8,
             rounds: 9,
             ours: () => storesToClone(machine, volume, { dax, pages }),
             theirs,

@@ -41,6 +41,8 @@ export interface DaxPlace {
   /** Entries that one attempt takes away at most. */
   readonly slicePages: number
   bytes(frame: Pfn): Uint8Array
+  /** Those of blocks in a row. */
+  row(blocks: Blocks): Uint8Array
 }
 
 /** A page whose block is being made. */
@@ -90,11 +92,12 @@ export class DaxCopying implements Verb<DaxCopyArgs> {
     const target = found.value
     const frame = file.place.first + target.start
     const ticket = scheduler.ticket(`copy of ${file.name} page ${index}`)
-    const pages = Array.from({ length: target.end - target.start }, (_, at) => file.place.bytes(frame + at))
+    const bytes = file.place.row(target)
     const holdsNothing = part === undefined || how === 'set aside'
-    if (holdsNothing) for (const page of pages) page.fill(0)
-    const reading = holdsNothing ? undefined : disk.read(part.value, pages)
-    for (const at of pages.keys()) file.copies.set(index + at, { ticket, frame: frame + at })
+    if (holdsNothing) bytes.fill(0)
+    const reading = holdsNothing ? undefined : disk.read(part.value, [bytes])
+    for (let at = target.start; at < target.end; at++)
+      file.copies.set(index + at - target.start, { ticket, frame: file.place.first + at })
     const args: DaxCopyArgs = { file, index, target, how, ticket, reading }
     scheduler.spawn(this, args, { name: ticket.what, group: ROOT })
     return { errno: errno.OK, value: { ticket, frame }, outcome: done }

@@ -284,11 +284,12 @@ export class DaxFile implements Mappable, Claimable {
   private copiable(index: PageIndex, end: PageIndex): Run {
     const { space, checksum, disk } = this.parts
     const [run] = this.node.extents.inside(index, end)
-    const { value, tag } = run!
-    if (tag === PLAIN) return { ...run!, end: index + space.references(blocksOf(run!)).end - value }
-    const sums = this.node.extents.sums(blocksOf(run!))
-    const blocks = sums.map((_, at) => this.place.bytes(this.place.first + value + at))
-    const wrong = sumsOf(checksum, blocks, disk.blockSize).findIndex((sum, at) => sum !== sums[at])
+    const blocks = blocksOf(run!)
+    if (run!.tag === PLAIN) return { ...run!, end: index + space.references(blocks).end - blocks.start }
+    const sums = this.node.extents.sums(blocks)
+    const wrong = sumsOf(checksum, [this.place.row(blocks)], disk.blockSize).findIndex(
+      (sum, at) => sum !== sums[at],
+    )
     return wrong === -1 ? run! : { ...run!, end: index + Math.max(1, wrong) }
   }
 

@@ -12,6 +12,7 @@ import { type Bytes, type Errno, errno, type Ns, type Pfn } from '../base/index.
 import type { Device, Request } from '../device/index.ts'
 import type { Memory } from '../memory/index.ts'
 import { Alarm, type Chore, type Scheduler } from '../sched/index.ts'
+import type { Blocks } from './space.ts'
 
 export class Region implements Device, Chore {
   readonly name: string
@@ -21,6 +22,7 @@ export class Region implements Device, Chore {
   readonly first: Pfn
   onEnd: Device['onEnd'] = () => {}
   private readonly bytes: Uint8Array
+  private readonly pageSize: Bytes
   private readonly scheduler: Scheduler
   private readonly alarm: Alarm
   private started: Request[] = []
@@ -29,6 +31,7 @@ export class Region implements Device, Chore {
   constructor(scheduler: Scheduler, memory: Memory, name: string, blocks: number) {
     const { data, pageSize } = memory.frames
     this.name = name
+    this.pageSize = pageSize
     this.scheduler = scheduler
     this.first = memory.dedicate(blocks)
     this.bytes = data.subarray(this.first * pageSize, (this.first + blocks) * pageSize)
@@ -37,6 +40,11 @@ export class Region implements Device, Chore {
 
   get length(): Bytes {
     return this.bytes.length
+  }
+
+  /** The bytes of blocks in a row. */
+  row({ start, end }: Blocks): Uint8Array {
+    return this.bytes.subarray(start * this.pageSize, end * this.pageSize)
   }
 
   start(request: Request): void {

@@ -210,8 +210,9 @@ export class Volume {
     })
     this.daxCopying = new DaxCopying(this.parts)
     if (region !== undefined) {
-      const bytes = (frame: Pfn) => cache.frames.bytes(frame)
-      this.place = { first: region.first, mappers: cache.mappers, slicePages: cache.slicePages, bytes }
+      const { mappers, slicePages, frames } = cache
+      const bytes = (frame: Pfn) => frames.bytes(frame)
+      this.place = { first: region.first, mappers, slicePages, bytes, row: blocks => region.row(blocks) }
     }
   }
 
