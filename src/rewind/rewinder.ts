@@ -441,11 +441,7 @@ function arrays(same: typeof sameItems): Copied<unknown[], readonly unknown[]> {
 
 /** hot: most maps of a small machine are empty, and an entry that is walked is an array made for it, so keys are. */
 const MAP = copiedKind<Map<unknown, unknown>, readonly unknown[]>({
-  copy(map) {
-    const entries: unknown[] = []
-    for (const [key, value] of map) entries.push(key, value)
-    return entries
-  },
+  copy: inOneRow,
   fill(map, kept) {
     map.clear()
     for (let at = 0; at < kept.length; at += 2) map.set(kept[at], kept[at + 1])
@@ -460,6 +456,12 @@ const MAP = copiedKind<Map<unknown, unknown>, readonly unknown[]>({
   },
 })
 
+function inOneRow(entries: Iterable<readonly [unknown, unknown]>): unknown[] {
+  const row: unknown[] = []
+  for (const [key, value] of entries) row.push(key, value)
+  return row
+}
+
 function sameEntries(map: Map<unknown, unknown>, kept: readonly unknown[]): boolean {
   let at = 0
   for (const key of map.keys()) if (key !== kept[at++] || map.get(key) !== kept[at++]) return false
@@ -468,7 +470,7 @@ function sameEntries(map: Map<unknown, unknown>, kept: readonly unknown[]): bool
 
 /** Its members come out in one order, wherever they lie. */
 const NUMBER_MAP = copiedKind<NumberMap<unknown>, readonly unknown[]>({
-  copy: map => map.entries().flat(),
+  copy: map => inOneRow(map.entries()),
   fill(map, kept) {
     for (let at = 0; at < kept.length; at += 2) map.set(kept[at] as number, kept[at + 1])
     if (map.size * 2 === kept.length) return
