@@ -78,14 +78,7 @@ export const PLANTED: readonly Planted[] = [
   {
     name: 'unshared-forgotten',
     says: 'DAX stores to a block that a crash gives back to another file',
-    onVolume: ({ volume: { parts } }) =>
-      replace(
-        parts.space,
-        'exclusiveEnd',
-        () =>
-          ({ end }) =>
-            end,
-      ),
+    onVolume: ({ volume: { parts } }) => replace(parts.space, 'exclusiveEnd', () => blocks => blocks.end),
   },
   {
     name: 'map-sync-forgotten',

@@ -34,27 +34,13 @@ export const VOLUME_CANARIES: readonly (Omit<Canary, 'under'> & Partial<Canary>)
     says: 'a shared block is stored to in place',
     ...inVolume(({ volume: { parts } }) => {
       replace(parts.space, 'references', () => ({ end }) => ({ count: 1, end }))
-      replace(
-        parts.space,
-        'exclusiveEnd',
-        () =>
-          ({ end }) =>
-            end,
-      )
+      replace(parts.space, 'exclusiveEnd', () => blocks => blocks.end)
     }),
   },
   {
     name: 'crash-shares',
     says: 'a block is stored to although a crash could bring its other owner back',
-    ...inVolume(({ volume: { parts } }) =>
-      replace(
-        parts.space,
-        'exclusiveEnd',
-        () =>
-          ({ end }) =>
-            end,
-      ),
-    ),
+    ...inVolume(({ volume: { parts } }) => replace(parts.space, 'exclusiveEnd', () => blocks => blocks.end)),
   },
   {
     name: 'keeps-for-copy',
