@@ -148,6 +148,7 @@ describe('a map from numbers', () => {
           map.values(),
           sorted.map(([, value]) => value),
         )
+        assert.equal(map.first(), sorted[0]?.[1])
       }),
       { numRuns: 200 },
     )

@@ -81,6 +81,17 @@ export class NumberMap<V> {
     return found.length < 2 ? found : found.sort(([a], [b]) => a - b)
   }
 
+  /** Of the least key. */
+  first(): V | undefined {
+    const { places } = this
+    let least = Infinity
+    for (let at = 0; at < places.length; at++) {
+      const key = places[at]!
+      if (key !== FREE && key < least) least = key
+    }
+    return this.get(least)
+  }
+
   /** In the order of their keys. */
   values(): V[] {
     if (this.size > FEW) return this.entries().map(([, value]) => value)

@@ -15,6 +15,7 @@ import {
   type GroupId,
   IndexSet,
   type Ns,
+  NumberMap,
   type PageIndex,
   type Pfn,
 } from '../base/index.ts'
@@ -42,7 +43,7 @@ export class CachedFile implements Mappable {
   readonly cachedPages = new IndexSet()
   readonly dirtyPages = new IndexSet()
   /** Its reads and writes of pages that are on their way, first begun first. */
-  readonly bios = new Set<Bio>()
+  readonly bios = new NumberMap<Bio>()
   /** Their bytes. */
   inFlight: Bytes = 0
   /** Where the flusher goes on (writeback_index). */
@@ -117,8 +118,7 @@ export class CachedFile implements Mappable {
 
   /** The first bio on its way that carries pages of [start, end). */
   bioIn(start: PageIndex, end: PageIndex): Bio | undefined {
-    for (const bio of this.bios) if (bio.index < end && bio.index + bio.frames.length > start) return bio
-    return undefined
+    return this.bios.values().find(({ index, frames }) => index < end && index + frames.length > start)
   }
 
   failedWriteback(error: Errno, retryAt: Ns): void {

@@ -158,8 +158,7 @@ export class PageCache {
   /** What to wait for before more of a range of the file is begun: its oldest bio, while more would only stand in a queue. */
   crowded(file: CachedFile): Bio | undefined {
     if (file.bios.size < BIOS_MAX && file.inFlight < file.backing.inFlightBytes) return undefined
-    const [oldest] = file.bios
-    return oldest
+    return file.bios.first()
   }
 
   /** The ticket of a frame in flight. Its bio goes by the waiter's limits too from now on. */
@@ -387,7 +386,7 @@ export class PageCache {
   /** The end of a bio of ours. */
   endBio(bio: Bio): void {
     const file = this.files.get(bio.file)
-    if (file?.bios.delete(bio)) file.inFlight -= bio.length
+    if (file?.bios.delete(bio.id)) file.inFlight -= bio.length
     if (bio.purpose === 'operation') {
       file?.backing.endOperation(bio)
       // A flush is everybody's: the device may have lost what any opening wrote.
@@ -468,7 +467,7 @@ export class PageCache {
   }
 
   private submitted(file: CachedFile, bio: Bio): Bio {
-    file.bios.add(bio)
+    file.bios.set(bio.id, bio)
     file.inFlight += bio.length
     for (let at = 0; at < bio.frames.length; at++) this.flights.set(bio.frames[at]!, bio)
     return bio

@@ -101,7 +101,7 @@ export class Sync implements Verb<SyncArgs> {
   private begin(args: SyncArgs): void {
     const { file, start, end, begun } = args
     args.next = start
-    for (const bio of file.bios)
+    for (const bio of file.bios.values())
       if (bio.purpose === 'writeback' && bio.index < end && bio.index + bio.frames.length > start)
         begun.push(bio)
   }

@@ -4,7 +4,7 @@
  * ends: what they write is the same.
  */
 import fs from 'node:fs'
-import type { Bytes } from '../base/index.ts'
+import { type Bytes, NumberMap } from '../base/index.ts'
 import type { HostCalls } from './calls.ts'
 
 type Ended = (failure: NodeJS.ErrnoException | null, count: number) => void
@@ -17,7 +17,8 @@ interface Call {
 
 export class EndingCalls implements HostCalls {
   private readonly calls: HostCalls
-  private readonly running = new Set<Call>()
+  private readonly running = new NumberMap<Call>()
+  private begun = 0
   /** The process ends: calls that nobody has made yet. */
   private waiting: Call[] | undefined
 
@@ -58,8 +59,7 @@ export class EndingCalls implements HostCalls {
 
   /** The process ends. */
   end(): void {
-    this.waiting ??= [...this.running]
-    this.running.clear()
+    this.waiting ??= this.running.values()
   }
 
   /** Makes a call that waits. Returns whether there was one. */
@@ -82,9 +82,10 @@ export class EndingCalls implements HostCalls {
       this.waiting.push(call)
       return
     }
-    this.running.add(call)
+    const id = this.begun++
+    this.running.set(id, call)
     begin((failure, count) => {
-      if (this.running.delete(call)) call.ended(failure, count)
+      if (this.waiting === undefined && this.running.delete(id)) call.ended(failure, count)
     })
   }
 }

@@ -97,7 +97,7 @@ export class VolumeFile implements Claimable {
   storedFrom(from: PageIndex): PageIndex {
     const { cached } = this
     let [first = Infinity] = cached.dirtyPages.take(from, NUMBERS_MAX, 1)
-    for (const { purpose, index, frames } of cached.bios)
+    for (const { purpose, index, frames } of cached.bios.values())
       if (purpose === 'writeback' && index + frames.length > from)
         first = Math.min(first, Math.max(from, index))
     return first
