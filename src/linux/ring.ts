@@ -126,6 +126,11 @@ export class Ring {
     return this.free.length > 0
   }
 
+  /** How many are taken and not submitted. */
+  get waiting(): number {
+    return this.unsubmitted.length
+  }
+
   /** Whether `ended` may have something to say. */
   get isReading(): boolean {
     return this.free.length + this.unsubmitted.length < this.layout.places

@@ -66,6 +66,16 @@ describe('a short read past the cache', { skip }, () => {
     assert.equal(pages(3)[0], first(3))
   })
 
+  test('is submitted at once where nothing is under way, and so are four together (RGC4)', async t => {
+    const { read } = world(t)
+    const submit = t.mock.method(Ring.prototype, 'submit')
+    const reads = Array.from({ length: 7 }, (_, page) => read(page))
+    assert.equal(submit.mock.callCount(), 2)
+    await new Promise<void>(resolve => process.nextTick(resolve))
+    assert.equal(submit.mock.callCount(), 3)
+    await Promise.all(reads)
+  })
+
   test('is left to Node beyond the last place, where it is long, and where it comes in pieces', async t => {
     const { first, pages, read, byNode } = world(t)
     const results = await Promise.all(Array.from({ length: 70 }, (_, page) => read(page)))

@@ -1,10 +1,10 @@
 /**
  * Node's calls, but for short reads past the host's cache: those the program's main thread gives to the kernel itself, by
- * io_uring, all of a turn at once, and hears of their ends by an eventfd in its event loop. No thread wakes up for one, and the
- * device is told of many by one call.
+ * io_uring, some at once, and hears of their ends by an eventfd in its event loop. No thread wakes up for one, and the device is
+ * told of several by one call.
  *
- *     begun -> [at the end of the callback: submitted] -> under way -> [the eventfd: a turn of the event loop] -> ended
- *                      \--> the kernel refuses it: Node's threads make it
+ *     begun -> [PORTION have been, or the callback ends: submitted] -> under way -> [the eventfd: a turn of the event loop] -> ended
+ *                                   \--> the kernel refuses it: Node's threads make it
  *
  * The ring is opened by the first such read, and stays. Where there is none (no package koffi, or what ring.ts says) Node's
  * threads make all calls.
@@ -16,6 +16,7 @@
  *   RGC1 A read ends once, in a turn of its own, never inside the call that began it nor at the end of the same callback.
  *   RGC2 The event loop goes on while a read is under way, and not for the ring alone.
  *   RGC3 Memory that a read fills is kept until it has ended.
+ *   RGC4 While a callback goes on the device has work: what is begun when nothing is under way is submitted at once.
  */
 import type { Bytes } from '../base/index.ts'
 import { type HostCalls, NODE_CALLS } from '../host/index.ts'
@@ -24,6 +25,8 @@ import { failure } from './failure.ts'
 
 /** So many are under way at most; those that come then are made by Node's threads. */
 const PLACES = 64
+/** So many are worth a call that tells the device, while the callback that has begun them goes on. */
+const PORTION = 4
 /** What is longer keeps a thread busy rather than waking it. */
 const LENGTH_MAX: Bytes = 64 * 1024
 
@@ -75,16 +78,21 @@ export class RingCalls implements HostCalls {
     if (!this.isSubmitting) {
       this.isSubmitting = true
       this.watch.ref()
-      process.nextTick(() => this.submit())
+      process.nextTick(this.submitRest)
     }
     const address = linux.ffi.addressOf(buffer!)
     this.reads[ring.read({ fd, position, length: buffer!.length, addressAt: () => address })] = read
+    if (!ring.isReading || ring.waiting >= PORTION) this.submit()
+  }
+
+  private readonly submitRest = () => {
+    this.isSubmitting = false
+    this.submit()
+    this.rest()
   }
 
   private submit(): void {
-    this.isSubmitting = false
     for (const place of this.ring.submit()) NODE_CALLS.readDirect(...this.taken(place))
-    this.rest()
   }
 
   private collect(): void {
