@@ -14,6 +14,8 @@
  */
 const FREE = -1
 const PLACES_MIN = 8
+/** It keeps so many places that it has had: members that come and go in batches would have it grow and shrink with each. */
+const PLACES_KEPT = 128
 /** It shrinks when fewer than one place of so many is taken. */
 const SPARSE = 8
 /** So many are sorted one by one, without a pair for each. */
@@ -68,7 +70,7 @@ export class NumberMap<V> {
     }
     places[gap] = FREE
     stored[gap] = undefined
-    if (places.length > PLACES_MIN && SPARSE * this.size < places.length) this.move(places.length / 2)
+    if (places.length > PLACES_KEPT && SPARSE * this.size < places.length) this.move(places.length / 2)
     return true
   }
 
