@@ -200,6 +200,7 @@ export class DaxFile implements Mappable, Claimable {
 
   settle(claim: Claim): Outcome {
     const { start, end } = claim
+    this.stores.forget()
     if (this.unmap(claim).kind !== 'done') return again
     for (const [index, { ticket }] of this.copies.entries())
       if (index >= start && index < end) return wait(ticket, 'copy')

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Prng } from '../base/index.ts'
+import { snapshotArgs } from './snapshot.ts'
 import { RUN_PAGES, SHARE, StoresInOrder } from './stores-in-order.ts'
 import { ok, PAGE, VolumeWorld, type VolumeWorldOptions } from './volume-world.suite.ts'
 
@@ -59,6 +60,91 @@ describe('stores to a DAX file in order', () => {
         assert.ok(own.size <= unasked)
       }
     }
+  })
+
+  it('have no more copied unasked whatever becomes of the file between them, or meanwhile (NB1)', () => {
+    const prng = new Prng(418)
+    const pages = 160
+    let some = 0
+    for (let round = 0; round < 4; round++) {
+      const at = new VolumeWorld({ blocks: 1400, frames: 200, dax: true })
+      const { world, volume } = at
+      at.close(at.create('/a', pages, 0))
+      ok(volume.create('/d', 'directory'))
+      for (const path of ['/d/b', '/t']) ok(volume.create(path, 'file'))
+      const [a, t] = [at.openDax('/a'), at.openDax('/t')]
+      const space = world.space('one')
+      // Frames that were copied to unasked, and how many of them were free again before they were stored to.
+      const ahead = new Set<number>()
+      let lost = 0
+      const opened = () => {
+        const b = at.openDax('/d/b')
+        const { copies } = b.dax
+        const set = copies.set.bind(copies)
+        copies.set = (index, copy) => {
+          if (ahead.delete(copy.frame)) lost++
+          if (!copy.ticket.what.endsWith(` page ${index}`)) ahead.add(copy.frame)
+          set(index, copy)
+        }
+        return { b, vpn: world.map(space, b.open, { pages }) }
+      }
+      let { b, vpn } = opened()
+      const range = () => {
+        const from = prng.below(pages)
+        return { from: from * PAGE, to: from * PAGE, length: (1 + prng.below(pages - from)) * PAGE }
+      }
+      const changes = [
+        () => at.remap('clone', b, t),
+        () => at.remap('clone', a, b),
+        () => at.remap('clone', b, t, range()),
+        () => at.remap('clone', a, b, range()),
+        () => at.change({ how: 'resize', file: b.dax, size: prng.below(pages) * PAGE }),
+        () => at.change({ how: 'punch', file: b.dax, position: range().from, length: range().length }),
+        () => at.allocate(b, range().from, PAGE, { how: 'zero' }),
+        () => at.shift('collapse', b, 0, PAGE),
+        () => at.shift('insert', b, 0, PAGE),
+        () => {
+          volume.removeTree('/s', Infinity)
+          world.spawn(volume.snapshot, snapshotArgs({ from: '/d', to: '/s', mode: 'r' }))
+        },
+        () => {
+          world.settle()
+          assert.equal(world.says(world.unmap(space, vpn, pages)), 'done')
+          ok(volume.closeDax(b.dax))
+          const reopened = opened()
+          b = reopened.b
+          vpn = reopened.vpn
+        },
+      ]
+      const change = () => changes[prng.below(changes.length)]!()
+      at.remap('clone', a, b)
+      world.settle()
+      let [page, stored] = [0, 0]
+      for (let step = 0; step < 500; step++) {
+        if (prng.below(4 + 20 * round) === 0) {
+          at.remap('clone', a, b)
+          change()
+          world.settle()
+        }
+        page = page === pages || prng.below(100) === 0 ? prng.below(pages) : page
+        at.device.holding = prng.below(10) === 0
+        const store = world.fault(space, vpn + page, 'store')
+        if (at.device.holding) at.remap('clone', b, t, range())
+        at.device.holding = false
+        at.device.releaseAll()
+        world.settle()
+        if (world.says(store) === 'done') {
+          stored++
+          ahead.delete(b.dax.residentPage(page))
+        }
+        const unasked = ahead.size + lost
+        assert.ok(unasked <= stored / SHARE, `${unasked} pages unasked, and ${stored} stores`)
+        page++
+      }
+      some += ahead.size + lost
+      at.recount()
+    }
+    assert.ok(some > 0)
   })
 
   it('are counted once for each page, and begin anew with a page that is out of order', () => {

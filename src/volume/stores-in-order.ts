@@ -6,11 +6,12 @@
  *     pages at a time       1        2         3       32
  *
  * What it is mistaken in shares its blocks no more, and is bounded twice: see NB1. Of what comes out of order it learns
- * nothing, and begins anew.
+ * nothing, and begins anew; so it does after a claim of the file (claiming.ts), by which alone pages that were copied ahead can be
+ * shared again, or move: a row pays for what is ahead of it once.
  *
  * Invariants
- *   NB1 Pages that lost the block they shared and were not stored to are at most one for each SHARE that were, and fewer than
- *       RUN_PAGES for each row of stores.
+ *   NB1 Pages that lost the block they shared and were not stored to are at most one for each SHARE stores, and fewer than
+ *       RUN_PAGES for each row of stores, whatever became of the file between them.
  *
  * Compare   cowextsize of XFS (xfs_reflink_allocate_cow), whose default is as long; what it allocates ahead it maps only when it is
  *           written to. A store through a huge page (dax_iomap_pmd_fault) copies all of it.
@@ -39,7 +40,7 @@ export class StoresInOrder {
     return index === this.next ? Math.min(RUN_PAGES, 1 + Math.floor(this.stored / SHARE)) : 1
   }
 
-  /** Something was in the way of many at a time. */
+  /** Something was in the way of many at a time, or what was copied ahead may be the file's own no more. */
   forget(): void {
     this.stored = 0
   }
