@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { test } from 'node:test'
+import { getSystemErrorName } from 'node:util'
+import * as errno from './errno.ts'
 import { codeOf, messageOf, numberOf } from './thrown.ts'
 
 test('an error of the host has a code, a number and a message', () => {
@@ -14,6 +16,12 @@ test('an error of the host has a code, a number and a message', () => {
   assert.equal(codeOf(thrown), 'ENOENT')
   assert.equal(numberOf(thrown), -2)
   assert.match(messageOf(thrown), /^ENOENT: no such file/)
+})
+
+test('an error that libuv has no name for has the name that Linux gives it', () => {
+  const code = getSystemErrorName(-errno.EDQUOT)
+  assert.equal(codeOf({ code, errno: -errno.EDQUOT }), 'EDQUOT')
+  assert.equal(codeOf({ code: getSystemErrorName(-4000), errno: -4000 }), 'errno 4000')
 })
 
 test('what is no error, or has no code, is taken as it is', () => {

@@ -50,7 +50,10 @@ export async function writeWhole(
       let length = 0
       for await (const part of parts) {
         const solid = holes === 'kept' ? solidParts(part) : [{ start: 0, end: part.length }]
-        for (const { start, end } of solid) await written.write(part.subarray(start, end), length + start)
+        const at = length
+        await written.write(
+          [...solid].map(({ start, end }) => ({ bytes: part.subarray(start, end), position: at + start })),
+        )
         length += part.length
       }
       await written.ended()
@@ -163,8 +166,9 @@ async function told<T>(target: string, act: () => Promise<T>): Promise<T> {
   try {
     return await act()
   } catch (error) {
-    if (!(error instanceof Error) || error instanceof FaultlineError || !('code' in error)) throw error
-    const code = String(error.code)
+    if (!(error instanceof Error) || error instanceof FaultlineError) throw error
+    const code = codeOf(error)
+    if (code === undefined) throw error
     throw refused(code, target, HOST_WORDS[code] ?? error.message, error)
   }
 }

@@ -48,20 +48,22 @@ test('what is handed over lies in the file, of whatever length, wherever it goes
     ] as const
     for (const [start, end] of parts) {
       bytes.set(pattern.subarray(start, end), start)
-      await written.write(bytes.subarray(start, end), start)
+      await written.write([{ bytes: bytes.subarray(start, end), position: start }])
     }
     await written.ended()
     assert.ok(fs.readFileSync(path).equals(bytes.subarray(0, 8 * MIB - 77)))
   }
 })
 
-test('a write settles when the one before it is written, and not sooner', async t => {
+test('NF2: a write settles when the one before it is written, and not sooner', async t => {
   const { file, written } = await world(t)
   const held = heldWrites(t, file)
   const bytes = new Uint8Array(memoryBuffer(2 * MIB))
   const news: string[] = []
-  await written.write(bytes.subarray(0, MIB), 0)
-  const second = written.write(bytes.subarray(MIB), MIB).then(() => news.push('the second has settled'))
+  await written.write([{ bytes: bytes.subarray(0, MIB), position: 0 }])
+  const second = written
+    .write([{ bytes: bytes.subarray(MIB), position: MIB }])
+    .then(() => news.push('the second has settled'))
   await setImmediate()
   news.push('the first is written')
   held.shift()!()
@@ -72,13 +74,34 @@ test('a write settles when the one before it is written, and not sooner', async 
   await ended
 })
 
+test('NF2: a part that holds nothing settles no sooner, either', async t => {
+  const { file, written } = await world(t)
+  const held = heldWrites(t, file)
+  const news: string[] = []
+  await written.write([{ bytes: new Uint8Array(memoryBuffer(MIB)), position: 0 }])
+  const second = written.write([]).then(() => news.push('the hole has settled'))
+  await setImmediate()
+  news.push('the first is written')
+  held.shift()!()
+  await second
+  assert.deepEqual(news, ['the first is written', 'the hole has settled'])
+  await written.ended()
+})
+
+test('a host that writes nothing and says no error is one that fails', async t => {
+  const { file, written } = await world(t)
+  t.mock.method(Object.getPrototypeOf(file), 'write', async () => ({ bytesWritten: 0 }))
+  await written.write([{ bytes: new Uint8Array(5), position: 0 }])
+  await assert.rejects(written.ended(), { code: 'EIO', message: 'the host writes nothing' })
+})
+
 test('NF1: when one write fails, the end waits for the other', async t => {
   const { file, written, path } = await world(t)
   const held = heldWrites(t, file, nth => nth === 2)
   const bytes = new Uint8Array(memoryBuffer(2 * MIB))
   const news: string[] = []
-  await written.write(bytes.subarray(0, MIB), 0)
-  const second = written.write(bytes.subarray(MIB), MIB)
+  await written.write([{ bytes: bytes.subarray(0, MIB), position: 0 }])
+  const second = written.write([{ bytes: bytes.subarray(MIB), position: MIB }])
   const ended = written.ended().catch((error: Error) => news.push(error.message))
   // An end that doesn't wait takes a few turns all the same.
   for (let turn = 0; turn < 20; turn++) await stat(path)

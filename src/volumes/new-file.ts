@@ -1,13 +1,14 @@
 /**
  * What is written to a file of the host that nobody reads yet, as fast as its device takes it.
  *
- *     long, aligned   past the host's cache (O_DIRECT), two on their way: the device has the next before it ends the one at hand
+ *     long, aligned   past the host's cache (O_DIRECT), of two parts at once: the device has the next before it ends the one at hand
  *     the rest        through the cache, one after the other, and a sync goes on beside for each so many bytes
  *
  * Where the host can't go past its cache, or refuses to, all of it goes through.
  *
  * Invariants
  *   NF1 No bytes that were handed over are on their way any more once `ended` has settled, however it did.
+ *   NF2 When a write settles all that was handed over before is written, if it has nothing to write, too.
  */
 import fs from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
@@ -20,6 +21,12 @@ const DIRECT_MIN: Bytes = 2 ** 20
 const CACHED_MAX: Bytes = 2 ** 20
 /** The device is kept busy meanwhile: a sync goes on beside the copy for each so many bytes of the cache. */
 const SYNC_BYTES: Bytes = 64 * 2 ** 20
+
+/** Bytes, and where in the file they are to lie. */
+export interface Piece {
+  readonly bytes: Uint8Array
+  readonly position: Bytes
+}
 
 export class NewFile {
   private readonly file: FileHandle
@@ -44,10 +51,13 @@ export class NewFile {
     return new NewFile(file, direct)
   }
 
-  /** Settles when all that was handed over before is written: these bytes stay as they are until the next call has settled. */
-  async write(bytes: Uint8Array, position: Bytes): Promise<void> {
+  /**
+   * Takes the pieces of one part of the file; a part that holds nothing has none. Settles when all that was handed over before
+   * is written: these bytes stay as they are until the next call has settled.
+   */
+  async write(pieces: readonly Piece[]): Promise<void> {
     this.before = this.writing
-    this.writing = this.put(bytes, position, this.before)
+    this.writing = this.put(pieces, this.before)
     this.writing.catch(() => {})
     await this.before
   }
@@ -60,15 +70,18 @@ export class NewFile {
     for (const end of ends) if (end.status === 'rejected') throw end.reason
   }
 
-  private async put(bytes: Uint8Array, position: Bytes, before: Promise<void>): Promise<void> {
-    const done = await this.putDirect(bytes, position)
-    // The kernel lets one into a file at a time, and those who wait for it with a copy to make spin.
-    await before
-    for (let at = done; at < bytes.length; at += CACHED_MAX) {
-      const part = bytes.subarray(at, at + CACHED_MAX)
-      await writeAll(this.file, part, position + at)
-      this.unsynced += part.length
+  private async put(pieces: readonly Piece[], before: Promise<void>): Promise<void> {
+    for (const { bytes, position } of pieces) {
+      const done = await this.putDirect(bytes, position)
+      // The kernel lets one into a file at a time, and those who wait for it with a copy to make spin.
+      await before
+      for (let at = done; at < bytes.length; at += CACHED_MAX) {
+        const part = bytes.subarray(at, at + CACHED_MAX)
+        await writeAll(this.file, part, position + at)
+        this.unsynced += part.length
+      }
     }
+    await before
     if (this.unsynced < SYNC_BYTES) return
     this.unsynced = 0
     await this.syncing
@@ -98,6 +111,7 @@ export class NewFile {
 async function writeAll(file: FileHandle, bytes: Uint8Array, position: Bytes): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done)
+    if (bytesWritten === 0) throw Object.assign(new Error('the host writes nothing'), { code: 'EIO' })
     done += bytesWritten
   }
 }

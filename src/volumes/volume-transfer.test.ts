@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { Machine } from '../map/index.ts'
 import { refuses, scratch } from '../map/world.suite.ts'
@@ -209,6 +211,35 @@ test('two parts in a row stay as they are while the third is read', async t => {
   for (const [at, part] of two.entries()) assert.ok(part && windows[at]!.equals(part), `part ${at}`)
   await parts.return()
   assert.ok(fs.readFileSync(join(folder, 'out')).equals(fs.readFileSync(long)))
+})
+
+test('what goes out is what came in, however slow the host writes and wherever whole windows are holes', async t => {
+  const { volume, folder } = await world(t)
+  const [source, target] = [join(folder, 'in'), join(folder, 'out')]
+  const window = 8 * 2 ** 20
+  const solid = [0, 2, 3, 6, 8]
+  const file = fs.openSync(source, 'w+')
+  for (const at of solid) fs.writeSync(file, Buffer.alloc(window, at + 1), 0, window, at * window)
+  fs.closeSync(file)
+  await volume.grow(48 * 2 ** 20)
+  await volume.put(source, '/a')
+  const handle = await open(source)
+  const prototype = Object.getPrototypeOf(handle)
+  await handle.close()
+  const write = prototype.write
+  t.mock.method(prototype, 'write', async function (this: FileHandle, ...args: unknown[]) {
+    // Longer than it takes to read two windows.
+    for (let turns = 0; turns < 2000; turns++) await turn()
+    return write.apply(this, args)
+  })
+  assert.equal(await volume.getFile('/a', target), 9 * window)
+  const out = fs.openSync(target, 'r')
+  const bytes = Buffer.alloc(window)
+  for (let at = 0; at < 9; at++) {
+    fs.readSync(out, bytes, 0, window, at * window)
+    assert.ok(bytes.equals(Buffer.alloc(window, solid.includes(at) ? at + 1 : 0)), `window ${at}`)
+  }
+  fs.closeSync(out)
 })
 
 test('what a getFile that was killed has left beside its place, the next one removes, and nothing else', async t => {
