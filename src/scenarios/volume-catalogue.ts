@@ -170,6 +170,19 @@ export const VOLUME_PLANS: readonly Plan[] = [
     slicePages: 1,
   },
   {
+    name: 'sliced-clone-longer',
+    about:
+      'a file is cloned over a shorter one extent by extent: a check in between finds none behind the end',
+    from: 'xfs_reflink_remap_extent sets the size with each extent; RP5 of volume/remapping.ts',
+    volume: CACHED,
+    files: { a: { pages: 5 }, b: {} },
+    mappings: { a: { file: 'a', pages: 5 }, b: { file: 'b' } },
+    before: ['punch a 1', 'punch a 3', 'load b 0', 'commit'],
+    tasks: ['clone a b', 'load b 0', 'commit'],
+    kills: [0],
+    slicePages: 1,
+  },
+  {
     name: 'sliced-cut',
     about: 'a file in pieces is cut short extent by extent: nobody is given a page that has gone',
     from: 'xfs_itruncate_extents: a transaction for each extent; RS3 of volume/reshaping.ts',

@@ -10,7 +10,16 @@ import { Check, type Checked, type CheckReport } from './check.ts'
 import { Absent, Failure } from './failure.ts'
 import type { Overlay } from './overlay.ts'
 import type { Parts } from './parts.ts'
-import { decodeLink, decodeNumbers, FORMAT, inoIn, nameIn, numberIn, ROOT_INO } from './records.ts'
+import {
+  decodeLink,
+  decodeNumbers,
+  FORMAT,
+  type Header,
+  inoIn,
+  nameIn,
+  numberIn,
+  ROOT_INO,
+} from './records.ts'
 import { type BadBlock, Scrub, type ScrubArgs, scrubArgs } from './scrub.ts'
 
 /** To look at a record takes a part of what making one does. */
@@ -20,8 +29,8 @@ export interface CheckingArgs {
   readonly data: 'with data' | 'metadata only'
   /** Whether it holds commits. */
   holds: boolean
-  /** The metadata as it was, and how far the check of it has come. */
-  frozen: Overlay | undefined
+  /** The metadata as it was, with what the volume was, and how far the check of it has come. */
+  frozen: { readonly overlay: Overlay; readonly header: Header } | undefined
   check: Check | undefined
   checked: Checked | undefined
   scrub: ScrubArgs | undefined
@@ -91,8 +100,8 @@ export class Checking implements Verb<CheckingArgs> {
     if (!args.holds) commits.hold('check of the metadata')
     args.holds = true
     if (commits.underWay !== undefined) return wait(commits.underWay, 'device')
-    args.frozen ??= overlay.frozen()
-    args.check ??= new Check(args.frozen, this.parts.header)
+    args.frozen ??= { overlay: overlay.frozen(), header }
+    args.check ??= new Check(args.frozen.overlay, args.frozen.header)
     args.checked = args.check.goOn(STEPS_A_RECORD * sliceRecords)
     if (args.checked === undefined) return again
     this.letGo(args)

@@ -120,7 +120,8 @@ export class DaxWrite extends DaxCall implements Verb<DaxCallArgs> {
     const { overlay, names } = this.parts
     const grown = overlay.edit(() => {
       const inode = names.inode(file.node.ino)
-      names.setInode(file.node.ino, { ...inode, size })
+      // A clone beside it may have made it longer already.
+      names.setInode(file.node.ino, { ...inode, size: Math.max(inode.size, size) })
     })
     if (grown.kind === 'done') file.grow(size)
     return grown

@@ -1,9 +1,10 @@
 /** A reader goes on to what another machine has committed: what it drops, what it keeps, what it tells. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hang } from '../base/index.ts'
+import { hang, ROOT } from '../base/index.ts'
 import type { Changed } from './changed.ts'
 import { ALL_PAGES } from './changed-pages.ts'
+import { checkingArgs } from './checking.ts'
 import { Following, followingArgs } from './following.ts'
 import { ROOT_INO } from './records.ts'
 import { ok, PAGE, VolumeWorld } from './volume-world.suite.ts'
@@ -13,14 +14,14 @@ function stage(...paths: readonly string[]) {
   const writer = new VolumeWorld()
   const written = paths.map(path => writer.create(path, 3))
   writer.commit()
-  const reader = new VolumeWorld({ image: writer.image() })
+  const reader = new VolumeWorld({ image: writer.image(), slicePages: 4 })
   const opened = paths.map(path => reader.open(path))
   for (const file of opened) assert.deepEqual(reader.pages(file), [1, 2, 3])
   const told: Changed[] = []
   hang(reader.volume, 'onFollowed', changed => told.push(changed))
 
-  /** Has the reader go on to what the writer has committed since. */
-  const follow = () => {
+  /** Begins to go on to what the writer has committed since. */
+  const begin = () => {
     const { store, device } = writer.image()
     const after = new Map(store)
     const before = new Map(reader.store.image())
@@ -35,11 +36,16 @@ function stage(...paths: readonly string[]) {
     reader.poke(0, device)
     const { world, volume } = reader
     const following = new Following(volume, world.engine.cache, followed)
-    const task = world.spawn(following, followingArgs())
-    assert.equal(world.says(task), 'done')
+    return world.scheduler.spawn(following, followingArgs(), { name: following.name, group: ROOT })
+  }
+  /** The same, and what was told of it. */
+  const follow = () => {
+    const task = begin()
+    reader.world.settle()
+    assert.equal(reader.world.says(task as never), 'done')
     return told.at(-1)
   }
-  return { writer, written, reader, opened, follow }
+  return { writer, written, reader, opened, begin, follow }
 }
 
 function isSame(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
@@ -91,4 +97,24 @@ test('gives open files their new size, and none to one that was removed (FLW2)',
     [5, 3 * PAGE + 1, 0],
   )
   assert.deepEqual(reader.pages(opened[1]!), [1, 2, 3, 4])
+})
+
+test('waits for a check that is under way, which sees one commit (FLW3)', () => {
+  const { writer, reader, begin } = stage('/a', '/b')
+  ok(writer.volume.rename('/a', '/c'))
+  ok(writer.volume.create('/d', 'directory'))
+  writer.commit()
+  const { scheduler } = reader.world
+  const args = checkingArgs('metadata only')
+  const check = scheduler.spawn(reader.volume.checking, args, { name: 'check', group: ROOT })
+  scheduler.step(check as never)
+  assert.equal(args.report, undefined, 'it is under way')
+  const following = begin()
+  reader.world.settle()
+  assert.deepEqual([args.report!.wrong, args.report!.files], [[], 2])
+  assert.equal(reader.world.says(following as never), 'done')
+  assert.deepEqual(
+    reader.volume.list('/').value!.map(({ name }) => name),
+    ['b', 'c', 'd'],
+  )
 })

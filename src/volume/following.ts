@@ -9,6 +9,7 @@
  *
  * Invariants
  *   FLW1 No page that is shown after it is of a block that the new commit doesn't have there.
+ *   FLW3 A check that is under way sees one commit: going on waits for it.
  *   FLW2 A file that was removed is empty to who has it open.
  */
 
@@ -54,6 +55,9 @@ export class Following implements Verb<FollowingArgs> {
 
   attempt({ args }: Task<FollowingArgs>): Outcome {
     if (args.unsized === undefined) {
+      // A check looks at one commit.
+      const { held } = this.volume.parts.commits
+      if (held !== undefined) return wait(held, 'metadata')
       const ready = this.claim(args)
       if (ready.kind !== 'done') return ready
       args.unsized = this.goOn(args)

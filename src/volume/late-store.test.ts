@@ -1,8 +1,11 @@
 /** Everything that is true of volumes is true of one whose store has no record here when it is asked (ST6). */
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
+import { ROOT } from '../base/index.ts'
 import { PAGE } from '../engine/world.suite.ts'
 import type { Outcome, Task, Verb } from '../sched/index.ts'
+import { checkingArgs } from './checking.ts'
+import { Growing, growingArgs } from './growing.ts'
 import { LateStore } from './late-store.suite.ts'
 import type { Answer } from './overlay.ts'
 import { snapshotArgs } from './snapshot.ts'
@@ -101,5 +104,20 @@ describe('a volume whose store has no record here', () => {
     assert.equal(at.world.says(at.world.spawn(at.volume.snapshot, args)), 'done')
     assert.equal(args.files, 3)
     assert.deepEqual(at.durable('/a'), [1, 2])
+  })
+
+  test('is checked as it was when the check began, whatever it has become meanwhile', () => {
+    const at = new VolumeWorld()
+    at.create('/a', 2)
+    const { scheduler } = at.world
+    const args = checkingArgs('metadata only')
+    const check = scheduler.spawn(at.volume.checking, args, { name: 'check', group: ROOT })
+    scheduler.step(check as never)
+    assert.equal(check.state, 'waiting')
+    scheduler.spawn(new Growing(), growingArgs(at.volume, 100), { name: 'growth', group: ROOT })
+    at.world.settle()
+    assert.equal(at.volume.header.blocks, 100)
+    assert.deepEqual(args.report!.wrong, [])
+    at.recount()
   })
 })

@@ -18,6 +18,7 @@
  *   RP2 Dedupe changes nothing that can be read; of two ranges that differ, in any byte, it changes nothing at all.
  *   RP4 A crash, or a kill, leaves the target as it was or as it is to be. Only where the metadata is found damaged half way
  *       the first part of a range is cloned, and the rest isn't.
+ *   RP5 Between two slices the target is as long as what it holds: a check finds nothing wrong.
  *   RP3 What is refused is refused by a rule that can be said in words.
  *
  * Compare   Linux generic_remap_file_range_prep: what it refuses. Of a dedupe it shares whole blocks only, as Linux does; but it
@@ -153,19 +154,19 @@ export class Remapping extends Claiming<RemappingArgs> {
     if (shared !== undefined) this.parts.commits.letGo()
   }
 
-  /** The extents of one slice, and with the last the size. */
+  /** The extents of one slice, and the size up to there. */
   private share(args: RemappingArgs, pages: number, length: Bytes): Outcome {
     const { source, from, target, to } = args.plan
-    const { overlay, names, sliceRecords } = this.parts
+    const { overlay, names, disk, sliceRecords } = this.parts
     const { node } = target
     const before = args.shared!
     const first = this.pages(from, length).start + before
     const start = this.pages(to, length).start + before
     const said = overlay.ask(() => {
       const some = node.extents.shareFrom(source.node.extents, first, start, pages - before, sliceRecords)
-      if (before + some < pages) return some
       const inode = names.inode(node.ino)
-      const size = Math.max(inode.size, to + length)
+      const reached = Math.min(length, (before + some) * disk.blockSize)
+      const size = Math.max(inode.size, to + reached)
       if (size !== inode.size) names.setInode(node.ino, { ...inode, size })
       return some
     })

@@ -10,6 +10,7 @@
  * Invariants
  *   SF1 Afterwards the file reads as it did, without the range or with zeros in its place, and no block has another owner.
  *   SF2 A crash, or a kill, leaves the file as it was or as it is to be.
+ *   SF3 Between two slices the file is as long as what it holds: a check finds nothing wrong.
  *
  * Compare   Linux vfs_fallocate, xfs_file_fallocate: what they refuse.
  */
@@ -124,7 +125,7 @@ export class Shifting extends Claiming<ShiftingArgs> {
     return again
   }
 
-  /** One slice of them moves, and with the last the size. */
+  /** One slice of them moves. The file is as long as what it holds in between: longer with the first, shorter with the last. */
   private move(args: ShiftingArgs): Outcome {
     const { file, how, position, length } = args.plan
     const { overlay, names, sliceRecords } = this.parts
@@ -138,9 +139,8 @@ export class Shifting extends Claiming<ShiftingArgs> {
           if (run.start < end) extents.remove(run.start, Math.min(run.end, end))
           if (run.end > end) extents.move({ ...run, start: Math.max(run.start, end) }, start - end)
         }
-      const inode = names.inode(ino)
-      const size = inode.size + (how === 'insert' ? length : -length)
-      if (left === 0) names.setInode(ino, { ...inode, size })
+      const size = file.size + (how === 'insert' ? length : -length)
+      if (how === 'insert' || left === 0) names.setInode(ino, { ...names.inode(ino), size })
     })
     if (moved.kind !== 'done') return moved
     args.runs.length = left

@@ -11,6 +11,7 @@
  *
  * Invariants   CL1, CL2 (claiming.ts)
  *   SN1 What was stored to two files before is in both or, with the error told, in none; a crash leaves all of it or nothing.
+ *   SN3 Between two slices what lies in a sealed directory is sealed: a check finds nothing wrong.
  *   SN2 A snapshot that fails leaves no name and no reference behind, unless the metadata is damaged: then an orphan.
  */
 import { assert, type Errno, errno } from '../base/index.ts'
@@ -217,13 +218,15 @@ export class Snapshot extends Claiming<SnapshotArgs> {
         names.setInode(pair.to, { ...names.inode(pair.to), size: names.inode(ino).size })
         file = { ...pair, page: 0 }
         files++
-      } else if (alike < copy.pairs.length) {
-        const { from, to } = copy.pairs[alike++]!
+      } else if (pairs.length > 0) break
+      else if (alike < copy.pairs.length) {
+        // What lies below first: what lies in a sealed directory is sealed.
+        const { from, to } = copy.pairs.at(-++alike)!
         names.resemble(to, from, args.mode === 'r')
-      } else if (pairs.length === 0) {
+      } else {
         names.nameDirectory(copy.top, names.place(args.to), args.now)
         return { place: { directories, file, alike, state: 'has its name' }, pairs, linked, files }
-      } else break
+      }
     }
     return { place: { directories, file, alike, state: 'copies' }, pairs, linked, files }
   }
