@@ -17,7 +17,8 @@ export interface FileFace extends AsyncDisposable {
    * Writes all of `source` at `position`, in bytes, and makes the file longer if it must. It is in the page cache then, and
    * durable after `sync`.
    *
-   * Errors: EACCES, ENOSPC, EDQUOT, EFBIG, EIO: the pages before the one that failed were written.
+   * Errors: EACCES, EROFS (its volume was found damaged), ENOSPC, EDQUOT, EFBIG, EIO: the pages before the one that failed were
+   * written.
    */
   write(source: Uint8Array, position: Bytes | bigint, options?: CallOptions): Promise<void>
   /**

@@ -56,7 +56,7 @@ export function filemapFault(cache: PageCache, file: CachedFile, request: PageRe
 export function filemapMkwrite(cache: PageCache, file: CachedFile, request: PageRequest): Outcome {
   const { index, fault } = request
   const { frame } = fault
-  if (file.readOnly) return fail(errno.EACCES)
+  if (file.readOnly) return fail(errno.EROFS)
   if (file.invalidates(index)) return wait(file.invalidation!.ticket, 'invalidate', frame)
   if (file.backing.stablePages && cache.frames.has(frame, WRITEBACK))
     return wait(cache.boost(frame, fault.group), 'writeback', frame)

@@ -98,7 +98,7 @@ export class WriteCall extends Copy implements Verb<CopyArgs> {
   attempt(task: Task<CopyArgs>): Outcome {
     const { args } = task
     const { file } = args
-    if (file.readOnly) return fail(errno.EACCES)
+    if (file.readOnly) return fail(errno.EROFS)
     const end = args.position + args.buffer.length
     for (let pages = 0; args.position + args.copied < end; pages++) {
       if (pages === this.cache.slicePages) return again

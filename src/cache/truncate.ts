@@ -57,7 +57,7 @@ export class Truncate implements Verb<TruncateArgs> {
     const { args } = task
     const { file, change } = args
     if (args.claim === undefined) {
-      if (file.readOnly) return fail(errno.EACCES)
+      if (file.readOnly) return fail(errno.EROFS)
       if (file.invalidation !== undefined) return wait(file.invalidation.ticket, 'invalidate')
       this.claim(args)
     }

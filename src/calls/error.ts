@@ -10,6 +10,8 @@ type Advice = Readonly<Record<string, string>> & { readonly else: string }
 
 const NOT_ALLOWED =
   "the mapping does not allow it; map it, or protect it, with 'r', or with 'rw' where it is to be stored to"
+const NO_CHANGES =
+  'the volume that it is in takes no changes any more, since damage was found in it, or its device failed to write; `faultline volume check` says what is wrong, and mends it with --repair'
 const HOLE = 'a part of the range is mapped no more; expected a range whose pages are all mapped'
 
 const NO_DIRECTORY = 'it is not a directory, or a part of the path is none; expected a directory'
@@ -139,7 +141,17 @@ const ADVICE: ReadonlyMap<Errno, Advice> = new Map<Errno, Advice>([
     },
   ],
   [errno.EINTR, { else: 'its space ended while it waited' }],
-  [errno.EROFS, { else: 'the filesystem is read-only' }],
+  [
+    errno.EROFS,
+    {
+      write: NO_CHANGES,
+      append: NO_CHANGES,
+      truncate: NO_CHANGES,
+      punch: NO_CHANGES,
+      store: NO_CHANGES,
+      else: 'the filesystem is read-only',
+    },
+  ],
   [errno.ENOENT, { else: 'there is nothing of that name' }],
   [
     errno.EEXIST,

@@ -68,7 +68,7 @@ export class DaxWrite extends DaxCall implements Verb<DaxCallArgs> {
     const { args } = task
     const { file, position, buffer } = args
     const end = position + buffer.length
-    if (file.readOnly) return fail(errno.EACCES)
+    if (file.readOnly) return fail(errno.EROFS)
     if (!canBeLong(end)) return fail(errno.EFBIG)
     while (position + args.copied < end) {
       const request = this.request(task, 'store')

@@ -109,7 +109,7 @@ export class DaxFile implements Mappable, Claimable {
 
   pageMkwrite({ index, fault }: PageRequest): Outcome {
     const { overlay, commits } = this.parts
-    if (this.readOnly) return fail(errno.EACCES)
+    if (this.readOnly) return fail(errno.EROFS)
     if (this.invalidates(index)) return wait(this.invalidation!.ticket, 'invalidate')
     const copy = this.copies.get(index)
     if (copy !== undefined) {

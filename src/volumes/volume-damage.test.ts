@@ -105,6 +105,23 @@ describe('a bit flipped on disk', () => {
     assert.ok(told >= 3)
   })
 
+  test('that is found while a file is open lets nobody write to it, nor store to its mapping, and says why', async t => {
+    const { machine, path, image, lay } = await world(t)
+    lay(flipped(image.data, 8 * (PAGE + 100)), image.store)
+    const volume = await machine.openVolume(path, { mode: 'r+' })
+    await volume.create('/new')
+    const file = await volume.open('/new', { mode: 'r+' })
+    await file.truncate(PAGE)
+    const map = await machine.space({ name: 'app' }).map(file, { prot: 'rw' })
+    assert.ok((await volume.check()).wrong.length > 0)
+    const why = /damage was found in it.*volume check.*--repair/
+    await refuses(() => file.write(Buffer.alloc(1), 0), 'EROFS', 'write', why)
+    await refuses(() => file.truncate(0), 'EROFS', 'truncate', why)
+    await refuses(() => map.run(view => view.setU8(0, 1)), 'EROFS', 'store', why)
+    await map.unmap()
+    await volume.close()
+  })
+
   test('in the first block, or in the record that it copies, is mended from the other', async t => {
     const { machine, path, image, lay } = await world(t)
     lay(flipped(image.data, 8 * 20), image.store)

@@ -63,7 +63,7 @@ describe('faults', () => {
     story.at.device.releaseAll()
     story.at.world.settle()
     assert.equal(ticket.errno, errno.EIO)
-    assert.equal(story.store(a, 0, 50, 1), 'EACCES')
+    assert.equal(story.store(a, 0, 50, 1), 'EROFS')
     assert.equal(story.load(a, PAGE), 2)
     story.isBroken = true
   })
