@@ -100,11 +100,14 @@ for (const [signal, expected] of [
     const place = mkdtempSync(join(tmpdir(), 'faultline-stopped-'))
     const endless = join(place, 'endless.test.mjs')
     writeFileSync(endless, ENDLESS.replaceAll('PLACE', place))
-    const events = watch(place)
+    const gone = new AbortController()
+    const events = watch(place, { signal: gone.signal })
     const words = [join(import.meta.dirname, 'mutate.ts'), 'lock', '--count', '1', '--tests', endless]
     const env = { ...process.env, TMPDIR: place }
     const command = spawn(process.execPath, words, { env, stdio: 'ignore' })
     const ended = once(command, 'exit')
+    // If it ends by itself there is nothing to wait for.
+    command.once('exit', () => gone.abort())
     for await (const { filename } of events) if (filename === 'runs') break
     assert.ok(readdirSync(place).some(name => name.startsWith('faultline-mutants-')))
     command.kill(signal)
