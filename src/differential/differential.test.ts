@@ -147,10 +147,16 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
       )
       const closed = once(child, 'close')
       const mounted = () => fs.readFileSync('/proc/mounts', 'utf8').includes(scratch)
-      const playing = () => mounted() && tracedBy(child.pid!).length > 0
-      for (let tries = 0; !playing() && child.exitCode === null && tries < 1000; tries++) await pause(20)
-      assert.ok(playing(), 'it plays')
-      const tracees = tracedBy(child.pid!)
+      // Between two stories there are none.
+      const whilePlaying = async (pid: number) => {
+        for (let tries = 0; child.exitCode === null && tries < 1000; tries++) {
+          const tracees = tracedBy(pid)
+          if (mounted() && tracees.length > 0) return tracees
+          await pause(20)
+        }
+        assert.fail('it does not play')
+      }
+      const tracees = await whilePlaying(child.pid!)
       child.kill(signal)
       assert.deepEqual(await closed, [signal === 'SIGINT' ? 130 : 143, null])
       assert.ok(!mounted())
